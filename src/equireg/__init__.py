@@ -1,0 +1,44 @@
+"""equireg: segmentation of medical scans from few labels and many unlabelled scans.
+
+Each verb of the command line is a function here, with the same arguments. They are imported when first
+used, so that ``import equireg`` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from equireg._version import __version__ as __version__
+from equireg.errors import EquiregError as EquiregError
+
+if TYPE_CHECKING:
+    from equireg.data.prepare import prepare as prepare
+    from equireg.evaluation import evaluate as evaluate
+    from equireg.pipeline.demo import demo as demo
+    from equireg.pipeline.sweep import sweep as sweep
+    from equireg.prediction import predict as predict
+    from equireg.reporting import report as report
+    from equireg.training import train as train
+
+_VERBS = {
+    "demo": "equireg.pipeline.demo",
+    "prepare": "equireg.data.prepare",
+    "train": "equireg.training",
+    "predict": "equireg.prediction",
+    "evaluate": "equireg.evaluation",
+    "report": "equireg.reporting",
+    "sweep": "equireg.pipeline.sweep",
+}
+
+__all__ = ["EquiregError", "__version__", *_VERBS]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a verb when it is first asked for."""
+    if name in _VERBS:
+        return getattr(import_module(_VERBS[name]), name)
+    raise AttributeError(f"module 'equireg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name the verbs too."""
+    return sorted(__all__)

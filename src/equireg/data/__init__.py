@@ -1,0 +1,1 @@
+"""From raw folders to arrays that training reads: layouts, volumes, preparation, splits, loading."""

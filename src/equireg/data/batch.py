@@ -1,0 +1,49 @@
+"""What a training step reads: labelled and unlabelled samples, and the step's only source of chance."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A batch of patches of one kind."""
+
+    image: Tensor
+    """[B, C, *S], normalised."""
+    valid: Tensor
+    """1 where the voxel is of the scan, 0 where the patch reaches beyond it, [B, 1, *S]."""
+    fill: Tensor
+    """Value of each channel's background, [B, C]."""
+    spacing_mm: Tensor
+    """[B, n]."""
+    cases: tuple[str, ...]
+    """Case name of each sample."""
+    label: Tensor | None = None
+    """Class indices, [B, 1, *S]; IGNORED where nobody annotated; None for unlabelled samples."""
+
+    def to(self, device: torch.device | str) -> "Samples":
+        """Return the samples on a device."""
+        moved = {
+            name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The batch of one step, a function of seed and step alone."""
+
+    labelled: Samples
+    unlabelled: Samples | None
+    """None for methods that use no unlabelled scans."""
+    generator: Generator
+    """The only source of chance for transforms, on the CPU."""
+    flip_axes: tuple[int, ...]
+    """Spatial axes along which a mirrored scan is a plausible one."""
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Return the batch on a device; chance stays on the CPU."""
+        unlabelled = None if self.unlabelled is None else self.unlabelled.to(device)
+        return replace(self, labelled=self.labelled.to(device), unlabelled=unlabelled)

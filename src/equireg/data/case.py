@@ -1,0 +1,158 @@
+"""One case: from its files to the working arrays, checked; the same for training and for prediction."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg.data import normalise, store, volume
+from equireg.data.grid import SliceAxis, WorkingGrid
+from equireg.data.labels import IGNORED, LabelTable
+from equireg.data.layouts import RawCase
+from equireg.data.volume import Geometry
+from equireg.errors import EquiregError
+from equireg.folders import FORMAT_VERSION, disk_errors, write_json
+
+RECORD = "case.json"
+_PLACES = 1000
+"""Most places kept of each class: enough to draw from, small beside the arrays."""
+
+
+@dataclass(frozen=True)
+class CasePlan:
+    """How every case of a data set is turned into working arrays."""
+
+    spacing_mm: tuple[float, float, float] | None
+    """Spacing x, y, z to resample to, or None for each scan's own."""
+    slice_axis: SliceAxis
+    normalisation: Mapping[str, Any]
+    labels: LabelTable
+    channels: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, which the fingerprint of a finished case is made from."""
+        return {**vars(self), "labels": self.labels.as_dict()}
+
+
+@dataclass(frozen=True)
+class WorkingScan:
+    """A scan as the network sees it, and the way back."""
+
+    image: np.ndarray
+    """float32 [C, D, H, W]."""
+    background: tuple[float, ...]
+    grid: WorkingGrid
+
+
+def working_scan(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> WorkingScan:
+    """Turn, resample, crop and normalise a scan, [C, X, Y, Z] in its own voxels."""
+    grid = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
+    # Background is sought before resampling, which blurs its edge.
+    backgrounds = normalise.constant_background(image)
+    working = grid.image_to_working(image)
+    box = normalise.foreground_box(working, backgrounds)
+    cropped = working[(slice(None), *(slice(start, stop) for start, stop in box))]
+    normalised = normalise.normalise(cropped, backgrounds, plan.normalisation)
+    outside = tuple(
+        border if value is None else _normalised_value(value, cropped[index], normalised.image[index])
+        for index, (value, border) in enumerate(zip(backgrounds, normalised.background, strict=True))
+    )
+    return WorkingScan(normalised.image, outside, grid.with_crop(box))
+
+
+def _normalised_value(value: float, channel: np.ndarray, result: np.ndarray) -> float:
+    """Return what a constant background became: read where it stands, or, cropped away, the least intensity."""
+    places = np.flatnonzero(channel == value)
+    return float(result.flat[places[0]]) if places.size else float(result.min())
+
+
+def fingerprint(case: RawCase, plan: CasePlan) -> str:
+    """Return a digest of all that a prepared case depends on: its files' states and the plan."""
+    files = [path for path in (*case.images, case.label) if path is not None]
+    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    content = json.dumps([FORMAT_VERSION, states, plan.as_dict()], sort_keys=True, default=str)
+    return sha256(content.encode()).hexdigest()
+
+
+def finished(folder: Path, digest: str) -> dict[str, Any] | None:
+    """Return the record of a case that is prepared already from the same files by the same plan."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return record if record.get("digest") == digest else None
+
+
+def prepare_case(case: RawCase, plan: CasePlan, folder: Path) -> dict[str, Any]:
+    """Check one case and write its arrays into ``folder``, whole or not at all.
+
+    Returns:
+        The case's record for the manifest, without its split.
+
+    Raises:
+        EquiregError: if a file of the case is not fit for use; names the file.
+    """
+    digest = fingerprint(case, plan)
+    image, geometry = case.read_image()
+    if len(image) != plan.channels:
+        raise EquiregError(
+            f"{case.images[0]}: has {len(image)} channels; expected {plan.channels}, as the data set declares."
+        )
+    scan = working_scan(image, geometry, plan)
+    del image
+    record: dict[str, Any] = {
+        "name": case.name,
+        "patient": case.patient,
+        "held_out": case.held_out,
+        "labelled": case.label is not None,
+        "shape": scan.grid.shape,
+        "spacing_mm": scan.grid.spacing_mm,
+        "grid": scan.grid.as_dict(),
+        "background": scan.background,
+        "class_voxels": (),
+        "digest": digest,
+    }
+    staging = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    with disk_errors(folder):
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        try:
+            store.write_array(staging / "image.b2nd", scan.image.astype(np.float16))
+            if case.label is not None:
+                record["class_voxels"] = _write_label(case.label, geometry, scan.grid, plan.labels, staging)
+            write_json(staging / RECORD, record)
+            shutil.rmtree(folder, ignore_errors=True)
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return record
+
+
+def _write_label(
+    path: Path, geometry: Geometry, grid: WorkingGrid, labels: LabelTable, folder: Path
+) -> tuple[int, ...]:
+    """Write a mask's class indices, some places of each class, and the mask itself in its own geometry."""
+    values = volume.read_label(path, geometry)
+    try:
+        classes = labels.to_classes(values)
+    except EquiregError as error:
+        raise EquiregError(f"{path}: {error} Correct the mask or declare the value in dataset.json.") from error
+    working = grid.label_to_working(classes)
+    store.write_array(folder / "label.b2nd", working)
+    rng = np.random.default_rng(working.size)
+    places = {}
+    for index in range(labels.classes):
+        found = np.argwhere(working == index)
+        if len(found):
+            chosen = rng.permutation(len(found))[:_PLACES]
+            places[str(index)] = found[np.sort(chosen)].astype(np.int16)
+    np.savez_compressed(folder / "foreground.npz", **places)
+    volume.write_label(folder / "reference.nii.gz", values, geometry)
+    counts = np.bincount(working[working != IGNORED].ravel(), minlength=labels.classes)
+    return tuple(int(count) for count in counts)

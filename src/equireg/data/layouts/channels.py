@@ -1,0 +1,110 @@
+"""What channel names mean: the one table of the names that the same contrast goes by."""
+
+import re
+from collections.abc import Sequence
+
+from equireg.errors import EquiregError
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "t1": ("t1", "t1n", "t1w", "t1native", "t1pre", "t1weighted"),
+    "t1ce": (
+        "t1ce",
+        "t1c",
+        "t1gd",
+        "t1wgd",
+        "t1wce",
+        "t1post",
+        "t1gado",
+        "t1contrast",
+        "t1km",
+        "ct1",
+        "gdt1",
+    ),
+    "t2": ("t2", "t2w", "t2weighted"),
+    "flair": ("flair", "t2f", "t2flair", "fla"),
+    "pd": ("pd", "pdw"),
+    "t2star": ("t2star", "t2starw"),
+    "swi": ("swi",),
+    "adc": ("adc",),
+    "dwi": ("dwi",),
+    "ct": ("ct", "cta", "cect", "ncct"),
+    "pet": ("pet", "suv"),
+}
+"""Canonical name to the names that mean it, lower case without separators; the order is that of channels."""
+
+_MEANING = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
+_MRI = ("t1", "t1ce", "t2", "flair", "pd", "t2star", "swi", "adc", "dwi", "mri", "mr", "mrt")
+_TOKEN = re.compile(r"[^_\-. ]+")
+
+
+def meaning(name: str) -> str:
+    """Return the canonical name of a channel, or the plain lower-case name where it is not a known one."""
+    plain = re.sub(r"[\W_]", "", name.lower())
+    return _MEANING.get(plain, plain)
+
+
+def is_known(name: str) -> bool:
+    """Whether a channel's name says what it shows."""
+    return meaning(name) in ALIASES
+
+
+def in_channel_order(names: set[str]) -> tuple[str, ...]:
+    """Sort canonical names: those of the table in its order, then others by the alphabet."""
+    order = list(ALIASES)
+    return tuple(sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name)))
+
+
+def split_channel(stem: str) -> tuple[str, str] | None:
+    """Split a file's stem into the case's part and the canonical channel that it ends with.
+
+    ``"P01_T2_FLAIR"`` gives ``("P01", "flair")``, ``"t1"`` gives ``("", "t1")``, and a stem that ends with no
+    known channel gives None.
+    """
+    tokens = list(_TOKEN.finditer(stem))
+    for count in (2, 1):
+        if len(tokens) >= count:
+            start = tokens[-count].start()
+            name = "".join(token[0] for token in tokens[-count:]).lower()
+            if name in _MEANING:
+                return stem[:start].rstrip("_-. "), _MEANING[name]
+    return None
+
+
+def modality_of(channels: Sequence[str], otherwise: str) -> str:
+    """Return ``"ct"`` or ``"mri"`` where a channel's name tells it, or else ``otherwise``."""
+    meanings = {meaning(name) for name in channels}
+    if "ct" in meanings:
+        return "ct"
+    return "mri" if meanings & set(_MRI) else otherwise
+
+
+def match_channels(found: Sequence[str], wanted: Sequence[str], where: str) -> tuple[int, ...]:
+    """Choose which of the channels found serve as the channels wanted.
+
+    Names are compared by meaning. Names that tell nothing (``channel_0``) are taken in order where the
+    numbers agree and no known name speaks against it.
+
+    Args:
+        found: channel names of the input, in its order.
+        wanted: channel names that the model was trained on, in its order.
+        where: the file or folder, to begin the message with.
+
+    Returns:
+        An index into ``found`` for each of ``wanted``.
+
+    Raises:
+        EquiregError: if they do not fit.
+    """
+    have = [meaning(name) for name in found]
+    need = [meaning(name) for name in wanted]
+    if all(have.count(name) == 1 for name in need):
+        return tuple(have.index(name) for name in need)
+    strange_have = any(name not in need for name in have if name in ALIASES)
+    strange_need = any(name not in have for name in need if name in ALIASES)
+    if len(have) == len(need) and not (strange_have and strange_need):
+        return tuple(range(len(need)))
+    raise EquiregError(
+        f"{where}: has {len(found)} channel{'s' * (len(found) != 1)} ({', '.join(found)}); expected "
+        f"{len(wanted)} "
+        f"({', '.join(wanted)}) as the model was trained on. Give a file for each, named after its channel."
+    )

@@ -1,0 +1,223 @@
+"""The batch of every step, drawn from a prepared folder as a function of seed and step alone."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from equireg.config import TrainConfig
+from equireg.data.batch import Batch, Samples
+from equireg.data.labels import IGNORED
+from equireg.data.store import CaseRecord, PreparedSet
+
+_LABELLED, _UNLABELLED, _METHOD = 0, 1, 2
+"""Streams of chance; each is drawn from (seed, stream, ...), so that none depends on another's length."""
+_MEMORY_SHARE = 0.4
+"""Part of the free memory that cached cases may take."""
+
+
+@dataclass(frozen=True)
+class PatchPlan:
+    """Size and place of training samples."""
+
+    spatial_dims: int
+    patch_size: tuple[int, ...]
+    """Voxels of a sample, [n]."""
+    flip_axes: tuple[int, ...]
+    """Spatial axes of a sample along which mirroring is allowed."""
+
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Voxels of a sample as [D, H, W]; a slice is one voxel deep."""
+        d, h, w = (1, *self.patch_size) if self.spatial_dims == 2 else self.patch_size
+        return d, h, w
+
+
+class CaseReader:
+    """Cases as arrays: from memory where they fit, else by parts from disk.
+
+    Args:
+        prepared: the prepared folder.
+        names: cases that will be read.
+        in_memory: keep whole cases; None decides by what is free.
+    """
+
+    def __init__(self, prepared: PreparedSet, names: Sequence[str], in_memory: bool | None = None) -> None:
+        self.prepared = prepared
+        self.in_memory = self._fits(names) if in_memory is None else in_memory
+        self._arrays: dict[tuple[str, str], np.ndarray] = {}
+        self._foreground = lru_cache(maxsize=4096)(prepared.foreground)
+
+    def _fits(self, names: Sequence[str]) -> bool:
+        channels = len(self.prepared.manifest.channels)
+        voxels = sum(int(np.prod(self.prepared.by_name[name].shape)) for name in set(names))
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return voxels * (2 * channels + 1) < _MEMORY_SHARE * free
+
+    def read(self, case: str, what: str, box: tuple[slice, ...]) -> np.ndarray:
+        """Read a box of a case's ``image`` [C, d, h, w] or ``label`` [d, h, w]."""
+        if not self.in_memory:
+            return getattr(self.prepared, what)(case)[(..., *box)]
+        if (case, what) not in self._arrays:
+            self._arrays[case, what] = getattr(self.prepared, what)(case)[...]
+        return self._arrays[case, what][(..., *box)]
+
+    def places(self, case: str) -> dict[int, np.ndarray]:
+        """Return places of each class that a labelled case shows."""
+        return self._foreground(case)
+
+
+@dataclass(frozen=True)
+class _Patch:
+    image: np.ndarray
+    valid: np.ndarray
+    label: np.ndarray | None
+
+
+def _cut(reader: CaseReader, record: CaseRecord, start: Sequence[int], window: Sequence[int], labelled: bool) -> _Patch:
+    """Cut a window that may reach beyond the case: there the image is background and ``valid`` 0."""
+    inside, within = [], []
+    for first, length, size in zip(start, window, record.shape, strict=True):
+        low, high = max(first, 0), min(first + length, size)
+        inside.append(slice(low, high))
+        within.append(slice(low - first, high - first))
+    image = np.empty((len(record.background), *window), dtype=np.float32)
+    image[:] = np.array(record.background, dtype=np.float32).reshape(-1, 1, 1, 1)
+    image[(slice(None), *within)] = reader.read(record.name, "image", tuple(inside))
+    valid = np.zeros((1, *window), dtype=np.float32)
+    valid[(slice(None), *within)] = 1
+    if not labelled:
+        return _Patch(image, valid, None)
+    label = np.full((1, *window), IGNORED, dtype=np.uint8)
+    label[(slice(None), *within)] = reader.read(record.name, "label", tuple(inside))
+    return _Patch(image, valid, label)
+
+
+class BatchSource(Dataset[Batch]):
+    """The batch of step k as item k.
+
+    Labelled and unlabelled cases each run through permutations of their own, so that every case is drawn
+    as often; within a case the window is drawn at random, ``config.foreground`` of the labelled ones about a
+    labelled voxel of a class drawn from those that the case shows.
+
+    Args:
+        reader: where the cases come from.
+        labelled: names of the cases used with their masks.
+        unlabelled: names of those used without; empty for methods that use none.
+        config: batch size, ratio, seed and foreground fraction.
+        plan: size of the samples.
+    """
+
+    def __init__(
+        self,
+        reader: CaseReader,
+        labelled: Sequence[str],
+        unlabelled: Sequence[str],
+        config: TrainConfig,
+        plan: PatchPlan,
+    ) -> None:
+        self.reader, self.labelled, self.unlabelled = reader, tuple(labelled), tuple(unlabelled)
+        self.config, self.plan = config, plan
+
+    def __len__(self) -> int:
+        """Return the number of steps of the whole run."""
+        return self.config.max_steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """Return the batch of a step, on the CPU."""
+        size = self.config.batch_size
+        unlabelled = None
+        if self.unlabelled and self.config.unsup_ratio:
+            count = size * self.config.unsup_ratio
+            unlabelled = self._samples(_UNLABELLED, self.unlabelled, step, count)
+        seed = int(np.random.SeedSequence([self.config.seed, _METHOD, step]).generate_state(1, np.uint64)[0])
+        return Batch(
+            labelled=self._samples(_LABELLED, self.labelled, step, size),
+            unlabelled=unlabelled,
+            generator=torch.Generator().manual_seed(seed >> 1),
+            flip_axes=self.plan.flip_axes,
+        )
+
+    def _samples(self, stream: int, names: Sequence[str], step: int, count: int) -> Samples:
+        """Draw the samples of one stream for one step."""
+        records, patches = [], []
+        for index in range(step * count, (step + 1) * count):
+            epoch, place = divmod(index, len(names))
+            record = self.reader.prepared.by_name[names[self._order(stream, epoch, len(names))[place]]]
+            rng = np.random.default_rng([self.config.seed, stream, index])
+            start = self._start(record, rng, stream == _LABELLED)
+            patches.append(_cut(self.reader, record, start, self.plan.window, stream == _LABELLED))
+            records.append(record)
+        squeeze = self.plan.spatial_dims == 2
+        stack = {
+            name: torch.from_numpy(np.stack([getattr(patch, name) for patch in patches]))
+            for name in ("image", "valid", *(["label"] if stream == _LABELLED else []))
+        }
+        if squeeze:
+            stack = {name: value[:, :, 0] for name, value in stack.items()}
+        spacing = torch.tensor([record.spacing_mm for record in records], dtype=torch.float32)
+        return Samples(
+            image=stack["image"],
+            valid=stack["valid"],
+            fill=torch.tensor([record.background for record in records], dtype=torch.float32),
+            spacing_mm=spacing[:, -self.plan.spatial_dims :],
+            cases=tuple(record.name for record in records),
+            label=stack["label"].long() if "label" in stack else None,
+        )
+
+    def _order(self, stream: int, epoch: int, count: int) -> np.ndarray:
+        return _permutation(self.config.seed, stream, epoch, count)
+
+    def _start(self, record: CaseRecord, rng: np.random.Generator, labelled: bool) -> list[int]:
+        """Draw where a window begins; an axis shorter than the window is centred in it."""
+        centre = None
+        if labelled and rng.random() < self.config.foreground:
+            places = self.reader.places(record.name)
+            shown = [index for index in places if index not in (0, IGNORED)]
+            if shown:
+                found = places[shown[int(rng.integers(len(shown)))]]
+                centre = found[int(rng.integers(len(found)))]
+        start = []
+        for axis, (length, size) in enumerate(zip(self.plan.window, record.shape, strict=True)):
+            if size <= length:
+                start.append(-((length - size) // 2) if length > 1 else 0)
+                continue
+            if centre is None:
+                start.append(int(rng.integers(size - length + 1)))
+                continue
+            low = max(0, int(centre[axis]) - length + 1 + length // 4)
+            high = max(low, min(size - length, int(centre[axis]) - length // 4))
+            start.append(min(int(rng.integers(low, high + 1)), size - length))
+        return start
+
+
+@lru_cache(maxsize=16)
+def _permutation(seed: int, stream: int, epoch: int, count: int) -> np.ndarray:
+    """Return the order of the cases in one pass over them."""
+    return np.random.default_rng([seed, stream, epoch, count]).permutation(count)
+
+
+class StepSampler(Sampler[int]):
+    """The steps from one validation to the next; Lightning tells it which."""
+
+    def __init__(self, steps_per_epoch: int, max_steps: int) -> None:
+        self.steps_per_epoch, self.max_steps = steps_per_epoch, max_steps
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose which steps come next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of steps of this epoch, the last of which may be shorter."""
+        first = self.epoch * self.steps_per_epoch
+        return max(min(self.steps_per_epoch, self.max_steps - first), 0)
+
+    def __iter__(self):
+        """Yield absolute step numbers."""
+        first = self.epoch * self.steps_per_epoch
+        return iter(range(first, first + len(self)))

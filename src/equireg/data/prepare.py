@@ -1,0 +1,312 @@
+"""`equireg prepare`: from a raw folder to arrays and a manifest; bad cases are refused, the rest go on."""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from equireg import folders
+from equireg.config import PrepareConfig
+from equireg.config.parsing import from_plain, to_plain
+from equireg.data import case as one_case
+from equireg.data import plan, split, volume
+from equireg.data.case import CasePlan
+from equireg.data.labels import LabelTable
+from equireg.data.layouts import RawCase, RawDataset, Refusal, discover
+from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest
+from equireg.errors import EquiregError
+
+log = logging.getLogger("equireg")
+
+_UNDERWAY = "preparing.json"
+"""Marks a folder that `prepare` has begun and not finished: it may be gone on with, and not be read."""
+_REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
+
+Result = TypeVar("Result")
+
+
+def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
+    """Check, turn, resample and normalise every case of a raw folder, and split the cases.
+
+    A second run on the same output redoes only the cases whose files or plan changed.
+
+    Args:
+        raw: a raw folder of any known layout.
+        out: the prepared folder, new or from an earlier `prepare`.
+        options: those of ``PrepareConfig``.
+
+    Returns:
+        The manifest, as written.
+
+    Raises:
+        EquiregError: if the folder has no usable case, or an option does not fit.
+    """
+    config = from_plain(PrepareConfig, options)
+    raw = folders.existing_folder(raw, "scans")
+    out = _claim(Path(out))
+    dataset = discover(raw, config.layout)
+    with _Workers(config.jobs or os.cpu_count() or 1) as workers:
+        usable, geometries, refused = _headers(dataset)
+        labels = dataset.labels
+        if labels is None:
+            labels, usable, bad = _labels_of_masks(usable, geometries, workers)
+            refused += bad
+        if not usable:
+            raise EquiregError(_no_case(raw, refused))
+        folders.write_json(out / _UNDERWAY, {"raw": dataset.root.name})
+        (out / MANIFEST).unlink(missing_ok=True)
+        (out / folders.SIGNATURE).unlink(missing_ok=True)
+        case_plan = _plan(config, dataset, labels, usable, geometries)
+        records, bad = _prepare_cases(usable, case_plan, out / CASES, workers)
+    refused += bad
+    if not records:
+        raise EquiregError(_no_case(raw, refused))
+    _remove_strangers(out / CASES, {record["name"] for record in records})
+    manifest = _manifest(config, dataset, case_plan, records, refused)
+    folders.write_json(out / MANIFEST, manifest.as_dict())
+    folders.sign(out, "prepare", to_plain(config), seed=config.split_seed, source=raw)
+    (out / _UNDERWAY).unlink()
+    _tell(manifest)
+    return manifest
+
+
+def _claim(out: Path) -> Path:
+    """Return the output folder if it is new, empty, or `prepare`'s own."""
+    if not ((out / _UNDERWAY).exists() or folders.made_by(out) == "prepare"):
+        folders.refuse_existing(out, "It is not a prepared folder; choose another --out.")
+    with folders.disk_errors(out):
+        (out / CASES).mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
+    reasons = "; ".join(f"{item.case}: {item.reason}" for item in refused[:3])
+    more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+    return f"{raw}: no usable case remains of {len(refused)} refused ({reasons}{more})."
+
+
+class _Workers:
+    """Processes that work on cases at once; one job needs none."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def run(
+        self, function: Callable[..., Result], tasks: Mapping[str, tuple[Any, ...]], what: str
+    ) -> Iterator[tuple[str, Result | EquiregError]]:
+        """Yield each task's name with its result, or with the error that the user must see."""
+        bar = tqdm(total=len(tasks), desc=what, unit="case", disable=None)
+        with bar:
+            if self.jobs == 1 or len(tasks) == 1:
+                for name, arguments in tasks.items():
+                    yield name, _guarded(function, *arguments)
+                    bar.update()
+                return
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"))
+            futures: dict[Future[Result | EquiregError], str] = {
+                self._pool.submit(_guarded, function, *arguments): name for name, arguments in tasks.items()
+            }
+            for future in as_completed(futures):
+                try:
+                    yield futures[future], future.result()
+                except BrokenProcessPool as error:
+                    raise EquiregError(
+                        f"a worker died at {futures[future]!r}, most likely for want of memory. Run the same "
+                        "command with fewer --jobs; finished cases are kept."
+                    ) from error
+                bar.update()
+
+
+def _guarded(function: Callable[..., Result], *arguments: Any) -> Result | EquiregError:
+    """Return a user's error as a value, which crosses from a worker with its words intact."""
+    try:
+        return function(*arguments)
+    except EquiregError as error:
+        return type(error)(str(error))
+    except MemoryError:
+        return EquiregError("needs more memory than there is; try fewer --jobs or a coarser --spacing.")
+
+
+def _header(case: RawCase) -> volume.Geometry:
+    return volume.read_geometry(case.images[0])[0]
+
+
+def _headers(
+    dataset: RawDataset,
+) -> tuple[list[RawCase], dict[str, volume.Geometry], list[Refusal]]:
+    """Read every case's header; those that cannot be read are refused."""
+    refused = list(dataset.refused)
+    geometries: dict[str, volume.Geometry] = {}
+    usable = []
+    for case in dataset.cases:  # headers are small: a pool would cost more than it saves
+        found = _guarded(_header, case)
+        if isinstance(found, EquiregError):
+            refused.append(Refusal(case.name, str(found), _REMEDY))
+        else:
+            geometries[case.name] = found
+            usable.append(case)
+    return usable, geometries, refused
+
+
+def _mask_values(path: Path, geometry: volume.Geometry) -> list[int]:
+    return np.unique(volume.read_label(path, geometry)).tolist()
+
+
+def _labels_of_masks(
+    cases: Sequence[RawCase], geometries: Mapping[str, volume.Geometry], workers: _Workers
+) -> tuple[LabelTable, list[RawCase], list[Refusal]]:
+    """Find the label values of a layout that declares none; a mask that cannot be read refuses its case."""
+    tasks = {case.name: (case.label, geometries[case.name]) for case in cases if case.label is not None}
+    values: set[int] = {0}
+    refused = []
+    for name, found in workers.run(_mask_values, tasks, "masks"):
+        if isinstance(found, EquiregError):
+            refused.append(Refusal(name, str(found), _REMEDY))
+        else:
+            values.update(found)
+    bad = {item.case for item in refused}
+    names = ["background", *(f"label {value}" for value in sorted(values - {0}))]
+    return (
+        LabelTable(tuple(sorted(values)), tuple(names)),
+        [case for case in cases if case.name not in bad],
+        refused,
+    )
+
+
+def _plan(
+    config: PrepareConfig,
+    dataset: RawDataset,
+    labels: LabelTable,
+    cases: Sequence[RawCase],
+    geometries: Mapping[str, volume.Geometry],
+) -> CasePlan:
+    spacings = [plan.canonical_spacing(geometries[case.name]) for case in cases]
+    spacing_mm = plan.choose_spacing(config.spacing, spacings)
+    x, y, z = spacing_mm or (float(value) for value in np.median(np.array(spacings), axis=0))
+    return CasePlan(
+        spacing_mm=spacing_mm,
+        slice_axis=plan.choose_slice_axis(config.slice_axis, (x, y, z)),
+        normalisation=plan.choose_normalisation(config.normalise, dataset.modality, cases),
+        labels=labels,
+        channels=len(dataset.channels),
+    )
+
+
+def _prepare_cases(
+    cases: Sequence[RawCase], case_plan: CasePlan, folder: Path, workers: _Workers
+) -> tuple[list[dict[str, Any]], list[Refusal]]:
+    """Prepare the cases that are not done yet; return the records of all, by name, and the refusals."""
+    records: dict[str, dict[str, Any]] = {}
+    tasks = {}
+    for case in cases:
+        done = one_case.finished(folder / case.name, one_case.fingerprint(case, case_plan))
+        if done is None:
+            tasks[case.name] = (case, case_plan, folder / case.name)
+        else:
+            # What the layout says may change while the files do not.
+            records[case.name] = {**done, "patient": case.patient, "held_out": case.held_out}
+    refused = []
+    for name, result in workers.run(one_case.prepare_case, tasks, "prepare"):
+        if isinstance(result, EquiregError):
+            if isinstance(result, folders.DiskError):
+                raise result
+            refused.append(Refusal(name, str(result), _REMEDY))
+            shutil.rmtree(folder / name, ignore_errors=True)
+        else:
+            records[name] = result
+    return [records[name] for name in sorted(records)], refused
+
+
+def _remove_strangers(folder: Path, names: set[str]) -> None:
+    """Remove arrays of cases that the raw folder no longer holds, and what a killed run left."""
+    for path in folder.iterdir():
+        if path.name not in names:
+            shutil.rmtree(path)
+
+
+@dataclass(frozen=True)
+class _SplitCase:
+    """What the split needs to know of a record."""
+
+    name: str
+    patient: str
+    held_out: bool
+
+
+def _manifest(
+    config: PrepareConfig,
+    dataset: RawDataset,
+    case_plan: CasePlan,
+    records: Sequence[Mapping[str, Any]],
+    refused: Sequence[Refusal],
+) -> Manifest:
+    cases = [_SplitCase(record["name"], record["patient"], record["held_out"]) for record in records]
+    if config.split:
+        splits = split.read_split(Path(config.split), cases)
+    else:
+        labelled = frozenset(record["name"] for record in records if record["labelled"])
+        fractions = (config.val_fraction, config.test_fraction)
+        splits = split.split_cases(cases, labelled, fractions, config.split_seed)
+    kept = [
+        CaseRecord(**{key: value for key, value in record.items() if key != "digest"}, split=splits[record["name"]])
+        for record in records
+    ]
+    return Manifest(
+        dataset=dataset.root.name,
+        channels=dataset.channels,
+        modality=dataset.modality,
+        labels=case_plan.labels,
+        axes=kept[0].working_grid().axes,
+        flips=plan.choose_flips(config.flips, case_plan.labels),
+        spacing_mm=case_plan.spacing_mm,
+        normalisation=case_plan.normalisation,
+        fingerprint=_fingerprint(kept),
+        cases=tuple(kept),
+        refused=tuple({"case": r.case, "reason": r.reason, "remedy": r.remedy} for r in refused),
+    )
+
+
+def _fingerprint(cases: Sequence[CaseRecord]) -> dict[str, Any]:
+    """Return the medians that plan a patch, and how much of each class there is."""
+    shapes = np.array([case.shape for case in cases])
+    counts = [case.class_voxels for case in cases if case.class_voxels]
+    return {
+        "median_shape": np.median(shapes, axis=0).tolist(),
+        "large_shape": np.percentile(shapes, 90, axis=0).tolist(),
+        "median_spacing_mm": np.median(np.array([case.spacing_mm for case in cases]), axis=0).tolist(),
+        "class_voxels": np.sum(counts, axis=0).tolist() if counts else [],
+    }
+
+
+def _tell(manifest: Manifest) -> None:
+    """Say at the end what there is and what was refused."""
+    counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
+    masks = sum(case.labelled for case in manifest.cases)
+    log.info(
+        "%d cases (%d with a mask): %d train, %d val, %d test. Slices across %s; mirrored along %s.",
+        len(manifest.cases),
+        masks,
+        *counts.values(),
+        manifest.axes[0],
+        ",".join(manifest.flips) or "no axis",
+    )
+    for item in manifest.refused:
+        log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])

@@ -1,0 +1,141 @@
+"""Who trains, validates and tests; and which training cases are used with and without their masks."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from equireg.config import TrainConfig
+from equireg.data.store import CaseRecord, Split
+from equireg.errors import EquiregError
+
+
+class Splittable(Protocol):
+    """What a split needs to know of a case."""
+
+    @property
+    def name(self) -> str:
+        """Case name."""
+        ...
+
+    @property
+    def patient(self) -> str:
+        """Patient, equal for all of a patient's scans."""
+        ...
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the layout calls the case test or validation."""
+        ...
+
+
+def split_cases(
+    cases: Sequence[Splittable], labelled: frozenset[str], fractions: tuple[float, float], seed: int
+) -> dict[str, Split]:
+    """Assign every case to train, val or test, by patient.
+
+    Args:
+        cases: all usable cases.
+        labelled: names of those with a mask; only their patients are drawn for val and test.
+        fractions: parts of the patients with a mask that validate and that test.
+        seed: seed of the draw.
+
+    Returns:
+        Case name to split. Cases that their layout holds out are ``test``; all scans of a patient go one way.
+    """
+    held_out = {case.patient for case in cases if case.held_out}
+    patients = sorted({case.patient for case in cases if case.name in labelled} - held_out)
+    order = [patients[index] for index in np.random.default_rng([seed, len(patients)]).permutation(len(patients))]
+    val, test = (_share(fraction, len(order)) for fraction in fractions)
+    if val + test >= len(order) > 0:
+        # Too few patients for every set: training comes first, then validation.
+        test = min(test, max(len(order) - 2, 0))
+        val = min(val, len(order) - 1 - test)
+    chosen: dict[str, Split] = dict.fromkeys(order[:test], "test")
+    chosen |= dict.fromkeys(order[test : test + val], "val")
+    return {case.name: "test" if case.patient in held_out else chosen.get(case.patient, "train") for case in cases}
+
+
+def _share(fraction: float, count: int) -> int:
+    """Return how many of ``count`` a fraction is: none for 0, else at least one."""
+    return 0 if fraction == 0 else max(1, round(fraction * count))
+
+
+def read_split(path: Path, cases: Sequence[Splittable]) -> dict[str, Split]:
+    """Read a JSON file with the lists ``train``, ``val`` and ``test`` of case names.
+
+    Cases that no list names are ``test`` where their layout holds them out, else ``train``.
+
+    Raises:
+        EquiregError: if the file is not such a file, names an unknown case or one case twice, or tears a
+            patient apart.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise EquiregError(f"{path}: cannot be read as JSON ({error}).") from error
+    names: tuple[Split, ...] = ("train", "val", "test")
+    if not isinstance(content, dict) or not set(content) <= set(names):
+        raise EquiregError(f"{path}: expected an object with the lists train, val and test of case names.")
+    patient = {case.name: case.patient for case in cases}
+    result: dict[str, Split] = {case.name: "test" if case.held_out else "train" for case in cases}
+    listed: dict[str, Split] = {}
+    for split in names:
+        for name in content.get(split, []):
+            if name not in patient:
+                raise EquiregError(f"{path}: names the case {name!r}, which the raw folder does not hold.")
+            if name in listed:
+                raise EquiregError(f"{path}: names the case {name!r} both in {listed[name]} and in {split}.")
+            listed[name] = split
+    result |= listed
+    homes: dict[str, Split] = {}
+    for name, split in listed.items():
+        if homes.setdefault(patient[name], split) != split:
+            raise EquiregError(
+                f"{path}: scans of patient {patient[name]!r} are both in {homes[patient[name]]} and in {split}; "
+                "a patient's scans must stay together."
+            )
+    return {name: homes.get(patient[name], split) for name, split in result.items()}
+
+
+def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list[str], list[str]]:
+    """Choose the training cases that are used with and without their masks.
+
+    Both are prefixes of one permutation drawn from the seed, so that 5 labelled cases contain the 3 of the
+    same seed.
+
+    Returns:
+        Names of the labelled and of the unlabelled cases.
+
+    Raises:
+        EquiregError: if no labelled case remains, or more are asked for than there are.
+    """
+    training = sorted(case.name for case in cases if case.split == "train")
+    if config.unlabelled_from == "test":
+        training += sorted(case.name for case in cases if case.held_out and not case.labelled)
+    records: Mapping[str, CaseRecord] = {case.name: case for case in cases}
+    order = [training[index] for index in np.random.default_rng(config.seed).permutation(len(training))]
+    masked = [name for name in order if records[name].labelled and records[name].split == "train"]
+    if not masked:
+        raise EquiregError(
+            f"no labelled case among the {len(training)} training cases; expected at least one case with a mask. "
+            "Add masks, or lower --val_fraction and --test_fraction of `equireg prepare`."
+        )
+    count = math.ceil(config.sup_cut * len(masked) - 1e-9) if config.sup_cases is None else config.sup_cases
+    if not 1 <= count <= len(masked):
+        raise EquiregError(
+            f"--sup_cases or --sup_cut asks for {count} labelled cases; expected 1 to {len(masked)}, "
+            "the training cases with a mask."
+        )
+    if config.unsup_cases is not None:
+        unlabelled = config.unsup_cases
+    else:
+        unlabelled = max(math.floor(config.unsup_cut * len(order) + 1e-9), int(config.unsup_cut > 0))
+    if unlabelled > len(order):
+        raise EquiregError(
+            f"--unsup_cases asks for {unlabelled} cases; expected at most {len(order)}, all training cases."
+        )
+    return masked[:count], order[:unlabelled]

@@ -1,0 +1,12 @@
+"""The one kind of error that a user is meant to see."""
+
+
+class EquiregError(Exception):
+    """Something that the user can mend: says what was got, what was expected, and how to mend it.
+
+    The command line prints it as one line that begins with ``error:`` and exits with 1.
+    """
+
+
+class UsageError(EquiregError):
+    """A command line, a configuration or an option's value that does not fit: exit code 2."""

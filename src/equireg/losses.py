@@ -1,0 +1,110 @@
+"""Losses on logits, averaged over the voxels that count; a stop-gradient stands where it is called."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_SMOOTH = 1e-5
+"""Added to both sides of the Dice ratio, so that an absent class gives no division by zero."""
+
+
+def _check(logits: Tensor, target: Tensor, valid: Tensor, channels: int) -> None:
+    """Refuse a target or a weight that does not fit the logits."""
+    expected = (logits.shape[0], channels, *logits.shape[2:])
+    if tuple(target.shape) != expected:
+        raise ValueError(f"got a target of shape {tuple(target.shape)}; expected {expected}")
+    if tuple(valid.shape) != (logits.shape[0], 1, *logits.shape[2:]):
+        raise ValueError(f"got valid of shape {tuple(valid.shape)}; expected one channel beside {expected}")
+
+
+def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Average values with weights (0 or more) of the same shape; 0 where all weights are."""
+    # Values that do not count may be infinite; multiplied by 0 they would be NaN.
+    counted = torch.where(weight > 0, values, 0.0)
+    return (counted * weight).sum() / weight.sum().clamp_min(1e-8)
+
+
+def equivariance_loss(student_logits: Tensor, target_probs: Tensor, valid: Tensor) -> Tensor:
+    """Mean KL divergence from the warped target to the student, over valid voxels.
+
+    The unlabelled loss of the thesis (Scholin 2020) and of UDA (Xie et al. 2020). The target's entropy is
+    part of it, so that equal distributions give 0.
+
+    Args:
+        student_logits: unnormalised scores, [B, C, *S].
+        target_probs: probabilities that sum to 1 over C, [B, C, *S]; no gradient flows into them.
+        valid: 1 where the voxel came from inside the image, [B, 1, *S].
+
+    Returns:
+        Scalar, nats per valid voxel; 0 where no voxel is valid.
+
+    Raises:
+        ValueError: if shapes differ.
+    """
+    _check(student_logits, target_probs, valid, student_logits.shape[1])
+    log_probs = functional.log_softmax(student_logits.float(), dim=1)
+    target = target_probs.detach().float()
+    divergence = (torch.xlogy(target, target) - target * log_probs).sum(dim=1, keepdim=True)
+    return masked_mean(divergence, valid.float())
+
+
+def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Mean cross-entropy over valid voxels.
+
+    Args:
+        logits: unnormalised scores, [B, C, *S].
+        target: class indices [B, 1, *S], or probabilities [B, C, *S]; no gradient flows into them. What they
+            are where not valid does not matter.
+        valid: weight of each voxel, [B, 1, *S].
+
+    Returns:
+        Scalar, nats per valid voxel; 0 where no voxel is valid.
+
+    Raises:
+        ValueError: if shapes differ.
+    """
+    probs = _as_probs(target, logits, valid)
+    values = -(probs * functional.log_softmax(logits.float(), dim=1)).sum(dim=1, keepdim=True)
+    return masked_mean(values, valid.float())
+
+
+def soft_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """One minus the soft Dice of the batch, averaged over the classes but the background.
+
+    The sums run over the whole batch, as in nnU-Net's batch Dice: a class that is absent from one slice then
+    does not weigh as much as one that is present (Milletari et al. 2016; Isensee et al. 2021).
+
+    Args:
+        logits: unnormalised scores, [B, C, *S].
+        target: class indices [B, 1, *S], or probabilities [B, C, *S]; no gradient flows into them.
+        valid: weight of each voxel, [B, 1, *S].
+
+    Returns:
+        Scalar from 0 to 1; a class that neither side shows counts as 0.
+
+    Raises:
+        ValueError: if shapes differ.
+    """
+    weight = valid.float()
+    wanted = _as_probs(target, logits, valid)[:, 1:] * weight
+    probs = functional.softmax(logits.float(), dim=1)[:, 1:] * weight
+    over = (0, *range(2, logits.ndim))
+    overlap = (probs * wanted).sum(dim=over)
+    sizes = probs.sum(dim=over) + wanted.sum(dim=over)
+    return 1 - ((2 * overlap + _SMOOTH) / (sizes + _SMOOTH)).mean()
+
+
+def dice_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Sum of ``cross_entropy`` and ``soft_dice_loss``, the supervised loss of all methods."""
+    return cross_entropy(logits, target, valid) + soft_dice_loss(logits, target, valid)
+
+
+def _as_probs(target: Tensor, logits: Tensor, valid: Tensor) -> Tensor:
+    """Return a target as probabilities [B, C, *S] without gradient."""
+    if target.is_floating_point():
+        _check(logits, target, valid, logits.shape[1])
+        return target.detach().float()
+    _check(logits, target, valid, 1)
+    # Ignored voxels carry an index that is no class.
+    known = torch.where(valid > 0, target, 0)[:, 0].long()
+    return functional.one_hot(known, logits.shape[1]).movedim(-1, 1).float()

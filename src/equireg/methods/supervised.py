@@ -1,0 +1,19 @@
+"""The baseline: labelled scans alone."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from equireg.data.batch import Batch
+from equireg.methods.base import Method
+
+
+class Supervised(Method):
+    """Train on the labelled scans alone, with the augmentation and the loss that all methods share."""
+
+    uses_unlabelled: ClassVar[bool] = False
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Return the supervised loss of the strong view as ``total``."""
+        image, label, valid = self.augmented(batch)
+        return {"total": self.supervised_loss(self.student(image), label, valid)}

@@ -1,0 +1,27 @@
+"""A teacher whose weights are the moving average of a student's (Tarvainen and Valpola 2017)."""
+
+import copy
+
+import torch
+from torch import nn
+
+from equireg.methods.schedules import moving_average_decay
+
+
+def copy_as_teacher(student: nn.Module) -> nn.Module:
+    """Return a copy that no optimiser touches, in evaluation mode."""
+    return copy.deepcopy(student).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, step: int, decay: float) -> None:
+    """Move the teacher towards the student: weights by the average, counts and statistics by copy or average."""
+    keep = moving_average_decay(step, decay)
+    ours, theirs = [], []
+    for mine, other in zip(teacher.state_dict().values(), student.state_dict().values(), strict=True):
+        if mine.is_floating_point():
+            ours.append(mine)
+            theirs.append(other.detach().to(mine.dtype))
+        else:
+            mine.copy_(other)
+    torch._foreach_lerp_(ours, theirs, 1.0 - keep)

@@ -1,0 +1,1 @@
+"""Several verbs in a row: the demo and sweeps over a grid of runs."""

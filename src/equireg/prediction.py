@@ -1,0 +1,210 @@
+"""`equireg predict`: a run and scans in, segmentations in each scan's own geometry and label values out."""
+
+import csv
+import io
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from equireg import checkpoint, folders
+from equireg.checkpoint import Model
+from equireg.config import PredictConfig
+from equireg.config.parsing import from_plain, to_plain
+from equireg.data import volume
+from equireg.data.case import WorkingScan, working_scan
+from equireg.data.layouts import RawCase, discover_inputs
+from equireg.data.store import PreparedSet
+from equireg.errors import EquiregError
+from equireg.inference import InferencePlan, autocast, choose_device, choose_precision, predict_scan
+
+log = logging.getLogger("equireg")
+
+LABELS = "labels.json"
+TIMES = "times.csv"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A scan that is to be predicted."""
+
+    name: str
+    read: Callable[[], WorkingScan]
+
+
+def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any) -> Path:
+    """Segment scans with a trained model.
+
+    A scan that cannot be used is named at the end; the others are predicted all the same.
+
+    Args:
+        run: output of `equireg train`.
+        scans: a raw folder, loose files, one file, or a prepared folder.
+        out: the new folder of predictions.
+        options: those of ``PredictConfig``.
+
+    Returns:
+        The folder: ``CASE.nii.gz`` a case, ``labels.json``, ``times.csv``.
+
+    Raises:
+        EquiregError: if the run or the scans cannot be read, or after all others when some scans could not.
+    """
+    config = from_plain(PredictConfig, options)
+    run, scans = folders.existing_folder(run, "a run"), Path(scans)
+    signature = folders.read_signature(run, "train")
+    model = checkpoint.load(checkpoint.find_checkpoint(run, config.checkpoint))
+    cases = _cases(scans, model, config)
+    out = folders.refuse_existing(out)
+    predictor = _Predictor(model, config)
+    with folders.disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    seconds, failed = _predict_all(cases, predictor, out, config)
+    if not seconds:
+        out.rmdir()
+        raise EquiregError(_failures(failed))
+    _finish(out, run, scans, model, config, signature, seconds)
+    if failed:
+        raise EquiregError(f"{_failures(failed)} The other {len(seconds)} predictions lie in {out}.")
+    return out
+
+
+def _cases(scans: Path, model: Model, config: PredictConfig) -> list[_Case]:
+    """Find the scans, in whichever kind of folder they are."""
+    if scans.is_dir() and folders.made_by(scans) == "prepare":
+        return _prepared_cases(PreparedSet(scans), model, config.split)
+    if config.split is not None:
+        raise EquiregError(f"{scans}: --split {config.split} needs a prepared folder. Leave it out for raw scans.")
+    plan = model.facts.case_plan()
+
+    def reader(case: RawCase) -> Callable[[], WorkingScan]:
+        return lambda: working_scan(*case.read_image(), plan)
+
+    return [_Case(case.name, reader(case)) for case in discover_inputs(scans, model.facts.channels)]
+
+
+def _prepared_cases(data: PreparedSet, model: Model, split: str | None) -> list[_Case]:
+    """Take the cases of a prepared folder, all of them or one split."""
+    manifest, facts = data.manifest, model.facts
+    ours = (facts.channels, facts.axes, facts.spacing_mm, dict(facts.normalisation))
+    theirs = (manifest.channels, manifest.axes, manifest.spacing_mm, dict(manifest.normalisation))
+    if ours != theirs:
+        raise EquiregError(
+            f"{data.root}: was prepared with channels, axes, spacing and normalisation {theirs}; the run was trained "
+            f"with {ours}. Predict from the raw folder, which is then prepared as the run expects."
+        )
+
+    def reader(name: str) -> Callable[[], WorkingScan]:
+        def read() -> WorkingScan:
+            record = data.by_name[name]
+            return WorkingScan(data.image(name)[...].astype(np.float32), record.background, record.working_grid())
+
+        return read
+
+    names = [case.name for case in manifest.cases if split is None or case.split == split]
+    if not names:
+        counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
+        raise EquiregError(f"{data.root}: has no case in the split {split}; it has {counts}.")
+    return [_Case(name, reader(name)) for name in names]
+
+
+class _Predictor:
+    """The network with all that stays the same from case to case."""
+
+    def __init__(self, model: Model, config: PredictConfig) -> None:
+        self.device = choose_device(config.device)
+        self.precision = choose_precision(config.precision, self.device)
+        self.network = model.predictor.to(self.device)
+        self.labels = model.facts.labels
+        self.plan = InferencePlan(
+            model.config.spatial_dims,
+            model.facts.patch_size,
+            model.facts.flip_axes,
+            config.test_time,
+            config.passes,
+            config.overlap,
+        )
+
+    def __call__(self, scan: WorkingScan) -> np.ndarray:
+        """Return probabilities in the scan's own voxels, [K, X, Y, Z], float32."""
+        with autocast(self.precision, self.device):
+            probs = predict_scan(
+                self.network,
+                torch.from_numpy(scan.image),
+                scan.background,
+                scan.grid.spacing_mm,
+                self.plan,
+            )
+        return scan.grid.probs_to_native(probs.numpy())
+
+
+def _predict_all(
+    cases: Sequence[_Case], predictor: _Predictor, out: Path, config: PredictConfig
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Predict every case; return the seconds of each, and the reason of each that failed."""
+    seconds: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    for case in tqdm(cases, desc="predict", unit="case", disable=None):
+        begin = time.perf_counter()
+        try:
+            scan = case.read()
+            probs = predictor(scan)
+            geometry = scan.grid.native
+            classes = probs.argmax(axis=0)
+            volume.write_label(out / f"{case.name}.nii.gz", predictor.labels.to_values(classes), geometry)
+            if config.probabilities:
+                volume.write_probabilities(out / f"{case.name}_probabilities.nii.gz", probs, geometry)
+        except folders.DiskError:
+            raise
+        except EquiregError as error:
+            failed[case.name] = str(error)
+            continue
+        seconds[case.name] = time.perf_counter() - begin
+    return seconds, failed
+
+
+def _failures(failed: dict[str, str]) -> str:
+    reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
+    return f"{len(failed)} of the scans could not be predicted. {reasons}"
+
+
+def _finish(
+    out: Path,
+    run: Path,
+    scans: Path,
+    model: Model,
+    config: PredictConfig,
+    signature: dict[str, Any],
+    seconds: dict[str, float],
+) -> None:
+    """Write what the evaluation needs to know beside the predictions."""
+    folders.write_json(out / LABELS, model.facts.labels.as_dict())
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["case", "seconds"])
+    writer.writerows([name, f"{value:.3f}"] for name, value in seconds.items())
+    folders.write_atomic(out / TIMES, table.getvalue())
+    folders.sign(
+        out,
+        "predict",
+        to_plain(config),
+        seed=model.config.seed,
+        source=scans,
+        cases=list(seconds),
+        run={
+            "name": run.name,
+            "method": model.config.method.name,
+            "dataset": model.facts.dataset,
+            "seed": model.config.seed,
+            "spatial_dims": model.config.spatial_dims,
+            "step": model.step,
+            "labelled_cases": signature.get("labelled_cases"),
+            "unlabelled_cases": signature.get("unlabelled_cases"),
+        },
+    )
+    log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds.values()) / len(seconds))

@@ -1,0 +1,3 @@
+"""The verb ``report``: one page of results from runs and evaluations; reads files only, needs no torch."""
+
+from equireg.reporting.build import report as report

@@ -1,0 +1,41 @@
+"""From folders to the page and its tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from equireg import folders
+from equireg.reporting.comparison import Arms, cohorts
+from equireg.reporting.exports import exports
+from equireg.reporting.page import render
+from equireg.reporting.sources import read_sources
+
+
+def report(sources: Sequence[Path], out: Path) -> Path:
+    """Write a page that compares runs and evaluations, and its tables.
+
+    Neither page nor tables hold a path. `out` gets `index.html`, `tables/*.csv` and `made_by.json`;
+    nothing of it is there unless all of it is.
+
+    Args:
+        sources: folders made by `equireg train` and `equireg evaluate`, in any order and number.
+        out: the folder to make.
+
+    Returns:
+        The page, `out/index.html`: one file that needs no other and no network.
+
+    Raises:
+        EquiregError: if a source is missing, of another verb or broken, or `out` exists.
+    """
+    out = folders.refuse_existing(out)
+    runs, evaluations = read_sources(sources)
+    arms = Arms([*runs, *evaluations])
+    tables = exports(cohorts(evaluations, arms), arms)
+    page = render(runs, evaluations)
+    with folders.staged_folder(out) as staging:
+        folders.write_atomic(staging / "index.html", page)
+        (staging / "tables").mkdir()
+        for name, table in tables.items():
+            folders.write_atomic(staging / "tables" / name, table)
+        titles = [source.title for source in (*runs, *evaluations)]
+        folders.sign(staging, "report", {}, sources=titles)
+    return out / "index.html"

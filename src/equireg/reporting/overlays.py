@@ -1,0 +1,166 @@
+"""Pictures of cases: the scan, and both masks as outlines on it, as PNG inside the page."""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from equireg.data.labels import LabelTable
+from equireg.reporting.pictures import Picture
+
+REGION_COLOURS = ("#56b4e9", "#f0e442", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+"""Okabe & Ito's colours, which the colour-blind tell apart, in an order that stands out on grey."""
+
+_PANEL_PIXELS = 420
+_DPI = 100
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One view of a slice."""
+
+    caption: str
+    png: str
+    """data URI"""
+    alt: str
+    aspect: float
+    """width over height"""
+
+
+def region_colours(labels: LabelTable) -> dict[str, str]:
+    """Give each judged region its colour, in the data set's order; they come round after the last."""
+    return {name: REGION_COLOURS[i % len(REGION_COLOURS)] for i, name in enumerate(labels.judged_regions())}
+
+
+def panels(picture: Picture, labels: LabelTable) -> list[Panel]:
+    """Draw up to two channels of a slice, then the reference and the prediction on the first of them."""
+    rows, columns = _content(picture)
+    shown = _shown_channels(picture.channels, picture.scan.shape[0])
+    scans = [_window(picture.scan[channel])[rows, columns] for channel in shown]
+    reference, prediction = picture.reference[rows, columns], picture.prediction[rows, columns]
+    names = [picture.channels[channel] if picture.channels else f"channel {channel + 1}" for channel in shown]
+    captions = names if picture.channels or picture.scan.shape[0] > 1 else ["scan"]
+
+    def panel(caption: str, scan: np.ndarray, mask: np.ndarray | None, beside: np.ndarray | None = None) -> Panel:
+        png, aspect = _png(
+            scan, picture.spacing_mm, lambda axes: _outline(axes, mask, beside, labels, picture.spacing_mm)
+        )
+        return Panel(caption, png, f"{caption} of case {picture.case}", aspect)
+
+    plain = [panel(caption, scan, None) for caption, scan in zip(captions, scans, strict=True) if scan.any()]
+    return [
+        *plain,
+        panel("reference", scans[0], reference),
+        panel("prediction", scans[0], prediction, reference),
+    ]
+
+
+def _shown_channels(names: Sequence[str], channels: int) -> list[int]:
+    """Choose up to two channels: FLAIR shows most of a tumour, T1 with contrast its rim.
+
+    Without these names, the last and the first.
+    """
+    lowered = [name.lower() for name in names]
+
+    def find(*wanted: str) -> int | None:
+        return next((i for word in wanted for i, name in enumerate(lowered) if word in name), None)
+
+    first, second = find("flair", "t2f"), find("t1ce", "t1c", "t1gd", "t1wce")
+    first = channels - 1 if first is None else first
+    second = 0 if second is None else second
+    return list(dict.fromkeys([first, second]))
+
+
+def _content(picture: Picture) -> tuple[slice, slice]:
+    """Return the rows and columns that hold the scan or a mask, with a narrow margin."""
+    brightest = picture.scan - picture.scan.min(axis=(1, 2), keepdims=True)
+    inside = (brightest > 0).any(axis=0) | (picture.reference != 0) | (picture.prediction != 0)
+    if not inside.any():
+        return slice(None), slice(None)
+    spans = []
+    for axis, size in ((1, inside.shape[0]), (0, inside.shape[1])):
+        held = np.flatnonzero(inside.any(axis=axis))
+        margin = max(1, size // 40)
+        spans.append(slice(max(0, int(held[0]) - margin), min(size, int(held[-1]) + 1 + margin)))
+    return spans[0], spans[1]
+
+
+def _window(image: np.ndarray) -> np.ndarray:
+    """Scale intensities to 0 to 1 between the 1st and the 99.5th percentile of what is not background."""
+    inside = image[image > image.min()]
+    if not inside.size:
+        return np.zeros_like(image)
+    low, high = np.percentile(inside, [1, 99.5])
+    # The lowest tissue stays a little above the black of the background.
+    scaled = 0.06 + 0.94 * (image - low) / max(float(high - low), 1e-6)
+    return np.where(image > image.min(), np.clip(scaled, 0, 1), 0)
+
+
+def _outline(
+    axes: Axes,
+    mask: np.ndarray | None,
+    beside: np.ndarray | None,
+    labels: LabelTable,
+    spacing_mm: tuple[float, float],
+) -> None:
+    """Draw each region's outline and a veil of its colour; ``beside`` as a thin dashed white line."""
+    if mask is None:
+        return
+    colours = region_colours(labels)
+    # Large unions first, so that a region inside another stays visible.
+    regions = sorted(labels.judged_regions().items(), key=lambda item: -len(item[1]))
+    veil = np.zeros((*mask.shape, 4))
+    for name, values in regions:
+        veil[np.isin(mask, values)] = (*to_rgb(colours[name]), 0.22)
+    height, width = mask.shape[0] * spacing_mm[0], mask.shape[1] * spacing_mm[1]
+    axes.imshow(veil, extent=(0, width, height, 0), interpolation="nearest")
+    for name, values in regions:
+        # Wider where another region lies inside: outlines that run together show as stripes.
+        inside = sum(set(other) < set(values) for _, other in regions)
+        _contour(axes, np.isin(mask, values), spacing_mm, colors=colours[name], linewidths=1.1 + 0.9 * inside)
+    if beside is not None:
+        judged = np.isin(beside, [value for _, values in regions for value in values])
+        _contour(axes, judged, spacing_mm, colors="black", linewidths=2.0)
+        _contour(axes, judged, spacing_mm, colors="white", linewidths=1.2, linestyles=[(0, (3, 2))])
+
+
+def _contour(axes: Axes, mask: np.ndarray, spacing_mm: tuple[float, float], **style: Any) -> None:
+    """Draw the outline of a mask, if there is one."""
+    if not mask.any():
+        return
+    padded = np.pad(mask, 1).astype(float)  # closes outlines at the border
+    y = (np.arange(padded.shape[0]) - 0.5) * spacing_mm[0]
+    x = (np.arange(padded.shape[1]) - 0.5) * spacing_mm[1]
+    axes.contour(x, y, padded, levels=[0.5], **style)
+
+
+def _png(image: np.ndarray, spacing_mm: tuple[float, float], decorate: Callable[[Axes], None]) -> tuple[str, float]:
+    """Draw an image and what ``decorate`` adds, in mm; return its data URI and its width over height."""
+    height, width = image.shape[0] * spacing_mm[0], image.shape[1] * spacing_mm[1]
+    scale = _PANEL_PIXELS / max(height, width)
+    size = max(16.0, width * scale) / _DPI, max(16.0, height * scale) / _DPI
+    with rc_context({"savefig.pad_inches": 0}):
+        figure = Figure(figsize=size, dpi=_DPI, facecolor="black")
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.imshow(
+            image,
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+            extent=(0, width, height, 0),
+            aspect="auto",
+            interpolation="bicubic",
+        )
+        decorate(axes)
+        axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(), size[0] / size[1]

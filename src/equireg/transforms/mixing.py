@@ -1,0 +1,58 @@
+"""CutMix: a box of one sample is replaced by the same box of another (Yun et al. 2019; French et al. 2020)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class MixParams:
+    """Which voxels of a batch come from which other sample of it."""
+
+    partner: Tensor
+    """Index of the sample that the box comes from, [B]."""
+    box: Tensor
+    """True inside the box, [B, 1, *S]; all False where a sample is not mixed."""
+
+
+def sample(
+    batch_size: int,
+    spatial_shape: Sequence[int],
+    generator: Generator,
+    probability: float = 0.5,
+    volume: tuple[float, float] = (0.1, 0.5),
+) -> MixParams:
+    """Draw a box and a partner for every sample.
+
+    Args:
+        batch_size: samples, B; a single one is never mixed.
+        spatial_shape: voxels of the field of view.
+        generator: the only source of chance, on the CPU.
+        probability: chance that a sample is mixed.
+        volume: least and greatest part of the field of view that a box takes.
+    """
+    n = len(spatial_shape)
+    mixed = torch.rand(batch_size, generator=generator) < probability
+    part = volume[0] + (volume[1] - volume[0]) * torch.rand(batch_size, generator=generator)
+    # The sides' ratios vary about the field of view's own, their product is the drawn part.
+    skew = (torch.rand((batch_size, n), generator=generator) - 0.5) * math.log(2)
+    skew = skew - skew.mean(dim=1, keepdim=True)
+    sides = (part[:, None] ** (1 / n) * torch.exp(skew)).clamp(max=1.0)
+    starts = torch.rand((batch_size, n), generator=generator) * (1 - sides)
+    box = mixed.view(-1, 1, *[1] * n)
+    for axis, size in enumerate(spatial_shape):
+        places = (torch.arange(size) + 0.5) / size
+        within = (places >= starts[:, axis, None]) & (places < (starts + sides)[:, axis, None])  # [B, size]
+        view = [batch_size, 1] + [1] * n
+        view[2 + axis] = size
+        box = box & within.view(view)
+    shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
+    return MixParams(partner=(torch.arange(batch_size) + shift) % batch_size, box=box)
+
+
+def apply(x: Tensor, params: MixParams) -> Tensor:
+    """Replace each sample's box by its partner's, in images, targets and ``valid`` alike, [B, C, *S]."""
+    return torch.where(params.box.to(x.device), x[params.partner.to(x.device)], x)

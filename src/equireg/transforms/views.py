@@ -1,0 +1,77 @@
+"""The two views of a scan, weak and strong, and the transform between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Generator, Tensor
+
+from equireg.config import ViewsConfig
+from equireg.transforms import chance, intensity, spatial
+from equireg.transforms.spatial import SpatialParams
+
+
+@dataclass(frozen=True)
+class TwoViews:
+    """A weak view and the strong view made from it; both are single interpolations of the scan."""
+
+    weak: Tensor
+    """[B, C, *S]."""
+    weak_valid: Tensor
+    """[B, 1, *S]."""
+    strong: Tensor
+    """[B, C, *S]."""
+    strong_valid: Tensor
+    """[B, 1, *S]; 0 where either transform read from outside."""
+    transform: SpatialParams
+    """From the weak view to the strong one: what the teacher's prediction must go through."""
+
+
+def two_views(
+    image: Tensor,
+    valid: Tensor,
+    fill: Tensor,
+    spacing_mm: Tensor,
+    config: ViewsConfig,
+    generator: Generator,
+    flip_axes: Sequence[int] = (),
+) -> TwoViews:
+    """Draw and make both views of a batch.
+
+    Args:
+        image: scans, [B, C, *S].
+        valid: 1 where the voxel is of the scan, [B, 1, *S].
+        fill: value of each channel's background, [B, C].
+        spacing_mm: voxel spacing, [B, n], mm.
+        config: ranges and chances of both views.
+        generator: the only source of chance.
+        flip_axes: axes along which a mirrored scan is a plausible one.
+    """
+    shape = image.shape[2:]
+    weak = chance.sample(config.weak, len(image), shape, spacing_mm.cpu(), generator, flip_axes)
+    strong = chance.sample(config.strong, len(image), shape, spacing_mm.cpu(), generator, flip_axes)
+    changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
+    weak_image, weak_valid = spatial.apply(image, weak, fill=fill, valid=valid)
+    strong_image, strong_valid = spatial.apply(image, spatial.compose(weak, strong), fill=fill, valid=valid)
+    return TwoViews(weak_image, weak_valid, intensity.apply(strong_image, changes), strong_valid, strong)
+
+
+def strong_labelled(
+    image: Tensor,
+    label: Tensor,
+    valid: Tensor,
+    fill: Tensor,
+    spacing_mm: Tensor,
+    config: ViewsConfig,
+    generator: Generator,
+    flip_axes: Sequence[int] = (),
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Make the strong view of labelled scans, with their labels [B, 1, *S] by nearest neighbour.
+
+    Returns:
+        Image [B, C, *S], label [B, 1, *S] and ``valid`` [B, 1, *S].
+    """
+    params = chance.sample(config.strong, len(image), image.shape[2:], spacing_mm.cpu(), generator, flip_axes)
+    changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
+    moved, seen = spatial.apply(image, params, fill=fill, valid=valid)
+    moved_label, _ = spatial.apply(label, params, mode="nearest")
+    return intensity.apply(moved, changes), moved_label, seen

@@ -1,0 +1,41 @@
+"""What all tests share: real scans where they lie beside the project, and small phantom scans everywhere."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Return the folder of a real data set, or skip where it is not at hand."""
+    root = Path(os.environ.get("EQUIREG_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+    def folder(name: str) -> Path:
+        if not (root / name).is_dir():
+            pytest.skip(f"real scans are not at hand: {root / name} (set EQUIREG_TEST_DATA)")
+        return root / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return six small phantom scans in BraTS layout, four of them with a mask."""
+    from equireg.phantom import PhantomConfig, write_dataset
+
+    folder = tmp_path_factory.mktemp("phantom") / "raw"
+    return write_dataset(folder, PhantomConfig(cases=6, shape=(32, 32, 8), spacing_mm=(6.0, 6.0, 10.0), masked=4))
+
+
+@pytest.fixture(scope="session")
+def phantom_prepared(phantom_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return those scans prepared: two labelled cases to train, one to validate, one to test."""
+    from equireg.data.prepare import prepare
+
+    out = tmp_path_factory.mktemp("phantom") / "prepared"
+    prepare(phantom_raw, out, val_fraction=0.25, test_fraction=0.25, jobs=1)
+    return out

@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reporting_made_up import Training, write_evaluation
+
+from equireg.reporting.comparison import Arms, baseline_of, by_arm, cohorts
+from equireg.reporting.sources import Evaluation, read_sources
+from equireg.reporting.statistics import MEAN, bootstrap_interval, differences, summarise
+
+
+def evaluations(tmp_path: Path, *trainings: Training) -> tuple[Evaluation, ...]:
+    folders = []
+    for place, training in enumerate(trainings):
+        scores = {(case, "whole"): {"dice": training.skill + extra} for case, extra in (("a", 0.0), ("b", 0.1))}
+        folders.append(write_evaluation(tmp_path / f"e{place}", training.facts(), scores))
+    return read_sources(folders)[1]
+
+
+def groups_of(found: tuple[Evaluation, ...]) -> dict[str, tuple[Evaluation, ...]]:
+    arms = Arms(found)
+    [cohort] = cohorts(found, arms)
+    return by_arm(cohort, arms)
+
+
+def test_arms_gather_seeds_and_are_told_apart_by_labels(tmp_path: Path) -> None:
+    found = evaluations(
+        tmp_path,
+        Training("s-3-1", labelled=3, seed=1),
+        Training("s-3-2", labelled=3, seed=2),
+        Training("s-9-1", labelled=9, seed=1),
+    )
+    groups = groups_of(found)
+    assert {label: len(members) for label, members in groups.items()} == {
+        "supervised, 3 labelled": 2,
+        "supervised, 9 labelled": 1,
+    }
+
+
+def test_one_seed_twice_hides_another_difference(tmp_path: Path) -> None:
+    found = evaluations(
+        tmp_path,
+        Training("self-s1", "equireg", seed=1),
+        Training("self-s2", "equireg", seed=2),
+        Training("ema-s1", "equireg", seed=1),
+        Training("ema-s2", "equireg", seed=2),
+    )
+    groups = groups_of(found)
+    assert [[member.title for member in members] for members in groups.values()] == [
+        ["ema-s1", "ema-s2"],
+        ["self-s1", "self-s2"],
+    ]
+
+
+def test_two_evaluations_of_one_run_are_not_averaged(tmp_path: Path) -> None:
+    groups = groups_of(evaluations(tmp_path, Training("r"), Training("r")))
+    assert list(groups) == ["r (e0)", "r (e1)"]
+
+
+def test_the_baseline_has_as_many_labels(tmp_path: Path) -> None:
+    found = evaluations(
+        tmp_path,
+        Training("s3", labelled=3),
+        Training("s9", labelled=9),
+        Training("q9", "equireg", labelled=9),
+        Training("q5", "equireg", labelled=5),
+    )
+    groups = groups_of(found)
+    assert baseline_of("equireg, 9 labelled", groups) == "supervised, 9 labelled"
+    assert baseline_of("equireg, 5 labelled", groups) is None
+    assert baseline_of("supervised, 9 labelled", groups) is None
+
+
+def test_differences_average_seeds_before_pairing(tmp_path: Path) -> None:
+    found = evaluations(
+        tmp_path,
+        Training("s1", seed=1, skill=0.4),
+        Training("s2", seed=2, skill=0.6),
+        Training("q1", "equireg", seed=1, skill=0.7),
+    )
+    arms = Arms(found)
+    [cohort] = cohorts(found, arms)
+    gain = differences(cohort, arms)["equireg", "supervised"]["whole"]
+    assert gain.cases == 2
+    assert gain.difference == pytest.approx(0.2)
+
+
+def test_a_case_without_any_value_stays_missing(tmp_path: Path) -> None:
+    scores = {
+        ("a", "whole"): {"dice": 0.0, "hd95_mm": None},
+        ("b", "whole"): {"dice": 0.0, "hd95_mm": None},
+    }
+    _, [found] = read_sources([write_evaluation(tmp_path / "e", None, scores)])
+    summary = summarise(found, found.regions)["hd95_mm", MEAN]
+    assert np.isnan(summary.mean)
+    assert summary.missing == 2
+
+
+def test_the_interval_is_repeatable_and_covers_the_mean() -> None:
+    values = np.random.default_rng(3).normal(0.1, 0.2, 40)
+    low, high = bootstrap_interval(values)
+    assert (low, high) == bootstrap_interval(values)
+    assert low < values.mean() < high
+    # Of a mean of 40 values: about 2 x 1.96 standard errors.
+    assert high - low == pytest.approx(3.92 * values.std() / np.sqrt(40), rel=0.1)
+
+
+@pytest.mark.parametrize("values", [[], [0.3]])
+def test_fewer_than_two_values_have_no_interval(values: list[float]) -> None:
+    assert np.isnan(bootstrap_interval(np.array(values))).all()
