@@ -29,7 +29,17 @@ _VERBS = {
     "sweep": "equireg.pipeline.sweep",
 }
 
-__all__ = ["EquiregError", "__version__", *_VERBS]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "EquiregError",
+    "__version__",
+    "demo",
+    "evaluate",
+    "predict",
+    "prepare",
+    "report",
+    "sweep",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from equireg.config.parsing import from_plain, to_plain
 from equireg.data.case import CasePlan
 from equireg.data.labels import LabelTable
 from equireg.data.loading import PatchPlan
+from equireg.data.plan import slice_axis
 from equireg.data.store import Manifest
 from equireg.errors import EquiregError
 from equireg.methods import Method, find
@@ -71,10 +72,7 @@ class Facts:
 
     def case_plan(self) -> CasePlan:
         """Return how a new scan is turned into what the network was trained on."""
-        axis = self.axes[0]
-        if axis != "x" and axis != "y" and axis != "z":
-            raise EquiregError(f"the checkpoint's slice axis is {axis!r}; expected x, y or z.")
-        return CasePlan(self.spacing_mm, axis, self.normalisation, self.labels, len(self.channels))
+        return CasePlan(self.spacing_mm, slice_axis(self.axes[0]), self.normalisation, self.labels, len(self.channels))
 
 
 @dataclass(frozen=True)

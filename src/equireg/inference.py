@@ -60,7 +60,7 @@ def choose_precision(option: str, device: torch.device) -> str:
     return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32"
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[None]:
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Return the context in which a network computes in a precision."""
     kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(precision, torch.float32)
     return torch.autocast(device.type, dtype=kind, enabled=precision != "32")

@@ -102,7 +102,9 @@ def _prepared_cases(data: PreparedSet, model: Model, split: str | None) -> list[
     def reader(name: str) -> Callable[[], WorkingScan]:
         def read() -> WorkingScan:
             record = data.by_name[name]
-            return WorkingScan(data.image(name)[...].astype(np.float32), record.background, record.working_grid())
+            return WorkingScan(
+                np.asarray(data.image(name)[:], dtype=np.float32), record.background, record.working_grid()
+            )
 
         return read
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,9 +81,11 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
         reader = CaseReader(data, [*cases.labelled, *cases.unlabelled, *cases.validation])
         run = _Run(config, facts, method, _Data(reader, cases, config, plan))
         trainer = _trainer(out, config, device, precision, bool(cases.validation))
+        begin = time.monotonic()
         trainer.fit(run, ckpt_path=last, weights_only=True)
+        seconds = time.monotonic() - begin
         log.info("finished at step %d; the model lies in %s", trainer.global_step, out / CHECKPOINTS)
-    _sign(out, data, config, cases, finished=True)
+    _sign(out, data, config, cases, seconds)
     return out
 
 
@@ -144,10 +147,11 @@ def _begin(out: Path, data: PreparedSet, config: TrainConfig, cases: Cases) -> N
         (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     if not (out / CONFIG).exists():
         folders.write_atomic(out / CONFIG, to_yaml(config))
-    _sign(out, data, config, cases, finished=False)
+    _sign(out, data, config, cases)
 
 
-def _sign(out: Path, data: PreparedSet, config: TrainConfig, cases: Cases, *, finished: bool) -> None:
+def _sign(out: Path, data: PreparedSet, config: TrainConfig, cases: Cases, seconds: float | None = None) -> None:
+    """Sign the run's folder; ``seconds``, those since it was begun or last resumed, mark it as finished."""
     folders.sign(
         out,
         "train",
@@ -158,7 +162,8 @@ def _sign(out: Path, data: PreparedSet, config: TrainConfig, cases: Cases, *, fi
         labelled_cases=len(cases.labelled),
         unlabelled_cases=len(cases.unlabelled),
         validation_cases=len(cases.validation),
-        finished=finished,
+        finished=seconds is not None,
+        seconds=seconds,
     )
 
 

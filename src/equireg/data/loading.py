@@ -147,7 +147,8 @@ class BatchSource(Dataset[Batch]):
         records, patches = [], []
         for index in range(step * count, (step + 1) * count):
             epoch, place = divmod(index, len(names))
-            record = self.reader.prepared.by_name[names[self._order(stream, epoch, len(names))[place]]]
+            name = names[int(_permutation(self.config.seed, stream, epoch, len(names))[place])]
+            record = self.reader.prepared.by_name[name]
             rng = np.random.default_rng([self.config.seed, stream, index])
             start = self._start(record, rng, stream == _LABELLED)
             patches.append(_cut(self.reader, record, start, self.plan.window, stream == _LABELLED))
@@ -168,9 +169,6 @@ class BatchSource(Dataset[Batch]):
             cases=tuple(record.name for record in records),
             label=stack["label"].long() if "label" in stack else None,
         )
-
-    def _order(self, stream: int, epoch: int, count: int) -> np.ndarray:
-        return _permutation(self.config.seed, stream, epoch, count)
 
     def _start(self, record: CaseRecord, rng: np.random.Generator, labelled: bool) -> list[int]:
         """Draw where a window begins; an axis shorter than the window is centred in it."""

@@ -88,11 +88,12 @@ def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation:
             inside = inside if inside.size else channel
             mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
         elif name == "ct":
-            channel = np.clip(channel, normalisation["low"][index], normalisation["high"][index])
             mean, std = normalisation["mean"][index], normalisation["std"][index]
         elif name == "none":
             mean, std = 0.0, 1.0
         else:
             raise ValueError(f"normalisation {name!r}; expected zscore, ct or none")
-        result[index] = np.clip((channel - mean) / max(std, 1e-6), -_HIGHEST, _HIGHEST)
+        low, high = (normalisation["low"][index], normalisation["high"][index]) if name == "ct" else (None, None)
+        clipped = channel if low is None else np.clip(channel, low, high)
+        result[index] = np.clip((clipped - mean) / max(std, 1e-6), -_HIGHEST, _HIGHEST)
     return Normalised(result, tuple(float(np.median(_border(channel))) for channel in result))

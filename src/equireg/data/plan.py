@@ -55,13 +55,25 @@ def choose_spacing(option: str, spacings: Sequence[tuple[float, ...]]) -> tuple[
 
 def choose_slice_axis(option: str, spacing_mm: tuple[float, float, float]) -> SliceAxis:
     """Return the axis across which slices are cut: that of widest spacing, axial where all are alike."""
-    if option == "x" or option == "y" or option == "z":
-        return option
+    if option != "auto":
+        return slice_axis(option)
     if max(spacing_mm) <= _ALIKE * min(spacing_mm):
         return "z"
     axes: tuple[SliceAxis, ...] = ("x", "y", "z")
     # Where two axes are as wide, the later one, so that axial is preferred.
     return max(axes, key=lambda axis: (round(spacing_mm[axes.index(axis)], 3), axis))
+
+
+def slice_axis(name: str) -> SliceAxis:
+    """Return the axis of a name.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    axes: dict[str, SliceAxis] = {"x": "x", "y": "y", "z": "z"}
+    if name not in axes:
+        raise UsageError(f"slice axis {name!r}; expected x, y or z.")
+    return axes[name]
 
 
 def choose_flips(option: str, labels: LabelTable) -> str:

@@ -164,7 +164,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
     depth = min(array.shape[-3], math.ceil(_CHUNK_BYTES / slice_bytes))
     lead = array.shape[:-3]
     blosc2.asarray(
-        np.ascontiguousarray(array),
+        np.ascontiguousarray(array),  # pyright: ignore[reportArgumentType]
         urlpath=str(path),
         mode="w",
         chunks=(*lead, depth, *array.shape[-2:]),

@@ -24,4 +24,5 @@ def follow(teacher: nn.Module, student: nn.Module, step: int, decay: float) -> N
             theirs.append(other.detach().to(mine.dtype))
         else:
             mine.copy_(other)
-    torch._foreach_lerp_(ours, theirs, 1.0 - keep)
+    torch._foreach_mul_(ours, keep)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_add_(ours, theirs, alpha=1.0 - keep)  # pyright: ignore[reportPrivateImportUsage]

@@ -53,8 +53,8 @@ def _segresnet(config: NetworkConfig, dims: int, channels: int, classes: int, wi
         in_channels=channels,
         out_channels=classes,
         init_filters=widths[0],
-        blocks_down=[1] + [2] * (len(widths) - 1),
-        blocks_up=[1] * (len(widths) - 1),
+        blocks_down=(1, *[2] * (len(widths) - 1)),
+        blocks_up=(1,) * (len(widths) - 1),
         norm=(config.norm, {"affine": True}),
         dropout_prob=config.dropout or None,
     )

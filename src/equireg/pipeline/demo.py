@@ -66,6 +66,6 @@ def demo(out: Path | str, **options: Any) -> pd.DataFrame:
     do_sweep(plan, out, out)
     table = pd.read_csv(out / "results.csv")
     shown = table[["method", "labelled_cases", "unlabelled_cases", "cases", "dice", "hd95_mm", "nsd"]]
-    print(shown.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    print(shown.round(3).to_string(index=False))
     print(f"\nOpen {out / 'report' / 'index.html'}")
     return table

@@ -157,8 +157,9 @@ def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, index: int) -> None
 
 
 def _log_ticks(axis: Axis) -> None:
-    """Write ticks at 1, 2 and 5 as plain numbers; powers of ten would need matplotlib's own fonts."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    """Write ticks as plain numbers, 1, 2 and 5 where there is room; powers would need matplotlib's fonts."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 300 * low else (1.0, 2.0, 5.0)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
@@ -232,6 +233,7 @@ def _volumes(cohort: Cohort, arms: Arms, region: str) -> Drawing | None:
         limits = (low / 1.4, high * 1.4) if logarithmic else (-0.04 * high, 1.08 * high)
         if logarithmic:
             axes.set(xscale="log", yscale="log")
+        axes.set(xlim=limits, ylim=limits, xlabel="reference, ml", ylabel="predicted, ml")
         for axis in (axes.xaxis, axes.yaxis):
             if logarithmic:
                 _log_ticks(axis)
@@ -250,7 +252,6 @@ def _volumes(cohort: Cohort, arms: Arms, region: str) -> Drawing | None:
                 edgecolor=PAPER,
                 linewidth=0.4,
             )
-        axes.set(xlim=limits, ylim=limits, xlabel="reference, ml", ylabel="predicted, ml")
         axes.set_aspect("equal")
 
     errors: dict[str, list[np.ndarray]] = {}

@@ -15,8 +15,11 @@ from matplotlib.figure import Figure
 from equireg.data.labels import LabelTable
 from equireg.reporting.pictures import Picture
 
-REGION_COLOURS = ("#56b4e9", "#f0e442", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-"""Okabe & Ito's colours, which the colour-blind tell apart, in an order that stands out on grey."""
+REGION_COLOURS = (
+    *("#56b4e9", "#f0e442", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#0072b2"),
+    *("#b2df8a", "#fb9a99", "#cab2d6", "#b15928"),
+)
+"""First Okabe & Ito's colours, which the colour-blind tell apart, in an order that stands out on grey."""
 
 _PANEL_PIXELS = 420
 _DPI = 100

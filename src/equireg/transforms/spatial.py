@@ -6,7 +6,7 @@ is a smooth displacement. Chains compose, so a weak and a strong transform are o
 rotation stays one on anisotropic voxels. This is the only module that calls ``grid_sample``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,14 +33,15 @@ class Pullback:
 
     def __getitem__(self, rows: slice | Tensor) -> "Pullback":
         """Return the link for some samples of the batch."""
-        return Pullback(*(None if part is None else part[rows] for part in self._parts()))
+        return self._each(lambda part: part[rows])
 
     def to(self, device: torch.device | str) -> "Pullback":
         """Return the link on a device."""
-        return Pullback(*(None if part is None else part.to(device) for part in self._parts()))
+        return self._each(lambda part: part.to(device))
 
-    def _parts(self) -> tuple[Tensor | None, ...]:
-        return self.before, self.displacement, self.after
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Pullback":
+        displacement, after = (None if part is None else change(part) for part in (self.displacement, self.after))
+        return Pullback(change(self.before), displacement, after)
 
 
 @dataclass(frozen=True)
