@@ -1,12 +1,48 @@
 """What all tests share: real scans where they lie beside the project, and small phantom scans everywhere."""
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line that begins with ``error:``, which must be the last and come without a traceback."""
+        lines = self.err.splitlines()
+        assert [line for line in lines if line.startswith("error:")] == lines[-1:], self.err
+        assert "Traceback" not in self.err
+        assert "unexpected" not in lines[-1], self.err
+        return lines[-1]
+
+
+@pytest.fixture
+def equireg(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
+    """Return the command `equireg`, run in this process."""
+    from equireg.cli import main
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Outcome(code, *capsys.readouterr())
+
+    yield run
+    logger = logging.getLogger("equireg")
+    logger.handlers.clear()  # they hold a stream that pytest closes
+    logger.propagate = True
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +64,7 @@ def phantom_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from equireg.phantom import PhantomConfig, write_dataset
 
     folder = tmp_path_factory.mktemp("phantom") / "raw"
-    return write_dataset(folder, PhantomConfig(cases=6, shape=(32, 32, 8), spacing_mm=(6.0, 6.0, 10.0), masked=4))
+    return write_dataset(folder, PhantomConfig(cases=6, shape=(32, 32, 16), spacing_mm=(6.0, 6.0, 8.0), masked=4))
 
 
 @pytest.fixture(scope="session")

@@ -214,6 +214,7 @@ def _evaluate(arguments: list[str]) -> object:
     )
     parser.add_argument("--tolerance_mm", type=float, default=1.0, help="tolerance of the surface Dice, mm")
     parser.add_argument("--scans", type=str, default=None, help="folder of the scans, for the pictures")
+    parser.add_argument("--pictures", type=str, default="", help="cases to picture, with commas between them")
     parser.add_argument("--jobs", type=int, default=1, help="cases scored at once")
     parsed = parser.read(arguments)
     from equireg.evaluation import evaluate
@@ -224,6 +225,7 @@ def _evaluate(arguments: list[str]) -> object:
         parsed.out,
         tolerance_mm=parsed.tolerance_mm,
         scans=parsed.scans,
+        pictures=[case for case in parsed.pictures.split(",") if case],
         jobs=parsed.jobs,
     )
     for name, region in summary["regions"].items():

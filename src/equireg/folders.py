@@ -95,7 +95,10 @@ def disk_errors(path: Path | str) -> Iterator[None]:
         if error.errno not in reasons:
             raise
         found, remedy = reasons[error.errno]
-        raise DiskError(f"{error.filename or path}: {found}. {remedy}; nothing incomplete was kept.") from error
+        # Of a copy the second name is the file that could not be written.
+        raise DiskError(
+            f"{error.filename2 or error.filename or path}: {found}. {remedy}; nothing incomplete was kept."
+        ) from error
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

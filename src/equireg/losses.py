@@ -17,6 +17,11 @@ def _check(logits: Tensor, target: Tensor, valid: Tensor, channels: int) -> None
         raise ValueError(f"got valid of shape {tuple(valid.shape)}; expected one channel beside {expected}")
 
 
+def _counted(values: Tensor, valid: Tensor) -> Tensor:
+    """Return values [B, C, *S] with 0 where not valid, so that neither they nor their gradient can be NaN there."""
+    return torch.where(valid > 0, values.float(), 0.0)
+
+
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     """Average values with weights (0 or more) of the same shape; 0 where all weights are."""
     # Values that do not count may be infinite; multiplied by 0 they would be NaN.
@@ -42,8 +47,8 @@ def equivariance_loss(student_logits: Tensor, target_probs: Tensor, valid: Tenso
         ValueError: if shapes differ.
     """
     _check(student_logits, target_probs, valid, student_logits.shape[1])
-    log_probs = functional.log_softmax(student_logits.float(), dim=1)
-    target = target_probs.detach().float()
+    log_probs = functional.log_softmax(_counted(student_logits, valid), dim=1)
+    target = _counted(target_probs.detach(), valid)
     divergence = (torch.xlogy(target, target) - target * log_probs).sum(dim=1, keepdim=True)
     return masked_mean(divergence, valid.float())
 
@@ -64,7 +69,7 @@ def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         ValueError: if shapes differ.
     """
     probs = _as_probs(target, logits, valid)
-    values = -(probs * functional.log_softmax(logits.float(), dim=1)).sum(dim=1, keepdim=True)
+    values = -(probs * functional.log_softmax(_counted(logits, valid), dim=1)).sum(dim=1, keepdim=True)
     return masked_mean(values, valid.float())
 
 
@@ -87,7 +92,7 @@ def soft_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """
     weight = valid.float()
     wanted = _as_probs(target, logits, valid)[:, 1:] * weight
-    probs = functional.softmax(logits.float(), dim=1)[:, 1:] * weight
+    probs = functional.softmax(_counted(logits, valid), dim=1)[:, 1:] * weight
     over = (0, *range(2, logits.ndim))
     overlap = (probs * wanted).sum(dim=over)
     sizes = probs.sum(dim=over) + wanted.sum(dim=over)
@@ -103,7 +108,7 @@ def _as_probs(target: Tensor, logits: Tensor, valid: Tensor) -> Tensor:
     """Return a target as probabilities [B, C, *S] without gradient."""
     if target.is_floating_point():
         _check(logits, target, valid, logits.shape[1])
-        return target.detach().float()
+        return _counted(target.detach(), valid)
     _check(logits, target, valid, 1)
     # Ignored voxels carry an index that is no class.
     known = torch.where(valid > 0, target, 0)[:, 0].long()

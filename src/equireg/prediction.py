@@ -62,13 +62,12 @@ def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any)
     cases = _cases(scans, model, config)
     out = folders.refuse_existing(out)
     predictor = _Predictor(model, config)
-    with folders.disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    seconds, failed = _predict_all(cases, predictor, out, config)
-    if not seconds:
-        out.rmdir()
-        raise EquiregError(_failures(failed))
-    _finish(out, run, scans, model, config, signature, seconds)
+    with folders.staged_folder(out) as staging:
+        seconds, failed = _predict_all(cases, predictor, staging, config)
+        if not seconds:
+            raise EquiregError(_failures(failed))
+        _finish(staging, run, scans, model, config, signature, seconds)
+    log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds.values()) / len(seconds))
     if failed:
         raise EquiregError(f"{_failures(failed)} The other {len(seconds)} predictions lie in {out}.")
     return out
@@ -209,4 +208,3 @@ def _finish(
             "unlabelled_cases": signature.get("unlabelled_cases"),
         },
     )
-    log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds.values()) / len(seconds))

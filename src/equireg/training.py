@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from equireg import checkpoint, folders
 from equireg.checkpoint import CHECKPOINTS, ENTRY, Facts, entry
 from equireg.config import OptimizerConfig, TrainConfig
-from equireg.config.parsing import nested, read_yaml, to_plain, to_yaml
+from equireg.config.parsing import merged, nested, read_yaml, to_plain, to_yaml
 from equireg.data.batch import Batch
 from equireg.data.loading import BatchSource, CaseReader, PatchPlan, StepSampler
 from equireg.data.patches import plan_patches
@@ -98,11 +98,11 @@ def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:
     given = nested(options)
     config = checkpoint.config_from({**stored, **{name: given[name] for name in _MACHINE_OPTIONS if name in given}})
     if given:
-        merged = checkpoint.config_from(_merge(stored, given))
+        now = checkpoint.config_from(merged(stored, given))
         differ = [
             name
             for name in vars(config)
-            if name not in _MACHINE_OPTIONS and getattr(config, name) != getattr(merged, name)
+            if name not in _MACHINE_OPTIONS and getattr(config, name) != getattr(now, name)
         ]
         if differ:
             raise EquiregError(
@@ -110,15 +110,6 @@ def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:
                 "it, or choose another --out for a new run."
             )
     return config
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return nested options with some replaced."""
-    merged = dict(base)
-    for name, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(name), dict)
-        merged[name] = _merge(base[name], value) if both else value
-    return merged
 
 
 def _last_checkpoint(out: Path, method: Method) -> Path | None:
@@ -305,7 +296,7 @@ class _Run(lightning.LightningModule):
         total = losses["total"]
         if not torch.isfinite(total):
             names = sorted({*batch.labelled.cases, *(batch.unlabelled.cases if batch.unlabelled else ())})
-            values = ", ".join(f"{name} {float(value):g}" for name, value in losses.items())
+            values = ", ".join(f"{name} {float(value.detach()):g}" for name, value in losses.items())
             raise EquiregError(
                 f"the loss is not finite at step {self.global_step} ({values}); cases of the batch: "
                 f"{', '.join(names)}. Try a lower --optimizer.lr, a lower --optimizer.clip_norm or --precision 32; "

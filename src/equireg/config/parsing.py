@@ -37,11 +37,20 @@ class OptionParser(ArgumentParser):
         try:
             if isinstance(arguments, Mapping):
                 return self.parse_object(dict(arguments))
-            return self.parse_args(list(arguments))
+            return self.parse_args(self._spelled_out(arguments))
         except EquiregError:
             raise
         except Exception as error:  # jsonargparse lets many kinds of exception through
             raise UsageError(self._explain(str(error))) from error
+
+    def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
+        """Give a bare switch its value: ``--probabilities`` stands for ``--probabilities=true``."""
+        switches = {f"--{action.dest}" for action in self._actions if getattr(action, "_typehint", None) is bool}
+        following = [*arguments[1:], ""]
+        return [
+            f"{argument}=true" if argument in switches and after.lower() not in ("true", "false") else argument
+            for argument, after in zip(arguments, following, strict=True)
+        ]
 
     def _explain(self, message: str) -> str:
         """Turn the parser's message into one line, with the nearest known option where one is unknown."""
@@ -104,6 +113,15 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
             place[name] = {**plain, **place[name]}
         else:
             place[name] = plain
+    return result
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested options with some replaced."""
+    result = dict(base)
+    for name, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
+        result[name] = merged(base[name], value) if both else value
     return result
 
 

@@ -22,7 +22,7 @@ from equireg.data import plan, split, volume
 from equireg.data.case import CasePlan
 from equireg.data.labels import LabelTable
 from equireg.data.layouts import RawCase, RawDataset, Refusal, discover
-from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest
+from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest, Split
 from equireg.errors import EquiregError
 
 log = logging.getLogger("equireg")
@@ -54,6 +54,7 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     raw = folders.existing_folder(raw, "scans")
     out = _claim(Path(out))
     dataset = discover(raw, config.layout)
+    splits = split.read_split(Path(config.split), dataset.cases) if config.split else None
     with _Workers(config.jobs or os.cpu_count() or 1) as workers:
         usable, geometries, refused = _headers(dataset)
         labels = dataset.labels
@@ -62,16 +63,18 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
             refused += bad
         if not usable:
             raise EquiregError(_no_case(raw, refused))
-        folders.write_json(out / _UNDERWAY, {"raw": dataset.root.name})
-        (out / MANIFEST).unlink(missing_ok=True)
-        (out / folders.SIGNATURE).unlink(missing_ok=True)
         case_plan = _plan(config, dataset, labels, usable, geometries)
+        flips = plan.choose_flips(config.flips, labels)
+        _begin(out, dataset)
         records, bad = _prepare_cases(usable, case_plan, out / CASES, workers)
     refused += bad
     if not records:
+        shutil.rmtree(out)
         raise EquiregError(_no_case(raw, refused))
     _remove_strangers(out / CASES, {record["name"] for record in records})
-    manifest = _manifest(config, dataset, case_plan, records, refused)
+    if splits is None:
+        splits = _draw_splits(config, records)
+    manifest = _manifest(dataset, case_plan, flips, _with_splits(records, splits), refused)
     folders.write_json(out / MANIFEST, manifest.as_dict())
     folders.sign(out, "prepare", to_plain(config), seed=config.split_seed, source=raw)
     (out / _UNDERWAY).unlink()
@@ -83,9 +86,16 @@ def _claim(out: Path) -> Path:
     """Return the output folder if it is new, empty, or `prepare`'s own."""
     if not ((out / _UNDERWAY).exists() or folders.made_by(out) == "prepare"):
         folders.refuse_existing(out, "It is not a prepared folder; choose another --out.")
+    return out
+
+
+def _begin(out: Path, dataset: RawDataset) -> None:
+    """Mark the folder as underway; until `prepare` ends well, no other verb reads it."""
     with folders.disk_errors(out):
         (out / CASES).mkdir(parents=True, exist_ok=True)
-    return out
+    folders.write_json(out / _UNDERWAY, {"raw": dataset.root.name})
+    (out / MANIFEST).unlink(missing_ok=True)
+    (out / folders.SIGNATURE).unlink(missing_ok=True)
 
 
 def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
@@ -251,31 +261,33 @@ class _SplitCase:
     held_out: bool
 
 
-def _manifest(
-    config: PrepareConfig,
-    dataset: RawDataset,
-    case_plan: CasePlan,
-    records: Sequence[Mapping[str, Any]],
-    refused: Sequence[Refusal],
-) -> Manifest:
+def _draw_splits(config: PrepareConfig, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Split]:
     cases = [_SplitCase(record["name"], record["patient"], record["held_out"]) for record in records]
-    if config.split:
-        splits = split.read_split(Path(config.split), cases)
-    else:
-        labelled = frozenset(record["name"] for record in records if record["labelled"])
-        fractions = (config.val_fraction, config.test_fraction)
-        splits = split.split_cases(cases, labelled, fractions, config.split_seed)
-    kept = [
+    labelled = frozenset(record["name"] for record in records if record["labelled"])
+    return split.split_cases(cases, labelled, (config.val_fraction, config.test_fraction), config.split_seed)
+
+
+def _with_splits(records: Sequence[Mapping[str, Any]], splits: Mapping[str, Split]) -> list[CaseRecord]:
+    return [
         CaseRecord(**{key: value for key, value in record.items() if key != "digest"}, split=splits[record["name"]])
         for record in records
     ]
+
+
+def _manifest(
+    dataset: RawDataset,
+    case_plan: CasePlan,
+    flips: str,
+    kept: Sequence[CaseRecord],
+    refused: Sequence[Refusal],
+) -> Manifest:
     return Manifest(
         dataset=dataset.root.name,
         channels=dataset.channels,
         modality=dataset.modality,
         labels=case_plan.labels,
         axes=kept[0].working_grid().axes,
-        flips=plan.choose_flips(config.flips, case_plan.labels),
+        flips=flips,
         spacing_mm=case_plan.spacing_mm,
         normalisation=case_plan.normalisation,
         fingerprint=_fingerprint(kept),

@@ -163,11 +163,11 @@ def write_array(path: Path, array: np.ndarray) -> None:
     slice_bytes = max(1, array[..., :1, :, :].nbytes)
     depth = min(array.shape[-3], math.ceil(_CHUNK_BYTES / slice_bytes))
     lead = array.shape[:-3]
-    blosc2.asarray(
+    compressed = blosc2.asarray(
         np.ascontiguousarray(array),  # pyright: ignore[reportArgumentType]
-        urlpath=str(path),
-        mode="w",
         chunks=(*lead, depth, *array.shape[-2:]),
         blocks=(*[1] * len(lead), 1, *array.shape[-2:]),
         cparams={"codec": blosc2.Codec.ZSTD, "clevel": 5, "nthreads": 1},
     )
+    # Written here and not by blosc2, which does not say why a write failed (a full disk, say).
+    path.write_bytes(compressed.to_cframe())  # pyright: ignore[reportAttributeAccessIssue]

@@ -28,6 +28,7 @@ def evaluate(
     *,
     tolerance_mm: float = 1.0,
     scans: Path | None = None,
+    pictures: Sequence[str] = (),
     jobs: int = 1,
 ) -> dict[str, Any]:
     """Compare predictions with reference masks: Dice, HD95, NSD and volumes of each case and region.
@@ -42,6 +43,7 @@ def evaluate(
         out: the folder to make.
         tolerance_mm: distance that NSD still counts as agreement, mm.
         scans: raw folder of the scans that the pictures show; found by itself where the reference holds them.
+        pictures: cases to keep a picture of, in place of the best, the median and the worst.
         jobs: processes that compare cases at the same time.
 
     Returns:
@@ -67,16 +69,19 @@ def evaluate(
         table = _found_labels(scores)
     scores = with_all_regions(scores, list(table.judged_regions()))
     summary = summarise(scores)
+    roles = dict.fromkeys(pictures, "chosen") or choose_cases(scores)
+    unknown = sorted(set(roles) - {score.case for score in scores})
+    if unknown:
+        raise EquiregError(f"pictures of {', '.join(unknown)} are asked for, which no prediction and mask share.")
     with staged_folder(out) as folder:
         write_atomic(folder / "metrics.csv", as_csv(scores))
         write_json(folder / "summary.json", summary)
         write_json(folder / LABELS, table.as_dict())
-        pictures = folder / "pictures"
-        pictures.mkdir()
-        roles = choose_cases(scores)
+        kept = folder / "pictures"
+        kept.mkdir()
         for pair, score in zip(pairs, scores, strict=True):
             if pair.case in roles:
-                write_picture(pictures, pair, roles[pair.case], score.mean_dice, table=table, scans=shown)
+                write_picture(kept, pair, roles[pair.case], score.mean_dice, table=table, scans=shown)
         sign(
             folder,
             "evaluate",

@@ -1,6 +1,5 @@
 """`equireg demo`: phantom scans through the whole line, supervised against EquiReg on few labels."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,13 @@ import pandas as pd
 
 from equireg import folders
 from equireg.config.parsing import from_plain
+from equireg.evaluation import evaluate
 from equireg.phantom import PhantomConfig, write_dataset
 from equireg.pipeline.sweep import SweepConfig, do_sweep
+from equireg.reporting import side_by_side
 
-log = logging.getLogger("equireg")
+METHODS = ("supervised", "equireg")
+"""The two that the demo compares."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,26 @@ def demo(out: Path | str, **options: Any) -> pd.DataFrame:
             "network.features": config.features,
             "seed": config.seed,
         },
-        grid={"method": ["supervised", "equireg"]},
+        grid={"method": list(METHODS)},
     )
     do_sweep(plan, out, out)
     table = pd.read_csv(out / "results.csv")
+    picture = _picture(out)
     shown = table[["method", "labelled_cases", "unlabelled_cases", "cases", "dice", "hd95_mm", "nsd"]]
     print(shown.round(3).to_string(index=False))
-    print(f"\nOpen {out / 'report' / 'index.html'}")
+    print(f"\nOne case in a picture: {picture}")
+    print(f"The page: {out / 'report' / 'index.html'}")
     return table
+
+
+def _picture(out: Path) -> Path:
+    """Draw one test case by both methods: that whose difference between them is the median, so no rare one."""
+    dice = {}
+    for method in METHODS:
+        scores = pd.read_csv(out / "evaluations" / method / "metrics.csv").query("metric == 'dice'")
+        dice[method] = scores.groupby("case")["value"].mean()
+    difference = (dice[METHODS[1]] - dice[METHODS[0]]).sort_values()
+    case = str(difference.index[len(difference) // 2])
+    for method in METHODS:
+        evaluate(out / "predictions" / method, out / "prepared", out / "pictured" / method, pictures=[case])
+    return side_by_side({method: out / "pictured" / method for method in METHODS}, case, out / "side_by_side.png")

@@ -13,6 +13,7 @@ A sweep file is YAML::
     runs:                          # further runs, each on its own; optional
       - {method: equireg, method.teacher: self, sup_cases: 5, seed: 42}
 
+The option ``config``, of all runs or of the grid, names a file of options that the others are laid over.
 Relative paths count from the sweep file. A run that is finished is never repeated, one that was stopped goes
 on from its last checkpoint.
 """
@@ -29,14 +30,14 @@ from pathlib import Path
 from typing import Any
 
 from equireg import folders
-from equireg.config.parsing import from_plain, nested, read_yaml
+from equireg.config.parsing import from_plain, merged, nested, read_yaml
 from equireg.data.prepare import prepare
 from equireg.errors import EquiregError
 
 log = logging.getLogger("equireg")
 
 _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
-_SHORT = {"method": "", "sup_cases": "sup", "unsup_cases": "unsup", "sup_cut": "supcut", "seed": "seed"}
+_SHORT = {"method": "", "config": "", "sup_cases": "sup", "unsup_cases": "unsup", "sup_cut": "supcut", "seed": "seed"}
 """How an option that differs between runs shows in their names."""
 
 
@@ -94,7 +95,7 @@ def sweep(grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int
     """
     grid, out = Path(grid), Path(out)
     config = from_plain(SweepConfig, read_yaml(grid))
-    runs = list_runs(config)
+    runs = list_runs(config, grid.parent)
     if dry_run:
         for run in runs:
             print(f"{'done' if is_done(out, run) else 'to do':6} {run.name}")
@@ -104,7 +105,7 @@ def sweep(grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int
 
 def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 1) -> list[Run]:
     """Do what ``sweep`` does, for options that are at hand; relative paths count from ``base``."""
-    runs = list_runs(config)
+    runs = list_runs(config, base)
     prepared = _prepared(config, out, base)
     todo = [run for run in runs if not is_done(out, run)]
     log.info("%d runs, %d of them to do", len(runs), len(todo))
@@ -128,8 +129,8 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 1) -> list[
     return runs
 
 
-def list_runs(config: SweepConfig) -> list[Run]:
-    """Return the runs of a sweep, named by what differs between them.
+def list_runs(config: SweepConfig, base: Path) -> list[Run]:
+    """Return the runs of a sweep, named by what differs between them; config files lie relative to ``base``.
 
     Raises:
         EquiregError: if two runs are the same.
@@ -140,7 +141,7 @@ def list_runs(config: SweepConfig) -> list[Run]:
         else []
     )
     options += config.runs
-    runs = [Run(_name(run), {**config.train, **run}) for run in options]
+    runs = [Run(_name(run), _with_config({**config.train, **run}, base)) for run in options]
     names = [run.name for run in runs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -148,11 +149,19 @@ def list_runs(config: SweepConfig) -> list[Run]:
     return runs
 
 
+def _with_config(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Lay a run's options over those of the file that its option ``config`` names."""
+    rest = {key: value for key, value in options.items() if key != "config"}
+    file = options.get("config")
+    return rest if file is None else merged(nested(read_yaml(base / str(file))), nested(rest))
+
+
 def _name(options: Mapping[str, Any]) -> str:
     parts = []
     for key, value in options.items():
         word = _SHORT.get(key, key.split(".")[-1])
         shown = value.get("name", "") if isinstance(value, Mapping) else value
+        shown = Path(str(value)).stem if key == "config" else shown
         parts.append(f"{word}{shown}")
     return "-".join(parts).replace("/", "_").replace(" ", "")
 

@@ -163,17 +163,20 @@ def apply(
     if valid is None:
         valid = torch.ones((len(x), 1, *params.shape), dtype=kind, device=x.device)
     moves = _exact_moves(params)
-    if moves is not None:
-        return _move(x, moves), _move(valid, moves)
-    return _interpolate(x, params, mode, fill, valid)
+    if moves is None:
+        moved, seen = _interpolate(x, params, mode, valid)
+    else:
+        moved, seen = _move(x, moves), _move(valid, moves)
+    if fill is not None:
+        outside = torch.as_tensor(fill, dtype=x.dtype, device=x.device)
+        if outside.ndim:
+            outside = outside.view(*outside.shape, *[1] * len(params.shape))
+        moved = torch.where(seen > 0, moved, outside)
+    return moved, seen
 
 
 def _interpolate(
-    x: Tensor,
-    params: SpatialParams,
-    mode: Literal["bilinear", "nearest"],
-    fill: Tensor | float | None,
-    valid: Tensor,
+    x: Tensor, params: SpatialParams, mode: Literal["bilinear", "nearest"], valid: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Do the work of ``apply`` for a transform that is not a mere move of voxels."""
     points, inside = _pull_back(params)
@@ -184,13 +187,7 @@ def _interpolate(
     seen = functional.grid_sample(
         valid.to(torch.float32), grid, mode="nearest", padding_mode="zeros", align_corners=False
     )
-    seen = (seen * inside[:, None]).to(valid.dtype)
-    if fill is not None:
-        outside = torch.as_tensor(fill, dtype=x.dtype, device=x.device)
-        if outside.ndim:
-            outside = outside.view(*outside.shape, *[1] * len(params.shape))
-        moved = torch.where(seen > 0, moved, outside)
-    return moved, seen
+    return moved, (seen * inside[:, None]).to(valid.dtype)
 
 
 def warp_probabilities(probs: Tensor, params: SpatialParams) -> tuple[Tensor, Tensor]:
@@ -202,13 +199,22 @@ def warp_probabilities(probs: Tensor, params: SpatialParams) -> tuple[Tensor, Te
 def _exact_moves(params: SpatialParams) -> Tensor | None:
     """Return the chain as signed permutations of axes [B, n, n], or None where it is not one.
 
+    Every link must be one: a shift out and back adds up to no move, but loses what had left the field of view.
+    """
+    moves = torch.eye(len(params.shape), device=params.spacing_mm.device).expand(len(params), -1, -1)
+    for link in params.links:
+        step = None if link.displacement is not None else _grid_move(link.before, params)
+        if step is None:
+            return None
+        moves = step @ moves
+    return moves.long()
+
+
+def _grid_move(matrix: Tensor, params: SpatialParams) -> Tensor | None:
+    """Return affine maps [B, n + 1, n + 1] as signed permutations of axes [B, n, n], or None where they are not.
+
     A quarter turn is one only where it maps the voxel grid onto itself.
     """
-    if any(link.displacement is not None for link in params.links):
-        return None
-    matrix = params.links[-1].before
-    for link in reversed(params.links[:-1]):
-        matrix = matrix @ link.before
     linear, shift = matrix[:, :-1, :-1], matrix[:, :-1, -1]
     # In voxel units a map of the grid onto itself is a signed permutation between axes of equal length.
     voxels = linear * params.spacing_mm[:, None, :] / params.spacing_mm[:, :, None]
@@ -218,7 +224,7 @@ def _exact_moves(params: SpatialParams) -> Tensor | None:
     lengths = torch.tensor(params.shape, dtype=rounded.dtype, device=rounded.device)
     one_each = bool((rounded.abs().sum(1) == 1).all() and (rounded.abs().sum(2) == 1).all())
     same_lengths = bool((rounded.abs() @ lengths == lengths).all())
-    return rounded.long() if one_each and same_lengths else None
+    return rounded if one_each and same_lengths else None
 
 
 def _move(x: Tensor, moves: Tensor) -> Tensor:

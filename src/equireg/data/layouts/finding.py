@@ -5,7 +5,7 @@ from pathlib import Path
 
 from equireg.data.layouts import brats, decathlon, nnunet, plain
 from equireg.data.layouts.base import FoundSet, LayoutMismatchError, RawDataset, to_dataset
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.folders import existing_folder
 
 LAYOUTS: dict[str, Callable[[Path], FoundSet]] = {
@@ -43,7 +43,7 @@ def find_layout(root: Path, layout: str = "auto", channel_count: int | None = No
         EquiregError: as ``discover``.
     """
     if layout != "auto" and layout not in LAYOUTS:
-        raise EquiregError(f"layout {layout!r}: no such layout; expected auto or one of {', '.join(LAYOUTS)}.")
+        raise UsageError(f"--layout is {layout!r}: no such layout; expected auto or one of {', '.join(LAYOUTS)}.")
     existing_folder(root, "scans")
     tried: list[str] = []
     for name in LAYOUTS if layout == "auto" else (layout,):

@@ -1,0 +1,159 @@
+"""The command line: exit codes, one-line errors, lightness, and how options reach the verbs."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import equireg as package
+from equireg.cli import VERBS
+
+Command = Callable[..., Any]
+
+HEAVY = ("torch", "monai", "lightning", "numpy", "pandas", "matplotlib", "nibabel", "jsonargparse")
+
+
+@pytest.fixture
+def captured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Replace training by a note of its arguments."""
+    seen: dict[str, Any] = {}
+
+    def fake(prepared: str, out: str, **options: Any) -> None:
+        seen.update(prepared=prepared, out=out, options=options)
+
+    monkeypatch.setattr("equireg.training.train", fake)
+    return seen
+
+
+def imported_by(code: str) -> str:
+    script = f"import sys\n{code}\nprint(','.join(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stderr.strip()
+
+
+def test_help_and_import_stay_light() -> None:
+    assert imported_by("from equireg.cli import main\nassert main(['--help']) == 0") == ""
+    assert imported_by("import equireg\ndir(equireg)") == ""
+    assert "numpy" in imported_by("import numpy")  # the check itself can fail
+
+
+def test_the_public_names_are_pinned() -> None:
+    expected = {"EquiregError", "__version__", "demo", "evaluate", "predict", "prepare", "report", "sweep", "train"}
+    assert set(package.__all__) == expected
+    assert set(dir(package)) == expected
+    assert set(VERBS) == expected - {"EquiregError", "__version__"}
+    for name in VERBS:
+        assert callable(getattr(package, name))
+    with pytest.raises(AttributeError, match="nothing"):
+        getattr(package, "nothing")  # noqa: B009 - a plain attribute is what pyright refuses
+
+
+def test_help_lists_every_verb(equireg: Command) -> None:
+    for arguments in ((), ("--help",), ("-h",)):
+        outcome = equireg(*arguments)
+        assert outcome.code == 0
+        assert [verb for verb in VERBS if re.search(rf"^  {verb} ", outcome.out, re.MULTILINE)] == list(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("demo", ["--out", "--max_steps", "--labelled"]),
+        ("prepare", ["raw", "--out", "--layout", "--spacing", "--val_fraction", "--split", "--jobs", "--config"]),
+        ("train", ["--sup_cut", "--sup_cases", "--unsup_ratio", "--resume", "--network.features", "--method.name"]),
+        ("predict", ["--split", "--probabilities", "--test_time"]),
+        ("evaluate", ["--tolerance_mm", "--scans"]),
+        ("report", ["sources", "--out"]),
+        ("sweep", ["--dry_run", "--jobs"]),
+    ],
+)
+def test_each_verb_explains_its_options(equireg: Command, verb: str, options: list[str]) -> None:
+    outcome = equireg(verb, "--help")
+    assert outcome.code == 0
+    assert [option for option in options if option not in outcome.out] == []
+
+
+def test_a_methods_own_options_show_in_help(equireg: Command) -> None:
+    assert "--method.teacher" in equireg("train", "--method", "equireg", "--help").out
+    assert "--method.teacher" not in equireg("train", "--help").out
+
+
+def test_version(equireg: Command) -> None:
+    assert equireg("--version").out == f"equireg {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("trian",), ["unknown verb 'trian'", "did you mean 'train'?"]),
+        (("train", "p"), ["required", "out"]),
+        (("train", "p", "--out", "r", "--batchsize", "3"), ["unknown option 'batchsize'", "'batch_size'"]),
+        (("train", "p", "--out", "r", "--batch_size", "two"), ["--batch_size", "int", "two"]),
+        (("train", "p", "--out", "r", "--method", "equirg"), ["--method is equirg", "Did you mean equireg?"]),
+        (("train", "p", "--out", "r", "--method.teacher", "ema"), ["unknown option 'method.teacher'"]),
+        (("train", "p", "--out", "r", "--device", "gpu"), ["--device", "cuda"]),
+        (("prepare", "p", "--out", "r", "--normalise", "z"), ["--normalise", "zscore"]),
+        (("predict", "r", "s", "--out", "q", "--split", "tset"), ["--split", "test"]),
+        (("evaluate", "q", "r", "--out", "e", "--tolerance_mm", "x"), ["tolerance_mm", "x"]),
+        (("report", "--out", "w"), ["sources"]),
+        (("demo", "--out", "d", "--case", "3"), ["unknown option 'case'", "'cases'"]),
+    ],
+)
+def test_a_wrong_command_line_exits_with_2(equireg: Command, arguments: tuple[str, ...], words: list[str]) -> None:
+    outcome = equireg(*arguments)
+    assert outcome.code == 2
+    assert [word for word in words if word not in outcome.error] == []
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (package.EquiregError("a:\n  b"), 1, "error: a: b"),
+        (KeyboardInterrupt(), 130, "error: interrupted; what was finished is kept."),
+        (ZeroDivisionError("no"), 1, "error: ZeroDivisionError: no (unexpected; --debug shows where)"),
+    ],
+)
+def test_whatever_fails_is_one_line(
+    equireg: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, line: str
+) -> None:
+    def fail(arguments: list[str]) -> None:
+        raise error
+
+    monkeypatch.setitem(VERBS, "train", VERBS["train"].__class__("", fail))
+    outcome = equireg("train")
+    assert (outcome.code, outcome.err) == (code, line + "\n")
+    debugged = equireg("train", "--debug")
+    assert debugged.code == code
+    assert "Traceback" in debugged.err
+    assert debugged.err.endswith(line + "\n")
+
+
+def test_the_command_line_wins_over_the_file(equireg: Command, captured: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text("method: equireg\nmethod.teacher: self\nmax_steps: 7\nseed: 5\n")
+    outcome = equireg("train", "p", "--out", "r", "--max_steps", 9, "--config", file)
+    assert outcome.code == 0, outcome.err
+    options = captured["options"]
+    assert (options["max_steps"], options["seed"]) == (9, 5)
+    assert options["method"]["name"] == "equireg"
+    assert options["method"]["teacher"] == "self"
+
+
+def test_a_method_on_the_command_line_wins(equireg: Command, captured: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text("method: supervised\n")
+    for given in (["--method", "equireg"], ["--method=equireg"], ["--method.name", "equireg"]):
+        outcome = equireg("train", "p", "--out", "r", f"--config={file}", *given, "--method.cutmix", 0.25)
+        assert outcome.code == 0, outcome.err
+        assert captured["options"]["method"]["name"] == "equireg"
+        assert captured["options"]["method"]["cutmix"] == 0.25
+
+
+def test_resume_hands_over_only_what_was_given(equireg: Command, captured: dict[str, Any]) -> None:
+    assert equireg("train", "p", "--out", "r", "--resume", "--max_steps", 9, "--network.features=4").code == 0
+    assert captured["options"] == {"resume": True, "max_steps": 9, "network.features": 4}

@@ -1,0 +1,168 @@
+"""Options: their checks, YAML there and back, and errors that name the option."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equireg.config import NetworkConfig, OptimizerConfig, PredictConfig, PrepareConfig, TrainConfig
+from equireg.config.parsing import OptionParser, add_options, from_plain, nested, read_yaml, to_plain, to_yaml
+from equireg.errors import EquiregError, UsageError
+from equireg.methods import find
+
+
+def train_config(**values: Any) -> TrainConfig:
+    return from_plain(TrainConfig, values, find("equireg").Options)
+
+
+def test_yaml_there_and_back_gives_the_same_options(tmp_path: Path) -> None:
+    config = train_config(
+        **{"method": "equireg", "method.teacher": "self", "optimizer.clip_norm": None, "sup_cases": 3},
+        patch_size=[16, 24],
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config))
+    again = from_plain(TrainConfig, read_yaml(path), find("equireg").Options)
+    assert again == config
+    assert again.patch_size == (16, 24)
+    assert vars(again.method)["teacher"] == "self"
+    assert again.optimizer.clip_norm is None
+
+
+def test_options_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TrainConfig().seed = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("values", "unknown", "near"),
+    [
+        ({"max_step": 1}, "max_step", "max_steps"),
+        ({"network": {"feature": 4}}, "network.feature", "network.features"),
+        ({"method": {"name": "equireg", "teachr": "ema"}}, "method.teachr", "method.teacher"),
+        ({"views.strong.rotation": 3}, "views.strong.rotation", "views.strong.rotation_deg"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(values: dict[str, Any], unknown: str, near: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        train_config(**values)
+    message = str(caught.value)
+    assert f"unknown option {unknown!r}" in message or f"unknown option {unknown.split('.')[-1]!r}" in message
+    assert f"did you mean {near!r}?" in message
+
+
+@pytest.mark.parametrize(
+    ("values", "option"),
+    [
+        ({"batch_size": 0}, "--batch_size"),
+        ({"batch_size": "two"}, "--batch_size"),
+        ({"max_steps": 0}, "--max_steps"),
+        ({"unsup_ratio": -1}, "--unsup_ratio"),
+        ({"sup_cut": 1.5}, "--sup_cut"),
+        ({"unsup_cut": -0.1}, "--unsup_cut"),
+        ({"sup_cases": -1}, "--sup_cases"),
+        ({"foreground": 2}, "--foreground"),
+        ({"spatial_dims": 4}, "--spatial_dims"),
+        ({"patch_size": [16, 16, 16]}, "--patch_size"),
+        ({"patch_size": [4, 16]}, "--patch_size"),
+        ({"early_stopping_steps": 0}, "--early_stopping_steps"),
+        ({"device": "tpu"}, "--device"),
+        ({"optimizer": {"lr": 0}}, "--optimizer.lr"),
+        ({"optimizer": {"warmup": 1}}, "--optimizer.warmup"),
+        ({"network": {"dropout": 1}}, "--network.dropout"),
+        ({"network": {"stages": 1}}, "--network.stages"),
+        ({"method": {"threshold": 1.1}}, "--method.threshold"),
+        ({"method": {"targets": "softish"}}, "--method.targets"),
+    ],
+)
+def test_a_value_that_does_not_fit_names_its_option(values: dict[str, Any], option: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        train_config(**values)
+    assert option in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "xpected" in str(caught.value)
+
+
+@pytest.mark.parametrize(("cut", "count"), [("sup_cut", "sup_cases"), ("unsup_cut", "unsup_cases")])
+def test_cut_and_count_together_are_refused(cut: str, count: str) -> None:
+    with pytest.raises(UsageError, match=rf"both --{cut} 0\.5 and --{count} 2 are given; give one"):
+        TrainConfig(**{cut: 0.5, count: 2})
+    assert getattr(TrainConfig(**{count: 2}), count) == 2
+
+
+def test_prepare_fractions_leave_room_for_training() -> None:
+    with pytest.raises(UsageError, match="--val_fraction"):
+        PrepareConfig(val_fraction=0.5, test_fraction=0.5)
+    with pytest.raises(UsageError, match="--jobs"):
+        PrepareConfig(jobs=-1)
+
+
+def test_predict_options_are_checked() -> None:
+    with pytest.raises(UsageError, match="--overlap"):
+        PredictConfig(overlap=1.0)
+    with pytest.raises(UsageError, match="--passes"):
+        PredictConfig(passes=0)
+
+
+def test_max_features_are_no_fewer_than_features() -> None:
+    with pytest.raises(UsageError, match=r"--network\.max_features is 8; expected features or more"):
+        NetworkConfig(features=16, max_features=8)
+    with pytest.raises(UsageError, match=r"--optimizer\.clip_norm"):
+        OptimizerConfig(clip_norm=0)
+
+
+def test_dots_and_bare_names_become_nested_options() -> None:
+    assert nested({"method": "equireg", "method.teacher": "self", "network.features": 4, "seed": 1}) == {
+        "method": {"name": "equireg", "teacher": "self"},
+        "network": {"features": 4},
+        "seed": 1,
+    }
+    # Whatever the order, what a dot names joins the rest.
+    assert nested({"method.teacher": "self", "method": "equireg"}) == {
+        "method": {"name": "equireg", "teacher": "self"}
+    }
+
+
+def test_to_plain_holds_only_what_yaml_holds() -> None:
+    assert to_plain({"a": (1, 2), "b": Path("x"), "c": OptimizerConfig()})["a"] == [1, 2]
+    assert to_plain(Path("x")) == "x"
+    assert to_plain(OptimizerConfig())["lr"] == OptimizerConfig().lr
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [("a: [1", "is not valid YAML"), ("- a\n- b\n", "holds a list; expected options")],
+)
+def test_a_broken_yaml_file_is_named(tmp_path: Path, content: str, finding: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(content)
+    with pytest.raises(EquiregError) as caught:
+        read_yaml(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert finding in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_yaml_file_is_named_and_an_empty_one_holds_nothing(tmp_path: Path) -> None:
+    with pytest.raises(EquiregError, match=f"{tmp_path / 'no.yaml'}: no such file"):
+        read_yaml(tmp_path / "no.yaml")
+    (tmp_path / "empty.yaml").write_text("")
+    assert read_yaml(tmp_path / "empty.yaml") == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], False),
+        (["--probabilities"], True),
+        (["--probabilities", "--passes", "2"], True),
+        (["--probabilities", "true"], True),
+        (["--probabilities", "false"], False),
+        (["--probabilities=false"], False),
+    ],
+)
+def test_a_switch_needs_no_value(arguments: list[str], expected: bool) -> None:
+    parser = OptionParser()
+    add_options(parser, PredictConfig)
+    assert parser.read(arguments).probabilities is expected

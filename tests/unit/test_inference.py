@@ -1,0 +1,211 @@
+"""Prediction of whole scans: slices, windows, padding, and the mean over transformed scans."""
+
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from equireg import inference
+from equireg.errors import UsageError
+from equireg.inference import InferencePlan, predict_scan
+
+SPACING = (3.0, 1.5, 1.0)
+BACKGROUND = (2.5, -1.0)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def scan(*shape: int) -> Tensor:
+    return torch.randn(2, *shape, generator=seeded())
+
+
+def smooth_scan(*shape: int) -> Tensor:
+    axes = [torch.sin(torch.arange(size) / 6.0) for size in shape]
+    return torch.stack([sum(torch.meshgrid(*axes, indexing="ij"), torch.zeros(shape)), -torch.ones(shape)])
+
+
+def convolution(dims: int, size: int, seed: int = 0) -> nn.Module:
+    """Return a convolution from 2 channels to 3 classes that keeps the shape."""
+    kind = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
+    network = kind(2, 3, size, padding=size // 2)
+    with torch.no_grad():
+        network.weight.copy_(torch.randn(network.weight.shape, generator=seeded(seed)))
+    return network.eval()
+
+
+class Positional(nn.Module):
+    """A network that knows where a voxel lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        place = torch.linspace(-2, 2, x.shape[-1]).expand_as(x[:, 0])
+        return torch.stack([place, -place, x[:, 0]], dim=1) * self.weight
+
+
+def directly(network: nn.Module, image: Tensor, dims: int) -> Tensor:
+    with torch.no_grad():
+        if dims == 2:
+            return functional.softmax(network(image.movedim(1, 0)), dim=1).movedim(0, 1)
+        return functional.softmax(network(image[None]), dim=1)[0]
+
+
+@pytest.mark.parametrize(("dims", "patch"), [(2, (12, 10)), (3, (5, 12, 10))])
+def test_a_scan_of_a_patchs_size_goes_through_the_network_as_it_is(dims, patch):
+    network = convolution(dims, 3)
+    probs = predict_scan(network, scan(5, 12, 10), BACKGROUND, SPACING, InferencePlan(dims, patch))
+    assert probs.shape == (3, 5, 12, 10)
+    assert probs.dtype == torch.float32
+    assert torch.allclose(probs, directly(network, scan(5, 12, 10), dims), atol=1e-5)
+    assert not probs.requires_grad
+
+
+def test_slices_are_independent_and_in_order(monkeypatch):
+    monkeypatch.setattr(inference, "_BATCH_VOXELS", 240)  # two slices at once, and a rest of one
+    network = convolution(2, 3)
+    probs = predict_scan(network, scan(5, 12, 10), BACKGROUND, SPACING, InferencePlan(2, (12, 10)))
+    assert torch.allclose(probs, directly(network, scan(5, 12, 10), 2), atol=1e-5)
+
+
+@pytest.mark.parametrize(("dims", "patch"), [(2, (16, 13)), (3, (8, 16, 13))])
+def test_a_small_scan_is_centred_in_background(dims, patch):
+    network = convolution(dims, 5)
+    image = scan(5, 12, 10)
+    whole = torch.tensor(BACKGROUND).view(2, 1, 1, 1).expand(2, 8 if dims == 3 else 5, 16, 13).clone()
+    inner = (slice(None), slice(1, 6) if dims == 3 else slice(None), slice(2, 14), slice(1, 11))
+    whole[inner] = image
+    probs = predict_scan(network, image, BACKGROUND, SPACING, InferencePlan(dims, patch))
+    assert probs.shape == (3, 5, 12, 10)
+    assert torch.allclose(probs, directly(network, whole, dims)[inner], atol=1e-5)
+    other = predict_scan(network, image, (0.0, 0.0), SPACING, InferencePlan(dims, patch))
+    assert not torch.allclose(probs, other, atol=1e-2)  # the background's value matters
+
+
+@pytest.mark.parametrize(
+    ("dims", "patch"), [(2, (8, 8)), (2, (16, 8)), (3, (4, 8, 8)), (3, (8, 8, 16))], ids=lambda value: str(value)
+)
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+def test_windows_over_a_large_scan_agree_with_the_whole(dims, patch, overlap):
+    network = convolution(dims, 1)
+    plan = InferencePlan(dims, patch, overlap=overlap)
+    probs = predict_scan(network, scan(6, 13, 19), BACKGROUND, SPACING, plan)
+    assert probs.shape == (3, 6, 13, 19)
+    assert torch.allclose(probs, directly(network, scan(6, 13, 19), dims), atol=1e-5)
+
+
+@pytest.mark.parametrize("test_time", ["none", "flips", "equivariance"])
+@pytest.mark.parametrize(("dims", "patch"), [(2, (8, 8)), (3, (8, 8, 8))])
+def test_probabilities_sum_to_one(dims, patch, test_time):
+    plan = InferencePlan(dims, patch, tuple(range(dims)), test_time, passes=2)
+    probs = predict_scan(convolution(dims, 3), scan(6, 11, 13), BACKGROUND, SPACING, plan)
+    assert probs.shape == (3, 6, 11, 13)
+    assert (probs >= 0).all()
+    assert torch.allclose(probs.sum(0), torch.ones(6, 11, 13), atol=1e-5)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_mirroring_a_network_that_commutes_with_it_changes_nothing(dims):
+    network = convolution(dims, 3)
+    with torch.no_grad():
+        for axis in range(2, 2 + dims):
+            assert isinstance(network, (nn.Conv2d, nn.Conv3d))
+            network.weight.add_(network.weight.flip(axis))
+    plan = InferencePlan(dims, (6, 12, 10)[-dims:], tuple(range(dims)))
+    plain = predict_scan(network, scan(6, 12, 10), BACKGROUND, SPACING, plan)
+    mirrored = predict_scan(network, scan(6, 12, 10), BACKGROUND, SPACING, replace(plan, test_time="flips"))
+    assert torch.allclose(mirrored, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_mirroring_is_the_mean_over_the_allowed_axes(dims):
+    network, image = convolution(dims, 3), scan(6, 12, 10)
+    plan = InferencePlan(dims, (6, 12, 10)[-dims:], (dims - 1,), "flips")  # along W alone
+    expected = (directly(network, image, dims) + directly(network, image.flip(-1), dims).flip(-1)) / 2
+    probs = predict_scan(network, image, BACKGROUND, SPACING, plan)
+    assert torch.allclose(probs, expected, atol=1e-5)
+    assert not torch.allclose(probs, directly(network, image, dims), atol=1e-2)
+    none = predict_scan(network, image, BACKGROUND, SPACING, replace(plan, test_time="none"))
+    assert torch.allclose(none, directly(network, image, dims), atol=1e-5)
+
+
+@pytest.mark.parametrize(("dims", "patch"), [(2, (32, 32)), (3, (16, 32, 32))])
+def test_random_transforms_of_a_pointwise_network_change_little(dims, patch):
+    image = smooth_scan(16, 32, 32)
+    plan = InferencePlan(dims, patch, passes=4)
+    network = convolution(dims, 1)
+    plain = predict_scan(network, image, BACKGROUND, SPACING, plan)
+    averaged = predict_scan(network, image, BACKGROUND, SPACING, replace(plan, test_time="equivariance"))
+    assert (averaged - plain).abs().max() < 0.05
+    assert not torch.equal(averaged, plain)
+
+
+def test_random_transforms_of_a_network_that_knows_places_change_much():
+    image = smooth_scan(3, 32, 32)
+    plan = InferencePlan(2, (32, 32), passes=4)
+    plain = predict_scan(Positional(), image, BACKGROUND, SPACING, plan)
+    averaged = predict_scan(Positional(), image, BACKGROUND, SPACING, replace(plan, test_time="equivariance"))
+    assert (averaged - plain).abs().max() > 0.05
+
+
+def test_random_transforms_are_the_same_each_time_and_leave_the_global_chance_alone():
+    plan = InferencePlan(2, (12, 10), (0,), "equivariance", passes=2)
+    before = torch.get_rng_state()
+    first, again = (predict_scan(convolution(2, 3), scan(3, 12, 10), BACKGROUND, SPACING, plan) for _ in range(2))
+    assert torch.equal(first, again)
+    torch.set_rng_state(before)
+    network = convolution(2, 3)
+    before = torch.get_rng_state()
+    predict_scan(network, scan(3, 12, 10), BACKGROUND, SPACING, plan)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_scan_is_not_changed():
+    image = scan(3, 12, 10)
+    predict_scan(convolution(2, 3), image, BACKGROUND, SPACING, InferencePlan(2, (16, 16), (0, 1), "flips"))
+    assert torch.equal(image, scan(3, 12, 10))
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=r"--device is cuda.*cpu or auto"):
+        inference.choose_device("cuda")
+    assert inference.choose_device("auto") == torch.device("cpu")
+    assert inference.choose_device("cpu") == torch.device("cpu")
+
+
+def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert inference.choose_device("auto").type == "cuda"
+    assert inference.choose_device("cpu").type == "cpu"
+
+
+def test_precision():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    with pytest.raises(UsageError, match=r"--precision is 16.*bf16, 32 or auto"):
+        inference.choose_precision("16", cpu)
+    assert inference.choose_precision("16", cuda) == "16"
+    for option in ("32", "bf16"):
+        assert inference.choose_precision(option, cpu) == option
+    assert inference.choose_precision("auto", cpu) in ("32", "bf16")
+
+
+@pytest.mark.parametrize(("capabilities", "expected"), [({"amx_bf16": True}, "bf16"), ({"avx512_bf16": False}, "32")])
+def test_auto_precision_follows_the_machine(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert inference.choose_precision("auto", torch.device("cpu")) == expected
+
+
+def test_autocast_computes_in_its_precision():
+    network, x = convolution(2, 3), torch.zeros(1, 2, 4, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
+            with inference.autocast(precision, torch.device("cpu")):
+                assert network(x).dtype == dtype

@@ -1,0 +1,195 @@
+"""Losses against their definitions, on valid voxels only, with gradients that reach the student alone."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from equireg.losses import cross_entropy, dice_cross_entropy, equivariance_loss, masked_mean, soft_dice_loss
+
+LOSSES = [equivariance_loss, cross_entropy, soft_dice_loss, dice_cross_entropy]
+SHAPES = [(2, 3, 4, 5), (1, 4, 3, 4, 2)]
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def made_up(shape, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits and target probabilities [B, C, *S], and a mask [B, 1, *S] of about two thirds."""
+    valid = (noise(shape[0], 1, *shape[2:], seed=seed + 2) > -0.4).float()
+    return noise(*shape, seed=seed), noise(*shape, seed=seed + 1).mul(2).softmax(1), valid
+
+
+def classes_of(probs: Tensor) -> Tensor:
+    return probs.argmax(dim=1, keepdim=True)
+
+
+def rows(values: Tensor, valid: Tensor) -> Tensor:
+    """Return the valid voxels of [B, C, *S] as [N, C]."""
+    return values.movedim(1, -1)[valid[:, 0] > 0]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equivariance_loss_is_torchs_divergence(shape):
+    logits, target, valid = made_up(shape)
+    expected = functional.kl_div(rows(logits, valid).log_softmax(1), rows(target, valid), reduction="batchmean")
+    assert float(equivariance_loss(logits, target, valid)) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_equivariance_loss_of_equal_distributions_is_zero():
+    logits, _, valid = made_up((2, 3, 4, 5))
+    assert float(equivariance_loss(logits, logits.softmax(1), valid)) == pytest.approx(0, abs=1e-6)
+    assert float(equivariance_loss(logits + 7, logits.softmax(1), valid)) == pytest.approx(0, abs=1e-6)
+    assert float(equivariance_loss(logits * 2, logits.softmax(1), valid)) > 0.01
+
+
+def test_equivariance_loss_takes_hard_targets():
+    logits, target, valid = made_up((2, 3, 4, 5))
+    hard = functional.one_hot(target.argmax(1), 3).movedim(-1, 1).float()
+    expected = functional.cross_entropy(rows(logits, valid), rows(target, valid).argmax(1))
+    assert float(equivariance_loss(logits, hard, valid)) == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cross_entropy_is_torchs(shape):
+    logits, target, valid = made_up(shape)
+    soft = functional.cross_entropy(rows(logits, valid), rows(target, valid))
+    hard = functional.cross_entropy(rows(logits, valid), rows(target, valid).argmax(1))
+    assert float(cross_entropy(logits, target, valid)) == pytest.approx(float(soft), abs=1e-6)
+    assert float(cross_entropy(logits, classes_of(target), valid)) == pytest.approx(float(hard), abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_soft_dice_by_its_definition(shape):
+    logits, target, valid = made_up(shape)
+    probs, wanted = rows(logits, valid).softmax(1), rows(target, valid)
+    each = [2 * (probs[:, c] @ wanted[:, c]) / (probs[:, c] + wanted[:, c]).sum() for c in range(1, shape[1])]
+    expected = 1 - sum(float(value) for value in each) / len(each)
+    assert float(soft_dice_loss(logits, target, valid)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_soft_dice_of_a_perfect_and_of_a_wrong_answer():
+    label = torch.arange(24).view(1, 1, 4, 6) % 3
+    certain = functional.one_hot(label[:, 0], 3).movedim(-1, 1) * 50.0
+    everywhere = torch.ones(1, 1, 4, 6)
+    assert float(soft_dice_loss(certain, label, everywhere)) == pytest.approx(0, abs=1e-5)
+    assert float(soft_dice_loss(certain, (label + 1) % 3, everywhere)) == pytest.approx(1, abs=1e-4)
+
+
+def test_soft_dice_sums_over_the_batch():
+    label = torch.zeros(2, 1, 4, 4, dtype=torch.long)
+    label[0, 0, :2] = 1  # absent from the second sample
+    logits = functional.one_hot(label[:, 0], 2).movedim(-1, 1) * 50.0
+    logits[1, :, 0, 0] = torch.tensor([-50.0, 50.0])  # one false voxel there
+    assert float(soft_dice_loss(logits, label, torch.ones(2, 1, 4, 4))) == pytest.approx(1 - 16 / 17, abs=1e-4)
+
+
+def test_a_class_that_neither_side_shows_counts_as_right():
+    label = torch.zeros(1, 1, 4, 4, dtype=torch.long)
+    logits = torch.tensor([60.0, -60.0]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+    assert float(soft_dice_loss(logits, label, torch.ones(1, 1, 4, 4))) == pytest.approx(0, abs=1e-5)
+
+
+def test_dice_cross_entropy_is_their_sum():
+    logits, target, valid = made_up((2, 3, 4, 5))
+    label = classes_of(target)
+    expected = cross_entropy(logits, label, valid) + soft_dice_loss(logits, label, valid)
+    assert float(dice_cross_entropy(logits, label, valid)) == pytest.approx(float(expected))
+
+
+def loss_and_gradient(loss, logits: Tensor, target: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    logits = logits.clone().requires_grad_()
+    value = loss(logits, target, valid)
+    value.backward()
+    assert logits.grad is not None
+    return value.detach(), logits.grad
+
+
+@pytest.mark.parametrize("bad", [1e4, float("inf"), float("nan")])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_voxels_that_are_not_valid_do_not_matter(loss, bad):
+    logits, target, valid = made_up((2, 3, 4, 5))
+    hidden = (valid == 0).expand_as(logits)
+    value, gradient = loss_and_gradient(loss, logits, target, valid)
+    spoilt = torch.where(hidden, bad, logits), torch.where(hidden, bad, target)
+    other, other_gradient = loss_and_gradient(loss, *spoilt, valid)
+    assert torch.equal(value, other)
+    assert torch.equal(gradient, other_gradient)
+    assert (gradient[hidden] == 0).all()
+    assert (gradient[~hidden] != 0).all()
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, soft_dice_loss, dice_cross_entropy])
+def test_the_index_of_ignored_voxels_may_be_no_class(loss):
+    logits, target, valid = made_up((2, 3, 4, 5))
+    label = classes_of(target)
+    spoilt = torch.where(valid > 0, label, 255).to(torch.uint8)
+    assert torch.equal(loss(logits, label, valid), loss(logits, spoilt, valid))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_no_valid_voxel_gives_zero_and_no_gradient(loss):
+    logits, target, valid = made_up((2, 3, 4, 5))
+    value, gradient = loss_and_gradient(loss, logits, target, torch.zeros_like(valid))
+    assert float(value) == pytest.approx(0, abs=1e-6)
+    assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradient_reaches_the_student_alone(loss):
+    logits, target, valid = made_up((2, 3, 4, 5))
+    teacher = target.requires_grad_()
+    _, gradient = loss_and_gradient(loss, logits, teacher, valid)
+    assert teacher.grad is None
+    assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradient_is_the_slope(loss):
+    logits, target, valid = made_up((1, 3, 2, 3), seed=5)
+    _, gradient = loss_and_gradient(loss, logits, target, valid)
+    for seed in range(3):
+        direction = noise(*logits.shape, seed=seed + 50)
+        slope = (loss(logits + 1e-2 * direction, target, valid) - loss(logits - 1e-2 * direction, target, valid)) / 2e-2
+        assert float(slope) == pytest.approx(float((gradient * direction).sum()), rel=1e-2, abs=1e-4)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_huge_logits_stay_finite(loss):
+    logits, target, valid = made_up((2, 3, 4, 5))
+    value, gradient = loss_and_gradient(loss, logits * 1e4, target.round(), valid)
+    assert value.isfinite()
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_half_precision_is_summed_in_full(loss):
+    logits, target, valid = made_up((2, 3, 32, 32))
+    full = loss(logits.bfloat16().float(), target, valid)
+    half = loss(logits.bfloat16(), target, valid.bfloat16())
+    assert half.dtype == torch.float32
+    assert float(half) == pytest.approx(float(full), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_shapes_that_do_not_fit_are_refused(loss):
+    logits, target, valid = made_up((2, 3, 4, 5))
+    with pytest.raises(ValueError, match=r"expected \(2, 3, 4, 5\)"):
+        loss(logits, target[:, :2], valid)
+    with pytest.raises(ValueError, match="valid"):
+        loss(logits, target, valid.expand(2, 3, 4, 5))
+    with pytest.raises(ValueError, match="valid"):
+        loss(logits, target, valid[:, 0])
+
+
+def test_an_index_target_has_one_channel():
+    logits, target, valid = made_up((2, 3, 4, 5))
+    with pytest.raises(ValueError, match=r"expected \(2, 1, 4, 5\)"):
+        cross_entropy(logits, classes_of(target)[:, 0], valid)
+
+
+def test_masked_mean_weighs():
+    values = torch.tensor([1.0, 3.0, float("inf")])
+    assert float(masked_mean(values, torch.tensor([1.0, 3.0, 0.0]))) == pytest.approx(2.5)
+    assert float(masked_mean(values, torch.zeros(3))) == 0
