@@ -34,19 +34,20 @@ def convolution(dims: int, size: int, seed: int = 0) -> nn.Module:
     kind = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
     network = kind(2, 3, size, padding=size // 2)
     with torch.no_grad():
-        network.weight.copy_(torch.randn(network.weight.shape, generator=seeded(seed)))
+        for weight in network.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=seeded(seed)))
     return network.eval()
 
 
 class Positional(nn.Module):
-    """A network that knows where a voxel lies."""
+    """A network that knows where a voxel lies, and changes its mind in the middle."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        place = torch.linspace(-2, 2, x.shape[-1]).expand_as(x[:, 0])
+        place = torch.linspace(-40, 40, x.shape[-1]).expand_as(x[:, 0])
         return torch.stack([place, -place, x[:, 0]], dim=1) * self.weight
 
 
@@ -88,9 +89,7 @@ def test_a_small_scan_is_centred_in_background(dims, patch):
     assert not torch.allclose(probs, other, atol=1e-2)  # the background's value matters
 
 
-@pytest.mark.parametrize(
-    ("dims", "patch"), [(2, (8, 8)), (2, (16, 8)), (3, (4, 8, 8)), (3, (8, 8, 16))], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("dims", "patch"), [(2, (8, 8)), (2, (16, 8)), (3, (4, 8, 8)), (3, (8, 8, 16))], ids=str)
 @pytest.mark.parametrize("overlap", [0.0, 0.5])
 def test_windows_over_a_large_scan_agree_with_the_whole(dims, patch, overlap):
     network = convolution(dims, 1)
@@ -142,7 +141,8 @@ def test_random_transforms_of_a_pointwise_network_change_little(dims, patch):
     network = convolution(dims, 1)
     plain = predict_scan(network, image, BACKGROUND, SPACING, plan)
     averaged = predict_scan(network, image, BACKGROUND, SPACING, replace(plan, test_time="equivariance"))
-    assert (averaged - plain).abs().max() < 0.05
+    assert (averaged - plain).abs().mean() < 0.01
+    assert (averaged - plain).abs().max() < 0.1  # in the corners, which the transforms fill
     assert not torch.equal(averaged, plain)
 
 
@@ -151,18 +151,15 @@ def test_random_transforms_of_a_network_that_knows_places_change_much():
     plan = InferencePlan(2, (32, 32), passes=4)
     plain = predict_scan(Positional(), image, BACKGROUND, SPACING, plan)
     averaged = predict_scan(Positional(), image, BACKGROUND, SPACING, replace(plan, test_time="equivariance"))
-    assert (averaged - plain).abs().max() > 0.05
+    assert (averaged - plain).abs().max() > 0.2
 
 
 def test_random_transforms_are_the_same_each_time_and_leave_the_global_chance_alone():
     plan = InferencePlan(2, (12, 10), (0,), "equivariance", passes=2)
-    before = torch.get_rng_state()
-    first, again = (predict_scan(convolution(2, 3), scan(3, 12, 10), BACKGROUND, SPACING, plan) for _ in range(2))
-    assert torch.equal(first, again)
-    torch.set_rng_state(before)
     network = convolution(2, 3)
     before = torch.get_rng_state()
-    predict_scan(network, scan(3, 12, 10), BACKGROUND, SPACING, plan)
+    first, again = (predict_scan(network, scan(3, 12, 10), BACKGROUND, SPACING, plan) for _ in range(2))
+    assert torch.equal(first, again)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -26,7 +26,7 @@ class OptionParser(ArgumentParser):
     """A parser whose errors are one line and name the nearest known option."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(exit_on_error=False, **kwargs)
+        super().__init__(exit_on_error=False, allow_abbrev=False, **kwargs)
 
     def read(self, arguments: Sequence[str] | Mapping[str, Any]) -> Namespace:
         """Parse a command line or plain values.
@@ -46,7 +46,7 @@ class OptionParser(ArgumentParser):
     def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
         """Give a bare switch its value: ``--probabilities`` stands for ``--probabilities=true``."""
         switches = {f"--{action.dest}" for action in self._actions if getattr(action, "_typehint", None) is bool}
-        following = [*arguments[1:], ""]
+        following = [*arguments, ""][1:]
         return [
             f"{argument}=true" if argument in switches and after.lower() not in ("true", "false") else argument
             for argument, after in zip(arguments, following, strict=True)

@@ -30,7 +30,10 @@ def _unet(config: NetworkConfig, dims: int, channels: int, classes: int, widths:
     """Build the plain U-Net of nnU-Net (Isensee et al. 2021): two convolutions a stage, strided, leaky ReLU."""
     from monai.networks.nets.dynunet import DynUNet
 
-    strides = [1] + [2] * (len(widths) - 1)
+    # DynUNet takes three stages or more; a small patch gets its third at the second one's resolution.
+    missing = max(3 - len(widths), 0)
+    strides = [1] + [2] * (len(widths) - 1) + [1] * missing
+    widths = widths + widths[-1:] * missing
     return DynUNet(
         dims,
         channels,

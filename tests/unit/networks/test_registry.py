@@ -29,15 +29,22 @@ def test_every_network_maps_a_patch_to_logits(name, dims):
     assert unused == []
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("name", [name for name in networks.NETWORKS if name != "basic_unet"])
+def test_the_smallest_patch_has_its_network(name, dims):
+    """A patch of 8 voxels is the least that the options allow."""
+    config = NetworkConfig(name=name, features=4, stages=networks.stages_for((8,) * dims))
+    network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=dims)
+    assert network(torch.zeros(2, 1, *[8] * dims)).shape == (2, 2, *[8] * dims)
+
+
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_norm_is_a_choice(norm):
     config = NetworkConfig(features=4, stages=2, norm=norm)
     network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
     kinds = {type(module).__name__ for module in network.modules() if "Norm" in type(module).__name__}
     assert kinds == {"InstanceNorm2d" if norm == "instance" else "BatchNorm2d"}
-    assert all(
-        module.weight is not None for module in network.modules() if isinstance(module, torch.nn.InstanceNorm2d)
-    )
+    assert all(module.weight is not None for module in network.modules() if isinstance(module, torch.nn.InstanceNorm2d))
 
 
 def test_widths_double_up_to_the_most():
@@ -65,9 +72,7 @@ def test_dropout_is_a_choice():
 def test_weights_come_from_the_seed():
     def weights(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        network = networks.build(
-            NetworkConfig(features=4, stages=2), in_channels=1, out_channels=2, spatial_dims=2
-        )
+        network = networks.build(NetworkConfig(features=4, stages=2), in_channels=1, out_channels=2, spatial_dims=2)
         return torch.cat([weight.flatten() for weight in network.parameters()])
 
     assert torch.equal(weights(1), weights(1))

@@ -11,9 +11,7 @@ from equireg.transforms import spatial
 from equireg.transforms.chance import sample
 from equireg.transforms.spatial import SpatialParams
 
-ALL = SpatialConfig(
-    probability=0.7, rotation_deg=20.0, shear=0.1, scale=1.2, translation=0.1, elastic_amplitude=0.02
-)
+ALL = SpatialConfig(probability=0.7, rotation_deg=20.0, shear=0.1, scale=1.2, translation=0.1, elastic_amplitude=0.02)
 AFFINE = SpatialConfig(probability=0.7, rotation_deg=20.0, shear=0.1, scale=1.2, translation=0.1)
 FIELDS = [((16, 20), (1.5, 1.0)), ((8, 12, 12), (2.0, 1.0, 1.0))]
 
@@ -23,9 +21,7 @@ def seeded(seed: int = 0) -> Generator:
 
 
 def parts_of(params: SpatialParams) -> list[Tensor]:
-    return [
-        part for link in params.links for part in (link.before, link.displacement, link.after) if part is not None
-    ]
+    return [part for link in params.links for part in (link.before, link.displacement, link.after) if part is not None]
 
 
 def alike(one: SpatialParams, other: SpatialParams) -> bool:

@@ -1,0 +1,278 @@
+"""What every method promises to the training loop, over all METHODS, on tiny networks in 2D and 3D."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from equireg import methods, networks
+from equireg.config import NetworkConfig, TrainConfig
+from equireg.data.batch import Batch, Samples
+from equireg.data.labels import IGNORED
+from equireg.errors import UsageError
+from equireg.methods import METHODS, Method
+
+MAX_STEPS = 100
+LATE = 90
+"""A step at which every ramp is over."""
+CLASSES = 3
+PATCHES = {2: (16, 24), 3: (8, 8, 12)}
+
+over_all = pytest.mark.parametrize(("name", "dims"), [(name, dims) for name in METHODS for dims in (2, 3)])
+over_names = pytest.mark.parametrize("name", list(METHODS))
+
+
+def samples(dims: int, count: int, seed: int, labelled: bool) -> Samples:
+    """Return bright blobs on noise, with their classes; a corner of each patch lies beyond the scan."""
+    generator = Generator().manual_seed(seed)
+    shape = PATCHES[dims]
+    label = torch.zeros(count, 1, *shape, dtype=torch.uint8)
+    for row in range(count):
+        starts = [int(torch.randint(1, size // 2, (1,), generator=generator)) for size in shape]
+        label[(row, 0, *[slice(start, start + size // 2) for start, size in zip(starts, shape, strict=True)])] = 1
+        label[(row, 0, *[slice(start, start + size // 4) for start, size in zip(starts, shape, strict=True)])] = 2
+    image = label.float() + 0.3 * torch.randn((count, 2, *shape), generator=generator)
+    valid = torch.ones(count, 1, *shape)
+    valid[..., -2:] = 0
+    label[..., :1] = IGNORED
+    return Samples(
+        image=image,
+        valid=valid,
+        fill=torch.full((count, 2), -1.0),
+        spacing_mm=torch.tensor([2.0, 1.0, 1.5][-dims:]).expand(count, dims),
+        cases=tuple(f"case{row}" for row in range(count)),
+        label=label if labelled else None,
+    )
+
+
+def make_batch(method: Method | type[Method], dims: int, chance: int = 0, unlabelled: int = 5) -> Batch:
+    """Return a batch as the loader makes it; ``chance`` seeds its generator, ``unlabelled`` its scans."""
+    rest = samples(dims, 4, unlabelled, labelled=False) if method.uses_unlabelled else None
+    return Batch(samples(dims, 2, 1, labelled=True), rest, Generator().manual_seed(chance), (dims - 1,))
+
+
+def make_method(name: str, dims: int, norm: Any = "instance", **options: Any) -> Method:
+    """Return a method with the same first weights every time; of confidence it asks none, so that voxels count."""
+    kind = METHODS[name].Options
+    known = {field.name for field in fields(kind)}
+    given = {"name": name, "threshold": 0.0, **options}
+    config = TrainConfig(method=kind(**{key: value for key, value in given.items() if key in known}))
+    network = NetworkConfig(features=4, stages=3, norm=norm)
+    torch.manual_seed(3)
+    return METHODS[name](config, factory(network, dims), MAX_STEPS)
+
+
+def factory(config: NetworkConfig, dims: int) -> Callable[[], nn.Module]:
+    return lambda: networks.build(config, in_channels=2, out_channels=CLASSES, spatial_dims=dims)
+
+
+def gradients(method: Method, batch: Batch, step: int = LATE) -> dict[str, Tensor]:
+    """Return the gradient of ``total`` on every weight of the student."""
+    method.zero_grad(set_to_none=True)
+    method.losses(batch, step)["total"].backward()
+    return {key: weight.grad for key, weight in method.student.named_parameters() if weight.grad is not None}
+
+
+def differ(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    """Return the greatest difference, relative to the greatest gradient."""
+    greatest = max(float(value.abs().max()) for value in one.values())
+    return max(float((one[key] - other[key]).abs().max()) for key in one) / greatest
+
+
+@over_all
+def test_losses_are_finite_scalars_of_which_total_alone_has_a_graph(name, dims):
+    method = make_method(name, dims)
+    for step in (0, LATE):
+        losses = method.losses(make_batch(method, dims), step)
+        assert losses["total"].requires_grad
+        for key, value in losses.items():
+            assert value.shape == (), key
+            assert value.isfinite(), key
+            assert key == "total" or not value.requires_grad, key
+
+
+@over_all
+def test_total_reaches_every_weight_that_is_optimised(name, dims):
+    method = make_method(name, dims)
+    found = gradients(method, make_batch(method, dims))
+    for key, weight in method.named_parameters():
+        if not weight.requires_grad:
+            assert weight.grad is None, key
+            continue
+        assert weight.grad is not None, key
+        assert weight.grad.isfinite().all(), key
+        if weight.ndim > 1:  # a bias ahead of a normalisation cannot have one
+            assert weight.grad.abs().max() > 0, key
+    assert set(found) == {key for key, _ in method.student.named_parameters()}
+
+
+@over_all
+def test_the_unlabelled_scans_reach_the_student(name, dims):
+    """The classic fault is an unlabelled loss that has a value but trains nothing."""
+    method = make_method(name, dims)
+    found = gradients(method, make_batch(method, dims, unlabelled=5))
+    others = gradients(method, make_batch(method, dims, unlabelled=6))
+    assert (differ(found, others) > 1e-3) == method.uses_unlabelled
+    if method.uses_unlabelled:
+        without = replace(make_batch(method, dims), unlabelled=None)
+        assert differ(found, gradients(method, without)) > 1e-3
+
+
+@over_all
+def test_what_is_not_the_student_is_not_trained(name, dims):
+    method = make_method(name, dims)
+    student = {id(weight) for weight in method.student.parameters()}
+    assert all(weight.requires_grad for weight in method.student.parameters())
+    for key, weight in method.named_parameters():
+        if id(weight) not in student:
+            assert not weight.requires_grad, key
+
+
+@over_all
+def test_only_the_students_own_pass_moves_statistics(name, dims):
+    """A teacher's pass leaves BatchNorm as it is: the student's counts one pass, any other's none."""
+    method = make_method(name, dims, norm="batch").train()
+    modes = {key: module.training for key, module in method.named_modules()}
+    before = copy.deepcopy(method.state_dict())
+    method.losses(make_batch(method, dims), LATE)
+    passes = {key: value for key, value in method.state_dict().items() if key.endswith("num_batches_tracked")}
+    assert any(key.startswith("student.") for key in passes)
+    for key, value in passes.items():
+        assert value - before[key] == (1 if key.startswith("student.") else 0), key
+    for key, value in method.state_dict().items():
+        if not key.startswith("student."):
+            assert torch.equal(value, before[key]), key
+    assert {key: module.training for key, module in method.named_modules()} == modes
+
+
+@over_all
+def test_pictures_move_no_statistics(name, dims):
+    method = make_method(name, dims, norm="batch").train()
+    before = copy.deepcopy(method.state_dict())
+    method.pictures(make_batch(method, dims))
+    assert all(torch.equal(value, before[key]) for key, value in method.state_dict().items())
+    assert all(module.training for module in method.student.modules())
+
+
+@over_all
+def test_chance_comes_from_the_batch_alone(name, dims):
+    method = make_method(name, dims)
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = method.losses(make_batch(method, dims, chance=1), LATE)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(99)
+    again = method.losses(make_batch(method, dims, chance=1), LATE)
+    other = method.losses(make_batch(method, dims, chance=2), LATE)
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["total"], other["total"])
+
+
+@over_all
+def test_the_batch_and_the_weights_stay_as_they_are(name, dims):
+    method = make_method(name, dims)
+    batch = make_batch(method, dims)
+    kept, weights = make_batch(method, dims), copy.deepcopy(method.state_dict())
+    method.losses(batch, LATE)
+    method.pictures(batch)
+    for ours, theirs in ((batch.labelled, kept.labelled), (batch.unlabelled, kept.unlabelled)):
+        for key, value in vars(ours).items() if ours is not None else ():
+            if isinstance(value, Tensor):
+                assert torch.equal(value, getattr(theirs, key)), key
+    assert all(torch.equal(value, weights[key]) for key, value in method.state_dict().items())
+
+
+@over_all
+def test_nobody_annotated_anything(name, dims):
+    method = make_method(name, dims)
+    batch = make_batch(method, dims)
+    assert batch.labelled.label is not None
+    unknown = replace(batch.labelled, label=torch.full_like(batch.labelled.label, IGNORED))
+    method.losses(replace(batch, labelled=unknown), LATE)["total"].backward()
+    for key, weight in method.student.named_parameters():
+        assert weight.grad is None or weight.grad.isfinite().all(), key
+
+
+@over_names
+def test_labelled_samples_without_a_label_are_refused(name):
+    method = make_method(name, 2)
+    batch = make_batch(method, 2)
+    with pytest.raises(ValueError, match="label"):
+        method.losses(replace(batch, labelled=replace(batch.labelled, label=None)), LATE)
+
+
+@over_names
+def test_ignored_voxels_do_not_matter(name):
+    """Which class lies under a mask of what nobody annotated makes no difference."""
+    method = make_method(name, 2)
+    image, label, valid = method.augmented(make_batch(method, 2))
+    hidden = (valid == 0) | (label == IGNORED)
+    assert (valid[label == IGNORED] == 0).all()
+    assert 0 < hidden.float().mean() < 1
+    logits = method.student(image)
+    value = method.supervised_loss(logits, label, valid)
+    assert torch.equal(value, method.supervised_loss(logits, torch.where(hidden, 1, label), valid))
+    assert not torch.equal(value, method.supervised_loss(logits, torch.where(hidden, label, 1), valid))
+
+
+@over_all
+def test_predictor_gives_logits_of_the_patchs_shape(name, dims):
+    method = make_method(name, dims)
+    logits = method.predictor(samples(dims, 1, 0, labelled=False).image)
+    assert logits.shape == (1, CLASSES, *PATCHES[dims])
+
+
+@over_all
+def test_pictures_have_their_names_and_shapes(name, dims):
+    method = make_method(name, dims)
+    shown = method.pictures(make_batch(method, dims))
+    assert {"scan", "target", "student", "valid"} <= shown.keys()
+    assert ("teacher" in shown) == method.uses_unlabelled
+    for key, value in shown.items():
+        assert value.shape[1:] == (1, *PATCHES[dims]), key
+        assert not value.requires_grad, key
+    for key in ("target", "student"):
+        assert 0 <= shown[key].min() <= shown[key].max() < CLASSES
+
+
+@over_all
+def test_a_few_steps_lower_the_supervised_loss(name, dims):
+    method = make_method(name, dims).train()
+    optimiser = torch.optim.Adam([weight for weight in method.parameters() if weight.requires_grad], lr=1e-2)
+    course = []
+    for step in range(12):
+        optimiser.zero_grad()
+        losses = method.losses(make_batch(method, dims), step)
+        losses["total"].backward()
+        optimiser.step()
+        method.after_step(step)
+        course.append(float(losses.get("supervised", losses["total"]).detach()))
+    assert course[-1] < 0.85 * course[0]
+
+
+@over_names
+def test_after_step_leaves_the_student_alone(name):
+    method = make_method(name, 2)
+    before = copy.deepcopy(method.student.state_dict())
+    for step in (0, LATE):
+        method.after_step(step)
+    assert all(torch.equal(value, before[key]) for key, value in method.student.state_dict().items())
+
+
+@over_names
+def test_the_options_carry_the_methods_name(name):
+    kind = METHODS[name].Options
+    assert kind().name == name
+    assert methods.find(name) is METHODS[name]
+    given = {field.name: getattr(kind(), field.name) for field in fields(kind)}
+    assert kind(**given) == kind()
+
+
+def test_an_unknown_name_names_the_nearest():
+    with pytest.raises(UsageError, match=r"--method is equirek; expected one of .*Did you mean equireg\?"):
+        methods.find("equirek")

@@ -1,0 +1,226 @@
+"""EquiReg's choices: each option does what it says, and the teacher follows the student."""
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
+from equireg.data.batch import Batch, Samples
+from equireg.errors import UsageError
+from equireg.methods.base import evaluating
+from equireg.methods.equireg import EquiReg, EquiRegConfig
+from equireg.methods.schedules import moving_average_decay, ramp_up
+from equireg.methods.supervised import Supervised
+from equireg.methods.teacher import copy_as_teacher, follow
+
+SHAPE = (12, 16)
+MOVES = SpatialConfig(probability=1.0)  # flips alone, which are exact
+STILL = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.0), IntensityConfig(probability=0.0))
+FLIPS = ViewsConfig(SpatialConfig(probability=0.0), MOVES, IntensityConfig(probability=0.0))
+
+
+def network(size: int = 3) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, size, padding=size // 2),
+        nn.InstanceNorm2d(4, affine=True) if size > 1 else nn.Identity(),
+        nn.LeakyReLU(),
+        nn.Conv2d(4, 3, size, padding=size // 2),
+    )
+
+
+def some(count: int, seed: int) -> Samples:
+    generator = Generator().manual_seed(seed)
+    return Samples(
+        image=torch.randn((count, 1, *SHAPE), generator=generator),
+        valid=torch.ones(count, 1, *SHAPE),
+        fill=torch.zeros(count, 1),
+        spacing_mm=torch.ones(count, 2),
+        cases=("a",) * count,
+        label=torch.randint(3, (count, 1, *SHAPE), generator=generator),
+    )
+
+
+def batch(seed: int = 0) -> Batch:
+    return Batch(some(2, 1), replace(some(4, 2), label=None), Generator().manual_seed(seed), (0, 1))
+
+
+def method(views: ViewsConfig | None = None, size: int = 3, **options: Any) -> EquiReg:
+    options = {"threshold": 0.0, **options}
+    config = TrainConfig(method=EquiRegConfig(**options), views=views or ViewsConfig())
+    return EquiReg(config, lambda: network(size), 100)
+
+
+def gradients(of: nn.Module, total: Tensor) -> list[Tensor]:
+    of.zero_grad()
+    total.backward()
+    return [weight.grad.clone() for weight in of.parameters() if weight.grad is not None]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "targets", "loss", "averaging"),
+    list(itertools.product(("self", "ema"), ("soft", "hard"), ("kl", "ce", "ce+dice"), ("valid", "all"))),
+)
+def test_every_choice_trains_the_student(teacher, targets, loss, averaging):
+    made = method(teacher=teacher, targets=targets, loss=loss, averaging=averaging)
+    losses = made.losses(batch(), 90)
+    assert all(value.isfinite() for value in losses.values())
+    assert losses["unsupervised"] > 1e-4
+    assert float(losses["total"].detach()) == pytest.approx(float(losses["supervised"] + losses["unsupervised"]))
+    with_it = gradients(made.student, losses["total"])
+    without = gradients(made.student, made.losses(replace(batch(), unlabelled=None), 90)["total"])
+    assert max(float((a - b).abs().max()) for a, b in zip(with_it, without, strict=True)) > 1e-4
+    assert made.teacher is None or all(weight.grad is None for weight in made.teacher.parameters())
+
+
+def test_at_weight_zero_it_is_the_baseline():
+    """The unlabelled samples share a forward pass, and must not disturb the labelled ones'."""
+    made = method(weight=0.0, cutmix=1.0)
+    baseline = Supervised(replace(made.config), network, 100)
+    losses, expected = made.losses(batch(7), 90), baseline.losses(batch(7), 90)
+    assert float(losses["supervised"]) == pytest.approx(float(expected["total"].detach()), rel=1e-5)
+    ours, theirs = gradients(made.student, losses["total"]), gradients(baseline.student, expected["total"])
+    assert len(ours) == len(theirs) == len(list(made.student.parameters()))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ours, theirs, strict=True))
+    assert max(float(value.abs().max()) for value in theirs) > 1e-2
+
+
+def test_a_step_that_needs_no_unlabelled_scans_is_the_baseline():
+    made = method()
+    losses = made.losses(replace(batch(7), unlabelled=None), 90)
+    expected = Supervised(made.config, network, 100).losses(batch(7), 90)
+    assert torch.equal(losses["total"], expected["total"])
+
+
+def test_a_pointwise_student_that_teaches_itself_has_no_divergence_under_flips():
+    """Image, target and ``valid`` must go through the same transform, in the same direction."""
+    options: dict[str, Any] = {"teacher": "self", "targets": "soft", "loss": "kl", "cutmix": 0.5}
+    assert float(method(FLIPS, size=1, **options).losses(batch(), 90)["unsupervised"]) == pytest.approx(0, abs=1e-6)
+    assert float(method(FLIPS, size=3, **options).losses(batch(), 90)["unsupervised"]) > 1e-3
+    assert float(method(STILL, size=3, **{**options, "cutmix": 0.0}).losses(batch(), 90)["unsupervised"]) < 1e-6
+
+
+def test_threshold_counts_the_confident():
+    parts = [float(method(threshold=value).losses(batch(), 90)["counted"]) for value in (0.0, 0.4, 0.6, 1.0)]
+    assert parts[0] == pytest.approx(1)
+    assert parts[0] > parts[1] > parts[2] > 0
+    assert parts[3] == 0
+    nobody = method(threshold=1.0).losses(batch(), 90)
+    assert float(nobody["unsupervised"]) == pytest.approx(0, abs=1e-6)
+    assert torch.equal(nobody["total"].detach(), nobody["supervised"])
+
+
+def test_few_confident_voxels_make_a_small_loss():
+    options: dict[str, Any] = {"views": STILL, "loss": "ce", "cutmix": 0.0}
+    every, few = (method(threshold=value, **options).losses(batch(), 90) for value in (0.0, 0.6))
+    # With the same picture for both, the confident voxels' loss is part of all voxels' loss.
+    assert 0 < float(few["unsupervised"]) < float(every["unsupervised"])
+
+
+def test_temperature_sharpens():
+    sharp, plain, flat = (method(threshold=0.6, temperature=t).losses(batch(), 90)["counted"] for t in (0.5, 1, 2))
+    assert sharp > plain > flat
+
+
+def test_averaging_over_all_counts_what_lies_outside():
+    views = ViewsConfig(SpatialConfig(probability=1.0, translation=0.4), SpatialConfig(), IntensityConfig())
+    valid, every = (method(views, averaging=kind).losses(batch(), 90) for kind in ("valid", "all"))
+    assert float(valid["unsupervised"]) != pytest.approx(float(every["unsupervised"]), abs=1e-4)
+
+
+def test_what_lies_outside_gives_no_gradient():
+    """Where nothing of the unlabelled scans is valid, they leave the student alone."""
+    made = method(cutmix=0.0)
+    given = batch()
+    assert given.unlabelled is not None
+    empty = replace(given.unlabelled, valid=torch.zeros_like(given.unlabelled.valid))
+    losses = made.losses(replace(given, unlabelled=empty), 90)
+    assert float(losses["unsupervised"]) == pytest.approx(0, abs=1e-6)
+    assert float(losses["counted"]) == 0
+
+
+def test_cutmix_changes_the_unlabelled_task_alone():
+    mixed, plain = (method(STILL, cutmix=value).losses(batch(), 90) for value in (1.0, 0.0))
+    assert float(mixed["supervised"]) == pytest.approx(float(plain["supervised"]), rel=1e-5)
+    assert float(mixed["unsupervised"]) != pytest.approx(float(plain["unsupervised"]), abs=1e-5)
+
+
+def test_the_weight_ramps_up():
+    weights = [float(method(weight=2.0, ramp_up=0.5).losses(batch(), step)["weight"]) for step in (0, 25, 50, 99)]
+    assert weights[0] < 0.02
+    assert weights[0] < weights[1] < weights[2]
+    assert weights[2] == weights[3] == pytest.approx(2.0)
+    assert ramp_up(0, 0) == 1
+    assert ramp_up(25, 50) == pytest.approx(0.2865, abs=1e-4)
+
+
+def test_the_teacher_follows_closely_at_first():
+    made = method(ema_decay=0.99)
+    assert made.teacher is not None
+    assert made.predictor is made.teacher
+    with torch.no_grad():
+        for weight in made.student.parameters():
+            weight.add_(1.0)
+    for step, keep in ((0, 0.5), (8, 0.9), (10_000, 0.99)):
+        before = [weight.clone() for weight in made.teacher.parameters()]
+        made.after_step(step)
+        for new, old, goal in zip(made.teacher.parameters(), before, made.student.parameters(), strict=True):
+            assert torch.allclose(new, keep * old + (1 - keep) * goal, atol=1e-6)
+            assert not torch.equal(new, old)
+    assert moving_average_decay(0, 0.3) == 0.3
+
+
+def test_the_teacher_takes_the_students_statistics():
+    student = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    teacher = copy_as_teacher(student)
+    assert not any(weight.requires_grad for weight in teacher.parameters())
+    student(torch.randn((4, 1, 5, 5), generator=Generator().manual_seed(0)) + 3)
+    follow(teacher, student, 0, 0.99)
+    ours, theirs = teacher.state_dict(), student.state_dict()
+    assert int(ours["1.num_batches_tracked"]) == 1
+    assert torch.allclose(ours["1.running_mean"], theirs["1.running_mean"] / 2)
+    teacher.requires_grad_(True)
+    assert ours["0.weight"].data_ptr() != theirs["0.weight"].data_ptr()
+
+
+def test_a_network_that_teaches_itself_needs_no_second_one():
+    made = method(teacher="self")
+    assert made.teacher is None
+    assert made.predictor is made.student
+    assert len(list(made.parameters())) == len(list(made.student.parameters()))
+
+
+def test_evaluating_gives_every_module_its_mode_back():
+    made = network().train()
+    made[1].eval()  # pyright: ignore[reportIndexIssue]
+    modes = [module.training for module in made.modules()]
+    with evaluating(made) as inside:
+        assert not any(module.training for module in inside.modules())
+    assert [module.training for module in made.modules()] == modes
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("ema_decay", 1.5), ("threshold", -0.1), ("cutmix", 2.0), ("ramp_up", 1.1), ("weight", -1.0), ("temperature", 0)],
+)
+def test_values_out_of_range_are_refused(option, value):
+    with pytest.raises(UsageError, match=rf"--method.{option} (is )?{value}"):
+        EquiRegConfig(**{option: value})
+
+
+def test_pictures_show_the_task():
+    shown = method(STILL, cutmix=0.0).pictures(batch())
+    given = batch().unlabelled
+    assert given is not None
+    assert torch.allclose(shown["scan"], given.image, atol=1e-5)
+    made = method(STILL)
+    assert made.teacher is not None
+    with torch.no_grad():
+        probs = made.teacher(given.image).softmax(1)
+    assert torch.equal(shown["target"], probs.argmax(1, keepdim=True))
+    assert torch.allclose(shown["teacher"], probs.amax(1, keepdim=True), atol=1e-6)
+    assert shown["valid"].all()
