@@ -119,9 +119,7 @@ def test_dots_and_bare_names_become_nested_options() -> None:
         "seed": 1,
     }
     # Whatever the order, what a dot names joins the rest.
-    assert nested({"method.teacher": "self", "method": "equireg"}) == {
-        "method": {"name": "equireg", "teacher": "self"}
-    }
+    assert nested({"method.teacher": "self", "method": "equireg"}) == {"method": {"name": "equireg", "teacher": "self"}}
 
 
 def test_to_plain_holds_only_what_yaml_holds() -> None:

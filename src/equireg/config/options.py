@@ -100,7 +100,7 @@ class NetworkConfig:
     """Which network, and how large."""
 
     name: str = "unet"
-    """unet, segresnet, basic_unet or attention_unet"""
+    """unet, segresnet or attention_unet"""
     features: int = 32
     """channels of the first stage; each further stage doubles them, up to `max_features`"""
     max_features: int = 320

@@ -52,7 +52,7 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     """
     config = from_plain(PrepareConfig, options)
     raw = folders.existing_folder(raw, "scans")
-    out = _claim(Path(out))
+    out = _claim(Path(out), raw.resolve().name)
     dataset = discover(raw, config.layout)
     splits = split.read_split(Path(config.split), dataset.cases) if config.split else None
     with _Workers(config.jobs or os.cpu_count() or 1) as workers:
@@ -82,9 +82,19 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     return manifest
 
 
-def _claim(out: Path) -> Path:
-    """Return the output folder if it is new, empty, or `prepare`'s own."""
-    if not ((out / _UNDERWAY).exists() or folders.made_by(out) == "prepare"):
+def _claim(out: Path, raw_name: str) -> Path:
+    """Return the output folder if it is new, empty, or `prepare`'s own for a raw folder of the same name.
+
+    Raises:
+        EquiregError: if it is another folder, or holds the cases of another raw folder, which would be lost.
+    """
+    if folders.made_by(out) == "prepare":
+        earlier = Path(str(folders.read_signature(out, "prepare")["source"])).name
+        if earlier != raw_name:
+            raise EquiregError(
+                f"{out}: was prepared from a folder {earlier!r}, not {raw_name!r}. Choose another --out or remove it."
+            )
+    elif not (out / _UNDERWAY).exists():
         folders.refuse_existing(out, "It is not a prepared folder; choose another --out.")
     return out
 

@@ -63,21 +63,6 @@ def _segresnet(config: NetworkConfig, dims: int, channels: int, classes: int, wi
     )
 
 
-def _basic_unet(config: NetworkConfig, dims: int, channels: int, classes: int, widths: list[int]) -> nn.Module:
-    """Build MONAI's BasicUNet (Falk et al. 2019), which always has five stages."""
-    from monai.networks.nets.basic_unet import BasicUNet
-
-    first, *rest = [min(config.features * 2**stage, config.max_features) for stage in range(5)]
-    return BasicUNet(
-        dims,
-        channels,
-        classes,
-        features=(first, *rest, first),
-        norm=(config.norm, {"affine": True}),
-        dropout=config.dropout,
-    )
-
-
 def _attention_unet(config: NetworkConfig, dims: int, channels: int, classes: int, widths: list[int]) -> nn.Module:
     """Build the attention U-Net (Oktay et al. 2018), whose normalisation is batch norm."""
     from monai.networks.nets.attentionunet import AttentionUnet
@@ -88,7 +73,6 @@ def _attention_unet(config: NetworkConfig, dims: int, channels: int, classes: in
 NETWORKS: dict[str, Callable[[NetworkConfig, int, int, int, list[int]], nn.Module]] = {
     "unet": _unet,
     "segresnet": _segresnet,
-    "basic_unet": _basic_unet,
     "attention_unet": _attention_unet,
 }
 """Network name to its builder."""

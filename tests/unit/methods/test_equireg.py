@@ -114,11 +114,19 @@ def test_threshold_counts_the_confident():
     assert torch.equal(nobody["total"].detach(), nobody["supervised"])
 
 
-def test_few_confident_voxels_make_a_small_loss():
-    options: dict[str, Any] = {"views": STILL, "loss": "ce", "cutmix": 0.0}
-    every, few = (method(threshold=value, **options).losses(batch(), 90) for value in (0.0, 0.6))
-    # With the same picture for both, the confident voxels' loss is part of all voxels' loss.
-    assert 0 < float(few["unsupervised"]) < float(every["unsupervised"])
+def test_the_loss_of_the_confident_is_averaged_over_all():
+    """As in FixMatch: where few voxels are sure, the loss is small."""
+    made = method(STILL, loss="ce", cutmix=0.0, threshold=0.5)
+    given = batch().unlabelled
+    assert given is not None
+    with torch.no_grad():  # the teacher still is the student, and both views are the scan itself
+        confidence, classes = made.student(given.image).softmax(1).max(dim=1)
+        each = nn.functional.cross_entropy(made.student(given.image), classes, reduction="none")
+    sure = confidence >= 0.5
+    assert 0.05 < sure.float().mean() < 0.95
+    losses = made.losses(batch(), 90)
+    assert float(losses["unsupervised"]) == pytest.approx(float((each * sure).mean()), rel=1e-3)
+    assert float(losses["counted"]) == pytest.approx(float(sure.float().mean()), abs=1e-3)
 
 
 def test_temperature_sharpens():
@@ -147,6 +155,17 @@ def test_cutmix_changes_the_unlabelled_task_alone():
     mixed, plain = (method(STILL, cutmix=value).losses(batch(), 90) for value in (1.0, 0.0))
     assert float(mixed["supervised"]) == pytest.approx(float(plain["supervised"]), rel=1e-5)
     assert float(mixed["unsupervised"]) != pytest.approx(float(plain["unsupervised"]), abs=1e-5)
+
+
+def test_cutmix_mixes_scan_and_valid_alike():
+    given = batch().unlabelled
+    assert given is not None
+    image, valid = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, *SHAPE), torch.ones(4, 1, *SHAPE)
+    valid[2:] = 0
+    quiet = replace(given, image=image, valid=valid, fill=torch.tensor([[0.0], [1.0], [2.0], [3.0]]))
+    shown = method(STILL, cutmix=1.0).pictures(replace(batch(), unlabelled=quiet))
+    assert torch.equal(shown["valid"], (shown["scan"].round() < 2).float())
+    assert not torch.equal(shown["valid"], valid)
 
 
 def test_the_weight_ramps_up():

@@ -14,8 +14,7 @@ PATCHES = {2: (32, 48), 3: (16, 32, 32)}
 @pytest.mark.parametrize("name", list(networks.NETWORKS))
 def test_every_network_maps_a_patch_to_logits(name, dims):
     patch = PATCHES[dims]
-    stages = 5 if name == "basic_unet" else networks.stages_for(patch)
-    patch = (32,) * dims if name == "basic_unet" else patch
+    stages = networks.stages_for(patch)
     config = NetworkConfig(name=name, features=4, max_features=16, stages=stages)
     network = networks.build(config, in_channels=3, out_channels=4, spatial_dims=dims)
     x = torch.randn(1, 3, *patch, generator=torch.Generator().manual_seed(0))
@@ -30,7 +29,7 @@ def test_every_network_maps_a_patch_to_logits(name, dims):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", [name for name in networks.NETWORKS if name != "basic_unet"])
+@pytest.mark.parametrize("name", list(networks.NETWORKS))
 def test_the_smallest_patch_has_its_network(name, dims):
     """A patch of 8 voxels is the least that the options allow."""
     config = NetworkConfig(name=name, features=4, stages=networks.stages_for((8,) * dims))

@@ -84,6 +84,21 @@ def test_quarter_turns_are_exact_and_of_the_right_direction(shape, spacing, plan
     assert valid.all()
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_cube_turned_onto_itself_is_exact(order):
+    """The output at p reads the input at P p: input axis i runs along output axis order[i], here one mirrored."""
+    x = noise(1, 1, 4, 4, 4)
+    matrix = torch.eye(4)
+    matrix[:3, :3] = torch.eye(3)[list(order)]
+    matrix[0] *= -1
+    moved, _ = spatial.apply(x, transform(matrix, (4, 4, 4)))
+    expected = torch.empty_like(x)
+    for place in itertools.product(range(4), repeat=3):
+        read = [place[axis] for axis in order]
+        expected[0, 0][place] = x[0, 0, 3 - read[0], read[1], read[2]]
+    assert torch.equal(moved, expected)
+
+
 def test_turns_that_differ_by_sample_are_exact_in_one_batch():
     x = noise(3, 1, 4, 4)
     matrices = torch.stack([torch.eye(3), rotation(2, 0, 1, 90.0), torch.diag(torch.tensor([1.0, -1.0, 1.0]))])

@@ -1,0 +1,32 @@
+"""What the integration tests share: tiny options and one trained run."""
+
+from pathlib import Path
+
+import pytest
+
+TINY = ("--network.features", "4", "--max_steps", "4", "--val_every", "2", "--batch_size", "2", "--unsup_ratio", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Return options of `equireg train` with which it takes a second."""
+    return (*TINY, "--device", "cpu", "--precision", "32")
+
+
+@pytest.fixture(scope="session")
+def phantom_run(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny EquiReg run on the phantoms."""
+    from equireg.training import train
+
+    out = tmp_path_factory.mktemp("phantom") / "run"
+    options = dict(zip((name.removeprefix("--") for name in TINY[::2]), map(int, TINY[1::2]), strict=True))
+    return train(phantom_prepared, out, method="equireg", device="cpu", precision="32", **options)
+
+
+@pytest.fixture(scope="session")
+def phantom_predictions(phantom_run: Path, phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return that run's predictions of the test case."""
+    from equireg.prediction import predict
+
+    out = tmp_path_factory.mktemp("phantom") / "predictions"
+    return predict(phantom_run, phantom_prepared, out, split="test", test_time="none", device="cpu", precision="32")

@@ -1,0 +1,42 @@
+"""`equireg report` on a run and its evaluation."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Command = Callable[..., Any]
+
+
+def test_one_page_that_stands_alone(
+    equireg: Command, phantom_run: Path, phantom_predictions: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    assert equireg("evaluate", phantom_predictions, phantom_prepared, "--out", tmp_path / "scores").code == 0
+    outcome = equireg("report", phantom_run, tmp_path / "scores", "--out", tmp_path / "page")
+    assert outcome.code == 0, outcome.err
+    page = tmp_path / "page" / "index.html"
+    assert outcome.out.strip() == str(page)
+    html = page.read_text()
+    assert "equireg" in html
+    assert "whole" in html
+    for place in {str(tmp_path), str(phantom_run.parent), os.getcwd()}:
+        assert place not in html
+    assert 'src="http' not in html
+    assert list((tmp_path / "page" / "tables").glob("*.csv"))
+
+
+def test_an_evaluation_alone_and_a_run_alone(
+    equireg: Command, phantom_run: Path, phantom_predictions: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    assert equireg("evaluate", phantom_predictions, phantom_prepared, "--out", tmp_path / "scores").code == 0
+    for index, source in enumerate((phantom_run, tmp_path / "scores")):
+        outcome = equireg("report", source, "--out", tmp_path / f"page{index}")
+        assert outcome.code == 0, outcome.err
+        assert (tmp_path / f"page{index}" / "index.html").stat().st_size > 1000
+
+
+def test_a_folder_of_another_verb_is_refused(equireg: Command, phantom_prepared: Path, tmp_path: Path) -> None:
+    outcome = equireg("report", phantom_prepared, "--out", tmp_path / "page")
+    assert outcome.code == 1
+    assert str(phantom_prepared) in outcome.error
+    assert not (tmp_path / "page").exists()

@@ -1,0 +1,279 @@
+"""`equireg train`: what a run leaves, resuming after a kill, privacy, and losses that are not finite."""
+
+import csv
+import json
+import logging
+import math
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from equireg import checkpoint
+from equireg.data.prepare import prepare
+from equireg.training import train
+
+Command = Callable[..., Any]
+
+RESUMED = {
+    "equireg": {"method": "equireg", "network.dropout": 0.3, "unsup_ratio": 1},
+    "supervised 3D": {"method": "supervised", "spatial_dims": 3, "patch_size": [8, 16, 16]},
+}
+COMMON = {"network.features": 4, "batch_size": 2, "val_every": 4, "max_steps": 10, "device": "cpu", "precision": "32"}
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def validations(run: Path) -> dict[int, float]:
+    return {int(row["step"]): float(row["val/dice"]) for row in rows(run) if row["val/dice"]}
+
+
+def assert_same_tensors(one: Any, other: Any, place: str = "") -> None:
+    """Compare checkpoints, tensor by tensor."""
+    assert type(one) is type(other), place
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), place
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), place
+        for key in one:
+            assert_same_tensors(one[key], other[key], f"{place}/{key}")
+    elif isinstance(one, (list, tuple)):
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same_tensors(left, right, f"{place}/{index}")
+    else:
+        assert one == other, place
+
+
+def test_a_run_leaves_all_that_is_promised(
+    equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    options = ("--pictures_every", 2, "--log_every", 1)
+    outcome = equireg("train", phantom_prepared, "--out", out, "--method", "equireg", *tiny, *options)
+    assert outcome.code == 0, outcome.err
+    names = {path.name for path in out.iterdir()}
+    assert names == {"config.yaml", "log.txt", "made_by.json", "metrics.csv", "checkpoints", "tensorboard"}
+    assert {path.name for path in (out / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    events = list((out / "tensorboard").glob("events.out.tfevents.*"))
+    assert len(events) == 1
+    assert b"samples (scan, target, teacher, student, valid)" in events[0].read_bytes()
+    assert "equireg on 2 labelled and 4 unlabelled cases, 1 to validate" in (out / "log.txt").read_text()
+    made_by = json.loads((out / "made_by.json").read_text())
+    assert (made_by["verb"], made_by["finished"], made_by["seed"]) == ("train", True, 42)
+    assert (made_by["labelled_cases"], made_by["unlabelled_cases"]) == (2, 4)
+    table = rows(out)
+    assert [int(row["step"]) for row in table] == [1, 2, 3, 4]
+    assert {"train/total", "train/supervised", "train/unsupervised", "lr", "val/dice/whole"} <= set(table[0])
+    assert list(validations(out)) == [2, 4]
+    assert all(math.isfinite(float(row["train/total"])) for row in table)
+
+
+def test_the_runs_own_config_makes_the_same_run(
+    equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "again"
+    outcome = equireg("train", phantom_prepared, "--out", out, "--config", phantom_run / "config.yaml")
+    assert outcome.code == 0, outcome.err
+    assert (out / "config.yaml").read_text() == (phantom_run / "config.yaml").read_text()
+    assert yaml.safe_load((out / "config.yaml").read_text())["method"]["name"] == "equireg"
+    one, other = (checkpoint.read(run / "checkpoints" / "last.ckpt") for run in (phantom_run, out))
+    assert_same_tensors(one["state_dict"], other["state_dict"])
+    assert rows(out) == rows(phantom_run)
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_resuming_after_a_kill_ends_bit_identical(
+    equireg: Command, phantom_prepared: Path, tmp_path: Path, name: str
+) -> None:
+    options = COMMON | RESUMED[name]
+    whole = train(phantom_prepared, tmp_path / "whole", **options)
+    killed = tmp_path / "killed"
+    # Killed two steps after the checkpoint of step 4.
+    script = (
+        "import os\n"
+        "from equireg.methods import Method\n"
+        "from equireg.training import train\n"
+        "from equireg.methods.equireg import EquiReg\n"
+        "def after_step(self, step, real={kind: kind.after_step for kind in (Method, EquiReg)}):\n"
+        "    real[EquiReg if isinstance(self, EquiReg) else Method](self, step)\n"
+        "    if step == 5:\n"
+        f"        os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
+        "Method.after_step = EquiReg.after_step = after_step\n"
+        f"train({str(phantom_prepared)!r}, {str(killed)!r}, **{options!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert checkpoint.read(killed / "checkpoints" / "last.ckpt")["global_step"] == 4
+    assert json.loads((killed / "made_by.json").read_text())["finished"] is False
+    outcome = equireg("train", phantom_prepared, "--out", killed, "--resume")
+    assert outcome.code == 0, outcome.err
+    for which in ("last", "best"):
+        one, other = (checkpoint.read(run / "checkpoints" / f"{which}.ckpt") for run in (whole, killed))
+        assert one["global_step"] == other["global_step"]
+        for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+            assert_same_tensors(one[part], other[part], part)
+    assert rows(killed) == rows(whole)
+    assert json.loads((killed / "made_by.json").read_text())["finished"] is True
+    # Nothing is left to do: resuming once more changes nothing.
+    assert equireg("train", phantom_prepared, "--out", killed, "--resume").code == 0
+    again = checkpoint.read(killed / "checkpoints" / "last.ckpt")
+    assert_same_tensors(again["state_dict"], other["state_dict"])
+    assert rows(killed) == rows(whole)
+
+
+def test_resuming_refuses_other_options(equireg: Command, phantom_run: Path, phantom_prepared: Path) -> None:
+    before = {path: path.read_bytes() for path in phantom_run.rglob("*") if path.is_file()}
+    arguments = ("train", phantom_prepared, "--out", phantom_run, "--resume")
+    for given, named in ((("--max_steps", 9), "max_steps"), (("--optimizer.lr", 1), "optimizer")):
+        outcome = equireg(*arguments, *given)
+        assert outcome.code == 1
+        assert f"{phantom_run}: the run has other options for {named}" in outcome.error
+    other_method = equireg(*arguments, "--method", "supervised")
+    assert other_method.code != 0
+    assert "method" in other_method.error
+    assert {path: path.read_bytes() for path in phantom_run.rglob("*") if path.is_file()} == before
+
+
+def test_resuming_accepts_the_same_options_and_the_machines(
+    equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    assert equireg("train", phantom_prepared, "--out", out, *tiny).code == 0
+    assert equireg("train", phantom_prepared, "--out", out, "--resume", *tiny, "--log_every", 3).code == 0
+
+
+def test_there_must_be_a_run_to_resume(equireg: Command, phantom_prepared: Path, tmp_path: Path) -> None:
+    missing = equireg("train", phantom_prepared, "--out", tmp_path / "no", "--resume")
+    assert (missing.code, f"{tmp_path / 'no'}: no such folder" in missing.error) == (1, True)
+    (tmp_path / "empty").mkdir()
+    empty = equireg("train", phantom_prepared, "--out", tmp_path / "empty", "--resume")
+    assert (empty.code, "has no config.yaml" in empty.error) == (1, True)
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_checkpoint_holds_neither_path_nor_case(phantom_run: Path, phantom_prepared: Path) -> None:
+    for path in (phantom_run / "checkpoints").iterdir():
+        content = torch.load(path, weights_only=True)
+        assert {"state_dict", "optimizer_states", "lr_schedulers", "equireg"} <= set(content)
+        with zipfile.ZipFile(path) as archive:
+            stored = next(archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
+        words = [str(phantom_run), str(phantom_prepared), "/tmp", "Phantom_0", "pytest"]
+        assert [word for word in words if word.encode() in stored] == []
+        assert b"supervised" in stored or b"equireg" in stored  # what is searched does hold strings
+
+
+def test_the_best_checkpoint_is_the_best_validation(phantom_prepared: Path, tmp_path: Path) -> None:
+    options = COMMON | {"max_steps": 12, "val_every": 2, "method": "supervised", "optimizer.lr": 0.02}
+    out = train(phantom_prepared, tmp_path / "run", **options)
+    dice = validations(out)
+    assert list(dice) == [2, 4, 6, 8, 10, 12]
+    best = max(dice, key=lambda step: (dice[step], -step))
+    assert len(set(dice.values())) > 1
+    assert checkpoint.read(out / "checkpoints" / "best.ckpt")["global_step"] == best
+    assert checkpoint.read(out / "checkpoints" / "last.ckpt")["global_step"] == 12
+
+
+def test_training_fits_the_labelled_scans(phantom_prepared: Path, tmp_path: Path) -> None:
+    options = COMMON | {"max_steps": 60, "val_every": 60, "log_every": 10, "optimizer.lr": 0.01}
+    table = rows(train(phantom_prepared, tmp_path / "run", method="supervised", **options))
+    assert float(table[-1]["train/total"]) < 0.8 * float(table[0]["train/total"])
+
+
+def test_without_validation_cases_the_last_is_the_model(
+    equireg: Command, phantom_raw: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    prepare(phantom_raw, tmp_path / "prepared", val_fraction=0.0, jobs=1)
+    out = tmp_path / "run"
+    assert equireg("train", tmp_path / "prepared", "--out", out, *tiny).code == 0
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert checkpoint.find_checkpoint(out, "auto").name == "last.ckpt"
+    assert "val/dice" not in rows(out)[0]
+    stop = equireg("train", tmp_path / "prepared", "--out", tmp_path / "no", *tiny, "--early_stopping_steps", 2)
+    assert stop.code == 1
+    assert "no case validates" in stop.error
+
+
+def test_early_stopping_stops(phantom_prepared: Path, tmp_path: Path) -> None:
+    # A learning rate of next to nothing never betters the first validation.
+    options = COMMON | {"max_steps": 40, "val_every": 2, "optimizer.lr": 1e-12, "early_stopping_steps": 4}
+    out = train(phantom_prepared, tmp_path / "run", method="supervised", **options)
+    assert list(validations(out)) == [2, 4, 6]
+    assert checkpoint.read(out / "checkpoints" / "last.ckpt")["global_step"] == 6
+
+
+@pytest.mark.parametrize("method", ["supervised", "equireg"])
+def test_volumes(equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...], tmp_path: Path, method: str) -> None:
+    out = tmp_path / "run"
+    volumes = ("--spatial_dims", 3, "--patch_size", "[8, 16, 16]", "--method", method)
+    outcome = equireg("train", phantom_prepared, "--out", out, *tiny, *volumes)
+    assert outcome.code == 0, outcome.err
+    model = checkpoint.load(out / "checkpoints" / "last.ckpt")
+    assert model.predictor(torch.zeros(1, 4, 8, 16, 16)).shape == (1, 4, 8, 16, 16)
+
+
+def test_a_loss_that_is_not_finite_names_step_and_cases(
+    equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    wild = ("--optimizer.lr", 1e30, "--optimizer.clip_norm", "null", "--max_steps", 20)
+    outcome = equireg("train", phantom_prepared, "--out", out, *tiny, *wild)
+    assert outcome.code == 1
+    assert "the loss is not finite at step 1 " in outcome.error
+    assert "Phantom_0003_1, Phantom_0005_1" in outcome.error
+    assert "--optimizer.lr" in outcome.error
+    assert json.loads((out / "made_by.json").read_text())["finished"] is False
+    assert list((out / "checkpoints").iterdir()) == []
+
+
+def test_supervised_reads_no_unlabelled_case(
+    phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from equireg.data.store import PreparedSet
+
+    opened = set()
+    real = PreparedSet.image
+
+    def image(self: PreparedSet, case: str) -> Any:
+        opened.add(case)
+        return real(self, case)
+
+    monkeypatch.setattr(PreparedSet, "image", image)
+    train(phantom_prepared, tmp_path / "a", method="supervised", **COMMON)
+    assert opened == {"Phantom_0003_1", "Phantom_0005_1", "Phantom_0006_1"}
+    opened.clear()
+    train(phantom_prepared, tmp_path / "b", method="equireg", unsup_ratio=2, **COMMON)
+    assert {"Phantom_0001_1", "Phantom_0002_1"} <= opened
+    assert "Phantom_0004_1" not in opened, "a test case was read"
+
+
+def test_no_unlabelled_case_is_told(phantom_prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "equireg"):
+        train(phantom_prepared, tmp_path / "run", method="equireg", unsup_cases=0, **COMMON)
+    assert "no unlabelled case is used" in caplog.text
+
+
+def test_the_global_generators_are_not_needed(phantom_prepared: Path, phantom_run: Path, tmp_path: Path) -> None:
+    """The same options give the same run, whatever state the process is in."""
+    torch.manual_seed(123)
+    options = {"method": "equireg", "network.features": 4, "max_steps": 4, "val_every": 2, "batch_size": 2}
+    out = train(phantom_prepared, tmp_path / "run", unsup_ratio=1, device="cpu", precision="32", **options)
+    one, other = (checkpoint.read(run / "checkpoints" / "last.ckpt") for run in (phantom_run, out))
+    assert_same_tensors(one["state_dict"], other["state_dict"])
+
+
+@pytest.mark.slow
+def test_hippocampus_is_learnt(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    prepare(real_data("hippocampus"), tmp_path / "prepared", jobs=1)
+    options = {"network.features": 8, "max_steps": 200, "val_every": 200, "sup_cases": 5, "batch_size": 8}
+    out = train(tmp_path / "prepared", tmp_path / "run", method="supervised", device="cpu", **options)
+    assert validations(out)[200] > 0.6
