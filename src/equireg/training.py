@@ -66,6 +66,9 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
     data = PreparedSet(prepared)
     out = Path(out)
     config = _resumed_config(out, options) if resume else checkpoint.config_from(nested(options))
+    if resume and _is_finished(out):
+        log.info("%s is finished; nothing is left to do", out)
+        return out
     if not resume:
         folders.refuse_existing(out, "Give --resume to go on with it, or choose another --out.")
     plan = plan_patches(data.manifest, config)
@@ -82,7 +85,10 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
         run = _Run(config, facts, method, _Data(reader, cases, config, plan))
         trainer = _trainer(out, config, device, precision, bool(cases.validation))
         begin = time.monotonic()
-        trainer.fit(run, ckpt_path=last, weights_only=True)
+        try:
+            trainer.fit(run, ckpt_path=last, weights_only=True)
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from stop
         seconds = time.monotonic() - begin
         log.info("finished at step %d; the model lies in %s", trainer.global_step, out / CHECKPOINTS)
     _sign(out, data, config, cases, seconds)
@@ -112,6 +118,11 @@ def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:
     return config
 
 
+def _is_finished(out: Path) -> bool:
+    path = out / folders.SIGNATURE
+    return path.is_file() and bool(folders.read_json(path).get("finished"))
+
+
 def _last_checkpoint(out: Path, method: Method) -> Path | None:
     """Return the checkpoint to resume from, checked; None where the run stopped before its first."""
     path = out / CHECKPOINTS / "last.ckpt"
@@ -126,6 +137,10 @@ def _last_checkpoint(out: Path, method: Method) -> Path | None:
 def _cases(data: PreparedSet, config: TrainConfig) -> Cases:
     labelled, unlabelled = choose_cases(data.manifest.cases, config)
     validation = [case.name for case in data.manifest.cases if case.split == "val" and case.labelled]
+    if config.early_stopping_steps is not None and not validation:
+        raise EquiregError(
+            "--early_stopping_steps is given, but no case validates. Prepare with --val_fraction, or leave it out."
+        )
     uses = find(config.method.name).uses_unlabelled
     if uses and config.unsup_ratio and not unlabelled:
         log.warning("no unlabelled case is used; %s then trains on labelled cases alone", config.method.name)
@@ -199,12 +214,10 @@ def _trainer(
         Checkpoints(out / CHECKPOINTS),
     ]
     if config.early_stopping_steps is not None:
-        if not validates:
-            raise EquiregError(
-                "--early_stopping_steps is given, but no case validates. Prepare with --val_fraction, or leave it out."
-            )
         patience = math.ceil(config.early_stopping_steps / config.val_every)
-        callbacks.append(EarlyStopping("val/dice", mode="max", patience=patience))
+        # After the validation: a resumed run goes through the end of its epoch once more, without a Dice.
+        stopping = EarlyStopping("val/dice", mode="max", patience=patience, check_on_train_epoch_end=False)
+        callbacks.append(stopping)
     return lightning.Trainer(
         default_root_dir=out,
         accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -235,19 +248,17 @@ class _Data:
     config: TrainConfig
     plan: PatchPlan
 
-    def training(self, epoch: int) -> DataLoader[Batch]:
-        """Return the batches from one validation to the next."""
+    def training(self, step: int) -> DataLoader[Batch]:
+        """Return the batches from a step to the next validation."""
         config = self.config
         source = BatchSource(self.reader, self.cases.labelled, self.cases.unlabelled, config, self.plan)
-        sampler = StepSampler(config.val_every, config.max_steps)
-        sampler.set_epoch(epoch)
         workers = config.workers
         if workers is None:
             workers = 0 if self.reader.in_memory else 4
         return DataLoader(
             source,
             batch_size=None,
-            sampler=sampler,
+            sampler=StepSampler(step, config.val_every, config.max_steps),
             num_workers=workers,
             prefetch_factor=4 if workers else None,
         )
@@ -270,7 +281,8 @@ class _Run(lightning.LightningModule):
         }
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self.data.training(self.trainer.current_epoch)
+        # By step and not by Lightning's count of epochs, which a resumed run counts differently.
+        return self.data.training(self.global_step)
 
     def val_dataloader(self) -> DataLoader[str]:
         return self.data.validation()

@@ -23,9 +23,11 @@ from equireg.training import train
 Command = Callable[..., Any]
 
 RESUMED = {
-    "equireg": {"method": "equireg", "network.dropout": 0.3, "unsup_ratio": 1},
-    "supervised 3D": {"method": "supervised", "spatial_dims": 3, "patch_size": [8, 16, 16]},
+    "equireg": (5, {"method": "equireg", "network.dropout": 0.3, "unsup_ratio": 1, "early_stopping_steps": 100}),
+    "supervised 3D": (8, {"method": "supervised", "spatial_dims": 3, "patch_size": [8, 16, 16]}),
+    "before the first checkpoint": (1, {"method": "supervised"}),
 }
+"""Name to the step at which the run is killed, and its options."""
 COMMON = {"network.features": 4, "batch_size": 2, "val_every": 4, "max_steps": 10, "device": "cpu", "precision": "32"}
 
 
@@ -95,10 +97,10 @@ def test_the_runs_own_config_makes_the_same_run(
 def test_resuming_after_a_kill_ends_bit_identical(
     equireg: Command, phantom_prepared: Path, tmp_path: Path, name: str
 ) -> None:
-    options = COMMON | RESUMED[name]
+    kill_at, others = RESUMED[name]
+    options = COMMON | others
     whole = train(phantom_prepared, tmp_path / "whole", **options)
     killed = tmp_path / "killed"
-    # Killed two steps after the checkpoint of step 4.
     script = (
         "import os\n"
         "from equireg.methods import Method\n"
@@ -106,28 +108,29 @@ def test_resuming_after_a_kill_ends_bit_identical(
         "from equireg.methods.equireg import EquiReg\n"
         "def after_step(self, step, real={kind: kind.after_step for kind in (Method, EquiReg)}):\n"
         "    real[EquiReg if isinstance(self, EquiReg) else Method](self, step)\n"
-        "    if step == 5:\n"
+        f"    if step == {kill_at}:\n"
         f"        os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
         "Method.after_step = EquiReg.after_step = after_step\n"
         f"train({str(phantom_prepared)!r}, {str(killed)!r}, **{options!r})\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert checkpoint.read(killed / "checkpoints" / "last.ckpt")["global_step"] == 4
+    last = killed / "checkpoints" / "last.ckpt"
+    assert (checkpoint.read(last)["global_step"] if last.exists() else 0) == kill_at // 4 * 4
     assert json.loads((killed / "made_by.json").read_text())["finished"] is False
     outcome = equireg("train", phantom_prepared, "--out", killed, "--resume")
     assert outcome.code == 0, outcome.err
     for which in ("last", "best"):
         one, other = (checkpoint.read(run / "checkpoints" / f"{which}.ckpt") for run in (whole, killed))
         assert one["global_step"] == other["global_step"]
-        for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        for part in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks"):
             assert_same_tensors(one[part], other[part], part)
     assert rows(killed) == rows(whole)
     assert json.loads((killed / "made_by.json").read_text())["finished"] is True
     # Nothing is left to do: resuming once more changes nothing.
     assert equireg("train", phantom_prepared, "--out", killed, "--resume").code == 0
-    again = checkpoint.read(killed / "checkpoints" / "last.ckpt")
-    assert_same_tensors(again["state_dict"], other["state_dict"])
+    one, other = (checkpoint.read(run / "checkpoints" / "last.ckpt") for run in (whole, killed))
+    assert_same_tensors(one["state_dict"], other["state_dict"])
     assert rows(killed) == rows(whole)
 
 
@@ -201,6 +204,7 @@ def test_without_validation_cases_the_last_is_the_model(
     stop = equireg("train", tmp_path / "prepared", "--out", tmp_path / "no", *tiny, "--early_stopping_steps", 2)
     assert stop.code == 1
     assert "no case validates" in stop.error
+    assert not (tmp_path / "no").exists()
 
 
 def test_early_stopping_stops(phantom_prepared: Path, tmp_path: Path) -> None:
@@ -209,6 +213,8 @@ def test_early_stopping_stops(phantom_prepared: Path, tmp_path: Path) -> None:
     out = train(phantom_prepared, tmp_path / "run", method="supervised", **options)
     assert list(validations(out)) == [2, 4, 6]
     assert checkpoint.read(out / "checkpoints" / "last.ckpt")["global_step"] == 6
+    train(phantom_prepared, out, resume=True)
+    assert list(validations(out)) == [2, 4, 6], "a finished run went on"
 
 
 @pytest.mark.parametrize("method", ["supervised", "equireg"])

@@ -136,5 +136,5 @@ def test_read_signature_refuses_another_format(tmp_path: Path) -> None:
     folders.sign(tmp_path, "train", {})
     path = tmp_path / folders.SIGNATURE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 99}))
-    with pytest.raises(EquiregError, match="has format version 99; this equireg .* reads version 1"):
+    with pytest.raises(EquiregError, match=r"has format version 99; this equireg .* reads version 1"):
         folders.read_signature(tmp_path, "train")

@@ -158,7 +158,7 @@ class PrepareConfig:
     layout: str = "auto"
     """layout of the raw folder: auto, decathlon, nnunet, brats or plain"""
     spacing: str = "auto"
-    """voxel spacing to resample to: auto (the median where cases differ), none, or three numbers x,y,z in mm"""
+    """voxel spacing to resample to: auto (the median of the cases), none, or three numbers x,y,z in mm"""
     normalise: Literal["auto", "zscore", "ct", "none"] = "auto"
     """zscore inside the foreground, ct for a percentile clip and one scale for all cases, or none"""
     slice_axis: Literal["auto", "x", "y", "z"] = "auto"

@@ -105,6 +105,8 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
         plain = to_plain(value)
         if key in ("method", "network") and isinstance(plain, str):
             plain = {"name": plain}
+        if key == "precision":
+            plain = str(plain)  # YAML reads 32 as a number
         *groups, name = key.split(".")
         place = result
         for group in groups:

@@ -200,22 +200,15 @@ def _permutation(seed: int, stream: int, epoch: int, count: int) -> np.ndarray:
 
 
 class StepSampler(Sampler[int]):
-    """The steps from one validation to the next; Lightning tells it which."""
+    """The steps from ``first`` to the next validation, or to the end of the run."""
 
-    def __init__(self, steps_per_epoch: int, max_steps: int) -> None:
-        self.steps_per_epoch, self.max_steps = steps_per_epoch, max_steps
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose which steps come next."""
-        self.epoch = epoch
+    def __init__(self, first: int, val_every: int, max_steps: int) -> None:
+        self._steps = range(first, min((first // val_every + 1) * val_every, max_steps))
 
     def __len__(self) -> int:
-        """Return the number of steps of this epoch, the last of which may be shorter."""
-        first = self.epoch * self.steps_per_epoch
-        return max(min(self.steps_per_epoch, self.max_steps - first), 0)
+        """Return the number of steps; 0 where the run is at its end."""
+        return len(self._steps)
 
     def __iter__(self):
         """Yield absolute step numbers."""
-        first = self.epoch * self.steps_per_epoch
-        return iter(range(first, first + len(self)))
+        return iter(self._steps)

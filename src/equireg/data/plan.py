@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from equireg.data import volume
-from equireg.data.grid import SAME_SPACING, SliceAxis, WorkingGrid
+from equireg.data.grid import SliceAxis, WorkingGrid
 from equireg.data.labels import LabelTable
 from equireg.data.layouts import RawCase
 from equireg.data.volume import Geometry
@@ -40,10 +40,9 @@ def choose_spacing(option: str, spacings: Sequence[tuple[float, ...]]) -> tuple[
     if option == "none":
         return None
     if option == "auto":
-        found = np.array(spacings)
-        x, y, z = (float(value) for value in np.median(found, axis=0))
-        alike = (np.abs(found / np.array([x, y, z]) - 1) <= SAME_SPACING).all()
-        return None if alike else (x, y, z)
+        # Also where all are alike: nothing is resampled then, but a scan to predict may have another spacing.
+        x, y, z = (float(value) for value in np.median(np.array(spacings), axis=0))
+        return x, y, z
     try:
         x, y, z = (float(part) for part in option.split(","))
     except ValueError as error:

@@ -193,7 +193,7 @@ def _note(failed: dict[str, str], run: Run, reason: str | None) -> None:
         log.info("done %s", run.name)
     else:
         failed[run.name] = reason
-        log.error("failed %s: %s", run.name, reason)
+        log.warning("failed %s: %s", run.name, reason)
 
 
 def _guarded_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> str | None:

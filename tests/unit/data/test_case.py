@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from equireg.data import store
-from equireg.data.case import RECORD, CasePlan, finished, fingerprint, prepare_case, working_scan
+from equireg.data.case import RECORD, CasePlan, fingerprint, finished, prepare_case, working_scan
 from equireg.data.labels import IGNORED, LabelTable
 from equireg.data.layouts import RawCase
 from equireg.data.volume import Geometry

@@ -18,8 +18,8 @@ def test_spacing_is_of_the_patients_axes() -> None:
     assert plan.canonical_spacing(Geometry.from_array((4, 5, 6), affine)) == pytest.approx((3, 1, 2))
 
 
-def test_auto_resamples_to_the_median_only_where_cases_differ() -> None:
-    assert plan.choose_spacing("auto", [(1.0, 1.0, 2.0)] * 3) is None
+def test_auto_is_the_median_also_where_all_are_alike() -> None:
+    assert plan.choose_spacing("auto", [(1.0, 1.0, 2.0)] * 3) == (1.0, 1.0, 2.0)
     assert plan.choose_spacing("auto", [(1.0, 1.0, 2.0), (1.0, 1.0, 3.0), (1.5, 1.0, 4.0)]) == (1.0, 1.0, 3.0)
     assert plan.choose_spacing("none", [(1.0, 1.0, 2.0), (1.0, 1.0, 3.0)]) is None
     assert plan.choose_spacing("1,1.5,2", [(9.0, 9.0, 9.0)]) == (1.0, 1.5, 2.0)

@@ -1,5 +1,6 @@
 """Splits by patient, and the nested choice of labelled and unlabelled cases."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def test_a_split_file_that_does_not_fit_is_named(tmp_path: Path, content: str | 
 @pytest.mark.parametrize("seed", range(5))
 def test_choices_of_one_seed_are_nested(seed: int) -> None:
     orders = [chosen(sup_cases=n, unsup_cases=n, seed=seed) for n in (3, 5, 14)]
-    for (few, few_more), (many, many_more) in zip(orders, orders[1:], strict=False):
+    for (few, few_more), (many, many_more) in itertools.pairwise(orders):
         assert many[: len(few)] == few
         assert many_more[: len(few_more)] == few_more
     assert set(orders[-1][0]) == {case.name for case in TRAINING if case.labelled}

@@ -52,7 +52,12 @@ def _one_file(path: Path, channel_count: int) -> FoundSet:
 def _images(case: FoundCase, found: FoundSet, wanted: Sequence[str]) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
     """Return a case's files in the model's order, or its one file and the channels to pick from it."""
     if case.stacked is not None:
-        count = read_header(case.stacked).channels
+        try:
+            count = read_header(case.stacked).channels
+        except EquiregError:
+            if len(found.cases) == 1:
+                raise
+            return (case.stacked,), None  # named when it is read, after the others have been predicted
         names = [f"channel_{index}" for index in range(count)]
         if count == 1 and case.contrast:
             names = [case.contrast]

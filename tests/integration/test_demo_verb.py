@@ -1,0 +1,44 @@
+"""`equireg demo`: the whole line from nothing to a page."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the demo write phantoms of a few voxels."""
+    from equireg.phantom import PhantomConfig
+
+    def small(**options: Any) -> PhantomConfig:
+        return PhantomConfig(**{"shape": (32, 32, 16), "spacing_mm": (6.0, 6.0, 8.0), **options})
+
+    monkeypatch.setattr("equireg.pipeline.demo.PhantomConfig", small)
+
+
+@pytest.mark.usefixtures("small_phantoms")
+def test_the_demo_ends_with_a_table_and_a_page(equireg: Command, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    sizes = ("--cases", 4, "--labelled", 1, "--test_cases", 2, "--max_steps", 2, "--features", 4)
+    outcome = equireg("demo", "--out", out, *sizes)
+    assert outcome.code == 0, outcome.err
+    page = out / "report" / "index.html"
+    assert outcome.out.splitlines()[-1].endswith(str(page))
+    html = page.read_text()
+    assert str(tmp_path) not in html
+    assert os.getcwd() not in html
+    assert "equireg" in html
+    assert "supervised" in html
+    table = pd.read_csv(out / "results.csv")
+    assert table["method"].tolist() == ["supervised", "equireg"]
+    assert table["cases"].tolist() == [2, 2]
+    assert table["labelled_cases"].tolist() == [1, 1]
+    assert table["unlabelled_cases"].tolist() == [0, 4]
+    assert all(word in outcome.out for word in ("method", "dice", "hd95_mm", "nsd"))
+    assert len(list((out / "scans").rglob("*_seg.nii.gz"))) == 6

@@ -1,0 +1,296 @@
+"""`equireg predict`: native geometry and label values, every kind of input, and bad scans among good ones."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from scipy.ndimage import zoom
+
+from equireg.data.prepare import prepare
+from equireg.training import train
+
+Command = Callable[..., Any]
+
+CONTRASTS = ("t1", "t1ce", "t2", "flair")
+PLAIN = ("--test_time", "none", "--device", "cpu", "--precision", "32")
+
+
+@pytest.fixture(scope="module")
+def good_run(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run that has learnt to find the tumour, and some of each label."""
+    options = {"network.features": 8, "batch_size": 4, "max_steps": 120, "val_every": 60, "optimizer.lr": 0.01}
+    out = tmp_path_factory.mktemp("predict") / "run"
+    return train(phantom_prepared, out, method="supervised", device="cpu", precision="32", **options)
+
+
+@pytest.fixture(scope="module")
+def raw_case(phantom_raw: Path) -> Path:
+    """Return the folder of a training case."""
+    return next(phantom_raw.rglob("Phantom_0003_1"))
+
+
+def load(path: Path) -> nib.Nifti1Image:
+    return nib.Nifti1Image.load(path)
+
+
+def values(path: Path) -> np.ndarray:
+    return np.asarray(load(path).dataobj)
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return 2 * float((one & other).sum()) / float(one.sum() + other.sum())
+
+
+def reoriented(image: nib.Nifti1Image, axes: str) -> nib.Nifti1Image:
+    turn = ornt_transform(io_orientation(image.affine), axcodes2ornt(tuple(axes)))
+    return image.as_reoriented(turn)
+
+
+def oblique(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    """The same voxels in a patient who lay askew: 12 degrees about z, 7 about x."""
+    a, b = np.deg2rad([12.0, 7.0])
+    turn = np.eye(4)
+    turn[:3, :3] = [[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]]
+    tilt = np.eye(4)
+    tilt[1:3, 1:3] = [[np.cos(b), -np.sin(b)], [np.sin(b), np.cos(b)]]
+    return nib.Nifti1Image(np.asarray(image.dataobj), turn @ tilt @ image.affine)
+
+
+def finer(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    """Twice the voxels along the first axis, over the same field of view."""
+    affine = image.affine.copy()
+    affine[:3, 0] /= 2
+    affine[:3, 3] -= affine[:3, 0] / 2
+    voxels = zoom(np.asarray(image.dataobj, dtype=np.float32), (2, 1, 1), order=0)
+    return nib.Nifti1Image(voxels, affine)
+
+
+CHANGES: dict[str, Callable[[nib.Nifti1Image], nib.Nifti1Image]] = {
+    "RAS": lambda image: reoriented(image, "RAS"),
+    "LPS": lambda image: reoriented(image, "LPS"),
+    "PIR": lambda image: reoriented(image, "PIR"),
+    "oblique": oblique,
+    "anisotropic": finer,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_prediction_has_its_scans_geometry(
+    equireg: Command, good_run: Path, raw_case: Path, tmp_path: Path, change: str
+) -> None:
+    scans = tmp_path / "scans"
+    for name, turn in (("original", lambda image: image), ("changed", CHANGES[change])):
+        (scans / name).mkdir(parents=True)
+        for contrast in CONTRASTS:
+            image = turn(load(raw_case / f"{raw_case.name}_{contrast}.nii.gz"))
+            nib.save(image, scans / name / f"{name}_{contrast}.nii.gz")
+    outcome = equireg("predict", good_run, scans, "--out", tmp_path / "out", *PLAIN)
+    assert outcome.code == 0, outcome.err
+    for name in ("original", "changed"):
+        scan, prediction = load(scans / name / f"{name}_t1.nii.gz"), load(tmp_path / "out" / f"{name}.nii.gz")
+        assert prediction.shape == scan.shape
+        np.testing.assert_allclose(prediction.affine, scan.affine, atol=1e-4)
+        assert prediction.get_sform(coded=True)[1] == prediction.get_qform(coded=True)[1] == 1
+        assert set(np.unique(values(tmp_path / "out" / f"{name}.nii.gz"))) <= {0, 1, 2, 4}
+    # The same anatomy, brought to the original's voxels, is segmented alike.
+    original = values(tmp_path / "out" / "original.nii.gz")
+    changed = load(tmp_path / "out" / "changed.nii.gz")
+    if change in ("RAS", "LPS", "PIR"):
+        changed = reoriented(changed, "".join(nib.aff2axcodes(load(raw_case / f"{raw_case.name}_t1.nii.gz").affine)))
+    voxels = np.asarray(changed.dataobj)
+    voxels = voxels[::2] if change == "anisotropic" else voxels
+    assert (original > 0).sum() > 20, "the model finds nothing, so there is nothing to compare"
+    limit = {"anisotropic": 0.8, "oblique": 0.95}.get(change, 0.999)
+    assert dice(original > 0, voxels > 0) >= limit
+
+
+def test_a_four_stays_a_four(equireg: Command, good_run: Path, phantom_raw: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    shutil.copytree(good_run, run)
+    path = run / "checkpoints" / "best.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["state_dict"]["method.student.output_block.conv.conv.bias"][3] += 1000.0  # sees nothing but value 4
+    torch.save(content, path)
+    assert equireg("predict", run, phantom_raw, "--out", out, *PLAIN, "--probabilities").code == 0
+    names = [f"Phantom_{index:04}_1" for index in range(1, 7)]
+    found: set[int] = set()
+    for name in names:
+        label, probs = values(out / f"{name}.nii.gz"), values(out / f"{name}_probabilities.nii.gz")
+        assert label.dtype == np.uint8
+        found |= set(np.unique(label).tolist())
+        assert probs.shape == (*label.shape, 4)
+        np.testing.assert_allclose(probs.sum(axis=-1), 1, atol=1e-4)
+        np.testing.assert_array_equal(np.array([0, 1, 2, 4])[probs.argmax(axis=-1)], label)
+    assert found == {0, 4}
+    table = json.loads((out / "labels.json").read_text())
+    assert list(table["labels"].values()) == [0, 1, 2, 4]
+    assert table["regions"]["core"] == [1, 4]
+    with (out / "times.csv").open(newline="") as file:
+        times = list(csv.DictReader(file))
+    assert [row["case"] for row in times] == names
+    assert all(float(row["seconds"]) >= 0 for row in times)
+    made_by = json.loads((out / "made_by.json").read_text())
+    assert made_by["cases"] == names
+    assert made_by["run"]["method"] == "supervised"
+    assert made_by["source"] == str(phantom_raw.absolute())
+
+
+def test_a_prepared_folder_gives_what_the_raw_one_gives(
+    equireg: Command, good_run: Path, phantom_prepared: Path, raw_case: Path, tmp_path: Path
+) -> None:
+    arguments = ("predict", good_run, phantom_prepared, *PLAIN)
+    for split, expected in (
+        ("val", {"Phantom_0006_1"}),
+        ("test", {"Phantom_0004_1"}),
+        ("train", {f"Phantom_000{index}_1" for index in (1, 2, 3, 5)}),
+    ):
+        outcome = equireg(*arguments, "--split", split, "--out", tmp_path / split)
+        assert outcome.code == 0, outcome.err
+        assert {path.name.removesuffix(".nii.gz") for path in (tmp_path / split).glob("*.nii.gz")} == expected
+    assert equireg("predict", good_run, raw_case.parent, "--out", tmp_path / "raw", *PLAIN).code == 0
+    one, other = (values(tmp_path / folder / "Phantom_0003_1.nii.gz") for folder in ("train", "raw"))
+    assert (one > 0).sum() > 20
+    assert dice(one > 0, other > 0) > 0.98  # prepared arrays are rounded to 16 bits
+
+
+def test_an_empty_split_is_refused(equireg: Command, good_run: Path, phantom_raw: Path, tmp_path: Path) -> None:
+    prepare(phantom_raw, tmp_path / "prepared", jobs=1, val_fraction=0.25)
+    outcome = equireg("predict", good_run, tmp_path / "prepared", "--split", "test", "--out", tmp_path / "out")
+    assert outcome.code == 1
+    assert f"{tmp_path / 'prepared'}: has no case in the split test" in outcome.error
+    raw = equireg("predict", good_run, phantom_raw, "--split", "test", "--out", tmp_path / "out")
+    assert (raw.code, "--split test needs a prepared folder" in raw.error) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_prepared_folder_of_another_kind_is_refused(
+    equireg: Command, good_run: Path, phantom_raw: Path, tmp_path: Path
+) -> None:
+    prepare(phantom_raw, tmp_path / "prepared", jobs=1, normalise="none")
+    outcome = equireg("predict", good_run, tmp_path / "prepared", "--out", tmp_path / "out")
+    assert outcome.code == 1
+    assert f"{tmp_path / 'prepared'}: was prepared with" in outcome.error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def one_channel_run(raw_case: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run on one contrast, for loose files."""
+    root = tmp_path_factory.mktemp("loose")
+    for folder in ("images", "labels"):
+        (root / "raw" / folder).mkdir(parents=True)
+    for contrast, folder in (("flair", "images"), ("seg", "labels")):
+        shutil.copy(raw_case / f"{raw_case.name}_{contrast}.nii.gz", root / "raw" / folder / "a.nii.gz")
+    prepare(root / "raw", root / "prepared", jobs=1, val_fraction=0.0)
+    options = {"network.features": 4, "batch_size": 2, "max_steps": 2, "val_every": 2}
+    return train(root / "prepared", root / "run", method="supervised", device="cpu", precision="32", **options)
+
+
+def test_loose_files_keep_their_names(equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path) -> None:
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    for name in ("one.nii.gz", "scan 2.nii", "visit_3.NII.GZ"):
+        nib.save(load(raw_case / f"{raw_case.name}_flair.nii.gz"), loose / name.lower())
+    outcome = equireg("predict", one_channel_run, loose, "--out", tmp_path / "out", *PLAIN)
+    assert outcome.code == 0, outcome.err
+    made = {path.name for path in (tmp_path / "out").glob("*.nii.gz")}
+    assert made == {"one.nii.gz", "scan 2.nii.gz", "visit_3.nii.gz"} or made == {
+        "one.nii.gz",
+        "scan_2.nii.gz",
+        "visit_3.nii.gz",
+    }
+
+
+def test_a_single_file(equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path) -> None:
+    shutil.copy(raw_case / f"{raw_case.name}_flair.nii.gz", tmp_path / "patient7.nii.gz")
+    outcome = equireg("predict", one_channel_run, tmp_path / "patient7.nii.gz", "--out", tmp_path / "out", *PLAIN)
+    assert outcome.code == 0, outcome.err
+    assert [path.name for path in (tmp_path / "out").glob("*.nii.gz")] == ["patient7.nii.gz"]
+
+
+def test_one_bad_scan_does_not_stop_the_others(
+    equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path
+) -> None:
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    good = raw_case / f"{raw_case.name}_flair.nii.gz"
+    for name in ("a", "b", "c"):
+        shutil.copy(good, loose / f"{name}.nii.gz")
+    image = load(good)
+    broken = image.get_fdata(dtype=np.float32).copy()
+    broken[3, 3, 3] = np.nan
+    nib.save(nib.Nifti1Image(broken, image.affine), loose / "b.nii.gz")
+    out = tmp_path / "out"
+    outcome = equireg("predict", one_channel_run, loose, "--out", out, *PLAIN)
+    assert outcome.code == 1
+    assert f"{loose / 'b.nii.gz'}: has 1 voxels that are NaN or infinite" in outcome.error
+    assert f"The other 2 predictions lie in {out}" in outcome.error
+    assert {path.name for path in out.iterdir()} == {
+        "a.nii.gz",
+        "c.nii.gz",
+        "labels.json",
+        "times.csv",
+        "made_by.json",
+    }
+    assert json.loads((out / "made_by.json").read_text())["cases"] == ["a", "c"]
+
+
+def test_a_truncated_scan_does_not_stop_the_others(
+    equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path
+) -> None:
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    good = (raw_case / f"{raw_case.name}_flair.nii.gz").read_bytes()
+    (loose / "a.nii.gz").write_bytes(good)
+    for name, length in (("half", len(good) // 2), ("header", 40)):
+        (loose / "b.nii.gz").write_bytes(good[:length])
+        out = tmp_path / name
+        outcome = equireg("predict", one_channel_run, loose, "--out", out, *PLAIN)
+        assert outcome.code == 1, name
+        assert f"{loose / 'b.nii.gz'}: cannot be read as an image" in outcome.error
+        assert [path.name for path in out.glob("*.nii.gz")] == ["a.nii.gz"], name
+
+
+def test_only_bad_scans_leave_nothing(equireg: Command, one_channel_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "loose").mkdir()
+    (tmp_path / "loose" / "a.nii.gz").write_bytes(b"no image")
+    outcome = equireg("predict", one_channel_run, tmp_path / "loose", "--out", tmp_path / "out", *PLAIN)
+    assert outcome.code == 1
+    assert str(tmp_path / "loose" / "a.nii.gz") in outcome.error
+    assert [path.name for path in tmp_path.iterdir()] == ["loose"]
+
+
+@pytest.mark.parametrize("option", ["flips", "equivariance"])
+def test_test_time_averages_change_little_and_repeat(
+    equireg: Command, good_run: Path, phantom_prepared: Path, tmp_path: Path, option: str
+) -> None:
+    arguments = ("predict", good_run, phantom_prepared, "--split", "train", "--device", "cpu", "--precision", "32")
+    options = ("--test_time", option, "--passes", 2, "--probabilities")
+    for name in ("one", "two"):
+        outcome = equireg(*arguments, *options, "--out", tmp_path / name)
+        assert outcome.code == 0, outcome.err
+    assert equireg(*arguments, "--test_time", "none", "--probabilities", "--out", tmp_path / "none").code == 0
+    path = "Phantom_0003_1_probabilities.nii.gz"
+    one, two, none = (values(tmp_path / name / path) for name in ("one", "two", "none"))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_allclose(one.sum(axis=-1), 1, atol=1e-4)
+    assert 0 < np.abs(one - none).mean() < 0.1
+
+
+def test_volumes(equireg: Command, phantom_prepared: Path, phantom_raw: Path, tmp_path: Path) -> None:
+    options = {"network.features": 4, "batch_size": 2, "max_steps": 2, "val_every": 2, "patch_size": [8, 16, 16]}
+    train(phantom_prepared, tmp_path / "run", method="supervised", spatial_dims=3, device="cpu", **options)
+    outcome = equireg("predict", tmp_path / "run", phantom_raw, "--out", tmp_path / "out", "--device", "cpu")
+    assert outcome.code == 0, outcome.err
+    scan = load(next(phantom_raw.rglob("Phantom_0001_1_t1.nii.gz")))
+    prediction = load(tmp_path / "out" / "Phantom_0001_1.nii.gz")
+    assert prediction.shape == scan.shape
+    np.testing.assert_allclose(prediction.affine, scan.affine)

@@ -1,0 +1,161 @@
+"""`equireg sweep`: a grid of runs that can be gone on with, and one table."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from equireg import folders
+
+Command = Callable[..., Any]
+
+SHARED = {
+    "network.features": 4,
+    "max_steps": 2,
+    "val_every": 2,
+    "batch_size": 2,
+    "unsup_ratio": 1,
+    "device": "cpu",
+    "precision": "32",
+}
+
+
+@pytest.fixture
+def write_sweep(phantom_prepared: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a sweep file beside a link to the prepared phantoms."""
+    (tmp_path / "prepared").symlink_to(phantom_prepared)
+
+    def write(**changes: Any) -> Path:
+        content: dict[str, Any] = {
+            "prepared": "prepared",
+            "train": SHARED,
+            "predict": {"test_time": "none", "device": "cpu", "precision": "32"},
+            "grid": {"method": ["supervised", "equireg"], "sup_cases": [1]},
+        }
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**content, **changes}, sort_keys=False))
+        return tmp_path / "sweep.yaml"
+
+    return write
+
+
+def states(out: Path) -> dict[str, int]:
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in out.glob("*/*/made_by.json")}
+
+
+def test_a_sweep_does_each_run_once(equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path) -> None:
+    file, out = write_sweep(), tmp_path / "out"
+    listed = equireg("sweep", file, "--out", out, "--dry_run")
+    assert listed.code == 0
+    assert listed.out.splitlines() == ["to do  supervised-sup1", "to do  equireg-sup1"]
+    assert not out.exists()
+    outcome = equireg("sweep", file, "--out", out)
+    assert outcome.code == 0, outcome.err
+    table = pd.read_csv(out / "results.csv")
+    assert table["run"].tolist() == ["supervised-sup1", "equireg-sup1"]
+    assert table["method"].tolist() == ["supervised", "equireg"]
+    assert table["labelled_cases"].tolist() == [1, 1]
+    assert table["unlabelled_cases"].tolist() == [0, 4]
+    assert {"cases", "dice", "dice whole"} <= set(table)
+    assert (out / "report" / "index.html").is_file()
+    assert folders.made_by(out) == "sweep"
+    before = states(out)
+    assert len(before) == 6
+    again = equireg("sweep", file, "--out", out)
+    assert again.code == 0
+    assert "2 runs, 0 of them to do" in again.err
+    assert states(out) == before
+    done = equireg("sweep", file, "--out", out, "--dry_run")
+    assert done.out.splitlines() == ["done   supervised-sup1", "done   equireg-sup1"]
+
+
+def test_only_what_is_missing_is_done(equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert equireg("sweep", write_sweep(), "--out", out).code == 0
+    before = states(out)
+    shutil.rmtree(out / "evaluations" / "equireg-sup1")
+    # A prediction that was stopped half-way has no signature.
+    (out / "predictions" / "equireg-sup1" / "made_by.json").unlink()
+    further = write_sweep(runs=[{"method": "supervised", "sup_cases": 2}])
+    outcome = equireg("sweep", further, "--out", out)
+    assert outcome.code == 0, outcome.err
+    after = states(out)
+    assert {name for name in after if after[name] != before.get(name)} == {
+        "predictions/equireg-sup1/made_by.json",
+        "evaluations/equireg-sup1/made_by.json",
+        *(f"{folder}/supervised-sup2/made_by.json" for folder in ("runs", "predictions", "evaluations")),
+    }
+    assert len(pd.read_csv(out / "results.csv")) == 3
+
+
+def test_a_run_that_was_stopped_is_gone_on_with(
+    equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = write_sweep(grid={"method": ["supervised"]}, train=SHARED | {"max_steps": 4}), tmp_path / "out"
+    from equireg.methods import Method
+
+    def stop(self: Method, step: int) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Method, "after_step", stop)
+        stopped = equireg("sweep", file, "--out", out)
+    assert (stopped.code, stopped.error) == (130, "error: interrupted; what was finished is kept.")
+    assert not (out / "evaluations").exists()
+    first = (out / "runs" / "supervised" / "config.yaml").stat().st_mtime_ns
+    outcome = equireg("sweep", file, "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert (out / "runs" / "supervised" / "config.yaml").stat().st_mtime_ns == first
+    metrics = pd.read_csv(out / "runs" / "supervised" / "metrics.csv")
+    assert metrics["step"].tolist() == [2, 4]
+
+
+def test_a_failing_run_leaves_the_others(equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = equireg("sweep", write_sweep(grid={"sup_cases": [9, 1]}), "--out", out)
+    assert outcome.code == 1
+    assert "1 of 2 runs failed. sup9: --sup_cases or --sup_cut asks for 9" in outcome.error
+    assert pd.read_csv(out / "results.csv")["run"].tolist() == ["sup1"]
+    assert not (out / "runs" / "sup9").exists()
+
+
+@pytest.mark.slow
+def test_two_jobs_do_the_same(equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path) -> None:
+    file = write_sweep(grid={"method": ["supervised"], "seed": [1, 2]})
+    assert equireg("sweep", file, "--out", tmp_path / "one").code == 0
+    outcome = equireg("sweep", file, "--out", tmp_path / "two", "--jobs", 2)
+    assert outcome.code == 0, outcome.err
+    one, two = (pd.read_csv(tmp_path / name / "results.csv") for name in ("one", "two"))
+    pd.testing.assert_frame_equal(one, two, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"grid": {}}, "neither a grid nor runs"),
+        ({"raw": "raw"}, "expected one of the two"),
+        ({"runs": [{"method": "supervised", "sup_cases": 1}]}, "holds the run supervised-sup1 twice"),
+    ],
+)
+def test_a_sweep_that_does_not_fit(
+    equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path, changes: dict[str, Any], finding: str
+) -> None:
+    outcome = equireg("sweep", write_sweep(**changes), "--out", tmp_path / "out")
+    assert outcome.code == 1
+    assert finding in outcome.error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_raw_folder_is_prepared_first(
+    equireg: Command, write_sweep: Callable[..., Path], phantom_raw: Path, tmp_path: Path
+) -> None:
+    options = {"val_fraction": 0.25, "test_fraction": 0.25, "jobs": 1}
+    file = write_sweep(prepared=None, raw=str(phantom_raw), prepare=options, grid={"method": ["supervised"]})
+    outcome = equireg("sweep", file, "--out", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert folders.made_by(tmp_path / "out" / "prepared") == "prepare"
+    assert (tmp_path / "out" / "results.csv").is_file()
