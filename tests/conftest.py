@@ -37,7 +37,8 @@ def equireg(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcom
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()
         code = main([str(argument) for argument in arguments])
-        return Outcome(code, *capsys.readouterr())
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
 
     yield run
     logger = logging.getLogger("equireg")

@@ -18,7 +18,7 @@ from equireg.data.plan import slice_axis
 from equireg.data.store import Manifest
 from equireg.errors import EquiregError
 from equireg.methods import Method, find
-from equireg.networks import build, stages_for
+from equireg.networks import build
 
 CHECKPOINTS = "checkpoints"
 ENTRY = "equireg"
@@ -100,15 +100,12 @@ def new_method(config: TrainConfig, facts: Facts) -> Method:
     """Make a method with new weights, drawn from the seed alone."""
 
     def network_factory() -> nn.Module:
-        network = config.network
-        if network.stages is None:
-            values = {**vars(network), "stages": stages_for(facts.patch_size)}
-            network = type(network)(**values)
         return build(
-            network,
+            config.network,
             in_channels=len(facts.channels),
             out_channels=facts.labels.classes,
             spatial_dims=config.spatial_dims,
+            patch_size=facts.patch_size,
         )
 
     with torch.random.fork_rng():

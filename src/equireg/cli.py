@@ -153,27 +153,33 @@ def _prepare(arguments: list[str]) -> object:
 
 def _train(arguments: list[str]) -> object:
     from equireg.config import TrainConfig
-    from equireg.config.parsing import read_yaml, take_options, to_plain
+    from equireg.config.parsing import merged, nested, read_yaml, take_options, to_plain
     from equireg.methods import find
     from equireg.training import train
 
-    arguments = [
-        argument.replace("--method=", "--method.name=", 1) if argument.startswith("--method=") else argument
-        for argument in ("--method.name" if argument == "--method" else argument for argument in arguments)
-    ]
-    given = [read_yaml(file).get("method") for file in _take(arguments, "--config")[0]]
-    names = [value.get("name") if isinstance(value, dict) else value for value in given]
-    names += _take(arguments, "--method.name")[0]
+    for group in ("method", "network", "optimizer"):
+        arguments = [_named(argument, group) for argument in arguments]
+    files = [nested(read_yaml(file)) for file in _take(arguments, "--config")[0]]
+    names = [file.get("method", {}).get("name") for file in files] + _take(arguments, "--method.name")[0]
     name = next((str(name) for name in reversed(names) if name), "supervised")
     parser = _parser("train", ("prepared", "output of `equireg prepare`"), out="the run's folder")
     parser.add_argument("--resume", action="store_true", help="go on exactly where the run in --out stopped")
     parsed = _with_config(parser, TrainConfig, arguments, find(name).Options)
     config, others = take_options(parser, parsed, TrainConfig, "prepared", "out", "resume")
     if others["resume"]:
-        # Only what stands on the command line may contradict the run's own options.
-        options = _given(arguments, to_plain(config))
+        # Only what is given now, here or in a file, may contradict the run's own options.
+        options: dict[str, Any] = {}
+        for file in files:
+            options = merged(options, file)
+        options = merged(options, nested(_given(arguments, to_plain(config))))
         return train(others["prepared"], others["out"], resume=True, **options)
     return train(others["prepared"], others["out"], **to_plain(config))
+
+
+def _named(argument: str, group: str) -> str:
+    """Spell out the bare name of a group of options: ``--method equireg`` stands for ``--method.name equireg``."""
+    option, *value = argument.split("=", 1)
+    return "=".join([f"{option}.name", *value]) if option == f"--{group}" else argument
 
 
 def _given(arguments: list[str], values: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ FORMAT_VERSION = 1
 """Version of every folder's layout; raised when an older reader would misread a newer folder."""
 
 SIGNATURE = "made_by.json"
+UNDERWAY = "underway.json"
+"""Marks a folder that a verb has begun and not finished: it may be gone on with, and not be read."""
 
 
 class DiskError(EquiregError):
@@ -90,6 +92,8 @@ def disk_errors(path: Path | str) -> Iterator[None]:
             errno.ENOSPC: ("the disk is full", "Free some space or choose another --out"),
             errno.EDQUOT: ("the disk quota is used up", "Free some space or choose another --out"),
             errno.EROFS: ("the disk is read-only", "Choose another --out"),
+            errno.ENOENT: ("there is no such place", "Choose another --out"),
+            errno.ENOTDIR: ("a part of the path is a file", "Choose another --out"),
             errno.EACCES: ("writing is not permitted", "Change the permissions or choose another --out"),
         }
         if error.errno not in reasons:
@@ -203,6 +207,11 @@ def check_format(path: Path, found: Any) -> None:
         )
 
 
+def is_signed(folder: Path) -> bool:
+    """Whether a verb of equireg made a folder, and ended well."""
+    return (folder / SIGNATURE).is_file()
+
+
 def made_by(folder: Path | str) -> str | None:
     """Name the verb that made a folder, or None where it is unsigned."""
     path = Path(folder) / SIGNATURE
@@ -213,13 +222,10 @@ def _git_commit() -> str | None:
     """Return the commit of the checkout that equireg runs from, or None outside one."""
     here = Path(__file__).resolve().parent
     try:
-        done = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=5,
-        )
+        command = ["git", "-C", str(here), "rev-parse", "--show-toplevel", "HEAD"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    top, commit = done.stdout.split("\n")[:2]
+    # An environment inside somebody else's repository must not sign with that one's commit.
+    return commit if (Path(top) / "src" / "equireg").resolve() == here else None

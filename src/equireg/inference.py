@@ -55,7 +55,7 @@ def choose_precision(option: str, device: torch.device) -> str:
     if option != "auto":
         return option
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "16"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "16"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32"
 

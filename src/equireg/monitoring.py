@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from tqdm import tqdm
 
+from equireg.errors import EquiregError
 from equireg.folders import disk_errors, write_atomic
 
 
@@ -110,7 +111,16 @@ class Checkpoints(Callback):
         self.best = state_dict["best"]
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the checkpoints, each whole or not at all."""
+        """Write the checkpoints, each whole or not at all.
+
+        Raises:
+            EquiregError: if a weight is not finite; the checkpoint before stays.
+        """
+        if not all(bool(torch.isfinite(weight).all()) for weight in pl_module.parameters()):
+            raise EquiregError(
+                f"a weight is not finite at step {trainer.global_step}. Try a lower --optimizer.lr or --precision 32; "
+                "--resume goes on from the checkpoint before."
+            )
         dice = _scalars(trainer, "val/dice").get("val/dice")
         risen = dice is not None and dice > self.best
         if risen and dice is not None:

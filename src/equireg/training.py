@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ class Cases:
     unlabelled: tuple[str, ...]
     validation: tuple[str, ...]
 
+    def digest(self) -> str:
+        """Return a digest of the cases and their uses, by which a resumed run knows its data."""
+        return sha256(repr((self.labelled, self.unlabelled, self.validation)).encode()).hexdigest()
+
 
 def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **options: Any) -> Path:
     """Train a model on a prepared folder.
@@ -76,13 +81,16 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
     facts = Facts.of(data.manifest, plan)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
+    if resume:
+        _check_same_data(out, cases, precision)
     method = checkpoint.new_method(config, facts)
     last = _last_checkpoint(out, method) if resume else None
-    _begin(out, data, config, cases)
+    folder = _Folder(out, data, config, cases, precision)
+    folder.begin()
     with log_to_file(out / "log.txt"), _quiet_libraries():
         _tell(config, plan, cases, method, f"{device.type}, {precision}")
         reader = CaseReader(data, [*cases.labelled, *cases.unlabelled, *cases.validation])
-        run = _Run(config, facts, method, _Data(reader, cases, config, plan))
+        run = _Run(config, facts, method, _Data(reader, cases, config, plan, device.type == "cuda"))
         trainer = _trainer(out, config, device, precision, bool(cases.validation))
         begin = time.monotonic()
         try:
@@ -91,7 +99,7 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
             raise KeyboardInterrupt from stop
         seconds = time.monotonic() - begin
         log.info("finished at step %d; the model lies in %s", trainer.global_step, out / CHECKPOINTS)
-    _sign(out, data, config, cases, seconds)
+    folder.sign(seconds)
     return out
 
 
@@ -104,12 +112,7 @@ def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:
     given = nested(options)
     config = checkpoint.config_from({**stored, **{name: given[name] for name in _MACHINE_OPTIONS if name in given}})
     if given:
-        now = checkpoint.config_from(merged(stored, given))
-        differ = [
-            name
-            for name in vars(config)
-            if name not in _MACHINE_OPTIONS and getattr(config, name) != getattr(now, name)
-        ]
+        differ = differences(config, checkpoint.config_from(merged(stored, given)))
         if differ:
             raise EquiregError(
                 f"{out}: the run has other options for {', '.join(differ)} than given now. Leave them out to resume "
@@ -118,9 +121,33 @@ def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:
     return config
 
 
+def differences(run: TrainConfig, other: TrainConfig) -> list[str]:
+    """Name the options in which two runs differ and that change what is computed."""
+    return [name for name in vars(run) if name not in _MACHINE_OPTIONS and getattr(run, name) != getattr(other, name)]
+
+
 def _is_finished(out: Path) -> bool:
     path = out / folders.SIGNATURE
     return path.is_file() and bool(folders.read_json(path).get("finished"))
+
+
+def _check_same_data(out: Path, cases: Cases, precision: str) -> None:
+    """Refuse to resume on other cases, or in another precision, than the run began with.
+
+    Raises:
+        EquiregError: if either differs.
+    """
+    signature = folders.read_json(out / folders.SIGNATURE)
+    if signature.get("data") != cases.digest():
+        raise EquiregError(
+            f"{out}: the run began with other cases than this prepared folder gives it. Resume it with the folder it "
+            "began with, or choose another --out for a new run."
+        )
+    if signature.get("precision") != precision:
+        raise EquiregError(
+            f"{out}: the run began with precision {signature.get('precision')}, this machine computes in {precision}. "
+            "Resume it where it began, or choose another --out for a new run."
+        )
 
 
 def _last_checkpoint(out: Path, method: Method) -> Path | None:
@@ -147,30 +174,41 @@ def _cases(data: PreparedSet, config: TrainConfig) -> Cases:
     return Cases(tuple(labelled), tuple(unlabelled if uses else ()), tuple(validation))
 
 
-def _begin(out: Path, data: PreparedSet, config: TrainConfig, cases: Cases) -> None:
-    """Make the run's folder; nothing is written before all that can be checked has been."""
-    with folders.disk_errors(out):
-        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    if not (out / CONFIG).exists():
-        folders.write_atomic(out / CONFIG, to_yaml(config))
-    _sign(out, data, config, cases)
+@dataclass(frozen=True)
+class _Folder:
+    """A run's folder and what it is signed with."""
 
+    out: Path
+    data: PreparedSet
+    config: TrainConfig
+    cases: Cases
+    precision: str
 
-def _sign(out: Path, data: PreparedSet, config: TrainConfig, cases: Cases, seconds: float | None = None) -> None:
-    """Sign the run's folder; ``seconds``, those since it was begun or last resumed, mark it as finished."""
-    folders.sign(
-        out,
-        "train",
-        to_plain(config),
-        seed=config.seed,
-        source=data.root,
-        dataset=data.manifest.dataset,
-        labelled_cases=len(cases.labelled),
-        unlabelled_cases=len(cases.unlabelled),
-        validation_cases=len(cases.validation),
-        finished=seconds is not None,
-        seconds=seconds,
-    )
+    def begin(self) -> None:
+        """Make the folder; nothing is written before all that can be checked has been."""
+        with folders.disk_errors(self.out):
+            (self.out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        if not (self.out / CONFIG).exists():
+            folders.write_atomic(self.out / CONFIG, to_yaml(self.config))
+        self.sign()
+
+    def sign(self, seconds: float | None = None) -> None:
+        """Sign the folder; ``seconds``, those since the run was begun or last resumed, mark it as finished."""
+        folders.sign(
+            self.out,
+            "train",
+            to_plain(self.config),
+            seed=self.config.seed,
+            source=self.data.root,
+            dataset=self.data.manifest.dataset,
+            labelled_cases=len(self.cases.labelled),
+            unlabelled_cases=len(self.cases.unlabelled),
+            validation_cases=len(self.cases.validation),
+            data=self.cases.digest(),
+            precision=self.precision,
+            finished=seconds is not None,
+            seconds=seconds,
+        )
 
 
 def _tell(config: TrainConfig, plan: PatchPlan, cases: Cases, method: Method, where: str) -> None:
@@ -247,6 +285,8 @@ class _Data:
     cases: Cases
     config: TrainConfig
     plan: PatchPlan
+    pinned: bool
+    """Whether batches are put in page-locked memory, for a GPU."""
 
     def training(self, step: int) -> DataLoader[Batch]:
         """Return the batches from a step to the next validation."""
@@ -260,6 +300,7 @@ class _Data:
             batch_size=None,
             sampler=StepSampler(step, config.val_every, config.max_steps),
             num_workers=workers,
+            pin_memory=self.pinned,
             prefetch_factor=4 if workers else None,
         )
 

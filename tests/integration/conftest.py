@@ -1,6 +1,7 @@
 """What the integration tests share: tiny options and one trained run."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,9 @@ def phantom_run(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory
     from equireg.training import train
 
     out = tmp_path_factory.mktemp("phantom") / "run"
-    options = dict(zip((name.removeprefix("--") for name in TINY[::2]), map(int, TINY[1::2]), strict=True))
+    options: dict[str, Any] = dict(
+        zip((name.removeprefix("--") for name in TINY[::2]), map(int, TINY[1::2]), strict=True)
+    )
     return train(phantom_prepared, out, method="equireg", device="cpu", precision="32", **options)
 
 

@@ -69,10 +69,10 @@ def shifted(path: Path) -> None:
     put(path, mask(0), affine)
 
 
-SPOILT: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
+SPOILT: dict[str, tuple[str, Callable[[Path], object], str, str]] = {
     "truncated image": ("imagesTr", truncate, "cannot be read as an image, it is cut short", "Copy it again"),
     "truncated mask": ("labelsTr", truncate, "cannot be read as an image, it is cut short", "Copy it again"),
-    "empty file": ("imagesTr", lambda path: path.write_bytes(b"") and None, "cannot be read as an image", "Copy it"),
+    "empty file": ("imagesTr", lambda path: path.write_bytes(b""), "cannot be read as an image", "Copy it"),
     "mask of another shape": (
         "labelsTr",
         lambda path: put(path, mask(0, (12, 11, 9))),

@@ -271,7 +271,13 @@ def test_no_unlabelled_case_is_told(phantom_prepared: Path, tmp_path: Path, capl
 def test_the_global_generators_are_not_needed(phantom_prepared: Path, phantom_run: Path, tmp_path: Path) -> None:
     """The same options give the same run, whatever state the process is in."""
     torch.manual_seed(123)
-    options = {"method": "equireg", "network.features": 4, "max_steps": 4, "val_every": 2, "batch_size": 2}
+    options: dict[str, Any] = {
+        "method": "equireg",
+        "network.features": 4,
+        "max_steps": 4,
+        "val_every": 2,
+        "batch_size": 2,
+    }
     out = train(phantom_prepared, tmp_path / "run", unsup_ratio=1, device="cpu", precision="32", **options)
     one, other = (checkpoint.read(run / "checkpoints" / "last.ckpt") for run in (phantom_run, out))
     assert_same_tensors(one["state_dict"], other["state_dict"])
@@ -280,6 +286,12 @@ def test_the_global_generators_are_not_needed(phantom_prepared: Path, phantom_ru
 @pytest.mark.slow
 def test_hippocampus_is_learnt(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     prepare(real_data("hippocampus"), tmp_path / "prepared", jobs=1)
-    options = {"network.features": 8, "max_steps": 200, "val_every": 200, "sup_cases": 5, "batch_size": 8}
+    options: dict[str, Any] = {
+        "network.features": 8,
+        "max_steps": 200,
+        "val_every": 200,
+        "sup_cases": 5,
+        "batch_size": 8,
+    }
     out = train(tmp_path / "prepared", tmp_path / "run", method="supervised", device="cpu", **options)
     assert validations(out)[200] > 0.6

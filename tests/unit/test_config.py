@@ -48,9 +48,7 @@ def test_an_unknown_key_names_the_nearest(values: dict[str, Any], unknown: str, 
     with pytest.raises(UsageError) as caught:
         train_config(**values)
     message = str(caught.value)
-    assert (
-        f"unknown option {unknown!r}" in message or f"unknown option {unknown.rsplit('.', maxsplit=1)[-1]!r}" in message
-    )
+    assert f"unknown option {unknown!r}" in message
     assert f"did you mean {near!r}?" in message
 
 

@@ -1,6 +1,6 @@
 """The options themselves: one frozen dataclass an idea; each says its unit and checks its values."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from equireg.errors import UsageError
@@ -100,13 +100,13 @@ class NetworkConfig:
     """Which network, and how large."""
 
     name: str = "unet"
-    """unet, segresnet or attention_unet"""
+    """unet or segresnet"""
     features: int = 32
     """channels of the first stage; each further stage doubles them, up to `max_features`"""
     max_features: int = 320
     """most channels of a stage"""
     stages: int | None = None
-    """resolutions, the full one included; by default as many as the patch can be halved to 4 voxels or more"""
+    """resolutions, the full one included; by default as many as the patch carries, up to 6"""
     norm: Literal["instance", "batch"] = "instance"
     """normalisation layer"""
     dropout: float = 0.0
@@ -181,6 +181,7 @@ class PrepareConfig:
             _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a fraction from 0 to below 1")
         _require(self.val_fraction + self.test_fraction < 1, "val_fraction", self.val_fraction, "room for training")
         _require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+        _require(self.split_seed >= 0, "split_seed", self.split_seed, "a number from 0")
 
 
 @dataclass(frozen=True)
@@ -195,10 +196,10 @@ class TrainConfig:
     """the optimiser"""
     views: ViewsConfig = field(default_factory=ViewsConfig)
     """transforms of the weak and the strong view"""
-    sup_cut: float = 1.0
-    """fraction of the training cases with a mask that are used with it (rounded up)"""
-    unsup_cut: float = 1.0
-    """fraction of all training cases that are used without a mask (rounded down, never to none unless 0)"""
+    sup_cut: float | None = None
+    """fraction of the training cases with a mask that are used with it (rounded up); 1.0 by default"""
+    unsup_cut: float | None = None
+    """fraction of all training cases used without a mask (rounded down, never to none unless 0); 1.0 by default"""
     sup_cases: int | None = None
     """count in place of `sup_cut`"""
     unsup_cases: int | None = None
@@ -237,13 +238,13 @@ class TrainConfig:
     """processes that read data; by default none where the data fits in memory, else up to 4"""
 
     def __post_init__(self) -> None:
-        for name in ("sup_cut", "unsup_cut"):
-            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a fraction from 0 to 1")
         for count, cut in (("sup_cases", "sup_cut"), ("unsup_cases", "unsup_cut")):
-            given = getattr(self, count)
-            _require(given is None or given >= 0, count, given, "a count from 0")
-            if given is not None and getattr(self, cut) != default_of(TrainConfig, cut):
-                raise UsageError(f"both --{cut} {getattr(self, cut)} and --{count} {given} are given; give one.")
+            number, fraction = getattr(self, count), getattr(self, cut)
+            _require(number is None or number >= 0, count, number, "a count from 0")
+            _require(fraction is None or 0 <= fraction <= 1, cut, fraction, "a fraction from 0 to 1")
+            if number is not None and fraction is not None:
+                raise UsageError(f"both --{cut} {fraction} and --{count} {number} are given; give one.")
+        _require(self.seed >= 0, "seed", self.seed, "a number from 0")
         for name in ("batch_size", "max_steps", "val_every", "log_every"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "a count from 1")
         for name in ("unsup_ratio", "pictures_every"):
@@ -280,8 +281,3 @@ class PredictConfig:
     def __post_init__(self) -> None:
         _require(self.passes >= 1, "passes", self.passes, "a count from 1")
         _require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
-
-
-def default_of(options: type, name: str) -> Any:
-    """Return the default of a dataclass' plain field."""
-    return next(field.default for field in fields(options) if field.name == name)

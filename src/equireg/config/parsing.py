@@ -103,7 +103,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in values.items():
         plain = to_plain(value)
-        if key in ("method", "network") and isinstance(plain, str):
+        if key in ("method", "network", "optimizer") and isinstance(plain, str):
             plain = {"name": plain}
         if key == "precision":
             plain = str(plain)  # YAML reads 32 as a number

@@ -30,6 +30,11 @@ class Samples:
         }
         return replace(self, **moved)
 
+    def pin_memory(self) -> "Samples":
+        """Return the samples in page-locked memory, from which a GPU copies without waiting."""
+        pinned = {name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **pinned)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -47,3 +52,8 @@ class Batch:
         """Return the batch on a device; chance stays on the CPU."""
         unlabelled = None if self.unlabelled is None else self.unlabelled.to(device)
         return replace(self, labelled=self.labelled.to(device), unlabelled=unlabelled)
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch in page-locked memory; the data loader calls this where a GPU trains."""
+        unlabelled = None if self.unlabelled is None else self.unlabelled.pin_memory()
+        return replace(self, labelled=self.labelled.pin_memory(), unlabelled=unlabelled)

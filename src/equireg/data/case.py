@@ -123,7 +123,9 @@ def prepare_case(case: RawCase, plan: CasePlan, folder: Path) -> dict[str, Any]:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         try:
-            store.write_array(staging / "image.b2nd", scan.image.astype(np.float16))
+            # Normalised intensities are small; raw ones may be beyond what 16 bits tell apart.
+            kind = np.float16 if np.abs(scan.image).max() <= normalise.HIGHEST else np.float32
+            store.write_array(staging / "image.b2nd", scan.image.astype(kind))
             if case.label is not None:
                 record["class_voxels"] = _write_label(case.label, geometry, scan.grid, plan.labels, staging)
             write_json(staging / RECORD, record)

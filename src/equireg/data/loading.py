@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +19,21 @@ _LABELLED, _UNLABELLED, _METHOD = 0, 1, 2
 """Streams of chance; each is drawn from (seed, stream, ...), so that none depends on another's length."""
 _MEMORY_SHARE = 0.4
 """Part of the free memory that cached cases may take."""
+
+
+def free_memory() -> float:
+    """Return the bytes that this process may still take: what the machine has, capped by its container."""
+    known = []
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        known += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+        group = Path("/sys/fs/cgroup")
+        limit = (group / "memory.max").read_text(encoding="ascii").strip()
+        if limit != "max":
+            known.append(float(limit) - float((group / "memory.current").read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        pass  # not Linux, or no container
+    return min(known, default=float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2)
 
 
 @dataclass(frozen=True)
@@ -55,8 +71,7 @@ class CaseReader:
     def _fits(self, names: Sequence[str]) -> bool:
         channels = len(self.prepared.manifest.channels)
         voxels = sum(int(np.prod(self.prepared.by_name[name].shape)) for name in set(names))
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return voxels * (2 * channels + 1) < _MEMORY_SHARE * free
+        return voxels * (2 * channels + 1) < _MEMORY_SHARE * free_memory()
 
     def read(self, case: str, what: str, box: tuple[slice, ...]) -> np.ndarray:
         """Read a box of a case's ``image`` [C, d, h, w] or ``label`` [d, h, w]."""

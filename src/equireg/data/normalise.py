@@ -10,7 +10,7 @@ from equireg.data.grid import Box
 
 _CONSTANT_SHARE = 0.5
 """Part of the outermost voxels that must hold one value for it to count as the background's."""
-_HIGHEST = 1000.0
+HIGHEST = 1000.0
 """Greatest normalised intensity: far beyond any tissue, and safe in 16 bits."""
 
 
@@ -95,5 +95,6 @@ def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation:
             raise ValueError(f"normalisation {name!r}; expected zscore, ct or none")
         low, high = (normalisation["low"][index], normalisation["high"][index]) if name == "ct" else (None, None)
         clipped = channel if low is None else np.clip(channel, low, high)
-        result[index] = np.clip((clipped - mean) / max(std, 1e-6), -_HIGHEST, _HIGHEST)
+        scaled = (clipped - mean) / max(std, 1e-6)
+        result[index] = scaled if name == "none" else np.clip(scaled, -HIGHEST, HIGHEST)
     return Normalised(result, tuple(float(np.median(_border(channel))) for channel in result))

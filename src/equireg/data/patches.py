@@ -6,11 +6,10 @@ from equireg.config import TrainConfig
 from equireg.data.loading import PatchPlan
 from equireg.data.store import Manifest
 from equireg.errors import UsageError
+from equireg.networks import round_up_side
 
 _MOST_VOXELS = {2: 256 * 256, 3: 80 * 80 * 80}
 """Greatest sample by default: larger slices and volumes are trained on in parts."""
-_STEP = 8
-"""Sides are rounded up to this, so that at least four resolutions fit."""
 
 
 def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
@@ -26,10 +25,10 @@ def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
     if config.patch_size is not None:
         patch = config.patch_size
     else:
-        sides = [_round_up(size) for size in manifest.fingerprint["large_shape"][-dims:]]
+        sides = [round_up_side(size) for size in manifest.fingerprint["large_shape"][-dims:]]
         while math.prod(sides) > _MOST_VOXELS[dims]:
             longest = sides.index(max(sides))
-            sides[longest] -= _STEP
+            sides[longest] = round_up_side(0.8 * sides[longest])
         patch = tuple(sides)
     axes = manifest.axes[-dims:]
     return PatchPlan(dims, patch, tuple(index for index, axis in enumerate(axes) if axis in flips(manifest, config)))
@@ -45,7 +44,3 @@ def flips(manifest: Manifest, config: TrainConfig) -> str:
     if not axes or set(axes) - set("xyz"):
         raise UsageError(f"--flips is {config.flips}; expected data, none or some of x,y,z.")
     return axes
-
-
-def _round_up(size: float) -> int:
-    return max(_STEP, math.ceil(size / _STEP) * _STEP)

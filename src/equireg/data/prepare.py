@@ -20,15 +20,13 @@ from equireg.config.parsing import from_plain, to_plain
 from equireg.data import case as one_case
 from equireg.data import plan, split, volume
 from equireg.data.case import CasePlan
-from equireg.data.labels import LabelTable
+from equireg.data.labels import IGNORED, LabelTable
 from equireg.data.layouts import RawCase, RawDataset, Refusal, discover
 from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest, Split
 from equireg.errors import EquiregError
 
 log = logging.getLogger("equireg")
 
-_UNDERWAY = "preparing.json"
-"""Marks a folder that `prepare` has begun and not finished: it may be gone on with, and not be read."""
 _REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
 
 Result = TypeVar("Result")
@@ -65,11 +63,12 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
             raise EquiregError(_no_case(raw, refused))
         case_plan = _plan(config, dataset, labels, usable, geometries)
         flips = plan.choose_flips(config.flips, labels)
-        _begin(out, dataset)
+        created = _begin(out, dataset)
         records, bad = _prepare_cases(usable, case_plan, out / CASES, workers)
     refused += bad
     if not records:
-        shutil.rmtree(out)
+        if created:
+            shutil.rmtree(out)
         raise EquiregError(_no_case(raw, refused))
     _remove_strangers(out / CASES, {record["name"] for record in records})
     if splits is None:
@@ -77,7 +76,7 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     manifest = _manifest(dataset, case_plan, flips, _with_splits(records, splits), refused)
     folders.write_json(out / MANIFEST, manifest.as_dict())
     folders.sign(out, "prepare", to_plain(config), seed=config.split_seed, source=raw)
-    (out / _UNDERWAY).unlink()
+    (out / folders.UNDERWAY).unlink()
     _tell(manifest)
     return manifest
 
@@ -94,18 +93,20 @@ def _claim(out: Path, raw_name: str) -> Path:
             raise EquiregError(
                 f"{out}: was prepared from a folder {earlier!r}, not {raw_name!r}. Choose another --out or remove it."
             )
-    elif not (out / _UNDERWAY).exists():
+    elif not (out / folders.UNDERWAY).exists():
         folders.refuse_existing(out, "It is not a prepared folder; choose another --out.")
     return out
 
 
-def _begin(out: Path, dataset: RawDataset) -> None:
-    """Mark the folder as underway; until `prepare` ends well, no other verb reads it."""
+def _begin(out: Path, dataset: RawDataset) -> bool:
+    """Mark the folder as underway, so that no other verb reads it; return whether it is a new one."""
+    created = not (out / CASES).exists()
     with folders.disk_errors(out):
         (out / CASES).mkdir(parents=True, exist_ok=True)
-    folders.write_json(out / _UNDERWAY, {"raw": dataset.root.name})
+    folders.write_json(out / folders.UNDERWAY, {"raw": dataset.root.name})
     (out / MANIFEST).unlink(missing_ok=True)
     (out / folders.SIGNATURE).unlink(missing_ok=True)
+    return created
 
 
 def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
@@ -163,6 +164,8 @@ def _guarded(function: Callable[..., Result], *arguments: Any) -> Result | Equir
         return type(error)(str(error))
     except MemoryError:
         return EquiregError("needs more memory than there is; try fewer --jobs or a coarser --spacing.")
+    except Exception as error:  # a damaged header raises whatever its reader happens to trip over
+        return EquiregError(f"cannot be read ({type(error).__name__}: {error}).")
 
 
 def _header(case: RawCase) -> volume.Geometry:
@@ -200,6 +203,9 @@ def _labels_of_masks(
     for name, found in workers.run(_mask_values, tasks, "masks"):
         if isinstance(found, EquiregError):
             refused.append(Refusal(name, str(found), _REMEDY))
+        elif len(found) > IGNORED:
+            reason = f"{tasks[name][0]}: holds {len(found)} values; expected a mask of at most {IGNORED}."
+            refused.append(Refusal(name, reason, _REMEDY))
         else:
             values.update(found)
     bad = {item.case for item in refused}
@@ -258,7 +264,7 @@ def _prepare_cases(
 def _remove_strangers(folder: Path, names: set[str]) -> None:
     """Remove arrays of cases that the raw folder no longer holds, and what a killed run left."""
     for path in folder.iterdir():
-        if path.name not in names:
+        if path.name not in names and path.is_dir():
             shutil.rmtree(path)
 
 
@@ -292,7 +298,7 @@ def _manifest(
     refused: Sequence[Refusal],
 ) -> Manifest:
     return Manifest(
-        dataset=dataset.root.name,
+        dataset=dataset.root.resolve().name,
         channels=dataset.channels,
         modality=dataset.modality,
         labels=case_plan.labels,

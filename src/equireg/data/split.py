@@ -78,7 +78,8 @@ def read_split(path: Path, cases: Sequence[Splittable]) -> dict[str, Split]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise EquiregError(f"{path}: cannot be read as JSON ({error}).") from error
     names: tuple[Split, ...] = ("train", "val", "test")
-    if not isinstance(content, dict) or not set(content) <= set(names):
+    lists = isinstance(content, dict) and all(isinstance(value, list) for value in content.values())
+    if not lists or not set(content) <= set(names):
         raise EquiregError(f"{path}: expected an object with the lists train, val and test of case names.")
     patient = {case.name: case.patient for case in cases}
     result: dict[str, Split] = {case.name: "test" if case.held_out else "train" for case in cases}
@@ -115,7 +116,8 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
     """
     training = sorted(case.name for case in cases if case.split == "train")
     if config.unlabelled_from == "test":
-        training += sorted(case.name for case in cases if case.held_out and not case.labelled)
+        extra = {case.name for case in cases if case.held_out and not case.labelled and case.split == "test"}
+        training += sorted(extra)
     records: Mapping[str, CaseRecord] = {case.name: case for case in cases}
     order = [training[index] for index in np.random.default_rng(config.seed).permutation(len(training))]
     masked = [name for name in order if records[name].labelled and records[name].split == "train"]
@@ -124,16 +126,16 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
             f"no labelled case among the {len(training)} training cases; expected at least one case with a mask. "
             "Add masks, or lower --val_fraction and --test_fraction of `equireg prepare`."
         )
-    count = math.ceil(config.sup_cut * len(masked) - 1e-9) if config.sup_cases is None else config.sup_cases
+    share = 1.0 if config.sup_cut is None else config.sup_cut
+    count = math.ceil(share * len(masked) - 1e-9) if config.sup_cases is None else config.sup_cases
     if not 1 <= count <= len(masked):
         raise EquiregError(
             f"--sup_cases or --sup_cut asks for {count} labelled cases; expected 1 to {len(masked)}, "
             "the training cases with a mask."
         )
-    if config.unsup_cases is not None:
-        unlabelled = config.unsup_cases
-    else:
-        unlabelled = max(math.floor(config.unsup_cut * len(order) + 1e-9), int(config.unsup_cut > 0))
+    share = 1.0 if config.unsup_cut is None else config.unsup_cut
+    part = max(math.floor(share * len(order) + 1e-9), int(share > 0))
+    unlabelled = part if config.unsup_cases is None else config.unsup_cases
     if unlabelled > len(order):
         raise EquiregError(
             f"--unsup_cases asks for {unlabelled} cases; expected at most {len(order)}, all training cases."

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from equireg.data.labels import LabelTable
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.evaluation._pairing import LABELS, Pair, choose_labels, pair_up, read_predictions, read_reference
 from equireg.evaluation._pictures import choose_cases, find_scans, write_picture
 from equireg.evaluation._scores import Score, as_csv, score_case, summarise, table_of_values, with_all_regions
@@ -53,10 +53,7 @@ def evaluate(
         EquiregError: if a folder or prediction is missing, the output exists, no case is common, a prediction
             and its mask differ in shape or affine, or a file holds an undeclared label value.
     """
-    if not (math.isfinite(tolerance_mm) and tolerance_mm >= 0):
-        raise EquiregError(f"tolerance_mm = {tolerance_mm}: expected a finite number of mm, 0 or more.")
-    if jobs < 1:
-        raise EquiregError(f"jobs = {jobs}: expected 1 or more.")
+    _check_options(tolerance_mm, jobs)
     refuse_existing(out)
     predicted = read_predictions(Path(predictions))
     masks = read_reference(Path(reference), predicted)
@@ -91,6 +88,13 @@ def evaluate(
             run=dict(predicted.signature.get("run") or {}),
         )
     return summary
+
+
+def _check_options(tolerance_mm: float, jobs: int) -> None:
+    if not (math.isfinite(tolerance_mm) and tolerance_mm >= 0):
+        raise UsageError(f"--tolerance_mm is {tolerance_mm}; expected a finite number of mm, 0 or more.")
+    if jobs < 1:
+        raise UsageError(f"--jobs is {jobs}; expected 1 or more.")
 
 
 def _score_all(pairs: Sequence[Pair], table: LabelTable | None, tolerance_mm: float, jobs: int) -> list[Score]:

@@ -10,6 +10,7 @@ from equireg.data.formats import EXTENSIONS, extension_of
 from equireg.data.labels import LabelTable
 from equireg.data.layouts import RawDataset, discover
 from equireg.data.layouts.dataset_json import NAME, label_table, read_description
+from equireg.data.layouts.files import split_mask
 from equireg.data.volume import TOLERANCE_MM, Geometry, read_geometry
 from equireg.errors import EquiregError
 from equireg.folders import existing_folder, made_by, read_json, read_signature
@@ -87,7 +88,8 @@ def read_reference(folder: Path, predictions: Predictions) -> Reference:
     beside = _described_labels(folder) or _described_labels(folder.absolute().parent)
     plain = Reference(folder, masks, _declared_labels(folder) or beside, complete=True)
     wanted = set(predictions.files) | set(predictions.signature.get("cases") or ())
-    if wanted & set(masks):
+    scans_too = any(split_mask(stem) in masks for stem in masks)  # CASE beside CASE_seg: not masks alone
+    if wanted & set(masks) and not scans_too:
         return plain
     try:
         raw = discover(folder)

@@ -2,5 +2,5 @@
 
 from equireg.networks.registry import NETWORKS as NETWORKS
 from equireg.networks.registry import build as build
-from equireg.networks.registry import divisor as divisor
-from equireg.networks.registry import stages_for as stages_for
+from equireg.networks.registry import round_up_side as round_up_side
+from equireg.networks.registry import strides_for as strides_for

@@ -1,6 +1,7 @@
 """MONAI's networks by name, with the widths and depths that fit a patch."""
 
 import difflib
+import math
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -10,75 +11,88 @@ from equireg.config import NetworkConfig
 from equireg.errors import UsageError
 
 _SMALLEST = 4
-"""Voxels that the coarsest stage keeps along each axis that it halved."""
+"""Voxels that the coarsest stage keeps at least along each axis that it halved."""
+_STAGES = 6
+"""Most resolutions."""
+
+Strides = list[tuple[int, ...]]
+"""Stride of each stage along each axis; the first stage has the full resolution."""
 
 
-def stages_for(patch_size: Sequence[int], most: int = 6) -> int:
-    """Return how many resolutions a patch carries: the shortest axis is halved to no less than 4 voxels."""
-    stages, shortest = 1, min(patch_size)
-    while stages < most and shortest >= 2 * _SMALLEST:
-        stages, shortest = stages + 1, shortest // 2
-    return max(stages, 2)
+def strides_for(patch_size: Sequence[int], most: int = _STAGES) -> Strides:
+    """Return the strides that a patch carries: an axis is halved while it is even and keeps 4 voxels or more.
+
+    Axes stop on their own, so that a volume of few slices is still halved in their plane.
+    """
+    sides = list(patch_size)
+    strides: Strides = [(1,) * len(sides)]
+    while len(strides) < most:
+        stride = tuple(2 if side % 2 == 0 and side >= 2 * _SMALLEST else 1 for side in sides)
+        if max(stride) == 1:
+            break
+        sides = [side // step for side, step in zip(sides, stride, strict=True)]
+        strides.append(stride)
+    return strides
 
 
-def divisor(stages: int) -> int:
-    """Return the number that a patch's sides must divide by."""
-    return 2 ** (stages - 1)
+def round_up_side(size: float, most: int = _STAGES) -> int:
+    """Return the next side of a patch that can be halved as often as its length allows."""
+    side = max(2 * _SMALLEST, math.ceil(size))
+    halvings = min(most - 1, int(math.log2(side / _SMALLEST)))
+    return math.ceil(side / 2**halvings) * 2**halvings
 
 
-def _unet(config: NetworkConfig, dims: int, channels: int, classes: int, widths: list[int]) -> nn.Module:
+def _unet(config: NetworkConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
     """Build the plain U-Net of nnU-Net (Isensee et al. 2021): two convolutions a stage, strided, leaky ReLU."""
     from monai.networks.nets.dynunet import DynUNet
 
-    # DynUNet takes three stages or more; a small patch gets its third at the second one's resolution.
-    missing = max(3 - len(widths), 0)
-    strides = [1] + [2] * (len(widths) - 1) + [1] * missing
-    widths = widths + widths[-1:] * missing
+    # DynUNet takes three stages or more; a small patch gets those at its coarsest resolution.
+    strides = strides + [(1,) * len(strides[0])] * max(3 - len(strides), 0)
     return DynUNet(
-        dims,
+        len(strides[0]),
         channels,
         classes,
-        kernel_size=[3] * len(widths),
+        kernel_size=[3] * len(strides),
         strides=strides,
         upsample_kernel_size=strides[1:],
-        filters=widths,
+        filters=[min(config.features * 2**stage, config.max_features) for stage in range(len(strides))],
         norm_name=(config.norm, {"affine": True}),
         dropout=config.dropout or None,
     )
 
 
-def _segresnet(config: NetworkConfig, dims: int, channels: int, classes: int, widths: list[int]) -> nn.Module:
-    """Build SegResNet (Myronenko 2018), whose stages double the width without a cap."""
+def _segresnet(config: NetworkConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
+    """Build SegResNet (Myronenko 2018): it halves all axes at once and doubles the width without a cap."""
     from monai.networks.nets.segresnet import SegResNet
 
+    stages = 1 + sum(min(stride) == 2 for stride in strides)
     return SegResNet(
-        spatial_dims=dims,
+        spatial_dims=len(strides[0]),
         in_channels=channels,
         out_channels=classes,
-        init_filters=widths[0],
-        blocks_down=(1, *[2] * (len(widths) - 1)),
-        blocks_up=(1,) * (len(widths) - 1),
+        init_filters=config.features,
+        blocks_down=(1, *[2] * (stages - 1)),
+        blocks_up=(1,) * (stages - 1),
         norm=(config.norm, {"affine": True}),
         dropout_prob=config.dropout or None,
     )
 
 
-def _attention_unet(config: NetworkConfig, dims: int, channels: int, classes: int, widths: list[int]) -> nn.Module:
-    """Build the attention U-Net (Oktay et al. 2018), whose normalisation is batch norm."""
-    from monai.networks.nets.attentionunet import AttentionUnet
-
-    return AttentionUnet(dims, channels, classes, widths, [2] * (len(widths) - 1), dropout=config.dropout)
-
-
-NETWORKS: dict[str, Callable[[NetworkConfig, int, int, int, list[int]], nn.Module]] = {
+NETWORKS: dict[str, Callable[[NetworkConfig, int, int, Strides], nn.Module]] = {
     "unet": _unet,
     "segresnet": _segresnet,
-    "attention_unet": _attention_unet,
 }
 """Network name to its builder."""
 
 
-def build(network: str | NetworkConfig, *, in_channels: int, out_channels: int, spatial_dims: int) -> nn.Module:
+def build(
+    network: str | NetworkConfig,
+    *,
+    in_channels: int,
+    out_channels: int,
+    spatial_dims: int,
+    patch_size: Sequence[int] | None = None,
+) -> nn.Module:
     """Build a network with weights drawn from torch's seeded generator.
 
     Args:
@@ -86,20 +100,28 @@ def build(network: str | NetworkConfig, *, in_channels: int, out_channels: int, 
         in_channels: channels of a scan.
         out_channels: classes, background included.
         spatial_dims: 2 or 3.
+        patch_size: voxels of the images that it will see, which decide its stages; without it, five stages
+            for images whose sides divide by 16.
 
     Returns:
         A network from images [B, in_channels, *S] to logits [B, out_channels, *S].
 
     Raises:
-        UsageError: if the name is unknown.
+        UsageError: if the name is unknown, or the patch does not carry the stages that the options ask for.
     """
     config = NetworkConfig(name=network) if isinstance(network, str) else network
     if config.name not in NETWORKS:
         near = difflib.get_close_matches(config.name, NETWORKS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UsageError(f"--network.name is {config.name}; expected one of {', '.join(NETWORKS)}.{hint}")
-    stages = config.stages or 5
-    widths = [min(config.features * 2**stage, config.max_features) for stage in range(stages)]
+    strides = strides_for(patch_size or (64,) * spatial_dims)
+    if config.stages is not None:
+        if config.stages > len(strides):
+            raise UsageError(
+                f"--network.stages is {config.stages}; a patch of {patch_size} voxels carries at most {len(strides)}. "
+                "Ask for fewer, or for a --patch_size whose sides divide by higher powers of 2."
+            )
+        strides = strides[: config.stages]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MONAI warns of its own use of deprecated torch functions
-        return NETWORKS[config.name](config, spatial_dims, in_channels, out_channels, widths)
+        return NETWORKS[config.name](config, in_channels, out_channels, strides)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from equireg import folders
-from equireg.config.parsing import from_plain
+from equireg.config.parsing import from_plain, to_plain
 from equireg.evaluation import evaluate
 from equireg.phantom import PhantomConfig, write_dataset
 from equireg.pipeline.sweep import SweepConfig, do_sweep
@@ -68,6 +68,7 @@ def demo(out: Path | str, **options: Any) -> pd.DataFrame:
     do_sweep(plan, out, out)
     table = pd.read_csv(out / "results.csv")
     picture = _picture(out)
+    folders.sign(out, "demo", to_plain(config), seed=config.seed)
     shown = table[["method", "labelled_cases", "unlabelled_cases", "cases", "dice", "hd95_mm", "nsd"]]
     print(shown.round(3).to_string(index=False))
     print(f"\nOne case in a picture: {picture}")

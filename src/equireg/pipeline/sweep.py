@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg import folders
-from equireg.config.parsing import from_plain, merged, nested, read_yaml
+from equireg.config.parsing import from_plain, merged, nested, read_yaml, to_plain
 from equireg.data.prepare import prepare
 from equireg.errors import EquiregError
 
@@ -100,6 +100,7 @@ def sweep(grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int
         for run in runs:
             print(f"{'done' if is_done(out, run) else 'to do':6} {run.name}")
         return runs
+    _claim(config, runs, out)
     return do_sweep(config, out, grid.parent, jobs)
 
 
@@ -122,7 +123,7 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 1) -> list[
             futures = {pool.submit(_guarded_run, config, run, prepared, out): run for run in todo}
             for future in as_completed(futures):
                 _note(failed, futures[future], future.result())
-    _write_results(out, [run for run in runs if is_done(out, run)], [run.name for run in runs])
+    _write_results(out, [run for run in runs if is_done(out, run)])
     if failed:
         reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise EquiregError(f"{len(failed)} of {len(runs)} runs failed. {reasons}")
@@ -169,6 +170,39 @@ def _name(options: Mapping[str, Any]) -> str:
 def is_done(out: Path, run: Run) -> bool:
     """Whether a run is trained, predicted and evaluated."""
     return (out / _EVALUATIONS / run.name / folders.SIGNATURE).is_file()
+
+
+def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
+    """Take the output folder if it is new or this sweep's own; sign it, so that later calls know it.
+
+    Raises:
+        EquiregError: if it holds something else, or results of other options than the sweep has now.
+    """
+    shared = {name: getattr(config, name) for name in ("prepared", "raw", "prepare", "split", "predict")}
+    if folders.made_by(out) != "sweep":
+        folders.refuse_existing(out)
+    else:
+        earlier = folders.read_signature(out, "sweep")["config"]
+        changed = [name for name, value in to_plain(shared).items() if earlier.get(name) != value]
+        changed += [run.name for run in runs if _differs(out / _RUNS / run.name, run)]
+        if changed:
+            raise EquiregError(
+                f"{out}: holds results of other options ({', '.join(changed)}). Choose another --out, or remove the "
+                "runs that changed."
+            )
+    with folders.disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    folders.sign(out, "sweep", to_plain(shared), runs=[run.name for run in runs])
+
+
+def _differs(trained: Path, run: Run) -> bool:
+    """Whether a run was begun with other options than the sweep has for it now."""
+    if not (trained / "config.yaml").is_file():
+        return False
+    from equireg.checkpoint import config_from
+    from equireg.training import differences
+
+    return bool(differences(config_from(read_yaml(trained / "config.yaml")), config_from(nested(run.options))))
 
 
 def _prepared(config: SweepConfig, out: Path, base: Path) -> Path:
@@ -221,7 +255,7 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
     evaluate(predictions, prepared, evaluation)
 
 
-def _write_results(out: Path, done: Sequence[Run], names: Sequence[str]) -> None:
+def _write_results(out: Path, done: Sequence[Run]) -> None:
     """Write one row a finished run, and the page."""
     import pandas as pd
 
@@ -237,7 +271,6 @@ def _write_results(out: Path, done: Sequence[Run], names: Sequence[str]) -> None
     if not rows:
         return
     folders.write_atomic(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
-    folders.sign(out, "sweep", {"runs": list(names)})
     shutil.rmtree(out / "report", ignore_errors=True)
     sources = [out / name / run.name for run in done for name in (_RUNS, _EVALUATIONS)]
     report(sources, out / "report")

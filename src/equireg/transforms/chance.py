@@ -87,9 +87,10 @@ class _Draw:
         self.generator = generator
         self.n = len(shape)
         self.extent_mm = spacing_mm * torch.tensor(shape)
-        # [B], 0 where the slowest axis is too coarse to turn or bend out of the slice's plane.
-        thick = self.n == 3 and bool((spacing_mm[:, 0] > _THICK * spacing_mm[:, 1:].amin(1)).any())
-        self.axes = range(1, 3) if thick else range(self.n)
+        # [B, n], 0 where an axis is too coarse to turn, shear, scale or bend a sample along it.
+        self.bends = torch.ones(batch_size, self.n)
+        if self.n == 3:
+            self.bends[:, 0] = (spacing_mm[:, 0] <= _THICK * spacing_mm[:, 1:].amin(dim=1)).float()
 
     def uniform(self, *shape: int) -> Tensor:
         """Draw from -1 to 1, [B, *shape]."""
@@ -132,29 +133,32 @@ class _Draw:
         return matrix
 
     def _rotation(self) -> Tensor:
-        planes = [(a, b) for a in self.axes for b in self.axes if a < b]
+        planes = [(a, b) for a in range(self.n) for b in range(a + 1, self.n)]
         angles = self.uniform(len(planes)) * math.radians(self.config.rotation_deg)
         result = self._eye()
         for index, (a, b) in enumerate(planes):
             matrix = self._eye()
-            cos, sin = angles[:, index].cos(), angles[:, index].sin()
+            angle = angles[:, index] * self.bends[:, a] * self.bends[:, b]
+            cos, sin = angle.cos(), angle.sin()
             matrix[:, a, a], matrix[:, b, b], matrix[:, a, b], matrix[:, b, a] = cos, cos, -sin, sin
             result = matrix @ result
         return result
 
     def _shear(self) -> Tensor:
         matrix = self._eye()
-        pairs = torch.tensor([(a, b) for a in self.axes for b in self.axes if a != b])
+        axes = range(self.n - 1, -1, -1)  # the slice's own plane comes first
+        pairs = torch.tensor(sorted(((a, b) for a in axes for b in axes if a != b), key=lambda pair: -min(pair)))
         which = torch.randint(len(pairs), (self.size,), generator=self.generator)
+        which = torch.where(self.bends[:, 0] > 0, which, which % 2)
         rows = torch.arange(self.size)
         matrix[rows, pairs[which, 0], pairs[which, 1]] = self.uniform() * self.config.shear
         return matrix
 
     def _scale(self) -> Tensor:
         matrix = self._eye()
-        factor = torch.exp(self.uniform() * math.log(self.config.scale))
-        for axis in self.axes:
-            matrix[:, axis, axis] = factor
+        exponent = self.uniform() * math.log(self.config.scale)
+        for axis in range(self.n):
+            matrix[:, axis, axis] = torch.exp(exponent * self.bends[:, axis])
         return matrix
 
     def _translation(self, axis: int) -> Tensor:
@@ -164,8 +168,8 @@ class _Draw:
 
     def displacement(self) -> Tensor:
         """Draw white noise and smooth it by a Gaussian, [B, n, *K] in mm; its deviation is known by algebra."""
-        # The field of view's diameter is the in-plane one: both slices and thick volumes bend alike.
-        view_mm = self.extent_mm[:, self.axes].mean(dim=1)
+        # Along the axes that bend: slices and volumes of thick slices bend alike.
+        view_mm = (self.extent_mm * self.bends).sum(dim=1) / self.bends.sum(dim=1)
         sigma_mm = self.config.elastic_smoothness * view_mm
         nodes = [
             min(max(math.ceil(float((self.extent_mm[:, axis] / sigma_mm).max()) * _NODES), 2), 48) + 1
@@ -178,8 +182,7 @@ class _Draw:
         for axis, kernel in enumerate(kernels):
             windows = field.unfold(2 + axis, kernel.shape[1], 1)
             field = torch.einsum("b...k,bk->b...", windows, kernel)
-        amplitude = torch.zeros(self.size, self.n)
-        amplitude[:, self.axes] = (self.config.elastic_amplitude * view_mm)[:, None]
+        amplitude = self.bends * (self.config.elastic_amplitude * view_mm)[:, None]
         return field * amplitude.view(self.size, self.n, *[1] * self.n)
 
 

@@ -87,7 +87,7 @@ def apply(image: Tensor, params: IntensityParams) -> Tensor:
 
     result = _blur(image, params.blur_vox)
     result = _lower_resolution(result, params.low_resolution)
-    result = _add_noise(result, spread(params.noise), params.noise_seed)
+    result = _add_noise(result, params.noise, params.noise_seed)
     result = result * spread(params.brightness)
     mean = result.mean(dim=spatial, keepdim=True)
     result = mean + (result - mean) * spread(params.contrast)
@@ -104,13 +104,14 @@ def _gamma(image: Tensor, exponent: Tensor, inverted: Tensor, spatial: tuple[int
 
 
 def _add_noise(image: Tensor, deviation: Tensor, seeds: Tensor) -> Tensor:
-    """Add Gaussian noise, each sample from its own seed."""
+    """Add Gaussian noise of a deviation [B, C], each sample from its own seed."""
     result = image.clone()
     for row, seed in enumerate(seeds.tolist()):
-        if deviation[row].any():
+        if deviation[row].any():  # still on the CPU, so that no GPU is waited for
             generator = Generator(image.device).manual_seed(seed)
             noise = torch.randn(image.shape[1:], generator=generator, device=image.device, dtype=image.dtype)
-            result[row] += deviation[row] * noise
+            strength = deviation[row].to(image.device, image.dtype)
+            result[row] += strength.view(-1, *[1] * (image.ndim - 2)) * noise
     return result
 
 

@@ -60,6 +60,11 @@ def image_of(case: CaseRecord, index: int) -> np.ndarray:
     return ((values % 2000) / 4 + 600 * index).astype(np.float16)
 
 
+def whole(array: Any) -> np.ndarray:
+    """Read all of a stored array."""
+    return np.asarray(array[...])
+
+
 def write_set(root: Path, cases: Sequence[CaseRecord], labels: Mapping[str, np.ndarray] | None = None) -> Path:
     """Write a prepared folder with ``image_of`` and ``label_of`` of every case."""
     for index, case in enumerate(cases):
@@ -69,7 +74,9 @@ def write_set(root: Path, cases: Sequence[CaseRecord], labels: Mapping[str, np.n
         if case.labelled:
             label = label_of(case) if labels is None else labels[case.name]
             write_array(folder / "label.b2nd", label)
-            places = {str(value): np.argwhere(label == value).astype(np.int16) for value in np.unique(label)}
+            places: dict[str, Any] = {
+                str(value): np.argwhere(label == value).astype(np.int16) for value in np.unique(label)
+            }
             np.savez_compressed(folder / "foreground.npz", **places)
     folders.write_json(root / MANIFEST, manifest(cases).as_dict())
     folders.sign(root, "prepare", {})

@@ -10,6 +10,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from prepared_sets import whole
 
 from equireg.data import store
 from equireg.data.case import RECORD, CasePlan, fingerprint, finished, prepare_case, working_scan
@@ -73,7 +74,7 @@ def test_all_files_of_a_case_are_written(case: RawCase, tmp_path: Path) -> None:
     reference = nib.Nifti1Image.load(folder / "reference.nii.gz")
     np.testing.assert_array_equal(reference.affine, AFFINE)
     assert set(np.unique(reference.get_fdata())) == {0, 1, 4, 7}
-    label = store.blosc2.open(str(folder / "label.b2nd"), mode="r")[...]
+    label = whole(store.blosc2.open(str(folder / "label.b2nd"), mode="r"))
     assert set(np.unique(label)) == {0, 1, 2, IGNORED}
 
 

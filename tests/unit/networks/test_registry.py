@@ -14,9 +14,8 @@ PATCHES = {2: (32, 48), 3: (16, 32, 32)}
 @pytest.mark.parametrize("name", list(networks.NETWORKS))
 def test_every_network_maps_a_patch_to_logits(name, dims):
     patch = PATCHES[dims]
-    stages = networks.stages_for(patch)
-    config = NetworkConfig(name=name, features=4, max_features=16, stages=stages)
-    network = networks.build(config, in_channels=3, out_channels=4, spatial_dims=dims)
+    config = NetworkConfig(name=name, features=4, max_features=16)
+    network = networks.build(config, in_channels=3, out_channels=4, spatial_dims=dims, patch_size=patch)
     x = torch.randn(1, 3, *patch, generator=torch.Generator().manual_seed(0))
     logits = network(x)
     assert logits.shape == (1, 4, *patch)
@@ -32,8 +31,8 @@ def test_every_network_maps_a_patch_to_logits(name, dims):
 @pytest.mark.parametrize("name", list(networks.NETWORKS))
 def test_the_smallest_patch_has_its_network(name, dims):
     """A patch of 8 voxels is the least that the options allow."""
-    config = NetworkConfig(name=name, features=4, stages=networks.stages_for((8,) * dims))
-    network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=dims)
+    config = NetworkConfig(name=name, features=4)
+    network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=dims, patch_size=(8,) * dims)
     assert network(torch.zeros(2, 1, *[8] * dims)).shape == (2, 2, *[8] * dims)
 
 
@@ -87,18 +86,38 @@ def test_an_unknown_name_names_the_nearest():
 
 @pytest.mark.parametrize(
     ("patch", "stages"),
-    [((64, 64), 5), ((8, 64, 64), 2), ((32, 48), 4), ((7, 7), 2), ((15, 16), 2), ((16, 16), 3), ((512, 512), 6)],
+    [((64, 64), 5), ((40, 56), 4), ((7, 7), 1), ((15, 16), 3), ((16, 16), 3), ((512, 512), 6)],
 )
-def test_stages_halve_a_patch_to_four_voxels(patch, stages):
-    assert networks.stages_for(patch) == stages
+def test_strides_halve_each_axis_while_it_is_even_and_keeps_four_voxels(patch, stages):
+    strides = networks.strides_for(patch)
+    assert len(strides) == stages
+    for axis, side in enumerate(patch):
+        halved = 2 ** sum(stride[axis] == 2 for stride in strides)
+        assert side % halved == 0
+        assert side / halved >= 4 or halved == 1
 
 
-def test_stages_are_no_more_than_the_most():
-    assert networks.stages_for((512, 512), most=3) == 3
+def test_a_volume_of_few_slices_is_halved_in_their_plane():
+    assert networks.strides_for((8, 64, 64)) == [(1, 1, 1), (2, 2, 2), (1, 2, 2), (1, 2, 2), (1, 2, 2)]
 
 
-@pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
-def test_a_patch_of_a_power_of_two_divides_by_the_divisor(size):
-    stages = networks.stages_for((size, size))
-    assert size % networks.divisor(stages) == 0
-    assert networks.divisor(stages) == 2 ** (stages - 1)
+def test_strides_are_no_more_than_the_most():
+    assert len(networks.strides_for((512, 512), most=3)) == 3
+
+
+@pytest.mark.parametrize(("size", "side"), [(35, 40), (50, 56), (64, 64), (72, 80), (155, 160), (240, 256), (3, 8)])
+def test_a_side_is_rounded_up_to_what_can_be_halved(size, side):
+    assert networks.round_up_side(size) == side
+
+
+@pytest.mark.parametrize("name", list(networks.NETWORKS))
+@pytest.mark.parametrize("patch", [(64, 72), (22, 22), (240, 240), (9, 17), (24, 40, 8), (12, 20, 36)])
+def test_every_patch_has_its_network(name, patch):
+    config = NetworkConfig(name=name, features=2, max_features=8)
+    network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=len(patch), patch_size=patch)
+    assert network(torch.zeros(1, 1, *patch)).shape == (1, 2, *patch)
+
+
+def test_more_stages_than_a_patch_carries_is_an_error():
+    with pytest.raises(UsageError, match=r"--network.stages is 6; a patch of \(32, 24\) voxels carries at most 4"):
+        networks.build(NetworkConfig(stages=6), in_channels=1, out_channels=2, spatial_dims=2, patch_size=(32, 24))

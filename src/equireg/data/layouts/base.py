@@ -43,12 +43,17 @@ class RawCase:
     picks: tuple[int, ...] | None = None
     """Which channels of the one file make up the image, in order; None takes the files as they are."""
 
+    problem: str | None = None
+    """Why the case cannot be read, where that is known beforehand."""
+
     def read_image(self) -> tuple[np.ndarray, Geometry]:
         """Read the scan: voxels [C, X, Y, Z] float32 in channel order, and their geometry.
 
         Raises:
-            EquiregError: as ``volume.read_image`` does.
+            EquiregError: as ``volume.read_image`` does, or for the known problem.
         """
+        if self.problem is not None:
+            raise EquiregError(self.problem)
         return read_image(self.images, self.picks)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.data.formats import extension_of
+from equireg.folders import UNDERWAY, is_signed
 
 _DEPTH = 5  # folders below the root; a data set nests no deeper, and a link to a parent would never end
 _SCANS = r"(?:images?|scans?|imgs?|volumes?)"
@@ -50,6 +51,9 @@ def folders_with_images(root: Path) -> Iterator[tuple[Path, list[Path]]]:
         here = Path(folder)
         deep = len(here.relative_to(root).parts) >= _DEPTH
         below[:] = [] if deep else sorted(name for name in below if not name.startswith("."))
+        if here != root and (is_signed(here) or (here / UNDERWAY).exists()):
+            below[:] = []  # an output of equireg inside the raw folder
+            continue
         files = image_files(here)
         if files:
             yield here, files

@@ -22,23 +22,30 @@ def discover_inputs(path: Path | str, channels: Sequence[str]) -> tuple[RawCase,
         Cases by name, with images in the order of ``channels``; ``RawCase.read_image`` reads them so.
 
     Raises:
-        EquiregError: if nothing is found, a case lacks a channel, or two cases have one name.
+        EquiregError: if nothing is found, no case has the channels, or two cases have one name.
     """
     path = Path(path)
     found = _one_file(path, len(channels)) if path.is_file() else find_layout(path, "auto", len(channels))
     cases: dict[str, RawCase] = {}
     for case in sorted(found.cases, key=lambda case: case.name):
-        images, picks = _images(case, found, channels)
+        problem = None
+        try:
+            images, picks = _images(case, found, channels)
+        except EquiregError as error:  # told when it is read, after the others have been predicted
+            images, picks, problem = tuple(case.files.values()) or (path,), None, str(error)
         if case.name in cases:
             raise EquiregError(
                 f"{images[0]}: the name {case.name} is taken by {cases[case.name].images[0]}; expected "
                 "each name once, "
                 "as predictions are named after it. Rename one of the two, or predict them apart."
             )
-        cases[case.name] = RawCase(case.name, images, case.label, patient_of(case.name), case.held_out, picks)
+        cases[case.name] = RawCase(case.name, images, case.label, patient_of(case.name), case.held_out, picks, problem)
     if not cases:
         reasons = "; ".join(refusal.reason for refusal in found.refused[:3]) or "no case is whole"
         raise EquiregError(f"{path}: has nothing to predict ({reasons}).")
+    problems = [case.problem for case in cases.values() if case.problem is not None]
+    if len(problems) == len(cases):
+        raise EquiregError(problems[0])
     return tuple(cases.values())
 
 
@@ -52,12 +59,7 @@ def _one_file(path: Path, channel_count: int) -> FoundSet:
 def _images(case: FoundCase, found: FoundSet, wanted: Sequence[str]) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
     """Return a case's files in the model's order, or its one file and the channels to pick from it."""
     if case.stacked is not None:
-        try:
-            count = read_header(case.stacked).channels
-        except EquiregError:
-            if len(found.cases) == 1:
-                raise
-            return (case.stacked,), None  # named when it is read, after the others have been predicted
+        count = read_header(case.stacked).channels
         names = [f"channel_{index}" for index in range(count)]
         if count == 1 and case.contrast:
             names = [case.contrast]
