@@ -1,56 +1,33 @@
 """`equireg train`: the one training loop, on Lightning; the method is all that differs between runs."""
 
 import logging
-import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import lightning
-import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
-from torch.utils.data import DataLoader
-
 from equireg import checkpoint, folders
-from equireg.checkpoint import CHECKPOINTS, ENTRY, Facts, entry
-from equireg.config import OptimizerConfig, TrainConfig
+from equireg.checkpoint import CHECKPOINTS, Facts
+from equireg.config import TrainConfig
 from equireg.config.parsing import merged, nested, read_yaml, to_plain, to_yaml
-from equireg.data.batch import Batch
-from equireg.data.loading import BatchSource, CaseReader, PatchPlan, StepSampler
+from equireg.data.loading import CaseReader, PatchPlan
 from equireg.data.patches import plan_patches
 from equireg.data.split import choose_cases
 from equireg.data.store import PreparedSet
 from equireg.errors import EquiregError
-from equireg.inference import InferencePlan, choose_device, choose_precision, predict_scan
-from equireg.methods import Method, evaluating, find
-from equireg.metrics import region_dice
-from equireg.monitoring import Checkpoints, MetricsFile, Pictures, StepBar, log_to_file
+from equireg.inference import choose_device, choose_precision
+from equireg.loop import Cases, DataSource, LoopModule, make_trainer
+from equireg.methods import Method, find
+from equireg.monitoring import log_to_file
 
 log = logging.getLogger("equireg")
 
 CONFIG = "config.yaml"
 _MACHINE_OPTIONS = ("device", "workers", "log_every", "pictures_every")
 """Options that may differ when a run is resumed: they do not change what is computed."""
-
-
-@dataclass(frozen=True)
-class Cases:
-    """Which cases a run uses, and for what."""
-
-    labelled: tuple[str, ...]
-    unlabelled: tuple[str, ...]
-    validation: tuple[str, ...]
-
-    def digest(self) -> str:
-        """Return a digest of the cases and their uses, by which a resumed run knows its data."""
-        return sha256(repr((self.labelled, self.unlabelled, self.validation)).encode()).hexdigest()
 
 
 def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **options: Any) -> Path:
@@ -90,8 +67,8 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
     with log_to_file(out / "log.txt"), _quiet_libraries():
         _tell(config, plan, cases, method, f"{device.type}, {precision}")
         reader = CaseReader(data, [*cases.labelled, *cases.unlabelled, *cases.validation])
-        run = _Run(config, facts, method, _Data(reader, cases, config, plan, device.type == "cuda"))
-        trainer = _trainer(out, config, device, precision, bool(cases.validation))
+        run = LoopModule(config, facts, method, DataSource(reader, cases, config, plan, device.type == "cuda"))
+        trainer = make_trainer(out, config, device, precision, bool(cases.validation))
         begin = time.monotonic()
         try:
             trainer.fit(run, ckpt_path=last, weights_only=True)
@@ -240,164 +217,3 @@ def _quiet_libraries() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _trainer(
-    out: Path, config: TrainConfig, device: torch.device, precision: str, validates: bool
-) -> lightning.Trainer:
-    callbacks: list[Callback] = [
-        MetricsFile(out / "metrics.csv", config.log_every),
-        Pictures(config.pictures_every),
-        StepBar(config.max_steps),
-        Checkpoints(out / CHECKPOINTS),
-    ]
-    if config.early_stopping_steps is not None:
-        patience = math.ceil(config.early_stopping_steps / config.val_every)
-        # After the validation: a resumed run goes through the end of its epoch once more, without a Dice.
-        stopping = EarlyStopping("val/dice", mode="max", patience=patience, check_on_train_epoch_end=False)
-        callbacks.append(stopping)
-    return lightning.Trainer(
-        default_root_dir=out,
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
-        precision={"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision],  # pyright: ignore[reportArgumentType]
-        max_steps=config.max_steps,
-        max_epochs=-1,
-        reload_dataloaders_every_n_epochs=1,
-        gradient_clip_val=config.optimizer.clip_norm,
-        callbacks=callbacks,
-        logger=TensorBoardLogger(out, name="tensorboard", version=""),
-        log_every_n_steps=config.log_every,
-        num_sanity_val_steps=0,
-        limit_val_batches=1.0 if validates else 0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Where the batches and the validation cases of a run come from."""
-
-    reader: CaseReader
-    cases: Cases
-    config: TrainConfig
-    plan: PatchPlan
-    pinned: bool
-    """Whether batches are put in page-locked memory, for a GPU."""
-
-    def training(self, step: int) -> DataLoader[Batch]:
-        """Return the batches from a step to the next validation."""
-        config = self.config
-        source = BatchSource(self.reader, self.cases.labelled, self.cases.unlabelled, config, self.plan)
-        workers = config.workers
-        if workers is None:
-            workers = 0 if self.reader.in_memory else 4
-        return DataLoader(
-            source,
-            batch_size=None,
-            sampler=StepSampler(step, config.val_every, config.max_steps),
-            num_workers=workers,
-            pin_memory=self.pinned,
-            prefetch_factor=4 if workers else None,
-        )
-
-    def validation(self) -> DataLoader[str]:
-        """Return the names of the validation cases."""
-        return DataLoader(list(self.cases.validation), batch_size=None)  # pyright: ignore[reportArgumentType]
-
-
-class _Run(lightning.LightningModule):
-    """What Lightning needs to know of a run."""
-
-    def __init__(self, config: TrainConfig, facts: Facts, method: Method, data: _Data) -> None:
-        super().__init__()
-        self.config, self.facts, self.method, self.data = config, facts, method, data
-        self._dice: list[dict[str, float]] = []
-        self._regions = {
-            name: tuple(facts.labels.values.index(value) for value in values)
-            for name, values in facts.labels.judged_regions().items()
-        }
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        # By step and not by Lightning's count of epochs, which a resumed run counts differently.
-        return self.data.training(self.global_step)
-
-    def val_dataloader(self) -> DataLoader[str]:
-        return self.data.validation()
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return batch.to(device) if isinstance(batch, Batch) else batch
-
-    def configure_optimizers(self) -> Any:
-        weights = [weight for weight in self.method.parameters() if weight.requires_grad]
-        optimizer = make_optimizer(self.config.optimizer, weights)
-        # A function, not an object: a checkpoint would hold the object's fields, which are no plain values.
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate(self.config.optimizer, self.config.max_steps, step)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # Dropout draws from torch's own generator: seeded by step, a resumed run draws the same.
-        torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        losses = self.method.losses(batch, self.global_step)
-        total = losses["total"]
-        if not torch.isfinite(total):
-            names = sorted({*batch.labelled.cases, *(batch.unlabelled.cases if batch.unlabelled else ())})
-            values = ", ".join(f"{name} {float(value.detach()):g}" for name, value in losses.items())
-            raise EquiregError(
-                f"the loss is not finite at step {self.global_step} ({values}); cases of the batch: "
-                f"{', '.join(names)}. Try a lower --optimizer.lr, a lower --optimizer.clip_norm or --precision 32; "
-                "--resume goes on from the last checkpoint."
-            )
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
-        return total
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        self.method.after_step(self.global_step - 1)
-
-    def validation_step(self, case: str, batch_idx: int) -> None:
-        record = self.data.reader.prepared.by_name[case]
-        whole = (slice(None),) * 3
-        image = torch.from_numpy(self.data.reader.read(case, "image", whole)).to(self.device)
-        plan = InferencePlan(self.config.spatial_dims, self.facts.patch_size)
-        with evaluating(self.method.predictor) as network:
-            probs = predict_scan(network, image, record.background, record.spacing_mm, plan)
-        label = torch.from_numpy(self.data.reader.read(case, "label", whole))
-        self._dice.append(region_dice(probs.argmax(dim=0), label, self._regions))
-
-    def on_validation_epoch_end(self) -> None:
-        if not self._dice:
-            return
-        means = {name: sum(case[name] for case in self._dice) / len(self._dice) for name in self._regions}
-        self._dice.clear()
-        self.log_dict({f"val/dice/{name}": value for name, value in means.items()})
-        self.log("val/dice", sum(means.values()) / len(means))
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint[ENTRY] = entry(self.config, self.facts)
-
-
-def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
-    """Build the optimiser of a run over the weights that are trained."""
-    decay = config.weight_decay
-    if config.name == "sgd":
-        return torch.optim.SGD(weights, config.lr, momentum=0.99, nesterov=True, weight_decay=decay)
-    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    return kind(weights, config.lr, weight_decay=decay, foreach=True)
-
-
-def learning_rate(config: OptimizerConfig, max_steps: int, step: int) -> float:
-    """Return the factor on the highest learning rate: it rises over the warm-up, then decays to 0."""
-    warmup = config.warmup * max_steps
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    t = min((step - warmup) / max(max_steps - warmup, 1), 1.0)
-    if config.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * t))
-    return (1 - t) ** 0.9 if config.schedule == "polynomial" else 1.0

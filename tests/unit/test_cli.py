@@ -156,4 +156,4 @@ def test_a_method_on_the_command_line_wins(equireg: Command, captured: dict[str,
 
 def test_resume_hands_over_only_what_was_given(equireg: Command, captured: dict[str, Any]) -> None:
     assert equireg("train", "p", "--out", "r", "--resume", "--max_steps", 9, "--network.features=4").code == 0
-    assert captured["options"] == {"resume": True, "max_steps": 9, "network.features": 4}
+    assert captured["options"] == {"resume": True, "max_steps": 9, "network": {"features": 4}}

@@ -61,6 +61,7 @@ def test_staged_folder_leaves_nothing_after_a_failure(tmp_path: Path) -> None:
         (errno.EDQUOT, "quota"),
         (errno.EROFS, "read-only"),
         (errno.EACCES, "not permitted"),
+        (errno.ENOTDIR, "a part of the path is a file"),
     ],
 )
 def test_disk_errors_name_file_finding_and_remedy(code: int, finding: str) -> None:
@@ -78,8 +79,8 @@ def test_disk_errors_name_the_target_of_a_copy() -> None:
 
 
 def test_disk_errors_let_others_through() -> None:
-    with pytest.raises(FileNotFoundError), folders.disk_errors("out"):
-        raise FileNotFoundError(errno.ENOENT, "reason", "out/file")
+    with pytest.raises(OSError, match="reason"), folders.disk_errors("out"):
+        raise OSError(errno.EBUSY, "reason", "out/file")
 
 
 def test_write_atomic_keeps_the_old_content_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,11 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from equireg import folders
 from equireg.config import PrepareConfig
@@ -23,13 +18,12 @@ from equireg.data.case import CasePlan
 from equireg.data.labels import IGNORED, LabelTable
 from equireg.data.layouts import RawCase, RawDataset, Refusal, discover
 from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest, Split
+from equireg.data.workers import Workers, guarded
 from equireg.errors import EquiregError
 
 log = logging.getLogger("equireg")
 
 _REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
-
-Result = TypeVar("Result")
 
 
 def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
@@ -52,8 +46,10 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     raw = folders.existing_folder(raw, "scans")
     out = _claim(Path(out), raw.resolve().name)
     dataset = discover(raw, config.layout)
-    splits = split.read_split(Path(config.split), dataset.cases) if config.split else None
-    with _Workers(config.jobs or os.cpu_count() or 1) as workers:
+    splits = (
+        split.read_split(Path(config.split), [_split_case(case) for case in dataset.cases]) if config.split else None
+    )
+    with Workers(config.jobs or os.cpu_count() or 1) as workers:
         usable, geometries, refused = _headers(dataset)
         labels = dataset.labels
         if labels is None:
@@ -115,59 +111,6 @@ def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
     return f"{raw}: no usable case remains of {len(refused)} refused ({reasons}{more})."
 
 
-class _Workers:
-    """Processes that work on cases at once; one job needs none."""
-
-    def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> "_Workers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def run(
-        self, function: Callable[..., Result], tasks: Mapping[str, tuple[Any, ...]], what: str
-    ) -> Iterator[tuple[str, Result | EquiregError]]:
-        """Yield each task's name with its result, or with the error that the user must see."""
-        bar = tqdm(total=len(tasks), desc=what, unit="case", disable=None)
-        with bar:
-            if self.jobs == 1 or len(tasks) == 1:
-                for name, arguments in tasks.items():
-                    yield name, _guarded(function, *arguments)
-                    bar.update()
-                return
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn"))
-            futures: dict[Future[Result | EquiregError], str] = {
-                self._pool.submit(_guarded, function, *arguments): name for name, arguments in tasks.items()
-            }
-            for future in as_completed(futures):
-                try:
-                    yield futures[future], future.result()
-                except BrokenProcessPool as error:
-                    raise EquiregError(
-                        f"a worker died at {futures[future]!r}, most likely for want of memory. Run the same "
-                        "command with fewer --jobs; finished cases are kept."
-                    ) from error
-                bar.update()
-
-
-def _guarded(function: Callable[..., Result], *arguments: Any) -> Result | EquiregError:
-    """Return a user's error as a value, which crosses from a worker with its words intact."""
-    try:
-        return function(*arguments)
-    except EquiregError as error:
-        return type(error)(str(error))
-    except MemoryError:
-        return EquiregError("needs more memory than there is; try fewer --jobs or a coarser --spacing.")
-    except Exception as error:  # a damaged header raises whatever its reader happens to trip over
-        return EquiregError(f"cannot be read ({type(error).__name__}: {error}).")
-
-
 def _header(case: RawCase) -> volume.Geometry:
     return volume.read_geometry(case.images[0])[0]
 
@@ -180,7 +123,7 @@ def _headers(
     geometries: dict[str, volume.Geometry] = {}
     usable = []
     for case in dataset.cases:  # headers are small: a pool would cost more than it saves
-        found = _guarded(_header, case)
+        found = guarded(_header, case)
         if isinstance(found, EquiregError):
             refused.append(Refusal(case.name, str(found), _REMEDY))
         else:
@@ -194,7 +137,7 @@ def _mask_values(path: Path, geometry: volume.Geometry) -> list[int]:
 
 
 def _labels_of_masks(
-    cases: Sequence[RawCase], geometries: Mapping[str, volume.Geometry], workers: _Workers
+    cases: Sequence[RawCase], geometries: Mapping[str, volume.Geometry], workers: Workers
 ) -> tuple[LabelTable, list[RawCase], list[Refusal]]:
     """Find the label values of a layout that declares none; a mask that cannot be read refuses its case."""
     tasks = {case.name: (case.label, geometries[case.name]) for case in cases if case.label is not None}
@@ -237,7 +180,7 @@ def _plan(
 
 
 def _prepare_cases(
-    cases: Sequence[RawCase], case_plan: CasePlan, folder: Path, workers: _Workers
+    cases: Sequence[RawCase], case_plan: CasePlan, folder: Path, workers: Workers
 ) -> tuple[list[dict[str, Any]], list[Refusal]]:
     """Prepare the cases that are not done yet; return the records of all, by name, and the refusals."""
     records: dict[str, dict[str, Any]] = {}
@@ -268,17 +211,12 @@ def _remove_strangers(folder: Path, names: set[str]) -> None:
             shutil.rmtree(path)
 
 
-@dataclass(frozen=True)
-class _SplitCase:
-    """What the split needs to know of a record."""
-
-    name: str
-    patient: str
-    held_out: bool
+def _split_case(case: RawCase) -> split.SplitCase:
+    return split.SplitCase(case.name, case.patient, case.held_out)
 
 
 def _draw_splits(config: PrepareConfig, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Split]:
-    cases = [_SplitCase(record["name"], record["patient"], record["held_out"]) for record in records]
+    cases = [split.SplitCase(record["name"], record["patient"], record["held_out"]) for record in records]
     labelled = frozenset(record["name"] for record in records if record["labelled"])
     return split.split_cases(cases, labelled, (config.val_fraction, config.test_fraction), config.split_seed)
 

@@ -3,8 +3,8 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -13,27 +13,19 @@ from equireg.data.store import CaseRecord, Split
 from equireg.errors import EquiregError
 
 
-class Splittable(Protocol):
+@dataclass(frozen=True)
+class SplitCase:
     """What a split needs to know of a case."""
 
-    @property
-    def name(self) -> str:
-        """Case name."""
-        ...
-
-    @property
-    def patient(self) -> str:
-        """Patient, equal for all of a patient's scans."""
-        ...
-
-    @property
-    def held_out(self) -> bool:
-        """Whether the layout calls the case test or validation."""
-        ...
+    name: str
+    patient: str
+    """Equal for all of a patient's scans."""
+    held_out: bool
+    """Its layout calls it test or validation."""
 
 
 def split_cases(
-    cases: Sequence[Splittable], labelled: frozenset[str], fractions: tuple[float, float], seed: int
+    cases: Sequence[SplitCase], labelled: frozenset[str], fractions: tuple[float, float], seed: int
 ) -> dict[str, Split]:
     """Assign every case to train, val or test, by patient.
 
@@ -64,7 +56,7 @@ def _share(fraction: float, count: int) -> int:
     return 0 if fraction == 0 else max(1, round(fraction * count))
 
 
-def read_split(path: Path, cases: Sequence[Splittable]) -> dict[str, Split]:
+def read_split(path: Path, cases: Sequence[SplitCase]) -> dict[str, Split]:
     """Read a JSON file with the lists ``train``, ``val`` and ``test`` of case names.
 
     Cases that no list names are ``test`` where their layout holds them out, else ``train``.

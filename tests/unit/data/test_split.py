@@ -9,7 +9,7 @@ import pytest
 from prepared_sets import record
 
 from equireg.config import TrainConfig
-from equireg.data.split import choose_cases, read_split, split_cases
+from equireg.data.split import SplitCase, choose_cases, read_split, split_cases
 from equireg.data.store import CaseRecord
 from equireg.errors import EquiregError
 
@@ -20,27 +20,31 @@ LABELLED = frozenset(case.name for case in SCANS if case.labelled)
 TRAINING = [record(f"c{i:02}", labelled=i % 3 != 0) for i in range(21)]
 
 
+def plain(cases: list[CaseRecord]) -> list[SplitCase]:
+    return [SplitCase(case.name, case.patient, case.held_out) for case in cases]
+
+
 def chosen(cases: list[CaseRecord] | None = None, **options: Any) -> tuple[list[str], list[str]]:
     return choose_cases(TRAINING if cases is None else cases, TrainConfig(**options))
 
 
 def test_fractions_count_patients_with_a_mask() -> None:
-    splits = split_cases(SCANS, LABELLED, (0.2, 0.3), 42)
+    splits = split_cases(plain(SCANS), LABELLED, (0.2, 0.3), 42)
     assert sorted(splits) == sorted(case.name for case in SCANS)
     counts = {split: sum(value == split for value in splits.values()) for split in ("train", "val", "test")}
     assert counts == {"train": 10 + 5, "val": 4, "test": 6}
 
 
 def test_a_patients_scans_stay_together_and_the_seed_decides() -> None:
-    splits = split_cases(SCANS, LABELLED, (0.2, 0.3), 42)
+    splits = split_cases(plain(SCANS), LABELLED, (0.2, 0.3), 42)
     assert all(splits[f"p{i:02}_0"] == splits[f"p{i:02}_1"] for i in range(10))
-    assert splits == split_cases(SCANS[::-1], LABELLED, (0.2, 0.3), 42)
-    assert splits != split_cases(SCANS, LABELLED, (0.2, 0.3), 43)
+    assert splits == split_cases(plain(SCANS[::-1]), LABELLED, (0.2, 0.3), 42)
+    assert splits != split_cases(plain(SCANS), LABELLED, (0.2, 0.3), 43)
 
 
 def test_held_out_patients_are_test_whole() -> None:
     cases = [*SCANS, record("h_0", patient="h", held_out=True, labelled=False), record("h_1", patient="h")]
-    splits = split_cases(cases, LABELLED | {"h_1"}, (0.2, 0.0), 42)
+    splits = split_cases(plain(cases), LABELLED | {"h_1"}, (0.2, 0.0), 42)
     assert splits["h_0"] == splits["h_1"] == "test"
     assert list(splits.values()).count("test") == 2
 
@@ -48,7 +52,7 @@ def test_held_out_patients_are_test_whole() -> None:
 @pytest.mark.parametrize(("patients", "expected"), [(1, (1, 0, 0)), (2, (1, 1, 0)), (3, (1, 1, 1)), (0, (0, 0, 0))])
 def test_too_few_patients_train_first_then_validate(patients: int, expected: tuple[int, int, int]) -> None:
     cases = [record(f"p{i}") for i in range(patients)]
-    splits = list(split_cases(cases, frozenset(case.name for case in cases), (0.4, 0.4), 1).values())
+    splits = list(split_cases(plain(cases), frozenset(case.name for case in cases), (0.4, 0.4), 1).values())
     assert (splits.count("train"), splits.count("val"), splits.count("test")) == expected
 
 
@@ -56,7 +60,7 @@ def test_a_split_file_decides_and_the_rest_trains(tmp_path: Path) -> None:
     path = tmp_path / "split.json"
     path.write_text(json.dumps({"val": ["p00_0"], "test": ["p01_0", "p01_1"]}))
     held = record("h", held_out=True, labelled=False)
-    splits = read_split(path, [*SCANS, held])
+    splits = read_split(path, plain([*SCANS, held]))
     assert splits["p00_0"] == splits["p00_1"] == "val"  # the second scan follows its patient
     assert splits["p01_0"] == splits["p01_1"] == splits["h"] == "test"
     assert splits["p02_0"] == splits["u0"] == "train"
@@ -79,7 +83,7 @@ def test_a_split_file_that_does_not_fit_is_named(tmp_path: Path, content: str | 
     if content is not None:
         path.write_text(content)
     with pytest.raises(EquiregError) as caught:
-        read_split(path, SCANS)
+        read_split(path, plain(SCANS))
     assert str(caught.value).startswith(f"{path}: ")
     assert finding in str(caught.value)
 
