@@ -41,4 +41,4 @@ def test_the_demo_ends_with_a_table_and_a_page(equireg: Command, tmp_path: Path)
     assert table["labelled_cases"].tolist() == [1, 1]
     assert table["unlabelled_cases"].tolist() == [0, 4]
     assert all(word in outcome.out for word in ("method", "dice", "hd95_mm", "nsd"))
-    assert len(list((out / "scans").rglob("*_seg.nii.gz"))) == 6
+    assert len(list(out.rglob("*_seg.nii.gz"))) == 6

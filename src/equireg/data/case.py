@@ -53,23 +53,12 @@ class WorkingScan:
 def working_scan(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> WorkingScan:
     """Turn, resample, crop and normalise a scan, [C, X, Y, Z] in its own voxels."""
     grid = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
-    # Background is sought before resampling, which blurs its edge.
+    # In the scan's own voxels: resampling blurs the background's edge into what is neither it nor tissue.
     backgrounds = normalise.constant_background(image)
-    working = grid.image_to_working(image)
-    box = normalise.foreground_box(working, backgrounds)
-    cropped = working[(slice(None), *(slice(start, stop) for start, stop in box))]
-    normalised = normalise.normalise(cropped, backgrounds, plan.normalisation)
-    outside = tuple(
-        border if value is None else _normalised_value(value, cropped[index], normalised.image[index])
-        for index, (value, border) in enumerate(zip(backgrounds, normalised.background, strict=True))
-    )
-    return WorkingScan(normalised.image, outside, grid.with_crop(box))
-
-
-def _normalised_value(value: float, channel: np.ndarray, result: np.ndarray) -> float:
-    """Return what a constant background became: read where it stands, or, cropped away, the least intensity."""
-    places = np.flatnonzero(channel == value)
-    return float(result.flat[places[0]]) if places.size else float(result.min())
+    normalised = normalise.normalise(image, backgrounds, plan.normalisation)
+    foreground = grid.label_to_working(normalise.foreground(image, backgrounds))
+    cropped = grid.with_crop(normalise.box_of(foreground))
+    return WorkingScan(cropped.image_to_working(normalised.image), normalised.background, cropped)
 
 
 def fingerprint(case: RawCase, plan: CasePlan) -> str:

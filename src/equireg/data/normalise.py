@@ -1,6 +1,6 @@
 """Where a scan's background is, and what its intensities become."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,20 +45,24 @@ def _border(channel: np.ndarray) -> np.ndarray:
     return np.concatenate([face.ravel() for face in faces]) if faces else channel.ravel()
 
 
-def foreground_box(image: np.ndarray, backgrounds: list[float | None]) -> Box:
-    """Return the box of voxels that differ from the background in any channel, [C, D, H, W].
+def foreground(image: np.ndarray, backgrounds: list[float | None]) -> np.ndarray:
+    """Return where [C, *S] differs from the background in any channel, bool [*S].
 
-    The whole array where a channel has no constant background, or nothing differs.
+    All of it where a channel has no constant background.
     """
-    shape = image.shape[1:]
-    whole: Box = ((0, shape[0]), (0, shape[1]), (0, shape[2]))
     if any(value is None for value in backgrounds):
-        return whole
-    differs = np.zeros(shape, dtype=bool)
+        return np.ones(image.shape[1:], dtype=bool)
+    differs = np.zeros(image.shape[1:], dtype=bool)
     for channel, value in zip(image, backgrounds, strict=True):
         differs |= channel != value
+    return differs
+
+
+def box_of(differs: np.ndarray) -> Box:
+    """Return the box of what is true in [D, H, W]; the whole array where nothing is."""
+    d, h, w = differs.shape
     if not differs.any():
-        return whole
+        return (0, d), (0, h), (0, w)
     spans = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
@@ -71,7 +75,7 @@ def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation:
     """Normalise a scan's intensities.
 
     Args:
-        image: float32 [C, D, H, W].
+        image: float32 [C, *S].
         backgrounds: each channel's constant background, or None.
         normalisation: ``{"name": "zscore"}``, mean 0 and deviation 1 inside each channel's foreground;
             ``{"name": "ct", "low": [C], "high": [C], "mean": [C], "std": [C]}``, a clip and one scale for all
@@ -80,21 +84,29 @@ def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation:
     Raises:
         ValueError: if the name is unknown.
     """
-    name = normalisation["name"]
     result = np.empty(image.shape, dtype=np.float32)
+    outside = []
     for index, (channel, value) in enumerate(zip(image, backgrounds, strict=True)):
-        if name == "zscore":
-            inside = channel if value is None else channel[channel != value]
-            inside = inside if inside.size else channel
-            mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
-        elif name == "ct":
-            mean, std = normalisation["mean"][index], normalisation["std"][index]
-        elif name == "none":
-            mean, std = 0.0, 1.0
-        else:
-            raise ValueError(f"normalisation {name!r}; expected zscore, ct or none")
-        low, high = (normalisation["low"][index], normalisation["high"][index]) if name == "ct" else (None, None)
-        clipped = channel if low is None else np.clip(channel, low, high)
-        scaled = (clipped - mean) / max(std, 1e-6)
-        result[index] = scaled if name == "none" else np.clip(scaled, -HIGHEST, HIGHEST)
-    return Normalised(result, tuple(float(np.median(_border(channel))) for channel in result))
+        scale = _scale(channel, value, normalisation, index)
+        result[index] = scale(channel)
+        outside.append(float(np.median(_border(result[index])) if value is None else scale(np.float32(value))))
+    return Normalised(result, tuple(outside))
+
+
+def _scale(
+    channel: np.ndarray, background: float | None, normalisation: Mapping[str, Any], index: int
+) -> Callable[[np.ndarray | np.float32], np.ndarray]:
+    """Return what is done to every intensity of a channel."""
+    name = normalisation["name"]
+    if name == "none":
+        return np.asarray
+    if name == "ct":
+        low, high, mean, std = (float(normalisation[key][index]) for key in ("low", "high", "mean", "std"))
+    elif name == "zscore":
+        inside = channel if background is None else channel[channel != background]
+        inside = inside if inside.size else channel
+        low, high = -np.inf, np.inf
+        mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
+    else:
+        raise ValueError(f"normalisation {name!r}; expected zscore, ct or none")
+    return lambda values: np.clip((np.clip(values, low, high) - mean) / max(std, 1e-6), -HIGHEST, HIGHEST)

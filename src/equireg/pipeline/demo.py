@@ -51,7 +51,7 @@ def demo(out: Path | str, **options: Any) -> pd.DataFrame:
     config = from_plain(DemoConfig, options)
     out = folders.refuse_existing(out).absolute()
     total = config.cases + config.test_cases
-    raw = write_dataset(out / "scans", PhantomConfig(cases=total, seed=config.seed))
+    raw = write_dataset(out / "phantoms", PhantomConfig(cases=total, seed=config.seed))
     plan = SweepConfig(
         raw=str(raw),
         prepare={"val_fraction": 0.0, "test_fraction": config.test_cases / total, "split_seed": config.seed},

@@ -48,8 +48,21 @@ def test_a_scan_is_turned_cropped_and_normalised() -> None:
     # x runs leftwards in the file and rightwards in the working array.
     expected = tissue()[2:9, 3:8, 1:7][::-1].transpose(2, 1, 0)
     np.testing.assert_allclose(scan.image[0], (expected - expected.mean()) / expected.std(), atol=1e-4)
-    # All background is cropped away: the fill is the least intensity, not a voxel's.
-    assert scan.background[0] <= scan.image.min()
+    # All background is cropped away; it is known all the same.
+    assert scan.background[0] == pytest.approx(-expected.mean() / expected.std(), rel=1e-4)
+
+
+def test_a_resampled_scan_is_normalised_as_its_original() -> None:
+    """The blur of the background's edge is no foreground, neither for the box nor for the mean."""
+    plan = replace(PLAN, spacing_mm=(1.0, 1.0, 2.0))
+    finer = np.repeat(tissue(), 2, axis=0)
+    half = AFFINE @ np.diag([0.5, 1.0, 1.0, 1.0])
+    one = working_scan(tissue()[None], Geometry.from_array((12, 10, 8), AFFINE), plan)
+    other = working_scan(finer[None], Geometry.from_array((24, 10, 8), half), plan)
+    assert other.image.shape == one.image.shape
+    assert other.background == pytest.approx(one.background)
+    inner = (slice(None), slice(None), slice(None), slice(1, -1))
+    assert other.image[inner].mean() == pytest.approx(one.image[inner].mean(), abs=0.3)
 
 
 def test_background_inside_the_box_is_the_fill() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from equireg.data.normalise import constant_background, foreground_box, normalise
+from equireg.data.normalise import box_of, constant_background, foreground, normalise
 
 
 def skull_stripped(background: float = 0.0) -> np.ndarray:
@@ -27,15 +27,15 @@ def test_tissue_at_the_border_is_no_background() -> None:
 
 def test_the_box_holds_what_differs_in_any_channel() -> None:
     image = np.concatenate([skull_stripped(), skull_stripped()])
-    assert foreground_box(image, [0.0, 0.0]) == ((1, 4), (2, 6), (3, 8))
+    assert box_of(foreground(image, [0.0, 0.0])) == ((1, 4), (2, 6), (3, 8))
     image[1, 5, 7, 0] = 1
-    assert foreground_box(image, [0.0, 0.0]) == ((1, 6), (2, 8), (0, 8))
+    assert box_of(foreground(image, [0.0, 0.0])) == ((1, 6), (2, 8), (0, 8))
 
 
 def test_the_box_is_whole_without_a_background_or_without_tissue() -> None:
     whole = ((0, 6), (0, 8), (0, 10))
-    assert foreground_box(skull_stripped(), [None]) == whole
-    assert foreground_box(np.zeros((1, 6, 8, 10), dtype=np.float32), [0.0]) == whole
+    assert box_of(foreground(skull_stripped(), [None])) == whole
+    assert box_of(foreground(np.zeros((1, 6, 8, 10), dtype=np.float32), [0.0])) == whole
 
 
 def test_zscore_is_of_the_foreground_alone() -> None:
