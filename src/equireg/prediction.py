@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,12 +42,13 @@ class _Case:
 def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any) -> Path:
     """Segment scans with a trained model.
 
-    A scan that cannot be used is named at the end; the others are predicted all the same.
+    A scan that cannot be used is named at the end; the others are predicted all the same. The same command
+    goes on where it was stopped.
 
     Args:
         run: output of `equireg train`.
         scans: a raw folder, loose files, one file, or a prepared folder.
-        out: the new folder of predictions.
+        out: the folder of predictions, new or left unfinished by the same command.
         options: those of ``PredictConfig``.
 
     Returns:
@@ -60,17 +62,63 @@ def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any)
     signature = folders.read_signature(run, "train")
     model = checkpoint.load(checkpoint.find_checkpoint(run, config.checkpoint))
     cases = _cases(scans, model, config)
-    out = folders.refuse_existing(out)
     predictor = _Predictor(model, config)
-    with folders.staged_folder(out) as staging:
-        seconds, failed = _predict_all(cases, predictor, staging, config)
-        if not seconds:
-            raise EquiregError(_failures(failed))
-        _finish(staging, run, scans, model, config, signature, seconds)
-    log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds.values()) / len(seconds))
+    table = _Table(_claim(Path(out), model, config, scans))
+    try:
+        with folders.disk_errors(table.folder):
+            failed = _predict_all(cases, predictor, table, config)
+    finally:
+        if not table.seconds:
+            shutil.rmtree(table.folder)
+    if not table.seconds:
+        raise EquiregError(_failures(failed))
+    _finish(table, run, scans, model, config, signature)
+    seconds = table.seconds.values()
+    log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds) / len(seconds))
     if failed:
         raise EquiregError(f"{_failures(failed)} The other {len(seconds)} predictions lie in {out}.")
+    return table.folder
+
+
+def _claim(out: Path, model: Model, config: PredictConfig, scans: Path) -> Path:
+    """Make the folder, or go on with one that the same command left unfinished.
+
+    Raises:
+        EquiregError: if it holds anything else.
+    """
+    command = to_plain({**vars(config), "scans": scans.resolve().name, "seed": model.config.seed, "step": model.step})
+    command["method"] = model.config.method.name
+    marker = out / folders.UNDERWAY
+    if not (marker.is_file() and folders.read_json(marker) == command):
+        folders.refuse_existing(out)
+    with folders.disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    try:
+        folders.write_json(marker, command)
+    except folders.DiskError:
+        shutil.rmtree(out)
+        raise
     return out
+
+
+class _Table:
+    """Seconds of each case that is done; kept on disk as they come, so that a stopped command can go on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seconds: dict[str, float] = {}
+        if (folder / TIMES).is_file():
+            with (folder / TIMES).open(newline="", encoding="utf-8") as file:
+                self.seconds = {row["case"]: float(row["seconds"]) for row in csv.DictReader(file)}
+
+    def add(self, case: str, seconds: float) -> None:
+        """Note that a case is done."""
+        self.seconds[case] = seconds
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["case", "seconds"])
+        writer.writerows([name, f"{value:.3f}"] for name, value in self.seconds.items())
+        folders.write_atomic(self.folder / TIMES, text.getvalue())
 
 
 def _cases(scans: Path, model: Model, config: PredictConfig) -> list[_Case]:
@@ -144,29 +192,28 @@ class _Predictor:
         return scan.grid.probs_to_native(probs.numpy())
 
 
-def _predict_all(
-    cases: Sequence[_Case], predictor: _Predictor, out: Path, config: PredictConfig
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Predict every case; return the seconds of each, and the reason of each that failed."""
-    seconds: dict[str, float] = {}
+def _predict_all(cases: Sequence[_Case], predictor: _Predictor, table: _Table, config: PredictConfig) -> dict[str, str]:
+    """Predict every case that is not done; return the reason of each that failed."""
     failed: dict[str, str] = {}
     for case in tqdm(cases, desc="predict", unit="case", disable=None):
+        if case.name in table.seconds:
+            continue
         begin = time.perf_counter()
         try:
             scan = case.read()
             probs = predictor(scan)
             geometry = scan.grid.native
-            classes = probs.argmax(axis=0)
-            volume.write_label(out / f"{case.name}.nii.gz", predictor.labels.to_values(classes), geometry)
+            values = predictor.labels.to_values(probs.argmax(axis=0))
             if config.probabilities:
-                volume.write_probabilities(out / f"{case.name}_probabilities.nii.gz", probs, geometry)
+                volume.write_probabilities(table.folder / f"{case.name}_probabilities.nii.gz", probs, geometry)
+            volume.write_label(table.folder / f"{case.name}.nii.gz", values, geometry)
         except folders.DiskError:
             raise
         except EquiregError as error:
             failed[case.name] = str(error)
-            continue
-        seconds[case.name] = time.perf_counter() - begin
-    return seconds, failed
+        else:
+            table.add(case.name, time.perf_counter() - begin)
+    return failed
 
 
 def _failures(failed: dict[str, str]) -> str:
@@ -175,28 +222,22 @@ def _failures(failed: dict[str, str]) -> str:
 
 
 def _finish(
-    out: Path,
+    table: _Table,
     run: Path,
     scans: Path,
     model: Model,
     config: PredictConfig,
     signature: dict[str, Any],
-    seconds: dict[str, float],
 ) -> None:
     """Write what the evaluation needs to know beside the predictions."""
-    folders.write_json(out / LABELS, model.facts.labels.as_dict())
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["case", "seconds"])
-    writer.writerows([name, f"{value:.3f}"] for name, value in seconds.items())
-    folders.write_atomic(out / TIMES, table.getvalue())
+    folders.write_json(table.folder / LABELS, model.facts.labels.as_dict())
     folders.sign(
-        out,
+        table.folder,
         "predict",
         to_plain(config),
         seed=model.config.seed,
         source=scans,
-        cases=list(seconds),
+        cases=sorted(table.seconds),
         run={
             "name": run.name,
             "method": model.config.method.name,
@@ -208,3 +249,4 @@ def _finish(
             "unlabelled_cases": signature.get("unlabelled_cases"),
         },
     )
+    (table.folder / folders.UNDERWAY).unlink()

@@ -409,10 +409,10 @@ def test_a_full_disk_leaves_no_folder(equireg: Command, places: dict[str, str], 
     assert list(disk.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_leaves_no_folder(
+def test_a_disk_that_fills_up_costs_no_finished_prediction(
     equireg: Command, places: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same without root: the second prediction finds no space."""
+    """The second prediction finds no space: the first stays, is not taken for all, and is not made again."""
     written = []
 
     def fail_later(path: Path, *others: Any) -> None:
@@ -421,11 +421,23 @@ def test_a_disk_that_fills_up_leaves_no_folder(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write_label(path, *others)
 
-    monkeypatch.setattr("equireg.data.volume.write_label", fail_later)
-    outcome = equireg(*(argument.format(**places) for argument in EXISTING["predict"]))
+    command = [argument.format(**places) for argument in EXISTING["predict"]]
+    out = Path(places["out"])
+    with monkeypatch.context() as patched:
+        patched.setattr("equireg.data.volume.write_label", fail_later)
+        outcome = equireg(*command)
     assert outcome.code == 1
     assert f"{written[1].name}: the disk is full. Free some space" in outcome.error
-    assert [path.name for path in Path(places["out"]).parent.iterdir()] == []
+    kept = written[0].stat().st_mtime_ns
+    assert not written[1].exists()
+    unfinished = equireg("evaluate", out, places["prepared"], "--out", out.parent / "evaluation")
+    assert unfinished.code == 1
+    assert f"{out}: is not finished. Run the same `equireg predict` again" in unfinished.error
+    assert equireg(*command, "--overlap", "0.25").code == 1  # another command's folder
+    assert equireg(*command).code == 0
+    assert written[0].stat().st_mtime_ns == kept
+    assert written[1].exists()
+    assert not (out / "underway.json").exists()
 
 
 def test_the_earlier_folder_survives_a_failed_second_run(equireg: Command, phantom_raw: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from equireg.data.layouts.dataset_json import NAME, label_table, read_descriptio
 from equireg.data.layouts.files import split_mask
 from equireg.data.volume import TOLERANCE_MM, Geometry, read_geometry
 from equireg.errors import EquiregError
-from equireg.folders import existing_folder, made_by, read_json, read_signature
+from equireg.folders import UNDERWAY, existing_folder, made_by, read_json, read_signature
 
 LABELS = "labels.json"
 _MANIFEST = "manifest.json"
@@ -65,6 +65,8 @@ def read_predictions(folder: Path) -> Predictions:
         EquiregError: if the folder is missing, another verb made it, or it holds no label file.
     """
     folder = existing_folder(folder, "predictions, a CASE.nii.gz each")
+    if (folder / UNDERWAY).is_file():
+        raise EquiregError(f"{folder}: is not finished. Run the same `equireg predict` again: it goes on from there.")
     signature = read_signature(folder, "predict") if made_by(folder) is not None else {}
     files = label_files(folder)
     if not files and not signature.get("cases"):

@@ -72,6 +72,14 @@ def test_inputs_lack_only_what_the_model_does_not_use(tmp_path):
     put_brats(tmp_path, "A_1")
     put_brats(tmp_path, "B_1", skip="_t2")
     assert [case.name for case in discover_inputs(tmp_path, ("flair", "t1"))] == ["A_1", "B_1"]
+    whole, lacking = discover_inputs(tmp_path, FOUR)
+    whole.read_image()
+    with pytest.raises(EquiregError, match=r"B_1_t2\.nii\.gz: no such file"):
+        lacking.read_image()
+
+
+def test_inputs_that_all_lack_a_channel_are_an_error(tmp_path):
+    put_brats(tmp_path, "B_1", skip="_t2")
     with pytest.raises(EquiregError, match=r"B_1_t2\.nii\.gz: no such file"):
         discover_inputs(tmp_path, FOUR)
 
