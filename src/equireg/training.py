@@ -165,9 +165,10 @@ class _Folder:
         """Make the folder; nothing is written before all that can be checked has been."""
         with folders.disk_errors(self.out):
             (self.out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        self.sign()
+        # Last: a run that has it can be resumed.
         if not (self.out / CONFIG).exists():
             folders.write_atomic(self.out / CONFIG, to_yaml(self.config))
-        self.sign()
 
     def sign(self, seconds: float | None = None) -> None:
         """Sign the folder; ``seconds``, those since the run was begun or last resumed, mark it as finished."""
