@@ -42,7 +42,7 @@ def reoriented(codes: str) -> Callable[[Scan], Scan]:
 
 
 def tilted_header(degrees: float) -> Callable[[Scan], Scan]:
-    """Return the same voxels in a patient who lies oblique: the affine alone turns."""
+    """Return the same voxels in a patient who lies oblique: the affine alone turns, so voxels are compared."""
     return lambda scan: (scan[0], rotation(degrees) @ scan[1])
 
 
@@ -102,13 +102,17 @@ def write(folder: Path, case: RawCase, scan: Scan) -> None:
     nib.save(nib.Nifti1Image(voxels.astype(np.float32), affine), folder / f"{case.name}.nii.gz")
 
 
-def dice(original: Path, copy: Path) -> list[float]:
-    """Return the Dice of each class between two folders of probabilities, averaged over their cases."""
+def dice(original: Path, copy: Path, *, by_voxel: bool) -> list[float]:
+    """Return the Dice of each class between two folders of probabilities, averaged over their cases.
+
+    By voxel where the patient was turned with the scan, else by place in the patient.
+    """
     scores = []
     for path in sorted(original.glob("*_probabilities.nii.gz")):
         here, geometry = read_image((path,))
         there, other = read_image((copy / path.name,))
-        back = [onto(probs, other.affine_array, geometry.shape, geometry.affine_array, "nearest") for probs in there]
+        frame = geometry if by_voxel else other
+        back = [onto(probs, frame.affine_array, geometry.shape, geometry.affine_array, "nearest") for probs in there]
         ours, theirs = here.argmax(axis=0), np.argmax(back, axis=0)
         scores.append([overlap(ours == k, theirs == k) for k in range(1, len(here))])
     return np.mean(scores, axis=0).tolist()
@@ -136,7 +140,7 @@ def main() -> None:
             write(raw, case, change((image, geometry.affine_array)))
         equireg.predict(options.run, raw, predicted, probabilities=True)
         if name != "original":
-            scores = dice(options.out / "predictions" / "0", predicted)
+            scores = dice(options.out / "predictions" / "0", predicted, by_voxel="header" in name)
             result[name] = dict(zip(model.facts.labels.names[1:], [round(score, 4) for score in scores], strict=True))
             print(f"{name:40}", result[name], flush=True)
     folders.sign(

@@ -65,7 +65,8 @@ def demo(out: Path | str, **options: Any) -> pd.DataFrame:
         },
         grid={"method": list(METHODS)},
     )
-    do_sweep(plan, out, out)
+    # Both runs at once, one thread each: on a busy machine, threads of one run would wait for each other.
+    do_sweep(plan, out, out, jobs=2)
     table = pd.read_csv(out / "results.csv")
     picture = _picture(out)
     folders.sign(out, "demo", to_plain(config), seed=config.seed)
