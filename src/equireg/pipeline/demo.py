@@ -78,13 +78,13 @@ def demo(out: Path | str, **options: Any) -> pd.DataFrame:
 
 
 def _picture(out: Path) -> Path:
-    """Draw one test case by both methods: that whose difference between them is the median, so no rare one."""
+    """Draw one test case by both methods: that whose Dice, averaged over both, is the median, so no rare one."""
     dice = {}
     for method in METHODS:
         scores = pd.read_csv(out / "evaluations" / method / "metrics.csv").query("metric == 'dice'")
         dice[method] = scores.groupby("case")["value"].mean()
-    difference = (dice[METHODS[1]] - dice[METHODS[0]]).sort_values()
-    case = str(difference.index[len(difference) // 2])
+    both = pd.DataFrame(dice).mean(axis=1).sort_values()
+    case = str(both.index[len(both) // 2])
     for method in METHODS:
         evaluate(out / "predictions" / method, out / "prepared", out / "pictured" / method, pictures=[case])
     return side_by_side({method: out / "pictured" / method for method in METHODS}, case, out / "side_by_side.png")
