@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# The same examples in every run, and no clock: machines that run the tests are shared and noisy.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 os.environ.setdefault("TQDM_DISABLE", "1")
 # Tiny networks on many threads spend their time waiting for each other; set before torch is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
