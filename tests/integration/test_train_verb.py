@@ -287,11 +287,11 @@ def test_the_global_generators_are_not_needed(phantom_prepared: Path, phantom_ru
 def test_hippocampus_is_learnt(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     prepare(real_data("hippocampus"), tmp_path / "prepared", jobs=1)
     options: dict[str, Any] = {
-        "network.features": 8,
-        "max_steps": 200,
-        "val_every": 200,
+        "network.features": 16,
+        "max_steps": 600,
+        "val_every": 600,
         "sup_cases": 5,
         "batch_size": 8,
     }
     out = train(tmp_path / "prepared", tmp_path / "run", method="supervised", device="cpu", **options)
-    assert validations(out)[200] > 0.6
+    assert validations(out)[600] > 0.6
