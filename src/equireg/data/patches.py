@@ -4,8 +4,8 @@ import math
 
 from equireg.config import TrainConfig
 from equireg.data.loading import PatchPlan
+from equireg.data.plan import named_axes
 from equireg.data.store import Manifest
-from equireg.errors import UsageError
 from equireg.networks import round_up_side
 
 _MOST_VOXELS = {2: 256 * 256, 3: 80 * 80 * 80}
@@ -40,7 +40,4 @@ def flips(manifest: Manifest, config: TrainConfig) -> str:
         return manifest.flips
     if config.flips == "none":
         return ""
-    axes = config.flips.replace(",", "").replace(" ", "")
-    if not axes or set(axes) - set("xyz"):
-        raise UsageError(f"--flips is {config.flips}; expected data, none or some of x,y,z.")
-    return axes
+    return named_axes(config.flips, "data")

@@ -89,9 +89,18 @@ def choose_flips(option: str, labels: LabelTable) -> str:
     if option == "auto":
         names = " ".join((*labels.names, *labels.regions)).lower().replace("_", " ")
         return "".join(axis for axis, words in _SIDES.items() if not re.search(words, names))
+    return named_axes(option, "auto")
+
+
+def named_axes(option: str, default: str) -> str:
+    """Return the axes that ``--flips`` names, in the order x, y, z; ``default`` is told as its other value.
+
+    Raises:
+        UsageError: if it names none, or another one.
+    """
     axes = option.replace(",", "").replace(" ", "")
     if not axes or set(axes) - set("xyz"):
-        raise UsageError(f"--flips is {option}; expected auto, none or some of x,y,z.")
+        raise UsageError(f"--flips is {option}; expected {default}, none or some of x,y,z.")
     return "".join(axis for axis in "xyz" if axis in axes)
 
 

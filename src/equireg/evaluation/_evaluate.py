@@ -66,19 +66,15 @@ def evaluate(
         table = _found_labels(scores)
     scores = with_all_regions(scores, list(table.judged_regions()))
     summary = summarise(scores)
-    roles = dict.fromkeys(pictures, "chosen") or choose_cases(scores)
-    unknown = sorted(set(roles) - {score.case for score in scores})
-    if unknown:
-        raise EquiregError(f"pictures of {', '.join(unknown)} are asked for, which no prediction and mask share.")
+    roles = _roles(pictures, scores)
     with staged_folder(out) as folder:
         write_atomic(folder / "metrics.csv", as_csv(scores))
         write_json(folder / "summary.json", summary)
         write_json(folder / LABELS, table.as_dict())
-        kept = folder / "pictures"
-        kept.mkdir()
+        (folder / "pictures").mkdir()
         for pair, score in zip(pairs, scores, strict=True):
-            if pair.case in roles:
-                write_picture(kept, pair, roles[pair.case], score.mean_dice, table=table, scans=shown)
+            if role := roles.get(pair.case):
+                write_picture(folder / "pictures", pair, role, score.mean_dice, table=table, scans=shown)
         sign(
             folder,
             "evaluate",
@@ -88,6 +84,14 @@ def evaluate(
             run=dict(predicted.signature.get("run") or {}),
         )
     return summary
+
+
+def _roles(pictures: Sequence[str], scores: Sequence[Score]) -> dict[str, str]:
+    """Return case to role of those to picture: the cases asked for, else the best, the median and the worst."""
+    unknown = sorted(set(pictures) - {score.case for score in scores})
+    if unknown:
+        raise EquiregError(f"pictures of {', '.join(unknown)} are asked for, which no prediction and mask share.")
+    return dict.fromkeys(pictures, "chosen") or choose_cases(scores)
 
 
 def _check_options(tolerance_mm: float, jobs: int) -> None:
