@@ -1,0 +1,93 @@
+"""Options of `equireg train`; each says its unit and checks its values."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from equireg.config.checks import require
+from equireg.config.model import MethodConfig, NetworkConfig, OptimizerConfig
+from equireg.config.views import ViewsConfig
+from equireg.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Options of `equireg train`."""
+
+    method: MethodConfig = field(default_factory=MethodConfig)
+    """the method and its options"""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    """the network"""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """the optimiser"""
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    """transforms of the weak and the strong view"""
+    labelled_view: Literal["strong", "weak"] = "strong"
+    """which view of a labelled sample the network sees; the thesis shows it the weak one"""
+    supervised_loss: Literal["ce+dice", "ce"] = "ce+dice"
+    """loss on labelled samples, of all methods: cross-entropy with or without soft Dice"""
+    tsa: Literal["none", "linear", "log", "exp", "soft"] = "none"
+    """training signal annealing of that loss: leave out, or weigh down, voxels that are right already"""
+    sup_cut: float | None = None
+    """fraction of the training cases with a mask that are used with it (rounded up); 1.0 by default"""
+    unsup_cut: float | None = None
+    """fraction of all training cases used without a mask (rounded down, never to none unless 0); 1.0 by default"""
+    sup_cases: int | None = None
+    """count in place of `sup_cut`"""
+    unsup_cases: int | None = None
+    """count in place of `unsup_cut`"""
+    unlabelled_from: Literal["train", "test"] = "train"
+    """test: the cases without a mask that the layout calls test are unlabelled training cases too"""
+    batch_size: int = 8
+    """labelled samples a step"""
+    unsup_ratio: int = 3
+    """unlabelled samples a step for each labelled one"""
+    seed: int = 42
+    """chooses the cases and all chance of training"""
+    repeat: int = 0
+    """further draws of that chance, weights included, on the same cases: 0, 1, 2, ..."""
+    spatial_dims: Literal[2, 3] = 2
+    """2 for slices, 3 for volumes"""
+    patch_size: tuple[int, ...] | None = None
+    """voxels of a training sample, slowest axis first; by default from the data set's shape"""
+    foreground: float = 0.6
+    """fraction of labelled samples that are centred on a labelled voxel, each class as often"""
+    flips: str = "data"
+    """axes of mirroring: data (as prepared), none, or some of x,y,z"""
+    max_steps: int = 5000
+    """optimiser steps"""
+    val_every: int = 500
+    """steps between validations; a checkpoint is written as often"""
+    monitor: Literal["dice", "loss"] = "dice"
+    """which validation score chooses the best checkpoint and stops early: highest Dice or lowest cross-entropy"""
+    early_stopping_steps: int | None = None
+    """stop when that score has not improved for so many steps"""
+    log_every: int = 25
+    """steps between rows of metrics.csv"""
+    pictures_every: int = 1000
+    """steps between pictures in TensorBoard; 0 for none"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to compute"""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
+    workers: int | None = None
+    """processes that read data; by default none where the data fits in memory, else up to 4"""
+
+    def __post_init__(self) -> None:
+        for count, cut in (("sup_cases", "sup_cut"), ("unsup_cases", "unsup_cut")):
+            number, fraction = getattr(self, count), getattr(self, cut)
+            require(number is None or number >= 0, count, number, "a count from 0")
+            require(fraction is None or 0 <= fraction <= 1, cut, fraction, "a fraction from 0 to 1")
+            if number is not None and fraction is not None:
+                raise UsageError(f"both --{cut} {fraction} and --{count} {number} are given; give one.")
+        require(self.seed >= 0, "seed", self.seed, "a number from 0")
+        require(self.repeat >= 0, "repeat", self.repeat, "a number from 0")
+        for name in ("batch_size", "max_steps", "val_every", "log_every"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "a count from 1")
+        for name in ("unsup_ratio", "pictures_every"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "a count from 0")
+        stop = self.early_stopping_steps
+        require(stop is None or stop >= 1, "early_stopping_steps", stop, "a count from 1")
+        require(0 <= self.foreground <= 1, "foreground", self.foreground, "a fraction from 0 to 1")
+        patch = self.patch_size
+        good = patch is None or (len(patch) == self.spatial_dims and min(patch) >= 8)
+        require(good, "patch_size", patch, f"{self.spatial_dims} numbers of 8 or more")

@@ -1,0 +1,74 @@
+"""Options of `equireg prepare` and `equireg predict`; each says its unit and checks its values."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from equireg.config.checks import require
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """Options of `equireg prepare`."""
+
+    recipe: Literal["default", "thesis"] = "default"
+    """thesis: cropping, bias field correction, histogram equalisation and split of Scholin 2020, for BraTS folders"""
+    n4_shrink: int = 4
+    """factor by which the thesis recipe coarsens a scan to estimate its bias field; 1 for none, as the thesis did"""
+    layout: str = "auto"
+    """layout of the raw folder: auto, decathlon, nnunet, brats or plain"""
+    spacing: str = "auto"
+    """voxel spacing to resample to: auto (the median of the cases), none, or three numbers x,y,z in mm"""
+    normalise: Literal["auto", "zscore", "ct", "none"] = "auto"
+    """zscore inside the foreground, ct for a percentile clip and one scale for all cases, or none"""
+    slice_axis: Literal["auto", "x", "y", "z"] = "auto"
+    """axis across which slices are cut (x left-right, y back-front, z feet-head); auto: that of widest spacing"""
+    flips: str = "auto"
+    """axes along which a mirrored scan is still a plausible one: auto, none, or some of x,y,z"""
+    val_fraction: float = 0.2
+    """fraction of the cases with a mask that training validates on"""
+    test_fraction: float = 0.0
+    """fraction of the cases with a mask that training never reads"""
+    split: str | None = None
+    """JSON file with the lists train, val and test of case names, in place of the fractions"""
+    split_seed: int = 42
+    """seed of the split by patient"""
+    jobs: int = 0
+    """cases prepared at once; 0 for one a core"""
+
+    def __post_init__(self) -> None:
+        for name in ("val_fraction", "test_fraction"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a fraction from 0 to below 1")
+        require(self.val_fraction + self.test_fraction < 1, "val_fraction", self.val_fraction, "room for training")
+        require(1 <= self.n4_shrink <= 16, "n4_shrink", self.n4_shrink, "a factor from 1 to 16")
+        require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+        require(self.split_seed >= 0, "split_seed", self.split_seed, "a number from 0")
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Options of `equireg predict`."""
+
+    checkpoint: Literal["auto", "best", "last"] = "auto"
+    """auto: best where training validated, else last"""
+    split: Literal["train", "val", "test"] | None = None
+    """which cases of a prepared folder"""
+    test_time: Literal["none", "flips", "equivariance"] = "flips"
+    """average over mirrored scans, or over them and random transforms, each undone on the prediction"""
+    passes: int = 8
+    """random transforms of `--test_time equivariance`"""
+    overlap: float = 0.5
+    """overlap of neighbouring windows where a scan is larger than the patch"""
+    probabilities: bool = False
+    """write CASE_probabilities.nii.gz too, one volume a class"""
+    equivariance: bool = False
+    """predict each scan of a prepared folder under its fixed transform too, for the equivariance Dice"""
+    portal_zip: bool = False
+    """write portal.zip too: all predictions, as the evaluation portal of BraTS takes them"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to compute"""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
+
+    def __post_init__(self) -> None:
+        require(self.passes >= 1, "passes", self.passes, "a count from 1")
+        require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
