@@ -109,7 +109,7 @@ def new_method(config: TrainConfig, facts: Facts) -> Method:
         )
 
     with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.chance_seed)
         return find(config.method.name)(config, network_factory, config.max_steps)
 
 

@@ -17,12 +17,16 @@ from torch.utils.data import DataLoader
 from equireg.checkpoint import CHECKPOINTS, ENTRY, Facts, entry
 from equireg.config import OptimizerConfig, TrainConfig
 from equireg.data.batch import Batch
+from equireg.data.labels import IGNORED
 from equireg.data.loading import BatchSource, CaseReader, PatchPlan, StepSampler
 from equireg.errors import EquiregError
 from equireg.inference import InferencePlan, predict_scan
 from equireg.methods import Method, evaluating
 from equireg.metrics import region_dice
 from equireg.monitoring import Checkpoints, MetricsFile, Pictures, StepBar
+
+_LEAST = 1e-7
+"""Probability below which a voxel's cross-entropy rises no further: one such voxel must not decide a validation."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,15 @@ def make_trainer(
         MetricsFile(out / "metrics.csv", config.log_every),
         Pictures(config.pictures_every),
         StepBar(config.max_steps),
-        Checkpoints(out / CHECKPOINTS),
+        Checkpoints(out / CHECKPOINTS, f"val/{config.monitor}"),
     ]
     if config.early_stopping_steps is not None:
         patience = math.ceil(config.early_stopping_steps / config.val_every)
+        mode = "max" if config.monitor == "dice" else "min"
         # After the validation: a resumed run goes through the end of its epoch once more, without a Dice.
-        stopping = EarlyStopping("val/dice", mode="max", patience=patience, check_on_train_epoch_end=False)
-        callbacks.append(stopping)
+        callbacks.append(
+            EarlyStopping(f"val/{config.monitor}", mode=mode, patience=patience, check_on_train_epoch_end=False)
+        )
     return lightning.Trainer(
         default_root_dir=out,
         accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -117,6 +123,7 @@ class LoopModule(lightning.LightningModule):
         super().__init__()
         self.config, self.facts, self.method, self.data = config, facts, method, data
         self._dice: list[dict[str, float]] = []
+        self._loss: list[tuple[float, int]] = []  # summed over the voxels of a case, and their number
         self._regions = {
             name: tuple(facts.labels.values.index(value) for value in values)
             for name, values in facts.labels.judged_regions().items()
@@ -148,7 +155,7 @@ class LoopModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what draws from torch's own generator, by step."""
         # Dropout draws from torch's own generator: seeded by step, a resumed run draws the same.
-        torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
+        torch.manual_seed(self.config.chance_seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a step.
@@ -174,7 +181,7 @@ class LoopModule(lightning.LightningModule):
         self.method.after_step(self.global_step - 1)
 
     def validation_step(self, case: str, batch_idx: int) -> None:
-        """Predict a whole case and keep its Dice of each region."""
+        """Predict a whole case and keep its Dice of each region and its cross-entropy."""
         record = self.data.reader.prepared.by_name[case]
         whole = (slice(None),) * 3
         image = torch.from_numpy(self.data.reader.read(case, "image", whole)).to(self.device)
@@ -183,15 +190,21 @@ class LoopModule(lightning.LightningModule):
             probs = predict_scan(network, image, record.background, record.spacing_mm, plan)
         label = torch.from_numpy(self.data.reader.read(case, "label", whole))
         self._dice.append(region_dice(probs.argmax(dim=0), label, self._regions))
+        known = label != IGNORED
+        right = probs.gather(0, torch.where(known, label, 0).long()[None])[0][known]
+        self._loss.append((float(-right.clamp_min(_LEAST).log().sum(dtype=torch.float64)), int(known.sum())))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the Dice of each region, averaged over the cases, and their mean."""
+        """Log the Dice of each region, averaged over the cases, their mean, and the cross-entropy of a voxel."""
         if not self._dice:
             return
         means = {name: sum(case[name] for case in self._dice) / len(self._dice) for name in self._regions}
         self._dice.clear()
         self.log_dict({f"val/dice/{name}": value for name, value in means.items()})
         self.log("val/dice", sum(means.values()) / len(means))
+        total, voxels = (sum(part) for part in zip(*self._loss, strict=True))
+        self._loss.clear()
+        self.log("val/loss", total / max(voxels, 1))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the model."""
@@ -208,11 +221,14 @@ def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.
 
 
 def learning_rate(config: OptimizerConfig, max_steps: int, step: int) -> float:
-    """Return the factor on the highest learning rate: it rises over the warm-up, then decays to 0."""
+    """Return the factor on the highest learning rate: it rises over the warm-up, then decays as the schedule says."""
     warmup = config.warmup * max_steps
     if step < warmup:
         return (step + 1) / (warmup + 1)
+    if config.schedule == "constant":
+        return 1.0
+    if config.schedule == "exponential":
+        return config.decay ** ((step - warmup) / config.decay_steps)
     t = min((step - warmup) / max(max_steps - warmup, 1), 1.0)
-    if config.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * t))
-    return (1 - t) ** 0.9 if config.schedule == "polynomial" else 1.0
+    fallen = 0.5 * (1 + math.cos(math.pi * t)) if config.schedule == "cosine" else (1 - t) ** 0.9
+    return config.lowest + (1 - config.lowest) * fallen

@@ -1,5 +1,7 @@
 """Losses on logits, averaged over the voxels that count; a stop-gradient stands where it is called."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -22,14 +24,37 @@ def _counted(values: Tensor, valid: Tensor) -> Tensor:
     return torch.where(valid > 0, values.float(), 0.0)
 
 
-def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Average values with weights (0 or more) of the same shape; 0 where all weights are."""
+@dataclass(frozen=True)
+class Averaging:
+    """Over what a loss is averaged, where that is not simply all voxels that count, pooled over the batch."""
+
+    over: Tensor | None = None
+    """Voxels that the sum is divided by, [B, 1, *S]; None for those that count. As in FixMatch (Sohn et al. 2020),
+    a loss of which few voxels count is then small."""
+    by_image: bool = False
+    """Average each sample by itself first, then over the samples."""
+
+
+def masked_mean(values: Tensor, weight: Tensor, averaging: Averaging | None = None) -> Tensor:
+    """Average values with weights (0 or more) of the same shape; 0 where all weights are.
+
+    Args:
+        values: [B, 1, *S], or any shape where nothing is averaged by image.
+        weight: of the same shape.
+        averaging: what the weighted sum is divided by; by default the sum of the weights.
+    """
+    averaging = averaging or Averaging()
+    over = weight if averaging.over is None else averaging.over.float()
     # Values that do not count may be infinite; multiplied by 0 they would be NaN.
-    counted = torch.where(weight > 0, values, 0.0)
-    return (counted * weight).sum() / weight.sum().clamp_min(1e-8)
+    counted = torch.where(weight > 0, values, 0.0) * weight
+    if averaging.by_image:
+        return (counted.flatten(1).sum(1) / over.flatten(1).sum(1).clamp_min(1e-8)).mean()
+    return counted.sum() / over.sum().clamp_min(1e-8)
 
 
-def equivariance_loss(student_logits: Tensor, target_probs: Tensor, valid: Tensor) -> Tensor:
+def equivariance_loss(
+    student_logits: Tensor, target_probs: Tensor, valid: Tensor, averaging: Averaging | None = None
+) -> Tensor:
     """Mean KL divergence from the warped target to the student, over valid voxels.
 
     The unlabelled loss of the thesis (Scholin 2020) and of UDA (Xie et al. 2020). The target's entropy is
@@ -39,6 +64,7 @@ def equivariance_loss(student_logits: Tensor, target_probs: Tensor, valid: Tenso
         student_logits: unnormalised scores, [B, C, *S].
         target_probs: probabilities that sum to 1 over C, [B, C, *S]; no gradient flows into them.
         valid: 1 where the voxel came from inside the image, [B, 1, *S].
+        averaging: by default over all valid voxels, pooled.
 
     Returns:
         Scalar, nats per valid voxel; 0 where no voxel is valid.
@@ -50,10 +76,10 @@ def equivariance_loss(student_logits: Tensor, target_probs: Tensor, valid: Tenso
     log_probs = functional.log_softmax(_counted(student_logits, valid), dim=1)
     target = _counted(target_probs.detach(), valid)
     divergence = (torch.xlogy(target, target) - target * log_probs).sum(dim=1, keepdim=True)
-    return masked_mean(divergence, valid.float())
+    return masked_mean(divergence, valid.float(), averaging)
 
 
-def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor, averaging: Averaging | None = None) -> Tensor:
     """Mean cross-entropy over valid voxels.
 
     Args:
@@ -61,6 +87,7 @@ def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         target: class indices [B, 1, *S], or probabilities [B, C, *S]; no gradient flows into them. What they
             are where not valid does not matter.
         valid: weight of each voxel, [B, 1, *S].
+        averaging: by default over all valid voxels, pooled.
 
     Returns:
         Scalar, nats per valid voxel; 0 where no voxel is valid.
@@ -68,9 +95,38 @@ def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     Raises:
         ValueError: if shapes differ.
     """
+    return masked_mean(_surprise(logits, target, valid), valid.float(), averaging)
+
+
+def annealed_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor, threshold: float | None) -> Tensor:
+    """Mean cross-entropy that leaves out, or weighs down, the voxels that are right already, image by image.
+
+    Training signal annealing of UDA (Xie et al. 2020, section 2.3), by voxel as in the thesis (Scholin 2020).
+
+    Args:
+        logits: unnormalised scores, [B, C, *S].
+        target: class indices, [B, 1, *S].
+        valid: 1 where the voxel counts, [B, 1, *S].
+        threshold: voxels whose class has a higher probability than this are left out; None weighs each voxel by
+            one minus that probability instead (the thesis' ``soft``), over all valid voxels.
+
+    Returns:
+        Scalar, nats per voxel that is left, averaged within images and then over them.
+
+    Raises:
+        ValueError: if shapes differ.
+    """
+    values = _surprise(logits, target, valid)
+    right = torch.exp(-values.detach())
+    if threshold is None:
+        return masked_mean(values, (1 - right) * valid.float(), Averaging(valid, by_image=True))
+    return masked_mean(values, (right <= threshold) * valid.float(), Averaging(by_image=True))
+
+
+def _surprise(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Return the cross-entropy of each voxel, [B, 1, *S]."""
     probs = _as_probs(target, logits, valid)
-    values = -(probs * functional.log_softmax(_counted(logits, valid), dim=1)).sum(dim=1, keepdim=True)
-    return masked_mean(values, valid.float())
+    return -(probs * functional.log_softmax(_counted(logits, valid), dim=1)).sum(dim=1, keepdim=True)
 
 
 def soft_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -97,11 +153,6 @@ def soft_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     overlap = (probs * wanted).sum(dim=over)
     sizes = probs.sum(dim=over) + wanted.sum(dim=over)
     return 1 - ((2 * overlap + _SMOOTH) / (sizes + _SMOOTH)).mean()
-
-
-def dice_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Sum of ``cross_entropy`` and ``soft_dice_loss``, the supervised loss of all methods."""
-    return cross_entropy(logits, target, valid) + soft_dice_loss(logits, target, valid)
 
 
 def _as_probs(target: Tensor, logits: Tensor, valid: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,11 +97,16 @@ class MetricsFile(Callback):
 
 
 class Checkpoints(Callback):
-    """Write ``last.ckpt`` after every validation, and ``best.ckpt`` when its Dice has risen."""
+    """Write ``last.ckpt`` after every validation, and ``best.ckpt`` when its score has improved.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.best = -1.0
+    Args:
+        folder: where they lie.
+        score: the validation scalar that decides, ``val/dice`` (higher is better) or ``val/loss`` (lower is).
+    """
+
+    def __init__(self, folder: Path, score: str = "val/dice") -> None:
+        self.folder, self.score = folder, score
+        self.best = -math.inf
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know."""
@@ -121,10 +127,10 @@ class Checkpoints(Callback):
                 f"a weight is not finite at step {trainer.global_step}. Try a lower --optimizer.lr or --precision 32; "
                 "--resume goes on from the checkpoint before."
             )
-        dice = _scalars(trainer, "val/dice").get("val/dice")
-        risen = dice is not None and dice > self.best
-        if risen and dice is not None:
-            self.best = dice
+        found = _scalars(trainer, self.score).get(self.score)
+        worth = -math.inf if found is None else found if self.score == "val/dice" else -found
+        risen = worth > self.best
+        self.best = max(self.best, worth)
         last = self.folder / "last.ckpt"
         temporary = self.folder / ".partial.ckpt"
         with disk_errors(last):

@@ -181,6 +181,8 @@ class _Folder:
             dataset=self.data.manifest.dataset,
             labelled_cases=len(self.cases.labelled),
             unlabelled_cases=len(self.cases.unlabelled),
+            masked_cases=sum(case.labelled and case.split == "train" for case in self.data.manifest.cases),
+            repeat=self.config.repeat,
             validation_cases=len(self.cases.validation),
             data=self.cases.digest(),
             precision=self.precision,

@@ -215,9 +215,9 @@ def test_ignored_voxels_do_not_matter(name):
     assert (valid[label == IGNORED] == 0).all()
     assert 0 < hidden.float().mean() < 1
     logits = method.student(image)
-    value = method.supervised_loss(logits, label, valid)
-    assert torch.equal(value, method.supervised_loss(logits, torch.where(hidden, 1, label), valid))
-    assert not torch.equal(value, method.supervised_loss(logits, torch.where(hidden, label, 1), valid))
+    value = method.supervised_loss(logits, label, valid, 0)
+    assert torch.equal(value, method.supervised_loss(logits, torch.where(hidden, 1, label), valid, 0))
+    assert not torch.equal(value, method.supervised_loss(logits, torch.where(hidden, label, 1), valid, 0))
 
 
 @over_all

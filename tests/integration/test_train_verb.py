@@ -217,6 +217,41 @@ def test_early_stopping_stops(phantom_prepared: Path, tmp_path: Path) -> None:
     assert list(validations(out)) == [2, 4, 6], "a finished run went on"
 
 
+def test_the_lowest_validation_loss_chooses_where_asked(phantom_prepared: Path, tmp_path: Path) -> None:
+    """From random weights the loss falls; at a wild rate it rises, and the first validation stays the best."""
+    losses, best = {}, {}
+    for name, rate in (("falls", 1e-3), ("rises", 3.0)):
+        options = COMMON | {"max_steps": 12, "val_every": 4, "optimizer.lr": rate, "optimizer.schedule": "constant"}
+        out = train(phantom_prepared, tmp_path / name, method="supervised", monitor="loss", **options)
+        losses[name] = {int(row["step"]): float(row["val/loss"]) for row in rows(out) if row["val/loss"]}
+        best[name] = checkpoint.read(out / "checkpoints" / "best.ckpt")["global_step"]
+    assert list(losses["falls"]) == [4, 8, 12]
+    assert losses["falls"][12] < losses["falls"][4]
+    for name, values in losses.items():
+        assert best[name] == min(values, key=lambda step: values[step])
+    assert best["falls"] == 12
+
+
+def test_early_stopping_by_loss_stops(phantom_prepared: Path, tmp_path: Path) -> None:
+    options = COMMON | {"max_steps": 40, "val_every": 2, "optimizer.lr": 1e-12, "early_stopping_steps": 4}
+    out = train(phantom_prepared, tmp_path / "run", method="supervised", monitor="loss", **options)
+    assert checkpoint.read(out / "checkpoints" / "last.ckpt")["global_step"] == 6
+
+
+def test_a_repeat_keeps_the_cases_and_changes_the_chance(phantom_prepared: Path, tmp_path: Path) -> None:
+    weights, data = [], []
+    for repeat in (0, 1):
+        options = COMMON | {"max_steps": 2, "val_every": 2, "sup_cases": 1, "repeat": repeat}
+        out = train(phantom_prepared, tmp_path / str(repeat), method="supervised", **options)
+        weights.append(checkpoint.read(out / "checkpoints" / "last.ckpt")["state_dict"])
+        signature = json.loads((out / "made_by.json").read_text())
+        data.append(signature["data"])
+        assert signature["repeat"] == repeat
+        assert signature["masked_cases"] == 2
+    assert data[0] == data[1]
+    assert any(not torch.equal(one, weights[1][name]) for name, one in weights[0].items())
+
+
 @pytest.mark.parametrize("method", ["supervised", "equireg"])
 def test_volumes(equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...], tmp_path: Path, method: str) -> None:
     out = tmp_path / "run"

@@ -1,13 +1,22 @@
 """Losses against their definitions, on valid voxels only, with gradients that reach the student alone."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from equireg.losses import cross_entropy, dice_cross_entropy, equivariance_loss, masked_mean, soft_dice_loss
+from equireg.losses import (
+    Averaging,
+    annealed_cross_entropy,
+    cross_entropy,
+    equivariance_loss,
+    masked_mean,
+    soft_dice_loss,
+)
 
-LOSSES = [equivariance_loss, cross_entropy, soft_dice_loss, dice_cross_entropy]
+LOSSES = [equivariance_loss, cross_entropy, soft_dice_loss]
 SHAPES = [(2, 3, 4, 5), (1, 4, 3, 4, 2)]
 
 
@@ -91,13 +100,6 @@ def test_a_class_that_neither_side_shows_counts_as_right():
     assert float(soft_dice_loss(logits, label, torch.ones(1, 1, 4, 4))) == pytest.approx(0, abs=1e-5)
 
 
-def test_dice_cross_entropy_is_their_sum():
-    logits, target, valid = made_up((2, 3, 4, 5))
-    label = classes_of(target)
-    expected = cross_entropy(logits, label, valid) + soft_dice_loss(logits, label, valid)
-    assert float(dice_cross_entropy(logits, label, valid)) == pytest.approx(float(expected))
-
-
 def loss_and_gradient(loss, logits: Tensor, target: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     logits = logits.clone().requires_grad_()
     value = loss(logits, target, valid)
@@ -120,7 +122,7 @@ def test_voxels_that_are_not_valid_do_not_matter(loss, bad):
     assert (gradient[~hidden] != 0).all()
 
 
-@pytest.mark.parametrize("loss", [cross_entropy, soft_dice_loss, dice_cross_entropy])
+@pytest.mark.parametrize("loss", [cross_entropy, soft_dice_loss])
 def test_the_index_of_ignored_voxels_may_be_no_class(loss):
     logits, target, valid = made_up((2, 3, 4, 5))
     label = classes_of(target)
@@ -193,3 +195,45 @@ def test_masked_mean_weighs():
     values = torch.tensor([1.0, 3.0, float("inf")])
     assert float(masked_mean(values, torch.tensor([1.0, 3.0, 0.0]))) == pytest.approx(2.5)
     assert float(masked_mean(values, torch.zeros(3))) == 0
+
+
+def test_averages_by_image_weigh_images_and_not_voxels():
+    values = torch.tensor([1.0, 2.0, 3.0, 7.0]).view(2, 1, 2)
+    weight = torch.tensor([1.0, 1.0, 0.0, 1.0]).view(2, 1, 2)
+    assert float(masked_mean(values, weight)) == pytest.approx(10 / 3)
+    assert float(masked_mean(values, weight, Averaging(by_image=True))) == pytest.approx((1.5 + 7) / 2)
+    everywhere = torch.ones_like(weight)
+    assert float(masked_mean(values, weight, Averaging(everywhere, by_image=True))) == pytest.approx((1.5 + 3.5) / 2)
+    assert float(masked_mean(values, weight, Averaging(everywhere))) == pytest.approx(10 / 4)
+    nothing = torch.zeros_like(weight)
+    assert float(masked_mean(values, nothing, Averaging(by_image=True))) == 0
+
+
+def annealed_by_hand(logits: Tensor, label: Tensor, threshold: float | None) -> float:
+    images = []
+    for scores, classes in zip(logits, label, strict=True):
+        losses = []
+        for voxel, index in zip(scores.flatten(1).T, classes.flatten(), strict=True):
+            right = float(torch.softmax(voxel, dim=0)[index])
+            if threshold is None:
+                losses.append((1 - right) * -math.log(right))
+            elif right <= threshold:
+                losses.append(-math.log(right))
+        images.append(sum(losses) / len(losses) if losses else 0.0)
+    return sum(images) / len(images)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.4, 0.8, 1.0, None])
+def test_annealing_is_the_sum_by_hand(threshold):
+    logits, target, _ = made_up((2, 3, 4, 5))
+    label, valid = classes_of(target), torch.ones(2, 1, 4, 5)
+    found = annealed_cross_entropy(logits, label, valid, threshold)
+    assert float(found) == pytest.approx(annealed_by_hand(logits, label, threshold), rel=1e-5)
+
+
+def test_annealing_passes_no_gradient_to_voxels_that_are_right():
+    logits = torch.tensor([[3.0, -3.0], [0.1, 0.0]]).T.reshape(1, 2, 1, 2).requires_grad_()
+    annealed_cross_entropy(logits, torch.zeros(1, 1, 1, 2).long(), torch.ones(1, 1, 1, 2), 0.9).backward()
+    assert logits.grad is not None
+    assert (logits.grad[..., 0] == 0).all()
+    assert (logits.grad[..., 1] != 0).all()

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from equireg.config.checks import require
 from equireg.config.model import MethodConfig, NetworkConfig, OptimizerConfig
 from equireg.config.views import ViewsConfig
@@ -91,3 +93,10 @@ class TrainConfig:
         patch = self.patch_size
         good = patch is None or (len(patch) == self.spatial_dims and min(patch) >= 8)
         require(good, "patch_size", patch, f"{self.spatial_dims} numbers of 8 or more")
+
+    @property
+    def chance_seed(self) -> int:
+        """Seed of all chance but the choice of cases; that of the first run is the seed itself."""
+        if not self.repeat:
+            return self.seed
+        return int(np.random.SeedSequence([self.seed, self.repeat]).generate_state(1)[0])

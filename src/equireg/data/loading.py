@@ -149,7 +149,7 @@ class BatchSource(Dataset[Batch]):
         if self.unlabelled and self.config.unsup_ratio:
             count = size * self.config.unsup_ratio
             unlabelled = self._samples(_UNLABELLED, self.unlabelled, step, count)
-        seed = int(np.random.SeedSequence([self.config.seed, _METHOD, step]).generate_state(1, np.uint64)[0])
+        seed = int(np.random.SeedSequence([self.config.chance_seed, _METHOD, step]).generate_state(1, np.uint64)[0])
         return Batch(
             labelled=self._samples(_LABELLED, self.labelled, step, size),
             unlabelled=unlabelled,
@@ -162,9 +162,9 @@ class BatchSource(Dataset[Batch]):
         records, patches = [], []
         for index in range(step * count, (step + 1) * count):
             epoch, place = divmod(index, len(names))
-            name = names[int(_permutation(self.config.seed, stream, epoch, len(names))[place])]
+            name = names[int(_permutation(self.config.chance_seed, stream, epoch, len(names))[place])]
             record = self.reader.prepared.by_name[name]
-            rng = np.random.default_rng([self.config.seed, stream, index])
+            rng = np.random.default_rng([self.config.chance_seed, stream, index])
             start = self._start(record, rng, stream == _LABELLED)
             patches.append(_cut(self.reader, record, start, self.plan.window, stream == _LABELLED))
             records.append(record)

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.data.labels import IGNORED
-from equireg.losses import dice_cross_entropy
-from equireg.transforms.views import strong_labelled
+from equireg.losses import annealed_cross_entropy, cross_entropy, soft_dice_loss
+from equireg.methods.schedules import annealing_threshold
+from equireg.transforms.views import labelled_view
 
 NetworkFactory = Callable[[], nn.Module]
 """Makes a network with new weights."""
@@ -63,13 +64,13 @@ class Method(nn.Module, ABC):
         }
 
     def augmented(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the labelled samples' strong view: the same augmentation in all methods.
+        """Return the labelled samples' view, strong unless the run says weak: the same in all methods.
 
         Returns:
             Image [B, C, *S], label [B, 1, *S], and ``valid`` [B, 1, *S], which is 0 where nobody annotated.
         """
         samples = batch.labelled
-        image, label, valid = strong_labelled(
+        image, label, valid = labelled_view(
             samples.image,
             label_of(samples),
             samples.valid,
@@ -78,13 +79,23 @@ class Method(nn.Module, ABC):
             self.config.views,
             batch.generator,
             batch.flip_axes,
+            self.config.labelled_view,
         )
         return image, label, valid * (label != IGNORED)
 
-    @staticmethod
-    def supervised_loss(logits: Tensor, label: Tensor, valid: Tensor) -> Tensor:
-        """Cross-entropy plus soft Dice over annotated voxels, the same in all methods."""
-        return dice_cross_entropy(logits, label, valid)
+    def supervised_loss(self, logits: Tensor, label: Tensor, valid: Tensor, step: int) -> Tensor:
+        """Cross-entropy, plus soft Dice unless the run leaves it out, over annotated voxels; of all methods.
+
+        Training signal annealing acts on the cross-entropy.
+        """
+        config = self.config
+        if config.tsa == "none":
+            loss = cross_entropy(logits, label, valid)
+        else:
+            part = step / self.max_steps
+            threshold = None if config.tsa == "soft" else annealing_threshold(config.tsa, part, logits.shape[1])
+            loss = annealed_cross_entropy(logits, label, valid, threshold)
+        return loss + soft_dice_loss(logits, label, valid) if config.supervised_loss == "ce+dice" else loss
 
 
 def label_of(samples: Samples) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
-from equireg.losses import cross_entropy, equivariance_loss, soft_dice_loss
+from equireg.losses import Averaging, cross_entropy, equivariance_loss, soft_dice_loss
 from equireg.methods.base import Method, NetworkFactory, evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow
@@ -43,8 +43,9 @@ class EquiRegConfig(MethodConfig):
     """fraction of the steps over which that weight rises from 0"""
     temperature: float = 1.0
     """divides the teacher's logits: below 1 sharpens the target"""
-    averaging: Literal["valid", "all"] = "valid"
-    """average over voxels from inside the scan, or over all"""
+    averaging: Literal["valid", "tissue", "all"] = "valid"
+    """average over voxels from inside the scan, pooled over the batch; over voxels that are not background in the
+    strong view, image by image (the thesis' unsup_crop); or over all, those from outside with background as target"""
 
     def __post_init__(self) -> None:
         ranges = {
@@ -71,8 +72,8 @@ class _Task:
     """Strong view, [B, C, *S]."""
     target: Tensor
     """The teacher's prediction for the weak view, transformed to the strong one, [B, K, *S]."""
-    valid: Tensor
-    """1 where both views are of the scan, [B, 1, *S]."""
+    area: Tensor
+    """1 where the loss may count, [B, 1, *S]: as ``averaging`` says."""
 
 
 class EquiReg(Method):
@@ -99,11 +100,11 @@ class EquiReg(Method):
         """Return ``supervised``, ``unsupervised``, the part of voxels that counted, and their weighted ``total``."""
         image, label, valid = self.augmented(batch)
         if batch.unlabelled is None:
-            supervised = self.supervised_loss(self.student(image), label, valid)
+            supervised = self.supervised_loss(self.student(image), label, valid, step)
             return {"total": supervised, "supervised": supervised.detach()}
         task = self._mixed(self._task(batch.unlabelled, batch), batch)
         logits = self.student(torch.cat([image, task.image]))
-        supervised = self.supervised_loss(logits[: len(image)], label, valid)
+        supervised = self.supervised_loss(logits[: len(image)], label, valid, step)
         unsupervised, counted = self._unsupervised(logits[len(image) :], task)
         weight = self.options.weight * ramp_up(step, self.options.ramp_up * self.max_steps)
         return {
@@ -135,7 +136,14 @@ class EquiReg(Method):
             logits = teacher(views.weak).float()
         probs = functional.softmax(logits / self.options.temperature, dim=1)
         target, seen = warp_probabilities(probs, views.transform)
-        return _Task(views.strong, target, views.strong_valid * seen)
+        inside = views.strong_valid * seen
+        if self.options.averaging == "valid":
+            return _Task(views.strong, target, inside)
+        if self.options.averaging == "tissue":
+            return _Task(views.strong, target, views.strong_tissue)
+        background = torch.zeros_like(target)
+        background[:, 0] = 1
+        return _Task(views.strong, torch.where(inside > 0, target, background), torch.ones_like(inside))
 
     def _mixed(self, task: _Task, batch: Batch) -> _Task:
         """Mix boxes of the unlabelled samples, in the image and in the target alike."""
@@ -143,24 +151,22 @@ class EquiReg(Method):
             return task
         shape = task.image.shape[2:]
         params = mixing.sample(len(task.image), shape, batch.generator, self.options.cutmix)
-        return _Task(*(mixing.apply(part, params) for part in (task.image, task.target, task.valid)))
+        return _Task(*(mixing.apply(part, params) for part in (task.image, task.target, task.area)))
 
     def _unsupervised(self, logits: Tensor, task: _Task) -> tuple[Tensor, Tensor]:
         """Return the unlabelled loss and the part of the voxels that counted."""
         options = self.options
-        area = task.valid if options.averaging == "valid" else torch.ones_like(task.valid)
         confidence, classes = task.target.max(dim=1, keepdim=True)
-        counts = area * (confidence >= options.threshold)
-        part = counts.sum() / area.sum().clamp_min(1)
+        counts = task.area * (confidence >= options.threshold)
+        part = counts.sum() / task.area.sum().clamp_min(1)
+        averaging = Averaging(task.area, by_image=options.averaging == "tissue")
         target = task.target
         if options.targets == "hard":
             target = functional.one_hot(classes[:, 0], target.shape[1]).movedim(-1, 1).to(target.dtype)
         if options.loss == "kl":
-            loss = equivariance_loss(logits, target, counts)
+            loss = equivariance_loss(logits, target, counts, averaging)
         else:
-            loss = cross_entropy(logits, target, counts)
-        # As in FixMatch, the mean is over all voxels: where few are sure, the loss is small.
-        loss = loss * part
+            loss = cross_entropy(logits, target, counts, averaging)
         if options.loss == "ce+dice":
             loss = loss + soft_dice_loss(logits, target, counts)
         return loss, part
@@ -178,5 +184,5 @@ class EquiReg(Method):
             "target": task.target.argmax(dim=1, keepdim=True),
             "teacher": task.target.max(dim=1, keepdim=True).values,
             "student": answer.argmax(dim=1, keepdim=True),
-            "valid": task.valid,
+            "valid": task.area,
         }

@@ -1,6 +1,7 @@
 """Weights that change over the steps."""
 
 import math
+from typing import Literal
 
 
 def ramp_up(step: int, length_steps: float) -> float:
@@ -8,6 +9,21 @@ def ramp_up(step: int, length_steps: float) -> float:
     if length_steps <= 0 or step >= length_steps:
         return 1.0
     return math.exp(-5.0 * (1.0 - step / length_steps) ** 2)
+
+
+def annealing_threshold(schedule: Literal["linear", "log", "exp"], part: float, classes: int) -> float:
+    """Return the probability above which training signal annealing leaves a labelled voxel out.
+
+    It rises from chance, 1 / classes, to 1 over the run: evenly, early (log) or late (exp), the last two with
+    the scale 5 of the paper (Xie et al. 2020, section 2.3).
+
+    Args:
+        schedule: how it rises.
+        part: part of the run's steps that are done, 0 to 1.
+        classes: number of classes.
+    """
+    risen = {"linear": part, "log": 1 - math.exp(-5 * part), "exp": math.exp(5 * (part - 1))}[schedule]
+    return 1 / classes + risen * (1 - 1 / classes)
 
 
 def moving_average_decay(step: int, decay: float) -> float:

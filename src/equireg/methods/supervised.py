@@ -14,6 +14,6 @@ class Supervised(Method):
     uses_unlabelled: ClassVar[bool] = False
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Return the supervised loss of the strong view as ``total``."""
+        """Return the supervised loss as ``total``."""
         image, label, valid = self.augmented(batch)
-        return {"total": self.supervised_loss(self.student(image), label, valid)}
+        return {"total": self.supervised_loss(self.student(image), label, valid, step)}

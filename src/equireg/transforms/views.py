@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Generator, Tensor
 
@@ -22,6 +23,8 @@ class TwoViews:
     """[B, C, *S]."""
     strong_valid: Tensor
     """[B, 1, *S]; 0 where either transform read from outside."""
+    strong_tissue: Tensor
+    """1 where the strong view, ahead of intensity changes, differs from the background in a channel, [B, 1, *S]."""
     transform: SpatialParams
     """From the weak view to the strong one: what the teacher's prediction must go through."""
 
@@ -52,10 +55,12 @@ def two_views(
     changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
     weak_image, weak_valid = spatial.apply(image, weak, fill=fill, valid=valid)
     strong_image, strong_valid = spatial.apply(image, spatial.compose(weak, strong), fill=fill, valid=valid)
-    return TwoViews(weak_image, weak_valid, intensity.apply(strong_image, changes), strong_valid, strong)
+    outside = fill.view(*fill.shape, *[1] * len(shape)).to(image)
+    tissue = (strong_image != outside).any(dim=1, keepdim=True).to(strong_valid.dtype)
+    return TwoViews(weak_image, weak_valid, intensity.apply(strong_image, changes), strong_valid, tissue, strong)
 
 
-def strong_labelled(
+def labelled_view(
     image: Tensor,
     label: Tensor,
     valid: Tensor,
@@ -64,14 +69,18 @@ def strong_labelled(
     config: ViewsConfig,
     generator: Generator,
     flip_axes: Sequence[int] = (),
+    view: Literal["strong", "weak"] = "strong",
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Make the strong view of labelled scans, with their labels [B, 1, *S] by nearest neighbour.
+    """Make a view of labelled scans, with their labels [B, 1, *S] by nearest neighbour.
+
+    The strong view has intensity changes, the weak one has none.
 
     Returns:
         Image [B, C, *S], label [B, 1, *S] and ``valid`` [B, 1, *S].
     """
-    params = chance.sample(config.strong, len(image), image.shape[2:], spacing_mm.cpu(), generator, flip_axes)
+    ranges = config.strong if view == "strong" else config.weak
+    params = chance.sample(ranges, len(image), image.shape[2:], spacing_mm.cpu(), generator, flip_axes)
     changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
     moved, seen = spatial.apply(image, params, fill=fill, valid=valid)
     moved_label, _ = spatial.apply(label, params, mode="nearest")
-    return intensity.apply(moved, changes), moved_label, seen
+    return (intensity.apply(moved, changes) if view == "strong" else moved), moved_label, seen

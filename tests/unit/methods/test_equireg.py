@@ -13,7 +13,7 @@ from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
 from equireg.methods.base import evaluating
 from equireg.methods.equireg import EquiReg, EquiRegConfig
-from equireg.methods.schedules import moving_average_decay, ramp_up
+from equireg.methods.schedules import annealing_threshold, moving_average_decay, ramp_up
 from equireg.methods.supervised import Supervised
 from equireg.methods.teacher import copy_as_teacher, follow
 
@@ -63,7 +63,7 @@ def gradients(of: nn.Module, total: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize(
     ("teacher", "targets", "loss", "averaging"),
-    list(itertools.product(("self", "ema"), ("soft", "hard"), ("kl", "ce", "ce+dice"), ("valid", "all"))),
+    list(itertools.product(("self", "ema"), ("soft", "hard"), ("kl", "ce", "ce+dice"), ("valid", "tissue", "all"))),
 )
 def test_every_choice_trains_the_student(teacher, targets, loss, averaging):
     made = method(teacher=teacher, targets=targets, loss=loss, averaging=averaging)
@@ -138,6 +138,81 @@ def test_averaging_over_all_counts_what_lies_outside():
     views = ViewsConfig(SpatialConfig(probability=1.0, translation=0.4), SpatialConfig(), IntensityConfig())
     valid, every = (method(views, averaging=kind).losses(batch(), 90) for kind in ("valid", "all"))
     assert float(valid["unsupervised"]) != pytest.approx(float(every["unsupervised"]), abs=1e-4)
+
+
+def test_averaging_over_tissue_is_image_by_image_and_skips_the_background():
+    """The thesis' unsup_crop: one image of little tissue weighs as much as one of much."""
+    given = batch().unlabelled
+    assert given is not None
+    image = given.image.clone()
+    image[0, :, 2:] = 0  # the background of the first two images: most of one, a corner of the other
+    image[1, :, :2, :2] = 0
+    samples = replace(given, image=image)
+    made = method(STILL, targets="soft", loss="ce", averaging="tissue", cutmix=0.0)
+    with torch.no_grad():  # the teacher still is the student, and both views are the scan itself
+        logits = made.student(image)
+        each = -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
+    tissue = (image != 0).any(dim=1)
+    expected = sum(float(values[where].mean()) for values, where in zip(each, tissue, strict=True)) / 4
+    found = made.losses(replace(batch(), unlabelled=samples), 90)["unsupervised"]
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+    assert float(found) != pytest.approx(float(each[tissue].mean()), rel=1e-3)
+
+
+def test_averaging_over_all_asks_for_background_outside():
+    views = ViewsConfig(SpatialConfig(probability=1.0, translation=0.4), SpatialConfig(), IntensityConfig())
+    made = method(views, averaging="all", targets="soft", cutmix=0.0)
+    given = batch().unlabelled
+    assert given is not None
+    task = made._task(given, batch())
+    assert task.area.all()
+    outside = (task.target[:, 0] == 1) & (task.target[:, 1:] == 0).all(dim=1)
+    assert 0.1 < outside.float().mean() < 0.9
+
+
+@pytest.mark.parametrize("tsa", ["linear", "log", "exp", "soft"])
+def test_annealing_reaches_the_supervised_loss_alone(tsa):
+    made, plain = method(), method()
+    made.config = replace(made.config, tsa=tsa)
+    losses, expected = made.losses(batch(), 10), plain.losses(batch(), 10)
+    assert float(losses["supervised"]) != pytest.approx(float(expected["supervised"]), rel=1e-3)
+    assert float(losses["unsupervised"]) == pytest.approx(float(expected["unsupervised"]), rel=1e-5)
+
+
+def test_annealing_thresholds_rise_from_chance_to_one():
+    parts = [step / 10 for step in range(11)]
+    curves = {name: [annealing_threshold(name, part, 4) for part in parts] for name in ("linear", "log", "exp")}
+    for curve in curves.values():
+        assert curve == sorted(curve)
+        assert curve[0] == pytest.approx(0.25, abs=0.01)
+        assert curve[-1] == pytest.approx(1.0, abs=0.01)
+    assert curves["linear"][5] == pytest.approx(0.625)
+    assert curves["exp"][5] < curves["linear"][5] < curves["log"][5]
+
+
+def test_labelled_samples_are_seen_weak_where_asked():
+    """The weak view of these ranges is the scan itself; the strong one is not."""
+    views = ViewsConfig(SpatialConfig(probability=0.0), MOVES, IntensityConfig(probability=1.0))
+    made = method(views)
+    given = batch()
+    assert not torch.equal(made.augmented(given)[0], given.labelled.image)
+    made.config = replace(made.config, labelled_view="weak")
+    image, label, valid = made.augmented(given)
+    assert torch.equal(image, given.labelled.image)
+    assert given.labelled.label is not None
+    assert torch.equal(label, given.labelled.label)
+    assert valid.all()
+
+
+def test_cross_entropy_alone_where_asked():
+    made = method(STILL)
+    both = float(made.losses(batch(), 0)["supervised"])
+    made.config = replace(made.config, supervised_loss="ce")
+    alone = made.losses(replace(batch(), unlabelled=None), 0)["supervised"]
+    image, label, _ = method(STILL).augmented(batch())
+    expected = nn.functional.cross_entropy(network()(image), label[:, 0])
+    assert float(alone) == pytest.approx(float(expected.detach()), rel=1e-4)
+    assert float(alone) < both
 
 
 def test_what_lies_outside_gives_no_gradient():
