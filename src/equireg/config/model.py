@@ -15,15 +15,15 @@ class NetworkConfig:
     features: int = 32
     """channels of the first stage of unet and segresnet; each further stage doubles them, up to `max_features`"""
     max_features: int = 320
-    """most channels of a stage"""
+    """most channels of a stage of unet"""
     stages: int | None = None
-    """resolutions, the full one included; by default as many as the patch carries, up to 6"""
+    """resolutions of unet and segresnet, the full one included; by default as many as the patch carries, up to 6"""
     norm: Literal["instance", "batch"] = "instance"
-    """normalisation layer"""
+    """normalisation layer of unet and segresnet; the FC-DenseNets have batch normalisation"""
     dropout: float = 0.0
     """chance of dropping a channel"""
     checkpointing: bool = False
-    """compute dense blocks again in the backward pass instead of keeping them: less memory, more time"""
+    """of the FC-DenseNets: compute layers again in the backward pass instead of keeping them: less memory, more time"""
 
     def __post_init__(self) -> None:
         require(self.features >= 1, "network.features", self.features, "a count of channels from 1")

@@ -1,4 +1,4 @@
-"""MONAI's networks by name, with the widths and depths that fit a patch."""
+"""Networks by name: MONAI's with the widths and depths that fit a patch, and FC-DenseNets of fixed shape."""
 
 import difflib
 import math
@@ -9,6 +9,7 @@ from torch import nn
 
 from equireg.config import NetworkConfig
 from equireg.errors import UsageError
+from equireg.networks.tiramisu import ARCHITECTURES, fc_densenet
 
 _SMALLEST = 4
 """Voxels that the coarsest stage keeps at least along each axis that it halved."""
@@ -81,8 +82,23 @@ def _segresnet(config: NetworkConfig, channels: int, classes: int, strides: Stri
 NETWORKS: dict[str, Callable[[NetworkConfig, int, int, Strides], nn.Module]] = {
     "unet": _unet,
     "segresnet": _segresnet,
+    **dict.fromkeys(ARCHITECTURES, fc_densenet),
 }
 """Network name to its builder."""
+
+
+def _refuse_idle_options(config: NetworkConfig) -> None:
+    """Refuse options that would do nothing in the network that they are given with."""
+    fixed = config.name in ARCHITECTURES
+    for option in ("stages", "features", "max_features") if fixed else ("checkpointing",):
+        value = getattr(config, option)
+        if value != getattr(NetworkConfig, option):
+            reason = "the shape of an FC-DenseNet is fixed" if fixed else "there are no dense blocks to compute again"
+            others = [name for name in NETWORKS if (name in ARCHITECTURES) != fixed]
+            raise UsageError(
+                f"--network.{option} is {value}, which does nothing in {config.name}: {reason}. Leave the option out, "
+                f"or choose another network ({', '.join(others)})."
+            )
 
 
 def build(
@@ -100,20 +116,22 @@ def build(
         in_channels: channels of a scan.
         out_channels: classes, background included.
         spatial_dims: 2 or 3.
-        patch_size: voxels of the images that it will see, which decide its stages; without it, five stages
-            for images whose sides divide by 16.
+        patch_size: voxels of the images that it will see, which decide the stages of unet and segresnet;
+            without it, five stages for images whose sides divide by 16. FC-DenseNets take any size.
 
     Returns:
         A network from images [B, in_channels, *S] to logits [B, out_channels, *S].
 
     Raises:
-        UsageError: if the name is unknown, or the patch does not carry the stages that the options ask for.
+        UsageError: if the name is unknown, an option does not act on the network, or the patch does not carry
+            the stages that the options ask for.
     """
     config = NetworkConfig(name=network) if isinstance(network, str) else network
     if config.name not in NETWORKS:
         near = difflib.get_close_matches(config.name, NETWORKS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UsageError(f"--network.name is {config.name}; expected one of {', '.join(NETWORKS)}.{hint}")
+    _refuse_idle_options(config)
     strides = strides_for(patch_size or (64,) * spatial_dims)
     if config.stages is not None:
         if config.stages > len(strides):

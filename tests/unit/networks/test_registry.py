@@ -8,17 +8,28 @@ from equireg.config import NetworkConfig
 from equireg.errors import UsageError
 
 PATCHES = {2: (32, 48), 3: (16, 32, 32)}
+SIZED = ("unet", "segresnet")
+"""The networks whose width is a choice."""
+
+NAMES = [*((name, 2) for name in networks.NETWORKS), *((name, 3) for name in (*SIZED, "fc-densenet56"))]
+"""Every name in 2D; in 3D one FC-DenseNet for all, which are one code and slow to draw weights for."""
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", list(networks.NETWORKS))
+def small(name: str, features: int, max_features: int = 320) -> NetworkConfig:
+    """Return a network as small as its name allows."""
+    if name in SIZED:
+        return NetworkConfig(name=name, features=features, max_features=max_features)
+    return NetworkConfig(name=name)
+
+
+@pytest.mark.parametrize(("name", "dims"), NAMES)
 def test_every_network_maps_a_patch_to_logits(name, dims):
     patch = PATCHES[dims]
-    config = NetworkConfig(name=name, features=4, max_features=16)
+    config = small(name, features=4, max_features=16)
     network = networks.build(config, in_channels=3, out_channels=4, spatial_dims=dims, patch_size=patch)
-    x = torch.randn(1, 3, *patch, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, 3, *patch, generator=torch.Generator().manual_seed(0))
     logits = network(x)
-    assert logits.shape == (1, 4, *patch)
+    assert logits.shape == (2, 4, *patch)
     assert logits.isfinite().all()
     assert (logits < 0).any()
     assert (logits.sum(dim=1) - 1).abs().max() > 1e-3  # logits, not probabilities
@@ -27,11 +38,10 @@ def test_every_network_maps_a_patch_to_logits(name, dims):
     assert unused == []
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", list(networks.NETWORKS))
+@pytest.mark.parametrize(("name", "dims"), NAMES)
 def test_the_smallest_patch_has_its_network(name, dims):
     """A patch of 8 voxels is the least that the options allow."""
-    config = NetworkConfig(name=name, features=4)
+    config = small(name, features=4)
     network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=dims, patch_size=(8,) * dims)
     assert network(torch.zeros(2, 1, *[8] * dims)).shape == (2, 2, *[8] * dims)
 
@@ -110,14 +120,33 @@ def test_a_side_is_rounded_up_to_what_can_be_halved(size, side):
     assert networks.round_up_side(size) == side
 
 
-@pytest.mark.parametrize("name", list(networks.NETWORKS))
+@pytest.mark.parametrize("name", [*SIZED, "fc-densenet56"])
 @pytest.mark.parametrize("patch", [(64, 72), (22, 22), (240, 240), (9, 17), (24, 40, 8), (12, 20, 36)])
 def test_every_patch_has_its_network(name, patch):
-    config = NetworkConfig(name=name, features=2, max_features=8)
+    config = small(name, features=2, max_features=8)
     network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=len(patch), patch_size=patch)
-    assert network(torch.zeros(1, 1, *patch)).shape == (1, 2, *patch)
+    with torch.no_grad():
+        assert network.eval()(torch.zeros(1, 1, *patch)).shape == (1, 2, *patch)
 
 
 def test_more_stages_than_a_patch_carries_is_an_error():
     with pytest.raises(UsageError, match=r"--network.stages is 6; a patch of \(32, 24\) voxels carries at most 4"):
         networks.build(NetworkConfig(stages=6), in_channels=1, out_channels=2, spatial_dims=2, patch_size=(32, 24))
+
+
+@pytest.mark.parametrize(("option", "value"), [("stages", 4), ("features", 16), ("max_features", 64)])
+def test_an_option_that_an_fc_densenet_ignores_is_an_error(option, value):
+    config = NetworkConfig(name="fc-densenet56", **{option: value})
+    with pytest.raises(UsageError, match=rf"--network.{option} is {value}, .* fc-densenet56: .*\(unet, segresnet\)"):
+        networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_checkpointing_without_dense_blocks_is_an_error(name):
+    config = NetworkConfig(name=name, features=4, checkpointing=True)
+    with pytest.raises(UsageError, match=f"--network.checkpointing is True, .* {name}: .*tiramisu, fc-densenet56"):
+        networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
+
+
+def test_the_names_are_these():
+    assert list(networks.NETWORKS) == [*SIZED, "tiramisu", "fc-densenet56", "fc-densenet67", "fc-densenet103"]
