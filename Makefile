@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint setup clean
+.PHONY: demo test test-slow lint setup clean build up connect down
 
 demo: $(STAMP)
 	$(BIN)/equireg demo --out demo
@@ -30,3 +30,24 @@ $(STAMP): pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
+
+# The container, see docs/docker.md. COMPOSE is the command of Docker Compose, NVIDIA_VISIBLE_DEVICES the GPUs of
+# `up` and `connect`, DATA a folder of scans to find at /data.
+COMPOSE ?= docker compose
+CONTAINER = $(COMPOSE) --project-name equireg-$(USER_ID) --file docker/compose.yaml
+build up connect down: export USER_ID := $(shell id -u)
+build up connect down: export GROUP_ID := $(shell id -g)
+up connect: export NVIDIA_VISIBLE_DEVICES := $(NVIDIA_VISIBLE_DEVICES)
+up connect: export SCANS := $(abspath $(DATA))
+
+build:
+	$(CONTAINER) build
+
+up:
+	docker/up.sh $(CONTAINER)
+
+connect: up
+	$(CONTAINER) exec equireg tmux new-session -A -s main
+
+down:
+	$(CONTAINER) down
