@@ -163,6 +163,23 @@ def test_only_the_asked_number_of_cases_gets_a_mask(tmp_path: Path, masked: int 
     assert len(cases_in(folder)) == 3
 
 
+def test_held_out_cases_follow_with_masks_where_brats_keeps_its_validation_data(tmp_path: Path):
+    small = {"shape": (16, 16, 16), "spacing_mm": (12.0, 12.0, 8.0), "masked": 1}
+    folder = write_dataset(tmp_path / "raw", PhantomConfig(cases=2, held_out=2, **small))
+    apart = folder / "MICCAI_BraTS_2019_Data_Validation"
+    assert sorted(path.name for path in apart.iterdir()) == ["Phantom_0003_1", "Phantom_0004_1"]
+    assert len(list(apart.rglob("*_seg.nii.gz"))) == 2
+    assert len(masked_in(folder)) == 1
+    alone = write_dataset(tmp_path / "alone", PhantomConfig(cases=2, **small))
+    for file in alone.rglob("*.nii.gz"):
+        assert (folder / file.relative_to(alone)).read_bytes() == file.read_bytes(), "the others stay as they are"
+
+
+def test_a_count_below_0_is_refused():
+    with pytest.raises(EquiregError, match="held_out=-1"):
+        PhantomConfig(held_out=-1)
+
+
 def test_fewer_masks_are_a_part_of_more_masks(tmp_path: Path):
     few, more = (
         masked_in(write_dataset(tmp_path / str(masked), PhantomConfig(4, (16, 16, 16), (12, 12, 8), 3, masked)))

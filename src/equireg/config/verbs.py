@@ -12,8 +12,9 @@ class PrepareConfig:
 
     recipe: Literal["default", "thesis"] = "default"
     """thesis: cropping, bias field correction, histogram equalisation and split of Scholin 2020, for BraTS folders"""
-    n4_shrink: int = 4
-    """factor by which the thesis recipe coarsens a scan to estimate its bias field; 1 for none, as the thesis did"""
+    n4_shrink: int | None = None
+    """factor by which the thesis recipe coarsens a scan to estimate its bias field, 4 by default; 1 for none, as the
+    thesis did"""
     layout: str = "auto"
     """layout of the raw folder: auto, decathlon, nnunet, brats or plain"""
     spacing: str = "auto"
@@ -39,7 +40,9 @@ class PrepareConfig:
         for name in ("val_fraction", "test_fraction"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a fraction from 0 to below 1")
         require(self.val_fraction + self.test_fraction < 1, "val_fraction", self.val_fraction, "room for training")
-        require(1 <= self.n4_shrink <= 16, "n4_shrink", self.n4_shrink, "a factor from 1 to 16")
+        if self.n4_shrink is not None:
+            require(self.recipe == "thesis", "n4_shrink", self.n4_shrink, "--recipe thesis beside it")
+            require(1 <= self.n4_shrink <= 16, "n4_shrink", self.n4_shrink, "a factor from 1 to 16")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
         require(self.split_seed >= 0, "split_seed", self.split_seed, "a number from 0")
 

@@ -13,6 +13,8 @@ class SpatialConfig:
     """chance of each part (flip, rotation, shear, scale, a translation, elastic) on its own"""
     at_least: int = 0
     """parts that every sample gets at the least, drawn at random"""
+    some_of: bool = False
+    """draw how many parts a sample gets, from `at_least` to all, each number as likely, in place of `probability`"""
     flips: bool = True
     """mirror along the axes that the data set allows, each with chance 0.5 where the part is drawn"""
     rotation_deg: float = 0.0

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from equireg.data import normalise, store, volume
+from equireg.data import equivariance_seeds, normalise, recipe, store, volume
 from equireg.data.grid import SliceAxis, WorkingGrid
 from equireg.data.labels import IGNORED, LabelTable
 from equireg.data.layouts import RawCase
+from equireg.data.recipe import WorkingScan
 from equireg.data.volume import Geometry
 from equireg.errors import EquiregError
 from equireg.folders import FORMAT_VERSION, disk_errors, write_json
@@ -32,33 +33,30 @@ class CasePlan:
     """Spacing x, y, z to resample to, or None for each scan's own."""
     slice_axis: SliceAxis
     normalisation: Mapping[str, Any]
+    """What is done to intensities, and by its name the recipe."""
     labels: LabelTable
     channels: int
+    keep_empty_slices: bool = True
+    """Of the thesis' recipe: slices without tissue stay, as in scans that are predicted and not trained on."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, which the fingerprint of a finished case is made from."""
         return {**vars(self), "labels": self.labels.as_dict()}
 
 
-@dataclass(frozen=True)
-class WorkingScan:
-    """A scan as the network sees it, and the way back."""
-
-    image: np.ndarray
-    """float32 [C, D, H, W]."""
-    background: tuple[float, ...]
-    grid: WorkingGrid
+def recipe_steps(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> Iterator[tuple[str, WorkingScan]]:
+    """Yield each step from a scan, [C, X, Y, Z] in its own voxels, to what the network sees, with the step's name."""
+    grid = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
+    return recipe.steps(image, grid, plan.normalisation, keep_empty_slices=plan.keep_empty_slices)
 
 
 def working_scan(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> WorkingScan:
-    """Turn, resample, crop and normalise a scan, [C, X, Y, Z] in its own voxels."""
-    grid = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
-    # In the scan's own voxels: resampling blurs the background's edge into what is neither it nor tissue.
-    backgrounds = normalise.constant_background(image)
-    normalised = normalise.normalise(image, backgrounds, plan.normalisation)
-    foreground = grid.label_to_working(normalise.foreground(image, backgrounds))
-    cropped = grid.with_crop(normalise.box_of(foreground))
-    return WorkingScan(cropped.image_to_working(normalised.image), normalised.background, cropped)
+    """Turn a scan, [C, X, Y, Z] in its own voxels, into what the network sees: all steps of the plan's recipe."""
+    steps = recipe_steps(image, geometry, plan)
+    _, scan = next(steps)
+    for _, later in steps:  # one at a time: a step of a brain scan fills a hundred megabytes
+        scan = later
+    return scan
 
 
 def fingerprint(case: RawCase, plan: CasePlan) -> str:
@@ -115,6 +113,8 @@ def prepare_case(case: RawCase, plan: CasePlan, folder: Path) -> dict[str, Any]:
             # Normalised intensities are small; raw ones may be beyond what 16 bits tell apart.
             kind = np.float16 if np.abs(scan.image).max() <= normalise.HIGHEST else np.float32
             store.write_array(staging / "image.b2nd", scan.image.astype(kind))
+            slices = range(*scan.grid.crop[0])
+            np.save(staging / equivariance_seeds.FILE, equivariance_seeds.draw(case.name, slices))
             if case.label is not None:
                 record["class_voxels"] = _write_label(case.label, geometry, scan.grid, plan.labels, staging)
             write_json(staging / RECORD, record)

@@ -126,6 +126,20 @@ class WorkingGrid:
             picks.append(((2 * np.arange(start, stop) + 1) * size) // (2 * new_size))
         return np.ascontiguousarray(turned[np.ix_(*picks)])
 
+    def label_to_native(self, label: np.ndarray, fill: int = 0) -> np.ndarray:
+        """Bring a mask [D, H, W] back by nearest neighbour: a new [X, Y, Z] of its type, ``fill`` beyond the crop."""
+        self._expect(label.shape, self.shape)
+        full = np.full(self.full_shape, fill, dtype=label.dtype)
+        full[tuple(slice(start, stop) for start, stop in self.crop)] = label
+        # The working voxel that holds the native voxel's centre.
+        picks = [
+            ((2 * np.arange(size) + 1) * new_size) // (2 * size)
+            for size, new_size in zip(self._turned_shape, self.full_shape, strict=True)
+        ]
+        native = np.empty(self.native.shape, dtype=label.dtype)
+        self._turn(native)[...] = full[np.ix_(*picks)]
+        return native
+
     def probs_to_native(self, probs: np.ndarray) -> np.ndarray:
         """Bring probabilities back to the scan's own grid; what the crop left out is background (class 0).
 

@@ -12,6 +12,10 @@ _CONSTANT_SHARE = 0.5
 """Part of the outermost voxels that must hold one value for it to count as the background's."""
 HIGHEST = 1000.0
 """Greatest normalised intensity: far beyond any tissue, and safe in 16 bits."""
+_BINS = (256, 2**16)
+"""Least and most bins of a histogram: intensities may span a unit or billions, though a scanner's span thousands."""
+_LEAST_EQUALISED = 2.0**-14
+"""Least equalised tissue: the least normal number of 16 bits, so that none is stored as the background's 0."""
 
 
 @dataclass(frozen=True)
@@ -110,3 +114,30 @@ def _scale(
     else:
         raise ValueError(f"normalisation {name!r}; expected zscore, ct or none")
     return lambda values: np.clip((np.clip(values, low, high) - mean) / max(std, 1e-6), -HIGHEST, HIGHEST)
+
+
+def equalise(channel: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Replace each intensity inside a mask by the share of the mask that is at most as bright.
+
+    The histogram has one bin an intensity unit. A bin's share, itself included, stands at its lower edge, and between
+    these edges the shares are interpolated.
+
+    Args:
+        channel: intensities [*S].
+        mask: where there is tissue, bool [*S].
+
+    Returns:
+        A new float32 [*S]: above 0 to 1 inside the mask, exactly 0 outside.
+    """
+    equalised = np.zeros(channel.shape, dtype=np.float32)
+    inside = channel[mask].astype(np.float64)
+    if inside.size == 0:
+        return equalised
+    low, high = float(inside.min()), float(inside.max())
+    if low == high:
+        equalised[mask] = 1
+        return equalised
+    counts, edges = np.histogram(inside, bins=int(np.clip(np.ceil(high - low), *_BINS)), range=(low, high))
+    shares = counts.cumsum() / inside.size
+    equalised[mask] = np.maximum(np.interp(inside, edges[:-1], shares), _LEAST_EQUALISED)
+    return equalised

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from equireg.config import PrepareConfig
 from equireg.data import volume
 from equireg.data.grid import SliceAxis, WorkingGrid
 from equireg.data.labels import LabelTable
 from equireg.data.layouts import RawCase
+from equireg.data.recipe import N4_SHRINK, THESIS
 from equireg.data.volume import Geometry
 from equireg.errors import EquiregError, UsageError
 
@@ -110,6 +112,32 @@ def choose_normalisation(option: str, modality: str, cases: Sequence[RawCase]) -
     if option == "auto":
         name = "ct" if modality == "ct" else "zscore"
     return _ct_scale(cases) if name == "ct" else {"name": name}
+
+
+def thesis_normalisation(config: PrepareConfig, layout: str) -> Mapping[str, Any]:
+    """Return the normalisation of the thesis' recipe, after a check that no option contradicts the recipe.
+
+    Raises:
+        UsageError: if one does, or the raw folder is not of a BraTS layout.
+    """
+    if layout != "brats":
+        raise UsageError(
+            f"--recipe thesis is for BraTS folders; this one has the layout {layout}. Leave --recipe out, or give "
+            "--layout brats if its files are named as BraTS names them."
+        )
+    fixed: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
+        ("spacing", config.spacing, ("auto", "none")),
+        ("normalise", config.normalise, ("auto",)),
+        ("slice_axis", config.slice_axis, ("auto", "z")),
+        ("test_fraction", config.test_fraction, (0.0,)),
+    )
+    for name, got, expected in fixed:
+        if got not in expected:
+            raise UsageError(
+                f"--{name} is {got}; the thesis' recipe leaves no choice but "
+                f"{' or '.join(str(value) for value in expected)}. Leave --{name} out, or --recipe."
+            )
+    return {"name": THESIS, "n4_shrink": config.n4_shrink or N4_SHRINK}
 
 
 def _ct_scale(cases: Sequence[RawCase]) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,16 @@ from equireg import folders
 from equireg.config import PrepareConfig
 from equireg.config.parsing import from_plain, to_plain
 from equireg.data import case as one_case
-from equireg.data import plan, split, volume
+from equireg.data import checking, examples, plan, split, volume
 from equireg.data.case import CasePlan
-from equireg.data.labels import IGNORED, LabelTable
+from equireg.data.labels import LabelTable
 from equireg.data.layouts import RawCase, RawDataset, Refusal, discover
+from equireg.data.recipe import THESIS
 from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest, Split
-from equireg.data.workers import Workers, guarded
+from equireg.data.workers import Workers
 from equireg.errors import EquiregError
 
 log = logging.getLogger("equireg")
-
-_REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
 
 
 def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
@@ -46,21 +46,20 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     raw = folders.existing_folder(raw, "scans")
     out = _claim(Path(out), raw.resolve().name)
     dataset = discover(raw, config.layout)
-    splits = (
-        split.read_split(Path(config.split), [_split_case(case) for case in dataset.cases]) if config.split else None
-    )
+    splits = _known_splits(config, dataset)
     with Workers(config.jobs or os.cpu_count() or 1) as workers:
-        usable, geometries, refused = _headers(dataset)
+        usable, geometries, refused = checking.read_headers(dataset)
         labels = dataset.labels
         if labels is None:
-            labels, usable, bad = _labels_of_masks(usable, geometries, workers)
+            labels, usable, bad = checking.labels_of_masks(usable, geometries, workers)
             refused += bad
         if not usable:
             raise EquiregError(_no_case(raw, refused))
         case_plan = _plan(config, dataset, labels, usable, geometries)
         flips = plan.choose_flips(config.flips, labels)
+        tasks = {case.name: (case, _plan_of(case.name, case_plan, splits)) for case in usable}
         created = _begin(out, dataset)
-        records, bad = _prepare_cases(usable, case_plan, out / CASES, workers)
+        records, bad = _prepare_cases(tasks, out / CASES, workers)
     refused += bad
     if not records:
         if created:
@@ -70,6 +69,8 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     if splits is None:
         splits = _draw_splits(config, records)
     manifest = _manifest(dataset, case_plan, flips, _with_splits(records, splits), refused)
+    shown = next((case.name for case in manifest.cases if case.split == "train" and case.labelled), None)
+    examples.renew(out / examples.FOLDER, *(tasks[shown] if shown else (None, case_plan)), dataset.channels)
     folders.write_json(out / MANIFEST, manifest.as_dict())
     folders.sign(out, "prepare", to_plain(config), seed=config.split_seed, source=raw)
     (out / folders.UNDERWAY).unlink()
@@ -111,55 +112,6 @@ def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
     return f"{raw}: no usable case remains of {len(refused)} refused ({reasons}{more})."
 
 
-def _header(case: RawCase) -> volume.Geometry:
-    return volume.read_geometry(case.images[0])[0]
-
-
-def _headers(
-    dataset: RawDataset,
-) -> tuple[list[RawCase], dict[str, volume.Geometry], list[Refusal]]:
-    """Read every case's header; those that cannot be read are refused."""
-    refused = list(dataset.refused)
-    geometries: dict[str, volume.Geometry] = {}
-    usable = []
-    for case in dataset.cases:  # headers are small: a pool would cost more than it saves
-        found = guarded(_header, case)
-        if isinstance(found, EquiregError):
-            refused.append(Refusal(case.name, str(found), _REMEDY))
-        else:
-            geometries[case.name] = found
-            usable.append(case)
-    return usable, geometries, refused
-
-
-def _mask_values(path: Path, geometry: volume.Geometry) -> list[int]:
-    return np.unique(volume.read_label(path, geometry)).tolist()
-
-
-def _labels_of_masks(
-    cases: Sequence[RawCase], geometries: Mapping[str, volume.Geometry], workers: Workers
-) -> tuple[LabelTable, list[RawCase], list[Refusal]]:
-    """Find the label values of a layout that declares none; a mask that cannot be read refuses its case."""
-    tasks = {case.name: (case.label, geometries[case.name]) for case in cases if case.label is not None}
-    values: set[int] = {0}
-    refused = []
-    for name, found in workers.run(_mask_values, tasks, "masks"):
-        if isinstance(found, EquiregError):
-            refused.append(Refusal(name, str(found), _REMEDY))
-        elif len(found) > IGNORED:
-            reason = f"{tasks[name][0]}: holds {len(found)} values; expected a mask of at most {IGNORED}."
-            refused.append(Refusal(name, reason, _REMEDY))
-        else:
-            values.update(found)
-    bad = {item.case for item in refused}
-    names = ["background", *(f"label {value}" for value in sorted(values - {0}))]
-    return (
-        LabelTable(tuple(sorted(values)), tuple(names)),
-        [case for case in cases if case.name not in bad],
-        refused,
-    )
-
-
 def _plan(
     config: PrepareConfig,
     dataset: RawDataset,
@@ -167,6 +119,9 @@ def _plan(
     cases: Sequence[RawCase],
     geometries: Mapping[str, volume.Geometry],
 ) -> CasePlan:
+    if config.recipe == THESIS:
+        normalisation = plan.thesis_normalisation(config, dataset.layout)
+        return CasePlan(None, "z", normalisation, labels, len(dataset.channels))
     spacings = [plan.canonical_spacing(geometries[case.name]) for case in cases]
     spacing_mm = plan.choose_spacing(config.spacing, spacings)
     x, y, z = spacing_mm or (float(value) for value in np.median(np.array(spacings), axis=0))
@@ -179,13 +134,20 @@ def _plan(
     )
 
 
+def _plan_of(name: str, case_plan: CasePlan, splits: Mapping[str, Split] | None) -> CasePlan:
+    """Return a case's own plan: the thesis cropped empty slices away, but not from its test set."""
+    if splits is None or case_plan.normalisation["name"] != THESIS:
+        return case_plan
+    return replace(case_plan, keep_empty_slices=splits[name] == "test")
+
+
 def _prepare_cases(
-    cases: Sequence[RawCase], case_plan: CasePlan, folder: Path, workers: Workers
+    cases: Mapping[str, tuple[RawCase, CasePlan]], folder: Path, workers: Workers
 ) -> tuple[list[dict[str, Any]], list[Refusal]]:
     """Prepare the cases that are not done yet; return the records of all, by name, and the refusals."""
     records: dict[str, dict[str, Any]] = {}
     tasks = {}
-    for case in cases:
+    for case, case_plan in cases.values():
         done = one_case.finished(folder / case.name, one_case.fingerprint(case, case_plan))
         if done is None:
             tasks[case.name] = (case, case_plan, folder / case.name)
@@ -197,7 +159,7 @@ def _prepare_cases(
         if isinstance(result, EquiregError):
             if isinstance(result, folders.DiskError):
                 raise result
-            refused.append(Refusal(name, str(result), _REMEDY))
+            refused.append(Refusal(name, str(result), checking.REMEDY))
             shutil.rmtree(folder / name, ignore_errors=True)
         else:
             records[name] = result
@@ -211,8 +173,14 @@ def _remove_strangers(folder: Path, names: set[str]) -> None:
             shutil.rmtree(path)
 
 
-def _split_case(case: RawCase) -> split.SplitCase:
-    return split.SplitCase(case.name, case.patient, case.held_out)
+def _known_splits(config: PrepareConfig, dataset: RawDataset) -> Mapping[str, Split] | None:
+    """Return the split where it does not depend on which cases turn out to be of use, else None."""
+    if config.split:
+        cases = [split.SplitCase(case.name, case.patient, case.held_out) for case in dataset.cases]
+        return split.read_split(Path(config.split), cases)
+    if config.recipe == THESIS:
+        return split.thesis_split(dataset.cases, config.val_fraction, config.split_seed)
+    return None
 
 
 def _draw_splits(config: PrepareConfig, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Split]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from equireg.config import TrainConfig
+from equireg.data.layouts import RawCase
 from equireg.data.store import CaseRecord, Split
 from equireg.errors import EquiregError
 
@@ -49,6 +51,26 @@ def split_cases(
     chosen: dict[str, Split] = dict.fromkeys(order[:test], "test")
     chosen |= dict.fromkeys(order[test : test + val], "val")
     return {case.name: "test" if case.patient in held_out else chosen.get(case.patient, "train") for case in cases}
+
+
+def thesis_split(cases: Sequence[RawCase], val_fraction: float, seed: int) -> dict[str, Split]:
+    """Split as the thesis did: the shuffled folders of the cases with a mask, the first part to train on.
+
+    By case and not by patient, for the thesis' own split is the one to repeat. Held-out cases are ``test``, other
+    cases without a mask ``train``.
+
+    Args:
+        cases: all cases of the raw folder.
+        val_fraction: part of those with a mask that validates, the last of the shuffled ones.
+        seed: seed of the shuffle.
+    """
+    masked = [case for case in cases if case.label is not None and not case.held_out]
+    order = [case.name for case in sorted(masked, key=lambda case: str(case.images[0].parent))]
+    random.Random(seed).shuffle(order)
+    count = int(len(order) * (1 - val_fraction) + 1e-9)
+    result: dict[str, Split] = {case.name: "test" if case.held_out else "train" for case in cases}
+    result.update(dict.fromkeys(order[count:], "val"))
+    return result
 
 
 def _share(fraction: float, count: int) -> int:

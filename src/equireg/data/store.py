@@ -11,6 +11,7 @@ import blosc2
 import numpy as np
 
 from equireg import folders
+from equireg.data import equivariance_seeds
 from equireg.data.grid import WorkingGrid
 from equireg.data.labels import LabelTable
 from equireg.errors import EquiregError
@@ -141,6 +142,21 @@ class PreparedSet:
         """Read places of each class that the case shows: class index to int16 [N, 3], in [D, H, W]."""
         with np.load(self.folder(case) / "foreground.npz") as content:
             return {int(name): content[name] for name in content.files}
+
+    def equivariance_seeds(self, case: str) -> np.ndarray:
+        """Read the seeds of a case's fixed transforms, uint64 [D].
+
+        Raises:
+            EquiregError: if the folder was prepared before there were such seeds.
+        """
+        path = self.folder(case) / equivariance_seeds.FILE
+        try:
+            return np.load(path)
+        except (OSError, ValueError) as error:
+            raise EquiregError(
+                f"{path}: is missing or damaged ({error}); expected a seed for each slice. "
+                "Run the same `equireg prepare` again."
+            ) from error
 
     def folder(self, case: str) -> Path:
         """Return the folder that holds a case's arrays."""

@@ -24,6 +24,7 @@ __all__ = [
     "read_geometry",
     "read_image",
     "read_label",
+    "write_channels",
     "write_label",
     "write_probabilities",
 ]
@@ -190,6 +191,16 @@ def write_probabilities(path: Path | str, probs: np.ndarray, geometry: Geometry)
         ValueError: if the shape is not the geometry's.
     """
     _write(Path(path), np.moveaxis(probs, 0, -1).astype(np.float32, copy=False), geometry)
+
+
+def write_channels(path: Path | str, image: np.ndarray, geometry: Geometry) -> None:
+    """Write voxels [C, X, Y, Z] as a .nii.gz of four axes, channels last, in their own type; whole or not at all.
+
+    Raises:
+        EquiregError: if the disk is full or not writable.
+        ValueError: if the shape is not the geometry's.
+    """
+    _write(Path(path), np.moveaxis(image, 0, -1), geometry)
 
 
 def _write(path: Path, voxels: np.ndarray, geometry: Geometry) -> None:

@@ -33,6 +33,8 @@ class PhantomConfig:
     seed: int = 42
     masked: int | None = None
     """Number of cases written with a mask, the first of a permutation drawn from the seed; None: all."""
+    held_out: int = 0
+    """Number of further cases, with masks, that the layout sets aside as BraTS does its validation data."""
 
     def __post_init__(self) -> None:
         if self.cases < 1 or self.seed < 0:
@@ -44,6 +46,8 @@ class PhantomConfig:
             )
         if self.masked is not None and not 0 <= self.masked <= self.cases:
             raise EquiregError(f"phantom: masked={self.masked}; expected 0 to {self.cases}, or None for all.")
+        if self.held_out < 0:
+            raise EquiregError(f"phantom: held_out={self.held_out}; expected a count from 0.")
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def make_case(config: PhantomConfig, index: int) -> Phantom:
 def write_dataset(folder: Path | str, config: PhantomConfig) -> Path:
     """Write the phantoms as ``MICCAI_BraTS_2019_Data_Training/HGG/CASE/CASE_{t1,t1ce,t2,flair,seg}.nii.gz``.
 
-    Cases beyond ``config.masked`` have no ``_seg`` file: they are unlabelled.
+    Cases beyond ``config.masked`` have no ``_seg`` file: they are unlabelled. Those of ``config.held_out`` follow in
+    ``MICCAI_BraTS_2019_Data_Validation/CASE``, each with its mask, which BraTS itself does not hand out.
 
     Args:
         folder: a new folder; it appears only once all is written.
@@ -102,11 +107,12 @@ def write_dataset(folder: Path | str, config: PhantomConfig) -> Path:
         EquiregError: if the folder exists with something in it, or the disk is full.
     """
     order = np.random.default_rng(np.random.SeedSequence(config.seed)).permutation(config.cases)
-    masked = set(order[: config.masked].tolist())
+    masked = {*order[: config.masked].tolist(), *range(config.cases, config.cases + config.held_out)}
     with staged_folder(folder) as staging:
-        for index in range(config.cases):
+        for index in range(config.cases + config.held_out):
             name = f"Phantom_{index + 1:04d}_1"
-            case = staging / "MICCAI_BraTS_2019_Data_Training" / "HGG" / name
+            home = "Training/HGG" if index < config.cases else "Validation"
+            case = staging / f"MICCAI_BraTS_2019_Data_{home}" / name
             case.mkdir(parents=True)
             phantom = make_case(config, index)
             for contrast, image in zip(CONTRASTS, phantom.images, strict=True):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from equireg import folders
+from equireg.data import equivariance_seeds
 from equireg.data.grid import WorkingGrid
 from equireg.data.labels import LabelTable
 from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest, Split, write_array
@@ -71,6 +72,7 @@ def write_set(root: Path, cases: Sequence[CaseRecord], labels: Mapping[str, np.n
         folder = root / CASES / case.name
         folder.mkdir(parents=True)
         write_array(folder / "image.b2nd", image_of(case, index))
+        np.save(folder / equivariance_seeds.FILE, equivariance_seeds.draw(case.name, range(case.shape[0])))
         if case.labelled:
             label = label_of(case) if labels is None else labels[case.name]
             write_array(folder / "label.b2nd", label)

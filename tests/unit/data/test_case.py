@@ -76,7 +76,7 @@ def test_background_inside_the_box_is_the_fill() -> None:
 def test_all_files_of_a_case_are_written(case: RawCase, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "a"
     record = prepare_case(case, PLAN, folder)
-    names = {"image.b2nd", "label.b2nd", "foreground.npz", "reference.nii.gz", RECORD}
+    names = {"image.b2nd", "label.b2nd", "foreground.npz", "reference.nii.gz", "equivariance.npy", RECORD}
     assert {path.name for path in folder.iterdir()} == names
     assert list(folder.parent.iterdir()) == [folder]
     assert record["labelled"]
@@ -91,9 +91,17 @@ def test_all_files_of_a_case_are_written(case: RawCase, tmp_path: Path) -> None:
     assert set(np.unique(label)) == {0, 1, 2, IGNORED}
 
 
+def test_a_slice_has_its_seed_whatever_is_cropped(case: RawCase, tmp_path: Path) -> None:
+    prepare_case(case, PLAN, tmp_path / "cropped" / "a")
+    prepare_case(case, replace(PLAN, normalisation={"name": "thesis", "n4_shrink": 4}), tmp_path / "whole" / "a")
+    cropped, whole = (np.load(tmp_path / name / "a" / "equivariance.npy") for name in ("cropped", "whole"))
+    assert len(whole) == 8
+    np.testing.assert_array_equal(cropped, whole[1:7])
+
+
 def test_an_unlabelled_case_has_no_mask(case: RawCase, tmp_path: Path) -> None:
     record = prepare_case(replace(case, label=None), PLAN, tmp_path / "out" / "a")
-    assert {path.name for path in (tmp_path / "out" / "a").iterdir()} == {"image.b2nd", RECORD}
+    assert {path.name for path in (tmp_path / "out" / "a").iterdir()} == {"image.b2nd", "equivariance.npy", RECORD}
     assert (record["labelled"], record["class_voxels"]) == (False, ())
 
 
@@ -133,13 +141,16 @@ def test_the_fingerprint_follows_files_and_plan(case: RawCase) -> None:
         {"spacing_mm": (1.0, 1.0, 1.0)},
         {"slice_axis": "x"},
         {"normalisation": {"name": "none"}},
+        {"normalisation": {"name": "thesis", "n4_shrink": 2}},
+        {"normalisation": {"name": "thesis", "n4_shrink": 3}},
+        {"keep_empty_slices": False},
     ]
     others = {fingerprint(case, replace(PLAN, **change)) for change in changes}
     others.add(fingerprint(replace(case, label=None), PLAN))
     state = case.images[0].stat()
     os.utime(case.images[0], ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
     others.add(fingerprint(case, PLAN))
-    assert len(others | {first}) == 6
+    assert len(others | {first}) == 9
 
 
 def test_a_case_is_finished_only_for_the_same_digest(case: RawCase, tmp_path: Path) -> None:

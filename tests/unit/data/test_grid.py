@@ -222,3 +222,23 @@ def test_probabilities_sum_to_one_and_json_keeps_the_grid(which, tilt, spacing, 
     assert native.shape == (3, *SHAPE)
     assert (native >= 0).all()
     np.testing.assert_allclose(native.sum(0), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("spacing", [None, (0.5, 0.5, 0.5)])
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS[::7])
+def test_labels_come_back_as_they_were(order, signs, spacing):
+    native = geometry_of(order, signs)
+    label = np.random.default_rng(0).integers(0, 5, size=SHAPE).astype(np.uint8)
+    grid = WorkingGrid.plan(native, spacing, "y")
+    back = grid.label_to_native(grid.label_to_working(label))
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, label)
+
+
+def test_labels_beyond_the_crop_are_filled():
+    native = geometry_of((0, 1, 2), (1, 1, 1))
+    grid = WorkingGrid.plan(native, None, "z", ((2, 5), (0, 6), (1, 4)))
+    back = grid.label_to_native(np.ones(grid.shape, dtype=np.uint8), fill=9)
+    expected = np.full(SHAPE, 9)
+    expected[1:4, :, 2:5] = 1
+    np.testing.assert_array_equal(back, expected)

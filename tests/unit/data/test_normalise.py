@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from equireg.data.normalise import box_of, constant_background, foreground, normalise
+from equireg.data.normalise import box_of, constant_background, equalise, foreground, normalise
 
 
 def skull_stripped(background: float = 0.0) -> np.ndarray:
@@ -78,3 +78,51 @@ def test_extremes_fit_into_16_bits() -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="expected zscore, ct or none"):
         normalise(skull_stripped(), [0.0], {"name": "minmax"})
+
+
+def test_equalised_intensities_are_shares() -> None:
+    """Each value 0 to 299 as often: the share that is at most as bright grows evenly from 1/300 to 1."""
+    channel = np.random.default_rng(0).permutation(np.repeat(np.arange(300.0), 4)).astype(np.float32)
+    result = equalise(channel, np.ones(channel.shape, dtype=bool))
+    np.testing.assert_allclose(result, (channel + 1) / 300, atol=1 / 300)
+    assert (result.min(), result.max()) == (pytest.approx(1 / 300), 1)
+    assert result.dtype == np.float32
+
+
+def test_equalisation_spreads_what_lies_close_and_keeps_order() -> None:
+    channel = np.concatenate([np.linspace(0, 10, 900), np.linspace(500, 2000, 100)]).astype(np.float32)
+    result = equalise(channel, np.ones(channel.shape, dtype=bool))
+    assert (np.diff(result) >= 0).all()
+    assert result[899] == pytest.approx(0.9, abs=0.01)
+
+
+def test_equalisation_sees_the_mask_alone() -> None:
+    channel = np.array([-5.0, 1000.0, 1001.0, 9999.0], dtype=np.float32)
+    result = equalise(channel, np.array([False, True, True, False]))
+    np.testing.assert_array_equal(result[[0, 3]], 0)
+    assert result[1] == pytest.approx(0.5)
+    assert result[2] == 1
+
+
+def test_shares_of_a_scan_in_small_units_are_told_apart() -> None:
+    """A scan scaled to 0 to 1 beforehand has less than one intensity unit."""
+    channel = np.linspace(0, 1, 1000, dtype=np.float32)
+    result = equalise(channel, np.ones(channel.shape, dtype=bool))
+    np.testing.assert_allclose(result, channel, atol=0.01)
+
+
+@pytest.mark.parametrize("value", [0.0, -4.0])
+def test_a_single_value_is_the_brightest(value: float) -> None:
+    mask = np.array([True, True, False])
+    assert equalise(np.full(3, value, dtype=np.float32), mask).tolist() == [1, 1, 0]
+
+
+def test_nothing_masked_is_nothing() -> None:
+    assert equalise(np.ones(3, dtype=np.float32), np.zeros(3, dtype=bool)).tolist() == [0, 0, 0]
+
+
+def test_the_darkest_of_many_voxels_is_no_background_in_16_bits() -> None:
+    channel = np.full(200_000, 1000.0, dtype=np.float32)
+    channel[0] = 0
+    result = equalise(channel, np.ones(channel.shape, dtype=bool))
+    assert result[0].astype(np.float16) > 0

@@ -1,11 +1,14 @@
 """Decisions for a whole data set."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from equireg.config import PrepareConfig
 from equireg.data import plan
 from equireg.data.labels import LabelTable
 from equireg.data.layouts import RawCase
@@ -99,3 +102,29 @@ def test_a_ct_case_that_cannot_be_read_does_not_count(tmp_path: Path) -> None:
 def test_mri_is_normalised_scan_by_scan() -> None:
     assert plan.choose_normalisation("auto", "mri", []) == {"name": "zscore"}
     assert plan.choose_normalisation("none", "ct", []) == {"name": "none"}
+
+
+def test_the_thesis_recipe_carries_its_factor() -> None:
+    chosen = PrepareConfig(recipe="thesis", n4_shrink=3)
+    assert plan.thesis_normalisation(chosen, "brats") == {"name": "thesis", "n4_shrink": 3}
+    default = PrepareConfig(recipe="thesis", spacing="none", slice_axis="z")
+    assert plan.thesis_normalisation(default, "brats") == {"name": "thesis", "n4_shrink": 4}
+    with pytest.raises(UsageError, match="--n4_shrink is 3; expected --recipe thesis"):
+        PrepareConfig(n4_shrink=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "layout", "words"),
+    [
+        ({}, "plain", "--recipe thesis is for BraTS folders; this one has the layout plain"),
+        ({"spacing": "1,1,1"}, "brats", "--spacing is 1,1,1; the thesis' recipe leaves no choice but auto or none"),
+        ({"normalise": "zscore"}, "brats", "--normalise is zscore"),
+        ({"slice_axis": "x"}, "brats", "--slice_axis is x"),
+        ({"test_fraction": 0.1}, "brats", "--test_fraction is 0.1; the thesis' recipe leaves no choice but 0.0"),
+    ],
+)
+def test_an_option_that_contradicts_the_thesis_recipe_is_refused(
+    changes: dict[str, Any], layout: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        plan.thesis_normalisation(PrepareConfig(**changes), layout)

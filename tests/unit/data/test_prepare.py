@@ -68,16 +68,21 @@ def test_the_manifest_says_what_there_is(raw: Path, tmp_path: Path) -> None:
     assert sum(made.fingerprint["class_voxels"]) == 3 * 10 * 9 * 8
     assert made.refused == ()
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"manifest.json", "made_by.json", "cases"}
+    assert names == {"manifest.json", "made_by.json", "cases", "examples"}
+    first = next(case.name for case in made.cases if case.split == "train")
+    assert [path.name for path in (tmp_path / "out" / "examples").iterdir()] == [f"{first}.npz"]
 
 
 def test_a_second_run_does_nothing_anew(raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     prepare(raw, out, jobs=1)
     before, content = states(out), contents(out)
+    example = next((out / "examples").iterdir())
+    inode = example.stat().st_ino
     prepare(raw, out, jobs=1)
     assert states(out) == before
     assert contents(out) == content
+    assert example.stat().st_ino == inode
 
 
 def test_a_changed_file_is_done_anew_alone(raw: Path, tmp_path: Path) -> None:
@@ -155,6 +160,13 @@ def test_two_jobs_make_the_same(raw: Path, tmp_path: Path) -> None:
     assert len(PreparedSet(tmp_path / "two").manifest.refused) == 1
 
 
+def test_without_masks_there_is_no_example(raw: Path, tmp_path: Path) -> None:
+    prepare(raw, tmp_path / "out", jobs=1)
+    shutil.rmtree(raw / "labels")
+    prepare(raw, tmp_path / "out", jobs=1)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"manifest.json", "made_by.json", "cases"}
+
+
 def test_a_prepared_folder_can_be_moved(raw: Path, tmp_path: Path) -> None:
     prepare(raw, tmp_path / "out", jobs=1)
     content = contents(tmp_path / "out")
@@ -191,7 +203,7 @@ def test_a_stopped_run_leaves_nothing_that_looks_complete(
     prepare(raw, out, jobs=1)
     assert redone(before, states(out)) == {"c", "d"}
     assert {path.name for path in (out / "cases").iterdir()} == set("abcd")
-    assert {path.name for path in out.iterdir()} == {"manifest.json", "made_by.json", "cases"}
+    assert {path.name for path in out.iterdir()} == {"manifest.json", "made_by.json", "cases", "examples"}
 
 
 def test_a_stopped_second_run_is_not_complete_either(
@@ -212,6 +224,7 @@ def test_a_stopped_second_run_is_not_complete_either(
         ({"flips": "w"}, UsageError),
         ({"spacing": "fine"}, UsageError),
         ({"layout": "decatlon"}, UsageError),
+        ({"recipe": "thesis"}, UsageError),
         ({"split": "no such file.json"}, EquiregError),
     ],
 )

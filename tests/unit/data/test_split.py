@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from prepared_sets import record
 
 from equireg.config import TrainConfig
-from equireg.data.split import SplitCase, choose_cases, read_split, split_cases
+from equireg.data.layouts import RawCase
+from equireg.data.split import SplitCase, choose_cases, read_split, split_cases, thesis_split
 from equireg.data.store import CaseRecord
 from equireg.errors import EquiregError
 
@@ -54,6 +56,40 @@ def test_too_few_patients_train_first_then_validate(patients: int, expected: tup
     cases = [record(f"p{i}") for i in range(patients)]
     splits = list(split_cases(plain(cases), frozenset(case.name for case in cases), (0.4, 0.4), 1).values())
     assert (splits.count("train"), splits.count("val"), splits.count("test")) == expected
+
+
+def raw_case(folder: str, *, masked: bool = True, held_out: bool = False) -> RawCase:
+    home = Path("raw") / folder
+    label = home / "seg.nii.gz" if masked else None
+    return RawCase(home.name, (home / "t1.nii.gz",), label, "one patient", held_out)
+
+
+def test_the_thesis_shuffled_its_folders_in_the_order_of_their_paths() -> None:
+    # The names are such that the order of the folders is not that of the cases.
+    folders = [f"{grade}/{9 - index}" for grade in ("HGG", "LGG") for index in range(5)]
+    cases = [raw_case(folder) for folder in reversed(folders)]
+    paths = sorted(folders)
+    random.Random(42).shuffle(paths)
+    splits = thesis_split(cases, 0.2, 42)
+    assert {name for name, split in splits.items() if split == "val"} == {path[-1] for path in paths[8:]}
+    assert splits == thesis_split(cases[::-1], 0.2, 42)
+    assert splits != thesis_split(cases, 0.2, 43)
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "train"), [(335, 0.2, 268), (2, 0.2, 1), (10, 0.3, 7), (10, 0.9, 1), (5, 0, 5)]
+)
+def test_the_thesis_part_is_cut_to_a_whole_number(count: int, fraction: float, train: int) -> None:
+    splits = thesis_split([raw_case(f"HGG/{index}") for index in range(count)], fraction, 42)
+    assert list(splits.values()).count("train") == train
+
+
+def test_the_thesis_split_shuffles_masked_cases_that_are_not_held_out() -> None:
+    masked = [raw_case(f"HGG/{index}") for index in range(10)]
+    others = [raw_case("HGG/bare", masked=False), raw_case("Validation/set", held_out=True)]
+    splits = thesis_split([*others, *masked], 0.2, 42)
+    assert (splits["bare"], splits["set"]) == ("train", "test")
+    assert {name: splits[name] for name in map(str, range(10))} == thesis_split(masked, 0.2, 42)
 
 
 def test_a_split_file_decides_and_the_rest_trains(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from prepared_sets import LABELS, image_of, label_of, manifest, record, whole, write_set
 
 from equireg import folders
+from equireg.data import equivariance_seeds
 from equireg.data.store import MANIFEST, Manifest, PreparedSet, write_array
 from equireg.errors import EquiregError
 
@@ -38,6 +39,22 @@ def test_a_set_gives_images_masks_and_places(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole(data.label("a")), label_of(case))
     assert data.foreground("a")[2].tolist() == [[3, 8, 10]]
     assert data.by_name["a"] == case
+
+
+def test_each_slice_has_an_equivariance_seed(tmp_path: Path) -> None:
+    seeds = PreparedSet(write_set(tmp_path / "set", [record("a")])).equivariance_seeds("a")
+    assert seeds.tolist() == equivariance_seeds.draw("a", range(4)).tolist()
+
+
+def test_a_folder_from_before_the_seeds_asks_to_be_prepared_again(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", [record("a")])
+    path = root / "cases" / "a" / "equivariance.npy"
+    path.write_bytes(b"no array")
+    with pytest.raises(EquiregError, match=rf"{path}: is missing or damaged"):
+        PreparedSet(root).equivariance_seeds("a")
+    path.unlink()
+    with pytest.raises(EquiregError, match=r"Run the same `equireg prepare` again"):
+        PreparedSet(root).equivariance_seeds("a")
 
 
 def test_an_unsigned_folder_is_refused(tmp_path: Path) -> None:
