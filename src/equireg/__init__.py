@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from equireg.pipeline.sweep import sweep as sweep
     from equireg.prediction import predict as predict
     from equireg.reporting import report as report
+    from equireg.reporting import view as view
     from equireg.training import train as train
 
 _VERBS = {
@@ -27,6 +28,7 @@ _VERBS = {
     "evaluate": "equireg.evaluation",
     "report": "equireg.reporting",
     "sweep": "equireg.pipeline.sweep",
+    "view": "equireg.reporting",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "report",
     "sweep",
     "train",
+    "view",
 ]
 
 

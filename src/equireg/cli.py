@@ -1,6 +1,7 @@
 """The command `equireg`: verbs to functions; parsing only. Heavy imports happen inside the verbs."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("interrupted; what was finished is kept.", debug)
         return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - Python flushes it at the very end
+        return 0
     except EquiregError as error:
         _complain(str(error), debug)
         return 2 if isinstance(error, UsageError) else 1
@@ -215,7 +219,7 @@ def _evaluate(arguments: list[str]) -> object:
     parser = _parser(
         "evaluate",
         ("predictions", "output of `equireg predict`, or a folder of label files"),
-        ("reference", "raw folder, prepared folder or folder of masks"),
+        ("reference", "raw folder, prepared folder, folder of masks, or the CSV file of BraTS' evaluation portal"),
         out="the evaluation's folder",
     )
     parser.add_argument("--tolerance_mm", type=float, default=1.0, help="tolerance of the surface Dice, mm")
@@ -234,9 +238,15 @@ def _evaluate(arguments: list[str]) -> object:
         pictures=[case for case in parsed.pictures.split(",") if case],
         jobs=parsed.jobs,
     )
-    for name, region in summary["regions"].items():
-        print(f"{name:24} Dice {region['dice']['mean']:.3f} +- {region['dice']['std']:.3f}")
-    print(f"{'mean':24} Dice {summary['mean']['dice']:.3f} over {summary['cases']} cases")
+    over = f" over {summary['cases']} cases"
+    for metric, title in (("dice", "Dice"), ("equivariance_dice", "equivariance Dice")):
+        if summary["mean"].get(metric) is None:
+            continue
+        for name, region in summary["regions"].items():
+            if region[metric]["mean"] is not None:
+                print(f"{name:24} {title} {region[metric]['mean']:.3f} +- {region[metric]['std']:.3f}")
+        print(f"{'mean':24} {title} {summary['mean'][metric]:.3f}{over}")
+        over = ""  # of cases without a mask there may be more
     return summary
 
 
@@ -244,12 +254,24 @@ def _report(arguments: list[str]) -> object:
     from equireg.config.parsing import OptionParser
 
     parser = OptionParser(prog="equireg report", description=VERBS["report"].help)
-    parser.add_argument("sources", nargs="+", help="runs and evaluations")
+    parser.add_argument("sources", nargs="+", help="runs and evaluations; a prepared folder shows its steps")
     parser.add_argument("--out", required=True, help="the page's folder")
     parsed = parser.read(arguments)
     from equireg.reporting import report
 
     page = report(parsed.sources, parsed.out)
+    print(page)
+    return page
+
+
+def _view(arguments: list[str]) -> object:
+    parser = _parser("view", ("predictions", "output of `equireg predict`"), out="the page, such as viewer.html")
+    parser.add_argument("--case", required=True, help="name of the case")
+    parser.add_argument("--channel", default=None, help="channel to show; FLAIR by default, where there is one")
+    parsed = parser.read(arguments)
+    from equireg.reporting import view
+
+    page = view(parsed.predictions, parsed.case, parsed.out, channel=parsed.channel)
     print(page)
     return page
 
@@ -281,6 +303,7 @@ VERBS = {
     "predict": _Verb("segment scans, in their own geometry and label values", _predict),
     "evaluate": _Verb("score predictions against reference masks", _evaluate),
     "report": _Verb("one page from runs and evaluations", _report),
+    "view": _Verb("one predicted case slice by slice, as a page that stands alone", _view),
     "sweep": _Verb("a grid of runs, their evaluations and one table", _sweep),
 }
 """Every verb of the command line."""

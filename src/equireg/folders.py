@@ -25,6 +25,8 @@ FORMAT_VERSION = 1
 SIGNATURE = "made_by.json"
 UNDERWAY = "underway.json"
 """Marks a folder that a verb has begun and not finished: it may be gone on with, and not be read."""
+EQUIVARIANCE = "equivariance"
+"""Where a folder of predictions keeps those of transformed scans."""
 
 
 class DiskError(EquiregError):

@@ -5,6 +5,7 @@ import io
 import logging
 import shutil
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from equireg import checkpoint, folders
+from equireg import checkpoint, equivariance, folders
 from equireg.checkpoint import Model
 from equireg.config import PredictConfig
 from equireg.config.parsing import from_plain, to_plain
@@ -29,6 +30,7 @@ log = logging.getLogger("equireg")
 
 LABELS = "labels.json"
 TIMES = "times.csv"
+PORTAL_ZIP = "portal.zip"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class _Case:
 
     name: str
     read: Callable[[], WorkingScan]
+    seeds: Sequence[int] | None = None
+    """Seeds of its fixed transforms, one a slice, where they are asked for."""
 
 
 def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any) -> Path:
@@ -52,7 +56,8 @@ def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any)
         options: those of ``PredictConfig``.
 
     Returns:
-        The folder: ``CASE.nii.gz`` a case, ``labels.json``, ``times.csv``.
+        The folder: ``CASE.nii.gz`` a case, ``labels.json``, ``times.csv``; where asked for ``equivariance/`` with
+        the predictions under each case's fixed transform, and ``portal.zip`` with all predictions.
 
     Raises:
         EquiregError: if the run or the scans cannot be read, or after all others when some scans could not.
@@ -124,9 +129,14 @@ class _Table:
 def _cases(scans: Path, model: Model, config: PredictConfig) -> list[_Case]:
     """Find the scans, in whichever kind of folder they are."""
     if scans.is_dir() and folders.made_by(scans) == "prepare":
-        return _prepared_cases(PreparedSet(scans), model, config.split)
+        return _prepared_cases(PreparedSet(scans), model, config)
     if config.split is not None:
         raise EquiregError(f"{scans}: --split {config.split} needs a prepared folder. Leave it out for raw scans.")
+    if config.equivariance:
+        raise EquiregError(
+            f"{scans}: --equivariance needs a prepared folder, which keeps the fixed transforms of its cases. Run "
+            "`equireg prepare` on the scans first, or leave it out."
+        )
     plan = model.facts.case_plan()
 
     def reader(case: RawCase) -> Callable[[], WorkingScan]:
@@ -135,8 +145,9 @@ def _cases(scans: Path, model: Model, config: PredictConfig) -> list[_Case]:
     return [_Case(case.name, reader(case)) for case in discover_inputs(scans, model.facts.channels)]
 
 
-def _prepared_cases(data: PreparedSet, model: Model, split: str | None) -> list[_Case]:
+def _prepared_cases(data: PreparedSet, model: Model, config: PredictConfig) -> list[_Case]:
     """Take the cases of a prepared folder, all of them or one split."""
+    split = config.split
     manifest, facts = data.manifest, model.facts
     ours = (facts.channels, facts.axes, facts.spacing_mm, dict(facts.normalisation))
     theirs = (manifest.channels, manifest.axes, manifest.spacing_mm, dict(manifest.normalisation))
@@ -159,7 +170,8 @@ def _prepared_cases(data: PreparedSet, model: Model, split: str | None) -> list[
     if not names:
         counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
         raise EquiregError(f"{data.root}: has no case in the split {split}; it has {counts}.")
-    return [_Case(name, reader(name)) for name in names]
+    seeds = {name: data.equivariance_seeds(name).tolist() for name in names} if config.equivariance else {}
+    return [_Case(name, reader(name), seeds.get(name)) for name in names]
 
 
 class _Predictor:
@@ -179,17 +191,16 @@ class _Predictor:
             config.overlap,
         )
 
-    def __call__(self, scan: WorkingScan) -> np.ndarray:
-        """Return probabilities in the scan's own voxels, [K, X, Y, Z], float32."""
+    def __call__(self, scan: WorkingScan, image: torch.Tensor | None = None) -> torch.Tensor:
+        """Return probabilities of a scan, or of an image [C, d, H, W] in its place: [K, D, H, W], float32."""
+        if image is None:
+            image = torch.from_numpy(scan.image)
         with autocast(self.precision, self.device):
-            probs = predict_scan(
-                self.network,
-                torch.from_numpy(scan.image),
-                scan.background,
-                scan.grid.spacing_mm,
-                self.plan,
-            )
-        return scan.grid.probs_to_native(probs.numpy())
+            return predict_scan(self.network, image, scan.background, scan.grid.spacing_mm, self.plan)
+
+    def under_transform(self, scan: WorkingScan, probs: torch.Tensor, seeds: Sequence[int]) -> equivariance.Transformed:
+        """Return what becomes of a scan and of its probabilities [K, D, H, W] under the fixed transforms."""
+        return equivariance.transform_scan(scan, probs, seeds, self.plan, lambda image: self(scan, image))
 
 
 def _predict_all(cases: Sequence[_Case], predictor: _Predictor, table: _Table, config: PredictConfig) -> dict[str, str]:
@@ -200,13 +211,7 @@ def _predict_all(cases: Sequence[_Case], predictor: _Predictor, table: _Table, c
             continue
         begin = time.perf_counter()
         try:
-            scan = case.read()
-            probs = predictor(scan)
-            geometry = scan.grid.native
-            values = predictor.labels.to_values(probs.argmax(axis=0))
-            if config.probabilities:
-                volume.write_probabilities(table.folder / f"{case.name}_probabilities.nii.gz", probs, geometry)
-            volume.write_label(table.folder / f"{case.name}.nii.gz", values, geometry)
+            _predict_case(case, predictor, table.folder, config)
         except folders.DiskError:
             raise
         except EquiregError as error:
@@ -214,6 +219,30 @@ def _predict_all(cases: Sequence[_Case], predictor: _Predictor, table: _Table, c
         else:
             table.add(case.name, time.perf_counter() - begin)
     return failed
+
+
+def _predict_case(case: _Case, predictor: _Predictor, folder: Path, config: PredictConfig) -> None:
+    """Predict one case and write all that is asked for; its prediction comes last."""
+    scan = case.read()
+    working = predictor(scan)
+    if case.seeds is not None:
+        transformed = predictor.under_transform(scan, working, case.seeds)
+        equivariance.write(transformed, scan.grid, predictor.labels, equivariance.Files.of(folder, case.name))
+    probs = scan.grid.probs_to_native(working.numpy())
+    geometry = scan.grid.native
+    if config.probabilities:
+        volume.write_probabilities(folder / f"{case.name}_probabilities.nii.gz", probs, geometry)
+    volume.write_label(folder / f"{case.name}.nii.gz", predictor.labels.to_values(probs.argmax(axis=0)), geometry)
+
+
+def _write_portal_zip(folder: Path, cases: Sequence[str]) -> None:
+    """Pack the predictions flat, as the evaluation portal of BraTS takes them; the same bytes every time."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:  # the files are compressed already
+        for case in cases:
+            name = f"{case}.nii.gz"
+            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+    folders.write_atomic(folder / PORTAL_ZIP, content.getvalue())
 
 
 def _failures(failed: dict[str, str]) -> str:
@@ -231,6 +260,8 @@ def _finish(
 ) -> None:
     """Write what the evaluation needs to know beside the predictions."""
     folders.write_json(table.folder / LABELS, model.facts.labels.as_dict())
+    if config.portal_zip:
+        _write_portal_zip(table.folder, sorted(table.seconds))
     folders.sign(
         table.folder,
         "predict",
@@ -243,10 +274,13 @@ def _finish(
             "method": model.config.method.name,
             "dataset": model.facts.dataset,
             "seed": model.config.seed,
+            "repeat": signature.get("repeat"),
             "spatial_dims": model.config.spatial_dims,
             "step": model.step,
             "labelled_cases": signature.get("labelled_cases"),
             "unlabelled_cases": signature.get("unlabelled_cases"),
+            "masked_cases": signature.get("masked_cases"),
+            "split": config.split,
         },
     )
     (table.folder / folders.UNDERWAY).unlink()

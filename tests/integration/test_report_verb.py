@@ -35,8 +35,23 @@ def test_an_evaluation_alone_and_a_run_alone(
         assert (tmp_path / f"page{index}" / "index.html").stat().st_size > 1000
 
 
-def test_a_folder_of_another_verb_is_refused(equireg: Command, phantom_prepared: Path, tmp_path: Path) -> None:
-    outcome = equireg("report", phantom_prepared, "--out", tmp_path / "page")
+def test_a_folder_of_another_verb_is_refused(equireg: Command, phantom_predictions: Path, tmp_path: Path) -> None:
+    outcome = equireg("report", phantom_predictions, "--out", tmp_path / "page")
     assert outcome.code == 1
-    assert str(phantom_prepared) in outcome.error
+    assert str(phantom_predictions) in outcome.error
     assert not (tmp_path / "page").exists()
+
+
+def test_a_prediction_is_viewed_slice_by_slice(
+    equireg: Command, phantom_predictions: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    case = next(path.name.removesuffix(".nii.gz") for path in phantom_predictions.glob("*.nii.gz"))
+    outcome = equireg("view", phantom_predictions, "--case", case, "--out", tmp_path / "v.html", "--channel", "t1ce")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.strip() == str(tmp_path / "v.html")
+    html = (tmp_path / "v.html").read_text()
+    assert "<figcaption>Reference</figcaption>" in html
+    assert str(phantom_prepared) not in html
+    wrong = equireg("view", phantom_predictions, "--case", case, "--out", tmp_path / "w.html", "--channel", "ct")
+    assert wrong.code == 2
+    assert "--channel ct: expected one of" in wrong.error

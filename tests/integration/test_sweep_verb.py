@@ -123,6 +123,30 @@ def test_a_failing_run_leaves_the_others(equireg: Command, write_sweep: Callable
     assert not (out / "runs" / "sup9").exists()
 
 
+def test_parts_and_several_splits(equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path) -> None:
+    """A part's shared options reach its runs and not their names; each split has its own evaluation."""
+    part = {"train": {"max_steps": 1}, "grid": {"method": ["supervised"], "repeat": [0, 1]}}
+    file, out = write_sweep(grid={}, parts=[part], split=["val", "test"]), tmp_path / "out"
+    outcome = equireg("sweep", file, "--out", out)
+    assert outcome.code == 0, outcome.err
+    table = pd.read_csv(out / "results.csv")
+    assert table["run"].tolist() == ["supervised-repeat0"] * 2 + ["supervised-repeat1"] * 2
+    assert table["split"].tolist() == ["val", "test"] * 2
+    assert table["repeat"].tolist() == [0, 0, 1, 1]
+    assert table["masked_cases"].tolist() == [2] * 4
+    assert {path.name for path in (out / "evaluations").iterdir()} == {
+        f"supervised-repeat{repeat}-{split}" for repeat in (0, 1) for split in ("val", "test")
+    }
+    steps = pd.read_csv(out / "runs" / "supervised-repeat0" / "metrics.csv")["step"].tolist()
+    assert steps == [1]
+    before = states(out)
+    shutil.rmtree(out / "evaluations" / "supervised-repeat1-test")
+    assert equireg("sweep", file, "--out", out).code == 0
+    after = states(out)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"evaluations/supervised-repeat1-test/made_by.json"}
+
+
 @pytest.mark.slow
 def test_two_jobs_do_the_same(equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path) -> None:
     file = write_sweep(grid={"method": ["supervised"], "seed": [1, 2]})
@@ -138,6 +162,8 @@ def test_two_jobs_do_the_same(equireg: Command, write_sweep: Callable[..., Path]
     [
         ({"grid": {}}, "neither a grid nor runs"),
         ({"raw": "raw"}, "expected one of the two"),
+        ({"split": ["val", "all"]}, "expected train, val, test"),
+        ({"parts": [{"grid": {"seed": []}}]}, "no value for seed"),
         ({"runs": [{"method": "supervised", "sup_cases": 1}]}, "holds the run supervised-sup1 twice"),
     ],
 )

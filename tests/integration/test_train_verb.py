@@ -241,7 +241,7 @@ def test_early_stopping_by_loss_stops(phantom_prepared: Path, tmp_path: Path) ->
 def test_a_repeat_keeps_the_cases_and_changes_the_chance(phantom_prepared: Path, tmp_path: Path) -> None:
     weights, data = [], []
     for repeat in (0, 1):
-        options = COMMON | {"max_steps": 2, "val_every": 2, "sup_cases": 1, "repeat": repeat}
+        options: dict[str, Any] = COMMON | {"max_steps": 2, "val_every": 2, "sup_cases": 1, "repeat": repeat}
         out = train(phantom_prepared, tmp_path / str(repeat), method="supervised", **options)
         weights.append(checkpoint.read(out / "checkpoints" / "last.ckpt")["state_dict"])
         signature = json.loads((out / "made_by.json").read_text())

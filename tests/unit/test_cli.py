@@ -42,7 +42,18 @@ def test_help_and_import_stay_light() -> None:
 
 
 def test_the_public_names_are_pinned() -> None:
-    expected = {"EquiregError", "__version__", "demo", "evaluate", "predict", "prepare", "report", "sweep", "train"}
+    expected = {
+        "EquiregError",
+        "__version__",
+        "demo",
+        "evaluate",
+        "predict",
+        "prepare",
+        "report",
+        "sweep",
+        "train",
+        "view",
+    }
     assert set(package.__all__) == expected
     assert set(dir(package)) == expected
     assert set(VERBS) == expected - {"EquiregError", "__version__"}

@@ -6,25 +6,27 @@ import pytest
 
 from equireg.checkpoint import config_from
 from equireg.config.parsing import from_plain, nested, read_yaml
-from equireg.pipeline.sweep import SweepConfig, list_runs
+from equireg.pipeline.grid import SweepConfig, list_runs
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-SWEEPS = sorted((ROOT / "benchmarks").rglob("*.yaml"))
+YAML = sorted(path for folder in ("configs", "benchmarks") for path in (ROOT / folder).rglob("*.yaml"))
+SWEEPS = [path for path in YAML if {"grid", "parts"} & read_yaml(path).keys()]
+CONFIGS = [path for path in YAML if path not in SWEEPS]
+SHIPPED = [path for path in CONFIGS if path.is_relative_to(ROOT / "configs")]
 
 
 def test_there_are_configs_and_sweeps() -> None:
-    assert len(CONFIGS) >= 6
+    assert len(SHIPPED) >= 10
     assert len(SWEEPS) >= 3
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_config_builds_with_its_own_method(path: Path) -> None:
     config = config_from(nested(read_yaml(path)))
-    assert path.stem.startswith(config.method.name)
+    assert path not in SHIPPED or path.stem.startswith(config.method.name)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_config_says_source_command_and_what_to_expect(path: Path) -> None:
     header = "\n".join(line for line in path.read_text().splitlines() if line.startswith("#"))
     for word in ("Source:", "Command:", "Dice:", "Time:"):
@@ -38,3 +40,19 @@ def test_sweep_lists_runs_that_build(path: Path) -> None:
     assert len(runs) >= 6
     for run in runs:
         assert config_from(nested(run.options)).seed in (42, 43, 44)
+
+
+def test_the_sweep_of_the_thesis_has_its_runs() -> None:
+    """Supervised and EquiReg: 1, 5, 10 % with three seeds and repeats each, all labels with three repeats."""
+    path = ROOT / "configs" / "brats2019" / "thesis.yaml"
+    runs = list_runs(from_plain(SweepConfig, read_yaml(path)), path.parent)
+    configs = {run.name: config_from(nested(run.options)) for run in runs}
+    assert len(configs) == 2 * (3 * 3 * 3 + 3)
+    stops = {}
+    for config in configs.values():
+        stops.setdefault((config.method.name, config.sup_cut), set()).add(config.early_stopping_steps)
+        assert (config.batch_size, config.optimizer.name, config.optimizer.lr) == (2, "adam", 1e-3)
+    few = {0.01: {10_000}, 0.05: {20_000}, 0.1: {30_000}}
+    expected = {(method, cut): steps for method in ("supervised", "equireg") for cut, steps in few.items()}
+    assert stops == expected | {("supervised", 1.0): {None}, ("equireg", 1.0): {40_000}}
+    assert "equireg-thesis-supcut0.05-seed43-repeat2" in configs

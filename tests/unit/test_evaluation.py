@@ -152,7 +152,8 @@ def test_summary_follows_from_the_table(predictions, references, tmp_path):
             chosen = (table["region"] == region) & (table["metric"] == metric)
             values = pd.Series(table["value"][chosen])
             expected = values.agg(["mean", "std", "median", "min", "max"]).to_dict()
-            assert statistics == pytest.approx({**expected, "missing": len(values) - values.count()})
+            quartiles = {"q25": values.quantile(0.25), "q75": values.quantile(0.75)}
+            assert statistics == pytest.approx({**expected, **quartiles, "missing": len(values) - values.count()})
     assert summary["regions"]["core"]["hd95_mm"]["missing"] == 1
     for metric, mean in summary["mean"].items():
         assert mean == pytest.approx(np.mean([r[metric]["mean"] for r in summary["regions"].values()]))
@@ -162,7 +163,8 @@ def test_missing_distance_is_an_empty_cell_and_null(predictions, references, tmp
     for case in CASES:
         write_label(predictions / f"{case}.nii.gz", np.zeros(SHAPE, dtype=int), GEOMETRY)
     summary = evaluate(predictions, references, tmp_path / "out")
-    missing = {"mean": None, "std": None, "median": None, "min": None, "max": None, "missing": 4}
+    names = ("mean", "std", "median", "q25", "q75", "min", "max")
+    missing = {**dict.fromkeys(names), "missing": 4}
     assert summary["regions"]["whole"]["hd95_mm"] == missing
     assert summary["mean"] == {"dice": 0.0, "hd95_mm": None, "nsd": 0.0}
     with (tmp_path / "out" / "metrics.csv").open() as file:

@@ -2,23 +2,36 @@
 
 import math
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
 
 from equireg.data.labels import LabelTable
 from equireg.errors import EquiregError, UsageError
-from equireg.evaluation._pairing import LABELS, Pair, choose_labels, pair_up, read_predictions, read_reference
-from equireg.evaluation._pictures import choose_cases, find_scans, write_picture
-from equireg.evaluation._scores import Score, as_csv, score_case, summarise, table_of_values, with_all_regions
+from equireg.evaluation._pairing import (
+    LABELS,
+    Pair,
+    Predictions,
+    choose_labels,
+    pair_up,
+    read_predictions,
+    read_reference,
+)
+from equireg.evaluation._pictures import Scans, choose_cases, find_scans, write_picture
+from equireg.evaluation._portal import portal_labels, read_portal
+from equireg.evaluation._scores import Score, as_csv, joined, score_case, summarise, table_of_values, with_all_regions
+from equireg.evaluation._transformed import BOTH_EMPTY, find_transformed, score_transformed
 from equireg.folders import refuse_existing, sign, staged_folder, write_atomic, write_json
+
+Item = TypeVar("Item")
 
 
 def evaluate(
@@ -33,17 +46,20 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compare predictions with reference masks: Dice, HD95, NSD and volumes of each case and region.
 
+    Predictions that were made with ``--equivariance`` are compared with themselves under a transform too, also
+    those without a mask. In place of masks the result file of BraTS' evaluation portal is read.
+
     Writes ``metrics.csv``, ``summary.json``, ``labels.json``, ``pictures/CASE.npz`` of the best, the median
     and the worst case, and ``made_by.json``; all of them or nothing.
 
     Args:
         predictions: what ``equireg predict`` made, or any folder of label files named by case.
         reference: a folder of masks named by case (all of them are judged), a raw folder in any known layout
-            or a prepared one (the cases that were predicted are judged).
+            or a prepared one (the cases that were predicted are judged); or the portal's CSV file.
         out: the folder to make.
         tolerance_mm: distance that NSD still counts as agreement, mm.
         scans: raw folder of the scans that the pictures show; found by itself where the reference holds them.
-        pictures: cases to keep a picture of, in place of the best, the median and the worst.
+        pictures: cases to keep a picture of, beside the best, the median and the worst.
         jobs: processes that compare cases at the same time.
 
     Returns:
@@ -51,30 +67,35 @@ def evaluate(
 
     Raises:
         EquiregError: if a folder or prediction is missing, the output exists, no case is common, a prediction
-            and its mask differ in shape or affine, or a file holds an undeclared label value.
+            and its mask differ in shape or affine, a file holds an undeclared label value, or the portal's
+            file is damaged or of other cases.
     """
     _check_options(tolerance_mm, jobs)
     refuse_existing(out)
     predicted = read_predictions(Path(predictions))
-    masks = read_reference(Path(reference), predicted)
-    pairs = pair_up(predicted, masks)
-    table = choose_labels(predicted, masks)
-    shown = find_scans(predicted, masks, scans)
-
-    scores = _score_all(pairs, table, tolerance_mm, jobs)
-    if table is None:
-        table = _found_labels(scores)
-    scores = with_all_regions(scores, list(table.judged_regions()))
-    summary = summarise(scores)
-    roles = _roles(pictures, scores)
+    pairs_transformed = find_transformed(predicted)
+    if Path(reference).is_file() and Path(reference).suffix == ".csv":
+        if pictures or scans is not None:
+            raise UsageError(f"{reference}: is a table of scores; --pictures and --scans need reference masks.")
+        judged = _Judged(read_portal(Path(reference), predicted), portal_labels(predicted))
+    else:
+        judged = _by_masks(predicted, Path(reference), scans, tolerance_mm, jobs)
+    transformed = _map(partial(score_transformed, table=judged.table), pairs_transformed, jobs, "equivariance")
+    table = judged.table or _found_labels([*judged.scores, *transformed])
+    regions = list(table.judged_regions())
+    scores = with_all_regions(judged.scores, regions)
+    everything = joined(scores, with_all_regions(transformed, regions, BOTH_EMPTY))
+    summary = summarise(everything)
+    roles = _roles(pictures, scores) if judged.pairs or pictures else {}
     with staged_folder(out) as folder:
-        write_atomic(folder / "metrics.csv", as_csv(scores))
+        write_atomic(folder / "metrics.csv", as_csv(everything))
         write_json(folder / "summary.json", summary)
         write_json(folder / LABELS, table.as_dict())
         (folder / "pictures").mkdir()
-        for pair, score in zip(pairs, scores, strict=True):
+        dice = {score.case: score.mean_dice for score in scores}
+        for pair in judged.pairs:
             if role := roles.get(pair.case):
-                write_picture(folder / "pictures", pair, role, score.mean_dice, table=table, scans=shown)
+                write_picture(folder / "pictures", pair, role, dice[pair.case], table=table, scans=judged.scans)
         sign(
             folder,
             "evaluate",
@@ -86,12 +107,33 @@ def evaluate(
     return summary
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What the reference says of the predictions."""
+
+    scores: list[Score]
+    table: LabelTable | None
+    pairs: Sequence[Pair] = ()
+    """Predictions and masks, in the order of the scores; none where the portal judged."""
+    scans: Scans | None = None
+
+
+def _by_masks(predictions: Predictions, reference: Path, scans: Path | None, tolerance_mm: float, jobs: int) -> _Judged:
+    """Judge the predictions by masks."""
+    masks = read_reference(reference, predictions)
+    pairs = pair_up(predictions, masks)
+    table = choose_labels(predictions, masks)
+    shown = find_scans(predictions, masks, scans)
+    scores = _map(partial(score_case, table=table, tolerance_mm=tolerance_mm), pairs, jobs, "evaluate")
+    return _Judged(scores, table, pairs, shown)
+
+
 def _roles(pictures: Sequence[str], scores: Sequence[Score]) -> dict[str, str]:
-    """Return case to role of those to picture: the cases asked for, else the best, the median and the worst."""
+    """Return case to role of those to picture: the best, the median and the worst, and those asked for."""
     unknown = sorted(set(pictures) - {score.case for score in scores})
     if unknown:
         raise EquiregError(f"pictures of {', '.join(unknown)} are asked for, which no prediction and mask share.")
-    return dict.fromkeys(pictures, "chosen") or choose_cases(scores)
+    return {**dict.fromkeys(pictures, "chosen"), **choose_cases(scores)}
 
 
 def _check_options(tolerance_mm: float, jobs: int) -> None:
@@ -101,20 +143,19 @@ def _check_options(tolerance_mm: float, jobs: int) -> None:
         raise UsageError(f"--jobs is {jobs}; expected 1 or more.")
 
 
-def _score_all(pairs: Sequence[Pair], table: LabelTable | None, tolerance_mm: float, jobs: int) -> list[Score]:
-    """Score every pair, in the pairs' order; the first error ends it.
+def _map(score: Callable[[Item], Score], items: Sequence[Item], jobs: int, what: str) -> list[Score]:
+    """Score every item, in their order; the first error ends it.
 
     Raises:
-        EquiregError: what ``score_case`` raises, or a process that died.
+        EquiregError: what ``score`` raises, or a process that died.
     """
-    score = partial(score_case, table=table, tolerance_mm=tolerance_mm)
-    progress = partial(tqdm, total=len(pairs), desc="evaluate", unit="case", disable=None)
-    if jobs == 1 or len(pairs) == 1:
-        return [score(pair) for pair in progress(pairs)]
-    with _pool(min(jobs, len(pairs))) as pool:
-        futures = {pool.submit(score, pair): index for index, pair in enumerate(pairs)}
+    progress = partial(tqdm, total=len(items), desc=what, unit="case", disable=None)
+    if jobs == 1 or len(items) <= 1:
+        return [score(item) for item in progress(items)]
+    with _pool(min(jobs, len(items))) as pool:
+        futures = {pool.submit(score, item): index for index, item in enumerate(items)}
         scores = {futures[future]: future.result() for future in progress(as_completed(futures))}
-    return [scores[index] for index in range(len(pairs))]
+    return [scores[index] for index in range(len(items))]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from equireg.data.layouts.dataset_json import NAME, label_table, read_descriptio
 from equireg.data.layouts.files import split_mask
 from equireg.data.volume import TOLERANCE_MM, Geometry, read_geometry
 from equireg.errors import EquiregError
-from equireg.folders import UNDERWAY, existing_folder, made_by, read_json, read_signature
+from equireg.folders import EQUIVARIANCE, UNDERWAY, existing_folder, made_by, read_json, read_signature
 
 LABELS = "labels.json"
 _MANIFEST = "manifest.json"
@@ -32,6 +32,13 @@ class Predictions:
     """None: the folder does not say what its label values mean."""
     signature: Mapping[str, Any]
     """``made_by.json``; empty for a folder that equireg did not make."""
+    has_transformed: bool = False
+    """Whether the cases were predicted under their fixed transforms too."""
+
+    @property
+    def cases(self) -> list[str]:
+        """Names of all cases that were predicted, whether their files are still there or not, sorted."""
+        return sorted(self.signature.get("cases") or self.files)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Reference:
     table: LabelTable | None
     complete: bool
     """Whether each mask demands a prediction: nothing but masks is a folder made for this evaluation."""
+    unmasked: frozenset[str] = frozenset()
+    """Cases that it knows and has no mask of."""
     raw: RawDataset | None = None
     """The raw folder, where the reference is one: its scans can be shown."""
 
@@ -74,7 +83,8 @@ def read_predictions(folder: Path) -> Predictions:
             f"{folder}: holds no prediction; expected label files named by case ({', '.join(EXTENSIONS)}). "
             "Run `equireg predict` first, or name the folder that holds them."
         )
-    return Predictions(folder, files, _declared_labels(folder), signature)
+    transformed = (folder / EQUIVARIANCE).is_dir()
+    return Predictions(folder, files, _declared_labels(folder), signature, transformed)
 
 
 def read_reference(folder: Path, predictions: Predictions) -> Reference:
@@ -102,24 +112,29 @@ def read_reference(folder: Path, predictions: Predictions) -> Reference:
     labelled = {case.name: case.label for case in raw.cases if case.label is not None}
     if not labelled and masks:
         return plain
-    return Reference(folder, labelled, _declared_labels(folder) or raw.labels, complete=False, raw=raw)
+    unmasked = frozenset(case.name for case in raw.cases) - set(labelled)
+    table = _declared_labels(folder) or raw.labels
+    return Reference(folder, labelled, table, complete=False, unmasked=unmasked, raw=raw)
 
 
 def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
     """Pair each case that is judged with its mask, sorted by name.
 
-    A folder of masks is judged whole; of a raw or prepared folder, the cases that were predicted are.
+    A folder of masks is judged whole; of a raw or prepared folder, the cases that were predicted are. Cases
+    that a raw or prepared folder knows without a mask may be all there are, where they were predicted under
+    their transforms: those are compared without a mask.
 
     Raises:
         EquiregError: if a prediction is absent, no case is common, or a pair differs in shape or affine.
     """
-    predicted = list(predictions.signature.get("cases") or predictions.files)
+    predicted = predictions.cases
     without_mask = sorted(set(predicted) - set(reference.masks))
     cases = sorted(reference.masks) if reference.complete else sorted(set(predicted) & set(reference.masks))
-    if not set(predicted) & set(reference.masks):
+    judged = {*reference.masks, *(reference.unmasked if predictions.has_transformed else ())}
+    if not set(predicted) & judged:
         raise EquiregError(
             f"{predictions.root}: no case in common with {reference.root}; found the predictions "
-            f"{_some(predicted)} and the masks {_some(reference.masks)}. "
+            f"{some_of(predicted)} and the masks {some_of(reference.masks)}. "
             "Give the masks of the cases that were predicted."
         )
     for case in cases:
@@ -130,12 +145,13 @@ def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
             )
     if without_mask:
         _logger.warning(
-            "%s: %d of %d predictions have no mask in %s and are left out: %s",
+            "%s: %d of %d predictions have no mask in %s and are %s: %s",
             predictions.root,
             len(without_mask),
             len(predicted),
             reference.root,
-            _some(without_mask),
+            "judged by their equivariance alone" if predictions.has_transformed else "left out",
+            some_of(without_mask),
         )
     return [
         Pair(
@@ -199,7 +215,8 @@ def _prepared_reference(folder: Path) -> Reference:
         mask = folder / "cases" / case["name"] / "reference.nii.gz"
         if mask.exists():
             masks[case["name"]] = mask
-    return Reference(folder, masks, LabelTable.from_dict(manifest["labels"]), complete=False)
+    unmasked = frozenset(case["name"] for case in manifest["cases"]) - set(masks)
+    return Reference(folder, masks, LabelTable.from_dict(manifest["labels"]), complete=False, unmasked=unmasked)
 
 
 def _declared_labels(folder: Path) -> LabelTable | None:
@@ -254,7 +271,7 @@ def _alike(ours: LabelTable, theirs: LabelTable) -> bool:
     )
 
 
-def _some(names: Iterable[str], most: int = 3) -> str:
+def some_of(names: Iterable[str], most: int = 3) -> str:
     """Name the first few of many."""
     ordered: Sequence[str] = sorted(names)
     shown = ", ".join(ordered[:most]) or "none"

@@ -10,7 +10,8 @@ from equireg import folders
 from equireg.config.parsing import from_plain, to_plain
 from equireg.evaluation import evaluate
 from equireg.phantom import PhantomConfig, write_dataset
-from equireg.pipeline.sweep import SweepConfig, do_sweep
+from equireg.pipeline.grid import SweepConfig
+from equireg.pipeline.sweep import do_sweep
 from equireg.reporting import side_by_side
 
 METHODS = ("supervised", "equireg")

@@ -1,81 +1,28 @@
 """`equireg sweep`: a grid of runs, each trained, predicted and evaluated, and one table of them all.
 
-A sweep file is YAML::
-
-    prepared: data/prepared        # or `raw: FOLDER` with `prepare: {options of the verb}`
-    split: test                    # cases that are predicted and scored
-    train: {max_steps: 2000}       # options that all runs share
-    predict: {test_time: flips}
-    grid:                          # every combination is a run
-      method: [supervised, equireg]
-      sup_cases: [1, 5]
-      seed: [42, 43, 44]
-    runs:                          # further runs, each on its own; optional
-      - {method: equireg, method.teacher: self, sup_cases: 5, seed: 42}
-
-The option ``config``, of all runs or of the grid, names a file of options that the others are laid over.
-Relative paths count from the sweep file. A run that is finished is never repeated, one that was stopped goes
-on from its last checkpoint.
+A run that is finished is never repeated, one that was stopped goes on from its last checkpoint.
 """
 
-import itertools
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from equireg import folders
-from equireg.config.parsing import from_plain, merged, nested, read_yaml, to_plain
+from equireg.config.parsing import from_plain, nested, read_yaml, to_plain
 from equireg.data.prepare import prepare
 from equireg.errors import EquiregError
+from equireg.pipeline.grid import Run, SweepConfig, list_runs
 
 log = logging.getLogger("equireg")
 
 _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
-_SHORT = {"method": "", "config": "", "sup_cases": "sup", "unsup_cases": "unsup", "sup_cut": "supcut", "seed": "seed"}
-"""How an option that differs between runs shows in their names."""
-
-
-@dataclass(frozen=True)
-class SweepConfig:
-    """What a sweep file holds."""
-
-    prepared: str | None = None
-    """prepared folder"""
-    raw: str | None = None
-    """raw folder, which is prepared first"""
-    prepare: dict[str, Any] = field(default_factory=dict)
-    """options of `equireg prepare`"""
-    split: str = "test"
-    """cases that are predicted and scored"""
-    train: dict[str, Any] = field(default_factory=dict)
-    """options of `equireg train` that all runs share"""
-    predict: dict[str, Any] = field(default_factory=dict)
-    """options of `equireg predict`"""
-    grid: dict[str, list[Any]] = field(default_factory=dict)
-    """option to its values; every combination is a run"""
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    """further runs"""
-
-    def __post_init__(self) -> None:
-        if (self.prepared is None) == (self.raw is None):
-            raise EquiregError(f"a sweep has prepared: {self.prepared} and raw: {self.raw}; expected one of the two.")
-        if not self.grid and not self.runs:
-            raise EquiregError("a sweep has neither a grid nor runs; expected at least one run.")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a sweep."""
-
-    name: str
-    options: Mapping[str, Any]
-    """Options of `equireg train`."""
+_FACTS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat")
+"""What the table tells of a run's training."""
 
 
 def sweep(grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int = 1) -> list[Run]:
@@ -123,53 +70,16 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 1) -> list[
             futures = {pool.submit(_guarded_run, config, run, prepared, out): run for run in todo}
             for future in as_completed(futures):
                 _note(failed, futures[future], future.result())
-    _write_results(out, [run for run in runs if is_done(out, run)])
+    _write_results(out, prepared, [run for run in runs if is_done(out, run)])
     if failed:
         reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise EquiregError(f"{len(failed)} of {len(runs)} runs failed. {reasons}")
     return runs
 
 
-def list_runs(config: SweepConfig, base: Path) -> list[Run]:
-    """Return the runs of a sweep, named by what differs between them; config files lie relative to ``base``.
-
-    Raises:
-        EquiregError: if two runs are the same.
-    """
-    options = (
-        [dict(zip(config.grid, values, strict=True)) for values in itertools.product(*config.grid.values())]
-        if config.grid
-        else []
-    )
-    options += config.runs
-    runs = [Run(_name(run), _with_config({**config.train, **run}, base)) for run in options]
-    names = [run.name for run in runs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise EquiregError(f"the sweep holds the run {twice[0]} twice; each must differ in an option.")
-    return runs
-
-
-def _with_config(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """Lay a run's options over those of the file that its option ``config`` names."""
-    rest = {key: value for key, value in options.items() if key != "config"}
-    file = options.get("config")
-    return rest if file is None else merged(nested(read_yaml(base / str(file))), nested(rest))
-
-
-def _name(options: Mapping[str, Any]) -> str:
-    parts = []
-    for key, value in options.items():
-        word = _SHORT.get(key, key.split(".")[-1])
-        shown = value.get("name", "") if isinstance(value, Mapping) else value
-        shown = Path(str(value)).stem if key == "config" else shown
-        parts.append(f"{word}{shown}")
-    return "-".join(parts).replace("/", "_").replace(" ", "")
-
-
 def is_done(out: Path, run: Run) -> bool:
     """Whether a run is trained, predicted and evaluated."""
-    return (out / _EVALUATIONS / run.name / folders.SIGNATURE).is_file()
+    return all((out / _EVALUATIONS / name / folders.SIGNATURE).is_file() for name in run.judged().values())
 
 
 def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
@@ -245,32 +155,57 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
     from equireg.prediction import predict
     from equireg.training import train
 
-    trained, predictions, evaluation = (out / name / run.name for name in (_RUNS, _PREDICTIONS, _EVALUATIONS))
+    trained = out / _RUNS / run.name
     signature = trained / folders.SIGNATURE
     if not (signature.is_file() and folders.read_json(signature).get("finished")):
         train(prepared, trained, resume=(trained / "config.yaml").is_file(), **nested(run.options))
-    if not (predictions / folders.SIGNATURE).is_file():
-        shutil.rmtree(predictions, ignore_errors=True)
-        predict(trained, prepared, predictions, split=config.split, **config.predict)
-    evaluate(predictions, prepared, evaluation)
+    for split, name in run.judged().items():
+        predictions, evaluation = out / _PREDICTIONS / name, out / _EVALUATIONS / name
+        if not folders.is_signed(predictions):
+            shutil.rmtree(predictions, ignore_errors=True)
+            predict(trained, prepared, predictions, split=split, **config.predict)
+        if not folders.is_signed(evaluation):
+            evaluate(predictions, prepared, evaluation, pictures=_pictured(prepared, split))
 
 
-def _write_results(out: Path, done: Sequence[Run]) -> None:
-    """Write one row a finished run, and the page."""
+def _pictured(prepared: Path, split: str) -> list[str]:
+    """Name the case of a split that every run keeps a picture of: with a mask, and the median in labelled voxels."""
+    from equireg.data.store import PreparedSet
+
+    masked = [case for case in PreparedSet(prepared).manifest.cases if case.split == split and case.labelled]
+    masked.sort(key=lambda case: (sum(case.class_voxels[1:]), case.name))
+    return [masked[len(masked) // 2].name] if masked else []
+
+
+def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
+    """Write one row a finished run and split, and the page."""
     import pandas as pd
 
     from equireg.reporting import report
 
-    rows = []
-    for run in done:
-        summary = folders.read_json(out / _EVALUATIONS / run.name / "summary.json")
-        made_by = folders.read_json(out / _EVALUATIONS / run.name / folders.SIGNATURE)
-        facts = {key: made_by["run"].get(key) for key in ("method", "labelled_cases", "unlabelled_cases", "seed")}
-        regions = {f"dice {name}": region["dice"]["mean"] for name, region in summary["regions"].items()}
-        rows.append({"run": run.name, **facts, "cases": summary["cases"], **summary["mean"], **regions})
+    rows = [
+        {"run": run.name, "split": split, **_row(out / _EVALUATIONS / name)}
+        for run in done
+        for split, name in run.judged().items()
+    ]
     if not rows:
         return
     folders.write_atomic(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
     shutil.rmtree(out / "report", ignore_errors=True)
-    sources = [out / name / run.name for run in done for name in (_RUNS, _EVALUATIONS)]
-    report(sources, out / "report")
+    runs = [out / _RUNS / run.name for run in done]
+    evaluations = [out / _EVALUATIONS / name for run in done for name in run.judged().values()]
+    report([prepared, *runs, *evaluations], out / "report")
+
+
+def _row(evaluation: Path) -> dict[str, Any]:
+    """Return what the table says of one evaluation: its training, and the means over cases."""
+    summary = folders.read_json(evaluation / "summary.json")
+    trained = folders.read_json(evaluation / folders.SIGNATURE)["run"]
+    facts = {key: trained.get(key) for key in _FACTS}
+    regions = {
+        f"{metric} {name}": region[metric]["mean"]
+        for metric in ("dice", "equivariance_dice")
+        for name, region in summary["regions"].items()
+        if metric in region
+    }
+    return {**facts, "cases": summary["cases"], **summary["mean"], **regions}

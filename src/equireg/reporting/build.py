@@ -17,7 +17,8 @@ def report(sources: Sequence[Path], out: Path) -> Path:
     nothing of it is there unless all of it is.
 
     Args:
-        sources: folders made by `equireg train` and `equireg evaluate`, in any order and number.
+        sources: folders made by `equireg train` and `equireg evaluate`, in any order and number; of `equireg
+            prepare` too, to show a case on its way from the raw scan.
         out: the folder to make.
 
     Returns:
@@ -27,15 +28,15 @@ def report(sources: Sequence[Path], out: Path) -> Path:
         EquiregError: if a source is missing, of another verb or broken, or `out` exists.
     """
     out = folders.refuse_existing(out)
-    runs, evaluations = read_sources(sources)
-    arms = Arms([*runs, *evaluations])
-    tables = exports(cohorts(evaluations, arms), arms)
-    page = render(runs, evaluations)
+    found = read_sources(sources)
+    compared = [*found.runs, *found.evaluations]
+    arms = Arms(compared)
+    tables = exports(cohorts(found.evaluations, arms), arms)
+    page = render(found)
     with folders.staged_folder(out) as staging:
         folders.write_atomic(staging / "index.html", page)
         (staging / "tables").mkdir()
         for name, table in tables.items():
             folders.write_atomic(staging / "tables" / name, table)
-        titles = [source.title for source in (*runs, *evaluations)]
-        folders.sign(staging, "report", {}, sources=titles)
+        folders.sign(staging, "report", {}, sources=[source.title for source in compared])
     return out / "index.html"

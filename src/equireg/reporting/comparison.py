@@ -12,23 +12,37 @@ BASELINE = "supervised"
 
 @dataclass(frozen=True)
 class Arm:
-    """All runs that differ in nothing but their seed, as far as their folders say."""
+    """All runs that differ in nothing but their seed and repeat, as far as their folders say."""
 
     label: str
     index: int
     """place among the arms of the page; fixes its colour and marker"""
     method: str | None
     labelled_cases: int | None
+    stem: str
+    """name of its runs, less their seed"""
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Evaluations of the same cases by the same regions: only these are compared with each other."""
+    """Evaluations of the same cases by the same regions: only these are compared with each other.
+
+    Cases without a mask have no Dice; a cohort of nothing else is judged by equivariance alone.
+    """
 
     title: str
     cases: tuple[str, ...]
     regions: tuple[str, ...]
     evaluations: tuple[Evaluation, ...]
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The cases that have a mask."""
+        return self.evaluations[0].cases_with("dice")
+
+    def has(self, metric: str) -> bool:
+        """Whether any of its evaluations has a metric."""
+        return any(metric in evaluation.metrics for evaluation in self.evaluations)
 
 
 class Arms:
@@ -43,7 +57,7 @@ class Arms:
             first.setdefault(keys[facts], facts)
         labels = _labels(first)
         arms = {
-            key: Arm(labels[key], index, facts.method, facts.labelled_cases)
+            key: Arm(labels[key], index, facts.method, facts.labelled_cases, _stem(facts.name))
             for index, (key, facts) in enumerate(first.items())
         }
         self._of = {facts: arms[keys[facts]] for facts in entries}
@@ -58,21 +72,23 @@ def cohorts(evaluations: Sequence[Evaluation], arms: Arms) -> tuple[Cohort, ...]
     """Gather the evaluations that judge the same cases by the same regions."""
     gathered: dict[tuple, list[Evaluation]] = {}
     for evaluation in evaluations:
-        gathered.setdefault((evaluation.cases, evaluation.regions), []).append(evaluation)
+        alike = evaluation.cases, evaluation.regions, evaluation.cases_with("dice")
+        gathered.setdefault(alike, []).append(evaluation)
     sets = []
-    for (cases, regions), members in gathered.items():
+    for (cases, regions, _), members in gathered.items():
         datasets = list(dict.fromkeys(e.facts.dataset for e in members if e.facts.dataset))
-        title = ", ".join(datasets) or "Test cases"
-        ordered = sorted(members, key=lambda e: (arms.of(e).index, e.facts.seed or 0, e.title))
+        splits = list(dict.fromkeys(e.split for e in members if e.split))
+        title = ", ".join([*datasets, *splits]) or "Test cases"
+        ordered = sorted(members, key=lambda e: (arms.of(e).index, e.facts.seed or 0, e.facts.chance[1], e.title))
         sets.append(Cohort(title, cases, regions, tuple(ordered)))
     return tuple(sets)
 
 
 def by_arm(cohort: Cohort, arms: Arms) -> dict[str, tuple[Evaluation, ...]]:
-    """Gather a cohort's evaluations that differ in nothing but their seed.
+    """Gather a cohort's evaluations that differ in nothing but their seed and repeat.
 
     Returns:
-        Label to evaluations. Two of one arm and one seed differ in something that the folders do not tell
+        Label to evaluations. Two of one arm, seed and repeat differ in something that the folders do not tell
         (the checkpoint, say), so they are not averaged: each of that arm stands alone, under its own title.
     """
     gathered: dict[Arm, list[Evaluation]] = {}
@@ -80,7 +96,7 @@ def by_arm(cohort: Cohort, arms: Arms) -> dict[str, tuple[Evaluation, ...]]:
         gathered.setdefault(arms.of(evaluation), []).append(evaluation)
     groups: dict[str, tuple[Evaluation, ...]] = {}
     for arm, members in gathered.items():
-        if len({member.facts.seed for member in members}) == len(members):
+        if len({member.facts.chance for member in members}) == len(members):
             groups[arm.label] = tuple(members)
         else:
             groups.update({member.title: (member,) for member in members})
@@ -112,11 +128,11 @@ def _setting(facts: Facts) -> tuple:
 
 
 def _ambiguous(entries: Sequence[Facts]) -> set[tuple]:
-    """Find the settings in which a seed comes twice: there the folders hide another difference."""
-    seeds: dict[tuple, list[int | None]] = {}
+    """Find the settings in which a seed's repeat comes twice: there the folders hide another difference."""
+    runs: dict[tuple, set[tuple]] = {}
     for facts in entries:
-        seeds.setdefault(_setting(facts), []).append(facts.seed)
-    return {setting for setting, found in seeds.items() if len(set(found)) < len(found)}
+        runs.setdefault(_setting(facts), set()).add((facts.name, facts.chance))
+    return {setting for setting, found in runs.items() if len({chance for _, chance in found}) < len(found)}
 
 
 def _arm_key(facts: Facts, by_stem: bool) -> tuple:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
+from equireg.reporting.bridging import bridging
 from equireg.reporting.comparison import Arms, Cohort, by_arm
 from equireg.reporting.sources import Facts
 from equireg.reporting.statistics import differences, spread_over_seeds, summarise
@@ -14,13 +15,15 @@ def exports(cohorts: Sequence[Cohort], arms: Arms) -> dict[str, str]:
     """Return file name to CSV text; a table without rows is left out.
 
     `results.csv` has a row an evaluation, region and metric; `cases.csv` one a case besides; `seeds.csv` and
-    `differences.csv` one an arm, region and metric, where arms have several seeds or a baseline.
+    `differences.csv` one an arm, region and metric, where arms have several runs or a baseline; `bridging.csv`
+    one a method, amount of labels and region, where a supervised run is known to have used all labels.
     """
     tables = {
         "results.csv": _results(cohorts),
         "cases.csv": _cases(cohorts),
         "seeds.csv": _seeds(cohorts, arms),
         "differences.csv": _differences(cohorts, arms),
+        "bridging.csv": _bridging(cohorts, arms),
     }
     # Objects, so that a count that is unknown in one row does not turn the others into fractions.
     return {name: pd.DataFrame(rows, dtype=object).to_csv(index=False) for name, rows in tables.items() if rows}
@@ -31,6 +34,8 @@ def _trained_on(facts: Facts) -> dict[str, object]:
         "method": facts.method,
         "dataset": facts.dataset,
         "labelled_cases": facts.labelled_cases,
+        "masked_cases": facts.masked_cases,
+        "label_fraction": facts.fraction,
         "unlabelled_cases": facts.unlabelled_cases,
     }
 
@@ -41,7 +46,9 @@ def _results(cohorts: Sequence[Cohort]) -> list[dict[str, object]]:
             "evaluation": evaluation.title,
             **_trained_on(evaluation.facts),
             "seed": evaluation.facts.seed,
-            "cases": len(cohort.cases),
+            "repeat": evaluation.facts.repeat,
+            "split": evaluation.split,
+            "cases": len(evaluation.cases_with(metric)),
             "region": region,
             "metric": metric,
             **asdict(summary),
@@ -66,7 +73,7 @@ def _seeds(cohorts: Sequence[Cohort], arms: Arms) -> list[dict[str, object]]:
     for cohort in cohorts:
         groups = by_arm(cohort, arms)
         for label, spreads in spread_over_seeds(cohort, arms).items():
-            known = {"arm": label, **_trained_on(groups[label][0].facts), "seeds": len(groups[label])}
+            known = {"arm": label, **_trained_on(groups[label][0].facts), "runs": len(groups[label])}
             for (metric, region), spread in spreads.items():
                 rows.append({**known, "region": region, "metric": metric, **asdict(spread)})
     return rows
@@ -85,4 +92,25 @@ def _differences(cohorts: Sequence[Cohort], arms: Arms) -> list[dict[str, object
         for cohort in cohorts
         for (arm, baseline), by_region in differences(cohort, arms).items()
         for region, found in by_region.items()
+    ]
+
+
+def _bridging(cohorts: Sequence[Cohort], arms: Arms) -> list[dict[str, object]]:
+    return [
+        {
+            "dataset": cohort.title,
+            "method": one.series,
+            "labelled_cases": one.amount.cases,
+            "label_fraction": one.amount.fraction,
+            "region": one.region,
+            "gain": one.gain,
+            "gap": one.gap,
+            "coefficient": one.coefficient,
+            "pairs": len(one.pairs),
+            "lowest_pair": min(one.pairs, default=None),
+            "highest_pair": max(one.pairs, default=None),
+            "pairs_without_gap": one.pairs_without,
+        }
+        for cohort in cohorts
+        for one in bridging(cohort, arms)
     ]

@@ -1,4 +1,4 @@
-"""The page's drawings: learning curves, Dice by case, volumes, Dice by number of labels."""
+"""Drawings of single runs and evaluations: learning curves, Dice by case, volumes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,14 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from equireg.reporting.comparison import Arms, Cohort
 from equireg.reporting.sources import Evaluation, Run
-from equireg.reporting.statistics import MEAN, case_values, summarise
+from equireg.reporting.statistics import MEAN, case_values
 from equireg.reporting.svg import INK, MUTED, PAPER, draw, marker, series_colour
 
 _POINTS = 240
 """Points that a curve is thinned to; more cannot be seen and weigh on the page."""
+
+_BIASES = 4
+"""Arms whose mean error of volume is written under a drawing; a list of more is read by nobody."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ def learning_curves(runs: Sequence[Run], arms: Arms) -> list[Drawing]:
 
 def dice_by_case(cohort: Cohort, arms: Arms) -> list[Drawing]:
     """Draw the Dice of each case, a drawing a region, a row an evaluation."""
+    if not cohort.has("dice"):
+        return []
     regions = [*cohort.regions, MEAN] if len(cohort.regions) > 1 else list(cohort.regions)
     rows = len(cohort.evaluations)
 
@@ -63,45 +68,6 @@ def dice_by_case(cohort: Cohort, arms: Arms) -> list[Drawing]:
 def volume_agreement(cohort: Cohort, arms: Arms) -> list[Drawing]:
     """Draw predicted over reference volume of each case, a drawing a region that has volumes."""
     return [drawing for region in cohort.regions if (drawing := _volumes(cohort, arms, region))]
-
-
-def dice_by_labels(cohort: Cohort, arms: Arms) -> Drawing | None:
-    """Draw mean Dice over the number of labelled cases, a line a method; None without two counts."""
-    lines: dict[str, dict[int, list[float]]] = {}
-    places: dict[str, int] = {}
-    for evaluation in cohort.evaluations:
-        arm = arms.of(evaluation)
-        if arm.method is None or arm.labelled_cases is None:
-            continue
-        summary = summarise(evaluation, cohort.regions)
-        counts = lines.setdefault(arm.method, {})
-        counts.setdefault(arm.labelled_cases, []).append(summary["dice", MEAN].mean)
-        places.setdefault(arm.method, arm.index)
-    if all(len(counts) < 2 for counts in lines.values()):
-        return None
-
-    def plot(axes: Axes) -> None:
-        for method, counts in lines.items():
-            colour, style = series_colour(places[method]), marker(places[method])
-            xs = sorted(counts)
-            axes.plot(xs, [np.mean(counts[x]) for x in xs], color=colour, linewidth=1.6)
-            for x in xs:
-                axes.plot([x] * len(counts[x]), counts[x], style, color=colour, markersize=4, alpha=0.7)
-            axes.annotate(
-                method,
-                (xs[-1], float(np.mean(counts[xs[-1]]))),
-                (5, 0),
-                textcoords="offset points",
-                va="center",
-            )
-        ticks = sorted({x for counts in lines.values() for x in counts})
-        axes.set_xscale("log")
-        axes.set_xticks(ticks, [str(tick) for tick in ticks])
-        axes.minorticks_off()
-        axes.set(xlabel="labelled cases", ylabel="mean Dice")
-        axes.margins(x=0.12)
-
-    return Drawing("Dice by number of labels", draw(plot, width=4.2, height=2.8, label="Mean Dice over labelled cases"))
 
 
 def _importance(name: str) -> tuple:
@@ -258,5 +224,6 @@ def _volumes(cohort: Cohort, arms: Arms, region: str) -> Drawing | None:
     for evaluation, pair in pairs:
         errors.setdefault(arms.of(evaluation).label, []).append(pair[:, 1] - pair[:, 0])
     biases = [f"{label}\N{NO-BREAK SPACE}{_signed(np.concatenate(parts).mean())}" for label, parts in errors.items()]
-    note = "Mean of predicted minus reference: " + "; ".join(biases)
+    few = len(biases) <= _BIASES
+    note = "Mean of predicted minus reference: " + "; ".join(biases) if few else ""
     return Drawing(region, draw(plot, width=3.4, height=3.2, label=f"Predicted over reference volume, {region}"), note)

@@ -42,7 +42,8 @@ def read_scores(path: Path) -> dict[tuple[str, str, str], float]:
     """Read an evaluation's scores: (case, region, metric) to value, NaN where the cell is empty.
 
     Raises:
-        EquiregError: if the file is missing or empty, lacks a column or Dice, or names a score twice.
+        EquiregError: if the file is missing or empty, lacks a column, has neither Dice nor equivariance Dice, or
+            names a score twice.
     """
     scores: dict[tuple[str, str, str], float] = {}
     for line, row in _read_rows(path, SCORE_COLUMNS):
@@ -53,8 +54,10 @@ def read_scores(path: Path) -> dict[tuple[str, str, str], float]:
             raise EquiregError(f"{path}: line {line} gives {metric} of {case}, {region} a second time. {_REMEDY}")
         scores[case, region, metric] = _number(path, line, "value", row["value"])
     metrics = sorted({metric for _, _, metric in scores})
-    if "dice" not in metrics:
-        raise EquiregError(f"{path}: has the metrics {', '.join(metrics)}; expected dice among them. {_REMEDY}")
+    if not {"dice", "equivariance_dice"} & set(metrics):
+        raise EquiregError(
+            f"{path}: has the metrics {', '.join(metrics)}; expected dice or equivariance_dice among them. {_REMEDY}"
+        )
     return scores
 
 

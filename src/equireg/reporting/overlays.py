@@ -13,7 +13,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from equireg.data.labels import LabelTable
+from equireg.data.normalise import constant_background
 from equireg.reporting.pictures import Picture
+from equireg.reporting.preparation import Example
 
 REGION_COLOURS = (
     *("#56b4e9", "#f0e442", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#0072b2"),
@@ -22,6 +24,8 @@ REGION_COLOURS = (
 """First Okabe & Ito's colours, which the colour-blind tell apart, in an order that stands out on grey."""
 
 _PANEL_PIXELS = 420
+_STEP_PIXELS = 260
+"""Steps of preparation are many and told apart at a glance."""
 _DPI = 100
 
 
@@ -45,16 +49,15 @@ def region_colours(labels: LabelTable) -> dict[str, str]:
 def panels(picture: Picture, labels: LabelTable) -> list[Panel]:
     """Draw up to two channels of a slice, then the reference and the prediction on the first of them."""
     rows, columns = _content(picture)
-    shown = _shown_channels(picture.channels, picture.scan.shape[0])
-    scans = [_window(picture.scan[channel])[rows, columns] for channel in shown]
+    shown = shown_channels(picture.channels, picture.scan.shape[0])
+    scans = [window(picture.scan[channel])[rows, columns] for channel in shown]
     reference, prediction = picture.reference[rows, columns], picture.prediction[rows, columns]
     names = [picture.channels[channel] if picture.channels else f"channel {channel + 1}" for channel in shown]
     captions = names if picture.channels or picture.scan.shape[0] > 1 else ["scan"]
+    spacing_mm = picture.spacing_mm
 
     def panel(caption: str, scan: np.ndarray, mask: np.ndarray | None, beside: np.ndarray | None = None) -> Panel:
-        png, aspect = _png(
-            scan, picture.spacing_mm, lambda axes: _outline(axes, mask, beside, labels, picture.spacing_mm)
-        )
+        png, aspect = _png(scan, spacing_mm, lambda axes: _outline(axes, mask, beside, labels, spacing_mm))
         return Panel(caption, png, f"{caption} of case {picture.case}", aspect)
 
     plain = [panel(caption, scan, None) for caption, scan in zip(captions, scans, strict=True) if scan.any()]
@@ -65,7 +68,31 @@ def panels(picture: Picture, labels: LabelTable) -> list[Panel]:
     ]
 
 
-def _shown_channels(names: Sequence[str], channels: int) -> list[int]:
+def raw_panels(example: Example) -> list[Panel]:
+    """Draw every contrast of a raw scan, each with its mask."""
+    raw, spacing_mm = example.steps[0], example.spacing_mm
+    drawn = []
+    for name, channel in zip(example.channels, raw.scan, strict=True):
+        png, aspect = _png(
+            window(channel), spacing_mm, lambda axes: _outline(axes, raw.label, None, example.labels, spacing_mm)
+        )
+        drawn.append(Panel(name, png, f"{name} of case {example.case} with its mask", aspect))
+    return drawn
+
+
+def step_panels(example: Example) -> list[list[Panel]]:
+    """Draw every contrast before and after each step of preparation: a list a contrast, a panel a step."""
+    table = []
+    for place, name in enumerate(example.channels):
+        row = []
+        for step in example.steps:
+            png, aspect = _png(window(step.scan[place]), example.spacing_mm, lambda axes: None, _STEP_PIXELS)
+            row.append(Panel(f"{name}, {step.name}", png, f"{name} of case {example.case}, {step.name}", aspect))
+        table.append(row)
+    return table
+
+
+def shown_channels(names: Sequence[str], channels: int) -> list[int]:
     """Choose up to two channels: FLAIR shows most of a tumour, T1 with contrast its rim.
 
     Without these names, the last and the first.
@@ -83,8 +110,8 @@ def _shown_channels(names: Sequence[str], channels: int) -> list[int]:
 
 def _content(picture: Picture) -> tuple[slice, slice]:
     """Return the rows and columns that hold the scan or a mask, with a narrow margin."""
-    brightest = picture.scan - picture.scan.min(axis=(1, 2), keepdims=True)
-    inside = (brightest > 0).any(axis=0) | (picture.reference != 0) | (picture.prediction != 0)
+    tissue = np.any([foreground(channel) for channel in picture.scan], axis=0)
+    inside = tissue | (picture.reference != 0) | (picture.prediction != 0)
     if not inside.any():
         return slice(None), slice(None)
     spans = []
@@ -95,15 +122,22 @@ def _content(picture: Picture) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
-def _window(image: np.ndarray) -> np.ndarray:
-    """Scale intensities to 0 to 1 between the 1st and the 99.5th percentile of what is not background."""
-    inside = image[image > image.min()]
-    if not inside.size:
-        return np.zeros_like(image)
-    low, high = np.percentile(inside, [1, 99.5])
+def window(image: np.ndarray) -> np.ndarray:
+    """Scale intensities [*S] to 0 to 1 between the 1st and the 99.5th percentile of what is not background."""
+    inside = foreground(image)
+    if not inside.any():
+        return np.zeros_like(image, dtype=np.float32)
+    low, high = np.percentile(image[inside], [1, 99.5])
     # The lowest tissue stays a little above the black of the background.
     scaled = 0.06 + 0.94 * (image - low) / max(float(high - low), 1e-6)
-    return np.where(image > image.min(), np.clip(scaled, 0, 1), 0)
+    return np.where(inside, np.clip(scaled, 0, 1), 0)
+
+
+def foreground(image: np.ndarray) -> np.ndarray:
+    """Return where [h, w] or [D, h, w] differs from its background: the border's constant value, else the least."""
+    stack = image if image.ndim == 3 else image[None]
+    [constant] = constant_background(stack[None])
+    return image != (stack.min() if constant is None else constant)
 
 
 def _outline(
@@ -144,10 +178,12 @@ def _contour(axes: Axes, mask: np.ndarray, spacing_mm: tuple[float, float], **st
     axes.contour(x, y, padded, levels=[0.5], **style)
 
 
-def _png(image: np.ndarray, spacing_mm: tuple[float, float], decorate: Callable[[Axes], None]) -> tuple[str, float]:
+def _png(
+    image: np.ndarray, spacing_mm: tuple[float, float], decorate: Callable[[Axes], None], pixels: int = _PANEL_PIXELS
+) -> tuple[str, float]:
     """Draw an image and what ``decorate`` adds, in mm; return its data URI and its width over height."""
     height, width = image.shape[0] * spacing_mm[0], image.shape[1] * spacing_mm[1]
-    scale = _PANEL_PIXELS / max(height, width)
+    scale = pixels / max(height, width)
     size = max(16.0, width * scale) / _DPI, max(16.0, height * scale) / _DPI
     with rc_context({"savefig.pad_inches": 0}):
         figure = Figure(figsize=size, dpi=_DPI, facecolor="black")

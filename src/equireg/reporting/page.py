@@ -5,17 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from equireg._version import __version__
+from equireg.reporting.bars import bridging_bars, equivariance_bars, equivariance_sets, region_fills
+from equireg.reporting.bridging import BridgingTable, bridging, bridging_table, sentence
 from equireg.reporting.comparison import BASELINE, Arm, Arms, Cohort, baseline_of, by_arm, cohorts
-from equireg.reporting.figures import Drawing, dice_by_case, dice_by_labels, learning_curves, volume_agreement
-from equireg.reporting.overlays import Panel, panels, region_colours
+from equireg.reporting.efficiency import Key, dice_by_labels, runs_by_seed, seed_keys, series_keys
+from equireg.reporting.figures import Drawing, dice_by_case, learning_curves, volume_agreement
+from equireg.reporting.made import as_yaml, libraries, what_was_run
+from equireg.reporting.overlays import Panel, panels, raw_panels, region_colours, step_panels
 from equireg.reporting.pictures import Picture
-from equireg.reporting.sources import Evaluation, Run
-from equireg.reporting.statistics import MEAN, differences, summarise
-from equireg.reporting.svg import marker, series_colour
+from equireg.reporting.preparation import Example
+from equireg.reporting.series import means
+from equireg.reporting.side_by_side import TypicalCase, in_a_row, typical_case
+from equireg.reporting.sources import Evaluation, Run, Sources
+from equireg.reporting.statistics import MEAN, differences
+from equireg.reporting.svg import marker, on_page, series_colour
 from equireg.reporting.tables import (
     CaseTable,
     DifferenceTable,
@@ -27,9 +32,13 @@ from equireg.reporting.tables import (
     seed_tables,
     signed,
 )
+from equireg.reporting.templating import template
 
 _OPEN_OVERLAYS = 4
-"""Evaluations whose pictures are unfolded from the start; those of a large sweep are folded."""
+"""Evaluations whose pictures are unfolded; more are folded."""
+
+_MOST_OVERLAYS = 8
+"""Evaluations whose pictures the page holds, each about a megabyte; of more, it takes one run an arm."""
 
 
 @dataclass(frozen=True)
@@ -58,67 +67,117 @@ class OverlayView:
 
 
 @dataclass(frozen=True)
+class BridgingView:
+    """The bridging coefficients of one cohort."""
+
+    table: BridgingTable
+    bars: list[Drawing]
+    fills: dict[str, str]
+    """region to colour"""
+
+
+@dataclass(frozen=True)
+class BesideView:
+    """One case as several arms saw it."""
+
+    found: TypicalCase
+    panels: list[Panel]
+    regions: dict[str, str]
+    """region to colour"""
+
+
+@dataclass(frozen=True)
+class EquivarianceView:
+    """Equivariance Dice of all cohorts."""
+
+    bars: list[Drawing]
+    keys: list[Key]
+    sets: str
+
+
+@dataclass(frozen=True)
+class ExampleView:
+    """The case that shows the steps of preparation."""
+
+    example: Example
+    raw: list[Panel]
+    steps: list[list[Panel]]
+    regions: dict[str, str]
+    """region to colour"""
+
+
+@dataclass(frozen=True)
 class CohortView:
     """Everything that the page shows of one cohort."""
 
     title: str
     cases: int
+    judged: int
+    """cases with a mask"""
     arms: list[Arm]
     metrics: list[MetricTable]
     seeds: list[MetricTable]
     differences: DifferenceTable | None
-    efficiency: Drawing | None
+    methods: list[Key]
+    efficiency: list[Drawing]
+    every_run: list[Drawing]
+    seed_keys: list[Key]
+    bridging: BridgingView | None
     strips: list[Drawing]
     volumes: list[Drawing]
-    by_case: CaseTable
+    by_case: CaseTable | None
+    beside: BesideView | None
     overlays: list[OverlayView] = field(default_factory=list)
 
 
-def render(runs: Sequence[Run], evaluations: Sequence[Evaluation]) -> str:
+def render(sources: Sources) -> str:
     """Return the page as HTML that needs no other file."""
+    runs, evaluations = sources.runs, sources.evaluations
     arms = Arms([*runs, *evaluations])
     gathered = cohorts(evaluations, arms)
-    environment = Environment(
-        loader=PackageLoader("equireg.reporting", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(colour=series_colour, glyph=_glyph, number=number, heading=_heading)
-    return environment.get_template("index.html.jinja").render(
-        title=_title(runs, evaluations),
+    page = template("index.html.jinja", colour=series_colour, glyph=_glyph, number=number, heading=_heading)
+    return page.render(
+        title=_title(sources),
         compared=_compared(runs, evaluations),
-        takeaways=[takeaway(cohort, arms) for cohort in gathered] or [_without_evaluation(runs)],
+        takeaways=_takeaways(gathered, arms) or [_without_evaluation(runs)],
         date=datetime.date.today().isoformat(),
         version=__version__,
         cohorts=[_cohort_view(cohort, arms) for cohort in gathered],
+        equivariance=_equivariance(gathered, arms),
+        examples=[_example_view(example) for example in sources.examples],
         curves=learning_curves(runs, arms),
         curve_arms=list(dict.fromkeys(arms.of(run) for run in runs)),
-        made=_what_was_run(runs, evaluations, arms),
+        made=what_was_run(runs, evaluations, arms),
         configurations=[
-            (verb, source.title, _as_yaml(source))
+            (verb, source.title, as_yaml(source))
             for verb, sources in (("train", runs), ("evaluate", evaluations))
             for source in sources
         ],
-        libraries=_libraries(runs, evaluations),
+        libraries=libraries(runs, evaluations),
     )
+
+
+def _takeaways(gathered: Sequence[Cohort], arms: Arms) -> list[str]:
+    said = [part for cohort in gathered for part in (takeaway(cohort, arms), sentence(bridging(cohort, arms)))]
+    return [part for part in said if part]
 
 
 def takeaway(cohort: Cohort, arms: Arms) -> str:
     """Say in one sentence what the cohort's numbers say: the best arm, against the supervised one."""
+    metric, words = ("dice", "mean Dice") if cohort.judged else ("equivariance_dice", "mean equivariance Dice")
     groups = by_arm(cohort, arms)
-    dice = {label: _mean_dice(members, cohort) for label, members in groups.items()}
+    dice = {label: _mean(members, cohort, metric) for label, members in groups.items()}
     best = max(dice, key=lambda label: -1.0 if np.isnan(dice[label]) else dice[label])
-    cases = f"{len(cohort.cases)} case{'s' if len(cohort.cases) != 1 else ''}"
-    seeds = len(groups[best])
-    over = f"{cases} and {seeds} seeds" if seeds > 1 else cases
+    count = len(cohort.judged or cohort.cases)
+    cases = f"{count} case{'s' if count != 1 else ''}"
+    runs = len(groups[best])
+    over = f"{cases} and {runs} runs" if runs > 1 else cases
     digits = 2 if _tells_apart(list(dice.values()), 2) else 3
-    said = f"{best}: mean Dice {dice[best]:.{digits}f} over {over}"
+    said = f"{best}: {words} {dice[best]:.{digits}f} over {over}"
     baseline = baseline_of(best, groups)
     others = [baseline] if baseline else [label for label in groups if label != best][:3]
     said += "".join(f"; {label}: {dice[label]:.{digits}f}" for label in others)
-    if baseline:
+    if baseline and cohort.judged:
         found = differences(cohort, arms)[best, baseline][MEAN]
         if np.isfinite(found.low):
             interval = f"{signed(found.low)} to {signed(found.high)}"
@@ -128,20 +187,62 @@ def takeaway(cohort: Cohort, arms: Arms) -> str:
 
 
 def _cohort_view(cohort: Cohort, arms: Arms) -> CohortView:
-    shown = [evaluation for evaluation in cohort.evaluations if evaluation.pictures]
+    shown = _pictured(cohort, arms)
     return CohortView(
         title=cohort.title,
         cases=len(cohort.cases),
+        judged=len(cohort.judged),
         arms=list(dict.fromkeys(arms.of(evaluation) for evaluation in cohort.evaluations)),
         metrics=metric_tables(cohort, arms),
         seeds=seed_tables(cohort, arms),
         differences=difference_table(cohort, arms),
+        methods=series_keys(cohort, arms),
         efficiency=dice_by_labels(cohort, arms),
+        every_run=runs_by_seed(cohort, arms),
+        seed_keys=seed_keys(cohort),
+        bridging=_bridging_view(cohort, arms),
         strips=dice_by_case(cohort, arms),
         volumes=volume_agreement(cohort, arms),
         by_case=case_table(cohort, arms),
-        overlays=[_overlays(e, arms, place < _OPEN_OVERLAYS) for place, e in enumerate(shown)],
+        beside=_beside(cohort, arms),
+        overlays=[_overlays(evaluation, arms, len(shown) <= _OPEN_OVERLAYS) for evaluation in shown],
     )
+
+
+def _pictured(cohort: Cohort, arms: Arms) -> list[Evaluation]:
+    """Choose the evaluations whose pictures are shown: all, or the first run of each arm."""
+    pictured = [evaluation for evaluation in cohort.evaluations if evaluation.pictures]
+    if len(pictured) <= _MOST_OVERLAYS:
+        return pictured
+    firsts: dict[Arm, Evaluation] = {}
+    for evaluation in pictured:
+        firsts.setdefault(arms.of(evaluation), evaluation)
+    return list(firsts.values())
+
+
+def _bridging_view(cohort: Cohort, arms: Arms) -> BridgingView | None:
+    found = bridging(cohort, arms)
+    table = bridging_table(found)
+    fills = {name: on_page(fill) for name, fill in region_fills(table.columns).items()} if table else {}
+    return BridgingView(table, bridging_bars(found), fills) if table else None
+
+
+def _beside(cohort: Cohort, arms: Arms) -> BesideView | None:
+    found = typical_case(cohort, arms)
+    if found is None:
+        return None
+    labels = cohort.evaluations[0].labels
+    return BesideView(found, in_a_row(found.pictures, labels), region_colours(labels))
+
+
+def _equivariance(gathered: Sequence[Cohort], arms: Arms) -> EquivarianceView | None:
+    bars = equivariance_bars(gathered, arms)
+    keys = [key for cohort in gathered if cohort.has("equivariance_dice") for key in series_keys(cohort, arms)]
+    return EquivarianceView(bars, list(dict.fromkeys(keys)), equivariance_sets(gathered)) if bars else None
+
+
+def _example_view(example: Example) -> ExampleView:
+    return ExampleView(example, raw_panels(example), step_panels(example), region_colours(example.labels))
 
 
 def _overlays(evaluation: Evaluation, arms: Arms, unfolded: bool) -> OverlayView:
@@ -149,16 +250,17 @@ def _overlays(evaluation: Evaluation, arms: Arms, unfolded: bool) -> OverlayView
     return OverlayView(evaluation.title, arms.of(evaluation), region_colours(evaluation.labels), views, unfolded)
 
 
-def _mean_dice(members: Sequence[Evaluation], cohort: Cohort) -> float:
-    return float(np.mean([summarise(member, cohort.regions)["dice", MEAN].mean for member in members]))
+def _mean(members: Sequence[Evaluation], cohort: Cohort, metric: str) -> float:
+    return float(np.mean(means(members, cohort, metric, MEAN)))
 
 
 def _tells_apart(values: Sequence[float], digits: int) -> bool:
     return len({f"{value:.{digits}f}" for value in values}) == len(values)
 
 
-def _title(runs: Sequence[Run], evaluations: Sequence[Evaluation]) -> str:
-    named = [source.facts.dataset for source in (*evaluations, *runs) if source.facts.dataset]
+def _title(sources: Sources) -> str:
+    named = [source.facts.dataset for source in (*sources.evaluations, *sources.runs) if source.facts.dataset]
+    named += [example.dataset for example in sources.examples]
     return ", ".join(dict.fromkeys(named)) or "Segmentation results"
 
 
@@ -179,52 +281,6 @@ def _without_evaluation(runs: Sequence[Run]) -> str:
         return "No evaluation was given; below are the learning curves."
     dice, title = max(best)
     return f"No evaluation was given; best validation Dice while training: {dice:.3f} ({title})."
-
-
-def _what_was_run(runs: Sequence[Run], evaluations: Sequence[Evaluation], arms: Arms) -> list[dict[str, object]]:
-    """Return a row a source: what it was trained on, how far, with which code."""
-    rows = []
-    for source in (*runs, *evaluations):
-        facts, made = source.facts, source.provenance
-        row: dict[str, object] = {
-            "title": source.title,
-            "arm": arms.of(source),
-            "verb": "evaluate",
-            "facts": facts,
-            "steps": None,
-            "best": None,
-            "seconds": _duration(made.seconds),
-            "equireg": made.versions.get("equireg"),
-            "commit": made.commit,
-            "finished": True,
-        }
-        if isinstance(source, Run):
-            row |= {"verb": "train", "finished": source.finished, "steps": source.last_step}
-            if "val/dice" in source.scalars:
-                step, dice = max(source.scalars["val/dice"].tolist(), key=lambda point: point[1])
-                row["best"] = f"{dice:.3f} at step {step:.0f}"
-        rows.append(row)
-    return rows
-
-
-def _duration(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"
-
-
-def _as_yaml(source: Run | Evaluation) -> str:
-    return yaml.safe_dump(dict(source.provenance.config), sort_keys=False, allow_unicode=True)
-
-
-def _libraries(runs: Sequence[Run], evaluations: Sequence[Evaluation]) -> dict[str, str]:
-    """Return library to its version, or to its versions where the sources differ."""
-    versions: dict[str, set[str]] = {}
-    for source in (*runs, *evaluations):
-        for library, version in source.provenance.versions.items():
-            versions.setdefault(library, set()).add(version)
-    return {library: ", ".join(sorted(found)) for library, found in versions.items()}
 
 
 def _glyph(index: int) -> str:

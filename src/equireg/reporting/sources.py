@@ -1,9 +1,10 @@
-"""Run folders and evaluation folders as the report sees them: frozen, checked, free of paths."""
+"""The folders of a page as the report sees them: frozen, checked, free of paths."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -14,7 +15,11 @@ from equireg.errors import EquiregError
 from equireg.reporting.metrics_csv import read_scalars, read_scores
 from equireg.reporting.naming import distinct_titles
 from equireg.reporting.pictures import Picture, read_pictures
+from equireg.reporting.preparation import Example, read_examples
 from equireg.reporting.privacy import last_part, without_paths
+
+_VERBS = ("train", "evaluate", "prepare")
+"""Verbs whose folders a page is made from."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,21 @@ class Facts:
     unlabelled_cases: int | None = None
     seed: int | None = None
     dataset: str | None = None
+    repeat: int | None = None
+    masked_cases: int | None = None
+    """training cases that have a mask, used or not"""
+
+    @property
+    def fraction(self) -> float | None:
+        """Part of the masks that training was shown, 0 to 1; None if unknown."""
+        if self.labelled_cases is None or not self.masked_cases:
+            return None
+        return self.labelled_cases / self.masked_cases
+
+    @property
+    def chance(self) -> tuple[int | None, int]:
+        """What tells runs of one arm apart: the seed, and the repeat of that seed, 0 for the first."""
+        return self.seed, self.repeat or 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,8 @@ class Evaluation:
     """(case, region, metric) to its value; NaN where missing"""
     labels: LabelTable
     pictures: tuple[Picture, ...]
+    split: str | None = None
+    """which split of the prepared folder was predicted; None for other scans, or if unknown"""
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -87,9 +109,22 @@ class Evaluation:
         """Names of the metrics that it has."""
         return frozenset(metric for _, _, metric in self.scores)
 
+    def cases_with(self, metric: str) -> tuple[str, ...]:
+        """Return the cases that a metric was asked of, sorted; those without a mask have no Dice, not even none."""
+        return tuple(sorted({case for case, _, name in self.scores if name == metric}))
 
-def read_sources(paths: Sequence[Path | str]) -> tuple[tuple[Run, ...], tuple[Evaluation, ...]]:
-    """Read folders of `equireg train` and `equireg evaluate`, in any order; one given twice counts once.
+
+class Sources(NamedTuple):
+    """Everything that a page is made from."""
+
+    runs: tuple[Run, ...]
+    evaluations: tuple[Evaluation, ...]
+    examples: tuple[Example, ...]
+    """the case that each prepared folder shows its steps on"""
+
+
+def read_sources(paths: Sequence[Path | str]) -> Sources:
+    """Read folders of `equireg train`, `evaluate` and `prepare`, in any order; one given twice counts once.
 
     Raises:
         EquiregError: if there is none, or one is missing, unsigned, of another verb or format, or broken.
@@ -98,30 +133,42 @@ def read_sources(paths: Sequence[Path | str]) -> tuple[tuple[Run, ...], tuple[Ev
         raise EquiregError("no folder given; expected run folders (`equireg train`) or evaluation folders.")
     resolved = dict.fromkeys(Path(path).resolve() for path in paths)
     signed = [(folder, _signature(folder)) for folder in resolved]
-    runs = [(folder, signature) for folder, signature in signed if signature["verb"] == "train"]
-    evaluations = [(folder, signature) for folder, signature in signed if signature["verb"] == "evaluate"]
+    runs, evaluations, prepared = (
+        [(folder, signature) for folder, signature in signed if signature["verb"] == verb] for verb in _VERBS
+    )
     run_titles = distinct_titles([(folder.name, folder) for folder, _ in runs])
     run_facts = [_facts_of_evaluation(folder, signature) for folder, signature in evaluations]
-    titles = distinct_titles([(facts.name, folder) for facts, (folder, _) in zip(run_facts, evaluations, strict=True)])
-    return (
+    names = _names(run_facts, [_split(signature) for _, signature in evaluations])
+    titles = distinct_titles([(name, folder) for name, (folder, _) in zip(names, evaluations, strict=True)])
+    return Sources(
         tuple(_read_run(*source, title) for source, title in zip(runs, run_titles, strict=True)),
         tuple(
             _read_evaluation(*source, facts, title)
             for source, facts, title in zip(evaluations, run_facts, titles, strict=True)
         ),
+        tuple(example for folder, _ in prepared for example in read_examples(folder)),
     )
 
 
+def _names(run_facts: Sequence[Facts], splits: Sequence[str | None]) -> list[str]:
+    """Name evaluations by their run, and by the split too where a run has several."""
+    counts = Counter(facts.name for facts in run_facts)
+    return [
+        f"{facts.name}, {split}" if split and counts[facts.name] > 1 else facts.name
+        for facts, split in zip(run_facts, splits, strict=True)
+    ]
+
+
 def _signature(folder: Path) -> dict[str, Any]:
-    expected = "expected a folder made by `equireg train` or `equireg evaluate`"
-    folders.existing_folder(folder, "a run or an evaluation")
+    expected = "expected a folder made by `equireg train`, `equireg evaluate` or `equireg prepare`"
+    folders.existing_folder(folder, "a run, an evaluation or a prepared data set")
     path = folder / folders.SIGNATURE
     if not path.is_file():
         raise EquiregError(f"{folder}: has no {folders.SIGNATURE}; {expected}. Give the folder of a finished verb.")
     signature = folders.read_json(path)
     if not isinstance(signature, dict) or "verb" not in signature:
         raise EquiregError(f"{path}: names no verb; {expected}. Make the folder again.")
-    if signature["verb"] not in ("train", "evaluate"):
+    if signature["verb"] not in _VERBS:
         raise EquiregError(f"{folder}: was made by `equireg {signature['verb']}`; {expected}.")
     folders.check_format(folder, signature.get("format_version"))
     return signature
@@ -131,7 +178,7 @@ def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> Run:
     config = _run_config(folder, signature)
     chosen = config.get("method")
     method = chosen.get("name") if isinstance(chosen, Mapping) else chosen
-    told = {"method": method, "seed": config.get("seed"), **_given(signature)}
+    told = {"method": method, "seed": config.get("seed"), "repeat": config.get("repeat"), **_given(signature)}
     last_step, scalars = read_scalars(folder / "metrics.csv")
     return Run(
         title=title,
@@ -167,7 +214,14 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: Facts, t
         scores=read_scores(folder / "metrics.csv"),
         labels=labels,
         pictures=read_pictures(folder / "pictures"),
+        split=_split(signature),
     )
+
+
+def _split(signature: Mapping[str, Any]) -> str | None:
+    run = signature.get("run")
+    split = run.get("split") if isinstance(run, Mapping) else None
+    return None if split is None else last_part(str(split))
 
 
 def _given(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,6 +243,8 @@ def _facts(name: str, told: Mapping[str, Any]) -> Facts:
         unlabelled_cases=count("unlabelled_cases"),
         seed=count("seed"),
         dataset=text("dataset"),
+        repeat=count("repeat"),
+        masked_cases=count("masked_cases"),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from equireg.reporting.comparison import Arms, Cohort, baseline_of, by_arm
 from equireg.reporting.sources import Evaluation
 
-METRICS = ("dice", "hd95_mm", "nsd")
+METRICS = ("dice", "hd95_mm", "nsd", "equivariance_dice")
 """Metrics that are averaged, each where an evaluation has it."""
 
 MEAN = "mean of regions"
@@ -29,17 +29,20 @@ class Summary:
     median: float
     min: float
     max: float
+    q25: float
+    """quartiles by linear interpolation"""
+    q75: float
     missing: int
-    """cases without a value; for the mean of regions, missing values of all regions"""
+    """cases that should have a value and have none; for the mean of regions, missing values of all regions"""
 
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """One metric of one region over the seeds of an arm."""
+    """One metric of one region over the runs of an arm: its seeds, and the repeats of each."""
 
     mean: float
     std: float
-    """of the sample of seeds; NaN for one seed"""
+    """of the sample of runs; NaN for one run"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def summarise(evaluation: Evaluation, regions: Sequence[str]) -> dict[tuple[str,
     for metric in METRICS:
         if metric not in evaluation.metrics:
             continue
-        values = case_values(evaluation, metric, regions)
+        asked = np.isin(evaluation.cases, evaluation.cases_with(metric))
+        values = {region: found[asked] for region, found in case_values(evaluation, metric, regions).items()}
         described = {region: _describe(values[region]) for region in regions}
         over_regions = _describe(
             values[MEAN],
@@ -128,7 +132,7 @@ def differences(cohort: Cohort, arms: Arms) -> dict[tuple[str, str], dict[str, D
     Returns:
         (arm's label, baseline's label) to region or `MEAN` to the difference.
     """
-    groups = by_arm(cohort, arms)
+    groups = by_arm(cohort, arms) if cohort.has("dice") else {}
     found: dict[tuple[str, str], dict[str, Difference]] = {}
     for label, members in groups.items():
         baseline = baseline_of(label, groups)
@@ -155,7 +159,7 @@ def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES) -> tuple[
 def _describe(values: np.ndarray, **known: float) -> Summary:
     """Summarise values with NaN for missing ones; what is ``known`` replaces what they would give."""
     there = values[~np.isnan(values)]
-    facts: Mapping[str, float] = dict.fromkeys(("mean", "std", "median", "min", "max"), np.nan)
+    facts: Mapping[str, float] = dict.fromkeys(("mean", "std", "median", "min", "max", "q25", "q75"), np.nan)
     if len(there):
         facts = {
             "mean": there.mean(),
@@ -163,6 +167,8 @@ def _describe(values: np.ndarray, **known: float) -> Summary:
             "median": np.median(there),
             "min": there.min(),
             "max": there.max(),
+            "q25": np.percentile(there, 25),
+            "q75": np.percentile(there, 75),
         }
     chosen = {"missing": len(values) - len(there), **facts, **known}
     missing = int(chosen.pop("missing"))

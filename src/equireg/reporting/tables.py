@@ -18,12 +18,13 @@ from equireg.reporting.statistics import (
     summarise,
 )
 
-_DIGITS = {"dice": 3, "nsd": 3, "hd95_mm": 1}
+_DIGITS = {"dice": 3, "nsd": 3, "hd95_mm": 1, "equivariance_dice": 3}
 _LOWER_IS_BETTER = ("hd95_mm",)
 _TITLES = {
     "dice": "Dice",
     "hd95_mm": "95th percentile Hausdorff distance (HD95), mm",
     "nsd": "Normalised surface Dice (NSD)",
+    "equivariance_dice": "Equivariance Dice",
 }
 NONE = "\N{EN DASH}"
 
@@ -34,6 +35,8 @@ class Cell:
 
     text: str
     spread: str = ""
+    quartiles: str = ""
+    """lower and upper quartile over the cases"""
     missing: int = 0
     """values that are missing from it"""
     best: bool = False
@@ -47,7 +50,8 @@ class Row:
     arm: Arm
     facts: Facts
     cells: list[Cell]
-    seeds: int = 1
+    runs: int = 1
+    """evaluations behind it"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class MetricTable:
     note: str
     columns: list[str]
     rows: list[Row]
+    cases: int = 0
+    """cases that were asked for the metric"""
 
 
 @dataclass(frozen=True)
@@ -102,12 +108,13 @@ def metric_tables(cohort: Cohort, arms: Arms) -> list[MetricTable]:
                 Row(evaluation.title, arms.of(evaluation), evaluation.facts, line)
                 for evaluation, line in zip(cohort.evaluations, cells, strict=True)
             ]
-            tables.append(MetricTable(_TITLES[metric], _note(metric, cohort.evaluations), columns, rows))
+            cases = max(len(evaluation.cases_with(metric)) for evaluation in cohort.evaluations)
+            tables.append(MetricTable(_TITLES[metric], _note(metric, cohort.evaluations), columns, rows, cases))
     return tables
 
 
 def seed_tables(cohort: Cohort, arms: Arms) -> list[MetricTable]:
-    """Return a table a metric, a row an arm: mean ± standard deviation over seeds; none without repeats."""
+    """Return a table a metric, a row an arm: mean ± standard deviation over its runs; none without several."""
     spreads = spread_over_seeds(cohort, arms)
     groups = by_arm(cohort, arms)
     columns = columns_of(cohort)
@@ -116,7 +123,7 @@ def seed_tables(cohort: Cohort, arms: Arms) -> list[MetricTable]:
         cells = _cells(list(spreads.values()), columns, metric)
         if cells:
             rows = [
-                Row(label, arms.of(groups[label][0]), groups[label][0].facts, line, seeds=len(groups[label]))
+                Row(label, arms.of(groups[label][0]), groups[label][0].facts, line, runs=len(groups[label]))
                 for label, line in zip(spreads, cells, strict=True)
             ]
             tables.append(MetricTable(_TITLES[metric], "", columns, rows))
@@ -138,8 +145,10 @@ def difference_table(cohort: Cohort, arms: Arms) -> DifferenceTable | None:
     return DifferenceTable(columns, rows) if rows else None
 
 
-def case_table(cohort: Cohort, arms: Arms) -> CaseTable:
-    """Return the Dice of every case."""
+def case_table(cohort: Cohort, arms: Arms) -> CaseTable | None:
+    """Return the Dice of every case, or None where no case has a mask."""
+    if not cohort.has("dice"):
+        return None
     values = [case_values(evaluation, "dice", cohort.regions) for evaluation in cohort.evaluations]
     columns = columns_of(cohort)
     rows = [
@@ -172,8 +181,17 @@ def _cells(
                 continue
             spread = number(value.std, metric) if np.isfinite(value.std) else ""
             missing = value.missing if isinstance(value, Summary) else 0
-            cells[place].append(Cell(number(value.mean, metric), spread, missing, place in best))
+            cells[place].append(
+                Cell(number(value.mean, metric), spread, _quartiles(value, metric), missing, place in best)
+            )
     return cells
+
+
+def _quartiles(value: Summary | SeedSpread, metric: str) -> str:
+    """Write the quartiles of a Dice over several cases; those of the other metrics stand in the CSV."""
+    if metric != "dice" or not isinstance(value, Summary) or value.min == value.max or not np.isfinite(value.q25):
+        return ""
+    return f"{number(value.q25, metric)} to {number(value.q75, metric)}"
 
 
 def _best(means: Sequence[float], metric: str) -> set[int]:
@@ -189,6 +207,11 @@ def _best(means: Sequence[float], metric: str) -> set[int]:
 def _note(metric: str, evaluations: Sequence[Evaluation]) -> str:
     if metric == "hd95_mm":
         return "Lower is better. Missing where one of prediction and reference is empty."
+    if metric == "equivariance_dice":
+        return (
+            "Dice of the prediction of the transformed scan with the transformed prediction, under one fixed transform "
+            "a slice, the same for all models. It needs no mask and says nothing of being right."
+        )
     if metric != "nsd":
         return ""
     tolerances = {evaluation.provenance.config.get("tolerance_mm") for evaluation in evaluations}

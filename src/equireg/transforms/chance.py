@@ -100,7 +100,11 @@ class _Draw:
         """Draw which parts are active and in which order, both [B, parts]."""
         chance = torch.rand((self.size, parts), generator=self.generator)
         rank = chance.argsort(dim=1).argsort(dim=1)
-        active = (chance < self.config.probability) | (rank < self.config.at_least)
+        if self.config.some_of:
+            least = min(self.config.at_least, parts)
+            active = rank < torch.randint(least, parts + 1, (self.size, 1), generator=self.generator)
+        else:
+            active = (chance < self.config.probability) | (rank < self.config.at_least)
         order = torch.rand((self.size, parts), generator=self.generator).argsort(dim=1)
         return active, order
 

@@ -11,6 +11,7 @@ import yaml
 
 from equireg import folders
 from equireg.data.labels import LabelTable
+from equireg.data.store import Manifest
 
 LABELS = LabelTable(
     (0, 1, 2, 4),
@@ -31,9 +32,13 @@ class Training:
     unlabelled: int = 21
     seed: int = 42
     skill: float = 0.6
+    repeat: int = 0
+    masked: int | None = None
 
     def facts(self) -> dict[str, Any]:
         return {
+            "repeat": self.repeat,
+            "masked_cases": self.masked,
             "name": self.name,
             "method": self.method,
             "labelled_cases": self.labelled,
@@ -115,6 +120,44 @@ def plausible_scores(training: Training, cases: int = 6) -> dict[tuple[str, str]
                 "reference_volume_ml": reference_ml,
             }
     return scores
+
+
+def equivariance_scores(training: Training, cases: int = 5) -> dict[tuple[str, str], dict[str, float | None]]:
+    """Make up what an evaluation of scans without masks holds."""
+    chance = np.random.default_rng(training.seed + training.repeat)
+    return {
+        (f"held_out_{case:03d}", region): {
+            "equivariance_dice": float(np.clip(training.skill + chance.uniform(0, 0.2), 0, 1))
+        }
+        for case in range(cases)
+        for region in ("whole", "core", "enhancing")
+    }
+
+
+def write_prepared(folder: Path, case: str = "phantom_000", steps: tuple[str, ...] = ("raw", "cropped")) -> Path:
+    """Write a prepared folder that holds nothing but its manifest and the example of one case."""
+    (folder / "examples").mkdir(parents=True)
+    manifest = Manifest("phantom", ("T1", "FLAIR"), "mri", LABELS, "zyx", "x", None, {"name": "thesis"}, {}, ())
+    folders.write_json(folder / "manifest.json", manifest.as_dict())
+    arrays: dict[str, Any] = {}
+    rows, columns = np.mgrid[0:48, 0:40]
+    brain = ((rows - 24) / 20) ** 2 + ((columns - 20) / 16) ** 2 < 1
+    tumour = ((rows - 18) / 6) ** 2 + ((columns - 14) / 5) ** 2 < 1
+    for place in range(len(steps)):
+        inside = slice(2 * place, 48 - 2 * place), slice(2 * place, 40 - 2 * place)
+        scan = np.stack([brain * (1.0 + 0.02 * columns), brain * (2.0 - tumour)]).astype(np.float32)
+        arrays[f"scan_{place}"] = scan[(slice(None), *inside)]
+        arrays[f"label_{place}"] = (4 * tumour).astype(np.uint8)[inside]
+    names = np.array(steps)
+    np.savez(
+        folder / "examples" / f"{case}.npz",
+        steps=names,
+        spacing_mm=np.ones(2),
+        channel_names=np.array(["T1", "FLAIR"]),
+        **arrays,
+    )
+    folders.sign(folder, "prepare", {}, source=f"{SECRET}/raw")
+    return folder
 
 
 def write_picture(folder: Path, case: str, role: str, dice: float, seed: int = 0) -> None:

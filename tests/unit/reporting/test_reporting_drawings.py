@@ -13,8 +13,9 @@ from reporting_made_up import LABELS, Training, write_evaluation, write_picture,
 
 from equireg.data.labels import LabelTable
 from equireg.reporting.comparison import Arms, cohorts
-from equireg.reporting.figures import dice_by_labels, learning_curves
-from equireg.reporting.overlays import REGION_COLOURS, Panel, _shown_channels, panels
+from equireg.reporting.efficiency import dice_by_labels
+from equireg.reporting.figures import learning_curves
+from equireg.reporting.overlays import REGION_COLOURS, Panel, panels, shown_channels
 from equireg.reporting.pictures import Picture, read_pictures
 from equireg.reporting.sources import read_sources
 from equireg.reporting.svg import INK, draw
@@ -87,7 +88,7 @@ def test_outlines_lie_where_the_mask_is() -> None:
     ],
 )
 def test_channels_are_chosen_by_meaning(names: tuple[str, ...], channels: int, shown: list[int]) -> None:
-    assert _shown_channels(names, channels) == shown
+    assert shown_channels(names, channels) == shown
 
 
 def test_a_drawing_takes_its_ink_from_the_page() -> None:
@@ -105,7 +106,7 @@ def test_a_drawing_takes_its_ink_from_the_page() -> None:
 
 
 def test_curves_start_with_validation_and_name_a_log_scale(tmp_path: Path) -> None:
-    runs, _ = read_sources([write_run(tmp_path / "r", Training("r", "equireg"))])
+    runs = read_sources([write_run(tmp_path / "r", Training("r", "equireg"))]).runs
     drawn = learning_curves(runs, Arms(runs))
     assert [drawing.title for drawing in drawn] == [
         "Validation Dice",
@@ -127,8 +128,8 @@ def test_dice_by_labels_needs_two_counts(tmp_path: Path) -> None:
         )
         for count in (3, 9)
     ]
-    _, both = read_sources(folders)
+    both = read_sources(folders).evaluations
     for found, drawn in ((both, True), (both[:1], False)):
         arms = Arms(found)
         [cohort] = cohorts(found, arms)
-        assert (dice_by_labels(cohort, arms) is not None) == drawn
+        assert bool(dice_by_labels(cohort, arms)) == drawn

@@ -81,7 +81,8 @@ def test_the_table_holds_the_numbers_computed_by_hand(html: str) -> None:
     expected = []
     for region in ("whole", "core", "enhancing"):
         dice = [metrics["dice"] or 0.0 for (_, name), metrics in scores.items() if name == region]
-        expected.append(f"{statistics.fmean(dice):.3f} ± {statistics.stdev(dice):.3f}")
+        low, _, high = statistics.quantiles(dice, n=4, method="inclusive")
+        expected.append(f"{statistics.fmean(dice):.3f} ± {statistics.stdev(dice):.3f}{low:.3f} to {high:.3f}")
     [row] = [row for row in Page(html).rows_of("equireg-42") if len(row) == 9 and row[1] == "equireg"]
     assert row[2:5] == ["3", "21", "6"]
     assert row[5:8] == expected
@@ -172,7 +173,7 @@ def test_seeds_are_averaged(tmp_path: Path) -> None:
     assert float(row["std"]) == pytest.approx(0.1)
     [cells] = [row for row in Page(text_of(page)).rows_of("ours") if "±" in row[-1]]
     assert cells[4:] == ["3", "0.700 ± 0.100"]
-    assert "over 2 cases and 3 seeds" in text_of(page)
+    assert "over 2 cases and 3 runs" in text_of(page)
 
 
 def test_differences_are_paired_by_case(tmp_path: Path) -> None:

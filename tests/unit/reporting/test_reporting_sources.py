@@ -25,20 +25,20 @@ def evaluation(tmp_path: Path) -> Path:
 
 
 def test_sources_are_told_apart_by_their_verb(run: Path, evaluation: Path) -> None:
-    runs, evaluations = read_sources([evaluation, run])
+    runs, evaluations, _ = read_sources([evaluation, run])
     assert [source.title for source in runs] == ["run"]
     assert [source.title for source in evaluations] == ["supervised-42"]
-    assert runs[0].facts == Facts("run", "supervised", 3, 21, 42, "phantom")
-    assert evaluations[0].facts == Facts("supervised-42", "supervised", 3, 21, 42, "phantom")
+    assert runs[0].facts == Facts("run", "supervised", 3, 21, 42, "phantom", 0)
+    assert evaluations[0].facts == Facts("supervised-42", "supervised", 3, 21, 42, "phantom", 0)
 
 
 def test_a_folder_given_twice_counts_once(run: Path) -> None:
-    runs, _ = read_sources([run, run.parent / "." / "run"])
+    runs = read_sources([run, run.parent / "." / "run"]).runs
     assert len(runs) == 1
 
 
 def test_scalars_are_sparse(run: Path) -> None:
-    [found], _ = read_sources([run])
+    [found] = read_sources([run]).runs
     assert found.last_step == 1000
     assert found.scalars["val/dice"].shape == (11, 2)
     assert found.scalars["train/total"].shape == (201, 2)
@@ -46,7 +46,7 @@ def test_scalars_are_sparse(run: Path) -> None:
 
 def test_regions_stand_in_the_data_sets_order(tmp_path: Path) -> None:
     scores = {("a", region): {"dice": 0.5} for region in ("extra", "enhancing", "whole")}
-    _, [found] = read_sources([write_evaluation(tmp_path / "e", None, scores)])
+    [found] = read_sources([write_evaluation(tmp_path / "e", None, scores)]).evaluations
     assert found.regions == ("whole", "enhancing", "extra")
     assert list(LABELS.judged_regions()) == ["whole", "core", "enhancing"]
 
@@ -62,8 +62,8 @@ def test_an_unsigned_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_verb_is_refused(tmp_path: Path) -> None:
-    folders.sign(tmp_path, "prepare", {})
-    with pytest.raises(EquiregError, match=rf"{tmp_path}: was made by `equireg prepare`; expected.*evaluate"):
+    folders.sign(tmp_path, "predict", {})
+    with pytest.raises(EquiregError, match=rf"{tmp_path}: was made by `equireg predict`; expected.*evaluate"):
         read_sources([tmp_path])
 
 
@@ -144,7 +144,7 @@ def test_a_broken_configuration_is_named(run: Path, content: str) -> None:
 def test_pictures_come_best_first(evaluation: Path) -> None:
     for case, role in (("a", "worst"), ("b", "median"), ("c", "best")):
         write_picture(evaluation / "pictures", case, role, 0.5)
-    _, [found] = read_sources([evaluation])
+    [found] = read_sources([evaluation]).evaluations
     assert [picture.role for picture in found.pictures] == ["best", "median", "worst"]
 
 

@@ -14,7 +14,7 @@ def evaluations(tmp_path: Path, *trainings: Training) -> tuple[Evaluation, ...]:
     for place, training in enumerate(trainings):
         scores = {(case, "whole"): {"dice": training.skill + extra} for case, extra in (("a", 0.0), ("b", 0.1))}
         folders.append(write_evaluation(tmp_path / f"e{place}", training.facts(), scores))
-    return read_sources(folders)[1]
+    return read_sources(folders).evaluations
 
 
 def groups_of(found: tuple[Evaluation, ...]) -> dict[str, tuple[Evaluation, ...]]:
@@ -90,7 +90,7 @@ def test_a_case_without_any_value_stays_missing(tmp_path: Path) -> None:
         ("a", "whole"): {"dice": 0.0, "hd95_mm": None},
         ("b", "whole"): {"dice": 0.0, "hd95_mm": None},
     }
-    _, [found] = read_sources([write_evaluation(tmp_path / "e", None, scores)])
+    [found] = read_sources([write_evaluation(tmp_path / "e", None, scores)]).evaluations
     summary = summarise(found, found.regions)["hd95_mm", MEAN]
     assert np.isnan(summary.mean)
     assert summary.missing == 2

@@ -84,6 +84,16 @@ def test_nothing_switched_on_is_the_identity():
     assert torch.equal(spatial.apply(x, params)[0], x)
 
 
+def test_some_of_draws_each_number_of_parts_as_often():
+    """Of scale and two translations, one to three: imgaug's SomeOf, as in the thesis."""
+    config = SpatialConfig(some_of=True, at_least=1, scale=1.5, translation=0.2)
+    drawn = matrices(config, (16, 20), (1.5, 1.0), batch_size=3000)
+    active = (drawn[:, 0, 0] != 1).int() + (drawn[:, :, -1] != 0).sum(dim=1)
+    assert active.min() == 1
+    shares = [float((active == count).float().mean()) for count in (1, 2, 3)]
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.03)
+
+
 @pytest.mark.parametrize(("probability", "at_least"), [(0.0, 3), (0.4, 3), (0.0, 1), (1.0, 0)])
 def test_at_least_so_many_parts_are_active(probability, at_least):
     config = SpatialConfig(probability=probability, at_least=at_least, scale=1.5, translation=0.2)

@@ -1,0 +1,148 @@
+"""The sweep file: which runs there are, how they are named, and what they are judged on.
+
+A sweep file is YAML::
+
+    prepared: data/prepared        # or `raw: FOLDER` with `prepare: {options of the verb}`
+    split: test                    # cases that are predicted and scored; or several: [val, test]
+    train: {max_steps: 2000}       # options that all runs share
+    predict: {test_time: flips}
+    grid:                          # every combination is a run
+      method: [supervised, equireg]
+      sup_cases: [1, 5]
+      seed: [42, 43, 44]
+    parts:                         # further grids, with shared options of their own; optional
+      - {train: {max_steps: 4000}, grid: {method: [supervised], sup_cases: [100], seed: [42]}}
+    runs:                          # further runs, each on its own; optional
+      - {method: equireg, method.teacher: self, sup_cases: 5, seed: 42}
+
+The option ``config``, of all runs or of the grid, names a file of options that the others are laid over.
+Relative paths count from the sweep file.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from equireg.config.parsing import merged, nested, read_yaml
+from equireg.errors import EquiregError
+
+_SHORT = {"method": "", "config": "", "sup_cases": "sup", "unsup_cases": "unsup", "sup_cut": "supcut"}
+"""How an option that differs between runs shows in their names."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A grid with options that its runs share; those do not show in the runs' names."""
+
+    train: dict[str, Any] = field(default_factory=dict)
+    """options of `equireg train` that the part's runs share"""
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    """option to its values; every combination is a run"""
+
+    def __post_init__(self) -> None:
+        for name, values in self.grid.items():
+            if not values:
+                raise EquiregError(f"a sweep's grid has no value for {name}; expected one or more.")
+
+    def combinations(self) -> list[dict[str, Any]]:
+        """Return the options of each run that the grid spans."""
+        if not self.grid:
+            return []
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """What a sweep file holds."""
+
+    prepared: str | None = None
+    """prepared folder"""
+    raw: str | None = None
+    """raw folder, which is prepared first"""
+    prepare: dict[str, Any] = field(default_factory=dict)
+    """options of `equireg prepare`"""
+    split: str | list[str] = "test"
+    """cases that are predicted and scored: a split, or several"""
+    train: dict[str, Any] = field(default_factory=dict)
+    """options of `equireg train` that all runs share"""
+    predict: dict[str, Any] = field(default_factory=dict)
+    """options of `equireg predict`"""
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    """option to its values; every combination is a run"""
+    parts: list[Part] = field(default_factory=list)
+    """further grids"""
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    """further runs"""
+
+    def __post_init__(self) -> None:
+        if (self.prepared is None) == (self.raw is None):
+            raise EquiregError(f"a sweep has prepared: {self.prepared} and raw: {self.raw}; expected one of the two.")
+        if not (self.grid or self.runs or any(part.grid for part in self.parts)):
+            raise EquiregError("a sweep has neither a grid nor runs; expected at least one run.")
+        unknown = [split for split in self.splits if split not in ("train", "val", "test")]
+        if unknown or not self.splits:
+            raise EquiregError(f"a sweep has split: {self.split}; expected train, val, test, or a list of them.")
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that are predicted and scored."""
+        return (self.split,) if isinstance(self.split, str) else tuple(self.split)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a sweep."""
+
+    name: str
+    options: Mapping[str, Any]
+    """Options of `equireg train`."""
+    splits: tuple[str, ...] = ("test",)
+    """Splits of the prepared folder that it is judged on."""
+
+    def judged(self) -> dict[str, str]:
+        """Return the folder name of its predictions and evaluation for each split."""
+        if len(self.splits) == 1:
+            return {self.splits[0]: self.name}
+        return {split: f"{self.name}-{split}" for split in self.splits}
+
+
+def list_runs(config: SweepConfig, base: Path) -> list[Run]:
+    """Return the runs of a sweep, named by what differs between them; config files lie relative to ``base``.
+
+    Raises:
+        EquiregError: if two runs are the same.
+    """
+    parts = [
+        Part({}, config.grid),
+        *config.parts,
+        *(Part({}, {key: [value] for key, value in run.items()}) for run in config.runs),
+    ]
+    runs = [
+        Run(_name(options), _with_config({**config.train, **part.train, **options}, base), config.splits)
+        for part in parts
+        for options in part.combinations()
+    ]
+    names = [run.name for run in runs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise EquiregError(f"the sweep holds the run {twice[0]} twice; each must differ in an option.")
+    return runs
+
+
+def _with_config(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Lay a run's options over those of the file that its option ``config`` names."""
+    rest = {key: value for key, value in options.items() if key != "config"}
+    file = options.get("config")
+    return rest if file is None else merged(nested(read_yaml(base / str(file))), nested(rest))
+
+
+def _name(options: Mapping[str, Any]) -> str:
+    parts = []
+    for key, value in options.items():
+        word = _SHORT.get(key, key.split(".")[-1])
+        shown = value.get("name", "") if isinstance(value, Mapping) else value
+        shown = Path(str(value)).stem if key == "config" else shown
+        parts.append(f"{word}{shown}")
+    return "-".join(parts).replace("/", "_").replace(" ", "")
