@@ -91,7 +91,15 @@ def _claim(out: Path, model: Model, config: PredictConfig, scans: Path) -> Path:
     Raises:
         EquiregError: if it holds anything else.
     """
-    command = to_plain({**vars(config), "scans": scans.resolve().name, "seed": model.config.seed, "step": model.step})
+    command = to_plain(
+        {
+            **vars(config),
+            "scans": scans.resolve().name,
+            "seed": model.config.seed,
+            "repeat": model.config.repeat,
+            "step": model.step,
+        }
+    )
     command["method"] = model.config.method.name
     marker = out / folders.UNDERWAY
     if not (marker.is_file() and folders.read_json(marker) == command):

@@ -154,3 +154,21 @@ def test_predictions_of_other_regions_are_refused(predictions: Path, tmp_path: P
 def test_pictures_need_masks(predictions: Path, tmp_path: Path, options) -> None:
     with pytest.raises(UsageError, match="need reference masks"):
         evaluate(predictions, write_table(tmp_path / "stats.csv"), tmp_path / "out", **options)
+
+
+def test_spelling_of_header_statistics_and_labels_does_not_matter(predictions: Path, tmp_path: Path) -> None:
+    """Spaces, capitals and a file name in place of a case: what a spreadsheet makes of the table on its way."""
+
+    def respell(rows: list[list[str]]) -> None:
+        rows[0] = [f" {name.upper()} " for name in rows[0]]
+        for row in rows[1:4]:
+            row[0] += ".nii.gz"
+        rows[4][0], rows[5][0], rows[7][0] = "mean", "Std", "25Quantile"
+
+    plain = evaluate(predictions, write_table(tmp_path / "plain.csv"), tmp_path / "one")
+    assert evaluate(predictions, write_table(tmp_path / "SPELT.CSV", respell), tmp_path / "two") == plain
+
+
+def test_a_table_that_is_not_there_is_told(predictions: Path, tmp_path: Path) -> None:
+    with pytest.raises(EquiregError, match=r"none\.csv: no such file; expected the table that the portal sent"):
+        evaluate(predictions, tmp_path / "none.csv", tmp_path / "out")

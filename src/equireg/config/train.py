@@ -81,7 +81,7 @@ class TrainConfig:
             require(fraction is None or 0 <= fraction <= 1, cut, fraction, "a fraction from 0 to 1")
             if number is not None and fraction is not None:
                 raise UsageError(f"both --{cut} {fraction} and --{count} {number} are given; give one.")
-        require(self.seed >= 0, "seed", self.seed, "a number from 0")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "a number from 0 to below 2^32")
         require(self.repeat >= 0, "repeat", self.repeat, "a number from 0")
         for name in ("batch_size", "max_steps", "val_every", "log_every"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "a count from 1")

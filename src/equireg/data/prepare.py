@@ -242,5 +242,9 @@ def _tell(manifest: Manifest) -> None:
         manifest.axes[0],
         ",".join(manifest.flips) or "no axis",
     )
+    if not any(case.labelled and case.split == "train" for case in manifest.cases):
+        log.warning("no training case has a mask, so nothing can be trained on these cases")
+    if manifest.refused and manifest.normalisation["name"] == THESIS:
+        log.warning("cases were refused, so who trains and who validates may differ from the thesis' own draw")
     for item in manifest.refused:
         log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])

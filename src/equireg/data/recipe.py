@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import binary_fill_holes
 
 from equireg.data import bias_field, normalise
 from equireg.data.grid import Box, WorkingGrid
@@ -64,10 +65,7 @@ def _thesis(
         tissue = cropped.label_to_working(normalise.foreground(image, backgrounds))
         cropped = grid.with_crop((normalise.box_of(tissue)[0], *cropped.crop[1:]))
     working = cropped.image_to_working(image)
-    masks = [
-        np.ones(channel.shape, dtype=bool) if value is None else channel != np.float32(value)
-        for channel, value in zip(working, backgrounds, strict=True)
-    ]
+    masks = [_tissue(channel, value) for channel, value in zip(working, backgrounds, strict=True)]
     outside = tuple(0.0 if value is None else value for value in backgrounds)
     yield "cropped", WorkingScan(working, outside, cropped)
     corrected = np.stack(
@@ -80,6 +78,16 @@ def _thesis(
     yield "bias corrected", WorkingScan(corrected, outside, cropped)
     equalised = np.stack([normalise.equalise(channel, mask) for channel, mask in zip(corrected, masks, strict=True)])
     yield "equalised", WorkingScan(equalised, (0.0,) * len(equalised), cropped)
+
+
+def _tissue(channel: np.ndarray, background: float | None) -> np.ndarray:
+    """Return where [D, H, W] is tissue: what is not background, and what it encloses.
+
+    A voxel inside the head may have the background's value by chance; only what is open to the outside is background.
+    """
+    if background is None:
+        return np.ones(channel.shape, dtype=bool)
+    return np.asarray(binary_fill_holes(channel != np.float32(background)), dtype=bool)
 
 
 def _centre(full_shape: tuple[int, int, int]) -> Box:

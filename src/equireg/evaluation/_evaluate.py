@@ -74,7 +74,7 @@ def evaluate(
     refuse_existing(out)
     predicted = read_predictions(Path(predictions))
     pairs_transformed = find_transformed(predicted)
-    if Path(reference).is_file() and Path(reference).suffix == ".csv":
+    if Path(reference).suffix.lower() == ".csv" and not Path(reference).is_dir():
         if pictures or scans is not None:
             raise UsageError(f"{reference}: is a table of scores; --pictures and --scans need reference masks.")
         judged = _Judged(read_portal(Path(reference), predicted), portal_labels(predicted))
@@ -132,7 +132,9 @@ def _roles(pictures: Sequence[str], scores: Sequence[Score]) -> dict[str, str]:
     """Return case to role of those to picture: the best, the median and the worst, and those asked for."""
     unknown = sorted(set(pictures) - {score.case for score in scores})
     if unknown:
-        raise EquiregError(f"pictures of {', '.join(unknown)} are asked for, which no prediction and mask share.")
+        raise EquiregError(
+            f"pictures of {', '.join(unknown)} are asked for; expected cases that have a prediction and a mask."
+        )
     return {**dict.fromkeys(pictures, "chosen"), **choose_cases(scores)}
 
 

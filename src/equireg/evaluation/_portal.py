@@ -3,6 +3,7 @@
 import csv
 import logging
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ _COLUMNS = {
     f"{title}_{short}": (region, metric) for region, short in _REGIONS.items() for metric, title in _METRICS.items()
 }
 _MEAN = "Mean"
-_SUMMARY_ROWS = (_MEAN, "StdDev", "Median", "25quantile", "75quantile")
+_SUMMARY_ROWS = re.compile(r"mean|std\s*dev|std|median|(25|75)\s*quantile", re.IGNORECASE)
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-4  # the portal rounds to five figures or so
 _REMEDY = "Download it again from the portal."
 _logger = logging.getLogger("equireg")
@@ -53,11 +54,11 @@ def read_portal(path: Path, predictions: Predictions) -> list[Score]:
         EquiregError: if the file is not such a table, does not agree with its own mean, or lacks a case.
     """
     rows = _read_rows(path)
-    if _MEAN not in rows:
-        raise EquiregError(f"{path}: has no row {_MEAN}; expected one behind the cases. {_REMEDY}")
-    mean = rows[_MEAN]
-    cases = {case: rows[case] for case in sorted(rows) if case not in _SUMMARY_ROWS}
-    _check_mean(path, list(cases.values()), mean)
+    means = [values for label, values in rows.items() if label.casefold() == _MEAN.casefold()]
+    if len(means) != 1:
+        raise EquiregError(f"{path}: has {len(means) or 'no'} row {_MEAN}; expected one behind the cases. {_REMEDY}")
+    cases = {case: rows[case] for case in sorted(rows) if not _SUMMARY_ROWS.fullmatch(case)}
+    _check_mean(path, list(cases.values()), means[0])
     absent = sorted(set(predictions.cases) - set(cases))
     if absent:
         raise EquiregError(
@@ -83,15 +84,19 @@ def _read_rows(path: Path) -> dict[str, dict[str, float | None]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="", skipinitialspace=True)
-            absent = [column for column in (_LABEL, *_COLUMNS) if column not in (reader.fieldnames or ())]
+            known = {column.casefold(): column for column in (_LABEL, *_COLUMNS)}
+            reader.fieldnames = [known.get(name.strip().casefold(), name) for name in reader.fieldnames or ()]
+            absent = [column for column in known.values() if column not in reader.fieldnames]
             if absent:
                 raise EquiregError(f"{path}: has no column {', '.join(absent)}; {expected}. {_REMEDY}")
             rows = [row for row in reader if row[_LABEL].strip()]
+    except FileNotFoundError as error:
+        raise EquiregError(f"{path}: no such file; expected the table that the portal sent. Check the path.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise EquiregError(f"{path}: is not a CSV table ({error}); {expected}. {_REMEDY}") from error
     table: dict[str, dict[str, float | None]] = {}
     for row in rows:
-        label = row[_LABEL].strip()
+        label = row[_LABEL].strip().removesuffix(".gz").removesuffix(".nii")
         if label in table:
             raise EquiregError(f"{path}: has two rows {label}; expected one. {_REMEDY}")
         table[label] = {column: _value(path, label, column, row[column].strip()) for column in _COLUMNS}

@@ -20,7 +20,7 @@ Relative paths count from the sweep file.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,10 @@ class SweepConfig:
         if not (self.grid or self.runs or any(part.grid for part in self.parts)):
             raise EquiregError("a sweep has neither a grid nor runs; expected at least one run.")
         unknown = [split for split in self.splits if split not in ("train", "val", "test")]
-        if unknown or not self.splits:
+        if unknown or not self.splits or len(set(self.splits)) < len(self.splits):
             raise EquiregError(f"a sweep has split: {self.split}; expected train, val, test, or a list of them.")
+        if "split" in self.predict:
+            raise EquiregError("a sweep's predict has a split of its own; expected `split:` beside it, for all verbs.")
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -120,7 +122,7 @@ def list_runs(config: SweepConfig, base: Path) -> list[Run]:
         *(Part({}, {key: [value] for key, value in run.items()}) for run in config.runs),
     ]
     runs = [
-        Run(_name(options), _with_config({**config.train, **part.train, **options}, base), config.splits)
+        Run(_name(options), _with_config([config.train, part.train, options], base), config.splits)
         for part in parts
         for options in part.combinations()
     ]
@@ -131,11 +133,13 @@ def list_runs(config: SweepConfig, base: Path) -> list[Run]:
     return runs
 
 
-def _with_config(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """Lay a run's options over those of the file that its option ``config`` names."""
-    rest = {key: value for key, value in options.items() if key != "config"}
-    file = options.get("config")
-    return rest if file is None else merged(nested(read_yaml(base / str(file))), nested(rest))
+def _with_config(layers: Sequence[Mapping[str, Any]], base: Path) -> dict[str, Any]:
+    """Lay options over each other, the last on top, and all over the file that the last option ``config`` names."""
+    files = [layer["config"] for layer in layers if "config" in layer]
+    result = nested(read_yaml(base / str(files[-1]))) if files else {}
+    for layer in layers:
+        result = merged(result, nested({key: value for key, value in layer.items() if key != "config"}))
+    return result
 
 
 def _name(options: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from equireg import folders
 from equireg.config.parsing import from_plain, nested, read_yaml, to_plain
 from equireg.data.prepare import prepare
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.pipeline.grid import Run, SweepConfig, list_runs
 
 log = logging.getLogger("equireg")
@@ -43,6 +44,7 @@ def sweep(grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int
     grid, out = Path(grid), Path(out)
     config = from_plain(SweepConfig, read_yaml(grid))
     runs = list_runs(config, grid.parent)
+    _check_options(runs)
     if dry_run:
         for run in runs:
             print(f"{'done' if is_done(out, run) else 'to do':6} {run.name}")
@@ -69,7 +71,11 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 1) -> list[
         ) as pool:
             futures = {pool.submit(_guarded_run, config, run, prepared, out): run for run in todo}
             for future in as_completed(futures):
-                _note(failed, futures[future], future.result())
+                try:
+                    reason = future.result()
+                except BrokenProcessPool:
+                    reason = "its process died, often for want of memory. Run the same sweep again with fewer --jobs."
+                _note(failed, futures[future], reason)
     _write_results(out, prepared, [run for run in runs if is_done(out, run)])
     if failed:
         reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
@@ -80,6 +86,21 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 1) -> list[
 def is_done(out: Path, run: Run) -> bool:
     """Whether a run is trained, predicted and evaluated."""
     return all((out / _EVALUATIONS / name / folders.SIGNATURE).is_file() for name in run.judged().values())
+
+
+def _check_options(runs: Sequence[Run]) -> None:
+    """Refuse a run whose options `equireg train` would refuse, before the first one is trained.
+
+    Raises:
+        UsageError: names the run.
+    """
+    from equireg.checkpoint import config_from
+
+    for run in runs:
+        try:
+            config_from(nested(run.options))
+        except UsageError as error:
+            raise UsageError(f"run {run.name}: {error}") from error
 
 
 def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
@@ -146,6 +167,9 @@ def _guarded_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> st
         _do_run(config, run, prepared, out)
     except EquiregError as error:
         return str(error)
+    except Exception as error:  # a GPU out of memory, say: the other runs may still fit
+        log.debug("run %s", run.name, exc_info=True)
+        return f"{type(error).__name__}: {error}"
     return None
 
 
@@ -162,7 +186,8 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
     for split, name in run.judged().items():
         predictions, evaluation = out / _PREDICTIONS / name, out / _EVALUATIONS / name
         if not folders.is_signed(predictions):
-            shutil.rmtree(predictions, ignore_errors=True)
+            if not (predictions / folders.UNDERWAY).is_file():  # else `predict` goes on with it
+                shutil.rmtree(predictions, ignore_errors=True)
             predict(trained, prepared, predictions, split=split, **config.predict)
         if not folders.is_signed(evaluation):
             evaluate(predictions, prepared, evaluation, pictures=_pictured(prepared, split))

@@ -10,6 +10,9 @@ from equireg.reporting.series import Amount, means, series_of
 from equireg.reporting.sources import Evaluation
 from equireg.reporting.tables import NONE, Cell, columns_of
 
+LEAST_GAP = 0.005
+"""Difference of Dice below which all labels bring nothing that can be told from chance."""
+
 
 @dataclass(frozen=True)
 class Bridging:
@@ -23,11 +26,11 @@ class Bridging:
     gap: float
     """mean Dice of the supervised runs with all labels less that of the supervised ones with as many"""
     coefficient: float
-    """gain over gap; NaN where the gap is not above 0, for there is then nothing to bridge"""
+    """gain over gap; NaN where the gap is below `LEAST_GAP`, for there is then nothing to bridge"""
     pairs: tuple[float, ...]
-    """gain over gap for each pair of runs of one seed and repeat, where that pair's gap is above 0"""
+    """gain over gap for each pair of runs of one seed and repeat whose gap is at least that"""
     pairs_without: int
-    """pairs of runs whose gap is not above 0"""
+    """pairs of runs whose gap is smaller"""
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,12 @@ def _coefficient(
     mine, baseline = float(np.mean(list(ours.values()))), float(np.mean(list(theirs.values())))
     gain, gap = mine - baseline, full - baseline
     paired = [(ours[chance] - theirs[chance], full - theirs[chance]) for chance in ours if chance in theirs]
-    pairs = tuple(won / left for won, left in paired if left > 0)
+    pairs = tuple(won / left for won, left in paired if left >= LEAST_GAP)
     return Bridging(series, amount, region, gain, gap, _ratio(gain, gap), pairs, len(paired) - len(pairs))
 
 
 def _ratio(gain: float, gap: float) -> float:
-    return gain / gap if gap > 0 else float("nan")
+    return gain / gap if gap >= LEAST_GAP else float("nan")
 
 
 def bridging_table(found: Sequence[Bridging]) -> BridgingTable | None:

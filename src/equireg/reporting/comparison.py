@@ -71,7 +71,7 @@ class Arms:
 def cohorts(evaluations: Sequence[Evaluation], arms: Arms) -> tuple[Cohort, ...]:
     """Gather the evaluations that judge the same cases by the same regions."""
     gathered: dict[tuple, list[Evaluation]] = {}
-    for evaluation in evaluations:
+    for evaluation in _fullest(evaluations):
         alike = evaluation.cases, evaluation.regions, evaluation.cases_with("dice")
         gathered.setdefault(alike, []).append(evaluation)
     sets = []
@@ -82,6 +82,12 @@ def cohorts(evaluations: Sequence[Evaluation], arms: Arms) -> tuple[Cohort, ...]
         ordered = sorted(members, key=lambda e: (arms.of(e).index, e.facts.seed or 0, e.facts.chance[1], e.title))
         sets.append(Cohort(title, cases, regions, tuple(ordered)))
     return tuple(sets)
+
+
+def _fullest(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Leave out an evaluation without Dice of predictions that another one has scored, such as by the portal."""
+    scored = {(e.facts, e.split, e.cases) for e in evaluations if e.cases_with("dice")}
+    return [e for e in evaluations if e.cases_with("dice") or (e.facts, e.split, e.cases) not in scored]
 
 
 def by_arm(cohort: Cohort, arms: Arms) -> dict[str, tuple[Evaluation, ...]]:
@@ -140,8 +146,9 @@ def _arm_key(facts: Facts, by_stem: bool) -> tuple:
 
 
 def _stem(name: str) -> str:
-    """Strip a trailing seed: `equireg-ema-s43` and `equireg-ema_seed42` are both `equireg-ema`."""
-    return re.sub(r"[-_. ]*(seed|s)?[-_=]?\d+$", "", name, flags=re.IGNORECASE) or name
+    """Strip seed and repeat: `ema-s43`, `seed42-ema` and `ema-seed1-repeat0` are all `ema`."""
+    named = re.sub(r"[-_. ]*(seed|repeat)[-_=]?\d+", "", name, flags=re.IGNORECASE).strip("-_. ")
+    return re.sub(r"[-_. ]*s?[-_=]?\d+$", "", named, flags=re.IGNORECASE) if named == name else named or name
 
 
 def _order(facts: Facts) -> tuple:

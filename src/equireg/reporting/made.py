@@ -27,11 +27,25 @@ def what_was_run(runs: Sequence[Run], evaluations: Sequence[Evaluation], arms: A
         }
         if isinstance(source, Run):
             row |= {"verb": "train", "finished": source.finished, "steps": source.last_step}
-            if "val/dice" in source.scalars:
-                step, dice = max(source.scalars["val/dice"].tolist(), key=lambda point: point[1])
-                row["best"] = f"{dice:.3f} at step {step:.0f}"
+            row["best"] = _chosen(source)
         rows.append(row)
     return rows
+
+
+def _chosen(run: Run) -> str | None:
+    """Return the validation Dice at the step of the best checkpoint, by the score that chose it; None without any."""
+    score = "val/loss" if made_by_loss(run) else "val/dice"
+    if score not in run.scalars or "val/dice" not in run.scalars:
+        return None
+    sign = -1 if score == "val/loss" else 1
+    best, _ = max(run.scalars[score].tolist(), key=lambda point: sign * point[1])
+    dice = dict(run.scalars["val/dice"].tolist())
+    return f"{dice[best]:.3f} at step {best:.0f}" if best in dice else None
+
+
+def made_by_loss(run: Run) -> bool:
+    """Whether the lowest validation loss chose a run's best checkpoint."""
+    return run.provenance.config.get("monitor") == "loss"
 
 
 def _duration(seconds: float | None) -> str | None:

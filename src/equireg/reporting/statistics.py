@@ -115,7 +115,7 @@ def spread_over_seeds(cohort: Cohort, arms: Arms) -> dict[str, dict[tuple[str, s
     for label, members in groups.items():
         summaries = [summarise(member, cohort.regions) for member in members]
         spreads[label] = {}
-        for key in summaries[0]:
+        for key in dict.fromkeys(key for summary in summaries for key in summary):
             means = np.array([summary[key].mean for summary in summaries if key in summary])
             std = float(means.std(ddof=1)) if len(means) > 1 else np.nan
             spreads[label][key] = SeedSpread(float(means.mean()), std)

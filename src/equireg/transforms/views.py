@@ -10,6 +10,9 @@ from equireg.config import ViewsConfig
 from equireg.transforms import chance, intensity, spatial
 from equireg.transforms.spatial import SpatialParams
 
+_ROUNDING = 1e-3
+"""Part of the background's value by which a voxel may differ from it and still be background."""
+
 
 @dataclass(frozen=True)
 class TwoViews:
@@ -55,9 +58,17 @@ def two_views(
     changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
     weak_image, weak_valid = spatial.apply(image, weak, fill=fill, valid=valid)
     strong_image, strong_valid = spatial.apply(image, spatial.compose(weak, strong), fill=fill, valid=valid)
-    outside = fill.view(*fill.shape, *[1] * len(shape)).to(image)
-    tissue = (strong_image != outside).any(dim=1, keepdim=True).to(strong_valid.dtype)
+    tissue = _differs(strong_image, fill).to(strong_valid.dtype)
     return TwoViews(weak_image, weak_valid, intensity.apply(strong_image, changes), strong_valid, tissue, strong)
+
+
+def _differs(image: Tensor, fill: Tensor) -> Tensor:
+    """Return where images [B, C, *S] differ from their background [B, C] in any channel, [B, 1, *S].
+
+    By more than rounding: scans lie on disk in 16 bits, and interpolation adds its own. A background of 0 is exact.
+    """
+    outside = fill.view(*fill.shape, *[1] * (image.ndim - 2)).to(image)
+    return ((image - outside).abs() > _ROUNDING * outside.abs()).any(dim=1, keepdim=True)
 
 
 def labelled_view(

@@ -117,3 +117,13 @@ def test_the_callers_scan_is_left_alone() -> None:
     before = image.copy()
     working_scan(image, geometry, PLAN)
     np.testing.assert_array_equal(image, before)
+
+
+def test_tissue_that_has_the_backgrounds_value_is_no_hole() -> None:
+    image, geometry = scan()
+    image[:, 9, 8, 4] = BACKGROUNDS  # in the middle of the tissue of both
+    equalised = working_scan(image, geometry, PLAN).image
+    grid = working_scan(image, geometry, PLAN).grid
+    place = np.zeros(geometry.shape, dtype=bool)
+    place[9, 8, 4] = True
+    assert (equalised[:, grid.label_to_working(place)] > 0).all()

@@ -325,3 +325,35 @@ def test_a_broken_example_is_named(tmp_path: Path, change: dict[str, np.ndarray 
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
     with pytest.raises(EquiregError, match=found):
         read_sources([tmp_path / "p"])
+
+
+@pytest.mark.parametrize("name", ["{m}-teacher{t}-seed{s}-repeat{r}", "seed{s}-{m}-{t}-repeat{r}", "{m}-{t}-r{r}-s{s}"])
+def test_variants_of_a_method_keep_their_seeds_and_repeats_together(judged: Callable[..., Found], name: str) -> None:
+    trainings = [
+        Training(name.format(m="equireg", t=t, s=s, r=r), "equireg", 2, ALL, s, 0.4, r, masked=ALL)
+        for t in ("self", "ema")
+        for s in (42, 43)
+        for r in ((0, 1) if "repeat" in name else (0,))
+    ]
+    _, arms, _ = judged(*trainings)
+    assert len(arms.all) == 2
+
+
+def test_a_gap_of_next_to_nothing_is_none(judged: Callable[..., Found]) -> None:
+    found, arms, (cohort,) = judged(run("supervised", 2, 0.7), run("supervised", ALL, 0.703), run("equireg", 2, 0.75))
+    ones = bridging(cohort, arms)
+    assert len(found) == 3
+    assert ones
+    assert all(not np.isfinite(one.coefficient) and not one.pairs for one in ones)
+
+
+def test_the_portals_scores_stand_for_the_predictions_they_are_of(tmp_path: Path) -> None:
+    """The equivariance-only evaluation of the same predictions would show the same case set twice."""
+    facts = {"name": "e", "method": "equireg", "seed": 1, "dataset": "d", "labelled_cases": 2, "split": "test"}
+    only = {(case, "whole"): {"equivariance_dice": 0.8} for case in ("a", "b")}
+    both = {key: {**values, "dice": 0.9} for key, values in only.items()}
+    folders = [write_evaluation(tmp_path / name, facts, scores) for name, scores in (("o", only), ("p", both))]
+    found = read_sources(folders).evaluations
+    sets = cohorts(found, Arms(found))
+    assert [one.has("dice") for one in sets] == [True]
+    assert len(sets[0].evaluations) == 1

@@ -104,3 +104,20 @@ def test_the_generator_is_the_only_chance_and_nothing_changes_in_place():
     assert all(torch.equal(a, b) for a, b in zip(given, kept, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[1], other[1])
+
+
+@pytest.mark.parametrize("background", [0.0, -0.8237, -3.6185982, 7.0])
+def test_tissue_is_told_from_a_background_that_was_stored_and_interpolated(background):
+    """The background comes from disk in 16 bits, its value from the manifest in full; the warp rounds both."""
+    image = torch.full((4, 2, 24, 24), background)
+    image[:, :, 8:16, 6:18] += 1
+    stored = image.to(torch.float16).float()
+    fill = torch.full((4, 2), background)
+    still = SpatialConfig(probability=0.0)
+    turned = SpatialConfig(probability=1.0, rotation_deg=20.0, scale=1.1, flips=False)
+    config = ViewsConfig(still, turned, IntensityConfig(probability=1.0))
+    views = two_views(stored, torch.ones(4, 1, 24, 24), fill, torch.ones(4, 2), config, seeded())
+    share = float(views.strong_tissue.mean())
+    assert 8 * 12 / 24**2 / 1.1**2 < share < 1.5 * 8 * 12 / 24**2
+    unchanged = two_views(stored, torch.ones(4, 1, 24, 24), fill, torch.ones(4, 2), ViewsConfig(still, still), seeded())
+    assert torch.equal(unchanged.strong_tissue, (stored[:, :1] > background + 0.5).float())
