@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,7 +38,8 @@ _OPEN_OVERLAYS = 4
 """Evaluations whose pictures are unfolded; more are folded."""
 
 _MOST_OVERLAYS = 8
-"""Evaluations whose pictures the page holds, each about a megabyte; of more, it takes one run an arm."""
+"""Evaluations whose pictures the page holds, each about a megabyte; of more, it takes
+the median case of one run an arm."""
 
 
 @dataclass(frozen=True)
@@ -210,13 +211,14 @@ def _cohort_view(cohort: Cohort, arms: Arms) -> CohortView:
 
 
 def _pictured(cohort: Cohort, arms: Arms) -> list[Evaluation]:
-    """Choose the evaluations whose pictures are shown: all, or the first run of each arm."""
+    """Choose the evaluations whose pictures are shown: all, or of the first run of each arm the median case."""
     pictured = [evaluation for evaluation in cohort.evaluations if evaluation.pictures]
     if len(pictured) <= _MOST_OVERLAYS:
         return pictured
     firsts: dict[Arm, Evaluation] = {}
     for evaluation in pictured:
-        firsts.setdefault(arms.of(evaluation), evaluation)
+        median = [picture for picture in evaluation.pictures if "median" in picture.role]
+        firsts.setdefault(arms.of(evaluation), replace(evaluation, pictures=tuple(median or evaluation.pictures)))
     return list(firsts.values())
 
 
