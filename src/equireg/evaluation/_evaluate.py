@@ -2,11 +2,11 @@
 
 import math
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,11 +91,7 @@ def evaluate(
         write_atomic(folder / "metrics.csv", as_csv(everything))
         write_json(folder / "summary.json", summary)
         write_json(folder / LABELS, table.as_dict())
-        (folder / "pictures").mkdir()
-        dice = {score.case: score.mean_dice for score in scores}
-        for pair in judged.pairs:
-            if role := roles.get(pair.case):
-                write_picture(folder / "pictures", pair, role, dice[pair.case], table=table, scans=judged.scans)
+        _write_pictures(folder / "pictures", replace(judged, scores=scores), table, roles)
         sign(
             folder,
             "evaluate",
@@ -116,6 +112,15 @@ class _Judged:
     pairs: Sequence[Pair] = ()
     """Predictions and masks, in the order of the scores; none where the portal judged."""
     scans: Scans | None = None
+
+
+def _write_pictures(folder: Path, judged: _Judged, table: LabelTable, roles: Mapping[str, str]) -> None:
+    """Write the picture of each case that has a role."""
+    folder.mkdir()
+    dice = {score.case: score.mean_dice for score in judged.scores}
+    for pair in judged.pairs:
+        if role := roles.get(pair.case):
+            write_picture(folder, pair, role, dice[pair.case], table=table, scans=judged.scans)
 
 
 def _by_masks(predictions: Predictions, reference: Path, scans: Path | None, tolerance_mm: float, jobs: int) -> _Judged:
