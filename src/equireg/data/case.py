@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +19,7 @@ from equireg.data.layouts import RawCase
 from equireg.data.recipe import WorkingScan
 from equireg.data.volume import Geometry
 from equireg.errors import EquiregError
-from equireg.folders import FORMAT_VERSION, disk_errors, write_json
+from equireg.folders import FORMAT_VERSION, DiskError, disk_errors, write_json
 
 RECORD = "case.json"
 _PLACES = 1000
@@ -105,24 +106,37 @@ def prepare_case(case: RawCase, plan: CasePlan, folder: Path) -> dict[str, Any]:
         "class_voxels": (),
         "digest": digest,
     }
+    with _staged(folder) as staging:
+        # Normalised intensities are small; raw ones may be beyond what 16 bits tell apart.
+        kind = np.float16 if np.abs(scan.image).max() <= normalise.HIGHEST else np.float32
+        store.write_array(staging / "image.b2nd", scan.image.astype(kind))
+        slices = range(*scan.grid.crop[0])
+        np.save(staging / equivariance_seeds.FILE, equivariance_seeds.draw(case.name, slices))
+        if case.label is not None:
+            record["class_voxels"] = _write_label(case.label, geometry, scan.grid, plan.labels, staging)
+        write_json(staging / RECORD, record)
+    return record
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder that becomes ``folder``, in place of an earlier one, when the block ends well.
+
+    Raises:
+        DiskError: if the disk is full; names ``folder``, for a hidden one would tell nobody anything.
+    """
     staging = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    with disk_errors(folder):
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        try:
-            # Normalised intensities are small; raw ones may be beyond what 16 bits tell apart.
-            kind = np.float16 if np.abs(scan.image).max() <= normalise.HIGHEST else np.float32
-            store.write_array(staging / "image.b2nd", scan.image.astype(kind))
-            slices = range(*scan.grid.crop[0])
-            np.save(staging / equivariance_seeds.FILE, equivariance_seeds.draw(case.name, slices))
-            if case.label is not None:
-                record["class_voxels"] = _write_label(case.label, geometry, scan.grid, plan.labels, staging)
-            write_json(staging / RECORD, record)
+    try:
+        with disk_errors(folder):
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True)
+            yield staging
             shutil.rmtree(folder, ignore_errors=True)
             staging.rename(folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    return record
+    except DiskError as error:
+        raise DiskError(str(error).replace(str(staging), str(folder))) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _write_label(

@@ -134,6 +134,21 @@ def test_a_full_disk_leaves_the_old_case(case: RawCase, tmp_path: Path, monkeypa
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_full_disk_names_the_case_whichever_file_was_written(
+    case: RawCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is written by a function that tells of a full disk itself, and of the hidden folder."""
+
+    def full(path: Path, content: Any) -> None:
+        raise DiskError(f"{path}: the disk is full.")
+
+    monkeypatch.setattr("equireg.data.case.write_json", full)
+    with pytest.raises(DiskError) as caught:
+        prepare_case(case, PLAN, tmp_path / "out" / "a")
+    assert str(caught.value) == f"{tmp_path / 'out' / 'a' / RECORD}: the disk is full."
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_the_fingerprint_follows_files_and_plan(case: RawCase) -> None:
     first = fingerprint(case, PLAN)
     assert fingerprint(case, replace(PLAN)) == first
