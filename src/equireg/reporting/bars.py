@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from equireg.reporting.bridging import Bridging, written
 from equireg.reporting.comparison import Arms, Cohort
-from equireg.reporting.figures import Drawing
+from equireg.reporting.figures import Drawing, by_region
 from equireg.reporting.overlays import REGION_COLOURS
 from equireg.reporting.series import Amount, Series, means, series_of
 from equireg.reporting.statistics import MEAN
@@ -60,18 +60,7 @@ def equivariance_bars(cohorts: Sequence[Cohort], arms: Arms) -> list[Drawing]:
         axes.grid(axis="x", visible=False)
         axes.set(ylim=(0, 1.02), xlabel=_unit(amounts), ylabel="equivariance Dice")
 
-    return [
-        Drawing(
-            region,
-            draw(
-                lambda axes, region=region: plot(axes, region),
-                width=4.2,
-                height=2.6,
-                label=f"Equivariance Dice, {region}",
-            ),
-        )
-        for region in ordered
-    ]
+    return by_region(ordered, plot, (4.2, 2.6), "Equivariance Dice")
 
 
 def equivariance_sets(cohorts: Sequence[Cohort]) -> str:

@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from equireg.reporting.comparison import Arms, Cohort
-from equireg.reporting.figures import Drawing
+from equireg.reporting.figures import Drawing, by_region
 from equireg.reporting.series import Series, means, percent, series_of
 from equireg.reporting.sources import Evaluation
-from equireg.reporting.svg import MUTED, PAPER, draw, marker, series_colour
+from equireg.reporting.svg import MUTED, PAPER, marker, series_colour
 from equireg.reporting.tables import columns_of
 
 
@@ -59,18 +59,8 @@ def dice_by_labels(cohort: Cohort, arms: Arms) -> list[Drawing]:
         axes.set(xlabel="labels used" if known else "labelled cases", ylabel="Dice")
         axes.margins(x=0.06)
 
-    return [
-        Drawing(
-            region,
-            draw(
-                lambda axes, region=region: plot(axes, region),
-                width=4.2,
-                height=2.8,
-                label=f"Dice over {'the fraction of labels' if known else 'labelled cases'}, {region}",
-            ),
-        )
-        for region in columns_of(cohort)
-    ]
+    label = f"Dice over {'the fraction of labels' if known else 'labelled cases'}"
+    return by_region(columns_of(cohort), plot, (4.2, 2.8), label)
 
 
 def _line(axes: Axes, line: Series, cohort: Cohort, region: str, known: bool) -> None:
@@ -111,18 +101,7 @@ def runs_by_seed(cohort: Cohort, arms: Arms) -> list[Drawing]:
         known = all(amount.fraction is not None for _, amount in columns)
         axes.set(xlim=(-0.6, places[-1] + 0.6), xlabel="labels used" if known else "labelled cases", ylabel="Dice")
 
-    return [
-        Drawing(
-            region,
-            draw(
-                lambda axes, region=region: plot(axes, region),
-                width=max(4.2, 0.5 * len(columns)),
-                height=2.8,
-                label=f"Dice of every run by seed, {region}",
-            ),
-        )
-        for region in columns_of(cohort)
-    ]
+    return by_region(columns_of(cohort), plot, (max(4.2, 0.5 * len(columns)), 2.8), "Dice of every run by seed")
 
 
 def _column(axes: Axes, place: float, values: Sequence[float]) -> None:

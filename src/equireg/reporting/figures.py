@@ -1,6 +1,6 @@
 """Drawings of single runs and evaluations: learning curves, Dice by case, volumes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,29 @@ class Drawing:
     note: str = ""
 
 
+def by_region(
+    regions: Sequence[str], plot: Callable[[Axes, str], None], size: tuple[float, float], label: str
+) -> list[Drawing]:
+    """Draw the same for each region.
+
+    Args:
+        regions: their names, the drawings' titles.
+        plot: fills the axes for a region.
+        size: width and height, inches.
+        label: what the drawings show, for those who cannot see them; the region's name follows.
+    """
+    width, height = size
+    return [
+        Drawing(
+            region,
+            draw(
+                lambda axes, region=region: plot(axes, region), width=width, height=height, label=f"{label}, {region}"
+            ),
+        )
+        for region in regions
+    ]
+
+
 def learning_curves(runs: Sequence[Run], arms: Arms) -> list[Drawing]:
     """Draw each scalar over the steps, runs overlaid: validation first, then losses, then the rest."""
     logged = dict.fromkeys(name for run in runs for name in run.scalars)
@@ -51,18 +74,7 @@ def dice_by_case(cohort: Cohort, arms: Arms) -> list[Drawing]:
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.5, rows - 0.4), yticks=[], xlabel="Dice")
         axes.spines["left"].set_visible(False)
 
-    return [
-        Drawing(
-            region,
-            draw(
-                lambda axes, region=region: plot(axes, region),
-                width=4.2,
-                height=0.55 + 0.62 * rows,
-                label=f"Dice of each case, {region}",
-            ),
-        )
-        for region in regions
-    ]
+    return by_region(regions, plot, (4.2, 0.55 + 0.62 * rows), "Dice of each case")
 
 
 def volume_agreement(cohort: Cohort, arms: Arms) -> list[Drawing]:

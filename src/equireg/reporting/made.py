@@ -34,18 +34,13 @@ def what_was_run(runs: Sequence[Run], evaluations: Sequence[Evaluation], arms: A
 
 def _chosen(run: Run) -> str | None:
     """Return the validation Dice at the step of the best checkpoint, by the score that chose it; None without any."""
-    score = "val/loss" if made_by_loss(run) else "val/dice"
+    score = "val/loss" if run.provenance.config.get("monitor") == "loss" else "val/dice"
     if score not in run.scalars or "val/dice" not in run.scalars:
         return None
     sign = -1 if score == "val/loss" else 1
     best, _ = max(run.scalars[score].tolist(), key=lambda point: sign * point[1])
     dice = dict(run.scalars["val/dice"].tolist())
     return f"{dice[best]:.3f} at step {best:.0f}" if best in dice else None
-
-
-def made_by_loss(run: Run) -> bool:
-    """Whether the lowest validation loss chose a run's best checkpoint."""
-    return run.provenance.config.get("monitor") == "loss"
 
 
 def _duration(seconds: float | None) -> str | None:
