@@ -106,7 +106,8 @@ def train(args: argparse.Namespace, work: Path, environment: dict[str, str]) -> 
     report = work / "training.json"
     command = [sys.executable, str(Path(__file__).with_name("train.py")), "--report", str(report)]
     command += ["--preprocessed", str(work / "preprocessed" / DATASET), "--configuration", args.configuration]
-    command += ["--minutes", str(args.minutes), "--seed", str(args.seed), "--threads", str(args.threads)]
+    command += ["--minutes", str(args.minutes), "--clock", args.clock]
+    command += ["--seed", str(args.seed), "--threads", str(args.threads)]
     if args.iterations is not None:
         command += ["--iterations", str(args.iterations)]
     call(command, environment, args.out / "log.txt")
@@ -156,7 +157,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--spacing", type=numbers(float, (3,)), help="target spacing z,y,x in mm; default: nnU-Net's")
     parser.add_argument("--patch_size", type=numbers(int, (2, 3)), help="y,x or z,y,x voxels; default: nnU-Net's")
     parser.add_argument("--batch_size", type=int, help="patches a step; default: nnU-Net's")
-    parser.add_argument("--minutes", type=float, default=5.0, help="wall time of the training loop")
+    parser.add_argument("--minutes", type=float, default=5.0, help="time of the training loop")
+    parser.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: of all its threads and processes"
+    )
     parser.add_argument("--iterations", type=int, help="fixed length instead, to repeat an earlier run's")
     parser.add_argument("--threads", type=int, default=2, help="torch threads; one process augments beside them")
     parser.add_argument("--seed", type=int, default=0, help="draws the initial weights; names the run")

@@ -7,6 +7,8 @@ weights is left out: the pseudo Dice on training patches, the progress picture a
 
 import argparse
 import json
+import multiprocessing
+import os
 import resource
 import time
 from pathlib import Path
@@ -60,27 +62,43 @@ def make_trainer(preprocessed: Path, configuration: str, seed: int) -> nnUNetTra
     return nnUNetTrainer(plans, configuration, "all", dataset, device=torch.device("cpu"))
 
 
-def measure(trainer: nnUNetTrainer, seconds: float) -> float:
-    """Train for about ``seconds`` and return the seconds an iteration took, augmentation's waits included."""
+def measure(trainer: nnUNetTrainer, seconds: float) -> tuple[float, float]:
+    """Train for about ``seconds`` of wall time.
+
+    Returns:
+        Wall seconds an iteration took, augmentation's waits included; and CPU seconds, augmentation's included.
+    """
     trainer.set_length(1)
     trainer.on_train_start()
     trainer.network.train()
     for _ in range(WARM_UP):
         trainer.train_step(next(trainer.dataloader_train))
-    start, done = time.perf_counter(), 0
+    start, cpu_start, done = time.perf_counter(), cpu_seconds(), 0
     while done < WARM_UP or time.perf_counter() - start < seconds:
         trainer.train_step(next(trainer.dataloader_train))
         done += 1
-    elapsed = time.perf_counter() - start
+    elapsed, cpu_elapsed = time.perf_counter() - start, cpu_seconds() - cpu_start
     trainer.disable_checkpointing = True
     trainer.on_train_end()
-    return elapsed / done
+    return elapsed / done, cpu_elapsed / done
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time of this process and of its children that have ended, over all threads."""
+    """Return the CPU time of this process, over all threads, and of its children, ended or running."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    ended = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return ended + sum(running_seconds(child.pid) for child in multiprocessing.active_children())
+
+
+def running_seconds(pid: int | None) -> float:
+    """Return the CPU time of a running process as Linux tells it; 0 where it has just ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    # man 5 proc_pid_stat: after the name come the state, then utime as the 12th field and stime as the 13th.
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -88,7 +106,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preprocessed", type=Path, required=True, help="nnU-Net's folder of the data set")
     parser.add_argument("--configuration", required=True)
-    parser.add_argument("--minutes", type=float, required=True, help="wall time of the training loop")
+    parser.add_argument("--minutes", type=float, required=True, help="time of the training loop")
+    parser.add_argument("--clock", choices=("wall", "cpu"), required=True, help="what time is meant")
     parser.add_argument("--iterations", type=int, help="train this long, without a trial")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True, help="torch threads of the training process")
@@ -104,7 +123,7 @@ def main() -> None:
             make_trainer(args.preprocessed, args.configuration, args.seed),
             min(30.0, max(10.0, 0.05 * budget)),
         )
-        iterations = max(1, round(budget / trial))
+        iterations = max(1, round(budget / trial[args.clock == "cpu"]))
 
     trainer = make_trainer(args.preprocessed, args.configuration, args.seed)
     trainer.set_length(iterations)
@@ -117,7 +136,8 @@ def main() -> None:
         "training_seconds": round(seconds, 1),
         "training_cpu_seconds": round(cpu_seconds() - cpu_start, 1),
         "seconds_per_iteration": round(seconds / done, 4),
-        "trial_seconds_per_iteration": None if trial is None else round(trial, 4),
+        "trial_seconds_per_iteration": None if trial is None else round(trial[0], 4),
+        "trial_cpu_seconds_per_iteration": None if trial is None else round(trial[1], 4),
         "iterations": done,
         "epochs": trainer.num_epochs,
         "iterations_per_epoch": trainer.num_iterations_per_epoch,

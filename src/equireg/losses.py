@@ -98,6 +98,28 @@ def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor, averaging: Aver
     return masked_mean(_surprise(logits, target, valid), valid.float(), averaging)
 
 
+def squared_error(logits: Tensor, target_probs: Tensor, valid: Tensor) -> Tensor:
+    """Mean squared difference of the probabilities, over classes and over valid voxels.
+
+    The consistency cost of the mean teacher (Tarvainen and Valpola 2017, section 2).
+
+    Args:
+        logits: unnormalised scores, [B, C, *S].
+        target_probs: probabilities that sum to 1 over C, [B, C, *S]; no gradient flows into them.
+        valid: weight of each voxel, [B, 1, *S].
+
+    Returns:
+        Scalar; 0 where no voxel is valid.
+
+    Raises:
+        ValueError: if shapes differ.
+    """
+    _check(logits, target_probs, valid, logits.shape[1])
+    probs = functional.softmax(_counted(logits, valid), dim=1)
+    difference = probs - _counted(target_probs.detach(), valid)
+    return masked_mean(difference.square().mean(dim=1, keepdim=True), valid.float())
+
+
 def annealed_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor, threshold: float | None) -> Tensor:
     """Mean cross-entropy that leaves out, or weighs down, the voxels that are right already, image by image.
 

@@ -3,16 +3,18 @@
 import copy
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from equireg import methods, networks
+from equireg import checkpoint, methods, networks
+from equireg.checkpoint import ENTRY, Facts
 from equireg.config import NetworkConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
-from equireg.data.labels import IGNORED
+from equireg.data.labels import IGNORED, LabelTable
 from equireg.errors import UsageError
 from equireg.methods import METHODS, Method
 
@@ -24,6 +26,16 @@ PATCHES = {2: (16, 24), 3: (8, 8, 12)}
 
 over_all = pytest.mark.parametrize(("name", "dims"), [(name, dims) for name in METHODS for dims in (2, 3)])
 over_names = pytest.mark.parametrize("name", list(METHODS))
+
+
+def has_option(name: str, option: str) -> bool:
+    return option in {field.name for field in fields(METHODS[name].Options)}
+
+
+ADDING = [name for name in METHODS if has_option(name, "weight") and name != "bcp"]
+"""Methods that only add a loss to the supervised one; bcp also changes what the labelled scans look like."""
+TWINS = ["cps"]
+"""Methods that train two networks."""
 
 
 def samples(dims: int, count: int, seed: int, labelled: bool) -> Samples:
@@ -55,26 +67,46 @@ def make_batch(method: Method | type[Method], dims: int, chance: int = 0, unlabe
     return Batch(samples(dims, 2, 1, labelled=True), rest, Generator().manual_seed(chance), (dims - 1,))
 
 
-def make_method(name: str, dims: int, norm: Any = "instance", **options: Any) -> Method:
+def make_method(name: str, dims: int, norm: Any = "instance", max_steps: int = MAX_STEPS, **options: Any) -> Method:
     """Return a method with the same first weights every time; of confidence it asks none, so that voxels count."""
-    kind = METHODS[name].Options
-    known = {field.name for field in fields(kind)}
     given = {"name": name, "threshold": 0.0, **options}
-    config = TrainConfig(method=kind(**{key: value for key, value in given.items() if key in known}))
+    method = METHODS[name].Options(**{key: value for key, value in given.items() if has_option(name, key)})
     network = NetworkConfig(features=4, stages=3, norm=norm)
     torch.manual_seed(3)
-    return METHODS[name](config, factory(network, dims), MAX_STEPS)
+    return METHODS[name](TrainConfig(method=method), factory(network, dims), max_steps)
 
 
 def factory(config: NetworkConfig, dims: int) -> Callable[[], nn.Module]:
     return lambda: networks.build(config, in_channels=2, out_channels=CLASSES, spatial_dims=dims)
 
 
+def of_students(method: Method) -> dict[str, nn.Parameter]:
+    """Return the weights that are trained, by their names in the method."""
+    trained = {id(weight) for student in method.students for weight in student.parameters()}
+    return {key: weight for key, weight in method.named_parameters() if id(weight) in trained}
+
+
+def prefixes(method: Method) -> tuple[str, ...]:
+    """Return how the names of the students' tensors begin."""
+    return tuple(f"{key}." for key, module in method.named_children() if module in method.students)
+
+
 def gradients(method: Method, batch: Batch, step: int = LATE) -> dict[str, Tensor]:
-    """Return the gradient of ``total`` on every weight of the student."""
+    """Return the gradient of ``total`` on every weight of the students."""
     method.zero_grad(set_to_none=True)
     method.losses(batch, step)["total"].backward()
-    return {key: weight.grad for key, weight in method.student.named_parameters() if weight.grad is not None}
+    return {key: weight.grad for key, weight in of_students(method).items() if weight.grad is not None}
+
+
+def supervised_gradients(method: Method, dims: int) -> dict[str, Tensor]:
+    """Return what the baseline gives for the same batch, with the weights of each student in turn."""
+    found = {}
+    for prefix, student in zip(prefixes(method), method.students, strict=True):
+        baseline = make_method("supervised", dims)
+        baseline.student.load_state_dict(student.state_dict())
+        alone = gradients(baseline, make_batch(baseline, dims))
+        found |= {prefix + key.removeprefix("student."): value for key, value in alone.items()}
+    return found
 
 
 def differ(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
@@ -95,10 +127,11 @@ def test_losses_are_finite_scalars_of_which_total_alone_has_a_graph(name, dims):
             assert key == "total" or not value.requires_grad, key
 
 
+@pytest.mark.parametrize("step", [0, LATE])
 @over_all
-def test_total_reaches_every_weight_that_is_optimised(name, dims):
+def test_total_reaches_every_weight_that_is_optimised(name, dims, step):
     method = make_method(name, dims)
-    found = gradients(method, make_batch(method, dims))
+    found = gradients(method, make_batch(method, dims), step)
     for key, weight in method.named_parameters():
         if not weight.requires_grad:
             assert weight.grad is None, key
@@ -107,44 +140,77 @@ def test_total_reaches_every_weight_that_is_optimised(name, dims):
         assert weight.grad.isfinite().all(), key
         if weight.ndim > 1:  # a bias ahead of a normalisation cannot have one
             assert weight.grad.abs().max() > 0, key
-    assert set(found) == {key for key, _ in method.student.named_parameters()}
+    assert found.keys() == of_students(method).keys()
 
 
 @over_all
-def test_the_unlabelled_scans_reach_the_student(name, dims):
+def test_the_unlabelled_scans_reach_the_students(name, dims):
     """The classic fault is an unlabelled loss that has a value but trains nothing."""
-    method = make_method(name, dims)
+    method = make_method(name, dims, weight=10.0)  # some start out with small losses
     found = gradients(method, make_batch(method, dims, unlabelled=5))
     others = gradients(method, make_batch(method, dims, unlabelled=6))
-    assert (differ(found, others) > 1e-3) == method.uses_unlabelled
+    for prefix in prefixes(method):
+        mine, other = (
+            {key: value for key, value in some.items() if key.startswith(prefix)} for some in (found, others)
+        )
+        assert (differ(mine, other) > 1e-3) == method.uses_unlabelled, prefix
     if method.uses_unlabelled:
         without = replace(make_batch(method, dims), unlabelled=None)
         assert differ(found, gradients(method, without)) > 1e-3
 
 
 @over_all
-def test_what_is_not_the_student_is_not_trained(name, dims):
+def test_without_unlabelled_scans_each_student_learns_from_labels_alone(name, dims):
     method = make_method(name, dims)
-    student = {id(weight) for weight in method.student.parameters()}
-    assert all(weight.requires_grad for weight in method.student.parameters())
-    for key, weight in method.named_parameters():
-        if id(weight) not in student:
-            assert not weight.requires_grad, key
+    found = gradients(method, replace(make_batch(method, dims), unlabelled=None))
+    expected = supervised_gradients(method, dims)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in found)
+
+
+@pytest.mark.parametrize("step", [0, LATE])
+@pytest.mark.parametrize(("name", "dims"), [(name, dims) for name in ADDING for dims in (2, 3)])
+def test_at_weight_zero_it_is_the_baseline(name, dims, step):
+    """The labelled view is the same draw, and a pass with more samples in it differs by rounding alone."""
+    method = make_method(name, dims, weight=0.0)
+    found = gradients(method, make_batch(method, dims), step)
+    expected = supervised_gradients(method, dims)
+    assert found.keys() == expected.keys()
+    assert differ(found, expected) < 1e-5
+    assert differ(found, gradients(make_method(name, dims, weight=10.0), make_batch(method, dims))) > 1e-3
+
+
+@over_all
+def test_the_students_alone_are_trained(name, dims):
+    method = make_method(name, dims)
+    assert method.students[0] is method.student
+    trained = of_students(method)
+    assert {key for key, weight in method.named_parameters() if weight.requires_grad} == trained.keys()
+
+
+@pytest.mark.parametrize("step", [0, LATE])
+@over_all
+def test_a_teacher_gets_no_gradient_even_if_it_could(name, dims, step):
+    method = make_method(name, dims).requires_grad_()
+    method.losses(make_batch(method, dims), step)["total"].backward()
+    reached = {key for key, weight in method.named_parameters() if weight.grad is not None}
+    assert reached == of_students(method).keys()
 
 
 @over_all
 def test_only_the_students_own_pass_moves_statistics(name, dims):
-    """A teacher's pass leaves BatchNorm as it is: the student's counts one pass, any other's none."""
+    """A teacher's pass leaves BatchNorm as it is: a student's counts one pass, any other's none."""
     method = make_method(name, dims, norm="batch").train()
+    own = prefixes(method)
     modes = {key: module.training for key, module in method.named_modules()}
     before = copy.deepcopy(method.state_dict())
     method.losses(make_batch(method, dims), LATE)
     passes = {key: value for key, value in method.state_dict().items() if key.endswith("num_batches_tracked")}
-    assert any(key.startswith("student.") for key in passes)
+    assert all(any(key.startswith(prefix) for key in passes) for prefix in own)
     for key, value in passes.items():
-        assert value - before[key] == (1 if key.startswith("student.") else 0), key
+        assert value - before[key] == (1 if key.startswith(own) else 0), key
     for key, value in method.state_dict().items():
-        if not key.startswith("student."):
+        if not key.startswith(own):
             assert torch.equal(value, before[key]), key
     assert {key: module.training for key, module in method.named_modules()} == modes
 
@@ -155,7 +221,7 @@ def test_pictures_move_no_statistics(name, dims):
     before = copy.deepcopy(method.state_dict())
     method.pictures(make_batch(method, dims))
     assert all(torch.equal(value, before[key]) for key, value in method.state_dict().items())
-    assert all(module.training for module in method.student.modules())
+    assert all(module.training for student in method.students for module in student.modules())
 
 
 @over_all
@@ -194,7 +260,7 @@ def test_nobody_annotated_anything(name, dims):
     assert batch.labelled.label is not None
     unknown = replace(batch.labelled, label=torch.full_like(batch.labelled.label, IGNORED))
     method.losses(replace(batch, labelled=unknown), LATE)["total"].backward()
-    for key, weight in method.student.named_parameters():
+    for key, weight in of_students(method).items():
         assert weight.grad is None or weight.grad.isfinite().all(), key
 
 
@@ -256,12 +322,78 @@ def test_a_few_steps_lower_the_supervised_loss(name, dims):
 
 
 @over_names
-def test_after_step_leaves_the_student_alone(name):
+def test_after_step_leaves_the_students_alone(name):
     method = make_method(name, 2)
-    before = copy.deepcopy(method.student.state_dict())
+    before = copy.deepcopy(method.state_dict())
     for step in (0, LATE):
         method.after_step(step)
-    assert all(torch.equal(value, before[key]) for key, value in method.student.state_dict().items())
+    assert all(torch.equal(weight, before[key]) for key, weight in of_students(method).items())
+
+
+def train_on(method: Method, optimiser: torch.optim.Optimizer, steps: range) -> None:
+    """Do some steps of the training loop."""
+    for step in steps:
+        optimiser.zero_grad()
+        method.losses(make_batch(method, 2, chance=step), step)["total"].backward()
+        optimiser.step()
+        method.after_step(step)
+
+
+def make_optimiser(method: Method) -> torch.optim.Optimizer:
+    return torch.optim.Adam([weight for weight in method.parameters() if weight.requires_grad], lr=1e-2)
+
+
+@over_names
+def test_resumed_is_uninterrupted(name):
+    """Bit by bit, from weights and step alone; stopped in each phase where a method has two."""
+    whole = make_method(name, 2, max_steps=8, pretraining=0.5).train()
+    optimiser = make_optimiser(whole)
+    stopped = {}
+    for first, last in ((0, 3), (3, 4), (4, 6), (6, 8)):
+        stopped[first] = copy.deepcopy((whole.state_dict(), optimiser.state_dict()))
+        train_on(whole, optimiser, range(first, last))
+    for first in (3, 4, 6):
+        resumed = make_method(name, 2, max_steps=8, pretraining=0.5).train()
+        resumed.load_state_dict(stopped[first][0])
+        optimiser = make_optimiser(resumed)
+        optimiser.load_state_dict(stopped[first][1])
+        train_on(resumed, optimiser, range(first, 8))
+        for key, value in resumed.state_dict().items():
+            assert torch.equal(value, whole.state_dict()[key]), (first, key)
+            assert not torch.equal(value, stopped[first][0][key]), (first, key)
+
+
+@over_names
+def test_a_checkpoint_holds_every_network(name, tmp_path: Path):
+    facts = Facts(
+        dataset="made up",
+        channels=("t1", "t2"),
+        labels=LabelTable((0, 1, 2), ("background", "rim", "core"), {}),
+        axes="zyx",
+        spacing_mm=(1.0, 1.0, 2.0),
+        normalisation={"name": "zscore"},
+        patch_size=PATCHES[2],
+        flip_axes=(1,),
+    )
+    config = TrainConfig(method=METHODS[name].Options(), network=NetworkConfig(features=4))
+    method = checkpoint.new_method(config, facts)
+    with torch.no_grad():
+        for weight in method.parameters():  # nothing that a new method has
+            weight.add_(0.01 * torch.randn(weight.shape, generator=Generator().manual_seed(weight.numel())))
+    weights = {f"method.{key}": value for key, value in method.state_dict().items()}
+    content = {"state_dict": weights, "global_step": 7, ENTRY: checkpoint.entry(config, facts)}
+    torch.save(content, tmp_path / "last.ckpt")
+    loaded = checkpoint.load(tmp_path / "last.ckpt").method
+    assert len(loaded.students) == (2 if name in TWINS else 1)
+    for key, value in method.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_two_networks_begin_apart(name):
+    one, other = make_method(name, 2).students
+    image = samples(2, 1, 0, labelled=False).image
+    assert not torch.allclose(one(image), other(image), atol=1e-2)
 
 
 @over_names

@@ -14,9 +14,10 @@ from equireg.losses import (
     equivariance_loss,
     masked_mean,
     soft_dice_loss,
+    squared_error,
 )
 
-LOSSES = [equivariance_loss, cross_entropy, soft_dice_loss]
+LOSSES = [equivariance_loss, cross_entropy, soft_dice_loss, squared_error]
 SHAPES = [(2, 3, 4, 5), (1, 4, 3, 4, 2)]
 
 
@@ -67,6 +68,19 @@ def test_cross_entropy_is_torchs(shape):
     hard = functional.cross_entropy(rows(logits, valid), rows(target, valid).argmax(1))
     assert float(cross_entropy(logits, target, valid)) == pytest.approx(float(soft), abs=1e-6)
     assert float(cross_entropy(logits, classes_of(target), valid)) == pytest.approx(float(hard), abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_squared_error_is_torchs_on_probabilities(shape):
+    logits, target, valid = made_up(shape)
+    expected = functional.mse_loss(rows(logits, valid).softmax(1), rows(target, valid))
+    assert float(squared_error(logits, target, valid)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(squared_error(logits + 7, logits.softmax(1), valid)) == pytest.approx(0, abs=1e-10)
+
+
+def test_squared_error_of_opposite_certainties_is_its_greatest():
+    logits = torch.tensor([60.0, -60.0]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+    assert float(squared_error(logits, logits.flip(1).softmax(1), torch.ones(1, 1, 4, 4))) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

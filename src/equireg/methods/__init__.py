@@ -5,11 +5,27 @@ import difflib
 from equireg.errors import UsageError
 from equireg.methods.base import Method as Method
 from equireg.methods.base import evaluating as evaluating
+from equireg.methods.bcp import BidirectionalCopyPaste
+from equireg.methods.cps import CrossPseudoSupervision
 from equireg.methods.equireg import EquiReg
+from equireg.methods.fixmatch import FixMatch
+from equireg.methods.ict import InterpolationConsistency
+from equireg.methods.mean_teacher import MeanTeacher
+from equireg.methods.pseudo_label import PseudoLabel
 from equireg.methods.supervised import Supervised
+from equireg.methods.ua_mt import UncertaintyAwareMeanTeacher
+from equireg.methods.unimatch import UniMatch
 
 METHODS: dict[str, type[Method]] = {
     "supervised": Supervised,
+    "pseudo_label": PseudoLabel,
+    "mean_teacher": MeanTeacher,
+    "ua_mt": UncertaintyAwareMeanTeacher,
+    "ict": InterpolationConsistency,
+    "cps": CrossPseudoSupervision,
+    "fixmatch": FixMatch,
+    "unimatch": UniMatch,
+    "bcp": BidirectionalCopyPaste,
     "equireg": EquiReg,
 }
 """Method name to its class."""

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,8 @@ from equireg.data.batch import Batch, Samples
 from equireg.data.labels import IGNORED
 from equireg.losses import annealed_cross_entropy, cross_entropy, soft_dice_loss
 from equireg.methods.schedules import annealing_threshold
-from equireg.transforms.views import labelled_view
+from equireg.transforms import intensity
+from equireg.transforms.views import geometric_view, labelled_view
 
 NetworkFactory = Callable[[], nn.Module]
 """Makes a network with new weights."""
@@ -37,6 +39,11 @@ class Method(nn.Module, ABC):
         self.config = config
         self.max_steps = max_steps
         self.student = network_factory()
+
+    @property
+    def students(self) -> tuple[nn.Module, ...]:
+        """The networks that the optimiser trains; ``student`` comes first."""
+        return (self.student,)
 
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -83,6 +90,43 @@ class Method(nn.Module, ABC):
         )
         return image, label, valid * (label != IGNORED)
 
+    def geometric_view(
+        self, samples: Samples, batch: Batch, strength: Literal["weak", "strong"]
+    ) -> tuple[Tensor, Tensor]:
+        """Return samples under a random spatial transform of the run's weak or strong ranges, intensities as they are.
+
+        Returns:
+            Image [B, C, *S] and ``valid`` [B, 1, *S].
+        """
+        views = self.config.views
+        return geometric_view(
+            samples.image,
+            samples.valid,
+            samples.fill,
+            samples.spacing_mm,
+            views.weak if strength == "weak" else views.strong,
+            batch.generator,
+            batch.flip_axes,
+        )
+
+    def changed_intensities(self, image: Tensor, batch: Batch) -> Tensor:
+        """Return images [B, C, *S] under the run's random intensity changes, each image by itself."""
+        changes = intensity.sample(self.config.views.intensity, len(image), image.shape[1], batch.generator)
+        return intensity.apply(image, changes)
+
+    def segmentation_loss(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        """Cross-entropy, plus soft Dice unless the run leaves it out of the supervised loss, without annealing.
+
+        What a method uses that treats a prediction as if it were an annotation.
+
+        Args:
+            logits: unnormalised scores, [B, K, *S].
+            target: class indices [B, 1, *S], or probabilities [B, K, *S].
+            valid: weight of each voxel, [B, 1, *S].
+        """
+        loss = cross_entropy(logits, target, valid)
+        return loss + soft_dice_loss(logits, target, valid) if self.config.supervised_loss == "ce+dice" else loss
+
     def supervised_loss(self, logits: Tensor, label: Tensor, valid: Tensor, step: int) -> Tensor:
         """Cross-entropy, plus soft Dice unless the run leaves it out, over annotated voxels; of all methods.
 
@@ -96,6 +140,90 @@ class Method(nn.Module, ABC):
             threshold = None if config.tsa == "soft" else annealing_threshold(config.tsa, part, logits.shape[1])
             loss = annealed_cross_entropy(logits, label, valid, threshold)
         return loss + soft_dice_loss(logits, label, valid) if config.supervised_loss == "ce+dice" else loss
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a student is asked on unlabelled samples."""
+
+    image: Tensor
+    """What it sees, [B, C, *S]."""
+    target: Tensor
+    """Probabilities that it should answer, [B, K, *S]."""
+    area: Tensor
+    """1 where the target is known, [B, 1, *S]."""
+    counts: Tensor
+    """1 where the loss counts, a part of ``area``, [B, 1, *S]."""
+
+
+class TaskMethod(Method):
+    """A method that adds to the supervised loss one on a task, in one pass of one student over both."""
+
+    @abstractmethod
+    def task(self, samples: Samples, batch: Batch, step: int) -> Task:
+        """Make the task of unlabelled samples; called without gradient."""
+
+    @abstractmethod
+    def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
+        """Compare the student's answer [B, K, *S] with the task's target."""
+
+    @abstractmethod
+    def weight_at(self, step: int) -> float:
+        """Return the weight of the unlabelled loss at a step."""
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Return ``supervised``, ``unsupervised``, the part of voxels that counted, and their weighted ``total``."""
+        image, label, valid = self.augmented(batch)
+        if batch.unlabelled is None:
+            supervised = self.supervised_loss(self.student(image), label, valid, step)
+            return {"total": supervised, "supervised": supervised.detach()}
+        with torch.no_grad():
+            task = self.task(batch.unlabelled, batch, step)
+        logits = self.student(torch.cat([image, task.image]))
+        supervised = self.supervised_loss(logits[: len(image)], label, valid, step)
+        unsupervised = self.unsupervised_loss(logits[len(image) :], task)
+        weight = self.weight_at(step)
+        return {
+            "total": supervised + weight * unsupervised,
+            "supervised": supervised.detach(),
+            "unsupervised": unsupervised.detach(),
+            "counted": task.counts.sum() / task.area.sum().clamp_min(1),
+            "weight": torch.tensor(weight),
+        }
+
+    @torch.no_grad()
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the unlabelled task as the run's last step would make it."""
+        if batch.unlabelled is None:
+            return super().pictures(batch)
+        task = self.task(batch.unlabelled, batch, self.max_steps)
+        return task_pictures(self.student, task.image, task.target, task.area)
+
+
+@torch.no_grad()
+def task_pictures(student: nn.Module, image: Tensor, target_probs: Tensor, area: Tensor) -> dict[str, Tensor]:
+    """Return what TensorBoard shows of an unlabelled task.
+
+    Args:
+        student: answers in evaluation mode.
+        image: what the student sees, [B, C, *S].
+        target_probs: what the student should answer, [B, K, *S].
+        area: 1 where that is known, [B, 1, *S].
+
+    Returns:
+        The scan's first channel, the target's class, the teacher's confidence in it, the student's class, and
+        ``valid``; each [B, 1, *S].
+    """
+    with evaluating(student):
+        answer = student(image)
+    confidence, target = target_probs.max(dim=1, keepdim=True)
+    return {
+        "scan": image[:, :1],
+        "target": target,
+        "teacher": confidence,
+        "student": answer.argmax(dim=1, keepdim=True),
+        "valid": area,
+    }
 
 
 def label_of(samples: Samples) -> Tensor:

@@ -77,7 +77,7 @@ class FCDenseNet(nn.Module):
         self.up, self.grow = nn.ModuleList(), nn.ModuleList()
         channels, skips = _FIRST, []
         for layers in architecture.down:
-            self.down.append(_DenseBlock(spatial_dims, channels, layers, architecture.growth, config))
+            self.down.append(_DenseBlock(spatial_dims, channels, layers, architecture.growth, config, keeps_input=True))
             channels += layers * architecture.growth
             skips.append(channels)
             self.shrink.append(_TransitionDown(spatial_dims, channels, config))
@@ -97,7 +97,7 @@ class FCDenseNet(nn.Module):
         padded, inner = _pad(image, 2 ** len(self.down))
         x, skips = self.first(padded), []
         for block, shrink in zip(self.down, self.shrink, strict=True):
-            x = torch.cat([x, block(x)], dim=1)
+            x = block(x)
             skips.append(x)
             x = shrink(x)
         new = self.bottleneck(x)
@@ -141,18 +141,21 @@ class _Layer(nn.Module):
 class _DenseBlock(nn.Module):
     """Layers that each see the block's input and all that the layers before them added."""
 
-    def __init__(self, dims: int, channels: int, layers: int, growth: int, config: NetworkConfig) -> None:
+    def __init__(
+        self, dims: int, channels: int, layers: int, growth: int, config: NetworkConfig, keeps_input: bool = False
+    ) -> None:
         super().__init__()
+        self.keeps_input = keeps_input
         self.layers = nn.ModuleList(
             _Layer(dims, channels + layer * growth, growth, 3, config) for layer in range(layers)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the new feature maps alone, [B, layers * growth, *S], for an input [B, C, *S]."""
+        """Return the new feature maps, [B, layers * growth, *S], for an input [B, C, *S], which may come first."""
         features = [x]
         for layer in self.layers:
             features.append(layer(*features))
-        return torch.cat(features[1:], dim=1)
+        return torch.cat(features if self.keeps_input else features[1:], dim=1)
 
 
 class _TransitionDown(nn.Module):

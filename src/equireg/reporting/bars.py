@@ -1,6 +1,6 @@
 """Drawings with groups of bars: bridging coefficients, and equivariance Dice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,8 @@ from equireg.reporting.tables import columns_of
 
 _COEFFICIENTS_SHOWN = (-1.5, 2.5)
 """Beyond these a coefficient tells of a tiny gap, and would flatten all others."""
+MOST_APART = 3
+"""Methods that have a drawing of bridging coefficients each; more are drawn side by side."""
 _HATCHES = ("", "//////", "......", "xxxxxx")
 """What tells sets of cases apart; they come round after the last."""
 
@@ -23,9 +25,15 @@ _HATCHES = ("", "//////", "......", "xxxxxx")
 def bridging_bars(found: Sequence[Bridging]) -> list[Drawing]:
     """Draw the coefficients, a drawing a series, a group of bars an amount of labels, a bar a region.
 
-    Each bar carries its value, a dash where there is none; its points are the pairs of runs of one seed.
+    Of more than `MOST_APART` series it is a drawing a region, a group an amount of labels, a bar a series. Each bar
+    carries its value, a dash where there is none; its points are the pairs of runs of one seed.
     """
-    return [_bridging(name, [one for one in found if one.series == name]) for name in _unique(found)]
+    names = _unique(found)
+    if len(names) <= MOST_APART:
+        return [_one_series(name, [one for one in found if one.series == name]) for name in names]
+    colours = {one.series: series_colour(one.index) for one in sorted(found, key=lambda one: one.index)}
+    regions = dict.fromkeys(one.region for one in found)
+    return [_one_region(region, [one for one in found if one.region == region], colours) for region in regions]
 
 
 def region_fills(columns: Sequence[str]) -> dict[str, str]:
@@ -110,24 +118,33 @@ def _unit(amounts: Sequence[Amount]) -> str:
     return "labels used" if all(amount.fraction is not None for amount in amounts) else "labelled cases"
 
 
-def _bridging(name: str, found: Sequence[Bridging]) -> Drawing:
-    amounts = sorted({one.amount for one in found})
+def _one_series(name: str, found: Sequence[Bridging]) -> Drawing:
     fills = region_fills(list(dict.fromkeys(one.region for one in found)))
-    width = 0.84 / len(fills)
+    bars = [(one, list(fills).index(one.region), fills[one.region]) for one in found]
+    return _bridging(name, bars, len(fills), f"Bridging coefficients of {name}")
+
+
+def _one_region(region: str, found: Sequence[Bridging], colours: Mapping[str, str]) -> Drawing:
+    bars = [(one, list(colours).index(one.series), colours[one.series]) for one in found]
+    return _bridging(region, bars, len(colours), f"Bridging coefficients, {region}")
+
+
+def _bridging(title: str, bars: Sequence[tuple[Bridging, int, str]], most: int, label: str) -> Drawing:
+    """Draw groups of bars, a group an amount of labels.
+
+    Args:
+        title: words above the drawing.
+        bars: coefficient, place in its group and colour of each.
+        most: places of a group.
+        label: what the drawing shows, for those who cannot see it.
+    """
+    amounts = sorted({one.amount for one, _, _ in bars})
+    width = 0.84 / most
     low, high = _COEFFICIENTS_SHOWN
 
     def plot(axes: Axes) -> None:
-        for one in found:
-            x = amounts.index(one.amount) - 0.42 + width * (list(fills).index(one.region) + 0.5)
-            known = np.isfinite(one.coefficient)
-            height = float(np.clip(one.coefficient, low, high)) if known else 0.0
-            axes.bar(x, height, 0.9 * width, color=fills[one.region], alpha=0.75, linewidth=0)
-            shown = [pair for pair in one.pairs if low <= pair <= high] if known else []
-            axes.plot([x] * len(shown), shown, "o", color=INK, markersize=2.6, markeredgecolor=PAPER, alpha=0.8)
-            above = max([height, 0.0, *shown])
-            axes.annotate(
-                written(one.coefficient), (x, above), (0, 3), textcoords="offset points", ha="center", fontsize=7
-            )
+        for one, place, colour in bars:
+            _bar(axes, amounts.index(one.amount) - 0.42 + width * (place + 0.5), 0.9 * width, one, colour)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.axhline(1, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set_xticks(range(len(amounts)), [amount.text for amount in amounts])
@@ -136,7 +153,19 @@ def _bridging(name: str, found: Sequence[Bridging]) -> Drawing:
         axes.set(xlabel=_unit(amounts), ylabel="bridging coefficient")
         axes.set_ylim(top=max(1.08, axes.get_ylim()[1]))
 
-    drawn = [value for one in found for value in (one.coefficient, *one.pairs) if np.isfinite(value)]
+    drawn = [value for one, _, _ in bars for value in (one.coefficient, *one.pairs) if np.isfinite(value)]
     beyond = any(not low <= value <= high for value in drawn)
     note = f"Bars and points beyond {low:g} and {high:g} are cut off.".replace("-", "\N{MINUS SIGN}") if beyond else ""
-    return Drawing(name, draw(plot, width=5.6, height=3.0, label=f"Bridging coefficients of {name}"), note)
+    inches = max(5.6, 0.34 * most * len(amounts))
+    return Drawing(title, draw(plot, width=inches, height=3.0, label=label), note)
+
+
+def _bar(axes: Axes, x: float, width: float, one: Bridging, colour: str) -> None:
+    low, high = _COEFFICIENTS_SHOWN
+    known = np.isfinite(one.coefficient)
+    height = float(np.clip(one.coefficient, low, high)) if known else 0.0
+    axes.bar(x, height, width, color=colour, alpha=0.75, linewidth=0)
+    shown = [pair for pair in one.pairs if low <= pair <= high] if known else []
+    axes.plot([x] * len(shown), shown, "o", color=INK, markersize=2.6, markeredgecolor=PAPER, alpha=0.8)
+    above = max([height, 0.0, *shown])
+    axes.annotate(written(one.coefficient), (x, above), (0, 3), textcoords="offset points", ha="center", fontsize=7)

@@ -1,12 +1,12 @@
 """How much of what all labels would bring a method recovers from few: the bridging coefficients."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from equireg.reporting.comparison import BASELINE, Arms, Cohort
-from equireg.reporting.series import Amount, means, series_of
+from equireg.reporting.series import Amount, Series, means, series_of
 from equireg.reporting.sources import Evaluation
 from equireg.reporting.tables import NONE, Cell, columns_of
 
@@ -31,6 +31,8 @@ class Bridging:
     """gain over gap for each pair of runs of one seed and repeat whose gap is at least that"""
     pairs_without: int
     """pairs of runs whose gap is smaller"""
+    index: int = 0
+    """place of the series, which fixes its colour"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class BridgingTable:
 
 
 def bridging(cohort: Cohort, arms: Arms) -> list[Bridging]:
-    """Return the coefficients of every series but the supervised one.
+    """Return the coefficients of every series that learns from unlabelled scans: there is no other way to bridge.
 
     The coefficient is (method(f) - supervised(f)) / (supervised(all) - supervised(f)) for the fraction f of the
     labels, each term a mean over runs: the ratio of the means, not the mean of the ratios, which a pair with
@@ -64,10 +66,16 @@ def bridging(cohort: Cohort, arms: Arms) -> list[Bridging]:
         most = float(np.mean(means(few[full], cohort, "dice", region)))
         for one in series:
             for amount, runs in one.amounts.items():
-                if one.method != BASELINE and amount in few and amount.cases < full.cases:
+                if not _bridges(one, runs):
+                    continue
+                if amount in few and amount.cases < full.cases:
                     ours, theirs = (_by_chance(part, cohort, region) for part in (runs, few[amount]))
-                    found.append(_coefficient(one.label, amount, region, most, ours, theirs))
+                    found.append(replace(_coefficient(one.label, amount, region, most, ours, theirs), index=one.index))
     return sorted(found, key=lambda one: (one.series, one.amount.cases))
+
+
+def _bridges(one: Series, runs: Sequence[Evaluation]) -> bool:
+    return one.method != BASELINE and any(run.facts.unlabelled_cases != 0 for run in runs)
 
 
 def _by_chance(runs: Sequence[Evaluation], cohort: Cohort, region: str) -> dict[tuple, float]:

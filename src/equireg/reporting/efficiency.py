@@ -13,6 +13,9 @@ from equireg.reporting.sources import Evaluation
 from equireg.reporting.svg import MUTED, PAPER, marker, series_colour
 from equireg.reporting.tables import columns_of
 
+_SHIFT = 1.035
+"""Factor between the places of two methods with as many labels, on the logarithmic axis."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -38,7 +41,7 @@ def dice_by_labels(cohort: Cohort, arms: Arms) -> list[Drawing]:
     """Draw mean Dice over the labels, a line a method, a drawing a region and their mean.
 
     The axis is the fraction of the labels where every run tells it, else their count. Lines join the means of
-    the runs; the band is one standard deviation of the runs to each side.
+    the runs; whiskers are one standard deviation of the runs to each side. Methods stand a little beside each other.
 
     Returns:
         Nothing without a method that was trained on two amounts of labels.
@@ -49,8 +52,8 @@ def dice_by_labels(cohort: Cohort, arms: Arms) -> list[Drawing]:
     known = all(amount.fraction is not None for line in lines for amount in line.amounts)
 
     def plot(axes: Axes, region: str) -> None:
-        for line in lines:
-            _line(axes, line, cohort, region, known)
+        for place, line in enumerate(lines):
+            _line(axes, line, cohort, region, known, shift=_SHIFT ** (place - (len(lines) - 1) / 2))
         ticks = {amount.fraction if known else amount.cases for line in lines for amount in line.amounts}
         places = sorted(tick for tick in ticks if tick)
         axes.set_xscale("log")
@@ -60,18 +63,20 @@ def dice_by_labels(cohort: Cohort, arms: Arms) -> list[Drawing]:
         axes.margins(x=0.06)
 
     label = f"Dice over {'the fraction of labels' if known else 'labelled cases'}"
-    return by_region(columns_of(cohort), plot, (4.2, 2.8), label)
+    return by_region(columns_of(cohort), plot, (5.2 if len(lines) > 4 else 4.2, 3.4 if len(lines) > 4 else 2.8), label)
 
 
-def _line(axes: Axes, line: Series, cohort: Cohort, region: str, known: bool) -> None:
+def _line(axes: Axes, line: Series, cohort: Cohort, region: str, known: bool, *, shift: float) -> None:
+    """Draw one method; its points stand at ``shift`` times their labels, lest whiskers hide each other."""
     colour = series_colour(line.index)
-    places = [amount.fraction if known and amount.fraction else amount.cases for amount in line.amounts]
+    places = [shift * (amount.fraction if known and amount.fraction else amount.cases) for amount in line.amounts]
     runs = [np.array(means(members, cohort, "dice", region)) for members in line.amounts.values()]
     middle = np.array([values.mean() for values in runs])
     spread = np.array([values.std(ddof=1) if len(values) > 1 else 0.0 for values in runs])
-    axes.fill_between(places, middle - spread, middle + spread, color=colour, alpha=0.15, linewidth=0)
-    axes.errorbar(places, middle, spread, color=colour, linewidth=1.6, elinewidth=1.0, capsize=2.5)
-    axes.plot(places, middle, marker(line.index), color=colour, markersize=4.5)
+    axes.errorbar(places, middle, spread, color=colour, linewidth=1.4, elinewidth=0.9, capsize=2.0)
+    axes.plot(
+        places, middle, marker(line.index), color=colour, markersize=4.5, markeredgecolor=PAPER, markeredgewidth=0.4
+    )
 
 
 def runs_by_seed(cohort: Cohort, arms: Arms) -> list[Drawing]:

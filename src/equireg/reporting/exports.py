@@ -7,16 +7,18 @@ import pandas as pd
 
 from equireg.reporting.bridging import bridging
 from equireg.reporting.comparison import Arms, Cohort, by_arm
+from equireg.reporting.differences import differences
 from equireg.reporting.sources import Facts
-from equireg.reporting.statistics import differences, spread_over_seeds, summarise
+from equireg.reporting.statistics import spread_over_seeds, summarise
 
 
 def exports(cohorts: Sequence[Cohort], arms: Arms) -> dict[str, str]:
     """Return file name to CSV text; a table without rows is left out.
 
     `results.csv` has a row an evaluation, region and metric; `cases.csv` one a case besides; `seeds.csv` and
-    `differences.csv` one an arm, region and metric, where arms have several runs or a baseline; `bridging.csv`
-    one a method, amount of labels and region, where a supervised run is known to have used all labels.
+    `differences.csv` one an arm, region and metric, where arms have several runs or another to be compared with;
+    `bridging.csv` one a method, amount of labels and region, where a supervised run is known to have used all
+    labels.
     """
     tables = {
         "results.csv": _results(cohorts),

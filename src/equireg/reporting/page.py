@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from equireg._version import __version__
-from equireg.reporting.bars import bridging_bars, equivariance_bars, equivariance_sets, region_fills
+from equireg.reporting.bars import MOST_APART, bridging_bars, equivariance_bars, equivariance_sets, region_fills
 from equireg.reporting.bridging import BridgingTable, bridging, bridging_table, sentence
 from equireg.reporting.comparison import BASELINE, Arm, Arms, Cohort, baseline_of, by_arm, cohorts
+from equireg.reporting.differences import differences
 from equireg.reporting.efficiency import Key, dice_by_labels, runs_by_seed, seed_keys, series_keys
 from equireg.reporting.figures import Drawing, dice_by_case, learning_curves, volume_agreement
 from equireg.reporting.made import as_yaml, libraries, what_was_run
@@ -19,8 +20,8 @@ from equireg.reporting.preparation import Example
 from equireg.reporting.series import means
 from equireg.reporting.side_by_side import TypicalCase, in_a_row, typical_case
 from equireg.reporting.sources import Evaluation, Run, Sources
-from equireg.reporting.statistics import MEAN, differences
-from equireg.reporting.svg import marker, on_page, series_colour
+from equireg.reporting.statistics import MEAN
+from equireg.reporting.svg import MARKERS, marker, on_page, series_colour
 from equireg.reporting.tables import (
     CaseTable,
     DifferenceTable,
@@ -74,7 +75,9 @@ class BridgingView:
     table: BridgingTable
     bars: list[Drawing]
     fills: dict[str, str]
-    """region to colour"""
+    """region to colour, where bars are regions"""
+    keys: list[Key]
+    """legend, where bars are methods"""
 
 
 @dataclass(frozen=True)
@@ -225,8 +228,13 @@ def _pictured(cohort: Cohort, arms: Arms) -> list[Evaluation]:
 def _bridging_view(cohort: Cohort, arms: Arms) -> BridgingView | None:
     found = bridging(cohort, arms)
     table = bridging_table(found)
-    fills = {name: on_page(fill) for name, fill in region_fills(table.columns).items()} if table else {}
-    return BridgingView(table, bridging_bars(found), fills) if table else None
+    if table is None:
+        return None
+    keys = [key for key in series_keys(cohort, arms) if any(one.series == key.label for one in found)]
+    if len(keys) > MOST_APART:
+        return BridgingView(table, bridging_bars(found), {}, keys)
+    fills = {name: on_page(fill) for name, fill in region_fills(table.columns).items()}
+    return BridgingView(table, bridging_bars(found), fills, [])
 
 
 def _beside(cohort: Cohort, arms: Arms) -> BesideView | None:
@@ -287,7 +295,7 @@ def _without_evaluation(runs: Sequence[Run]) -> str:
 
 def _glyph(index: int) -> str:
     """Return the character that looks like the arm's marker in the drawings."""
-    return {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖", "*": "★"}[marker(index)]
+    return dict(zip(MARKERS, "●■▲◆▼✚✖★◀▶", strict=True))[marker(index)]
 
 
 def _heading(region: str) -> str:

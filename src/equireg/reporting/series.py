@@ -31,7 +31,7 @@ class Series:
 
     label: str
     index: int
-    """place that fixes its colour and marker: that of its first arm"""
+    """place among the page's series; fixes its colour and marker"""
     method: str
     amounts: Mapping[Amount, tuple[Evaluation, ...]]
     """amount of labels to the runs with it, least first"""
@@ -56,7 +56,10 @@ def series_of(cohort: Cohort, arms: Arms) -> list[Series]:
     gathered: dict[str, list[Arm]] = {}
     for arm in sorted(members, key=lambda arm: arm.index):
         gathered.setdefault(label(arm), []).append(arm)
-    found = [_series(name, parts, members) for name, parts in gathered.items()]
+    # Numbered over the page's arms, not this cohort's, so that a method keeps its colour from cohort to cohort.
+    known = [arm for arm in arms.all if arm.method is not None and arm.labelled_cases is not None]
+    numbers = {name: place for place, name in enumerate(dict.fromkeys(label(arm) for arm in known))}
+    found = [_series(name, numbers[name], parts, members) for name, parts in gathered.items()]
     return sorted(found, key=lambda one: (one.method != BASELINE, one.index))
 
 
@@ -65,12 +68,12 @@ def means(evaluations: Sequence[Evaluation], cohort: Cohort, metric: str, region
     return [summarise(evaluation, cohort.regions)[metric, region].mean for evaluation in evaluations]
 
 
-def _series(label: str, parts: Sequence[Arm], members: Mapping[Arm, Sequence[Evaluation]]) -> Series:
+def _series(label: str, index: int, parts: Sequence[Arm], members: Mapping[Arm, Sequence[Evaluation]]) -> Series:
     amounts = {
         Amount(arm.labelled_cases or 0, members[arm][0].facts.fraction): tuple(members[arm])
         for arm in sorted(parts, key=lambda arm: arm.labelled_cases or 0)
     }
-    return Series(label, parts[0].index, parts[0].method or label, amounts)
+    return Series(label, index, parts[0].method or label, amounts)
 
 
 def _wording(arms: Sequence[Arm]) -> Callable[[Arm], str]:

@@ -1,4 +1,4 @@
-"""Numbers of the page: spread over cases, spread over seeds, paired differences."""
+"""Numbers of the page: spread over cases and spread over seeds."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equireg.reporting.comparison import Arms, Cohort, baseline_of, by_arm
+from equireg.reporting.comparison import Arms, Cohort, by_arm
 from equireg.reporting.sources import Evaluation
 
 METRICS = ("dice", "hd95_mm", "nsd", "equivariance_dice")
@@ -14,9 +14,6 @@ METRICS = ("dice", "hd95_mm", "nsd", "equivariance_dice")
 
 MEAN = "mean of regions"
 """Stands beside the regions' names for their mean."""
-
-RESAMPLES = 10_000
-_BOOTSTRAP_SEED = 20_201
 
 
 @dataclass(frozen=True)
@@ -43,17 +40,6 @@ class SeedSpread:
     mean: float
     std: float
     """of the sample of runs; NaN for one run"""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How an arm's Dice differs from its baseline's, over the cases that both have."""
-
-    cases: int
-    difference: float
-    low: float
-    """2.5 % end of the bootstrap interval; NaN for fewer than two cases"""
-    high: float
 
 
 def case_values(evaluation: Evaluation, metric: str, regions: Sequence[str]) -> dict[str, np.ndarray]:
@@ -122,40 +108,6 @@ def spread_over_seeds(cohort: Cohort, arms: Arms) -> dict[str, dict[tuple[str, s
     return spreads
 
 
-def differences(cohort: Cohort, arms: Arms) -> dict[tuple[str, str], dict[str, Difference]]:
-    """Compare each arm's Dice with that of the supervised arm of as many labels, case by case.
-
-    Each case counts once, with its mean over the seeds of its arm. The interval is the percentile bootstrap
-    over cases (Efron & Tibshirani 1993, chapter 13): it tells how far other cases might move the difference,
-    not how far other seeds might.
-
-    Returns:
-        (arm's label, baseline's label) to region or `MEAN` to the difference.
-    """
-    groups = by_arm(cohort, arms) if cohort.has("dice") else {}
-    found: dict[tuple[str, str], dict[str, Difference]] = {}
-    for label, members in groups.items():
-        baseline = baseline_of(label, groups)
-        if baseline is None:
-            continue
-        ours, theirs = _over_seeds(members, cohort), _over_seeds(groups[baseline], cohort)
-        found[label, baseline] = {region: _difference(ours[region] - theirs[region]) for region in ours}
-    return found
-
-
-def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over resampled values; NaN for fewer than two.
-
-    The generator is seeded: the same values give the same interval.
-    """
-    if len(values) < 2:
-        return np.nan, np.nan
-    generator = np.random.default_rng(_BOOTSTRAP_SEED)
-    drawn = generator.integers(0, len(values), size=(resamples, len(values)), dtype=np.int32)
-    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
-
-
 def _describe(values: np.ndarray, **known: float) -> Summary:
     """Summarise values with NaN for missing ones; what is ``known`` replaces what they would give."""
     there = values[~np.isnan(values)]
@@ -173,15 +125,3 @@ def _describe(values: np.ndarray, **known: float) -> Summary:
     chosen = {"missing": len(values) - len(there), **facts, **known}
     missing = int(chosen.pop("missing"))
     return Summary(**{name: float(value) for name, value in chosen.items()}, missing=missing)
-
-
-def _difference(gain: np.ndarray) -> Difference:
-    paired = gain[~np.isnan(gain)]
-    low, high = bootstrap_interval(paired)
-    return Difference(len(paired), float(nan_mean(gain)), low, high)
-
-
-def _over_seeds(members: Sequence[Evaluation], cohort: Cohort) -> dict[str, np.ndarray]:
-    """Average the Dice of each case over the members: region or `MEAN` to values [cases]."""
-    tables = [case_values(member, "dice", cohort.regions) for member in members]
-    return {region: np.mean([table[region] for table in tables], axis=0) for region in tables[0]}

@@ -19,9 +19,21 @@ RULE = "#030405"
 PAPER = "#040506"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--card)"}
 
-SERIES = ("#3b7dd8", "#e07b39", "#2a9d7f", "#c65b9c", "#c9a227", "#7d6fd1", "#4fb0c6", "#b5523b")
-"""Colours of arms, legible on white and on near-black, apart for the colour-blind in their first five."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SERIES = (
+    "#3b7dd8",
+    "#e07b39",
+    "#2a9d7f",
+    "#c65b9c",
+    "#c9a227",
+    "#7d6fd1",
+    "#4fb0c6",
+    "#b5523b",
+    "#8a9a3a",
+    "#8c8c94",
+)
+"""Colours of arms, legible on white and on near-black, apart for the colour-blind in their first five; beyond
+these the marker tells them apart."""
+MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: the page's font, selectable
@@ -60,8 +72,11 @@ def series_colour(index: int) -> str:
 
 
 def marker(index: int) -> str:
-    """Return the marker of the arm with this index, so that colour is never the only difference."""
-    return MARKERS[index % len(MARKERS)]
+    """Return the marker of the arm with this index, so that colour is never the only difference.
+
+    They are shifted by one in every further round of colours: no two of a hundred arms look alike.
+    """
+    return MARKERS[(index + index // len(SERIES)) % len(MARKERS)]
 
 
 def draw(plot: Callable[[Axes], None], *, width: float, height: float, label: str) -> Markup:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equireg.reporting.comparison import Arm, Arms, Cohort, by_arm
+from equireg.reporting.differences import Difference, differences
 from equireg.reporting.sources import Evaluation, Facts
 from equireg.reporting.statistics import (
     MEAN,
@@ -13,7 +14,6 @@ from equireg.reporting.statistics import (
     SeedSpread,
     Summary,
     case_values,
-    differences,
     spread_over_seeds,
     summarise,
 )
@@ -68,11 +68,24 @@ class MetricTable:
 
 @dataclass(frozen=True)
 class DifferenceTable:
-    """Differences of Dice to the supervised arm."""
+    """Differences of Dice to the supervised arm, and of EquiReg to its best rivals."""
 
     columns: list[str]
-    rows: list[tuple[str, str, int, list[Cell]]]
-    """arm, baseline, cases, cells"""
+    rows: list["DifferenceRow"]
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """One comparison."""
+
+    arm: str
+    other: str
+    cases: int
+    pairs: int
+    """seeds that both have; 0 where each is averaged over its own"""
+    cells: list[Cell]
+    p: str
+    """of the mean of regions, corrected; a dash where there is none"""
 
 
 @dataclass(frozen=True)
@@ -131,18 +144,28 @@ def seed_tables(cohort: Cohort, arms: Arms) -> list[MetricTable]:
 
 
 def difference_table(cohort: Cohort, arms: Arms) -> DifferenceTable | None:
-    """Return the paired differences, or None where no arm has a baseline."""
+    """Return the paired differences, or None where no arm has another to be compared with."""
     columns = columns_of(cohort)
     rows = []
-    for (arm, baseline), by_region in differences(cohort, arms).items():
-        cells = []
-        for column in columns:
-            found = by_region[column]
-            known = np.isfinite(found.low)
-            interval = f"{signed(found.low)} to {signed(found.high)}" if known else "one case: no interval"
-            cells.append(Cell(signed(found.difference), interval, best=found.low > 0 or found.high < 0))
-        rows.append((arm, baseline, max(found.cases for found in by_region.values()), cells))
+    for (arm, other), by_region in differences(cohort, arms).items():
+        cells = [_difference_cell(by_region[column]) for column in columns]
+        cases = max(found.cases for found in by_region.values())
+        tested = by_region[MEAN]
+        rows.append(DifferenceRow(arm, other, cases, tested.pairs, cells, _p(tested.p_holm)))
     return DifferenceTable(columns, rows) if rows else None
+
+
+def _difference_cell(found: Difference) -> Cell:
+    known = np.isfinite(found.low)
+    interval = f"{signed(found.low)} to {signed(found.high)}" if known else "one case: no interval"
+    return Cell(signed(found.difference), interval, best=found.low > 0 or found.high < 0)
+
+
+def _p(value: float) -> str:
+    """Write a p value with two digits; a dash where there is none."""
+    if not np.isfinite(value):
+        return NONE
+    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.995 else "1"
 
 
 def case_table(cohort: Cohort, arms: Arms) -> CaseTable | None:

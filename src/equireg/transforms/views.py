@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Generator, Tensor
 
-from equireg.config import ViewsConfig
+from equireg.config import SpatialConfig, ViewsConfig
 from equireg.transforms import chance, intensity, spatial
 from equireg.transforms.spatial import SpatialParams
 
@@ -69,6 +69,24 @@ def _differs(image: Tensor, fill: Tensor) -> Tensor:
     """
     outside = fill.view(*fill.shape, *[1] * (image.ndim - 2)).to(image)
     return ((image - outside).abs() > _ROUNDING * outside.abs()).any(dim=1, keepdim=True)
+
+
+def geometric_view(
+    image: Tensor,
+    valid: Tensor,
+    fill: Tensor,
+    spacing_mm: Tensor,
+    ranges: SpatialConfig,
+    generator: Generator,
+    flip_axes: Sequence[int] = (),
+) -> tuple[Tensor, Tensor]:
+    """Make one view of scans without a label, by a spatial transform alone.
+
+    Returns:
+        Image [B, C, *S] and ``valid`` [B, 1, *S], 0 where the transform read from outside.
+    """
+    params = chance.sample(ranges, len(image), image.shape[2:], spacing_mm.cpu(), generator, flip_axes)
+    return spatial.apply(image, params, fill=fill, valid=valid)
 
 
 def labelled_view(

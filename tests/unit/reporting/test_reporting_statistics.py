@@ -1,12 +1,11 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from reporting_made_up import Training, write_evaluation
 
 from equireg.reporting.comparison import Arms, baseline_of, by_arm, cohorts
 from equireg.reporting.sources import Evaluation, read_sources
-from equireg.reporting.statistics import MEAN, bootstrap_interval, differences, summarise
+from equireg.reporting.statistics import MEAN, summarise
 
 
 def evaluations(tmp_path: Path, *trainings: Training) -> tuple[Evaluation, ...]:
@@ -71,20 +70,6 @@ def test_the_baseline_has_as_many_labels(tmp_path: Path) -> None:
     assert baseline_of("supervised, 9 labelled", groups) is None
 
 
-def test_differences_average_seeds_before_pairing(tmp_path: Path) -> None:
-    found = evaluations(
-        tmp_path,
-        Training("s1", seed=1, skill=0.4),
-        Training("s2", seed=2, skill=0.6),
-        Training("q1", "equireg", seed=1, skill=0.7),
-    )
-    arms = Arms(found)
-    [cohort] = cohorts(found, arms)
-    gain = differences(cohort, arms)["equireg", "supervised"]["whole"]
-    assert gain.cases == 2
-    assert gain.difference == pytest.approx(0.2)
-
-
 def test_a_case_without_any_value_stays_missing(tmp_path: Path) -> None:
     scores = {
         ("a", "whole"): {"dice": 0.0, "hd95_mm": None},
@@ -94,17 +79,3 @@ def test_a_case_without_any_value_stays_missing(tmp_path: Path) -> None:
     summary = summarise(found, found.regions)["hd95_mm", MEAN]
     assert np.isnan(summary.mean)
     assert summary.missing == 2
-
-
-def test_the_interval_is_repeatable_and_covers_the_mean() -> None:
-    values = np.random.default_rng(3).normal(0.1, 0.2, 40)
-    low, high = bootstrap_interval(values)
-    assert (low, high) == bootstrap_interval(values)
-    assert low < values.mean() < high
-    # Of a mean of 40 values: about 2 x 1.96 standard errors.
-    assert high - low == pytest.approx(3.92 * values.std() / np.sqrt(40), rel=0.1)
-
-
-@pytest.mark.parametrize("values", [[], [0.3]])
-def test_fewer_than_two_values_have_no_interval(values: list[float]) -> None:
-    assert np.isnan(bootstrap_interval(np.array(values))).all()

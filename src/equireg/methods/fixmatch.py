@@ -1,0 +1,119 @@
+"""FixMatch: what the network is sure of in a weak view is its target in a strong one."""
+
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from equireg.config import MethodConfig, TrainConfig
+from equireg.config.checks import require
+from equireg.data.batch import Batch, Samples
+from equireg.losses import Averaging, cross_entropy
+from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
+from equireg.methods.teacher import copy_as_teacher, follow
+from equireg.transforms import mixing
+
+
+@dataclass(frozen=True)
+class WeakToStrongConfig(MethodConfig):
+    """Options of methods that teach a strong view what the student is sure of in the weak one."""
+
+    weight: float = 1.0
+    """weight of the unlabelled loss"""
+    threshold: float = 0.95
+    """least probability of the predicted class for a voxel to count; 0 for every voxel"""
+    cutmix: float = 0.5
+    """chance that a box of an unlabelled sample is replaced by another sample's"""
+
+    def __post_init__(self) -> None:
+        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
+        require(0 <= self.threshold <= 1, "method.threshold", self.threshold, "a probability from 0 to 1")
+        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a chance from 0 to 1")
+
+
+class WeakToStrong(TaskMethod):
+    """Teach the student, in a strong view, the class that it is sure of in the weak one.
+
+    The strong view has the weak one's geometry, changed intensities, and boxes of other samples (CutMix).
+    """
+
+    Options: ClassVar[type[MethodConfig]] = WeakToStrongConfig
+
+    def __init__(self, config: TrainConfig, network_factory: NetworkFactory, max_steps: int) -> None:
+        super().__init__(config, network_factory, max_steps)
+        self.options = cast(WeakToStrongConfig, config.method)
+
+    def weight_at(self, step: int) -> float:
+        """Return the weight of the unlabelled loss, the same at every step."""
+        return self.options.weight
+
+    def weak_task(self, samples: Samples, batch: Batch) -> Task:
+        """Return the weak view and the student's own prediction for it; called without gradient."""
+        image, valid = self.geometric_view(samples, batch, "weak")
+        with evaluating(self.student) as student:
+            probs = functional.softmax(student(image).float(), dim=1)
+        return self._counting(image, probs, valid)
+
+    def strong_task(self, weak: Task, batch: Batch) -> Task:
+        """Return the strong view of a weak one, with its target mixed alike; each call draws another."""
+        image = self.changed_intensities(weak.image, batch)
+        if not self.options.cutmix:
+            return Task(image, weak.target, weak.area, weak.counts)
+        params = mixing.sample(len(image), image.shape[2:], batch.generator, self.options.cutmix)
+        return self._counting(*(mixing.apply(part, params) for part in (image, weak.target, weak.area)))
+
+    def _counting(self, image: Tensor, probs: Tensor, area: Tensor) -> Task:
+        """Return a task that counts where the prediction is sure."""
+        sure = probs.amax(dim=1, keepdim=True) >= self.options.threshold
+        return Task(image, probs, area, area * sure)
+
+
+@dataclass(frozen=True)
+class FixMatchConfig(WeakToStrongConfig):
+    """Options of FixMatch."""
+
+    name: str = "fixmatch"
+    """the method"""
+    ema_decay: float = 0.99
+    """decay a step of the moving average of the weights, which inference uses"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.ema_decay <= 1, "method.ema_decay", self.ema_decay, "a decay from 0 to 1")
+
+
+class FixMatch(WeakToStrong):
+    """FixMatch (Sohn et al. 2020), for segmentation as in section 3.1 of UniMatch (Yang et al. 2023).
+
+    The target is the student's own class in the weak view, where its probability is 0.95 or more. The cross-entropy
+    is summed over those voxels and divided by all that lie inside the scan (equation 4), so that it is small while
+    few are sure; its weight is 1 from the first step. CutMix is part of the strong view, as in UniMatch.
+
+    A moving average of the weights is kept for inference alone (section 2.4). The paper's decay is 0.999 in a million
+    steps; in runs of about a thousand, the first steps would still weigh in such an average, so ours is 0.99.
+    """
+
+    Options: ClassVar[type[MethodConfig]] = FixMatchConfig
+
+    def __init__(self, config: TrainConfig, network_factory: NetworkFactory, max_steps: int) -> None:
+        super().__init__(config, network_factory, max_steps)
+        self.options = cast(FixMatchConfig, config.method)
+        self.average = copy_as_teacher(self.student)
+
+    @property
+    def predictor(self) -> nn.Module:
+        """The moving average."""
+        return self.average
+
+    def after_step(self, step: int) -> None:
+        """Let the average follow the student."""
+        follow(self.average, self.student, step, self.options.ema_decay)
+
+    def task(self, samples: Samples, batch: Batch, step: int) -> Task:
+        """Ask, in a strong view, for what the student is sure of in the weak one."""
+        return self.strong_task(self.weak_task(samples, batch), batch)
+
+    def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
+        """Return the cross-entropy of the voxels that count, divided by all."""
+        return cross_entropy(logits, task.target.argmax(dim=1, keepdim=True), task.counts, Averaging(task.area))

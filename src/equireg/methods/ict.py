@@ -1,0 +1,77 @@
+"""Interpolation consistency: the prediction for a mix of two scans is the mix of their predictions."""
+
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from equireg.config import MethodConfig, TrainConfig
+from equireg.config.checks import require
+from equireg.data.batch import Batch, Samples
+from equireg.methods.base import NetworkFactory, Task
+from equireg.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
+
+
+@dataclass(frozen=True)
+class ICTConfig(MeanTeacherConfig):
+    """Options of interpolation consistency."""
+
+    name: str = "ict"
+    """the method"""
+    alpha: float = 0.2
+    """shares are drawn from Beta(alpha, alpha): the smaller, the nearer to 0 or 1"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.alpha > 0, "method.alpha", self.alpha, "a number above 0")
+
+
+class InterpolationConsistency(MeanTeacher):
+    """ICT (Verma et al. 2019), for segmentation.
+
+    The student sees a mix of two scans. Its target is the same mix of the averaged teacher's predictions for both
+    (section 2); the loss is the squared error of probabilities. Each sample is mixed with another of the
+    batch, by a share of its own. The paper's settings are for classification; alpha 0.2, weight 0.1, decay 0.99 and
+    a weight that rises over the whole run are those of SSL4MIS (Luo et al. 2020).
+    """
+
+    Options: ClassVar[type[MethodConfig]] = ICTConfig
+
+    def __init__(self, config: TrainConfig, network_factory: NetworkFactory, max_steps: int) -> None:
+        super().__init__(config, network_factory, max_steps)
+        self.options = cast(ICTConfig, config.method)
+
+    def task(self, samples: Samples, batch: Batch, step: int) -> Task:
+        """Ask for the mix of the teacher's predictions; known where both scans are."""
+        view, valid = self.geometric_view(samples, batch, "strong")
+        image = self.changed_intensities(view, batch)
+        share, partner = draw_mix(len(image), self.options.alpha, batch.generator)
+        target = mixed(self.predicted(image), share, partner)
+        valid = valid * valid[partner.to(valid.device)]
+        return Task(mixed(image, share, partner), target, valid, valid)
+
+
+def draw_mix(batch_size: int, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Draw how a batch is mixed.
+
+    Args:
+        batch_size: samples, B; a single one is mixed with itself, which changes nothing.
+        alpha: both parameters of the beta distribution.
+        generator: the only source of chance, on the CPU.
+
+    Returns:
+        The share that each sample keeps, [B], and the index of the sample that the rest comes from, [B].
+    """
+    # Torch's beta distribution takes no generator.
+    seed = int(torch.randint(2**62, (), generator=generator))
+    share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, batch_size))
+    shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
+    return share, (torch.arange(batch_size) + shift) % batch_size
+
+
+def mixed(values: Tensor, share: Tensor, partner: Tensor) -> Tensor:
+    """Return ``share`` of each sample plus the rest of its partner, [B, C, *S]."""
+    keep = share.to(values.device, values.dtype).view(-1, *[1] * (values.ndim - 1))
+    return keep * values + (1 - keep) * values[partner.to(values.device)]

@@ -1,0 +1,96 @@
+"""Uncertainty-aware mean teacher: the student learns where the teacher is certain."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from torch import Generator, Tensor
+
+from equireg.config import MethodConfig, TrainConfig
+from equireg.config.checks import require
+from equireg.data.batch import Batch, Samples
+from equireg.methods.base import NetworkFactory, Task
+from equireg.methods.feature_dropout import feature_dropout
+from equireg.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
+from equireg.methods.schedules import ramp_up
+
+_NOISE = 0.1
+"""Standard deviation of the noise on the input of each pass; scans have a standard deviation of about 1."""
+_MOST_NOISE = 0.2
+"""Noise beyond this is cut off."""
+
+
+@dataclass(frozen=True)
+class UAMTConfig(MeanTeacherConfig):
+    """Options of the uncertainty-aware mean teacher."""
+
+    name: str = "ua_mt"
+    """the method"""
+    passes: int = 8
+    """random passes of the teacher that its uncertainty is measured from"""
+    dropout: float = 0.2
+    """chance that a feature map of the teacher's encoder is left out in such a pass"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.passes >= 1, "method.passes", self.passes, "a count from 1")
+        require(0 <= self.dropout < 1, "method.dropout", self.dropout, "a number from 0 to below 1")
+
+
+class UncertaintyAwareMeanTeacher(MeanTeacher):
+    """UA-MT (Yu et al. 2019): a mean teacher whose loss counts only where the teacher's predictive entropy is low.
+
+    The entropy is that of the mean of 8 passes with dropout and input noise (equation 2). A voxel counts where it is
+    below (3/4 + 1/4 r) ln K, with K classes and r the ramp-up over the whole run (section 3, implementation); the
+    squared error is averaged over those voxels (equation 3). Weight, decay and rise of the weight are the paper's.
+
+    Differences: the paper's V-Net has two dropout layers of 0.5, and its student is trained with them. Ours has none,
+    so the teacher's passes leave out feature maps of all stages of its encoder, and fewer of them: 0.2, near the mean
+    over the stages of the U-Net of SSL4MIS (Luo et al. 2020).
+    """
+
+    Options: ClassVar[type[MethodConfig]] = UAMTConfig
+
+    def __init__(self, config: TrainConfig, network_factory: NetworkFactory, max_steps: int) -> None:
+        super().__init__(config, network_factory, max_steps)
+        self.options = cast(UAMTConfig, config.method)
+
+    def task(self, samples: Samples, batch: Batch, step: int) -> Task:
+        """Ask for the teacher's probabilities, and count the voxels where it is certain."""
+        image, image_of_teacher, valid = self.two_images(samples, batch)
+        target = self.predicted(image_of_teacher)
+        threshold = entropy_threshold(step, self.max_steps, target.shape[1])
+        certain = self.uncertainty(image_of_teacher, batch.generator) < threshold
+        return Task(image, target, valid, valid * certain)
+
+    @torch.no_grad()
+    def uncertainty(self, image: Tensor, generator: Generator) -> Tensor:
+        """Return the entropy of the teacher's mean prediction over its random passes, [B, 1, *S], nats."""
+        options = self.options
+        with feature_dropout(self.teacher, generator, options.dropout):
+            total = self.predicted(noisy(image, generator))
+            for _ in range(options.passes - 1):
+                total = total + self.predicted(noisy(image, generator))
+        return predictive_entropy(total / options.passes)
+
+
+def entropy_threshold(step: int, max_steps: int, classes: int) -> float:
+    """Return the entropy, in nats, below which a voxel is certain: from about 3/4 of the greatest one to all of it."""
+    return (0.75 + 0.25 * ramp_up(step, max_steps)) * math.log(classes)
+
+
+def predictive_entropy(probs: Tensor) -> Tensor:
+    """Return the entropy of each voxel's distribution [B, K, *S] as [B, 1, *S], nats."""
+    return torch.special.entr(probs).sum(dim=1, keepdim=True)
+
+
+def noisy(image: Tensor, generator: Generator) -> Tensor:
+    """Return images [B, C, *S] with Gaussian noise of 0.1, cut off at 0.2.
+
+    The noise is drawn on the image's device, from a seed that ``generator`` draws.
+    """
+    seed = int(torch.randint(2**62, (), generator=generator))
+    there = Generator(image.device).manual_seed(seed)
+    noise = _NOISE * torch.randn(image.shape, generator=there, device=image.device, dtype=image.dtype)
+    return image + noise.clamp(-_MOST_NOISE, _MOST_NOISE)

@@ -1,0 +1,84 @@
+"""A batch, a network and a maker of methods that are small enough for sums by hand."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, nn
+
+from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
+from equireg.data.batch import Batch, Samples
+from equireg.methods import Method, find
+
+SHAPE = (12, 16)
+MAX_STEPS = 100
+
+
+def _some(count: int, seed: int) -> Samples:
+    generator = Generator().manual_seed(seed)
+    return Samples(
+        image=torch.randn((count, 1, *SHAPE), generator=generator),
+        valid=torch.ones(count, 1, *SHAPE),
+        fill=torch.zeros(count, 1),
+        spacing_mm=torch.ones(count, 2),
+        cases=("a",) * count,
+        label=torch.randint(3, (count, 1, *SHAPE), generator=generator),
+    )
+
+
+@pytest.fixture
+def still() -> ViewsConfig:
+    """Views that are the scan itself."""
+    same = SpatialConfig(probability=0.0)
+    return ViewsConfig(same, same, IntensityConfig(probability=0.0))
+
+
+@pytest.fixture
+def unlabelled() -> Samples:
+    """Four scans without a label."""
+    return replace(_some(4, 2), label=None)
+
+
+@pytest.fixture
+def batch(unlabelled: Samples) -> Callable[..., Batch]:
+    """Make a batch of two labelled and the four unlabelled scans, with its generator at a seed."""
+
+    def make(seed: int = 0, unlabelled: Samples | None = unlabelled) -> Batch:
+        return Batch(_some(2, 1), unlabelled, Generator().manual_seed(seed), (0, 1))
+
+    return make
+
+
+@pytest.fixture
+def network() -> Callable[[], nn.Module]:
+    """Make a network of one channel and three classes, with the same weights every time."""
+
+    def make() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.InstanceNorm2d(4, affine=True),
+            nn.LeakyReLU(),
+            nn.Conv2d(4, 3, 3, padding=1),
+        )
+
+    return make
+
+
+@pytest.fixture
+def made(network: Callable[[], nn.Module]) -> Callable[..., Any]:
+    """Make a method of a run of 100 steps by its name, its options, and views; ``student_of`` makes its network."""
+
+    def make(
+        name: str,
+        views: ViewsConfig | None = None,
+        student_of: Callable[[], nn.Module] = network,
+        **options: Any,
+    ) -> Method:
+        kind = find(name)
+        config = TrainConfig(method=kind.Options(**options), views=views or ViewsConfig())
+        return kind(config, student_of, MAX_STEPS)
+
+    return make
