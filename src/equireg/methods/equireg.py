@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
 from equireg.losses import Averaging, cross_entropy, equivariance_loss, soft_dice_loss
-from equireg.methods.base import Method, NetworkFactory, evaluating
+from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow
-from equireg.transforms import mixing
+from equireg.transforms import mirrors, mixing
 from equireg.transforms.spatial import warp_probabilities
 from equireg.transforms.views import two_views
 
@@ -37,6 +37,10 @@ class EquiRegConfig(MethodConfig):
     """divergence from the target to the student"""
     cutmix: float = 0.5
     """chance that a box of an unlabelled sample is replaced by another sample's"""
+    labelled_boxes: float = 1.0
+    """chance that such a box comes from a labelled sample, and brings its annotation as the target"""
+    passes: int = 2
+    """mirrored copies of the weak view over which the teacher's prediction is averaged, where axes may be mirrored"""
     weight: float = 1.0
     """weight of the unlabelled loss"""
     ramp_up: float = 0.3
@@ -52,6 +56,7 @@ class EquiRegConfig(MethodConfig):
             "ema_decay": (0.0, 1.0),
             "threshold": (0.0, 1.0),
             "cutmix": (0.0, 1.0),
+            "labelled_boxes": (0.0, 1.0),
             "ramp_up": (0.0, 1.0),
         }
         for name, (low, high) in ranges.items():
@@ -62,26 +67,17 @@ class EquiRegConfig(MethodConfig):
                 f"--method.weight is {self.weight} and --method.temperature {self.temperature}; "
                 "expected 0 or more, and more than 0."
             )
+        if self.passes < 1:
+            raise UsageError(f"--method.passes is {self.passes}; expected a count from 1.")
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What the student is asked on the unlabelled samples."""
-
-    image: Tensor
-    """Strong view, [B, C, *S]."""
-    target: Tensor
-    """The teacher's prediction for the weak view, transformed to the strong one, [B, K, *S]."""
-    area: Tensor
-    """1 where the loss may count, [B, 1, *S]: as ``averaging`` says."""
-
-
-class EquiReg(Method):
+class EquiReg(TaskMethod):
     """EquiReg (Scholin 2020) with a choice of teacher, target, confidence and mixing.
 
     The teacher sees the weak view of an unlabelled scan. Its prediction, transformed by T, is the target for
-    the student, who sees T of the weak view. Confident hard targets follow FixMatch (Sohn et al. 2020),
-    CutMix follows French et al. (2020).
+    the student, who sees T of the weak view. With several passes that prediction is the mean over mirrored copies,
+    turned back: what is not equivariant in the teacher averages out. Confident hard targets follow FixMatch
+    (Sohn et al. 2020), CutMix follows French et al. (2020), boxes of labelled samples follow BCP (Bai et al. 2023).
     """
 
     Options: ClassVar[type[MethodConfig]] = EquiRegConfig
@@ -92,37 +88,25 @@ class EquiReg(Method):
         self.teacher = copy_as_teacher(self.student) if self.options.teacher == "ema" else None
 
     @property
-    def predictor(self):
+    def predictor(self) -> nn.Module:
         """The teacher where it is an average, else the network itself."""
         return self.student if self.teacher is None else self.teacher
-
-    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Return ``supervised``, ``unsupervised``, the part of voxels that counted, and their weighted ``total``."""
-        image, label, valid = self.augmented(batch)
-        if batch.unlabelled is None:
-            supervised = self.supervised_loss(self.student(image), label, valid, step)
-            return {"total": supervised, "supervised": supervised.detach()}
-        task = self._mixed(self._task(batch.unlabelled, batch), batch)
-        logits = self.student(torch.cat([image, task.image]))
-        supervised = self.supervised_loss(logits[: len(image)], label, valid, step)
-        unsupervised, counted = self._unsupervised(logits[len(image) :], task)
-        weight = self.options.weight * ramp_up(step, self.options.ramp_up * self.max_steps)
-        return {
-            "total": supervised + weight * unsupervised,
-            "supervised": supervised.detach(),
-            "unsupervised": unsupervised.detach(),
-            "counted": counted,
-            "weight": torch.tensor(weight),
-        }
 
     def after_step(self, step: int) -> None:
         """Let the teacher follow the student."""
         if self.teacher is not None:
             follow(self.teacher, self.student, step, self.options.ema_decay)
 
+    def weight_at(self, step: int) -> float:
+        """Return the weight of the unlabelled loss at a step."""
+        return self.options.weight * ramp_up(step, self.options.ramp_up * self.max_steps)
+
     @torch.no_grad()
-    def _task(self, samples: Samples, batch: Batch) -> _Task:
-        """Make both views, and the target; no gradient and no BatchNorm statistic passes here."""
+    def task(self, samples: Samples, batch: Batch, step: int) -> Task:
+        """Ask, of the strong view, for the teacher's prediction for the weak one, transformed alike.
+
+        No gradient and no BatchNorm statistic passes here.
+        """
         views = two_views(
             samples.image,
             samples.valid,
@@ -132,57 +116,53 @@ class EquiReg(Method):
             batch.generator,
             batch.flip_axes,
         )
-        with evaluating(self.predictor) as teacher:
-            logits = teacher(views.weak).float()
-        probs = functional.softmax(logits / self.options.temperature, dim=1)
-        target, seen = warp_probabilities(probs, views.transform)
+        target, seen = warp_probabilities(self._taught(views.weak, batch), views.transform)
         inside = views.strong_valid * seen
         if self.options.averaging == "valid":
-            return _Task(views.strong, target, inside)
+            return self._counting(views.strong, target, inside)
         if self.options.averaging == "tissue":
-            return _Task(views.strong, target, views.strong_tissue)
+            return self._counting(views.strong, target, views.strong_tissue)
         background = torch.zeros_like(target)
         background[:, 0] = 1
-        return _Task(views.strong, torch.where(inside > 0, target, background), torch.ones_like(inside))
+        return self._counting(views.strong, torch.where(inside > 0, target, background), torch.ones_like(inside))
 
-    def _mixed(self, task: _Task, batch: Batch) -> _Task:
-        """Mix boxes of the unlabelled samples, in the image and in the target alike."""
-        if not self.options.cutmix:
-            return task
-        shape = task.image.shape[2:]
-        params = mixing.sample(len(task.image), shape, batch.generator, self.options.cutmix)
-        return _Task(*(mixing.apply(part, params) for part in (task.image, task.target, task.area)))
-
-    def _unsupervised(self, logits: Tensor, task: _Task) -> tuple[Tensor, Tensor]:
-        """Return the unlabelled loss and the part of the voxels that counted."""
+    def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
+        """Put boxes of other samples into the unlabelled ones, in the image and in the target alike."""
         options = self.options
-        confidence, classes = task.target.max(dim=1, keepdim=True)
-        counts = task.area * (confidence >= options.threshold)
-        part = counts.sum() / task.area.sum().clamp_min(1)
+        if not options.cutmix:
+            return task
+        image, label, valid = known
+        others = (len(image), options.labelled_boxes)
+        params = mixing.sample(len(task.image), task.image.shape[2:], batch.generator, options.cutmix, others=others)
+        classes = torch.where(valid > 0, label, 0)[:, 0].long()
+        annotation = functional.one_hot(classes, task.target.shape[1]).movedim(-1, 1)
+        return self._counting(
+            mixing.apply(task.image, params, image),
+            mixing.apply(task.target, params, annotation),
+            mixing.apply(task.area, params, valid),
+        )
+
+    def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
+        """Return the divergence of the student's answer from the target, where that counts."""
+        options = self.options
         averaging = Averaging(task.area, by_image=options.averaging == "tissue")
         target = task.target
         if options.targets == "hard":
-            target = functional.one_hot(classes[:, 0], target.shape[1]).movedim(-1, 1).to(target.dtype)
+            target = functional.one_hot(target.argmax(dim=1), target.shape[1]).movedim(-1, 1).to(target.dtype)
         if options.loss == "kl":
-            loss = equivariance_loss(logits, target, counts, averaging)
-        else:
-            loss = cross_entropy(logits, target, counts, averaging)
-        if options.loss == "ce+dice":
-            loss = loss + soft_dice_loss(logits, target, counts)
-        return loss, part
+            return equivariance_loss(logits, target, task.counts, averaging)
+        loss = cross_entropy(logits, target, task.counts, averaging)
+        return loss + soft_dice_loss(logits, target, task.counts) if options.loss == "ce+dice" else loss
 
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the unlabelled task: scan, target, the teacher's confidence, the student's answer, valid."""
-        if batch.unlabelled is None:
-            return super().pictures(batch)
-        task = self._mixed(self._task(batch.unlabelled, batch), batch)
-        with evaluating(self.student) as student:
-            answer = student(task.image)
-        return {
-            "scan": task.image[:, :1],
-            "target": task.target.argmax(dim=1, keepdim=True),
-            "teacher": task.target.max(dim=1, keepdim=True).values,
-            "student": answer.argmax(dim=1, keepdim=True),
-            "valid": task.area,
-        }
+    def _taught(self, weak: Tensor, batch: Batch) -> Tensor:
+        """Return the teacher's probabilities for the weak view, the mean over mirrored copies of it, [B, K, *S]."""
+        copies = mirrors.draw(batch.flip_axes, self.options.passes, batch.generator)
+        with evaluating(self.predictor) as teacher:
+            logits = teacher(torch.cat([mirrors.apply(weak, mirror) for mirror in copies])).float()
+        probs = functional.softmax(logits / self.options.temperature, dim=1).chunk(len(copies))
+        return torch.stack([mirrors.apply(*pair) for pair in zip(probs, copies, strict=True)]).mean(dim=0)
+
+    def _counting(self, image: Tensor, target: Tensor, area: Tensor) -> Task:
+        """Return a task that counts where the target's class is probable enough."""
+        counts = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
+        return Task(image, target, area, counts)

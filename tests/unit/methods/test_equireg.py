@@ -50,7 +50,7 @@ def batch(seed: int = 0) -> Batch:
 
 
 def method(views: ViewsConfig | None = None, size: int = 3, **options: Any) -> EquiReg:
-    options = {"threshold": 0.0, **options}
+    options = {"threshold": 0.0, "labelled_boxes": 0.0, "passes": 1, **options}
     config = TrainConfig(method=EquiRegConfig(**options), views=views or ViewsConfig())
     return EquiReg(config, lambda: network(size), 100)
 
@@ -164,7 +164,7 @@ def test_averaging_over_all_asks_for_background_outside():
     made = method(views, averaging="all", targets="soft", cutmix=0.0)
     given = batch().unlabelled
     assert given is not None
-    task = made._task(given, batch())
+    task = made.task(given, batch(), 0)
     assert task.area.all()
     outside = (task.target[:, 0] == 1) & (task.target[:, 1:] == 0).all(dim=1)
     assert 0.1 < outside.float().mean() < 0.9
@@ -243,6 +243,43 @@ def test_cutmix_mixes_scan_and_valid_alike():
     assert not torch.equal(shown["valid"], valid)
 
 
+def test_boxes_of_labelled_samples_bring_their_annotation():
+    given = batch()
+    unlabelled = given.unlabelled
+    assert unlabelled is not None
+    bright = replace(given.labelled, image=torch.full_like(given.labelled.image, 7.0))
+    dark = replace(unlabelled, image=torch.zeros_like(unlabelled.image))
+    mixed = replace(given, labelled=bright, unlabelled=dark)
+    made = method(STILL, cutmix=1.0, labelled_boxes=1.0)
+    known = made.augmented(mixed)
+    task = made.mixed(made.task(dark, mixed, 0), known, mixed)
+    inside = task.image[:, 0] == 7
+    assert 0.1 < inside.float().mean() < 0.5
+    surest = task.target.amax(dim=1)
+    assert (surest[inside] == 1).all()
+    assert (surest[~inside] < 1).all()
+    for image, target, box in zip(task.image, task.target, inside, strict=True):
+        assert any(torch.equal(target.argmax(0)[box], label[0][box]) for label in known[1]), image.shape
+    assert not made.mixed(made.task(dark, mixed, 0), known, mixed).image.eq(task.image).all()  # each box anew
+
+
+def test_several_passes_make_an_equivariant_target():
+    """The mean over all mirrored copies is mirrored with the scan; a single prediction is not."""
+    given = batch().unlabelled
+    assert given is not None
+    turned = replace(given, image=given.image.flip([2]))
+
+    def target(made: EquiReg, samples: Samples) -> Tensor:
+        return made.task(samples, replace(batch(), flip_axes=(0, 1)), 0).target
+
+    lopsided = nn.Conv2d(1, 3, 5, padding=2)
+    for passes, equal in ((1, False), (4, True)):
+        made = method(STILL, passes=passes)
+        made.teacher = copy_as_teacher(lopsided)
+        assert torch.allclose(target(made, turned), target(made, given).flip([2]), atol=1e-5) == equal
+    assert torch.allclose(target(made, given).sum(dim=1), torch.ones(()), atol=1e-5)
+
+
 def test_the_weight_ramps_up():
     weights = [float(method(weight=2.0, ramp_up=0.5).losses(batch(), step)["weight"]) for step in (0, 25, 50, 99)]
     assert weights[0] < 0.02
@@ -299,7 +336,16 @@ def test_evaluating_gives_every_module_its_mode_back():
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("ema_decay", 1.5), ("threshold", -0.1), ("cutmix", 2.0), ("ramp_up", 1.1), ("weight", -1.0), ("temperature", 0)],
+    [
+        ("ema_decay", 1.5),
+        ("threshold", -0.1),
+        ("cutmix", 2.0),
+        ("ramp_up", 1.1),
+        ("weight", -1.0),
+        ("temperature", 0),
+        ("labelled_boxes", 1.5),
+        ("passes", 0),
+    ],
 )
 def test_values_out_of_range_are_refused(option, value):
     with pytest.raises(UsageError, match=rf"--method.{option} (is )?{value}"):
