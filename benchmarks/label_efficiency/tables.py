@@ -1,0 +1,111 @@
+"""Print what `equireg report` found as Markdown: Dice at each number of labels, differences, bridging, and their mean.
+
+    python benchmarks/label_efficiency/tables.py REPORT...
+
+Arguments are outputs of `equireg report`, one a data set. The last table is the mean over the points at which
+EquiReg is to be judged: hippocampus with 1 and 5 labelled cases, lgg with 4 and 8.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+MEAN = "mean of regions"
+POINTS = {"hippocampus": (1, 5), "lgg": (4, 8)}
+"""Data set to the numbers of labelled cases that the last table averages over."""
+ORDER = ("supervised", "equireg")
+"""Methods that stand first; the others follow by name."""
+
+
+def runs_of(report: Path) -> pd.DataFrame:
+    """Return one row a run: method, labelled cases, seed, and the means over cases of Dice and HD95."""
+    table = pd.read_csv(report / "tables" / "results.csv")
+    table = table[(table["region"] == MEAN) & table["metric"].isin(["dice", "hd95_mm"])]
+    keys = ["dataset", "method", "labelled_cases", "masked_cases", "seed"]
+    return table.pivot_table(index=keys, columns="metric", values="mean").reset_index()
+
+
+def by_name(methods: pd.Index) -> pd.Index:
+    """Return methods in the order of the tables."""
+    places = {name: place for place, name in enumerate(ORDER)}
+    return pd.Index(sorted(methods, key=lambda name: (places.get(name, len(ORDER)), name)))
+
+
+def cell(values: pd.Series) -> str:
+    """Return mean and standard deviation over seeds, and how many seeds where they are not three."""
+    text = f"{values.mean():.3f} ± {values.std():.3f}" if len(values) > 1 else f"{values.mean():.3f}"
+    return text if len(values) == 3 else f"{text} (seeds: {len(values)})"
+
+
+def print_runs(runs: pd.DataFrame, metric: str) -> None:
+    """Print a row a method, a column a number of labelled cases."""
+    cells = runs.groupby(["method", "labelled_cases"])[metric].apply(cell).unstack()
+    print("| method | " + " | ".join(f"{count} labelled" for count in cells.columns) + " |")
+    print("| --- |" + " --- |" * len(cells.columns))
+    for method in by_name(cells.index):
+        print(f"| {method} | " + " | ".join("" if pd.isna(value) else value for value in cells.loc[method]) + " |")
+    print()
+
+
+def print_differences(report: Path) -> None:
+    """Print the paired differences of Dice, the mean over the regions."""
+    table = pd.read_csv(report / "tables" / "differences.csv")
+    print("| compared | Dice | 95 % interval | p (Holm) | seeds |")
+    print("| --- | --- | --- | --- | --- |")
+    for row in table[table["region"] == MEAN].itertuples():
+        print(
+            f"| {row.arm} - {row.baseline} | {row.difference:+.3f} | {row.low:+.3f} to {row.high:+.3f} | "
+            f"{row.p_holm:.2g} | {row.pairs} |"
+        )
+    print()
+
+
+def print_bridging(runs: pd.DataFrame) -> None:
+    """Print the part of the gap between supervised with few labels and with all that each method closes."""
+    means = runs.groupby(["labelled_cases", "method"])["dice"].mean().unstack()
+    most = runs["masked_cases"].max()
+    if most not in means.index or "supervised" not in means:
+        return
+    ceiling = means.loc[most, "supervised"]
+    few = means.drop(index=most)
+    closed = few.drop(columns="supervised").sub(few["supervised"], axis=0).div(ceiling - few["supervised"], axis=0)
+    print(f"Bridging coefficients; supervised with all {most} labels has {ceiling:.3f}.\n")
+    print("| method | " + " | ".join(f"{count} labelled" for count in closed.index) + " |")
+    print("| --- |" + " --- |" * len(closed.index))
+    for method in by_name(closed.columns):
+        cells = ("" if pd.isna(value) else f"{value:+.0%}" for value in closed[method])
+        print(f"| {method} | " + " | ".join(cells) + " |")
+    print()
+
+
+def print_points(runs: pd.DataFrame) -> None:
+    """Print the mean Dice over the points of all data sets, for the methods that have each of them."""
+    wanted = [(name, count) for name, counts in POINTS.items() for count in counts]
+    means = runs.groupby(["dataset", "labelled_cases", "method"])["dice"].mean().unstack()
+    found = [point for point in wanted if point in means.index]
+    over = means.loc[found].mean(skipna=False).dropna().sort_values(ascending=False)
+    print("Mean over " + ", ".join(f"{name} {count}" for name, count in found) + "\n")
+    print("| method | Dice |\n| --- | --- |")
+    for method, value in over.items():
+        print(f"| {method} | {value:.3f} |")
+
+
+def main() -> None:
+    """Print all tables."""
+    everything = []
+    for report in map(Path, sys.argv[1:]):
+        runs = runs_of(report)
+        everything.append(runs)
+        print(f"### {runs['dataset'].iloc[0]}\n")
+        print("Dice, mean ± standard deviation over seeds\n")
+        print_runs(runs, "dice")
+        print("HD95, mm\n")
+        print_runs(runs, "hd95_mm")
+        print_differences(report)
+        print_bridging(runs)
+    print_points(pd.concat(everything, ignore_index=True))
+
+
+if __name__ == "__main__":
+    main()
