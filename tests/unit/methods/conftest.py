@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from methods_made_up import STILL, some
 from torch import Generator, nn
 
-from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
+from equireg.config import TrainConfig, ViewsConfig
 from equireg.data.batch import Batch, Samples
 from equireg.methods import Method, find
 
@@ -16,29 +17,16 @@ SHAPE = (12, 16)
 MAX_STEPS = 100
 
 
-def _some(count: int, seed: int) -> Samples:
-    generator = Generator().manual_seed(seed)
-    return Samples(
-        image=torch.randn((count, 1, *SHAPE), generator=generator),
-        valid=torch.ones(count, 1, *SHAPE),
-        fill=torch.zeros(count, 1),
-        spacing_mm=torch.ones(count, 2),
-        cases=("a",) * count,
-        label=torch.randint(3, (count, 1, *SHAPE), generator=generator),
-    )
-
-
 @pytest.fixture
 def still() -> ViewsConfig:
     """Views that are the scan itself."""
-    same = SpatialConfig(probability=0.0)
-    return ViewsConfig(same, same, IntensityConfig(probability=0.0))
+    return STILL
 
 
 @pytest.fixture
 def unlabelled() -> Samples:
     """Four scans without a label."""
-    return replace(_some(4, 2), label=None)
+    return replace(some(4), label=None)
 
 
 @pytest.fixture
@@ -46,7 +34,7 @@ def batch(unlabelled: Samples) -> Callable[..., Batch]:
     """Make a batch of two labelled and the four unlabelled scans, with its generator at a seed."""
 
     def make(seed: int = 0, unlabelled: Samples | None = unlabelled) -> Batch:
-        return Batch(_some(2, 1), unlabelled, Generator().manual_seed(seed), (0, 1))
+        return Batch(some(2), unlabelled, Generator().manual_seed(seed), (0, 1))
 
     return make
 

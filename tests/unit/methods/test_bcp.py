@@ -1,35 +1,19 @@
 """BCP: the box, the components, the two phases, and what each part of a mix weighs."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from methods_made_up import STILL, some, some_batch
 from torch import Generator, Tensor, nn
 
-from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
-from equireg.data.batch import Batch, Samples
+from equireg.config import TrainConfig
 from equireg.errors import UsageError
 from equireg.methods.base import evaluating
 from equireg.methods.bcp import BCPConfig, BidirectionalCopyPaste, draw_box, largest_components
 
-STILL = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.0), IntensityConfig(probability=0.0))
 SHAPE = (12, 15)
-
-
-def some(count: int) -> Samples:
-    generator = Generator().manual_seed(count)
-    return Samples(
-        image=torch.randn((count, 1, *SHAPE), generator=generator),
-        valid=torch.ones(count, 1, *SHAPE),
-        fill=torch.zeros(count, 1),
-        spacing_mm=torch.ones(count, 2),
-        cases=("a",) * count,
-        label=torch.randint(3, (count, 1, *SHAPE), generator=generator),
-    )
-
-
-def batch() -> Batch:
-    return Batch(some(2), some(4), Generator().manual_seed(0), (0, 1))
 
 
 def method(**options: Any) -> BidirectionalCopyPaste:
@@ -63,17 +47,17 @@ def test_each_sample_keeps_the_largest_component_of_each_class():
 
 
 def mixes(made: BidirectionalCopyPaste) -> tuple[Any, Any]:
-    given = batch()
-    return made._mixes(made._annotated(given), some(4), given)
+    given = some_batch(SHAPE)
+    return made._mixes(made._annotated(given), some(4, SHAPE), given)
 
 
 def test_both_directions_paste_the_same_box_of_images_targets_and_labels():
     inward, outward = mixes(method())
     box = inward.box
     assert torch.equal(box, outward.box)
-    image, label = some(2).image, some(2).label
+    image, label = some(2, SHAPE).image, some(2, SHAPE).label
     assert label is not None
-    guest = some(4).image
+    guest = some(4, SHAPE).image
     assert torch.allclose(inward.whole.image[..., ~box], image[[0, 1, 0, 1]][..., ~box], atol=1e-5)
     assert torch.allclose(inward.whole.image[..., box], guest[..., box], atol=1e-5)
     assert torch.allclose(outward.whole.image[..., box], image[[1, 0, 1, 0]][..., box], atol=1e-5)
@@ -88,7 +72,7 @@ def test_the_unlabelled_target_is_the_teachers_largest_components():
         for weight in made.student.parameters():
             weight.zero_()
     with evaluating(made.teacher) as teacher, torch.no_grad():
-        classes = teacher(some(4).image).argmax(dim=1, keepdim=True)
+        classes = teacher(some(4, SHAPE).image).argmax(dim=1, keepdim=True)
     inward, _ = mixes(made)
     assert torch.equal(inward.pasted.target, largest_components(classes))
     assert not torch.equal(inward.pasted.target, classes)
@@ -97,7 +81,7 @@ def test_the_unlabelled_target_is_the_teachers_largest_components():
 def test_each_part_has_its_own_loss_and_the_unlabelled_ones_weigh_less():
     made = method(weight=0.3)
     inward, outward = mixes(made)
-    losses = made.losses(batch(), 90)
+    losses = made.losses(some_batch(SHAPE), 90)
     one, other = made.student(inward.whole.image), made.student(outward.whole.image)
 
     def loss(logits: Tensor, part: tuple[Tensor, Tensor]) -> float:
@@ -113,10 +97,10 @@ def test_each_part_has_its_own_loss_and_the_unlabelled_ones_weigh_less():
 
 def test_the_first_phase_reads_no_unlabelled_scan():
     made = method(pretraining=0.25)
-    assert "unsupervised" not in made.losses(batch(), 24)
-    assert "unsupervised" in made.losses(batch(), 25)
-    other = Batch(some(2), some(5), Generator().manual_seed(0), (0, 1))
-    assert torch.equal(made.losses(batch(), 24)["total"], made.losses(other, 24)["total"])
+    assert "unsupervised" not in made.losses(some_batch(SHAPE), 24)
+    assert "unsupervised" in made.losses(some_batch(SHAPE), 25)
+    other = replace(some_batch(SHAPE), unlabelled=some(5, SHAPE))
+    assert torch.equal(made.losses(some_batch(SHAPE), 24)["total"], made.losses(other, 24)["total"])
 
 
 def test_the_teacher_is_a_copy_until_the_second_phase_and_then_an_average():

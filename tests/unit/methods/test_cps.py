@@ -5,31 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Generator, Tensor, nn
+from methods_made_up import STILL, some, some_batch
+from torch import Tensor, nn
 from torch.nn import functional
 
-from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
-from equireg.data.batch import Batch, Samples
+from equireg.config import TrainConfig
 from equireg.errors import UsageError
 from equireg.methods.cps import CPSConfig, CrossPseudoSupervision
-
-STILL = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.0), IntensityConfig(probability=0.0))
-
-
-def some(count: int) -> Samples:
-    generator = Generator().manual_seed(count)
-    return Samples(
-        image=torch.randn((count, 1, 12, 16), generator=generator),
-        valid=torch.ones(count, 1, 12, 16),
-        fill=torch.zeros(count, 1),
-        spacing_mm=torch.ones(count, 2),
-        cases=("a",) * count,
-        label=torch.randint(3, (count, 1, 12, 16), generator=generator),
-    )
-
-
-def batch() -> Batch:
-    return Batch(some(2), some(4), Generator().manual_seed(0), (0, 1))
 
 
 def method(**options: Any) -> CrossPseudoSupervision:
@@ -48,7 +30,7 @@ def crossed(made: CrossPseudoSupervision, image: Tensor) -> float:
 
 def test_the_loss_is_the_cross_entropy_against_the_other_over_all_scans():
     made = method()
-    losses = made.losses(batch(), 0)
+    losses = made.losses(some_batch(), 0)
     expected = crossed(made, torch.cat([some(2).image, some(4).image]))
     assert float(losses["unsupervised"]) == pytest.approx(expected, rel=1e-5)
     assert float(losses["total"].detach()) == pytest.approx(float(losses["supervised"]) + 1.5 * expected, rel=1e-5)
@@ -57,13 +39,13 @@ def test_the_loss_is_the_cross_entropy_against_the_other_over_all_scans():
 def test_it_counts_the_voxels_inside_the_scans_alone():
     made = method()
     outside = replace(some(4), valid=torch.zeros(4, 1, 12, 16))
-    losses = made.losses(replace(batch(), unlabelled=outside), 0)
+    losses = made.losses(replace(some_batch(), unlabelled=outside), 0)
     assert float(losses["unsupervised"]) == pytest.approx(crossed(made, some(2).image), rel=1e-5)
 
 
 def test_mixed_scans_have_the_classes_of_their_own_voxels():
     made = method(cutmix=1.0)
-    task = made._task(some(4), batch())
+    task = made._task(some(4), some_batch())
     assert not torch.equal(task.image, some(4).image)
     assert task.probs is not None
     for student, probs in zip(made.students, task.probs, strict=True):
@@ -73,7 +55,7 @@ def test_mixed_scans_have_the_classes_of_their_own_voxels():
 def test_the_classes_of_mixed_scans_are_those_predicted_ahead_of_mixing():
     """With swapped predictions in the task, the loss is another: it is they that the networks learn."""
     made = method(cutmix=1.0)
-    task = made._task(some(4), batch())
+    task = made._task(some(4), some_batch())
     assert task.probs is not None
     logits = [student(torch.cat([some(2).image, task.image])).detach() for student in made.students]
     area = torch.ones(6, 1, 12, 16)
@@ -86,7 +68,7 @@ def test_the_classes_of_mixed_scans_are_those_predicted_ahead_of_mixing():
 
 def test_the_picture_shows_what_the_second_network_teaches_the_first():
     made = method()
-    shown = made.pictures(batch())
+    shown = made.pictures(some_batch())
     one, other = (student(some(4).image).argmax(dim=1, keepdim=True) for student in made.students)
     assert torch.equal(shown["student"], one)
     assert torch.equal(shown["target"], other)

@@ -4,31 +4,14 @@ from typing import Any
 
 import pytest
 import torch
+from methods_made_up import STILL, some, some_batch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
-from equireg.data.batch import Batch, Samples
+from equireg.config import IntensityConfig, TrainConfig, ViewsConfig
 from equireg.errors import UsageError
 from equireg.methods.base import Task
 from equireg.methods.fixmatch import FixMatch, FixMatchConfig
-
-STILL = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.0), IntensityConfig(probability=0.0))
-
-
-def some(count: int = 4) -> Samples:
-    generator = Generator().manual_seed(2)
-    return Samples(
-        image=torch.randn((count, 1, 12, 16), generator=generator),
-        valid=torch.ones(count, 1, 12, 16),
-        fill=torch.zeros(count, 1),
-        spacing_mm=torch.ones(count, 2),
-        cases=("a",) * count,
-    )
-
-
-def batch(seed: int = 0) -> Batch:
-    return Batch(some(2), some(), Generator().manual_seed(seed), (0, 1))
 
 
 def method(views: ViewsConfig = STILL, **options: Any) -> FixMatch:
@@ -40,7 +23,7 @@ def method(views: ViewsConfig = STILL, **options: Any) -> FixMatch:
 
 def ask(made: FixMatch, seed: int = 0) -> Task:
     with torch.no_grad():
-        return made.task(some(), batch(seed), 0)
+        return made.task(some(4), some_batch(seed=seed), 0)
 
 
 def test_sure_voxels_count_and_all_are_divided_by():
@@ -59,7 +42,7 @@ def test_sure_voxels_count_and_all_are_divided_by():
 def test_mixed_images_have_the_targets_of_their_own_voxels():
     made = method(cutmix=1.0, threshold=0.0)
     task = ask(made)
-    assert not torch.equal(task.image, some().image)
+    assert not torch.equal(task.image, some(4).image)
     with torch.no_grad():
         assert torch.allclose(task.target, made.student(task.image).softmax(dim=1), atol=1e-6)
 
@@ -68,9 +51,9 @@ def test_the_target_is_predicted_ahead_of_the_intensity_changes():
     loud = IntensityConfig(probability=1.0)
     made = method(ViewsConfig(STILL.weak, STILL.strong, loud), cutmix=0.0)
     task = ask(made)
-    assert (task.image - some().image).abs().mean() > 0.01
+    assert (task.image - some(4).image).abs().mean() > 0.01
     with torch.no_grad():
-        assert torch.allclose(task.target, made.student(some().image).softmax(dim=1), atol=1e-6)
+        assert torch.allclose(task.target, made.student(some(4).image).softmax(dim=1), atol=1e-6)
 
 
 def test_the_student_predicts_the_target_and_its_average_the_answer():

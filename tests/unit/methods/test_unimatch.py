@@ -4,33 +4,18 @@ from typing import Any
 
 import pytest
 import torch
+from methods_made_up import some, some_batch
 from torch import Generator, Tensor
 
 from equireg import networks
 from equireg.config import IntensityConfig, NetworkConfig, SpatialConfig, TrainConfig, ViewsConfig
-from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
 from equireg.losses import soft_dice_loss
 from equireg.methods.base import Task, evaluating
 from equireg.methods.unimatch import UniMatch, UniMatchConfig
 
+SHAPE = (16, 16)
 VIEWS = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.0), IntensityConfig(probability=1.0))
-
-
-def some(count: int) -> Samples:
-    generator = Generator().manual_seed(count)
-    return Samples(
-        image=torch.randn((count, 1, 16, 16), generator=generator),
-        valid=torch.ones(count, 1, 16, 16),
-        fill=torch.zeros(count, 1),
-        spacing_mm=torch.ones(count, 2),
-        cases=("a",) * count,
-        label=torch.randint(3, (count, 1, 16, 16), generator=generator),
-    )
-
-
-def batch() -> Batch:
-    return Batch(some(2), some(4), Generator().manual_seed(0), (0, 1))
 
 
 def method(**options: Any) -> UniMatch:
@@ -45,13 +30,13 @@ def method(**options: Any) -> UniMatch:
 
 def ask(made: UniMatch) -> Task:
     with torch.no_grad():
-        return made.task(some(4), batch(), 0)
+        return made.task(some(4, SHAPE), some_batch(SHAPE), 0)
 
 
 def test_two_strong_views_and_the_weak_one_share_a_target():
     task = ask(method(cutmix=0.0, threshold=0.0))
     first, second, weak = task.image.chunk(3)
-    assert torch.equal(weak, some(4).image)
+    assert torch.equal(weak, some(4, SHAPE).image)
     assert all((one - other).abs().mean() > 0.01 for one, other in ((first, second), (first, weak), (second, weak)))
     targets = task.target.chunk(3)
     assert torch.equal(targets[0], targets[2])
@@ -63,7 +48,7 @@ def test_each_strong_view_has_boxes_of_its_own_and_the_weak_one_none():
     assert all(not torch.equal(one, other) for one, other in ((first, second), (first, weak), (second, weak)))
     made = method(cutmix=1.0)
     with torch.no_grad(), evaluating(made.student) as student:
-        assert torch.allclose(weak, student(some(4).image).softmax(dim=1), atol=1e-6)
+        assert torch.allclose(weak, student(some(4, SHAPE).image).softmax(dim=1), atol=1e-6)
 
 
 def test_the_views_weigh_a_quarter_a_quarter_and_a_half():
@@ -86,7 +71,7 @@ def test_maps_are_missing_in_the_weak_view_of_the_students_pass_alone():
         made = method(dropout=dropout, cutmix=0.0)
         found: list[Tensor] = []
         made.student.register_forward_hook(lambda *call, found=found: found.append(call[-1].detach()))
-        made.losses(batch(), 0)
+        made.losses(some_batch(SHAPE), 0)
         assert [len(output) for output in found] == [4, 2 + 3 * 4]
         answers[dropout] = found
     (target, plain), (same_target, missing) = answers[0.0], answers[0.5]
