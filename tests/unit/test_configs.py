@@ -38,8 +38,9 @@ def test_config_says_source_command_and_what_to_expect(path: Path) -> None:
 def test_sweep_lists_runs_that_build(path: Path) -> None:
     runs = list_runs(from_plain(SweepConfig, read_yaml(path)), path.parent)
     assert len(runs) >= 6
-    for run in runs:
-        assert config_from(nested(run.options)).seed in (42, 43, 44)
+    # What is chosen on validation cases has other seeds than what is reported on test cases.
+    seeds = (1, 2, 3) if path.parent.name == "ablation" else (42, 43, 44)
+    assert {config_from(nested(run.options)).seed for run in runs} == set(seeds)
 
 
 def test_the_sweep_of_the_thesis_has_its_runs() -> None:
