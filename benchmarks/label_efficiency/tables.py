@@ -7,7 +7,9 @@ EquiReg is to be judged: hippocampus with 1 and 5 labelled cases, lgg with 4 and
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,27 +20,27 @@ ORDER = ("supervised", "equireg")
 """Methods that stand first; the others follow by name."""
 
 
-def runs_of(report: Path) -> pd.DataFrame:
-    """Return one row a run: method, labelled cases, seed, and the means over cases of Dice and HD95."""
-    table = pd.read_csv(report / "tables" / "results.csv")
+def runs_of(report: Path) -> Any:
+    """Return a table with a row a run: method, labelled cases, seed, and the means over cases of Dice and HD95."""
+    table: Any = pd.read_csv(report / "tables" / "results.csv")
     table = table[(table["region"] == MEAN) & table["metric"].isin(["dice", "hd95_mm"])]
     keys = ["dataset", "method", "labelled_cases", "masked_cases", "seed"]
     return table.pivot_table(index=keys, columns="metric", values="mean").reset_index()
 
 
-def by_name(methods: pd.Index) -> pd.Index:
+def by_name(methods: Iterable[str]) -> list[str]:
     """Return methods in the order of the tables."""
     places = {name: place for place, name in enumerate(ORDER)}
-    return pd.Index(sorted(methods, key=lambda name: (places.get(name, len(ORDER)), name)))
+    return sorted(methods, key=lambda name: (places.get(name, len(ORDER)), name))
 
 
-def cell(values: pd.Series) -> str:
+def cell(values: Any) -> str:
     """Return mean and standard deviation over seeds, and how many seeds where they are not three."""
     text = f"{values.mean():.3f} ± {values.std():.3f}" if len(values) > 1 else f"{values.mean():.3f}"
     return text if len(values) == 3 else f"{text} (seeds: {len(values)})"
 
 
-def print_runs(runs: pd.DataFrame, metric: str) -> None:
+def print_runs(runs: Any, metric: str) -> None:
     """Print a row a method, a column a number of labelled cases."""
     cells = runs.groupby(["method", "labelled_cases"])[metric].apply(cell).unstack()
     print("| method | " + " | ".join(f"{count} labelled" for count in cells.columns) + " |")
@@ -50,7 +52,7 @@ def print_runs(runs: pd.DataFrame, metric: str) -> None:
 
 def print_differences(report: Path) -> None:
     """Print the paired differences of Dice, the mean over the regions."""
-    table = pd.read_csv(report / "tables" / "differences.csv")
+    table: Any = pd.read_csv(report / "tables" / "differences.csv")
     print("| compared | Dice | 95 % interval | p (Holm) | seeds |")
     print("| --- | --- | --- | --- | --- |")
     for row in table[table["region"] == MEAN].itertuples():
@@ -61,7 +63,7 @@ def print_differences(report: Path) -> None:
     print()
 
 
-def print_bridging(runs: pd.DataFrame) -> None:
+def print_bridging(runs: Any) -> None:
     """Print the part of the gap between supervised with few labels and with all that each method closes."""
     means = runs.groupby(["labelled_cases", "method"])["dice"].mean().unstack()
     most = runs["masked_cases"].max()
@@ -79,7 +81,7 @@ def print_bridging(runs: pd.DataFrame) -> None:
     print()
 
 
-def print_points(runs: pd.DataFrame) -> None:
+def print_points(runs: Any) -> None:
     """Print the mean Dice over the points of all data sets, for the methods that have each of them."""
     wanted = [(name, count) for name, counts in POINTS.items() for count in counts]
     means = runs.groupby(["dataset", "labelled_cases", "method"])["dice"].mean().unstack()

@@ -1,0 +1,57 @@
+"""Draw Dice against labelled cases, a line a method with its spread over seeds, as a PNG file.
+
+    python benchmarks/label_efficiency/figure.py REPORT OUT.png
+
+REPORT is an output of `equireg report`.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib import pyplot
+from matplotlib.ticker import NullLocator
+from tables import by_name, runs_of
+
+from equireg.reporting.svg import MARKERS, SERIES
+
+_APART = 1.03
+"""Factor between the places of two methods with as many labels, lest whiskers hide each other."""
+
+
+def main() -> None:
+    """Draw the figure."""
+    report, out = map(Path, sys.argv[1:])
+    runs = runs_of(report)
+    counts = sorted(runs["labelled_cases"].unique())
+    methods = by_name(runs["method"].unique())
+    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for place, method in enumerate(methods):
+        dice = runs[runs["method"] == method].groupby("labelled_cases")["dice"].agg(["mean", "std"])
+        axes.errorbar(
+            dice.index * _APART ** (place - len(methods) / 2),
+            dice["mean"],
+            dice["std"].fillna(0),
+            label=method,
+            color=SERIES[place % len(SERIES)],
+            marker=MARKERS[place % len(MARKERS)],
+            linewidth=2.0 if method == "equireg" else 1.1,
+            markersize=5,
+            elinewidth=0.8,
+            capsize=2,
+        )
+    axes.set_xscale("log")
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(f"labelled cases, of {runs['masked_cases'].max()}")
+    axes.set_ylabel("Dice on test cases")
+    axes.set_title(runs["dataset"].iloc[0])
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8, ncols=2)
+    figure.savefig(out, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
