@@ -15,8 +15,9 @@ from matplotlib import pyplot
 from matplotlib.ticker import NullLocator
 from tables import by_name, runs_of
 
-from equireg.reporting.svg import MARKERS, SERIES
+from equireg.reporting.svg import marker, series_colour
 
+_BASELINE = "#333333"
 _APART = 1.03
 """Factor between the places of two methods with as many labels, lest whiskers hide each other."""
 
@@ -35,8 +36,8 @@ def main() -> None:
             dice["mean"],
             dice["std"].fillna(0),
             label=method,
-            color=SERIES[place % len(SERIES)],
-            marker=MARKERS[place % len(MARKERS)],
+            color=_BASELINE if method == "supervised" else series_colour(place),
+            marker=marker(place),
             linewidth=2.0 if method == "equireg" else 1.1,
             markersize=5,
             elinewidth=0.8,

@@ -64,19 +64,27 @@ def print_differences(report: Path) -> None:
 
 
 def print_bridging(runs: Any) -> None:
-    """Print the part of the gap between supervised with few labels and with all that each method closes."""
-    means = runs.groupby(["labelled_cases", "method"])["dice"].mean().unstack()
+    """Print the part of the gap between supervised with few labels and with all that each method closes.
+
+    A method is compared with supervised on its own seeds. nnU-Net, which sees no unlabelled scan, is left out.
+    """
+    dice = runs.set_index(["method", "labelled_cases", "seed"])["dice"]
     most = runs["masked_cases"].max()
-    if most not in means.index or "supervised" not in means:
+    if ("supervised", most) not in dice.index:
         return
-    ceiling = means.loc[most, "supervised"]
-    few = means.drop(index=most)
-    closed = few.drop(columns="supervised").sub(few["supervised"], axis=0).div(ceiling - few["supervised"], axis=0)
+    ceiling = dice["supervised", most].mean()
+    closed: Any = pd.DataFrame()
+    for (method, count), group in dice.groupby(level=[0, 1]):
+        if method in ("supervised", "nnunet") or count == most:
+            continue
+        own, few = group.droplevel([0, 1]).align(dice["supervised", count], join="inner")
+        closed.loc[method, count] = (own.mean() - few.mean()) / (ceiling - few.mean())
+    counts = sorted(closed.columns)
     print(f"Bridging coefficients; supervised with all {most} labels has {ceiling:.3f}.\n")
-    print("| method | " + " | ".join(f"{count} labelled" for count in closed.index) + " |")
-    print("| --- |" + " --- |" * len(closed.index))
-    for method in by_name(closed.columns):
-        cells = ("" if pd.isna(value) else f"{value:+.0%}" for value in closed[method])
+    print("| method | " + " | ".join(f"{count} labelled" for count in counts) + " |")
+    print("| --- |" + " --- |" * len(counts))
+    for method in by_name(closed.index):
+        cells = ("" if pd.isna(value) else f"{value:+.0%}" for value in closed.loc[method, counts])
         print(f"| {method} | " + " | ".join(cells) + " |")
     print()
 
