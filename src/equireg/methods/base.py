@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
@@ -209,6 +210,13 @@ class TaskMethod(Method):
         known = self.augmented(batch)
         task = self.mixed(self.task(batch.unlabelled, batch, self.max_steps), known, batch)
         return task_pictures(self.student, task.image, task.target, task.area)
+
+
+@torch.no_grad()
+def predicted(network: nn.Module, image: Tensor) -> Tensor:
+    """Return a network's probabilities [B, K, *S] in evaluation mode: no gradient, and no statistic moves."""
+    with evaluating(network):
+        return functional.softmax(network(image).float(), dim=1)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from torch.nn import functional
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
-from equireg.methods.base import Method, NetworkFactory, evaluating, task_pictures
+from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.methods.teacher import copy_as_teacher, follow
 
 
@@ -175,9 +175,7 @@ class BidirectionalCopyPaste(Method):
         """Return a view of unlabelled samples with the teacher's classes, the largest component of each."""
         view, valid = self.geometric_view(samples, batch, "strong")
         image = self.changed_intensities(view, batch)
-        with evaluating(self.teacher) as teacher:
-            probs = functional.softmax(teacher(image).float(), dim=1)
-        confidence, classes = probs.max(dim=1, keepdim=True)
+        confidence, classes = predicted(self.teacher, image).max(dim=1, keepdim=True)
         return _Part(image, largest_components(classes), valid, confidence)
 
 

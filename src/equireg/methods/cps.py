@@ -5,13 +5,12 @@ from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
 from equireg.losses import cross_entropy
-from equireg.methods.base import Method, NetworkFactory, evaluating, task_pictures
+from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.transforms import mixing
 
 
@@ -89,7 +88,7 @@ class CrossPseudoSupervision(Method):
         if batch.unlabelled is None:
             return super().pictures(batch)
         task = self._task(batch.unlabelled, batch)
-        target = _predicted(self.second, task.image) if task.probs is None else task.probs[1]
+        target = predicted(self.second, task.image) if task.probs is None else task.probs[1]
         return task_pictures(self.student, task.image, target, task.area)
 
     def _supervised(self, logits: list[Tensor], label: Tensor, valid: Tensor, step: int) -> Tensor:
@@ -105,7 +104,7 @@ class CrossPseudoSupervision(Method):
         if not self.options.cutmix:
             return _Task(image, area, None)
         params = mixing.sample(len(image), image.shape[2:], batch.generator, self.options.cutmix)
-        one, other = (mixing.apply(_predicted(student, image), params) for student in self.students)
+        one, other = (mixing.apply(predicted(student, image), params) for student in self.students)
         return _Task(mixing.apply(image, params), mixing.apply(area, params), (one, other))
 
     def _crossed(self, logits: list[Tensor], task: _Task, area: Tensor) -> Tensor:
@@ -115,10 +114,3 @@ class CrossPseudoSupervision(Method):
             for known, probs in zip(classes, task.probs, strict=True):
                 known[-len(probs) :] = probs.argmax(dim=1, keepdim=True)
         return cross_entropy(logits[0], classes[1], area) + cross_entropy(logits[1], classes[0], area)
-
-
-@torch.no_grad()
-def _predicted(student: nn.Module, image: Tensor) -> Tensor:
-    """Return a network's probabilities [B, K, *S] in evaluation mode."""
-    with evaluating(student):
-        return functional.softmax(student(image).float(), dim=1)

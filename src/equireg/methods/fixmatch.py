@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
 from equireg.losses import Averaging, cross_entropy
-from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
+from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.teacher import copy_as_teacher, follow
 from equireg.transforms import mixing
 
@@ -51,9 +50,7 @@ class WeakToStrong(TaskMethod):
     def weak_task(self, samples: Samples, batch: Batch) -> Task:
         """Return the weak view and the student's own prediction for it; called without gradient."""
         image, valid = self.geometric_view(samples, batch, "weak")
-        with evaluating(self.student) as student:
-            probs = functional.softmax(student(image).float(), dim=1)
-        return self._counting(image, probs, valid)
+        return self._counting(image, predicted(self.student, image), valid)
 
     def strong_task(self, weak: Task, batch: Batch) -> Task:
         """Return the strong view of a weak one, with its target mixed alike; each call draws another."""

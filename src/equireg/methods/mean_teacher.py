@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
 from equireg.losses import squared_error
-from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
+from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow
 
@@ -77,8 +75,6 @@ class MeanTeacher(TaskMethod):
         view, valid = self.geometric_view(samples, batch, "strong")
         return self.changed_intensities(view, batch), self.changed_intensities(view, batch), valid
 
-    @torch.no_grad()
     def predicted(self, image: Tensor) -> Tensor:
         """Return the teacher's probabilities [B, K, *S]; its BatchNorm statistics stay as they are."""
-        with evaluating(self.teacher) as teacher:
-            return functional.softmax(teacher(image).float(), dim=1)
+        return predicted(self.teacher, image)

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from torch import Tensor
-from torch.nn import functional
 
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
-from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
+from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,7 @@ class PseudoLabel(TaskMethod):
         """Ask for what the student itself predicts for the image; no statistic moves here."""
         view, valid = self.geometric_view(samples, batch, "strong")
         image = self.changed_intensities(view, batch)
-        with evaluating(self.student) as student:
-            probs = functional.softmax(student(image).float(), dim=1)
-        return Task(image, probs, valid, valid)
+        return Task(image, predicted(self.student, image), valid, valid)
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the loss of an annotation against the predicted class."""
