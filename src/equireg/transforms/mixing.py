@@ -13,7 +13,7 @@ class MixParams:
     """Which voxels of a batch come from which other sample of it."""
 
     partner: Tensor
-    """Index of the sample that the box comes from, [B]; from B on, of the others that ``apply`` is given."""
+    """Index of the sample that the box comes from, [B]."""
     box: Tensor
     """True inside the box, [B, 1, *S]; all False where a sample is not mixed."""
 
@@ -24,7 +24,6 @@ def sample(
     generator: Generator,
     probability: float = 0.5,
     volume: tuple[float, float] = (0.1, 0.5),
-    others: tuple[int, float] = (0, 0.0),
 ) -> MixParams:
     """Draw a box and a partner for every sample.
 
@@ -34,7 +33,6 @@ def sample(
         generator: the only source of chance, on the CPU.
         probability: chance that a sample is mixed.
         volume: least and greatest part of the field of view that a box takes.
-        others: how many samples stand beside the batch, and the chance that a box comes from one of them.
     """
     n = len(spatial_shape)
     mixed = torch.rand(batch_size, generator=generator) < probability
@@ -53,20 +51,14 @@ def sample(
         box = box & within.view(view)
     shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
     partner = (torch.arange(batch_size) + shift) % batch_size
-    count, chance = others
-    if count and chance:
-        outside = batch_size + torch.randint(count, (batch_size,), generator=generator)
-        partner = torch.where(torch.rand(batch_size, generator=generator) < chance, outside, partner)
     return MixParams(partner=partner, box=box)
 
 
-def apply(x: Tensor, params: MixParams, others: Tensor | None = None) -> Tensor:
+def apply(x: Tensor, params: MixParams) -> Tensor:
     """Replace each sample's box by its partner's, in images, targets and ``valid`` alike, [B, C, *S].
 
     Args:
         x: the batch.
         params: from ``sample``.
-        others: samples beside the batch that boxes may come from, [N, C, *S].
     """
-    pool = x if others is None else torch.cat([x, others.to(x.dtype)])
-    return torch.where(params.box.to(x.device), pool[params.partner.to(x.device)], x)
+    return torch.where(params.box.to(x.device), x[params.partner.to(x.device)], x)
