@@ -9,11 +9,14 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from equireg import launching, ranks
 from equireg.checkpoint import CHECKPOINTS, ENTRY, Facts, entry
 from equireg.config import OptimizerConfig, TrainConfig
 from equireg.data.batch import Batch
@@ -24,6 +27,7 @@ from equireg.inference import InferencePlan, predict_scan
 from equireg.methods import Method, evaluating
 from equireg.metrics import region_dice
 from equireg.monitoring import Checkpoints, MetricsFile, Pictures, StepBar
+from equireg.ranks import Share
 
 _LEAST = 1e-7
 """Probability below which a voxel's cross-entropy rises no further: one such voxel must not decide a validation."""
@@ -63,10 +67,15 @@ def make_trainer(
         callbacks.append(
             EarlyStopping(f"val/{config.monitor}", mode=mode, patience=patience, check_on_train_epoch_end=False)
         )
+    shared = config.devices * config.nodes > 1
+    environment = LightningEnvironment() if launching.launched_here() else None  # else torchrun's or SLURM's
     return lightning.Trainer(
         default_root_dir=out,
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
+        devices=config.devices,
+        num_nodes=config.nodes,
+        strategy=DDPStrategy(cluster_environment=environment) if shared else "auto",
+        sync_batchnorm=shared and device.type == "cuda",  # torch has it for GPUs alone
         precision={"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision],  # pyright: ignore[reportArgumentType]
         max_steps=config.max_steps,
         max_epochs=-1,
@@ -94,11 +103,13 @@ class DataSource:
     plan: PatchPlan
     pinned: bool
     """Whether batches are put in page-locked memory, for a GPU."""
+    share: Share
+    """The part of batches and of validation cases that this process has."""
 
     def training(self, step: int) -> DataLoader[Batch]:
         """Return the batches from a step to the next validation."""
         config = self.config
-        source = BatchSource(self.reader, self.cases.labelled, self.cases.unlabelled, config, self.plan)
+        source = BatchSource(self.reader, self.cases.labelled, self.cases.unlabelled, config, self.plan, self.share)
         workers = config.workers
         if workers is None:
             workers = 0 if self.reader.in_memory else 4
@@ -112,8 +123,23 @@ class DataSource:
         )
 
     def validation(self) -> DataLoader[str]:
-        """Return the names of the validation cases."""
-        return DataLoader(list(self.cases.validation), batch_size=None)  # pyright: ignore[reportArgumentType]
+        """Return the names of this process' validation cases; of equally many on each, so some may be empty."""
+        names = list(self.cases.validation)
+        names += [""] * (-len(names) % self.share.ranks)
+        mine = names[self.share.rank :: self.share.ranks]
+        return DataLoader(mine, batch_size=None)  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True)
+class _Score:
+    """What a validation case has shown."""
+
+    case: str
+    dice: dict[str, float]
+    """Of each region."""
+    loss: float
+    """Cross-entropy, summed over its voxels, nats."""
+    voxels: int
 
 
 class LoopModule(lightning.LightningModule):
@@ -122,8 +148,7 @@ class LoopModule(lightning.LightningModule):
     def __init__(self, config: TrainConfig, facts: Facts, method: Method, data: DataSource) -> None:
         super().__init__()
         self.config, self.facts, self.method, self.data = config, facts, method, data
-        self._dice: list[dict[str, float]] = []
-        self._loss: list[tuple[float, int]] = []  # summed over the voxels of a case, and their number
+        self._scores: list[_Score] = []
         self._regions = {
             name: tuple(facts.labels.values.index(value) for value in values)
             for name, values in facts.labels.judged_regions().items()
@@ -154,8 +179,10 @@ class LoopModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what draws from torch's own generator, by step."""
-        # Dropout draws from torch's own generator: seeded by step, a resumed run draws the same.
-        torch.manual_seed(self.config.chance_seed * 1_000_003 + self.global_step)
+        # Dropout draws from torch's own generator: seeded by step, a resumed run draws the same. Each rank has
+        # other samples, so other seeds, far from those of any step.
+        rank = self.data.share.rank
+        torch.manual_seed(self.config.chance_seed * 1_000_003 + self.global_step + (rank << 53))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a step.
@@ -182,6 +209,8 @@ class LoopModule(lightning.LightningModule):
 
     def validation_step(self, case: str, batch_idx: int) -> None:
         """Predict a whole case and keep its Dice of each region and its cross-entropy."""
+        if not case:
+            return
         record = self.data.reader.prepared.by_name[case]
         whole = (slice(None),) * 3
         image = torch.from_numpy(self.data.reader.read(case, "image", whole)).to(self.device)
@@ -189,22 +218,24 @@ class LoopModule(lightning.LightningModule):
         with evaluating(self.method.predictor) as network:
             probs = predict_scan(network, image, record.background, record.spacing_mm, plan)
         label = torch.from_numpy(self.data.reader.read(case, "label", whole))
-        self._dice.append(region_dice(probs.argmax(dim=0), label, self._regions))
+        dice = region_dice(probs.argmax(dim=0), label, self._regions)
         known = label != IGNORED
         right = probs.gather(0, torch.where(known, label, 0).long()[None])[0][known]
-        self._loss.append((float(-right.clamp_min(_LEAST).log().sum(dtype=torch.float64)), int(known.sum())))
+        loss = float(-right.clamp_min(_LEAST).log().sum(dtype=torch.float64))
+        self._scores.append(_Score(case, dice, loss, int(known.sum())))
 
     def on_validation_epoch_end(self) -> None:
         """Log the Dice of each region, averaged over the cases, their mean, and the cross-entropy of a voxel."""
-        if not self._dice:
+        found = {score.case: score for score in ranks.gathered_lists(self._scores)}
+        self._scores.clear()
+        if not found:
             return
-        means = {name: sum(case[name] for case in self._dice) / len(self._dice) for name in self._regions}
-        self._dice.clear()
+        # In the order of the cases, so that the sums do not depend on the number of ranks.
+        scores = [found[case] for case in self.data.cases.validation]
+        means = {name: sum(score.dice[name] for score in scores) / len(scores) for name in self._regions}
         self.log_dict({f"val/dice/{name}": value for name, value in means.items()})
         self.log("val/dice", sum(means.values()) / len(means))
-        total, voxels = (sum(part) for part in zip(*self._loss, strict=True))
-        self._loss.clear()
-        self.log("val/loss", total / max(voxels, 1))
+        self.log("val/loss", sum(score.loss for score in scores) / max(sum(score.voxels for score in scores), 1))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the model."""

@@ -1,10 +1,15 @@
-"""Losses on logits, averaged over the voxels that count; a stop-gradient stands where it is called."""
+"""Losses on logits, averaged over the voxels that count; a stop-gradient stands where it is called.
+
+Where several processes share a batch, each loss is that of the whole batch, on every one of them.
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from equireg import ranks
 
 _SMOOTH = 1e-5
 """Added to both sides of the Dice ratio, so that an absent class gives no division by zero."""
@@ -48,8 +53,10 @@ def masked_mean(values: Tensor, weight: Tensor, averaging: Averaging | None = No
     # Values that do not count may be infinite; multiplied by 0 they would be NaN.
     counted = torch.where(weight > 0, values, 0.0) * weight
     if averaging.by_image:
-        return (counted.flatten(1).sum(1) / over.flatten(1).sum(1).clamp_min(1e-8)).mean()
-    return counted.sum() / over.sum().clamp_min(1e-8)
+        (total,) = ranks.summed((counted.flatten(1).sum(1) / over.flatten(1).sum(1).clamp_min(1e-8)).mean())
+        return total / ranks.count()
+    total, size = ranks.summed(counted.sum(), over.sum())
+    return total / size.clamp_min(1e-8)
 
 
 def equivariance_loss(
@@ -172,8 +179,7 @@ def soft_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     wanted = _as_probs(target, logits, valid)[:, 1:] * weight
     probs = functional.softmax(_counted(logits, valid), dim=1)[:, 1:] * weight
     over = (0, *range(2, logits.ndim))
-    overlap = (probs * wanted).sum(dim=over)
-    sizes = probs.sum(dim=over) + wanted.sum(dim=over)
+    overlap, sizes = ranks.summed((probs * wanted).sum(dim=over), probs.sum(dim=over) + wanted.sum(dim=over))
     return 1 - ((2 * overlap + _SMOOTH) / (sizes + _SMOOTH)).mean()
 
 

@@ -1,4 +1,7 @@
-"""What a run leaves behind while it trains: metrics.csv, checkpoints, pictures, a bar and a log."""
+"""What a run leaves behind while it trains: metrics.csv, checkpoints, pictures, a bar and a log.
+
+On several ranks all compute the same scalars and take part in checkpoints and pictures; the first alone writes.
+"""
 
 import csv
 import logging
@@ -93,7 +96,8 @@ class MetricsFile(Callback):
         for row in self._rows:
             values = [repr(row[name]) if name in row else "" for name in names]
             lines.append(",".join([str(int(row["step"])), *values]))
-        write_atomic(self.path, "\n".join(lines) + "\n")
+        if trainer.is_global_zero:
+            write_atomic(self.path, "\n".join(lines) + "\n")
 
 
 class Checkpoints(Callback):
@@ -135,14 +139,17 @@ class Checkpoints(Callback):
         temporary = self.folder / ".partial.ckpt"
         with disk_errors(last):
             try:
-                trainer.save_checkpoint(temporary)
+                trainer.save_checkpoint(temporary)  # on all ranks, of which the first writes
+                if not trainer.is_global_zero:
+                    return
                 if risen:
                     copy = self.folder / ".best.partial.ckpt"
                     shutil.copyfile(temporary, copy)
                     copy.replace(self.folder / "best.ckpt")
                 temporary.replace(last)
             finally:
-                temporary.unlink(missing_ok=True)
+                if trainer.is_global_zero:
+                    temporary.unlink(missing_ok=True)
 
 
 class StepBar(Callback):
@@ -154,7 +161,8 @@ class StepBar(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begin at the step that the run resumes from."""
-        self._bar = tqdm(total=self.max_steps, initial=trainer.global_step, unit="step", disable=None)
+        hidden = None if trainer.is_global_zero else True  # None: where nobody looks at a screen
+        self._bar = tqdm(total=self.max_steps, initial=trainer.global_step, unit="step", disable=hidden)
 
     def on_train_batch_end(
         self,

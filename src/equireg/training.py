@@ -4,12 +4,14 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equireg import checkpoint, folders
+import torch
+
+from equireg import checkpoint, folders, launching
 from equireg.checkpoint import CHECKPOINTS, Facts
 from equireg.config import TrainConfig
 from equireg.config.parsing import merged, nested, read_yaml, to_plain, to_yaml
@@ -17,16 +19,17 @@ from equireg.data.loading import CaseReader, PatchPlan
 from equireg.data.patches import plan_patches
 from equireg.data.split import choose_cases
 from equireg.data.store import PreparedSet
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.inference import choose_device, choose_precision
 from equireg.loop import Cases, DataSource, LoopModule, make_trainer
 from equireg.methods import Method, find
 from equireg.monitoring import log_to_file
+from equireg.ranks import Share
 
 log = logging.getLogger("equireg")
 
 CONFIG = "config.yaml"
-_MACHINE_OPTIONS = ("device", "workers", "log_every", "pictures_every")
+_MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every")
 """Options that may differ when a run is resumed: they do not change what is computed."""
 
 
@@ -44,6 +47,8 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
 
     Raises:
         EquiregError: if an option or the data does not fit, or the loss stops being finite.
+
+    With ``devices`` above 1, and no launcher such as torchrun, the work is done by as many new processes.
     """
     data = PreparedSet(prepared)
     out = Path(out)
@@ -51,33 +56,60 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
     if resume and _is_finished(out):
         log.info("%s is finished; nothing is left to do", out)
         return out
-    if not resume:
+    share = launching.place(config.devices, config.nodes)
+    if not resume and (share is None or share.rank == 0):
         folders.refuse_existing(out, "Give --resume to go on with it, or choose another --out.")
     plan = plan_patches(data.manifest, config)
     cases = _cases(data, config)
-    facts = Facts.of(data.manifest, plan)
     device = choose_device(config.device)
+    _check_devices(config, device)
     precision = choose_precision(config.precision, device)
     if resume:
         _check_same_data(out, cases, precision)
-    method = checkpoint.new_method(config, facts)
+    method = checkpoint.new_method(config, Facts.of(data.manifest, plan))
     last = _last_checkpoint(out, method) if resume else None
-    folder = _Folder(out, data, config, cases, precision)
-    folder.begin()
-    with log_to_file(out / "log.txt"), _quiet_libraries():
-        _tell(config, plan, cases, method, f"{device.type}, {precision}")
-        reader = CaseReader(data, [*cases.labelled, *cases.unlabelled, *cases.validation])
-        run = LoopModule(config, facts, method, DataSource(reader, cases, config, plan, device.type == "cuda"))
-        trainer = make_trainer(out, config, device, precision, bool(cases.validation))
+    if share is None:
+        job = {"prepared": str(prepared), "out": str(out), "resume": resume, **to_plain(config)}
+        launching.launch("equireg.training:train", job, config.devices)
+        return out
+    _compute(_Folder(out, data, config, cases, precision), plan, method, last, share)
+    return out
+
+
+def _compute(folder: "_Folder", plan: PatchPlan, method: Method, last: Path | None, share: Share) -> None:
+    """Do this process' share of the training; the first one tells, and writes the folder."""
+    out, config, cases, first = folder.out, folder.config, folder.cases, share.rank == 0
+    device = choose_device(config.device)
+    if first:
+        folder.begin()
+    with log_to_file(out / "log.txt") if first else nullcontext(), _quiet_libraries():
+        if first:
+            _tell(config, plan, cases, method, f"{device.type}, {folder.precision}")
+        names = [*cases.labelled, *cases.unlabelled, *cases.validation]
+        reader = CaseReader(folder.data, names, readers=config.devices)
+        source = DataSource(reader, cases, config, plan, device.type == "cuda", share)
+        run = LoopModule(config, Facts.of(folder.data.manifest, plan), method, source)
+        trainer = make_trainer(out, config, device, folder.precision, bool(cases.validation))
         begin = time.monotonic()
         try:
             trainer.fit(run, ckpt_path=last, weights_only=True)
         except SystemExit as stop:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
         seconds = time.monotonic() - begin
-        log.info("finished at step %d; the model lies in %s", trainer.global_step, out / CHECKPOINTS)
-    folder.sign(seconds)
-    return out
+        if first:
+            log.info("finished at step %d; the model lies in %s", trainer.global_step, out / CHECKPOINTS)
+    if first:
+        folder.sign(seconds)
+
+
+def _check_devices(config: TrainConfig, device: torch.device) -> None:
+    """Refuse more GPUs than there are.
+
+    Raises:
+        UsageError: if there are fewer.
+    """
+    if device.type == "cuda" and config.devices > torch.cuda.device_count():
+        raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
 
 
 def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:

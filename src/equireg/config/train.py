@@ -71,8 +71,12 @@ class TrainConfig:
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
+    devices: int = 1
+    """GPUs of each machine that share every batch; on a CPU, processes"""
+    nodes: int = 1
+    """machines that do; their processes are started by torchrun or srun"""
     workers: int | None = None
-    """processes that read data; by default none where the data fits in memory, else up to 4"""
+    """processes that read data, for each device; by default none where the data fits in memory, else up to 4"""
 
     def __post_init__(self) -> None:
         for count, cut in (("sup_cases", "sup_cut"), ("unsup_cases", "unsup_cut")):
@@ -83,10 +87,13 @@ class TrainConfig:
                 raise UsageError(f"both --{cut} {fraction} and --{count} {number} are given; give one.")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a number from 0 to below 2^32")
         require(self.repeat >= 0, "repeat", self.repeat, "a number from 0")
-        for name in ("batch_size", "max_steps", "val_every", "log_every"):
+        for name in ("batch_size", "max_steps", "val_every", "log_every", "devices", "nodes"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "a count from 1")
         for name in ("unsup_ratio", "pictures_every"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "a count from 0")
+        ranks = self.devices * self.nodes
+        expected = f"a multiple of the {ranks} devices that share it (--devices {self.devices}, --nodes {self.nodes})"
+        require(self.batch_size % ranks == 0, "batch_size", self.batch_size, expected)
         stop = self.early_stopping_steps
         require(stop is None or stop >= 1, "early_stopping_steps", stop, "a count from 1")
         require(0 <= self.foreground <= 1, "foreground", self.foreground, "a fraction from 0 to 1")

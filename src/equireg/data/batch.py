@@ -17,7 +17,7 @@ class Samples:
     fill: Tensor
     """Value of each channel's background, [B, C]."""
     spacing_mm: Tensor
-    """[B, n]."""
+    """[B, n], on the CPU, where chance is drawn; of the whole batch, also where this is one rank's share of it."""
     cases: tuple[str, ...]
     """Case name of each sample."""
     label: Tensor | None = None
@@ -25,26 +25,27 @@ class Samples:
 
     def to(self, device: torch.device | str) -> "Samples":
         """Return the samples on a device."""
-        moved = {
-            name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, Tensor)
-        }
-        return replace(self, **moved)
+        return replace(self, **{name: value.to(device, non_blocking=True) for name, value in self._large().items()})
 
     def pin_memory(self) -> "Samples":
         """Return the samples in page-locked memory, from which a GPU copies without waiting."""
-        pinned = {name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **pinned)
+        return replace(self, **{name: value.pin_memory() for name, value in self._large().items()})
+
+    def _large(self) -> dict[str, Tensor]:
+        """Return what goes to the device; the spacing stays, or drawing would wait for a GPU."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return {name: value for name, value in tensors.items() if name != "spacing_mm"}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The batch of one step, a function of seed and step alone."""
+    """The batch of one step, a function of seed and step alone, or one rank's share of it."""
 
     labelled: Samples
     unlabelled: Samples | None
     """None for methods that use no unlabelled scans."""
     generator: Generator
-    """The only source of chance for transforms, on the CPU."""
+    """The only source of chance for transforms, on the CPU; it draws for the whole batch (see `equireg.ranks`)."""
     flip_axes: tuple[int, ...]
     """Spatial axes along which a mirrored scan is a plausible one."""
 

@@ -14,6 +14,7 @@ from equireg.config import TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.data.labels import IGNORED
 from equireg.data.store import CaseRecord, PreparedSet
+from equireg.ranks import Share, generator
 
 _LABELLED, _UNLABELLED, _METHOD = 0, 1, 2
 """Streams of chance; each is drawn from (seed, stream, ...), so that none depends on another's length."""
@@ -60,18 +61,21 @@ class CaseReader:
         prepared: the prepared folder.
         names: cases that will be read.
         in_memory: keep whole cases; None decides by what is free.
+        readers: processes on this machine that each keep them.
     """
 
-    def __init__(self, prepared: PreparedSet, names: Sequence[str], in_memory: bool | None = None) -> None:
+    def __init__(
+        self, prepared: PreparedSet, names: Sequence[str], in_memory: bool | None = None, readers: int = 1
+    ) -> None:
         self.prepared = prepared
-        self.in_memory = self._fits(names) if in_memory is None else in_memory
+        self.in_memory = self._fits(names, readers) if in_memory is None else in_memory
         self._arrays: dict[tuple[str, str], np.ndarray] = {}
         self._foreground = lru_cache(maxsize=4096)(prepared.foreground)
 
-    def _fits(self, names: Sequence[str]) -> bool:
+    def _fits(self, names: Sequence[str], readers: int) -> bool:
         channels = len(self.prepared.manifest.channels)
         voxels = sum(int(np.prod(self.prepared.by_name[name].shape)) for name in set(names))
-        return voxels * (2 * channels + 1) < _MEMORY_SHARE * free_memory()
+        return voxels * (2 * channels + 1) < _MEMORY_SHARE * free_memory() / readers
 
     def read(self, case: str, what: str, box: tuple[slice, ...]) -> np.ndarray:
         """Read a box of a case's ``image`` [C, d, h, w] or ``label`` [d, h, w]."""
@@ -125,6 +129,7 @@ class BatchSource(Dataset[Batch]):
         unlabelled: names of those used without; empty for methods that use none.
         config: batch size, ratio, seed and foreground fraction.
         plan: size of the samples.
+        share: the part of each batch that is read.
     """
 
     def __init__(
@@ -134,9 +139,10 @@ class BatchSource(Dataset[Batch]):
         unlabelled: Sequence[str],
         config: TrainConfig,
         plan: PatchPlan,
+        share: Share = Share(),  # noqa: B008 - it is frozen
     ) -> None:
         self.reader, self.labelled, self.unlabelled = reader, tuple(labelled), tuple(unlabelled)
-        self.config, self.plan = config, plan
+        self.config, self.plan, self.share = config, plan, share
 
     def __len__(self) -> int:
         """Return the number of steps of the whole run."""
@@ -153,21 +159,19 @@ class BatchSource(Dataset[Batch]):
         return Batch(
             labelled=self._samples(_LABELLED, self.labelled, step, size),
             unlabelled=unlabelled,
-            generator=torch.Generator().manual_seed(seed >> 1),
+            generator=generator(self.share, seed >> 1),
             flip_axes=self.plan.flip_axes,
         )
 
     def _samples(self, stream: int, names: Sequence[str], step: int, count: int) -> Samples:
-        """Draw the samples of one stream for one step."""
-        records, patches = [], []
-        for index in range(step * count, (step + 1) * count):
-            epoch, place = divmod(index, len(names))
-            name = names[int(_permutation(self.config.chance_seed, stream, epoch, len(names))[place])]
-            record = self.reader.prepared.by_name[name]
+        """Draw the samples of one stream for one step, of ``count`` samples in the whole batch."""
+        whole = [self._record(stream, names, index) for index in range(step * count, (step + 1) * count)]
+        rows = self.share.rows(count // self.share.ranks)
+        records, patches = whole[rows], []
+        for index, record in enumerate(records, start=step * count + rows.start):
             rng = np.random.default_rng([self.config.chance_seed, stream, index])
             start = self._start(record, rng, stream == _LABELLED)
             patches.append(_cut(self.reader, record, start, self.plan.window, stream == _LABELLED))
-            records.append(record)
         squeeze = self.plan.spatial_dims == 2
         stack = {
             name: torch.from_numpy(np.stack([getattr(patch, name) for patch in patches]))
@@ -175,7 +179,7 @@ class BatchSource(Dataset[Batch]):
         }
         if squeeze:
             stack = {name: value[:, :, 0] for name, value in stack.items()}
-        spacing = torch.tensor([record.spacing_mm for record in records], dtype=torch.float32)
+        spacing = torch.tensor([record.spacing_mm for record in whole], dtype=torch.float32)
         return Samples(
             image=stack["image"],
             valid=stack["valid"],
@@ -184,6 +188,12 @@ class BatchSource(Dataset[Batch]):
             cases=tuple(record.name for record in records),
             label=stack["label"].long() if "label" in stack else None,
         )
+
+    def _record(self, stream: int, names: Sequence[str], index: int) -> CaseRecord:
+        """Return the case of a stream's sample, counted from the first of the run."""
+        epoch, place = divmod(index, len(names))
+        name = names[int(_permutation(self.config.chance_seed, stream, epoch, len(names))[place])]
+        return self.reader.prepared.by_name[name]
 
     def _start(self, record: CaseRecord, rng: np.random.Generator, labelled: bool) -> list[int]:
         """Draw where a window begins; an axis shorter than the window is centred in it."""

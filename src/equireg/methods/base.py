@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from equireg import ranks
 from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.data.labels import IGNORED
@@ -187,11 +188,12 @@ class TaskMethod(Method):
     def weighed(self, supervised: Tensor, unsupervised: Tensor, task: Task, step: int) -> dict[str, Tensor]:
         """Return both losses, the part of the task's voxels that counted, and the weighted ``total``."""
         weight = self.weight_at(step)
+        counted, known = ranks.summed(task.counts.sum(), task.area.sum())
         return {
             "total": supervised + weight * unsupervised,
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
-            "counted": task.counts.sum() / task.area.sum().clamp_min(1),
+            "counted": counted / known.clamp_min(1),
             "weight": torch.tensor(weight),
         }
 

@@ -9,6 +9,7 @@ from scipy import ndimage
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from equireg import ranks
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
@@ -51,6 +52,10 @@ class _Part:
     def __getitem__(self, rows: Tensor) -> "_Part":
         """Return some of the samples."""
         return _Part(**{name: value[rows] for name, value in vars(self).items()})
+
+    def of_all_ranks(self) -> "_Part":
+        """Return the samples of the whole batch."""
+        return _Part(**{name: ranks.gathered(value) for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -152,8 +157,10 @@ class BidirectionalCopyPaste(Method):
 
     def _pretraining_loss(self, labelled: _Part, batch: Batch, step: int) -> Tensor:
         """Return the mean of both parts' losses on labelled samples that are pasted into each other."""
-        rows = torch.arange(len(labelled.image))
-        mix = _Mix(labelled, labelled[rows.roll(1)], draw_box(labelled.image, batch.generator))
+        whole = labelled.of_all_ranks()
+        mine = ranks.share_of(batch.generator).rows(len(labelled.image))
+        rows = torch.arange(len(whole.image)).roll(1)[mine]
+        mix = _Mix(labelled, whole[rows], draw_box(labelled.image, batch.generator))
         logits = self.student(mix.whole.image)
         outside = self.supervised_loss(logits, *mix.outside, step)
         return (outside + self.supervised_loss(logits, *mix.inside, step)) / 2
@@ -164,9 +171,12 @@ class BidirectionalCopyPaste(Method):
 
         Each unlabelled sample meets two labelled ones, where there are two.
         """
-        unlabelled = self._predicted(samples, batch)
+        count = max(len(labelled.image), len(samples.image))
+        unlabelled, labelled = self._predicted(samples, batch).of_all_ranks(), labelled.of_all_ranks()
         box = draw_box(labelled.image, batch.generator)
-        rows = torch.arange(max(len(labelled.image), len(unlabelled.image)))
+        rows = torch.arange(max(len(labelled.image), len(unlabelled.image)))[
+            ranks.share_of(batch.generator).rows(count)
+        ]
         known, following = rows % len(labelled.image), (rows + 1) % len(labelled.image)
         guest = unlabelled[rows % len(unlabelled.image)]
         return _Mix(labelled[known], guest, box), _Mix(guest, labelled[following], box)

@@ -98,7 +98,7 @@ class Exchange:
             ranges,
             len(samples.image),
             samples.image.shape[2:],
-            samples.spacing_mm.cpu(),
+            samples.spacing_mm,
             self.batch.generator,
             self.batch.flip_axes,
         )

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from equireg import ranks
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
@@ -49,7 +50,7 @@ class InterpolationConsistency(MeanTeacher):
         image = self.changed_intensities(view, batch)
         share, partner = draw_mix(len(image), self.options.alpha, batch.generator)
         target = mixed(self.predicted(image), share, partner)
-        valid = valid * valid[partner.to(valid.device)]
+        valid = valid * ranks.gathered(valid)[partner.to(valid.device)]
         return Task(mixed(image, share, partner), target, valid, valid)
 
 
@@ -62,16 +63,18 @@ def draw_mix(batch_size: int, alpha: float, generator: Generator) -> tuple[Tenso
         generator: the only source of chance, on the CPU.
 
     Returns:
-        The share that each sample keeps, [B], and the index of the sample that the rest comes from, [B].
+        The share that each sample keeps, [B], and the index of the sample that the rest comes from, [B], counted
+        in the whole batch where ranks share it.
     """
+    rows, batch_size = ranks.share_of(generator).rows(batch_size), ranks.share_of(generator).whole(batch_size)
     # Torch's beta distribution takes no generator.
     seed = int(torch.randint(2**62, (), generator=generator))
     share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, batch_size))
     shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
-    return share, (torch.arange(batch_size) + shift) % batch_size
+    return share[rows], ((torch.arange(batch_size) + shift) % batch_size)[rows]
 
 
 def mixed(values: Tensor, share: Tensor, partner: Tensor) -> Tensor:
     """Return ``share`` of each sample plus the rest of its partner, [B, C, *S]."""
     keep = share.to(values.device, values.dtype).view(-1, *[1] * (values.ndim - 1))
-    return keep * values + (1 - keep) * values[partner.to(values.device)]
+    return keep * values + (1 - keep) * ranks.gathered(values)[partner.to(values.device)]

@@ -14,6 +14,7 @@ from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout
 from equireg.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
 from equireg.methods.schedules import ramp_up
+from equireg.ranks import share_of
 
 _NOISE = 0.1
 """Standard deviation of the noise on the input of each pass; scans have a standard deviation of about 1."""
@@ -90,7 +91,10 @@ def noisy(image: Tensor, generator: Generator) -> Tensor:
 
     The noise is drawn on the image's device, from a seed that ``generator`` draws.
     """
+    share = share_of(generator)
     seed = int(torch.randint(2**62, (), generator=generator))
     there = Generator(image.device).manual_seed(seed)
-    noise = _NOISE * torch.randn(image.shape, generator=there, device=image.device, dtype=image.dtype)
+    shape = (share.whole(len(image)), *image.shape[1:])
+    noise = _NOISE * torch.randn(shape, generator=there, device=image.device, dtype=image.dtype)
+    noise = noise[share.rows(len(image))]
     return image + noise.clamp(-_MOST_NOISE, _MOST_NOISE)

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from equireg.config import SpatialConfig
+from equireg.ranks import share_of
 from equireg.transforms.precision import full_precision
 from equireg.transforms.spatial import Pullback, SpatialParams, spacing_tensor
 
@@ -35,18 +36,26 @@ def sample(
         config: ranges and chances.
         batch_size: samples, B.
         spatial_shape: voxels of the field of view, n = 2 or 3 numbers, slowest axis first.
-        spacing_mm: voxel spacing, n numbers or [B, n], mm.
+        spacing_mm: voxel spacing, n numbers or [B, n], mm; of the whole batch where ``generator`` is shared by ranks.
         generator: the only source of chance, on the CPU.
         flip_axes: spatial axes (0 to n - 1) along which a mirrored scan is still a plausible one.
 
     Returns:
         Parameters on the CPU, so that every device sees the same transforms.
     """
-    draw = _Draw(config, batch_size, tuple(spatial_shape), spacing_tensor(spacing_mm, batch_size), generator)
+    share = share_of(generator)
+    whole = share.whole(batch_size)
+    draw = _Draw(config, whole, tuple(spatial_shape), spacing_tensor(spacing_mm, whole), generator)
+    return _drawn(draw, flip_axes)[share.rows(batch_size)]
+
+
+def _drawn(draw: "_Draw", flip_axes: Sequence[int]) -> SpatialParams:
+    """Draw the parts, which of them are active and in which order, and multiply them."""
+    config = draw.config
     matrices = draw.matrices(flip_axes)  # [B, parts, n + 1, n + 1]
     parts = matrices.shape[1] + (config.elastic_amplitude > 0)
     if parts == 0:
-        eye = torch.eye(len(spatial_shape) + 1).expand(batch_size, -1, -1)
+        eye = torch.eye(draw.n + 1).expand(draw.size, -1, -1)
         return SpatialParams((Pullback(eye),), draw.shape, draw.spacing_mm)
     active, order = draw.choice(parts)
     identity = torch.eye(matrices.shape[-1])

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from equireg.config import IntensityConfig
+from equireg.ranks import share_of
 from equireg.transforms.precision import full_precision
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -45,8 +46,11 @@ class IntensityParams:
 def sample(config: IntensityConfig, batch_size: int, channels: int, generator: Generator) -> IntensityParams:
     """Draw changes for every sample of a batch, on the CPU; ``generator`` is the only source of chance."""
 
+    share = share_of(generator)
+    whole = share.whole(batch_size)
+
     def uniform(*shape: int) -> Tensor:
-        return torch.rand((batch_size, *shape), generator=generator)
+        return torch.rand((whole, *shape), generator=generator)
 
     def active() -> Tensor:
         return uniform(1) < config.probability
@@ -62,10 +66,10 @@ def sample(config: IntensityConfig, batch_size: int, channels: int, generator: G
         gamma=ratio(config.gamma),
         inverted=(uniform(1) < 0.5).expand(-1, channels),
         noise=torch.where(active(), uniform(channels) * config.noise, 0.0),
-        noise_seed=torch.randint(2**62, (batch_size,), generator=generator),
+        noise_seed=torch.randint(2**62, (whole,), generator=generator),
         blur_vox=torch.where(active()[:, 0], uniform() * config.blur_vox, 0.0),
         low_resolution=torch.where(active()[:, 0], lowered, 1.0),
-    )
+    )[share.rows(batch_size)]
 
 
 @full_precision

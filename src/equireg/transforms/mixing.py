@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from equireg import ranks
+
 
 @dataclass(frozen=True)
 class MixParams:
     """Which voxels of a batch come from which other sample of it."""
 
     partner: Tensor
-    """Index of the sample that the box comes from, [B]."""
+    """Index of the sample that the box comes from, [B]; where ranks share a
+    batch, counted in the whole of it."""
     box: Tensor
     """True inside the box, [B, 1, *S]; all False where a sample is not mixed."""
 
@@ -34,6 +37,8 @@ def sample(
         probability: chance that a sample is mixed.
         volume: least and greatest part of the field of view that a box takes.
     """
+    share = ranks.share_of(generator)
+    rows, batch_size = share.rows(batch_size), share.whole(batch_size)
     n = len(spatial_shape)
     mixed = torch.rand(batch_size, generator=generator) < probability
     part = volume[0] + (volume[1] - volume[0]) * torch.rand(batch_size, generator=generator)
@@ -51,7 +56,7 @@ def sample(
         box = box & within.view(view)
     shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
     partner = (torch.arange(batch_size) + shift) % batch_size
-    return MixParams(partner=partner, box=box)
+    return MixParams(partner=partner[rows], box=box[rows])
 
 
 def apply(x: Tensor, params: MixParams) -> Tensor:
@@ -61,4 +66,5 @@ def apply(x: Tensor, params: MixParams) -> Tensor:
         x: the batch.
         params: from ``sample``.
     """
-    return torch.where(params.box.to(x.device), x[params.partner.to(x.device)], x)
+    pool = ranks.gathered(x)
+    return torch.where(params.box.to(x.device), pool[params.partner.to(x.device)], x)

@@ -11,10 +11,12 @@ from prepared_sets import image_of, label_of, record, write_set
 from torch.utils.data import DataLoader
 
 from equireg.config import TrainConfig
+from equireg.data import loading
 from equireg.data.batch import Batch
 from equireg.data.labels import IGNORED
 from equireg.data.loading import BatchSource, CaseReader, PatchPlan, StepSampler
 from equireg.data.store import PreparedSet
+from equireg.ranks import Share, share_of
 
 CASES = [
     record("a", shape=(5, 20, 24)),
@@ -36,12 +38,13 @@ def source(
     *,
     in_memory: bool | None = True,
     patch: tuple[int, ...] | None = None,
+    share: Share = Share(),  # noqa: B008 - it is frozen
     **options: Any,
 ) -> BatchSource:
     values: dict[str, Any] = {"batch_size": 2, "unsup_ratio": 2, "max_steps": 50, "spatial_dims": dims} | options
     reader = CaseReader(prepared, ["a", "b", "c", "d"], in_memory)
     plan = PatchPlan(dims, patch or PATCHES[dims], (1,))
-    return BatchSource(reader, ("a", "b", "c"), ("a", "b", "c", "d"), TrainConfig(**values), plan)
+    return BatchSource(reader, ("a", "b", "c"), ("a", "b", "c", "d"), TrainConfig(**values), plan, share)
 
 
 def assert_equal(one: Batch, other: Batch) -> None:
@@ -187,3 +190,43 @@ def test_the_steps_of_an_epoch_end_with_the_run() -> None:
         10: [],
     }
     assert all(len(steps) == len(list(steps)) for steps in seen.values())
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_ranks_read_their_rows_of_the_batch(prepared: PreparedSet, dims: Literal[2, 3]) -> None:
+    whole = source(prepared, dims)[3]
+    shares = [source(prepared, dims, share=Share(rank, 2))[3] for rank in range(2)]
+    for kind in ("labelled", "unlabelled"):
+        samples, parts = getattr(whole, kind), [getattr(share, kind) for share in shares]
+        assert parts[0].cases + parts[1].cases == samples.cases
+        for name in ("image", "valid", "fill", *(["label"] if kind == "labelled" else [])):
+            assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(samples, name)), name
+        # Chance is drawn for the whole batch, and its ranges depend on the spacing.
+        assert all(torch.equal(part.spacing_mm, samples.spacing_mm) for part in parts)
+    for rank, share in enumerate(shares):
+        assert share_of(share.generator) == Share(rank, 2)
+        assert torch.equal(share.generator.get_state(), whole.generator.get_state())
+
+
+def test_workers_keep_the_share(prepared: PreparedSet) -> None:
+    data = source(prepared, share=Share(1, 2))
+    sampler = StepSampler(0, 2, 50)
+    for step, batch in enumerate(DataLoader(data, batch_size=None, sampler=sampler, num_workers=1)):
+        assert_equal(batch, data[step])
+        assert share_of(batch.generator) == Share(1, 2)
+
+
+def test_readers_on_one_machine_share_its_memory(prepared: PreparedSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = CaseReader(prepared, ["a"])
+    voxels = 5 * 20 * 24
+    needed = voxels * (2 * len(prepared.manifest.channels) + 1)
+    monkeypatch.setattr(loading, "free_memory", lambda: 1.5 * needed / loading._MEMORY_SHARE)
+    assert alone.in_memory
+    assert CaseReader(prepared, ["a"]).in_memory
+    assert not CaseReader(prepared, ["a"], readers=2).in_memory
+
+
+def test_the_spacing_stays_on_the_cpu(prepared: PreparedSet) -> None:
+    moved = source(prepared)[0].to("meta")
+    assert moved.labelled.image.device.type == "meta"
+    assert moved.labelled.spacing_mm.device.type == "cpu"
