@@ -158,36 +158,33 @@ def apply(
             f"got a batch of shape {tuple(x.shape)}; the transform was drawn for {len(params)} samples of "
             f"{params.shape} voxels"
         )
-    params = params.to(x.device)
-    kind = x.dtype if x.is_floating_point() else torch.float32
-    if valid is None:
-        valid = torch.ones((len(x), 1, *params.shape), dtype=kind, device=x.device)
-    moves = _exact_moves(params)
+    kind = valid.dtype if valid is not None else x.dtype if x.is_floating_point() else torch.float32
+    moves = _exact_moves(params)  # before the parameters go to a GPU, so that it is not waited for
     if moves is None:
         moved, seen = _interpolate(x, params, mode, valid)
     else:
-        moved, seen = _move(x, moves), _move(valid, moves)
+        seen = torch.ones(len(x), 1, *params.shape, dtype=torch.bool, device=x.device)
+        moved, seen = _move(x, moves), seen if valid is None else _move(valid, moves) > 0
     if fill is not None:
         outside = torch.as_tensor(fill, dtype=x.dtype, device=x.device)
         if outside.ndim:
             outside = outside.view(*outside.shape, *[1] * len(params.shape))
-        moved = torch.where(seen > 0, moved, outside)
-    return moved, seen
+        moved = torch.where(seen, moved, outside)
+    return moved, seen.to(kind)
 
 
 def _interpolate(
-    x: Tensor, params: SpatialParams, mode: Literal["bilinear", "nearest"], valid: Tensor
+    x: Tensor, params: SpatialParams, mode: Literal["bilinear", "nearest"], valid: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Do the work of ``apply`` for a transform that is not a mere move of voxels."""
-    points, inside = _pull_back(params)
-    grid = (points / (params.extent_mm / 2).view(-1, *[1] * len(params.shape), points.shape[-1])).flip(-1)
-    moved = functional.grid_sample(x.to(torch.float32), grid, mode=mode, padding_mode="border", align_corners=False).to(
-        x.dtype
-    )
-    seen = functional.grid_sample(
-        valid.to(torch.float32), grid, mode="nearest", padding_mode="zeros", align_corners=False
-    )
-    return moved, (seen * inside[:, None]).to(valid.dtype)
+    """Do the work of ``apply`` for a transform that is not a mere move of voxels; what was seen is a bool."""
+    points, inside = _pull_back(params, x.device)
+    grid = points.movedim(1, -1)
+    moved = functional.grid_sample(x.float(), grid, mode=mode, padding_mode="border", align_corners=False).to(x.dtype)
+    # On the CPU a look saves the sampling; a GPU would have to be waited for.
+    if valid is None or (valid.device.type == "cpu" and valid.amin() > 0):
+        return moved, inside
+    seen = functional.grid_sample(valid.float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    return moved, (seen > 0) & inside
 
 
 def warp_probabilities(probs: Tensor, params: SpatialParams) -> tuple[Tensor, Tensor]:
@@ -242,39 +239,39 @@ def _move(x: Tensor, moves: Tensor) -> Tensor:
     return result
 
 
-def _pull_back(params: SpatialParams) -> tuple[Tensor, Tensor]:
+def _pull_back(params: SpatialParams, device: torch.device) -> tuple[Tensor, Tensor]:
     """Run every output voxel through the chain.
 
     Returns:
-        The points to read, [B, *S, n], mm about the centre; and 1 where every link stayed inside the field
-        of view, [B, *S].
+        The points to read, as ``grid_sample`` counts them: half fields of view about the centre, the last axis
+        first, [B, n, *S]; and True where every link stayed inside the field of view, [B, 1, *S].
     """
-    n = len(params.shape)
-    device = params.spacing_mm.device
-    axes = [torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2 for size in params.shape]
-    voxels = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).view(1, -1, n)
-    points = voxels * params.spacing_mm[:, None]  # [B, voxels, n], mm
-    half = params.extent_mm[:, None] / 2 * (1 + _EXACT)
-    inside = torch.ones(points.shape[:2], device=device)
+    half_mm = params.extent_mm / 2
+    axes = [(torch.arange(size, device=device) * 2 + 1) / size - 1 for size in reversed(params.shape)]
+    points = torch.stack(torch.meshgrid(*reversed(axes), indexing="ij")[::-1]).expand(len(params), -1, *params.shape)
+    inside = torch.ones((), dtype=torch.bool, device=device)
     for link in params.links:
-        points = _transform(points, link.before)
-        if link.displacement is not None:
-            points = points + _displace(points, link.displacement, params.extent_mm)
+        points = _transform(points, link.before, half_mm)
+        if link.displacement is not None and link.displacement.any():
+            points = points + _displace(points, link.displacement, half_mm)
         if link.after is not None:
-            points = _transform(points, link.after)
-        inside = inside * (points.abs() <= half).all(dim=-1)
-    shape = (len(params), *params.shape)
-    return points.view(*shape, n), inside.view(shape)
+            points = _transform(points, link.after, half_mm)
+        inside = inside & (points.abs().amax(dim=1, keepdim=True) <= 1 + _EXACT)
+    return points, inside
 
 
-def _transform(points: Tensor, matrices: Tensor) -> Tensor:
-    """Apply affine maps [B, n + 1, n + 1] to points [B, voxels, n]."""
-    return torch.baddbmm(matrices[:, None, :-1, -1], points, matrices[:, :-1, :-1].transpose(1, 2))
+def _transform(points: Tensor, matrices: Tensor, half_mm: Tensor) -> Tensor:
+    """Apply affine maps in mm [B, n + 1, n + 1] to points in half fields of view [B, n, *S]."""
+    scale = functional.pad(half_mm, (0, 1), value=1.0)
+    relative = (matrices * scale[:, None] / scale[:, :, None])[:, :-1].flip(1)
+    linear, shift = relative[:, :, :-1].flip(2), relative[:, :, -1:]
+    linear, shift = (part.to(points.device, non_blocking=True) for part in (linear, shift))
+    return torch.baddbmm(shift, linear, points.flatten(2)).view(points.shape)
 
 
-def _displace(points: Tensor, displacement: Tensor, extent_mm: Tensor) -> Tensor:
-    """Read a displacement [B, n, *K], mm, at points [B, voxels, n], mm."""
-    n = points.shape[-1]
-    grid = (points / (extent_mm[:, None] / 2)).flip(-1).view(len(points), -1, *[1] * (n - 1), n)
-    read = functional.grid_sample(displacement, grid, mode="bilinear", padding_mode="border", align_corners=True)
-    return read.flatten(2).transpose(1, 2)
+def _displace(points: Tensor, displacement: Tensor, half_mm: Tensor) -> Tensor:
+    """Read a displacement in mm [B, n, *K] at points in half fields of view [B, n, *S]."""
+    relative = (displacement / half_mm.view(*half_mm.shape, *[1] * half_mm.shape[1])).flip(1)
+    relative = relative.to(points.device, non_blocking=True)
+    grid = points.movedim(1, -1)
+    return functional.grid_sample(relative, grid, mode="bilinear", padding_mode="border", align_corners=True)
