@@ -84,67 +84,83 @@ def apply(image: Tensor, params: IntensityParams) -> Tensor:
             f"got images of shape {tuple(image.shape)}; the changes were drawn for "
             f"{tuple(params.brightness.shape)} samples and channels"
         )
-    spatial = tuple(range(2, image.ndim))
-
-    def spread(value: Tensor) -> Tensor:
-        return value.to(image.device, image.dtype).view(*value.shape, *[1] * len(spatial))
-
-    result = _blur(image, params.blur_vox)
-    result = _lower_resolution(result, params.low_resolution)
-    result = _add_noise(result, params.noise, params.noise_seed)
-    result = result * spread(params.brightness)
-    mean = result.mean(dim=spatial, keepdim=True)
-    result = mean + (result - mean) * spread(params.contrast)
-    return _gamma(result, spread(params.gamma), spread(params.inverted) > 0, spatial)
-
-
-def _gamma(image: Tensor, exponent: Tensor, inverted: Tensor, spatial: tuple[int, ...]) -> Tensor:
-    """Raise intensities, scaled to 0 to 1 by channel, to a power."""
-    low = image.amin(dim=spatial, keepdim=True)
-    reach = (image.amax(dim=spatial, keepdim=True) - low).clamp_min(1e-6)
-    scaled = ((image - low) / reach).clamp(0, 1)
-    scaled = torch.where(inverted, 1 - (1 - scaled) ** exponent, scaled**exponent)
-    return torch.where(exponent == 1, image, low + scaled * reach)
-
-
-def _add_noise(image: Tensor, deviation: Tensor, seeds: Tensor) -> Tensor:
-    """Add Gaussian noise of a deviation [B, C], each sample from its own seed."""
     result = image.clone()
-    for row, seed in enumerate(seeds.tolist()):
-        if deviation[row].any():  # still on the CPU, so that no GPU is waited for
-            generator = Generator(image.device).manual_seed(seed)
-            noise = torch.randn(image.shape[1:], generator=generator, device=image.device, dtype=image.dtype)
-            strength = deviation[row].to(image.device, image.dtype)
-            result[row] += strength.view(-1, *[1] * (image.ndim - 2)) * noise
+    _blur(result, params.blur_vox)
+    _lower_resolution(result, params.low_resolution)
+    _add_noise(result, params.noise, params.noise_seed)
+    _stretch(result, params.brightness, params.contrast)
+    _gamma(result, params.gamma, params.inverted)
     return result
 
 
-def _blur(image: Tensor, sigma_vox: Tensor) -> Tensor:
-    """Blur each sample by its own Gaussian, axis by axis; borders are repeated."""
-    result = image.clone()
-    for row, sigma in enumerate(sigma_vox.tolist()):
-        if sigma < 0.1:
-            continue
-        radius = math.ceil(3 * sigma)
-        offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
-        kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
-        kernel = kernel / kernel.sum()
+# Each change below writes into the batch that it is given, and only where it is active. What is active is asked
+# of the parameters, which stay on the CPU, so that no GPU is waited for.
+
+
+def _spread(value: Tensor, image: Tensor) -> Tensor:
+    """Give numbers of a sample's channels, [C], the shape that meets its image, [C, *S]."""
+    return value.to(image.device, image.dtype, non_blocking=True).view(-1, *[1] * (image.ndim - 1))
+
+
+def _rows(active: Tensor) -> list[int]:
+    """Return the samples in which a change is active, given for every sample or channel."""
+    return active.view(len(active), -1).any(dim=1).nonzero()[:, 0].tolist()
+
+
+def _stretch(image: Tensor, brightness: Tensor, contrast: Tensor) -> None:
+    """Multiply intensities, then their distance from the channel's mean."""
+    for row in _rows((brightness != 1) | (contrast != 1)):
         part = image[row]
-        for axis in range(1, part.ndim):
-            moved = part.movedim(axis, -1)
-            flat = functional.pad(moved.reshape(-1, 1, moved.shape[-1]), (radius, radius), mode="replicate")
-            part = functional.conv1d(flat, kernel.view(1, 1, -1)).reshape(moved.shape).movedim(-1, axis)
-        result[row] = part
-    return result
+        mean = part.mean(dim=tuple(range(1, part.ndim)), keepdim=True)
+        part *= _spread(brightness[row] * contrast[row], part)
+        part += mean * _spread(brightness[row] * (1 - contrast[row]), part)
 
 
-def _lower_resolution(image: Tensor, factors: Tensor) -> Tensor:
+def _gamma(image: Tensor, exponent: Tensor, inverted: Tensor) -> None:
+    """Raise intensities, scaled to 0 to 1 by channel, to a power; 1 less them where inverted."""
+    for row in _rows(exponent != 1):
+        part = image[row]
+        spatial = tuple(range(1, part.ndim))
+        low, high = part.amin(dim=spatial, keepdim=True), part.amax(dim=spatial, keepdim=True)
+        reach = (high - low).clamp_min(1e-6)
+        # Inverted, the scale runs down from the highest intensity.
+        flipped = _spread(inverted[row], part)
+        start, step = torch.lerp(low, low + reach, flipped), reach * (1 - 2 * flipped)
+        scaled = ((part - start) / step).clamp_(0, 1).pow_(_spread(exponent[row], part))
+        image[row] = scaled.mul_(step).add_(start)
+
+
+def _add_noise(image: Tensor, deviation: Tensor, seeds: Tensor) -> None:
+    """Add Gaussian noise of a deviation [B, C], each sample from its own seed."""
+    for row in _rows(deviation != 0):
+        generator = Generator(image.device).manual_seed(int(seeds[row]))
+        noise = torch.randn(image.shape[1:], generator=generator, device=image.device, dtype=image.dtype)
+        image[row] += noise.mul_(_spread(deviation[row], noise))
+
+
+def _blur(image: Tensor, sigma_vox: Tensor) -> None:
+    """Blur each sample by its own Gaussian, axis by axis; borders are repeated."""
+    for row in _rows(sigma_vox >= 0.1):
+        sigma = float(sigma_vox[row])
+        radius = math.ceil(3 * sigma)
+        kernel = torch.exp(-(torch.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+        weights = (kernel / kernel.sum()).tolist()
+        part = image[row]
+        for axis, size in enumerate(part.shape[1:], start=1):
+            places = torch.arange(-radius, size + radius, device=image.device).clamp(0, size - 1)
+            wide = part.index_select(axis, places)
+            # A sum of shifted copies: a convolution would first move the axis to the end.
+            part = wide.narrow(axis, 0, size) * weights[0]
+            for shift, weight in enumerate(weights[1:], start=1):
+                part.add_(wide.narrow(axis, shift, size), alpha=weight)
+        image[row] = part
+
+
+def _lower_resolution(image: Tensor, factors: Tensor) -> None:
     """Sample each image more coarsely by its factor, and back to its size."""
-    result = image.clone()
     size = image.shape[2:]
-    for row, factor in enumerate(factors.tolist()):
-        coarse = [max(2, round(length / factor)) for length in size]
-        if coarse != list(size) and factor > 1:
+    for row in _rows(factors > 1):
+        coarse = [max(2, round(length / float(factors[row]))) for length in size]
+        if coarse != list(size):
             small = functional.interpolate(image[row : row + 1], size=coarse, mode="nearest-exact")
-            result[row] = functional.interpolate(small, size=size, mode=_LINEAR[len(size)], align_corners=False)[0]
-    return result
+            image[row] = functional.interpolate(small, size=size, mode=_LINEAR[len(size)], align_corners=False)[0]
