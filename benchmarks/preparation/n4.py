@@ -28,8 +28,8 @@ from equireg import folders
 from equireg.data import bias_field, recipe
 from equireg.data.grid import WorkingGrid
 from equireg.data.layouts import RawCase, discover
-from equireg.data.workers import Workers
 from equireg.errors import EquiregError
+from equireg.workers import Workers
 
 FACTORS = (1, 2, 3, 4, 6, 8)
 ENOUGH = 0.99

@@ -279,11 +279,16 @@ def _view(arguments: list[str]) -> object:
 def _sweep(arguments: list[str]) -> object:
     parser = _parser("sweep", ("grid", "YAML file with the grid of runs"), out="folder of the runs and the table")
     parser.add_argument("--dry_run", action="store_true", help="list the runs and what remains to do")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument(
+        "--jobs", type=int, default=0, help="runs at once; 0: one, or all that a Ray cluster has room for"
+    )
+    parser.add_argument(
+        "--cluster", default="local", help="local: processes here; ray: the Ray cluster of this machine"
+    )
     parsed = parser.read(arguments)
     from equireg.pipeline.sweep import sweep
 
-    return sweep(parsed.grid, parsed.out, dry_run=parsed.dry_run, jobs=parsed.jobs)
+    return sweep(parsed.grid, parsed.out, dry_run=parsed.dry_run, jobs=parsed.jobs, cluster=parsed.cluster)
 
 
 def _demo(arguments: list[str]) -> object:

@@ -14,6 +14,7 @@ import torch
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy.ndimage import zoom
 
+from equireg.data import volume
 from equireg.data.prepare import prepare
 from equireg.training import train
 
@@ -168,6 +169,32 @@ def test_a_prepared_folder_gives_what_the_raw_one_gives(
     one, other = (values(tmp_path / folder / "Phantom_0003_1.nii.gz") for folder in ("train", "raw"))
     assert (one > 0).sum() > 20
     assert dice(one > 0, other > 0) > 0.98  # prepared arrays are rounded to 16 bits
+
+
+def test_workers_give_the_same_and_go_on_where_one_process_stopped(
+    equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("predict", phantom_run, phantom_prepared, "--split", "train", *PLAIN, "--out")
+    assert equireg(*arguments, tmp_path / "one").code == 0
+    real = volume.write_label
+
+    def stop(path: Path, *others: Any) -> None:
+        if path.name.startswith("Phantom_0003"):
+            raise KeyboardInterrupt
+        real(path, *others)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(volume, "write_label", stop)
+        assert equireg(*arguments, tmp_path / "two").code == 130
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "two").glob("*.nii.gz")}
+    assert set(kept) == {"Phantom_0001_1.nii.gz", "Phantom_0002_1.nii.gz"}
+    outcome = equireg(*arguments, tmp_path / "two", "--jobs", 2)
+    assert outcome.code == 0, outcome.err
+    assert {name: (tmp_path / "two" / name).stat().st_mtime_ns for name in kept} == kept
+    names = sorted(path.name for path in (tmp_path / "one").glob("*.nii.gz"))
+    assert len(names) == 4
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_an_empty_split_is_refused(equireg: Command, good_run: Path, phantom_raw: Path, tmp_path: Path) -> None:

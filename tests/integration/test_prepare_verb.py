@@ -137,6 +137,27 @@ def test_the_thesis_recipe(thesis_prepared: Path) -> None:
         assert len(data.equivariance_seeds(case.name)) == case.shape[0]
 
 
+def test_the_bias_field_is_estimated_once(
+    equireg: Command, thesis_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that of the case whose steps the report shows, though it is shown what a run of its own would show."""
+    out, count = tmp_path / "out", []
+    monkeypatch.setattr(bias_field, "correct", lambda channel, *_: (count.append(1), channel + 1)[1])
+    thesis = ("prepare", thesis_raw, "--out", out, "--recipe", "thesis", "--jobs", 1)
+    assert equireg(*thesis).code == 0
+    assert len(count) == 4 * 4, "four cases of four contrasts"
+    (example,) = (out / "examples").iterdir()
+    with np.load(example) as content:
+        first = dict(content)
+    example.unlink()
+    assert equireg(*thesis).code == 0
+    assert len(count) == 4 * 4 + 4
+    with np.load(example) as content:
+        assert set(content) == set(first)
+        for name, value in first.items():
+            np.testing.assert_array_equal(content[name], value)
+
+
 def test_places_and_masks_lie_in_the_cropped_frame(thesis_raw: Path, thesis_prepared: Path) -> None:
     data = PreparedSet(thesis_prepared)
     for case in data.manifest.cases:

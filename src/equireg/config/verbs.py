@@ -34,7 +34,9 @@ class PrepareConfig:
     split_seed: int = 42
     """seed of the split by patient"""
     jobs: int = 0
-    """cases prepared at once; 0 for one a core"""
+    """cases prepared at once; 0 for one a core, or as many as the Ray cluster has room for"""
+    cluster: Literal["local", "ray"] = "local"
+    """processes of this machine, or the Ray cluster that it belongs to"""
 
     def __post_init__(self) -> None:
         for name in ("val_fraction", "test_fraction"):
@@ -71,7 +73,12 @@ class PredictConfig:
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
+    jobs: int = 0
+    """cases predicted at once, each by a process of its own; 0 for one, or as many as the Ray cluster has room for"""
+    cluster: Literal["local", "ray"] = "local"
+    """processes of this machine, or the Ray cluster that it belongs to"""
 
     def __post_init__(self) -> None:
+        require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
         require(self.passes >= 1, "passes", self.passes, "a count from 1")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -51,12 +51,23 @@ def recipe_steps(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> Itera
     return recipe.steps(image, grid, plan.normalisation, keep_empty_slices=plan.keep_empty_slices)
 
 
-def working_scan(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> WorkingScan:
-    """Turn a scan, [C, X, Y, Z] in its own voxels, into what the network sees: all steps of the plan's recipe."""
-    steps = recipe_steps(image, geometry, plan)
-    _, scan = next(steps)
-    for _, later in steps:  # one at a time: a step of a brain scan fills a hundred megabytes
-        scan = later
+def working_scan(
+    image: np.ndarray,
+    geometry: Geometry,
+    plan: CasePlan,
+    watch: Callable[[tuple[str, WorkingScan]], None] | None = None,
+) -> WorkingScan:
+    """Turn a scan, [C, X, Y, Z] in its own voxels, into what the network sees: all steps of the plan's recipe.
+
+    Each step is shown to ``watch`` and otherwise not kept: one of a brain scan fills a hundred megabytes.
+    """
+    scan = None
+    for step in recipe_steps(image, geometry, plan):
+        if watch is not None:
+            watch(step)
+        scan = step[1]
+    if scan is None:
+        raise ValueError(f"the recipe {plan.normalisation} has no step; expected at least one")
     return scan
 
 
@@ -77,8 +88,10 @@ def finished(folder: Path, digest: str) -> dict[str, Any] | None:
     return record if record.get("digest") == digest else None
 
 
-def prepare_case(case: RawCase, plan: CasePlan, folder: Path) -> dict[str, Any]:
-    """Check one case and write its arrays into ``folder``, whole or not at all.
+def prepare_case(
+    case: RawCase, plan: CasePlan, folder: Path, watch: Callable[[tuple[str, WorkingScan]], None] | None = None
+) -> dict[str, Any]:
+    """Check one case and write its arrays into ``folder``, whole or not at all; ``watch`` is shown each step.
 
     Returns:
         The case's record for the manifest, without its split.
@@ -92,7 +105,7 @@ def prepare_case(case: RawCase, plan: CasePlan, folder: Path) -> dict[str, Any]:
         raise EquiregError(
             f"{case.images[0]}: has {len(image)} channels; expected {plan.channels}, as the data set declares."
         )
-    scan = working_scan(image, geometry, plan)
+    scan = working_scan(image, geometry, plan, watch)
     del image
     record: dict[str, Any] = {
         "name": case.name,

@@ -8,8 +8,8 @@ import numpy as np
 from equireg.data import volume
 from equireg.data.labels import IGNORED, LabelTable
 from equireg.data.layouts import RawCase, RawDataset, Refusal
-from equireg.data.workers import Workers, guarded
 from equireg.errors import EquiregError
+from equireg.workers import WorkerDiedError, Workers, guarded
 
 REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
 
@@ -47,6 +47,8 @@ def labels_of_masks(
     values: set[int] = {0}
     refused = []
     for name, found in workers.run(_mask_values, tasks, "masks"):
+        if isinstance(found, WorkerDiedError):
+            raise found
         if isinstance(found, EquiregError):
             refused.append(Refusal(name, str(found), REMEDY))
         elif len(found) > IGNORED:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from equireg import folders
+from equireg.data import case as one_case
 from equireg.data import volume
-from equireg.data.case import CasePlan, fingerprint, recipe_steps
+from equireg.data.case import CasePlan, WorkingScan, fingerprint, recipe_steps
 from equireg.data.grid import WorkingGrid
 from equireg.data.labels import IGNORED, LabelTable
 from equireg.data.layouts import RawCase
@@ -18,7 +19,28 @@ from equireg.data.layouts import RawCase
 FOLDER = "examples"
 
 
-def renew(folder: Path, case: RawCase | None, plan: CasePlan, channels: Sequence[str]) -> None:
+def prepare_shown(
+    case: RawCase, plan: CasePlan, folder: Path, examples: Path | None, channels: Sequence[str]
+) -> dict[str, Any]:
+    """Do what ``prepare_case`` does, and of the steps on its way write the example, where ``examples`` says so.
+
+    The bias field, which takes most of the thesis' recipe, is then estimated once.
+    """
+    if examples is None:
+        return one_case.prepare_case(case, plan, folder)
+    steps: list[tuple[str, WorkingScan]] = []
+    record = one_case.prepare_case(case, plan, folder, steps.append)
+    renew(examples, case, plan, channels, steps)
+    return record
+
+
+def renew(
+    folder: Path,
+    case: RawCase | None,
+    plan: CasePlan,
+    channels: Sequence[str],
+    steps: Sequence[tuple[str, WorkingScan]] | None = None,
+) -> None:
     """Write ``CASE.npz`` as the folder's only file, unless it is there from the same files and plan.
 
     Rows run from anterior (or superior) to posterior, columns from the patient's right to the left. Arrays:
@@ -30,6 +52,7 @@ def renew(folder: Path, case: RawCase | None, plan: CasePlan, channels: Sequence
         case: a case with a mask, or None.
         plan: the case's own.
         channels: names of its channels.
+        steps: its steps, where they are at hand; else they are done anew.
 
     Raises:
         EquiregError: if the case cannot be read, or the disk is full.
@@ -43,19 +66,24 @@ def renew(folder: Path, case: RawCase | None, plan: CasePlan, channels: Sequence
             if str(earlier["digest"]) == digest:
                 return
     content = io.BytesIO()
-    np.savez_compressed(content, **_arrays(case, case.label, plan), channel_names=np.array(channels), digest=digest)
+    np.savez_compressed(
+        content, **_arrays(case, case.label, plan, steps), channel_names=np.array(channels), digest=digest
+    )
     with folders.disk_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     folders.write_atomic(path, content.getvalue())
 
 
-def _arrays(case: RawCase, label: Path, plan: CasePlan) -> dict[str, Any]:
+def _arrays(
+    case: RawCase, label: Path, plan: CasePlan, steps: Sequence[tuple[str, WorkingScan]] | None
+) -> dict[str, Any]:
     image, geometry = case.read_image()
     values = volume.read_label(label, geometry)
     whole = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
     frames = [("raw", whole.image_to_working(image), whole)]
-    frames += [(name, scan.image, scan.grid) for name, scan in recipe_steps(image, geometry, plan)]
+    done = recipe_steps(image, geometry, plan) if steps is None else steps
+    frames += [(name, scan.image, scan.grid) for name, scan in done]
     chosen = _most_labelled(values, plan.labels, frames[-1][2])
     arrays: dict[str, Any] = {
         "steps": np.array([name for name, _, _ in frames]),

@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from equireg.data.labels import LabelTable
 from equireg.data.layouts import RawCase, RawDataset, Refusal, discover
 from equireg.data.recipe import THESIS
 from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest, Split
-from equireg.data.workers import Workers
 from equireg.errors import EquiregError
+from equireg.workers import WorkerDiedError, Workers
 
 log = logging.getLogger("equireg")
 
@@ -43,11 +43,14 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
         EquiregError: if the folder has no usable case, or an option does not fit.
     """
     config = from_plain(PrepareConfig, options)
+    if config.cluster == "ray":  # other machines find the files by their whole paths
+        raw, out = Path(raw).absolute(), Path(out).absolute()
     raw = folders.existing_folder(raw, "scans")
     out = _claim(Path(out), raw.resolve().name)
     dataset = discover(raw, config.layout)
     splits = _known_splits(config, dataset)
-    with Workers(config.jobs or os.cpu_count() or 1) as workers:
+    jobs = config.jobs if config.cluster == "ray" else config.jobs or os.cpu_count() or 1
+    with Workers(jobs, config.cluster) as workers:
         usable, geometries, refused = checking.read_headers(dataset)
         labels = dataset.labels
         if labels is None:
@@ -59,7 +62,8 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
         flips = plan.choose_flips(config.flips, labels)
         tasks = {case.name: (case, _plan_of(case.name, case_plan, splits)) for case in usable}
         created = _begin(out, dataset)
-        records, bad = _prepare_cases(tasks, out / CASES, workers)
+        foreseen = next((case.name for case in usable if splits and case.label and splits[case.name] == "train"), None)
+        records, bad = _prepare_cases(tasks, out, workers, _Shown(foreseen, dataset.channels))
     refused += bad
     if not records:
         if created:
@@ -141,23 +145,33 @@ def _plan_of(name: str, case_plan: CasePlan, splits: Mapping[str, Split] | None)
     return replace(case_plan, keep_empty_slices=splits[name] == "test")
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """Which case's steps the report will show, where that is known before all are prepared."""
+
+    case: str | None
+    channels: tuple[str, ...]
+
+
 def _prepare_cases(
-    cases: Mapping[str, tuple[RawCase, CasePlan]], folder: Path, workers: Workers
+    cases: Mapping[str, tuple[RawCase, CasePlan]], out: Path, workers: Workers, shown: _Shown
 ) -> tuple[list[dict[str, Any]], list[Refusal]]:
     """Prepare the cases that are not done yet; return the records of all, by name, and the refusals."""
     records: dict[str, dict[str, Any]] = {}
     tasks = {}
+    folder = out / CASES
     for case, case_plan in cases.values():
         done = one_case.finished(folder / case.name, one_case.fingerprint(case, case_plan))
         if done is None:
-            tasks[case.name] = (case, case_plan, folder / case.name)
+            examples_folder = out / examples.FOLDER if case.name == shown.case else None
+            tasks[case.name] = (case, case_plan, folder / case.name, examples_folder, shown.channels)
         else:
             # What the layout says may change while the files do not.
             records[case.name] = {**done, "patient": case.patient, "held_out": case.held_out}
     refused = []
-    for name, result in workers.run(one_case.prepare_case, tasks, "prepare"):
+    for name, result in workers.run(examples.prepare_shown, tasks, "prepare"):
         if isinstance(result, EquiregError):
-            if isinstance(result, folders.DiskError):
+            if isinstance(result, (folders.DiskError, WorkerDiedError)):
                 raise result
             refused.append(Refusal(name, str(result), checking.REMEDY))
             shutil.rmtree(folder / name, ignore_errors=True)

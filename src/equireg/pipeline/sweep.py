@@ -4,20 +4,17 @@ A run that is finished is never repeated, one that was stopped goes on from its 
 """
 
 import logging
-import os
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from equireg import folders
 from equireg.config.parsing import from_plain, nested, read_yaml, to_plain
 from equireg.data.prepare import prepare
 from equireg.errors import EquiregError, UsageError
 from equireg.pipeline.grid import Run, SweepConfig, list_runs
+from equireg.workers import Cluster, Workers
 
 log = logging.getLogger("equireg")
 
@@ -26,14 +23,18 @@ _FACTS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed"
 """What the table tells of a run's training."""
 
 
-def sweep(grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int = 1) -> list[Run]:
+def sweep(
+    grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int = 0, cluster: Cluster = "local"
+) -> list[Run]:
     """Do every run of a sweep file that is not done, then write ``results.csv`` and the report.
 
     Args:
         grid: the sweep file.
         out: folder of the runs, their predictions and evaluations, and the report; new or an earlier sweep's.
         dry_run: only list the runs and whether each is done.
-        jobs: runs at once; the processor's threads are shared among them.
+        jobs: runs at once, which share the processor's threads; 0 for one, or as many as the Ray cluster has GPUs
+            (or cores, where it has none).
+        cluster: processes of this machine, or the Ray cluster that it belongs to.
 
     Returns:
         The runs.
@@ -41,7 +42,13 @@ def sweep(grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int
     Raises:
         EquiregError: if the file does not fit; or at the end, if some runs failed.
     """
+    if jobs < 0:
+        raise UsageError(f"--jobs is {jobs}; expected a count from 0.")
+    if cluster not in get_args(Cluster):
+        raise UsageError(f"--cluster is {cluster}; expected one of {', '.join(get_args(Cluster))}.")
     grid, out = Path(grid), Path(out)
+    if cluster == "ray":  # other machines find the files by their whole paths
+        grid, out = grid.absolute(), out.absolute()
     config = from_plain(SweepConfig, read_yaml(grid))
     runs = list_runs(config, grid.parent)
     _check_options(runs)
@@ -50,32 +57,25 @@ def sweep(grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int
             print(f"{'done' if is_done(out, run) else 'to do':6} {run.name}")
         return runs
     _claim(config, runs, out)
-    return do_sweep(config, out, grid.parent, jobs)
+    return do_sweep(config, out, grid.parent, jobs, cluster)
 
 
-def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 1) -> list[Run]:
+def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster: Cluster = "local") -> list[Run]:
     """Do what ``sweep`` does, for options that are at hand; relative paths count from ``base``."""
     runs = list_runs(config, base)
-    prepared = _prepared(config, out, base)
+    prepared = _prepared(config, out, base, cluster)
     todo = [run for run in runs if not is_done(out, run)]
     log.info("%d runs, %d of them to do", len(runs), len(todo))
     failed: dict[str, str] = {}
-    if jobs == 1:
-        for run in todo:
-            log.info("run %s", run.name)
-            _note(failed, run, _guarded_run(config, run, prepared, out))
-    else:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        with ProcessPoolExecutor(
-            jobs, mp_context=get_context("spawn"), initializer=_share, initargs=(threads,)
-        ) as pool:
-            futures = {pool.submit(_guarded_run, config, run, prepared, out): run for run in todo}
-            for future in as_completed(futures):
-                try:
-                    reason = future.result()
-                except BrokenProcessPool:
-                    reason = "its process died, often for want of memory. Run the same sweep again with fewer --jobs."
-                _note(failed, futures[future], reason)
+    tasks = {run.name: (config, run, prepared, out) for run in todo}
+    jobs = jobs if cluster == "ray" else jobs or 1
+    with Workers(jobs, cluster, gpus=float(_uses_gpu(todo)), share_cores=True) as workers:
+        for name, failure in workers.run(_guarded_run, tasks):
+            if failure is None:
+                log.info("done %s", name)
+            else:
+                failed[name] = str(failure).removeprefix(f"{name}: ")
+                log.warning("failed %s: %s", name, failed[name])
     _write_results(out, prepared, [run for run in runs if is_done(out, run)])
     if failed:
         reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
@@ -136,41 +136,29 @@ def _differs(trained: Path, run: Run) -> bool:
     return bool(differences(config_from(read_yaml(trained / "config.yaml")), config_from(nested(run.options))))
 
 
-def _prepared(config: SweepConfig, out: Path, base: Path) -> Path:
+def _prepared(config: SweepConfig, out: Path, base: Path, cluster: Cluster) -> Path:
     if config.prepared is not None:
         return base / config.prepared
     prepared = out / "prepared"
     if folders.made_by(prepared) != "prepare":
-        prepare(base / str(config.raw), prepared, **config.prepare)
+        prepare(base / str(config.raw), prepared, **{"cluster": cluster, **config.prepare})
     return prepared
 
 
-def _share(threads: int) -> None:
-    """Give a process its share of the processor."""
-    import torch
-
-    torch.set_num_threads(threads)
-    logging.getLogger("equireg").setLevel(logging.WARNING)
+def _uses_gpu(runs: Sequence[Run]) -> bool:
+    return any(run.options.get("device") != "cpu" for run in runs)
 
 
-def _note(failed: dict[str, str], run: Run, reason: str | None) -> None:
-    if reason is None:
-        log.info("done %s", run.name)
-    else:
-        failed[run.name] = reason
-        log.warning("failed %s: %s", run.name, reason)
-
-
-def _guarded_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> str | None:
-    """Do a run; return the reason where it fails, so that the others go on."""
+def _guarded_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
+    """Do a run; whatever stops it is an error of this run alone, so that the others go on."""
+    log.info("run %s", run.name)
     try:
         _do_run(config, run, prepared, out)
-    except EquiregError as error:
-        return str(error)
+    except EquiregError:
+        raise
     except Exception as error:  # a GPU out of memory, say: the other runs may still fit
         log.debug("run %s", run.name, exc_info=True)
-        return f"{type(error).__name__}: {error}"
-    return None
+        raise EquiregError(f"{type(error).__name__}: {error}") from error
 
 
 def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:

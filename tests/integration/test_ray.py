@@ -1,0 +1,129 @@
+"""Sweep, prepare and predict on a Ray cluster of two machines, both of them this one."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from equireg.data.prepare import prepare
+from equireg.data.store import PreparedSet
+from equireg.errors import EquiregError
+from equireg.prediction import predict
+from equireg.workers import WorkerDiedError, Workers
+
+Command = Callable[..., Any]
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:ResourceWarning:ray")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Start two nodes of one core each, and let `--cluster ray` find them."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the tasks below are not installed on the nodes
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    started = cluster_utils.Cluster(initialize_head=True, head_node_args=node)
+    started.add_node(**node)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_ADDRESS", started.address)
+        yield started.address
+    started.shutdown()
+
+
+def where(folder: Path, name: str) -> str:
+    """Return the node that a task runs on, once two tasks run."""
+    import ray
+
+    (folder / name).touch()
+    end = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2:
+        assert time.monotonic() < end, "the other task never began"
+        time.sleep(0.02)
+    return ray.get_runtime_context().get_node_id()
+
+
+def die_until(tries: int, folder: Path, name: str) -> int:
+    count = len(list(folder.glob(f"{name}-*")))
+    (folder / f"{name}-{count}").touch()
+    if count < tries:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return count + 1
+
+
+def fail(word: str) -> None:
+    raise EquiregError(word)
+
+
+def test_tasks_run_on_both_nodes_and_a_dead_worker_is_replaced(cluster: str, tmp_path: Path) -> None:
+    for folder in ("where", "die"):
+        (tmp_path / folder).mkdir()
+    with Workers(0, "ray") as workers:
+        nodes = dict(workers.run(where, {name: (tmp_path / "where", name) for name in "ab"}))
+        assert len(set(nodes.values())) == 2, nodes
+        tasks = {name: (tries, tmp_path / "die", name) for name, tries in (("good", 0), ("once", 1), ("always", 9))}
+        found = dict(workers.run(die_until, tasks))
+        (failure,) = dict(workers.run(fail, {"word": ("bad scan",)})).values()
+    assert (found["good"], found["once"]) == (1, 2)
+    assert isinstance(found["always"], WorkerDiedError)
+    assert "always: its process on the Ray cluster died" in str(found["always"])
+    assert (type(failure), str(failure)) == (EquiregError, "bad scan")
+
+
+def test_prepare_makes_the_same(
+    cluster: str, phantom_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, equireg: Command
+) -> None:
+    monkeypatch.chdir(phantom_raw.parent)  # its workers are elsewhere: relative paths must not reach them
+    outcome = equireg("prepare", phantom_raw.name, "--out", tmp_path / "ray", "--cluster", "ray")
+    assert outcome.code == 0, outcome.err
+    prepare(phantom_raw, tmp_path / "local", jobs=1)
+    one, other = PreparedSet(tmp_path / "local"), PreparedSet(tmp_path / "ray")
+    assert one.manifest == other.manifest
+    for case in one.manifest.cases:
+        np.testing.assert_array_equal(np.asarray(one.image(case.name)[:]), np.asarray(other.image(case.name)[:]))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("ray/cases/*/*")}
+    assert equireg("prepare", phantom_raw.name, "--out", tmp_path / "ray", "--cluster", "ray").code == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("ray/cases/*/*")} == before
+
+
+def test_predict_makes_the_same(cluster: str, phantom_run: Path, phantom_prepared: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"device": "cpu", "precision": "32", "split": "train"}
+    for name in ("local", "ray"):
+        predict(phantom_run, phantom_prepared, tmp_path / name, cluster=name, **options)
+    names = {path.name for path in (tmp_path / "local").iterdir()}
+    assert {path.name for path in (tmp_path / "ray").iterdir()} == names
+    scans = [name for name in names if name.endswith(".nii.gz")]
+    assert len(scans) == 4
+    for name in scans:
+        assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+
+
+def test_a_sweep_does_each_run_once(cluster: str, phantom_prepared: Path, tmp_path: Path, equireg: Command) -> None:
+    shared = {"network.features": 4, "max_steps": 2, "val_every": 2, "batch_size": 2, "device": "cpu"}
+    content = {
+        "prepared": str(phantom_prepared),
+        "train": {**shared, "precision": "32"},
+        "predict": {"test_time": "none", "device": "cpu", "precision": "32"},
+        "grid": {"method": ["supervised"], "seed": [1, 2]},
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
+    tables = {}
+    for name in ("local", "ray"):
+        outcome = equireg("sweep", tmp_path / "sweep.yaml", "--out", tmp_path / name, "--cluster", name)
+        assert outcome.code == 0, outcome.err
+        tables[name] = pd.read_csv(tmp_path / name / "results.csv")
+    pd.testing.assert_frame_equal(tables["local"], tables["ray"], atol=1e-3)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "ray").glob("*/*/made_by.json")}
+    assert len(before) == 6
+    again = equireg("sweep", tmp_path / "sweep.yaml", "--out", tmp_path / "ray", "--cluster", "ray")
+    assert (again.code, "2 runs, 0 of them to do" in again.err) == (0, True)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "ray").glob("*/*/made_by.json")} == before
