@@ -32,8 +32,8 @@ def has_option(name: str, option: str) -> bool:
     return option in {field.name for field in fields(METHODS[name].Options)}
 
 
-ADDING = [name for name in METHODS if has_option(name, "weight") and name not in ("bcp", "equireg")]
-"""Methods that only add a loss to the supervised one; two also change what the labelled scans look like."""
+ADDING = [name for name in METHODS if has_option(name, "weight") and name != "bcp"]
+"""Methods that only add a loss to the supervised one; bcp also changes what the labelled scans look like."""
 TWINS = ["cps"]
 """Methods that train two networks."""
 

@@ -159,10 +159,10 @@ def test_a_method_on_the_command_line_wins(equireg: Command, captured: dict[str,
     file = tmp_path / "options.yaml"
     file.write_text("method: supervised\n")
     for given in (["--method", "equireg"], ["--method=equireg"], ["--method.name", "equireg"]):
-        outcome = equireg("train", "p", "--out", "r", f"--config={file}", *given, "--method.threshold", 0.25)
+        outcome = equireg("train", "p", "--out", "r", f"--config={file}", *given, "--method.cutmix", 0.25)
         assert outcome.code == 0, outcome.err
         assert captured["options"]["method"]["name"] == "equireg"
-        assert captured["options"]["method"]["threshold"] == 0.25
+        assert captured["options"]["method"]["cutmix"] == 0.25
 
 
 def test_resume_hands_over_only_what_was_given(equireg: Command, captured: dict[str, Any]) -> None:

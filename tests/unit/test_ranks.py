@@ -29,7 +29,7 @@ def intensities(count: int, generator: Generator) -> list[Tensor]:
 
 
 def boxes(count: int, generator: Generator) -> list[Tensor]:
-    return list(vars(mixing.sample(count, (12, 12), generator)).values())
+    return list(vars(mixing.sample(count, (12, 12), generator, others=(count, 0.5))).values())
 
 
 @pytest.mark.parametrize("draw", [spatial, intensities, boxes])

@@ -165,6 +165,16 @@ class TaskMethod(Method):
     def task(self, samples: Samples, batch: Batch, step: int) -> Task:
         """Make the task of unlabelled samples; called without gradient."""
 
+    def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
+        """Mix samples of the task with each other, or with the labelled ones; by default, not at all.
+
+        Args:
+            task: of the unlabelled samples.
+            known: image, label and ``valid`` of the labelled ones, as ``augmented`` returns them.
+            batch: the source of chance.
+        """
+        return task
+
     @abstractmethod
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Compare the student's answer [B, K, *S] with the task's target."""
@@ -180,13 +190,10 @@ class TaskMethod(Method):
             supervised = self.supervised_loss(self.student(image), label, valid, step)
             return {"total": supervised, "supervised": supervised.detach()}
         with torch.no_grad():
-            task = self.task(batch.unlabelled, batch, step)
+            task = self.mixed(self.task(batch.unlabelled, batch, step), (image, label, valid), batch)
         logits = self.student(torch.cat([image, task.image]))
         supervised = self.supervised_loss(logits[: len(image)], label, valid, step)
-        return self.weighed(supervised, self.unsupervised_loss(logits[len(image) :], task), task, step)
-
-    def weighed(self, supervised: Tensor, unsupervised: Tensor, task: Task, step: int) -> dict[str, Tensor]:
-        """Return both losses, the part of the task's voxels that counted, and the weighted ``total``."""
+        unsupervised = self.unsupervised_loss(logits[len(image) :], task)
         weight = self.weight_at(step)
         counted, known = ranks.summed(task.counts.sum(), task.area.sum())
         return {
@@ -202,7 +209,8 @@ class TaskMethod(Method):
         """Return the unlabelled task as the run's last step would make it."""
         if batch.unlabelled is None:
             return super().pictures(batch)
-        task = self.task(batch.unlabelled, batch, self.max_steps)
+        known = self.augmented(batch)
+        task = self.mixed(self.task(batch.unlabelled, batch, self.max_steps), known, batch)
         return task_pictures(self.student, task.image, task.target, task.area)
 
 

@@ -11,8 +11,7 @@ from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
 from equireg.losses import Averaging, cross_entropy, equivariance_loss, soft_dice_loss
-from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating, task_pictures
-from equireg.methods.exchange import Exchange, Exchanged
+from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow
 from equireg.transforms import mirrors, mixing
@@ -32,18 +31,19 @@ class EquiRegConfig(MethodConfig):
     """decay of that average a step"""
     targets: Literal["soft", "hard"] = "hard"
     """the teacher's probabilities, or its most probable class"""
-    threshold: float = 0.0
+    threshold: float = 0.9
     """least probability of the teacher's class for a voxel to count; 0 for every voxel"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
-    mixing: Literal["exchange", "cutmix", "none"] = "exchange"
-    """exchange: every labelled and every unlabelled sample get a box of the other kind, each voxel judged by what is
-    known of it; cutmix: half of the unlabelled samples get a box of another one"""
+    cutmix: float = 0.5
+    """chance that a box of an unlabelled sample is replaced by another sample's"""
+    labelled_boxes: float = 1.0
+    """chance that such a box comes from a labelled sample, and brings its annotation as the target"""
     passes: int = 2
     """mirrored copies of the weak view over which the teacher's prediction is averaged, where axes may be mirrored"""
-    weight: float = 0.5
+    weight: float = 1.0
     """weight of the unlabelled loss"""
-    ramp_up: float = 0.0
+    ramp_up: float = 0.3
     """fraction of the steps over which that weight rises from 0"""
     temperature: float = 1.0
     """divides the teacher's logits: below 1 sharpens the target"""
@@ -55,6 +55,8 @@ class EquiRegConfig(MethodConfig):
         ranges = {
             "ema_decay": (0.0, 1.0),
             "threshold": (0.0, 1.0),
+            "cutmix": (0.0, 1.0),
+            "labelled_boxes": (0.0, 1.0),
             "ramp_up": (0.0, 1.0),
         }
         for name, (low, high) in ranges.items():
@@ -67,11 +69,6 @@ class EquiRegConfig(MethodConfig):
             )
         if self.passes < 1:
             raise UsageError(f"--method.passes is {self.passes}; expected a count from 1.")
-        if self.mixing == "exchange" and self.averaging != "valid":
-            raise UsageError(
-                f"--method.averaging is {self.averaging}, which --method.mixing exchange has no meaning for: a sample "
-                "then shows two scans. Give --method.mixing none or cutmix, or leave --method.averaging out."
-            )
 
 
 class EquiReg(TaskMethod):
@@ -79,11 +76,8 @@ class EquiReg(TaskMethod):
 
     The teacher sees the weak view of an unlabelled scan. Its prediction, transformed by T, is the target for
     the student, who sees T of the weak view. With several passes that prediction is the mean over mirrored copies,
-    turned back: what is not equivariant in the teacher averages out.
-
-    With ``exchange``, labelled and unlabelled scans are mixed before T moves them: boxes both ways follow BCP (Bai et
-    al. 2023), which pastes them after the transforms, with a transform each. Confident hard targets follow FixMatch
-    (Sohn et al. 2020), CutMix follows French et al. (2020).
+    turned back: what is not equivariant in the teacher averages out. Confident hard targets follow FixMatch
+    (Sohn et al. 2020), CutMix follows French et al. (2020), boxes of labelled samples follow BCP (Bai et al. 2023).
     """
 
     Options: ClassVar[type[MethodConfig]] = EquiRegConfig
@@ -92,40 +86,11 @@ class EquiReg(TaskMethod):
         super().__init__(config, network_factory, max_steps)
         self.options = cast(EquiRegConfig, config.method)
         self.teacher = copy_as_teacher(self.student) if self.options.teacher == "ema" else None
-        if self.options.mixing == "exchange" and config.labelled_view == "weak":
-            raise UsageError(
-                "--labelled_view is weak, and --method.mixing exchange shows labelled scans in the strong view. Give "
-                "--method.mixing none or cutmix, or leave --labelled_view out."
-            )
 
     @property
     def predictor(self) -> nn.Module:
         """The teacher where it is an average, else the network itself."""
         return self.student if self.teacher is None else self.teacher
-
-    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Return the scalars of a step; where boxes are exchanged, both losses run over all samples."""
-        if batch.unlabelled is None or self.options.mixing != "exchange":
-            return super().losses(batch, step)
-        mixed, task = self._exchanged(batch)
-        logits = self.student(task.image)
-        supervised = self.supervised_loss(logits, mixed.label, mixed.annotated, step)
-        return self.weighed(supervised, self.unsupervised_loss(logits, task), task, step)
-
-    @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the unlabelled task as the run's last step would make it."""
-        if batch.unlabelled is None or self.options.mixing != "exchange":
-            return super().pictures(batch)
-        _, task = self._exchanged(batch)
-        return task_pictures(self.student, task.image, task.target, task.area)
-
-    @torch.no_grad()
-    def _exchanged(self, batch: Batch) -> tuple[Exchanged, Task]:
-        """Return samples that show a labelled and an unlabelled scan each, and the task on what is unlabelled."""
-        exchange = Exchange(batch, self.config.views)
-        mixed = exchange.strong(self._taught(exchange.weak_image, batch))
-        return mixed, self._counting(mixed.image, mixed.target, mixed.predicted)
 
     def after_step(self, step: int) -> None:
         """Let the teacher follow the student."""
@@ -152,18 +117,30 @@ class EquiReg(TaskMethod):
             batch.flip_axes,
         )
         target, seen = warp_probabilities(self._taught(views.weak, batch), views.transform)
-        area = views.strong_valid * seen
+        inside = views.strong_valid * seen
+        if self.options.averaging == "valid":
+            return self._counting(views.strong, target, inside)
         if self.options.averaging == "tissue":
-            area = views.strong_tissue
-        elif self.options.averaging == "all":
-            background = torch.zeros_like(target)
-            background[:, 0] = 1
-            target, area = torch.where(area > 0, target, background), torch.ones_like(area)
-        parts = (views.strong, target, area)
-        if self.options.mixing == "cutmix":
-            params = mixing.sample(len(target), target.shape[2:], batch.generator)
-            parts = tuple(mixing.apply(part, params) for part in parts)
-        return self._counting(*parts)
+            return self._counting(views.strong, target, views.strong_tissue)
+        background = torch.zeros_like(target)
+        background[:, 0] = 1
+        return self._counting(views.strong, torch.where(inside > 0, target, background), torch.ones_like(inside))
+
+    def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
+        """Put boxes of other samples into the unlabelled ones, in the image and in the target alike."""
+        options = self.options
+        if not options.cutmix:
+            return task
+        image, label, valid = known
+        others = (len(image), options.labelled_boxes)
+        params = mixing.sample(len(task.image), task.image.shape[2:], batch.generator, options.cutmix, others=others)
+        classes = torch.where(valid > 0, label, 0)[:, 0].long()
+        annotation = functional.one_hot(classes, task.target.shape[1]).movedim(-1, 1)
+        return self._counting(
+            mixing.apply(task.image, params, image),
+            mixing.apply(task.target, params, annotation),
+            mixing.apply(task.area, params, valid),
+        )
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the divergence of the student's answer from the target, where that counts."""

@@ -15,8 +15,8 @@ class MixParams:
     """Which voxels of a batch come from which other sample of it."""
 
     partner: Tensor
-    """Index of the sample that the box comes from, [B]; where ranks share a
-    batch, counted in the whole of it."""
+    """Index of the sample that the box comes from, [B]; from B on, of the others that ``apply`` is given. Where ranks
+    share a batch, both are counted in the whole of it."""
     box: Tensor
     """True inside the box, [B, 1, *S]; all False where a sample is not mixed."""
 
@@ -27,6 +27,7 @@ def sample(
     generator: Generator,
     probability: float = 0.5,
     volume: tuple[float, float] = (0.1, 0.5),
+    others: tuple[int, float] = (0, 0.0),
 ) -> MixParams:
     """Draw a box and a partner for every sample.
 
@@ -36,6 +37,7 @@ def sample(
         generator: the only source of chance, on the CPU.
         probability: chance that a sample is mixed.
         volume: least and greatest part of the field of view that a box takes.
+        others: how many samples stand beside the batch, and the chance that a box comes from one of them.
     """
     share = ranks.share_of(generator)
     rows, batch_size = share.rows(batch_size), share.whole(batch_size)
@@ -56,15 +58,22 @@ def sample(
         box = box & within.view(view)
     shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
     partner = (torch.arange(batch_size) + shift) % batch_size
+    count, chance = share.whole(others[0]), others[1]
+    if count and chance:
+        outside = batch_size + torch.randint(count, (batch_size,), generator=generator)
+        partner = torch.where(torch.rand(batch_size, generator=generator) < chance, outside, partner)
     return MixParams(partner=partner[rows], box=box[rows])
 
 
-def apply(x: Tensor, params: MixParams) -> Tensor:
+def apply(x: Tensor, params: MixParams, others: Tensor | None = None) -> Tensor:
     """Replace each sample's box by its partner's, in images, targets and ``valid`` alike, [B, C, *S].
 
     Args:
         x: the batch.
         params: from ``sample``.
+        others: samples beside the batch that boxes may come from, [N, C, *S].
     """
     pool = ranks.gathered(x)
+    if others is not None:
+        pool = torch.cat([pool, ranks.gathered(others.to(x.dtype))])
     return torch.where(params.box.to(x.device), pool[params.partner.to(x.device)], x)

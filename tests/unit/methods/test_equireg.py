@@ -13,7 +13,6 @@ from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
 from equireg.methods.base import evaluating
 from equireg.methods.equireg import EquiReg, EquiRegConfig
-from equireg.methods.exchange import Exchange
 from equireg.methods.schedules import annealing_threshold, moving_average_decay, ramp_up
 from equireg.methods.supervised import Supervised
 from equireg.methods.teacher import copy_as_teacher, follow
@@ -51,7 +50,7 @@ def batch(seed: int = 0) -> Batch:
 
 
 def method(views: ViewsConfig | None = None, size: int = 3, **options: Any) -> EquiReg:
-    options = {"threshold": 0.0, "mixing": "cutmix", "passes": 1, "weight": 1.0, "ramp_up": 0.3, **options}
+    options = {"threshold": 0.0, "labelled_boxes": 0.0, "passes": 1, **options}
     config = TrainConfig(method=EquiRegConfig(**options), views=views or ViewsConfig())
     return EquiReg(config, lambda: network(size), 100)
 
@@ -80,7 +79,7 @@ def test_every_choice_trains_the_student(teacher, targets, loss, averaging):
 
 def test_at_weight_zero_it_is_the_baseline():
     """The unlabelled samples share a forward pass, and must not disturb the labelled ones'."""
-    made = method(weight=0.0)
+    made = method(weight=0.0, cutmix=1.0)
     baseline = Supervised(replace(made.config), network, 100)
     losses, expected = made.losses(batch(7), 90), baseline.losses(batch(7), 90)
     assert float(losses["supervised"]) == pytest.approx(float(expected["total"].detach()), rel=1e-5)
@@ -99,10 +98,10 @@ def test_a_step_that_needs_no_unlabelled_scans_is_the_baseline():
 
 def test_a_pointwise_student_that_teaches_itself_has_no_divergence_under_flips():
     """Image, target and ``valid`` must go through the same transform, in the same direction."""
-    options: dict[str, Any] = {"teacher": "self", "targets": "soft", "loss": "kl"}
+    options: dict[str, Any] = {"teacher": "self", "targets": "soft", "loss": "kl", "cutmix": 0.5}
     assert float(method(FLIPS, size=1, **options).losses(batch(), 90)["unsupervised"]) == pytest.approx(0, abs=1e-6)
     assert float(method(FLIPS, size=3, **options).losses(batch(), 90)["unsupervised"]) > 1e-3
-    assert float(method(STILL, size=3, mixing="none", **options).losses(batch(), 90)["unsupervised"]) < 1e-6
+    assert float(method(STILL, size=3, **{**options, "cutmix": 0.0}).losses(batch(), 90)["unsupervised"]) < 1e-6
 
 
 def test_threshold_counts_the_confident():
@@ -117,7 +116,7 @@ def test_threshold_counts_the_confident():
 
 def test_the_loss_of_the_confident_is_averaged_over_all():
     """As in FixMatch: where few voxels are sure, the loss is small."""
-    made = method(STILL, loss="ce", mixing="none", threshold=0.5)
+    made = method(STILL, loss="ce", cutmix=0.0, threshold=0.5)
     given = batch().unlabelled
     assert given is not None
     with torch.no_grad():  # the teacher still is the student, and both views are the scan itself
@@ -149,7 +148,7 @@ def test_averaging_over_tissue_is_image_by_image_and_skips_the_background():
     image[0, :, 2:] = 0  # the background of the first two images: most of one, a corner of the other
     image[1, :, :2, :2] = 0
     samples = replace(given, image=image)
-    made = method(STILL, targets="soft", loss="ce", averaging="tissue", mixing="none")
+    made = method(STILL, targets="soft", loss="ce", averaging="tissue", cutmix=0.0)
     with torch.no_grad():  # the teacher still is the student, and both views are the scan itself
         logits = made.student(image)
         each = -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
@@ -162,7 +161,7 @@ def test_averaging_over_tissue_is_image_by_image_and_skips_the_background():
 
 def test_averaging_over_all_asks_for_background_outside():
     views = ViewsConfig(SpatialConfig(probability=1.0, translation=0.4), SpatialConfig(), IntensityConfig())
-    made = method(views, averaging="all", targets="soft", mixing="none")
+    made = method(views, averaging="all", targets="soft", cutmix=0.0)
     given = batch().unlabelled
     assert given is not None
     task = made.task(given, batch(), 0)
@@ -218,7 +217,7 @@ def test_cross_entropy_alone_where_asked():
 
 def test_what_lies_outside_gives_no_gradient():
     """Where nothing of the unlabelled scans is valid, they leave the student alone."""
-    made = method(mixing="none")
+    made = method(cutmix=0.0)
     given = batch()
     assert given.unlabelled is not None
     empty = replace(given.unlabelled, valid=torch.zeros_like(given.unlabelled.valid))
@@ -228,7 +227,7 @@ def test_what_lies_outside_gives_no_gradient():
 
 
 def test_cutmix_changes_the_unlabelled_task_alone():
-    mixed, plain = (method(STILL, mixing=kind).losses(batch(), 90) for kind in ("cutmix", "none"))
+    mixed, plain = (method(STILL, cutmix=value).losses(batch(), 90) for value in (1.0, 0.0))
     assert float(mixed["supervised"]) == pytest.approx(float(plain["supervised"]), rel=1e-5)
     assert float(mixed["unsupervised"]) != pytest.approx(float(plain["unsupervised"]), abs=1e-5)
 
@@ -239,38 +238,29 @@ def test_cutmix_mixes_scan_and_valid_alike():
     image, valid = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, *SHAPE), torch.ones(4, 1, *SHAPE)
     valid[2:] = 0
     quiet = replace(given, image=image, valid=valid, fill=torch.tensor([[0.0], [1.0], [2.0], [3.0]]))
-    shown = method(STILL).pictures(replace(batch(), unlabelled=quiet))
+    shown = method(STILL, cutmix=1.0).pictures(replace(batch(), unlabelled=quiet))
     assert torch.equal(shown["valid"], (shown["scan"].round() < 2).float())
     assert not torch.equal(shown["valid"], valid)
 
 
-def test_exchanged_boxes_are_judged_by_what_is_known_of_them():
-    """The supervised loss runs over annotated voxels of all samples, the other one over the rest."""
-    made = method(STILL, mixing="exchange", loss="ce")
-    made.config = replace(made.config, supervised_loss="ce")
-    with torch.no_grad():
-        losses = made.losses(batch(), 90)
-        exchange = Exchange(given := batch(), STILL)
-        assert given.unlabelled is not None
-        probs = made.student(given.unlabelled.image).softmax(1)  # the teacher still is the student
-        mixed = exchange.strong(probs)
-        logits = made.student(mixed.image)
-    assert len(logits) == 6
-    for name, classes, where in (
-        ("supervised", mixed.label, mixed.annotated),
-        ("unsupervised", mixed.target.argmax(1, keepdim=True), mixed.predicted),
-    ):
-        each = nn.functional.cross_entropy(logits, classes.clamp_min(0)[:, 0], reduction="none")
-        assert float(losses[name]) == pytest.approx(float(each[where[:, 0] > 0].mean()), rel=1e-4)
-    assert float(losses["counted"]) == 1
-
-
-def test_exchange_refuses_what_it_has_no_meaning_for():
-    with pytest.raises(UsageError, match=r"--method.averaging is tissue.*--method.mixing none"):
-        method(mixing="exchange", averaging="tissue")
-    config = TrainConfig(method=EquiRegConfig(), labelled_view="weak")
-    with pytest.raises(UsageError, match=r"--labelled_view is weak.*--method.mixing none"):
-        EquiReg(config, network, 100)
+def test_boxes_of_labelled_samples_bring_their_annotation():
+    given = batch()
+    unlabelled = given.unlabelled
+    assert unlabelled is not None
+    bright = replace(given.labelled, image=torch.full_like(given.labelled.image, 7.0))
+    dark = replace(unlabelled, image=torch.zeros_like(unlabelled.image))
+    mixed = replace(given, labelled=bright, unlabelled=dark)
+    made = method(STILL, cutmix=1.0, labelled_boxes=1.0)
+    known = made.augmented(mixed)
+    task = made.mixed(made.task(dark, mixed, 0), known, mixed)
+    inside = task.image[:, 0] == 7
+    assert 0.1 < inside.float().mean() < 0.5
+    surest = task.target.amax(dim=1)
+    assert (surest[inside] == 1).all()
+    assert (surest[~inside] < 1).all()
+    for image, target, box in zip(task.image, task.target, inside, strict=True):
+        assert any(torch.equal(target.argmax(0)[box], label[0][box]) for label in known[1]), image.shape
+    assert not made.mixed(made.task(dark, mixed, 0), known, mixed).image.eq(task.image).all()  # each box anew
 
 
 def test_several_passes_make_an_equivariant_target():
@@ -284,7 +274,7 @@ def test_several_passes_make_an_equivariant_target():
 
     lopsided = nn.Conv2d(1, 3, 5, padding=2)
     for passes, equal in ((1, False), (4, True)):
-        made = method(STILL, mixing="none", passes=passes)
+        made = method(STILL, passes=passes)
         made.teacher = copy_as_teacher(lopsided)
         assert torch.allclose(target(made, turned), target(made, given).flip([2]), atol=1e-5) == equal
     assert torch.allclose(target(made, given).sum(dim=1), torch.ones(()), atol=1e-5)
@@ -349,9 +339,11 @@ def test_evaluating_gives_every_module_its_mode_back():
     [
         ("ema_decay", 1.5),
         ("threshold", -0.1),
+        ("cutmix", 2.0),
         ("ramp_up", 1.1),
         ("weight", -1.0),
         ("temperature", 0),
+        ("labelled_boxes", 1.5),
         ("passes", 0),
     ],
 )
@@ -361,11 +353,11 @@ def test_values_out_of_range_are_refused(option, value):
 
 
 def test_pictures_show_the_task():
-    shown = method(STILL, mixing="none").pictures(batch())
+    shown = method(STILL, cutmix=0.0).pictures(batch())
     given = batch().unlabelled
     assert given is not None
     assert torch.allclose(shown["scan"], given.image, atol=1e-5)
-    made = method(STILL, mixing="none")
+    made = method(STILL)
     assert made.teacher is not None
     with torch.no_grad():
         probs = made.teacher(given.image).softmax(1)

@@ -80,3 +80,21 @@ def test_the_generator_is_the_only_chance():
     assert torch.equal(first.box, again.box)
     assert torch.equal(first.partner, again.partner)
     assert not torch.equal(first.box, other.box)
+
+
+@pytest.mark.parametrize(("chance", "least", "most"), [(0.0, 0.0, 0.0), (0.5, 0.35, 0.65), (1.0, 1.0, 1.0)])
+def test_boxes_come_from_the_others_as_often_as_asked(chance, least, most):
+    params = mixing.sample(200, (8, 8), seeded(), probability=1.0, others=(3, chance))
+    outside = params.partner >= 200
+    assert least <= outside.float().mean() <= most
+    assert params.partner.max() < 203
+    assert params.partner[outside].unique().numel() in ((0,) if chance == 0 else (3,))
+
+
+def test_boxes_of_the_others_are_pasted():
+    x, others = torch.zeros(4, 2, 8, 8), torch.ones(3, 2, 8, 8, dtype=torch.uint8)
+    params = mixing.sample(4, (8, 8), seeded(), probability=1.0, others=(3, 1.0))
+    mixed = mixing.apply(x, params, others)
+    assert mixed.dtype == x.dtype
+    assert torch.equal(mixed, params.box.expand_as(mixed).to(x.dtype))
+    assert not x.any()

@@ -1,0 +1,194 @@
+"""Predicting a scan of BraTS' size: seconds by part, overlap, memory, test-time passes, and MONAI's sliding window.
+
+    python benchmarks/speed/predict.py --out RESULT.json [--device cpu] [--cases 3] [--slices 155] [--quick]
+
+Phantom scans of 240 x 240 x SLICES voxels and four contrasts, from NIfTI files to NIfTI files, by untrained networks
+(their speed is that of trained ones): the default network and the FC-DenseNet of the thesis in slices, the default
+network in volumes. Read, network and write are the parts of one case. Overlap compares the cases one part after the
+other with the parts of three cases at once, as `equireg predict` does it; memory is the highest of a process of its own
+that does either. Passes compare averages over mirrored and randomly transformed scans with one plain pass, per pass.
+MONAI's sliding window takes the same network, windows, overlap and batch. All comparisons take turns.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import facts, in_turns, write
+from monai.inferers.utils import sliding_window_inference
+
+from equireg.checkpoint import Facts, Model, config_from, new_method
+from equireg.config import PredictConfig
+from equireg.config.parsing import from_plain, nested
+from equireg.data.case import WorkingScan
+from equireg.data.layouts import discover_inputs
+from equireg.data.patches import plan_patches
+from equireg.data.prepare import prepare
+from equireg.inference import autocast
+from equireg.phantom import PhantomConfig, write_dataset
+from equireg.prediction import _segment
+from equireg.prediction._overlap import overlapping
+from equireg.prediction._scans import Case, RawScan
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "default, slices": {"spatial_dims": 2},
+    "FC-DenseNet of the thesis, slices": {"spatial_dims": 2, "network.name": "tiramisu"},
+    "default, volumes": {"spatial_dims": 3},
+}
+MIB = 2**20
+
+
+class Bench:
+    """One network with the scans that it predicts."""
+
+    def __init__(self, root: Path, options: dict[str, Any], device: str) -> None:
+        manifest = prepare(root / "raw", root / "prepared", jobs=1)
+        config = config_from(nested(options))
+        known = Facts.of(manifest, plan_patches(manifest, config))
+        model = Model(new_method(config, known), config, known, step=0)
+        self.config = from_plain(PredictConfig, {"device": device, "test_time": "none"})
+        self.predictor = _segment.Predictor(model, self.config)
+        plan = known.case_plan()
+        found = discover_inputs(root / "raw", known.channels)
+        self.cases = [Case(case.name, RawScan(case, plan)) for case in found]
+        self.out = root / "predictions"
+        self.out.mkdir(exist_ok=True)
+
+    def read(self, case: Case) -> WorkingScan:
+        return case.scan.read()
+
+    def work(self, case: Case, scan: WorkingScan) -> _segment.Segmented:
+        return _segment.segment(self.predictor, case, scan)
+
+    def put(self, case: Case, segmented: _segment.Segmented) -> None:
+        _segment.write(self.predictor, case, segmented, self.out, self.config)
+
+    def one_after_the_other(self) -> None:
+        """Predict all cases, without overlap."""
+        for case in self.cases:
+            self.put(case, self.work(case, self.read(case)))
+
+    def at_once(self) -> None:
+        """Predict all cases as `equireg predict` does."""
+        exhaust(overlapping(self.cases, self.read, self.work, self.put))
+
+
+def exhaust(outcomes: Iterable[tuple[Case, Exception | None]]) -> None:
+    for _, error in outcomes:
+        if error is not None:
+            raise error
+
+
+def parts(bench: Bench) -> dict[str, float]:
+    """Return the seconds of each part of one case, and the part of the whole that the network takes."""
+    case, seconds = bench.cases[0], []
+    begin = time.perf_counter()
+    scan = bench.read(case)
+    seconds.append(time.perf_counter() - begin)
+    segmented = bench.work(case, scan)  # warm
+    begin = time.perf_counter()
+    bench.work(case, scan)
+    seconds.append(time.perf_counter() - begin)
+    begin = time.perf_counter()
+    bench.put(case, segmented)
+    seconds.append(time.perf_counter() - begin)
+    named = dict(zip(("read", "network", "write"), (round(part, 2) for part in seconds), strict=True))
+    return {**named, "network_share": round(seconds[1] / sum(seconds), 3)}
+
+
+def beside_monai(bench: Bench, rounds: int) -> dict[str, float]:
+    """Compare one plain pass, and the averages per pass, with MONAI's sliding window over the same network."""
+    scan = bench.read(bench.cases[0])
+    predictor, plain = bench.predictor, bench.predictor.plan
+    mirrored, moved = replace(plain, test_time="flips"), replace(plain, test_time="equivariance", passes=4)
+    passes = 2 ** len(plain.flip_axes)
+
+    def with_plan(plan: Any) -> None:
+        predictor.plan = plan
+        predictor(scan)
+        predictor.plan = plain
+
+    def monai() -> None:
+        image = torch.from_numpy(scan.image).float()
+        batch = image.movedim(1, 0) if plain.spatial_dims == 2 else image[None]
+        voxels = int(torch.tensor(plain.patch_size).prod())
+        at_once = max(1, 2**19 // voxels)  # as many voxels as equireg takes at once
+        with torch.inference_mode(), autocast(predictor.precision, predictor.device):
+            for rows in batch.split(at_once):
+                sliding_window_inference(
+                    rows.to(predictor.device), plain.patch_size, at_once, predictor.network, plain.overlap, "gaussian"
+                )
+
+    seconds = in_turns(
+        {
+            "plain": lambda: with_plan(plain),
+            "monai": monai,
+            "flips": lambda: with_plan(mirrored),
+            "equivariance": lambda: with_plan(moved),
+        },
+        rounds,
+        warm_up=1,
+    )
+    return {
+        **{f"{name}_seconds": round(value, 2) for name, value in seconds.items()},
+        "plain_to_monai": round(seconds["plain"] / seconds["monai"], 3),
+        "flips_passes": passes,
+        "flips_to_passes": round(seconds["flips"] / seconds["plain"] / passes, 3),
+        "equivariance_passes": passes + 4,
+        "equivariance_to_passes": round(seconds["equivariance"] / seconds["plain"] / (passes + 4), 3),
+    }
+
+
+def peak_mib(root: Path, options: dict[str, Any], device: str, way: str) -> int:
+    """Predict all cases in one of the two ways; return this process's highest memory, MiB."""
+    getattr(Bench(root, options, device), way)()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // MIB
+
+
+def measure(root: Path, options: dict[str, Any], device: str, rounds: int) -> dict[str, Any]:
+    """Measure one network."""
+    bench = Bench(root, options, device)
+    ways = {"one_after_the_other": bench.one_after_the_other, "at_once": bench.at_once}
+    result: dict[str, Any] = {"patch": bench.predictor.plan.patch_size, "precision": bench.predictor.precision}
+    result["parts"] = parts(bench)
+    seconds = in_turns(ways, rounds, warm_up=0)
+    result["seconds_a_case"] = {name: round(value / len(bench.cases), 2) for name, value in seconds.items()}
+    result["overlap"] = round(seconds["at_once"] / seconds["one_after_the_other"], 3)
+    result["peak_mib"] = {}
+    for way in ways:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            result["peak_mib"][way] = pool.submit(peak_mib, root, options, device, way).result()
+    return {**result, **beside_monai(bench, rounds)}
+
+
+def main() -> None:
+    """Measure each network."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--cases", type=int, default=3)
+    parser.add_argument("--slices", type=int, default=155)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="two cases of 16 slices, the default network alone")
+    options = parser.parse_args()
+    cases, slices, rounds = (2, 16, 1) if options.quick else (options.cases, options.slices, options.rounds)
+    names = list(NETWORKS)[:1] if options.quick else list(NETWORKS)
+    result: dict[str, Any] = {**facts(), "device": options.device, "shape": (240, 240, slices), "cases": cases}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_dataset(root / "raw", PhantomConfig(cases, (240, 240, slices), (1.0, 1.0, 155 / slices)))
+        for name in names:
+            result[name] = measure(root, NETWORKS[name], options.device, rounds)
+    write(options.out, result)
+
+
+if __name__ == "__main__":
+    main()
