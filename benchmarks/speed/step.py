@@ -35,7 +35,6 @@ import equireg.methods.equireg
 import equireg.training
 from equireg.data.loading import BatchSource
 from equireg.inference import autocast, choose_device
-from equireg.methods.exchange import Exchange
 from equireg.transforms import intensity, mixing
 
 WARM_UP = 5
@@ -89,8 +88,6 @@ def watched(clock: Clock) -> ExitStack:
         ("transforms", equireg.methods.base, "labelled_view"),
         ("transforms", equireg.methods.base, "geometric_view"),
         ("transforms", equireg.methods.equireg, "two_views"),
-        ("transforms", Exchange, "__init__"),
-        ("transforms", Exchange, "strong"),
         ("transforms", equireg.methods.equireg, "warp_probabilities"),
         ("transforms", mixing, "sample"),
         ("transforms", mixing, "apply"),

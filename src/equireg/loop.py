@@ -13,7 +13,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from equireg import launching, ranks
@@ -170,12 +170,20 @@ class LoopModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Optimise what requires a gradient, at a rate that follows the step."""
         weights = [weight for weight in self.method.parameters() if weight.requires_grad]
-        optimizer = make_optimizer(self.config.optimizer, weights)
+        # A fused step cannot go with gradients that are scaled, as those of 16 bits are.
+        optimizer = make_optimizer(self.config.optimizer, weights, fused=self.trainer.precision != "16-mixed")
         # A function, not an object: a checkpoint would hold the object's fields, which are no plain values.
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(self.config.optimizer, self.config.max_steps, step)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the gradient's norm; here, for Lightning does not clip for a fused optimiser."""
+        if gradient_clip_val is not None:
+            nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], gradient_clip_val)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what draws from torch's own generator, by step."""
@@ -242,13 +250,13 @@ class LoopModule(lightning.LightningModule):
         checkpoint[ENTRY] = entry(self.config, self.facts)
 
 
-def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
-    """Build the optimiser of a run over the weights that are trained."""
+def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor], *, fused: bool) -> torch.optim.Optimizer:
+    """Build the optimiser of a run over the weights that are trained; ``fused`` does its step in one pass over them."""
     decay = config.weight_decay
     if config.name == "sgd":
-        return torch.optim.SGD(weights, config.lr, momentum=0.99, nesterov=True, weight_decay=decay)
+        return torch.optim.SGD(weights, config.lr, momentum=0.99, nesterov=True, weight_decay=decay, fused=fused)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    return kind(weights, config.lr, weight_decay=decay, foreach=True)
+    return kind(weights, config.lr, weight_decay=decay, fused=fused)
 
 
 def learning_rate(config: OptimizerConfig, max_steps: int, step: int) -> float:

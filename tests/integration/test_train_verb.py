@@ -262,6 +262,18 @@ def test_volumes(equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...]
     assert model.predictor(torch.zeros(1, 4, 8, 16, 16)).shape == (1, 4, 8, 16, 16)
 
 
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_the_gradient_is_clipped(phantom_prepared: Path, tmp_path: Path, precision: str) -> None:
+    """One step of plain descent at rate 1 moves the weights as far as the gradient's norm may be."""
+    descent = {"name": "sgd", "lr": 1.0, "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0, "clip_norm": 0.1}
+    options = {**COMMON, "max_steps": 1, "val_every": 1, "precision": precision, "optimizer": descent}
+    model = checkpoint.load(train(phantom_prepared, tmp_path / "run", **options) / "checkpoints" / "last.ckpt")
+    first = checkpoint.new_method(model.config, model.facts)
+    pairs = zip(model.method.parameters(), first.parameters(), strict=True)
+    moved = math.sqrt(sum(float((after - before).detach().double().square().sum()) for after, before in pairs))
+    assert moved == pytest.approx(0.199, rel=1e-3)  # Nesterov's first step adds 0.99 of itself
+
+
 def test_a_loss_that_is_not_finite_names_step_and_cases(
     equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
