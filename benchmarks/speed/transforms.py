@@ -23,6 +23,7 @@ from machine import facts, in_turns, write
 from torch import Generator, Tensor
 
 from equireg.config import IntensityConfig, SpatialConfig, ViewsConfig
+from equireg.memory import keep_freed_memory
 from equireg.transforms import chance, spatial
 from equireg.transforms.views import two_views
 
@@ -146,6 +147,7 @@ def main() -> None:
     args = parser.parse_args()
     rounds = 5 if args.quick else 40
     torch.set_num_threads(1)
+    keep_freed_memory()  # as training does
     sizes = {name: SIZES[name] for name in SIZES}
     options = {"default": ViewsConfig(), "thesis": THESIS}
     versions: dict[str, str] = {}

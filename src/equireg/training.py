@@ -22,6 +22,7 @@ from equireg.data.store import PreparedSet
 from equireg.errors import EquiregError, UsageError
 from equireg.inference import choose_device, choose_precision
 from equireg.loop import Cases, DataSource, LoopModule, make_trainer
+from equireg.memory import keep_freed_memory
 from equireg.methods import Method, find
 from equireg.monitoring import log_to_file
 from equireg.ranks import Share
@@ -80,6 +81,7 @@ def _compute(folder: "_Folder", plan: PatchPlan, method: Method, last: Path | No
     """Do this process' share of the training; the first one tells, and writes the folder."""
     out, config, cases, first = folder.out, folder.config, folder.cases, share.rank == 0
     device = choose_device(config.device)
+    keep_freed_memory()
     if first:
         folder.begin()
     with log_to_file(out / "log.txt") if first else nullcontext(), _quiet_libraries():
