@@ -177,10 +177,11 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=3)
     parser.add_argument("--slices", type=int, default=155)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--quick", action="store_true", help="two cases of 16 slices, the default network alone")
     options = parser.parse_args()
     cases, slices, rounds = (2, 16, 1) if options.quick else (options.cases, options.slices, options.rounds)
-    names = list(NETWORKS)[:1] if options.quick else list(NETWORKS)
+    names = list(NETWORKS)[:1] if options.quick else options.networks
     result: dict[str, Any] = {**facts(), "device": options.device, "shape": (240, 240, slices), "cases": cases}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
