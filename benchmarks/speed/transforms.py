@@ -23,22 +23,14 @@ from machine import facts, in_turns, write
 from torch import Generator, Tensor
 
 from equireg.config import IntensityConfig, SpatialConfig, ViewsConfig
+from equireg.equivariance import TRANSFORM
 from equireg.memory import keep_freed_memory
 from equireg.transforms import chance, spatial
 from equireg.transforms.views import two_views
 
 THESIS = ViewsConfig(
     weak=SpatialConfig(probability=1.0, translation=0.1),
-    strong=SpatialConfig(
-        some_of=True,
-        at_least=3,
-        rotation_deg=20.0,
-        shear=0.2,
-        scale=1.1,
-        translation=0.1,
-        elastic_amplitude=0.022,
-        elastic_smoothness=0.107,
-    ),
+    strong=TRANSFORM,
     intensity=IntensityConfig(probability=0.0),
 )
 """The views of configs/brats2019/equireg-thesis.yaml."""
