@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from machine import facts, write
 from synthetic import prepared_set
@@ -56,11 +57,13 @@ def measured(prepared: Path, in_memory: bool) -> dict[str, float]:
         trainer.callbacks.append(Watch())  # pyright: ignore[reportAttributeAccessIssue]
         return trainer
 
-    equireg.training.make_trainer = watched
-    CaseReader._fits = lambda *_: in_memory
     options: dict[str, Any] = {"network.features": 4, "pictures_every": 0, "workers": 0, "device": "cpu"}
     begin = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(equireg.training, "make_trainer", watched),
+        mock.patch.object(CaseReader, "_fits", lambda *_: in_memory),
+    ):
         equireg.training.train(
             prepared, Path(folder) / "run", method="equireg", max_steps=STEPS, val_every=STEPS, **options
         )
