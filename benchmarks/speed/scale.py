@@ -62,7 +62,7 @@ def measured(prepared: Path, in_memory: bool) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(equireg.training, "make_trainer", watched),
-        mock.patch.object(CaseReader, "_fits", lambda *_: in_memory),
+        mock.patch.object(CaseReader, "_fits", return_value=in_memory),
     ):
         equireg.training.train(
             prepared, Path(folder) / "run", method="equireg", max_steps=STEPS, val_every=STEPS, **options
