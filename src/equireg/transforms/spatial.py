@@ -6,7 +6,7 @@ is a smooth displacement. Chains compose, so a weak and a strong transform are o
 rotation stays one on anisotropic voxels. This is the only module that calls ``grid_sample``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,15 +33,8 @@ class Pullback:
 
     def __getitem__(self, rows: slice | Tensor) -> "Pullback":
         """Return the link for some samples of the batch."""
-        return self._each(lambda part: part[rows])
-
-    def to(self, device: torch.device | str) -> "Pullback":
-        """Return the link on a device."""
-        return self._each(lambda part: part.to(device))
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Pullback":
-        displacement, after = (None if part is None else change(part) for part in (self.displacement, self.after))
-        return Pullback(change(self.before), displacement, after)
+        displacement, after = (None if part is None else part[rows] for part in (self.displacement, self.after))
+        return Pullback(self.before[rows], displacement, after)
 
 
 @dataclass(frozen=True)
@@ -62,10 +55,6 @@ class SpatialParams:
     def __getitem__(self, rows: slice | Tensor) -> "SpatialParams":
         """Return the transform of some samples of the batch."""
         return SpatialParams(tuple(link[rows] for link in self.links), self.shape, self.spacing_mm[rows])
-
-    def to(self, device: torch.device | str) -> "SpatialParams":
-        """Return the parameters on a device."""
-        return SpatialParams(tuple(link.to(device) for link in self.links), self.shape, self.spacing_mm.to(device))
 
     @property
     def extent_mm(self) -> Tensor:
