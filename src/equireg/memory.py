@@ -4,17 +4,17 @@ import ctypes
 import os
 import sys
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 """Options of glibc's ``mallopt``."""
-_LARGEST_BLOCK = 32 * 2**20
-"""Greatest block, bytes, that glibc lets a process keep when it is freed."""
 
 
 def keep_freed_memory() -> bool:
     """Let this process keep what it frees; return whether that took.
 
     A step frees and asks for the same tensors over and over, and each time the system would hand out cleared pages,
-    one fault each. The process' memory stays at its highest mark, which a training reaches in every step anyway.
+    one fault each. So no block is mapped by itself (glibc gives every mapped block back), the heap is not trimmed, and
+    all threads share it. To be called before the threads begin. The process' memory stays at its highest mark, which
+    a training reaches in every step anyway.
     Nothing is done beside glibc, or where the user's own settings of it are in the environment.
     """
     if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
@@ -23,4 +23,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # another C library
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)) and bool(mallopt(_TRIM_THRESHOLD, 2**31 - 1))
+    return all([mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, -1), mallopt(_ARENA_MAX, 1)])

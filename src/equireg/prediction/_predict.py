@@ -17,6 +17,7 @@ from equireg.config.parsing import from_plain
 from equireg.data.case import WorkingScan
 from equireg.errors import EquiregError
 from equireg.inference import choose_device, choose_precision
+from equireg.memory import keep_freed_memory
 from equireg.prediction._folder import Table, claim, finish
 from equireg.prediction._overlap import overlapping
 from equireg.prediction._scans import Case, find_cases
@@ -94,6 +95,7 @@ _PredictAll = Callable[[Sequence[Case], _Note], dict[str, str]]
 
 def _here(job: _Job, predictor: Predictor) -> _PredictAll:
     """Predict in this process: reading, network and writing overlap."""
+    keep_freed_memory()
 
     def predict_all(cases: Sequence[Case], note: _Note) -> dict[str, str]:
         def read(case: Case) -> tuple[WorkingScan, float]:
@@ -157,6 +159,7 @@ def _predict_case(job: _Job, case: Case) -> float:
 @lru_cache(maxsize=1)
 def _loaded(job: _Job) -> Predictor:
     """Load the model once for all cases of a worker."""
+    keep_freed_memory()
     return Predictor(checkpoint.load(job.checkpoint), job.config)
 
 
