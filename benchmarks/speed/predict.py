@@ -1,6 +1,6 @@
 """Predicting a scan of BraTS' size: seconds by part, overlap, memory, test-time passes, and MONAI's sliding window.
 
-    python benchmarks/speed/predict.py --out RESULT.json [--device cpu] [--cases 3] [--slices 155] [--quick]
+    python benchmarks/speed/predict.py --out RESULT.json [--device cpu] [--cases 3] [--slices 155] [--plain] [--quick]
 
 Phantom scans of 240 x 240 x SLICES voxels and four contrasts, from NIfTI files to NIfTI files, by untrained networks
 (their speed is that of trained ones): the default network and the FC-DenseNet of the thesis in slices, the default
@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from equireg.data.layouts import discover_inputs
 from equireg.data.patches import plan_patches
 from equireg.data.prepare import prepare
 from equireg.inference import autocast
+from equireg.memory import keep_freed_memory
 from equireg.phantom import PhantomConfig, write_dataset
 from equireg.prediction import _segment
 from equireg.prediction._overlap import overlapping
@@ -50,6 +52,7 @@ class Bench:
     """One network with the scans that it predicts."""
 
     def __init__(self, root: Path, options: dict[str, Any], device: str) -> None:
+        keep_freed_memory()  # as `equireg predict` does; MONAI's window in this process has it too
         manifest = prepare(root / "raw", root / "prepared", jobs=1)
         config = config_from(nested(options))
         known = Facts.of(manifest, plan_patches(manifest, config))
@@ -105,7 +108,30 @@ def parts(bench: Bench) -> dict[str, float]:
 
 
 def beside_monai(bench: Bench, rounds: int) -> dict[str, float]:
-    """Compare one plain pass, and the averages per pass, with MONAI's sliding window over the same network."""
+    """Compare one plain pass with MONAI's sliding window over the same network."""
+    scan = bench.read(bench.cases[0])
+    predictor, plan = bench.predictor, bench.predictor.plan
+
+    def monai() -> None:
+        image = torch.from_numpy(scan.image).float()
+        batch = image.movedim(1, 0) if plan.spatial_dims == 2 else image[None]
+        voxels = int(torch.tensor(plan.patch_size).prod())
+        at_once = max(1, 2**19 // voxels)  # as many voxels as equireg takes at once
+        with torch.inference_mode(), autocast(predictor.precision, predictor.device):
+            for rows in batch.split(at_once):
+                sliding_window_inference(
+                    rows.to(predictor.device), plan.patch_size, at_once, predictor.network, plan.overlap, "gaussian"
+                )
+
+    seconds = in_turns({"plain": lambda: predictor(scan), "monai": monai}, rounds, warm_up=1)
+    return {
+        **{f"{name}_seconds": round(value, 2) for name, value in seconds.items()},
+        "plain_to_monai": round(seconds["plain"] / seconds["monai"], 3),
+    }
+
+
+def averages(bench: Bench, rounds: int) -> dict[str, float]:
+    """Compare averages over mirrored and over transformed copies with one plain pass, per pass."""
     scan = bench.read(bench.cases[0])
     predictor, plain = bench.predictor, bench.predictor.plan
     mirrored, moved = replace(plain, test_time="flips"), replace(plain, test_time="equivariance", passes=4)
@@ -116,30 +142,11 @@ def beside_monai(bench: Bench, rounds: int) -> dict[str, float]:
         predictor(scan)
         predictor.plan = plain
 
-    def monai() -> None:
-        image = torch.from_numpy(scan.image).float()
-        batch = image.movedim(1, 0) if plain.spatial_dims == 2 else image[None]
-        voxels = int(torch.tensor(plain.patch_size).prod())
-        at_once = max(1, 2**19 // voxels)  # as many voxels as equireg takes at once
-        with torch.inference_mode(), autocast(predictor.precision, predictor.device):
-            for rows in batch.split(at_once):
-                sliding_window_inference(
-                    rows.to(predictor.device), plain.patch_size, at_once, predictor.network, plain.overlap, "gaussian"
-                )
-
-    seconds = in_turns(
-        {
-            "plain": lambda: with_plan(plain),
-            "monai": monai,
-            "flips": lambda: with_plan(mirrored),
-            "equivariance": lambda: with_plan(moved),
-        },
-        rounds,
-        warm_up=1,
-    )
+    ways = {"plain": plain, "flips": mirrored, "equivariance": moved}
+    seconds = in_turns({name: partial(with_plan, plan) for name, plan in ways.items()}, rounds, warm_up=0)
     return {
-        **{f"{name}_seconds": round(value, 2) for name, value in seconds.items()},
-        "plain_to_monai": round(seconds["plain"] / seconds["monai"], 3),
+        "flips_seconds": round(seconds["flips"], 2),
+        "equivariance_seconds": round(seconds["equivariance"], 2),
         "flips_passes": passes,
         "flips_to_passes": round(seconds["flips"] / seconds["plain"] / passes, 3),
         "equivariance_passes": passes + 4,
@@ -153,7 +160,7 @@ def peak_mib(root: Path, options: dict[str, Any], device: str, way: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // MIB
 
 
-def measure(root: Path, options: dict[str, Any], device: str, rounds: int) -> dict[str, Any]:
+def measure(root: Path, options: dict[str, Any], device: str, rounds: int, plain: bool) -> dict[str, Any]:
     """Measure one network."""
     bench = Bench(root, options, device)
     ways = {"one_after_the_other": bench.one_after_the_other, "at_once": bench.at_once}
@@ -166,7 +173,8 @@ def measure(root: Path, options: dict[str, Any], device: str, rounds: int) -> di
     for way in ways:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             result["peak_mib"][way] = pool.submit(peak_mib, root, options, device, way).result()
-    return {**result, **beside_monai(bench, rounds)}
+    result.update(beside_monai(bench, rounds))
+    return result if plain else {**result, **averages(bench, rounds)}
 
 
 def main() -> None:
@@ -178,6 +186,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=155)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--plain", action="store_true", help="no averages over mirrored and transformed copies")
     parser.add_argument("--quick", action="store_true", help="two cases of 16 slices, the default network alone")
     options = parser.parse_args()
     cases, slices, rounds = (2, 16, 1) if options.quick else (options.cases, options.slices, options.rounds)
@@ -187,7 +196,7 @@ def main() -> None:
         root = Path(folder)
         write_dataset(root / "raw", PhantomConfig(cases, (240, 240, slices), (1.0, 1.0, 155 / slices)))
         for name in names:
-            result[name] = measure(root, NETWORKS[name], options.device, rounds)
+            result[name] = measure(root, NETWORKS[name], options.device, rounds, options.plain)
     write(options.out, result)
 
 

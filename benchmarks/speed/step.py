@@ -8,7 +8,8 @@ machine slows both alike. What the step takes beyond that, as a part of it, is t
 gives the unit in which the issue of EquiReg's cost is put: how many supervised steps an EquiReg step is.
 
 The parts are timed inside the run: data (cutting patches), transforms (both views, mixing, warped predictions), losses,
-teacher, student, backward, optimiser (with clipping), teacher's average; the rest is logging and the loop itself.
+teacher, student, backward, optimiser (with clipping), teacher's average, other work of the method; the rest is logging
+and the loop itself.
 """
 
 import argparse
@@ -98,6 +99,7 @@ def watched(clock: Clock) -> ExitStack:
         ("losses", equireg.methods.equireg, "cross_entropy"),
         ("losses", equireg.methods.equireg, "soft_dice_loss"),
         ("average", equireg.methods.equireg, "follow"),
+        ("other", equireg.loop.LoopModule, "training_step"),
         ("optimiser", torch.optim.AdamW, "step"),
         ("optimiser", nn.utils, "clip_grad_norm_"),
         ("backward", torch.Tensor, "backward"),

@@ -24,6 +24,7 @@ from equireg.data.labels import IGNORED
 from equireg.data.loading import BatchSource, CaseReader, PatchPlan, StepSampler
 from equireg.errors import EquiregError
 from equireg.inference import InferencePlan, predict_scan
+from equireg.losses import most_probable
 from equireg.methods import Method, evaluating
 from equireg.metrics import region_dice
 from equireg.monitoring import Checkpoints, MetricsFile, Pictures, StepBar
@@ -226,7 +227,7 @@ class LoopModule(lightning.LightningModule):
         with evaluating(self.method.predictor) as network:
             probs = predict_scan(network, image, record.background, record.spacing_mm, plan)
         label = torch.from_numpy(self.data.reader.read(case, "label", whole))
-        dice = region_dice(probs.argmax(dim=0), label, self._regions)
+        dice = region_dice(most_probable(probs, dim=0)[0], label, self._regions)
         known = label != IGNORED
         right = probs.gather(0, torch.where(known, label, 0).long()[None])[0][known]
         loss = float(-right.clamp_min(_LEAST).log().sum(dtype=torch.float64))

@@ -183,6 +183,20 @@ def soft_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return 1 - ((2 * overlap + _SMOOTH) / (sizes + _SMOOTH)).mean()
 
 
+def most_probable(scores: Tensor, dim: int = 1) -> Tensor:
+    """Return the class of the highest score along ``dim``, which is kept; of equal ones the first.
+
+    By ``max``, for on a CPU ``argmax`` takes eight times as long along an axis that is not the last.
+    """
+    return scores.max(dim=dim, keepdim=True).indices
+
+
+def one_hot(classes: Tensor, count: int) -> Tensor:
+    """Return class indices [B, 1, *S] as certain distributions over ``count`` classes, [B, count, *S]."""
+    each = torch.arange(count, device=classes.device).view(1, count, *[1] * (classes.ndim - 2))
+    return (classes == each).float()
+
+
 def _as_probs(target: Tensor, logits: Tensor, valid: Tensor) -> Tensor:
     """Return a target as probabilities [B, C, *S] without gradient."""
     if target.is_floating_point():
@@ -190,5 +204,5 @@ def _as_probs(target: Tensor, logits: Tensor, valid: Tensor) -> Tensor:
         return _counted(target.detach(), valid)
     _check(logits, target, valid, 1)
     # Ignored voxels carry an index that is no class.
-    known = torch.where(valid > 0, target, 0)[:, 0].long()
-    return functional.one_hot(known, logits.shape[1]).movedim(-1, 1).float()
+    known = torch.where(valid > 0, target, 0)
+    return one_hot(known, logits.shape[1])

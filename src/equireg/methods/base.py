@@ -13,7 +13,7 @@ from equireg import ranks
 from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.data.labels import IGNORED
-from equireg.losses import annealed_cross_entropy, cross_entropy, soft_dice_loss
+from equireg.losses import annealed_cross_entropy, cross_entropy, most_probable, soft_dice_loss
 from equireg.methods.schedules import annealing_threshold
 from equireg.transforms import intensity
 from equireg.transforms.views import geometric_view, labelled_view
@@ -68,7 +68,7 @@ class Method(nn.Module, ABC):
         return {
             "scan": image[:, :1],
             "target": torch.where(label == IGNORED, 0, label),
-            "student": student.argmax(dim=1, keepdim=True),
+            "student": most_probable(student),
             "valid": valid,
         }
 
@@ -242,7 +242,7 @@ def task_pictures(student: nn.Module, image: Tensor, target_probs: Tensor, area:
         "scan": image[:, :1],
         "target": target,
         "teacher": confidence,
-        "student": answer.argmax(dim=1, keepdim=True),
+        "student": most_probable(answer),
         "valid": area,
     }
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
-from equireg.losses import Averaging, cross_entropy, equivariance_loss, soft_dice_loss
+from equireg.losses import Averaging, cross_entropy, equivariance_loss, most_probable, one_hot, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow
@@ -134,8 +134,7 @@ class EquiReg(TaskMethod):
         image, label, valid = known
         others = (len(image), options.labelled_boxes)
         params = mixing.sample(len(task.image), task.image.shape[2:], batch.generator, options.cutmix, others=others)
-        classes = torch.where(valid > 0, label, 0)[:, 0].long()
-        annotation = functional.one_hot(classes, task.target.shape[1]).movedim(-1, 1)
+        annotation = one_hot(torch.where(valid > 0, label, 0), task.target.shape[1])
         return self._counting(
             mixing.apply(task.image, params, image),
             mixing.apply(task.target, params, annotation),
@@ -148,7 +147,7 @@ class EquiReg(TaskMethod):
         averaging = Averaging(task.area, by_image=options.averaging == "tissue")
         target = task.target
         if options.targets == "hard":
-            target = functional.one_hot(target.argmax(dim=1), target.shape[1]).movedim(-1, 1).to(target.dtype)
+            target = one_hot(most_probable(target), target.shape[1])
         if options.loss == "kl":
             return equivariance_loss(logits, target, task.counts, averaging)
         loss = cross_entropy(logits, target, task.counts, averaging)

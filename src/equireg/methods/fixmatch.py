@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
-from equireg.losses import Averaging, cross_entropy
+from equireg.losses import Averaging, cross_entropy, most_probable
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.teacher import copy_as_teacher, follow
 from equireg.transforms import mixing
@@ -113,4 +113,4 @@ class FixMatch(WeakToStrong):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the cross-entropy of the voxels that count, divided by all."""
-        return cross_entropy(logits, task.target.argmax(dim=1, keepdim=True), task.counts, Averaging(task.area))
+        return cross_entropy(logits, most_probable(task.target), task.counts, Averaging(task.area))

@@ -8,6 +8,7 @@ from torch import Tensor
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
+from equireg.losses import most_probable
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 
 
@@ -61,4 +62,4 @@ class PseudoLabel(TaskMethod):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the loss of an annotation against the predicted class."""
-        return self.segmentation_loss(logits, task.target.argmax(dim=1, keepdim=True), task.counts)
+        return self.segmentation_loss(logits, most_probable(task.target), task.counts)
