@@ -103,7 +103,7 @@ class DataSource:
     config: TrainConfig
     plan: PatchPlan
     pinned: bool
-    """Whether batches are put in page-locked memory, for a GPU."""
+    """Whether batches are put in page-locked memory, from which they go to a GPU."""
     share: Share
     """The part of batches and of validation cases that this process has."""
 
@@ -222,11 +222,11 @@ class LoopModule(lightning.LightningModule):
             return
         record = self.data.reader.prepared.by_name[case]
         whole = (slice(None),) * 3
-        image = torch.from_numpy(self.data.reader.read(case, "image", whole)).to(self.device)
+        image = self.data.reader.read(case, "image", whole).to(self.device)
         plan = InferencePlan(self.config.spatial_dims, self.facts.patch_size)
         with evaluating(self.method.predictor) as network:
             probs = predict_scan(network, image, record.background, record.spacing_mm, plan)
-        label = torch.from_numpy(self.data.reader.read(case, "label", whole))
+        label = self.data.reader.read(case, "label", whole).to(probs.device)
         dice = region_dice(most_probable(probs, dim=0)[0], label, self._regions)
         known = label != IGNORED
         right = probs.gather(0, torch.where(known, label, 0).long()[None])[0][known]

@@ -88,8 +88,8 @@ def _compute(folder: "_Folder", plan: PatchPlan, method: Method, last: Path | No
         if first:
             _tell(config, plan, cases, method, f"{device.type}, {folder.precision}")
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]
-        reader = CaseReader(folder.data, names, readers=config.devices)
-        source = DataSource(reader, cases, config, plan, device.type == "cuda", share)
+        reader = CaseReader(folder.data, names, readers=config.devices, device=_home(config, device, share))
+        source = DataSource(reader, cases, config, plan, device.type != reader.device.type, share)
         run = LoopModule(config, Facts.of(folder.data.manifest, plan), method, source)
         trainer = make_trainer(out, config, device, folder.precision, bool(cases.validation))
         begin = time.monotonic()
@@ -102,6 +102,13 @@ def _compute(folder: "_Folder", plan: PatchPlan, method: Method, last: Path | No
             log.info("finished at step %d; the model lies in %s", trainer.global_step, out / CHECKPOINTS)
     if first:
         folder.sign(seconds)
+
+
+def _home(config: TrainConfig, device: torch.device, share: Share) -> torch.device:
+    """Return where cases should be kept: on this rank's own GPU, unless other processes are to read them."""
+    if device.type == "cpu" or config.workers:
+        return torch.device("cpu")
+    return torch.device(device.type, share.rank % config.devices)
 
 
 def _check_devices(config: TrainConfig, device: torch.device) -> None:

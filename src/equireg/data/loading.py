@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from equireg.config import TrainConfig
@@ -19,11 +20,14 @@ from equireg.ranks import Share, generator
 _LABELLED, _UNLABELLED, _METHOD = 0, 1, 2
 """Streams of chance; each is drawn from (seed, stream, ...), so that none depends on another's length."""
 _MEMORY_SHARE = 0.4
-"""Part of the free memory that cached cases may take."""
+"""Part of the free memory, the machine's or a GPU's, that cached cases may take."""
+_CPU = torch.device("cpu")
 
 
-def free_memory() -> float:
-    """Return the bytes that this process may still take: what the machine has, capped by its container."""
+def free_memory(device: torch.device = _CPU) -> float:
+    """Return the bytes that this process may still take: what a GPU has, or the machine, capped by its container."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
     known = []
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -55,35 +59,49 @@ class PatchPlan:
 
 
 class CaseReader:
-    """Cases as arrays: from memory where they fit, else by parts from disk.
+    """Cases as tensors: kept whole on the GPU, or in memory, where they fit, else read by parts from disk.
+
+    What is kept is kept as it lies on disk, images in 16 bits.
 
     Args:
         prepared: the prepared folder.
         names: cases that will be read.
         in_memory: keep whole cases; None decides by what is free.
         readers: processes on this machine that each keep them.
+        device: where they are kept if its memory allows; each reader has a GPU of its own.
     """
 
     def __init__(
-        self, prepared: PreparedSet, names: Sequence[str], in_memory: bool | None = None, readers: int = 1
+        self,
+        prepared: PreparedSet,
+        names: Sequence[str],
+        in_memory: bool | None = None,
+        readers: int = 1,
+        device: torch.device = _CPU,
     ) -> None:
         self.prepared = prepared
-        self.in_memory = self._fits(names, readers) if in_memory is None else in_memory
-        self._arrays: dict[tuple[str, str], np.ndarray] = {}
+        size = self._size(names)
+        on_device = device != _CPU and in_memory is not False and size < _MEMORY_SHARE * free_memory(device)
+        self.device = device if on_device else _CPU
+        if in_memory is None:
+            in_memory = on_device or size < _MEMORY_SHARE * free_memory() / readers
+        self.in_memory = in_memory
+        self._kept: dict[tuple[str, str], Tensor] = {}
         self._foreground = lru_cache(maxsize=4096)(prepared.foreground)
 
-    def _fits(self, names: Sequence[str], readers: int) -> bool:
+    def _size(self, names: Sequence[str]) -> int:
+        """Return the bytes of cases."""
         channels = len(self.prepared.manifest.channels)
         voxels = sum(int(np.prod(self.prepared.by_name[name].shape)) for name in set(names))
-        return voxels * (2 * channels + 1) < _MEMORY_SHARE * free_memory() / readers
+        return voxels * (2 * channels + 1)
 
-    def read(self, case: str, what: str, box: tuple[slice, ...]) -> np.ndarray:
-        """Read a box of a case's ``image`` [C, d, h, w] or ``label`` [d, h, w]."""
+    def read(self, case: str, what: str, box: tuple[slice, ...]) -> Tensor:
+        """Read a box of a case's ``image`` [C, d, h, w] or ``label`` [d, h, w], from where it is kept."""
         if not self.in_memory:
-            return getattr(self.prepared, what)(case)[(..., *box)]
-        if (case, what) not in self._arrays:
-            self._arrays[case, what] = getattr(self.prepared, what)(case)[...]
-        return self._arrays[case, what][(..., *box)]
+            return torch.from_numpy(getattr(self.prepared, what)(case)[(..., *box)])
+        if (case, what) not in self._kept:
+            self._kept[case, what] = torch.from_numpy(getattr(self.prepared, what)(case)[...]).to(self.device)
+        return self._kept[case, what][(..., *box)]
 
     def places(self, case: str) -> dict[int, np.ndarray]:
         """Return places of each class that a labelled case shows."""
@@ -92,9 +110,9 @@ class CaseReader:
 
 @dataclass(frozen=True)
 class _Patch:
-    image: np.ndarray
-    valid: np.ndarray
-    label: np.ndarray | None
+    image: Tensor
+    valid: Tensor
+    label: Tensor | None
 
 
 def _cut(reader: CaseReader, record: CaseRecord, start: Sequence[int], window: Sequence[int], labelled: bool) -> _Patch:
@@ -104,14 +122,15 @@ def _cut(reader: CaseReader, record: CaseRecord, start: Sequence[int], window: S
         low, high = max(first, 0), min(first + length, size)
         inside.append(slice(low, high))
         within.append(slice(low - first, high - first))
-    image = np.empty((len(record.background), *window), dtype=np.float32)
-    image[:] = np.array(record.background, dtype=np.float32).reshape(-1, 1, 1, 1)
+    device = reader.device
+    background = torch.tensor(record.background, device=device).view(-1, 1, 1, 1)
+    image = torch.empty((len(background), *window), device=device).copy_(background)
     image[(slice(None), *within)] = reader.read(record.name, "image", tuple(inside))
-    valid = np.zeros((1, *window), dtype=np.float32)
+    valid = torch.zeros((1, *window), device=device)
     valid[(slice(None), *within)] = 1
     if not labelled:
         return _Patch(image, valid, None)
-    label = np.full((1, *window), IGNORED, dtype=np.uint8)
+    label = torch.full((1, *window), IGNORED, dtype=torch.uint8, device=device)
     label[(slice(None), *within)] = reader.read(record.name, "label", tuple(inside))
     return _Patch(image, valid, label)
 
@@ -149,7 +168,7 @@ class BatchSource(Dataset[Batch]):
         return self.config.max_steps
 
     def __getitem__(self, step: int) -> Batch:
-        """Return the batch of a step, on the CPU."""
+        """Return the batch of a step, where the cases are kept."""
         size = self.config.batch_size
         unlabelled = None
         if self.unlabelled and self.config.unsup_ratio:
@@ -174,7 +193,7 @@ class BatchSource(Dataset[Batch]):
             patches.append(_cut(self.reader, record, start, self.plan.window, stream == _LABELLED))
         squeeze = self.plan.spatial_dims == 2
         stack = {
-            name: torch.from_numpy(np.stack([getattr(patch, name) for patch in patches]))
+            name: torch.stack([getattr(patch, name) for patch in patches])
             for name in ("image", "valid", *(["label"] if stream == _LABELLED else []))
         }
         if squeeze:

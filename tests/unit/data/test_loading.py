@@ -226,6 +226,29 @@ def test_readers_on_one_machine_share_its_memory(prepared: PreparedSet, monkeypa
     assert not CaseReader(prepared, ["a"], readers=2).in_memory
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_cases_are_kept_on_the_device_that_has_room(
+    prepared: PreparedSet, monkeypatch: pytest.MonkeyPatch, dims: Literal[2, 3]
+) -> None:
+    names, meta = ["a", "b", "c", "d"], torch.device("meta")  # in place of a GPU: shapes without values
+    room = {"cpu": 0.0, "meta": 1e9}
+    monkeypatch.setattr(loading, "free_memory", lambda device=loading._CPU: room[device.type])
+    reader = CaseReader(prepared, names, device=meta)
+    assert reader.in_memory
+    assert reader.read("a", "image", (slice(None),) * 3).dtype == torch.float16
+    config = TrainConfig(batch_size=2, unsup_ratio=2, max_steps=50, spatial_dims=dims)
+    batch = BatchSource(reader, ("a", "b"), ("c", "d"), config, PatchPlan(dims, PATCHES[dims], (1,)))[0]
+    assert batch.unlabelled is not None
+    for samples in (batch.labelled, batch.unlabelled):
+        assert samples.image.device == samples.valid.device == meta
+        assert samples.image.dtype == torch.float32
+    room["meta"] = 0.0
+    reader = CaseReader(prepared, names, device=meta)
+    assert not reader.in_memory
+    assert reader.read("a", "image", (slice(None),) * 3).device.type == "cpu"
+    assert CaseReader(prepared, names, in_memory=False, device=meta).device.type == "cpu"
+
+
 def test_the_spacing_stays_on_the_cpu(prepared: PreparedSet) -> None:
     moved = source(prepared)[0].to("meta")
     assert moved.labelled.image.device.type == "meta"
