@@ -1,18 +1,11 @@
 """The verb ``evaluate``: read, compare, summarise, draw."""
 
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-
-import torch
-from tqdm import tqdm
 
 from equireg.data.labels import LabelTable
 from equireg.errors import EquiregError, UsageError
@@ -28,10 +21,11 @@ from equireg.evaluation._pairing import (
 from equireg.evaluation._pictures import Scans, choose_cases, find_scans, write_picture
 from equireg.evaluation._portal import portal_labels, read_portal
 from equireg.evaluation._scores import Score, as_csv, joined, score_case, summarise, table_of_values, with_all_regions
-from equireg.evaluation._transformed import BOTH_EMPTY, find_transformed, score_transformed
+from equireg.evaluation._transformed import BOTH_EMPTY, TransformedPair, find_transformed, score_transformed
 from equireg.folders import refuse_existing, sign, staged_folder, write_atomic, write_json
+from equireg.workers import Workers
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", Pair, TransformedPair)
 
 
 def evaluate(
@@ -154,31 +148,15 @@ def _map(score: Callable[[Item], Score], items: Sequence[Item], jobs: int, what:
     """Score every item, in their order; the first error ends it.
 
     Raises:
-        EquiregError: what ``score`` raises, or a process that died.
+        EquiregError: what ``score`` raises, or a process that died again and again.
     """
-    progress = partial(tqdm, total=len(items), desc=what, unit="case", disable=None)
-    if jobs == 1 or len(items) <= 1:
-        return [score(item) for item in progress(items)]
-    with _pool(min(jobs, len(items))) as pool:
-        futures = {pool.submit(score, item): index for index, item in enumerate(items)}
-        scores = {futures[future]: future.result() for future in progress(as_completed(futures))}
-    return [scores[index] for index in range(len(items))]
-
-
-@contextmanager
-def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of processes that drops what is waiting as soon as something fails."""
-    # Spawned, not forked: a fork of a process in which torch has started threads can hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise EquiregError(
-            "evaluate: a worker process died, often for want of memory. Try again with fewer --jobs."
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    scores: dict[str, Score] = {}
+    with Workers(jobs) as workers:
+        for case, result in workers.run(score, {item.case: (item,) for item in items}, what):
+            if isinstance(result, EquiregError):
+                raise result
+            scores[case] = result
+    return [scores[item.case] for item in items]
 
 
 def _found_labels(scores: Sequence[Score]) -> LabelTable:

@@ -93,7 +93,7 @@ class Workers:
                     waiting.append(name)
                     continue
                 result = WorkerDiedError(
-                    f"{name}: {death} {_LIVES} times, most likely for want of memory. Run the same command with fewer "
-                    "--jobs; what is finished is kept."
+                    f"{name}: {death} {_LIVES} times, most likely for want of memory. Run the same command again, "
+                    "with fewer --jobs."
                 )
             yield name, result
