@@ -22,6 +22,8 @@ class Samples:
     """Case name of each sample."""
     label: Tensor | None = None
     """Class indices, [B, 1, *S]; IGNORED where nobody annotated; None for unlabelled samples."""
+    masked: Tensor | None = None
+    """True where an unlabelled sample's case is a labelled case too, [B]; None where that is not known."""
 
     def to(self, device: torch.device | str) -> "Samples":
         """Return the samples on a device."""

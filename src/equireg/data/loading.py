@@ -162,6 +162,7 @@ class BatchSource(Dataset[Batch]):
     ) -> None:
         self.reader, self.labelled, self.unlabelled = reader, tuple(labelled), tuple(unlabelled)
         self.config, self.plan, self.share = config, plan, share
+        self._masked = frozenset(labelled)
 
     def __len__(self) -> int:
         """Return the number of steps of the whole run."""
@@ -206,6 +207,7 @@ class BatchSource(Dataset[Batch]):
             spacing_mm=spacing[:, -self.plan.spatial_dims :],
             cases=tuple(record.name for record in records),
             label=stack["label"].long() if "label" in stack else None,
+            masked=torch.tensor([record.name in self._masked for record in records]),
         )
 
     def _record(self, stream: int, names: Sequence[str], index: int) -> CaseRecord:

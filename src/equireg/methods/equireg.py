@@ -35,6 +35,8 @@ class EquiRegConfig(MethodConfig):
     """least probability of the teacher's class for a voxel to count; 0 for every voxel"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
+    dice_of: Literal["unmasked", "all"] = "unmasked"
+    """which scans the Dice of that divergence counts: those that are not labelled cases too, or all"""
     cutmix: float = 0.5
     """chance that a box of an unlabelled sample is replaced by another sample's"""
     labelled_boxes: float = 1.0
@@ -71,12 +73,22 @@ class EquiRegConfig(MethodConfig):
             raise UsageError(f"--method.passes is {self.passes}; expected a count from 1.")
 
 
+@dataclass(frozen=True)
+class _Task(Task):
+    """An unlabelled task that says where its Dice counts."""
+
+    dice_counts: Tensor
+    """1 where the Dice counts, a part of ``counts``, [B, 1, *S]."""
+
+
 class EquiReg(TaskMethod):
     """EquiReg (Scholin 2020) with a choice of teacher, target, confidence and mixing.
 
     The teacher sees the weak view of an unlabelled scan. Its prediction, transformed by T, is the target for
     the student, who sees T of the weak view. With several passes that prediction is the mean over mirrored copies,
-    turned back: what is not equivariant in the teacher averages out. Confident hard targets follow FixMatch
+    turned back: what is not equivariant in the teacher averages out. The cross-entropy is taken on all scans, the
+    Dice on those without a mask: it pulls as hard as the labelled scans' own, and a scan that has a mask is pulled
+    by that already. Confident hard targets follow FixMatch
     (Sohn et al. 2020), CutMix follows French et al. (2020), boxes of labelled samples follow BCP (Bai et al. 2023).
     """
 
@@ -119,12 +131,13 @@ class EquiReg(TaskMethod):
         target, seen = warp_probabilities(self._taught(views.weak, batch), views.transform)
         inside = views.strong_valid * seen
         if self.options.averaging == "valid":
-            return self._counting(views.strong, target, inside)
+            return self._counting(views.strong, target, inside, samples)
         if self.options.averaging == "tissue":
-            return self._counting(views.strong, target, views.strong_tissue)
+            return self._counting(views.strong, target, views.strong_tissue, samples)
         background = torch.zeros_like(target)
         background[:, 0] = 1
-        return self._counting(views.strong, torch.where(inside > 0, target, background), torch.ones_like(inside))
+        known = torch.where(inside > 0, target, background)
+        return self._counting(views.strong, known, torch.ones_like(inside), samples)
 
     def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
         """Put boxes of other samples into the unlabelled ones, in the image and in the target alike."""
@@ -139,10 +152,12 @@ class EquiReg(TaskMethod):
             mixing.apply(task.image, params, image),
             mixing.apply(task.target, params, annotation),
             mixing.apply(task.area, params, valid),
+            batch.unlabelled,
         )
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the divergence of the student's answer from the target, where that counts."""
+        dice_counts = task.dice_counts if isinstance(task, _Task) else task.counts
         options = self.options
         averaging = Averaging(task.area, by_image=options.averaging == "tissue")
         target = task.target
@@ -151,7 +166,7 @@ class EquiReg(TaskMethod):
         if options.loss == "kl":
             return equivariance_loss(logits, target, task.counts, averaging)
         loss = cross_entropy(logits, target, task.counts, averaging)
-        return loss + soft_dice_loss(logits, target, task.counts) if options.loss == "ce+dice" else loss
+        return loss + soft_dice_loss(logits, target, dice_counts) if options.loss == "ce+dice" else loss
 
     def _taught(self, weak: Tensor, batch: Batch) -> Tensor:
         """Return the teacher's probabilities for the weak view, the mean over mirrored copies of it, [B, K, *S]."""
@@ -161,7 +176,10 @@ class EquiReg(TaskMethod):
         probs = functional.softmax(logits / self.options.temperature, dim=1).chunk(len(copies))
         return torch.stack([mirrors.apply(*pair) for pair in zip(probs, copies, strict=True)]).mean(dim=0)
 
-    def _counting(self, image: Tensor, target: Tensor, area: Tensor) -> Task:
+    def _counting(self, image: Tensor, target: Tensor, area: Tensor, samples: Samples | None) -> _Task:
         """Return a task that counts where the target's class is probable enough."""
         counts = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
-        return Task(image, target, area, counts)
+        if self.options.dice_of == "all" or samples is None or samples.masked is None:
+            return _Task(image, target, area, counts, counts)
+        unmasked = ~samples.masked.view(-1, *[1] * (counts.ndim - 1)).to(counts.device)
+        return _Task(image, target, area, counts, counts * unmasked)

@@ -176,6 +176,17 @@ def test_every_case_is_drawn_as_often(prepared: PreparedSet) -> None:
     assert {name: unlabelled.count(name) for name in set(unlabelled)} == {"a": 6, "b": 6, "c": 6, "d": 6}
 
 
+def test_unlabelled_samples_say_whether_their_case_has_a_mask_in_use(prepared: PreparedSet) -> None:
+    data = source(prepared)  # a, b and c are labelled cases, d is none
+    seen = {}
+    for step in range(6):
+        unlabelled = data[step].unlabelled
+        assert unlabelled is not None
+        assert unlabelled.masked is not None
+        seen |= dict(zip(unlabelled.cases, unlabelled.masked.tolist(), strict=True))
+    assert seen == {"a": True, "b": True, "c": True, "d": False}
+
+
 def test_memory_decides_by_itself(prepared: PreparedSet) -> None:
     assert CaseReader(prepared, ["a", "b"]).in_memory
 

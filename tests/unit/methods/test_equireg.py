@@ -364,3 +364,20 @@ def test_pictures_show_the_task():
     assert torch.equal(shown["target"], probs.argmax(1, keepdim=True))
     assert torch.allclose(shown["teacher"], probs.amax(1, keepdim=True), atol=1e-6)
     assert shown["valid"].all()
+
+
+@pytest.mark.parametrize("mixing", [0.0, 1.0])
+def test_the_dice_counts_scans_without_a_mask(mixing):
+    """Of scans that are labelled cases too the cross-entropy alone is taken; where that is not known, both."""
+    given = batch()
+
+    def total(masked: list[bool] | None, **options: Any) -> float:
+        flags = None if masked is None else torch.tensor(masked)
+        known = replace(batch(), unlabelled=replace(given.unlabelled, masked=flags))
+        made = method(FLIPS, cutmix=mixing, labelled_boxes=1.0, **options)
+        return float(made.losses(known, 90)["unsupervised"])
+
+    both, entropy = total(None), total([False] * 4, loss="ce")
+    assert total([False] * 4) == both == total([True] * 4, dice_of="all")
+    assert total([True] * 4) == pytest.approx(entropy, rel=1e-6)
+    assert entropy < total([True, False, True, True]) != pytest.approx(both, rel=1e-3)
