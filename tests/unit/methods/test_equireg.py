@@ -369,11 +369,10 @@ def test_pictures_show_the_task():
 @pytest.mark.parametrize("mixing", [0.0, 1.0])
 def test_the_dice_counts_scans_without_a_mask(mixing):
     """Of scans that are labelled cases too the cross-entropy alone is taken; where that is not known, both."""
-    given = batch()
 
     def total(masked: list[bool] | None, **options: Any) -> float:
         flags = None if masked is None else torch.tensor(masked)
-        known = replace(batch(), unlabelled=replace(given.unlabelled, masked=flags))
+        known = replace(batch(), unlabelled=replace(some(4, 2), label=None, masked=flags))
         made = method(FLIPS, cutmix=mixing, labelled_boxes=1.0, **options)
         return float(made.losses(known, 90)["unsupervised"])
 
