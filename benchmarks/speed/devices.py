@@ -9,15 +9,13 @@ turns, so that start-up falls out of the difference. One CPU process computes wi
 import argparse
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from machine import facts, write
+from machine import EQUIREG, facts, write
 from synthetic import prepared_set
 
-COMMAND = "import sys; from equireg.cli import main; sys.exit(main(sys.argv[1:]))"
 SHORT = 3
 """Steps of the short run."""
 
@@ -27,7 +25,7 @@ def seconds_of(prepared: Path, out: Path, steps: int, extra: list[str]) -> float
     options = ["train", str(prepared), "--out", str(out), "--max_steps", str(steps), "--val_every", str(steps)]
     begin = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", COMMAND, *options, "--pictures_every", "0", *extra],
+        [*EQUIREG, *options, "--pictures_every", "0", *extra],
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+EQUIREG = [sys.executable, "-c", "import sys; from equireg.cli import main; sys.exit(main(sys.argv[1:]))"]
+"""The command `equireg` by this Python, whether or not it is on the path."""
 _PACKAGES = ("equireg", "torch", "lightning", "monai", "numpy", "blosc2")
 
 

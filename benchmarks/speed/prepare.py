@@ -11,7 +11,6 @@ N4's share is measured in one process of one job.
 import argparse
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,13 +18,12 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from machine import facts, write
+from machine import EQUIREG, facts, write
 
 from equireg.data import bias_field
 from equireg.data.prepare import prepare
 from equireg.phantom import PhantomConfig, write_dataset
 
-COMMAND = "import sys; from equireg.cli import main; sys.exit(main(sys.argv[1:]))"
 RECIPES = ("default", "thesis")
 MIB = 2**20
 
@@ -34,9 +32,9 @@ def measure(raw: Path, out: Path, cases: int, recipe: str, jobs: int) -> dict[st
     """Prepare, and prepare again; return cases a second, peak memory and the seconds of the restart."""
     options = ["prepare", str(raw), "--out", str(out), "--recipe", recipe, "--jobs", str(jobs)]
     before = processor_seconds()
-    seconds, peak = timed([sys.executable, "-c", COMMAND, *options])
+    seconds, peak = timed([*EQUIREG, *options])
     processor = processor_seconds() - before
-    restart, _ = timed([sys.executable, "-c", COMMAND, *options])
+    restart, _ = timed([*EQUIREG, *options])
     return {
         "seconds": round(seconds, 2),
         "processor_seconds": round(processor, 2),

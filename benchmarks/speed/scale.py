@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -62,7 +63,7 @@ def measured(prepared: Path, in_memory: bool) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(equireg.training, "make_trainer", watched),
-        mock.patch.object(CaseReader, "_fits", return_value=in_memory),
+        mock.patch.object(equireg.training, "CaseReader", partial(CaseReader, in_memory=in_memory)),
     ):
         equireg.training.train(
             prepared, Path(folder) / "run", method="equireg", max_steps=STEPS, val_every=STEPS, **options

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from scipy import ndimage
 from torch import Generator, Tensor
-from torch.nn import functional
 
 from equireg import ranks
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
 from equireg.data.batch import Batch, Samples
+from equireg.losses import one_hot
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.methods.teacher import copy_as_teacher, follow
 
@@ -143,7 +143,7 @@ class BidirectionalCopyPaste(Method):
             return super().pictures(batch)
         mix = self._mixes(self._annotated(batch), batch.unlabelled, batch)[0].whole
         known = torch.where(mix.valid > 0, mix.target, 0)
-        target = functional.one_hot(known[:, 0].long()).movedim(-1, 1) * mix.confidence
+        target = one_hot(known, int(known.max()) + 1) * mix.confidence
         return task_pictures(self.student, mix.image, target, mix.valid)
 
     def _is_pretraining(self, step: int) -> bool:

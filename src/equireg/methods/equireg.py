@@ -157,7 +157,6 @@ class EquiReg(TaskMethod):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the divergence of the student's answer from the target, where that counts."""
-        dice_counts = task.dice_counts if isinstance(task, _Task) else task.counts
         options = self.options
         averaging = Averaging(task.area, by_image=options.averaging == "tissue")
         target = task.target
@@ -166,7 +165,9 @@ class EquiReg(TaskMethod):
         if options.loss == "kl":
             return equivariance_loss(logits, target, task.counts, averaging)
         loss = cross_entropy(logits, target, task.counts, averaging)
-        return loss + soft_dice_loss(logits, target, dice_counts) if options.loss == "ce+dice" else loss
+        return (
+            loss + soft_dice_loss(logits, target, cast(_Task, task).dice_counts) if options.loss == "ce+dice" else loss
+        )
 
     def _taught(self, weak: Tensor, batch: Batch) -> Tensor:
         """Return the teacher's probabilities for the weak view, the mean over mirrored copies of it, [B, K, *S]."""
