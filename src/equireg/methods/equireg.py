@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from equireg import ranks
 from equireg.config import MethodConfig, TrainConfig
 from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
@@ -35,8 +36,8 @@ class EquiRegConfig(MethodConfig):
     """least probability of the teacher's class for a voxel to count; 0 for every voxel"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
-    dice_of: Literal["unmasked", "all"] = "unmasked"
-    """which scans the Dice of that divergence counts: those that are not labelled cases too, or all"""
+    dice_fades: bool = True
+    """weigh the Dice of that divergence by the share of the scans that are not labelled cases too"""
     cutmix: float = 0.5
     """chance that a box of an unlabelled sample is replaced by another sample's"""
     labelled_boxes: float = 1.0
@@ -75,10 +76,10 @@ class EquiRegConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class _Task(Task):
-    """An unlabelled task that says where its Dice counts."""
+    """An unlabelled task that says how much its Dice weighs."""
 
-    dice_counts: Tensor
-    """1 where the Dice counts, a part of ``counts``, [B, 1, *S]."""
+    dice_weight: Tensor
+    """From 0 to 1, a scalar."""
 
 
 class EquiReg(TaskMethod):
@@ -86,10 +87,10 @@ class EquiReg(TaskMethod):
 
     The teacher sees the weak view of an unlabelled scan. Its prediction, transformed by T, is the target for
     the student, who sees T of the weak view. With several passes that prediction is the mean over mirrored copies,
-    turned back: what is not equivariant in the teacher averages out. The cross-entropy is taken on all scans, the
-    Dice on those without a mask: it pulls as hard as the labelled scans' own, and a scan that has a mask is pulled
-    by that already. Confident hard targets follow FixMatch
-    (Sohn et al. 2020), CutMix follows French et al. (2020), boxes of labelled samples follow BCP (Bai et al. 2023).
+    turned back: what is not equivariant in the teacher averages out. The Dice pulls as hard as the labelled scans'
+    own, and a scan that has a mask is pulled by that already: so it fades with the share of such scans, and with all
+    labels the cross-entropy is left. Confident hard targets follow FixMatch (Sohn et al. 2020), CutMix follows
+    French et al. (2020), boxes of labelled samples follow BCP (Bai et al. 2023).
     """
 
     Options: ClassVar[type[MethodConfig]] = EquiRegConfig
@@ -165,9 +166,9 @@ class EquiReg(TaskMethod):
         if options.loss == "kl":
             return equivariance_loss(logits, target, task.counts, averaging)
         loss = cross_entropy(logits, target, task.counts, averaging)
-        return (
-            loss + soft_dice_loss(logits, target, cast(_Task, task).dice_counts) if options.loss == "ce+dice" else loss
-        )
+        if options.loss == "ce":
+            return loss
+        return loss + cast(_Task, task).dice_weight * soft_dice_loss(logits, target, task.counts)
 
     def _taught(self, weak: Tensor, batch: Batch) -> Tensor:
         """Return the teacher's probabilities for the weak view, the mean over mirrored copies of it, [B, K, *S]."""
@@ -180,7 +181,8 @@ class EquiReg(TaskMethod):
     def _counting(self, image: Tensor, target: Tensor, area: Tensor, samples: Samples | None) -> _Task:
         """Return a task that counts where the target's class is probable enough."""
         counts = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
-        if self.options.dice_of == "all" or samples is None or samples.masked is None:
-            return _Task(image, target, area, counts, counts)
-        unmasked = ~samples.masked.view(-1, *[1] * (counts.ndim - 1)).to(counts.device)
-        return _Task(image, target, area, counts, counts * unmasked)
+        if not self.options.dice_fades or samples is None or samples.masked is None:
+            return _Task(image, target, area, counts, counts.new_ones(()))
+        unmasked = (~samples.masked).to(counts)
+        found, of = ranks.summed(unmasked.sum(), torch.ones_like(unmasked).sum())
+        return _Task(image, target, area, counts, found / of)
