@@ -1,8 +1,8 @@
 """Draw Dice against labelled cases, a line a method with its spread over seeds, as a PNG file.
 
-    python benchmarks/label_efficiency/figure.py REPORT OUT.png
+    python benchmarks/label_efficiency/figure.py SOURCE DATASET OUT.png
 
-REPORT is an output of `equireg report`.
+SOURCE is `results.csv`, or an output of `equireg report`.
 """
 
 import sys
@@ -24,8 +24,9 @@ _APART = 1.03
 
 def main() -> None:
     """Draw the figure."""
-    report, out = map(Path, sys.argv[1:])
-    runs = runs_of(report)
+    source, dataset, out = sys.argv[1:]
+    runs = runs_of(Path(source))
+    runs = runs[runs["dataset"] == dataset]
     counts = sorted(runs["labelled_cases"].unique())
     methods = by_name(runs["method"].unique())
     figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
@@ -48,7 +49,7 @@ def main() -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(f"labelled cases, of {runs['masked_cases'].max()}")
     axes.set_ylabel("Dice on test cases")
-    axes.set_title(runs["dataset"].iloc[0])
+    axes.set_title(dataset)
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, ncols=2)
     figure.savefig(out, dpi=120)

@@ -1,8 +1,9 @@
-"""Print what `equireg report` found as Markdown: Dice at each number of labels, differences, bridging, and their mean.
+"""Print the benchmark's runs as Markdown: Dice and HD95 at each number of labels, bridging, differences, and the mean.
 
-    python benchmarks/label_efficiency/tables.py REPORT...
+    python benchmarks/label_efficiency/tables.py SOURCE...
 
-Arguments are outputs of `equireg report`, one a data set. The last table is the mean over the points at which
+A source is `results.csv`, which stands here and holds every run's means, or an output of `equireg report`, which
+knows the cases too and so the differences between methods. The last table is the mean over the points at which
 EquiReg is to be judged: hippocampus with 1 and 5 labelled cases, lgg with 4 and 8.
 """
 
@@ -20,8 +21,20 @@ ORDER = ("supervised", "equireg")
 """Methods that stand first; the others follow by name."""
 
 
-def runs_of(report: Path) -> Any:
-    """Return a table with a row a run: method, labelled cases, seed, and the means over cases of Dice and HD95."""
+def runs_of(source: Path) -> Any:
+    """Return a table with a row a run: method, labelled cases, seed, and the means over cases of Dice and HD95.
+
+    Of `results.csv` these are the runs of the sweep files as they stand: other lengths and other forms of a method,
+    which have a ``variant``, are left out.
+    """
+    if source.suffix == ".csv":
+        table: Any = pd.read_csv(source)
+        return table[table["variant"].isna()].drop(columns="variant")
+    return _reported(source)
+
+
+def _reported(report: Path) -> Any:
+    """Return the same of a report."""
     table: Any = pd.read_csv(report / "tables" / "results.csv")
     table = table[(table["region"] == MEAN) & table["metric"].isin(["dice", "hd95_mm"])]
     keys = ["dataset", "method", "labelled_cases", "masked_cases", "seed"]
@@ -104,16 +117,17 @@ def print_points(runs: Any) -> None:
 def main() -> None:
     """Print all tables."""
     everything = []
-    for report in map(Path, sys.argv[1:]):
-        runs = runs_of(report)
-        everything.append(runs)
-        print(f"### {runs['dataset'].iloc[0]}\n")
-        print("Dice, mean ± standard deviation over seeds\n")
-        print_runs(runs, "dice")
-        print("HD95, mm\n")
-        print_runs(runs, "hd95_mm")
-        print_differences(report)
-        print_bridging(runs)
+    for source in map(Path, sys.argv[1:]):
+        everything.append(runs_of(source))
+        for name, runs in everything[-1].groupby("dataset"):
+            print(f"### {name}\n")
+            print("Dice, mean ± standard deviation over seeds\n")
+            print_runs(runs, "dice")
+            print("HD95, mm\n")
+            print_runs(runs, "hd95_mm")
+            print_bridging(runs)
+        if source.suffix != ".csv":
+            print_differences(source)
     print_points(pd.concat(everything, ignore_index=True))
 
 
