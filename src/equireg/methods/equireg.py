@@ -131,14 +131,15 @@ class EquiReg(TaskMethod):
         )
         target, seen = warp_probabilities(self._taught(views.weak, batch), views.transform)
         inside = views.strong_valid * seen
+        dice_weight = self._dice_weight(samples)
         if self.options.averaging == "valid":
-            return self._counting(views.strong, target, inside, samples)
+            return self._counting(views.strong, target, inside, dice_weight)
         if self.options.averaging == "tissue":
-            return self._counting(views.strong, target, views.strong_tissue, samples)
+            return self._counting(views.strong, target, views.strong_tissue, dice_weight)
         background = torch.zeros_like(target)
         background[:, 0] = 1
         known = torch.where(inside > 0, target, background)
-        return self._counting(views.strong, known, torch.ones_like(inside), samples)
+        return self._counting(views.strong, known, torch.ones_like(inside), dice_weight)
 
     def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
         """Put boxes of other samples into the unlabelled ones, in the image and in the target alike."""
@@ -153,7 +154,7 @@ class EquiReg(TaskMethod):
             mixing.apply(task.image, params, image),
             mixing.apply(task.target, params, annotation),
             mixing.apply(task.area, params, valid),
-            batch.unlabelled,
+            cast(_Task, task).dice_weight,
         )
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
@@ -178,11 +179,14 @@ class EquiReg(TaskMethod):
         probs = functional.softmax(logits / self.options.temperature, dim=1).chunk(len(copies))
         return torch.stack([mirrors.apply(*pair) for pair in zip(probs, copies, strict=True)]).mean(dim=0)
 
-    def _counting(self, image: Tensor, target: Tensor, area: Tensor, samples: Samples | None) -> _Task:
+    def _dice_weight(self, samples: Samples) -> Tensor:
+        """Return the share of the whole batch's samples that are not of labelled cases; 1 where that is not known."""
+        if not self.options.dice_fades or samples.masked is None:
+            return samples.image.new_ones(())
+        (shares,) = ranks.summed((~samples.masked).to(samples.image).mean())
+        return shares / ranks.count()
+
+    def _counting(self, image: Tensor, target: Tensor, area: Tensor, dice_weight: Tensor) -> _Task:
         """Return a task that counts where the target's class is probable enough."""
         counts = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
-        if not self.options.dice_fades or samples is None or samples.masked is None:
-            return _Task(image, target, area, counts, counts.new_ones(()))
-        unmasked = (~samples.masked).to(counts)
-        found, of = ranks.summed(unmasked.sum(), torch.ones_like(unmasked).sum())
-        return _Task(image, target, area, counts, found / of)
+        return _Task(image, target, area, counts, dice_weight)
