@@ -77,7 +77,7 @@ def phantom_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def phantom_prepared(phantom_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return those scans prepared: two labelled cases to train, one to validate, one to test."""
-    from equireg.data.prepare import prepare
+    from equireg.preparation.prepare import prepare
 
     out = tmp_path_factory.mktemp("phantom") / "prepared"
     prepare(phantom_raw, out, val_fraction=0.25, test_fraction=0.25, jobs=1)

@@ -18,13 +18,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from equireg import folders
+from equireg import disk, folders
+from equireg.batches.choice import choose_cases
 from equireg.config import TrainConfig
-from equireg.data.split import choose_cases
-from equireg.data.store import Manifest, PreparedSet
 from equireg.errors import EquiregError
-from equireg.evaluation import evaluate
-from equireg.prediction import LABELS
+from equireg.evaluation.evaluate import evaluate
+from equireg.folders.prepared import Manifest, PreparedSet
+from equireg.prediction.folder import LABELS
 
 RUNS, EVALUATIONS = "runs", "evaluations"
 METHOD = "nnunet"
@@ -85,9 +85,9 @@ def command_of(job: Job, args: argparse.Namespace, manifest: Manifest, out: Path
 
 def sign_predictions(job: Job, args: argparse.Namespace, manifest: Manifest, out: Path) -> None:
     """Write beside nnU-Net's predictions what `equireg evaluate` and `report` read beside equireg's own."""
-    made = folders.read_json(out / "run.json")
+    made = disk.read_json(out / "run.json")
     predictions = out / "predictions"
-    folders.write_json(predictions / LABELS, manifest.labels.as_dict())
+    disk.write_json(predictions / LABELS, manifest.labels.as_dict())
     folders.sign(
         predictions,
         "predict",
@@ -123,7 +123,7 @@ def do_job(job: Job, args: argparse.Namespace, manifest: Manifest) -> None:
         return
     out = args.out / RUNS / job.name
     out.mkdir(parents=True, exist_ok=True)
-    folders.write_json(out / "split.json", {"train": list(job.labelled), "test": list(job.test)})
+    disk.write_json(out / "split.json", {"train": list(job.labelled), "test": list(job.test)})
     environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads), "MKL_NUM_THREADS": str(args.threads)}
     if subprocess.run(command_of(job, args, manifest, out), env=environment, check=False).returncode:
         raise EquiregError(f"{job.name}: nnU-Net failed, see above and {out / 'log.txt'}. The same command goes on.")

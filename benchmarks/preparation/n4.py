@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from equireg import folders
-from equireg.data import bias_field, recipe
-from equireg.data.grid import WorkingGrid
-from equireg.data.layouts import RawCase, discover
+from equireg import disk, folders
 from equireg.errors import EquiregError
-from equireg.workers import Workers
+from equireg.imaging.grid import WorkingGrid
+from equireg.layouts import RawCase, discover
+from equireg.preparation import bias_field, recipe
+from equireg.processes.workers import Workers
 
 FACTORS = (1, 2, 3, 4, 6, 8)
 ENOUGH = 0.99
@@ -88,7 +88,7 @@ def write(path: Path, contrasts: dict[str, Any], seconds: float) -> None:
             contrasts={name: contrasts[name] for name in sorted(contrasts)},
             summary=summary(contrasts),
         )
-        folders.write_atomic(path, (Path(folder) / folders.SIGNATURE).read_text(encoding="utf-8"))
+        disk.write_atomic(path, (Path(folder) / folders.SIGNATURE).read_text(encoding="utf-8"))
 
 
 def main() -> None:

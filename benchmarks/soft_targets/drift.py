@@ -22,13 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from equireg import checkpoint, folders
-from equireg.data.split import choose_cases
-from equireg.data.store import PreparedSet
+from equireg import disk, folders
+from equireg.batches.choice import choose_cases
+from equireg.folders.prepared import PreparedSet
 from equireg.inference import InferencePlan, predict_scan
+from equireg.model import Model, find_checkpoint, load_model
 
 
-def measure(prepared: PreparedSet, model: checkpoint.Model, names: Sequence[str]) -> dict[str, float]:
+def measure(prepared: PreparedSet, model: Model, names: Sequence[str]) -> dict[str, float]:
     """Return the figures of one model over some cases, foreground being class 1."""
     plan = InferencePlan(model.config.spatial_dims, model.facts.patch_size)
     dice, sums = [], np.zeros(6)
@@ -56,7 +57,7 @@ def measure(prepared: PreparedSet, model: checkpoint.Model, names: Sequence[str]
 
 def measure_run(prepared: PreparedSet, run: Path) -> dict[str, Any]:
     """Return the figures of one run on both sets of cases."""
-    model = checkpoint.load(checkpoint.find_checkpoint(run, "last"))
+    model = load_model(find_checkpoint(run, "last"))
     labelled, _ = choose_cases(prepared.manifest.cases, model.config)
     masked = {split: [c.name for c in prepared.manifest.cases if c.split == split] for split in ("train", "val")}
     unlabelled = [name for name in masked["train"] if name not in labelled]
@@ -88,7 +89,7 @@ def main() -> None:
         "commit": first["git_commit"],
         "runs": runs,
     }
-    folders.write_json(options.out, result)
+    disk.write_json(options.out, result)
     for cases in ("unlabelled training cases", "validation cases"):
         print(f"\n{cases}\n| variant | seeds | Dice | hard | soft | doubted | sure |")
         print("| --- | --- | --- | --- | --- | --- | --- |")

@@ -26,19 +26,19 @@ import torch
 from machine import facts, in_turns, write
 from monai.inferers.utils import sliding_window_inference
 
-from equireg.checkpoint import Facts, Model, config_from, new_method
+from equireg.batches.patches import plan_patches
 from equireg.config import PredictConfig
 from equireg.config.parsing import from_plain, nested
-from equireg.data.case import WorkingScan
-from equireg.data.layouts import discover_inputs
-from equireg.data.patches import plan_patches
-from equireg.data.prepare import prepare
-from equireg.inference import autocast
-from equireg.memory import keep_freed_memory
+from equireg.devices import autocast
+from equireg.layouts import discover_inputs
+from equireg.model import Facts, Model, config_from, new_method
 from equireg.phantom import PhantomConfig, write_dataset
-from equireg.prediction import _segment
-from equireg.prediction._overlap import overlapping
-from equireg.prediction._scans import Case, RawScan
+from equireg.prediction import segment as _segment
+from equireg.prediction.overlap import overlapping
+from equireg.prediction.scans import Case, RawScan
+from equireg.preparation.case import WorkingScan
+from equireg.preparation.prepare import prepare
+from equireg.processes.memory import keep_freed_memory
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "default, slices": {"spatial_dims": 2},

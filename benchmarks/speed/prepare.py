@@ -20,9 +20,9 @@ from unittest import mock
 import numpy as np
 from machine import EQUIREG, facts, write
 
-from equireg.data import bias_field
-from equireg.data.prepare import prepare
 from equireg.phantom import PhantomConfig, write_dataset
+from equireg.preparation import bias_field
+from equireg.preparation.prepare import prepare
 
 RECIPES = ("default", "thesis")
 MIB = 2**20

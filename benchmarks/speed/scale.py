@@ -35,9 +35,9 @@ def measured(prepared: Path, in_memory: bool) -> dict[str, float]:
     import torch
     from lightning.pytorch.callbacks import Callback
 
-    import equireg.training
-    from equireg.data.loading import CaseReader
-    from equireg.data.store import PreparedSet
+    import equireg.training.train
+    from equireg.batches.loading import CaseReader
+    from equireg.folders.prepared import PreparedSet
 
     torch.set_num_threads(1)
     begin = time.perf_counter()
@@ -51,7 +51,7 @@ def measured(prepared: Path, in_memory: bool) -> dict[str, float]:
             times.append(time.perf_counter())
             memory.append(_resident())
 
-    make = equireg.training.make_trainer
+    make = equireg.training.train.make_trainer
 
     def watched(*args: Any) -> Any:
         trainer = make(*args)
@@ -62,10 +62,10 @@ def measured(prepared: Path, in_memory: bool) -> dict[str, float]:
     begin = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(equireg.training, "make_trainer", watched),
-        mock.patch.object(equireg.training, "CaseReader", partial(CaseReader, in_memory=in_memory)),
+        mock.patch.object(equireg.training.train, "make_trainer", watched),
+        mock.patch.object(equireg.training.train, "CaseReader", partial(CaseReader, in_memory=in_memory)),
     ):
-        equireg.training.train(
+        equireg.training.train.train(
             prepared, Path(folder) / "run", method="equireg", max_steps=STEPS, val_every=STEPS, **options
         )
     steps = [after - before for before, after in itertools.pairwise(times[10:])]

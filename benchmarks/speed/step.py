@@ -30,12 +30,12 @@ from machine import facts, write
 from synthetic import prepared_set
 from torch import nn
 
-import equireg.loop
 import equireg.methods.base
 import equireg.methods.equireg
-import equireg.training
-from equireg.data.loading import BatchSource
-from equireg.inference import autocast, choose_device
+import equireg.training.loop
+import equireg.training.train
+from equireg.batches.loading import BatchSource
+from equireg.devices import autocast, choose_device
 from equireg.transforms import intensity, mixing
 
 WARM_UP = 5
@@ -99,7 +99,7 @@ def watched(clock: Clock) -> ExitStack:
         ("losses", equireg.methods.equireg, "cross_entropy"),
         ("losses", equireg.methods.equireg, "soft_dice_loss"),
         ("average", equireg.methods.equireg, "follow"),
-        ("other", equireg.loop.LoopModule, "training_step"),
+        ("other", equireg.training.loop.LoopModule, "training_step"),
         ("optimiser", torch.optim.AdamW, "step"),
         ("optimiser", nn.utils, "clip_grad_norm_"),
         ("backward", torch.Tensor, "backward"),
@@ -166,15 +166,15 @@ def measured(prepared: Path, out: Path, options: dict[str, Any], precision: str)
     """Train for some steps and return the medians of the step, its floor and its parts, in milliseconds."""
     clock = Clock(choose_device(options["device"]))
     floor = Floor(clock, precision)
-    make = equireg.loop.make_trainer
+    make = equireg.training.loop.make_trainer
 
     def with_floor(*args: Any) -> Any:
         trainer = make(*args)
         trainer.callbacks.append(floor)  # pyright: ignore[reportAttributeAccessIssue]
         return trainer
 
-    with watched(clock), mock.patch.object(equireg.training, "make_trainer", with_floor):
-        equireg.training.train(prepared, out, precision=precision, **options)
+    with watched(clock), mock.patch.object(equireg.training.train, "make_trainer", with_floor):
+        equireg.training.train.train(prepared, out, precision=precision, **options)
     steps, floors, parts = floor.step[WARM_UP:], floor.floor[WARM_UP:], floor.parts[WARM_UP:]
     names = {name for part in parts for name in part}
     medians = {name: statistics.median(part.get(name, 0.0) for part in parts) for name in sorted(names)}

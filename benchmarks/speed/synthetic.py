@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from equireg import folders
-from equireg.data import equivariance_seeds
-from equireg.data.grid import WorkingGrid
-from equireg.data.labels import LabelTable
-from equireg.data.store import CASES, MANIFEST, CaseRecord, Manifest, write_array
-from equireg.data.volume import Geometry
+from equireg import disk, folders
+from equireg.folders.prepared import CASES, MANIFEST, SEEDS, CaseRecord, Manifest, write_array
+from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import Geometry
+from equireg.preparation import equivariance_seeds
 
 _DRAWN = 4
 """Cases whose arrays are drawn; the files of all others are links to theirs."""
@@ -60,7 +60,7 @@ def prepared_set(
                 os.link(path, place / path.name)
         counts = (1,) * classes if labelled else ()
         records.append(replace(first, name=name, patient=name, labelled=labelled, class_voxels=counts))
-    folders.write_json(folder / MANIFEST, _manifest(records, channels, classes).as_dict())
+    disk.write_json(folder / MANIFEST, _manifest(records, channels, classes).as_dict())
     folders.sign(folder, "prepare", {}, seed=0)
     return folder
 
@@ -102,4 +102,4 @@ def _write_case(folder: Path, record: CaseRecord, classes: int, seed: int) -> No
     found = {str(index): np.argwhere(label == index)[:1000].astype(np.int16) for index in range(classes)}
     shown: dict[str, Any] = {name: spots for name, spots in found.items() if len(spots)}
     np.savez_compressed(folder / "foreground.npz", **shown)
-    np.save(folder / equivariance_seeds.FILE, equivariance_seeds.draw(record.name, range(record.shape[0])))
+    np.save(folder / SEEDS, equivariance_seeds.draw(record.name, range(record.shape[0])))

@@ -23,8 +23,8 @@ from machine import facts, in_turns, write
 from torch import Generator, Tensor
 
 from equireg.config import IntensityConfig, SpatialConfig, ViewsConfig
-from equireg.equivariance import TRANSFORM
-from equireg.memory import keep_freed_memory
+from equireg.prediction.equivariance import TRANSFORM
+from equireg.processes.memory import keep_freed_memory
 from equireg.transforms import chance, spatial
 from equireg.transforms.views import two_views
 

@@ -11,24 +11,24 @@ from equireg._version import __version__ as __version__
 from equireg.errors import EquiregError as EquiregError
 
 if TYPE_CHECKING:
-    from equireg.data.prepare import prepare as prepare
-    from equireg.evaluation import evaluate as evaluate
+    from equireg.evaluation.evaluate import evaluate as evaluate
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
-    from equireg.prediction import predict as predict
-    from equireg.reporting import report as report
-    from equireg.reporting import view as view
-    from equireg.training import train as train
+    from equireg.prediction.predict import predict as predict
+    from equireg.preparation.prepare import prepare as prepare
+    from equireg.reporting.build import report as report
+    from equireg.training.train import train as train
+    from equireg.viewing.view import view as view
 
 _VERBS = {
     "demo": "equireg.pipeline.demo",
-    "prepare": "equireg.data.prepare",
-    "train": "equireg.training",
-    "predict": "equireg.prediction",
-    "evaluate": "equireg.evaluation",
-    "report": "equireg.reporting",
+    "prepare": "equireg.preparation.prepare",
+    "train": "equireg.training.train",
+    "predict": "equireg.prediction.predict",
+    "evaluate": "equireg.evaluation.evaluate",
+    "report": "equireg.reporting.build",
     "sweep": "equireg.pipeline.sweep",
-    "view": "equireg.reporting",
+    "view": "equireg.viewing.view",
 }
 
 __all__ = [

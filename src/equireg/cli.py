@@ -150,7 +150,7 @@ def _prepare(arguments: list[str]) -> object:
     parser = _parser("prepare", ("raw", "folder with scans, in any known layout"), out="the prepared folder")
     parsed = _with_config(parser, PrepareConfig, arguments)
     config, others = take_options(parser, parsed, PrepareConfig, "raw", "out")
-    from equireg.data.prepare import prepare
+    from equireg.preparation.prepare import prepare
 
     return prepare(others["raw"], others["out"], **to_plain(config))
 
@@ -159,7 +159,7 @@ def _train(arguments: list[str]) -> object:
     from equireg.config import TrainConfig
     from equireg.config.parsing import merged, nested, read_yaml, take_options, to_plain
     from equireg.methods import find
-    from equireg.training import train
+    from equireg.training.train import train
 
     for group in ("method", "network", "optimizer"):
         arguments = [_named(argument, group) for argument in arguments]
@@ -202,7 +202,7 @@ def _given(arguments: list[str], values: dict[str, Any]) -> dict[str, Any]:
 def _predict(arguments: list[str]) -> object:
     from equireg.config import PredictConfig
     from equireg.config.parsing import take_options, to_plain
-    from equireg.prediction import predict
+    from equireg.prediction.predict import predict
 
     parser = _parser(
         "predict",
@@ -227,7 +227,7 @@ def _evaluate(arguments: list[str]) -> object:
     parser.add_argument("--pictures", type=str, default="", help="cases to picture, with commas between them")
     parser.add_argument("--jobs", type=int, default=1, help="cases scored at once")
     parsed = parser.read(arguments)
-    from equireg.evaluation import evaluate
+    from equireg.evaluation.evaluate import evaluate
 
     summary = evaluate(
         parsed.predictions,
@@ -257,7 +257,7 @@ def _report(arguments: list[str]) -> object:
     parser.add_argument("sources", nargs="+", help="runs and evaluations; a prepared folder shows its steps")
     parser.add_argument("--out", required=True, help="the page's folder")
     parsed = parser.read(arguments)
-    from equireg.reporting import report
+    from equireg.reporting.build import report
 
     page = report(parsed.sources, parsed.out)
     print(page)
@@ -269,7 +269,7 @@ def _view(arguments: list[str]) -> object:
     parser.add_argument("--case", required=True, help="name of the case")
     parser.add_argument("--channel", default=None, help="channel to show; FLAIR by default, where there is one")
     parsed = parser.read(arguments)
-    from equireg.reporting import view
+    from equireg.viewing.view import view
 
     page = view(parsed.predictions, parsed.case, parsed.out, channel=parsed.channel)
     print(page)

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +11,6 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from equireg.config import SpatialConfig
-from equireg.errors import UsageError
 from equireg.transforms import chance, spatial
 
 _TEST_TIME = SpatialConfig(probability=1.0, flips=False, rotation_deg=15.0, scale=1.1)
@@ -34,36 +32,6 @@ class InferencePlan:
     """Random transforms of ``equivariance``."""
     overlap: float = 0.5
     """Part that neighbouring windows share, where a scan is larger than the patch."""
-
-
-def choose_device(option: str) -> torch.device:
-    """Return the device that an option names; ``auto`` is a GPU where there is one.
-
-    Raises:
-        UsageError: if a GPU is asked for and there is none.
-    """
-    if option == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device is cuda, but torch finds no usable GPU here. Use --device cpu or auto.")
-    found = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(found if option == "auto" else option)
-
-
-def choose_precision(option: str, device: torch.device) -> str:
-    """Return 32, bf16 or 16; ``auto`` is bf16 where the machine has instructions for it."""
-    if option == "16" and device.type == "cpu":
-        raise UsageError("--precision is 16, which a CPU does not train in. Use bf16, 32 or auto.")
-    if option != "auto":
-        return option
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "16"
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32"
-
-
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which a network computes in a precision."""
-    kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(precision, torch.float32)
-    return torch.autocast(device.type, dtype=kind, enabled=precision != "32")
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from equireg import ranks
+from equireg.processes import ranks
 
 _SMOOTH = 1e-5
 """Added to both sides of the Dice ratio, so that an absent class gives no division by zero."""

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from equireg import checkpoint, methods, networks
-from equireg.checkpoint import ENTRY, Facts
+from equireg import methods, networks
+from equireg.batches.batch import Batch, Samples
 from equireg.config import NetworkConfig, TrainConfig
-from equireg.data.batch import Batch, Samples
-from equireg.data.labels import IGNORED, LabelTable
 from equireg.errors import UsageError
+from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.methods import METHODS, Method
+from equireg.model import ENTRY, Facts, entry, load_model, new_method
 
 MAX_STEPS = 100
 LATE = 90
@@ -376,14 +376,14 @@ def test_a_checkpoint_holds_every_network(name, tmp_path: Path):
         flip_axes=(1,),
     )
     config = TrainConfig(method=METHODS[name].Options(), network=NetworkConfig(features=4))
-    method = checkpoint.new_method(config, facts)
+    method = new_method(config, facts)
     with torch.no_grad():
         for weight in method.parameters():  # nothing that a new method has
             weight.add_(0.01 * torch.randn(weight.shape, generator=Generator().manual_seed(weight.numel())))
     weights = {f"method.{key}": value for key, value in method.state_dict().items()}
-    content = {"state_dict": weights, "global_step": 7, ENTRY: checkpoint.entry(config, facts)}
+    content = {"state_dict": weights, "global_step": 7, ENTRY: entry(config, facts)}
     torch.save(content, tmp_path / "last.ckpt")
-    loaded = checkpoint.load(tmp_path / "last.ckpt").method
+    loaded = load_model(tmp_path / "last.ckpt").method
     assert len(loaded.students) == (2 if name in TWINS else 1)
     for key, value in method.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key

@@ -17,7 +17,7 @@ def tiny() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def phantom_run(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a tiny EquiReg run on the phantoms."""
-    from equireg.training import train
+    from equireg.training.train import train
 
     out = tmp_path_factory.mktemp("phantom") / "run"
     options: dict[str, Any] = dict(
@@ -29,7 +29,7 @@ def phantom_run(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def phantom_predictions(phantom_run: Path, phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return that run's predictions of the test case."""
-    from equireg.prediction import predict
+    from equireg.prediction.predict import predict
 
     out = tmp_path_factory.mktemp("phantom") / "predictions"
     return predict(phantom_run, phantom_prepared, out, split="test", test_time="none", device="cpu", precision="32")

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from equireg.data.prepare import prepare
-from equireg.data.store import PreparedSet
-from equireg.data.volume import write_label
+from equireg.folders.prepared import PreparedSet
+from equireg.imaging.volume import write_label
+from equireg.preparation.prepare import prepare
 
 Command = Callable[..., Any]
 
@@ -424,7 +424,7 @@ def test_a_disk_that_fills_up_costs_no_finished_prediction(
     command = [argument.format(**places) for argument in EXISTING["predict"]]
     out = Path(places["out"])
     with monkeypatch.context() as patched:
-        patched.setattr("equireg.data.volume.write_label", fail_later)
+        patched.setattr("equireg.imaging.volume.write_label", fail_later)
         outcome = equireg(*command)
     assert outcome.code == 1
     assert f"{written[1].name}: the disk is full. Free some space" in outcome.error

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import torch
 
-from equireg import checkpoint, launching, ranks
-from equireg.data.prepare import prepare
 from equireg.errors import UsageError
 from equireg.losses import Averaging, cross_entropy, soft_dice_loss
 from equireg.methods import Method
-from equireg.training import train
+from equireg.model import read_checkpoint
+from equireg.preparation.prepare import prepare
+from equireg.processes import launching, ranks
+from equireg.training.train import train
 
 COMMON: dict[str, Any] = {
     "network.features": 4,
@@ -129,7 +130,7 @@ def pair(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_ranks_give_the_curve_of_one(pair: Path, prepared: Path, tmp_path: Path, method: str) -> None:
     alone = train(prepared, tmp_path / method, method=method, **COMMON)
     assert_same_curve(pair / method, alone)
-    one, other = (checkpoint.read(run / "checkpoints" / "last.ckpt") for run in (pair / method, alone))
+    one, other = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (pair / method, alone))
     assert one["global_step"] == other["global_step"] == 4
     for name, value in one["state_dict"].items():
         # The optimiser divides by the gradient's own size, so a weight of next to no gradient may move a little more.
@@ -159,7 +160,7 @@ def test_the_first_rank_alone_writes(pair: Path) -> None:
 
 def test_one_rank_goes_on_where_two_stopped(pair: Path, prepared: Path, tmp_path: Path) -> None:
     run = pair / "stopped"
-    assert checkpoint.read(run / "checkpoints" / "last.ckpt")["global_step"] == 2
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] == 2
     train(prepared, run, resume=True, devices=1)
     assert_same_curve(run, train(prepared, tmp_path / "whole", **STOPPED))
 

@@ -12,9 +12,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from equireg import equivariance
 from equireg.metrics import dice
-from equireg.training import train
+from equireg.prediction import equivariance
+from equireg.training.train import train
 
 Command = Callable[..., Any]
 
@@ -36,7 +36,7 @@ def other_run(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def predictions(other_run: Path, phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return its predictions of the training cases, two of which have no mask."""
-    from equireg.prediction import predict
+    from equireg.prediction.predict import predict
 
     out = tmp_path_factory.mktemp("equivariance") / "predictions"
     options: dict[str, Any] = {"split": "train", "test_time": "none", "device": "cpu", "precision": "32"}

@@ -14,9 +14,9 @@ import torch
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy.ndimage import zoom
 
-from equireg.data import volume
-from equireg.data.prepare import prepare
-from equireg.training import train
+from equireg.imaging import volume
+from equireg.preparation.prepare import prepare
+from equireg.training.train import train
 
 Command = Callable[..., Any]
 

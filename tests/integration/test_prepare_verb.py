@@ -16,10 +16,10 @@ import pytest
 from scipy.ndimage import binary_fill_holes
 
 from equireg.cli import main
-from equireg.data import bias_field
-from equireg.data.store import PreparedSet
 from equireg.errors import EquiregError
+from equireg.folders.prepared import PreparedSet
 from equireg.phantom import PhantomConfig, write_dataset
+from equireg.preparation import bias_field
 
 Command = Callable[..., Any]
 
@@ -78,7 +78,7 @@ def test_a_killed_run_is_gone_on_with(equireg: Command, phantom_raw: Path, tmp_p
     script = (
         "import os, sys\n"
         "from equireg.cli import main\n"
-        "from equireg.data import store\n"
+        "from equireg.preparation import case as store\n"
         "write = store.write_array\n"
         "def dying(path, array):\n"
         "    write(path, array)\n"

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from equireg.data.prepare import prepare
-from equireg.data.store import PreparedSet
 from equireg.errors import EquiregError
-from equireg.prediction import predict
-from equireg.workers import WorkerDiedError, Workers
+from equireg.folders.prepared import PreparedSet
+from equireg.prediction.predict import predict
+from equireg.preparation.prepare import prepare
+from equireg.processes.workers import WorkerDiedError, Workers
 
 Command = Callable[..., Any]
 

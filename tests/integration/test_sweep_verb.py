@@ -151,16 +151,16 @@ def test_a_run_that_breaks_leaves_the_others(
     equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not only what equireg refuses: a GPU that is out of memory ends one run, and not the sweep."""
-    from equireg import training
+    from equireg.training import train as module
 
-    real = training.train
+    real = module.train
 
     def train(prepared: Path, out: Path, **options: Any) -> Path:
         if out.name == "seed1":
             raise RuntimeError("out of memory")
         return real(prepared, out, **options)
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(module, "train", train)
     outcome = equireg("sweep", write_sweep(grid={"seed": [1, 2]}), "--out", tmp_path / "out")
     assert outcome.code == 1
     assert "1 of 2 runs failed. seed1: RuntimeError: out of memory" in outcome.error
@@ -169,7 +169,7 @@ def test_a_run_that_breaks_leaves_the_others(
 
 def test_layers_of_options_are_merged_deeply(tmp_path: Path) -> None:
     """A method's name in the grid keeps the method's options that all runs share; the last layer wins."""
-    from equireg.pipeline.grid import Part, SweepConfig, list_runs
+    from equireg.pipeline.sweepfile import Part, SweepConfig, list_runs
 
     (tmp_path / "file.yaml").write_text("method: {name: equireg, weight: 5.0, cutmix: 0.25}\nmax_steps: 7\n")
     part = Part({"method": {"weight": 2.0}}, {"method": ["equireg"], "seed": [1]})

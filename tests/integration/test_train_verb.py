@@ -16,9 +16,9 @@ import pytest
 import torch
 import yaml
 
-from equireg import checkpoint
-from equireg.data.prepare import prepare
-from equireg.training import train
+from equireg.model import find_checkpoint, load_model, new_method, read_checkpoint
+from equireg.preparation.prepare import prepare
+from equireg.training.train import train
 
 Command = Callable[..., Any]
 
@@ -88,7 +88,7 @@ def test_the_runs_own_config_makes_the_same_run(
     assert outcome.code == 0, outcome.err
     assert (out / "config.yaml").read_text() == (phantom_run / "config.yaml").read_text()
     assert yaml.safe_load((out / "config.yaml").read_text())["method"]["name"] == "equireg"
-    one, other = (checkpoint.read(run / "checkpoints" / "last.ckpt") for run in (phantom_run, out))
+    one, other = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (phantom_run, out))
     assert_same_tensors(one["state_dict"], other["state_dict"])
     assert rows(out) == rows(phantom_run)
 
@@ -104,7 +104,7 @@ def test_resuming_after_a_kill_ends_bit_identical(
     script = (
         "import os\n"
         "from equireg.methods import Method\n"
-        "from equireg.training import train\n"
+        "from equireg.training.train import train\n"
         "from equireg.methods.equireg import EquiReg\n"
         "def after_step(self, step, real={kind: kind.after_step for kind in (Method, EquiReg)}):\n"
         "    real[EquiReg if isinstance(self, EquiReg) else Method](self, step)\n"
@@ -116,12 +116,12 @@ def test_resuming_after_a_kill_ends_bit_identical(
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     last = killed / "checkpoints" / "last.ckpt"
-    assert (checkpoint.read(last)["global_step"] if last.exists() else 0) == kill_at // 4 * 4
+    assert (read_checkpoint(last)["global_step"] if last.exists() else 0) == kill_at // 4 * 4
     assert json.loads((killed / "made_by.json").read_text())["finished"] is False
     outcome = equireg("train", phantom_prepared, "--out", killed, "--resume")
     assert outcome.code == 0, outcome.err
     for which in ("last", "best"):
-        one, other = (checkpoint.read(run / "checkpoints" / f"{which}.ckpt") for run in (whole, killed))
+        one, other = (read_checkpoint(run / "checkpoints" / f"{which}.ckpt") for run in (whole, killed))
         assert one["global_step"] == other["global_step"]
         for part in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks"):
             assert_same_tensors(one[part], other[part], part)
@@ -129,7 +129,7 @@ def test_resuming_after_a_kill_ends_bit_identical(
     assert json.loads((killed / "made_by.json").read_text())["finished"] is True
     # Nothing is left to do: resuming once more changes nothing.
     assert equireg("train", phantom_prepared, "--out", killed, "--resume").code == 0
-    one, other = (checkpoint.read(run / "checkpoints" / "last.ckpt") for run in (whole, killed))
+    one, other = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (whole, killed))
     assert_same_tensors(one["state_dict"], other["state_dict"])
     assert rows(killed) == rows(whole)
 
@@ -182,8 +182,8 @@ def test_the_best_checkpoint_is_the_best_validation(phantom_prepared: Path, tmp_
     assert list(dice) == [2, 4, 6, 8, 10, 12]
     best = max(dice, key=lambda step: (dice[step], -step))
     assert len(set(dice.values())) > 1
-    assert checkpoint.read(out / "checkpoints" / "best.ckpt")["global_step"] == best
-    assert checkpoint.read(out / "checkpoints" / "last.ckpt")["global_step"] == 12
+    assert read_checkpoint(out / "checkpoints" / "best.ckpt")["global_step"] == best
+    assert read_checkpoint(out / "checkpoints" / "last.ckpt")["global_step"] == 12
 
 
 def test_training_fits_the_labelled_scans(phantom_prepared: Path, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_without_validation_cases_the_last_is_the_model(
     out = tmp_path / "run"
     assert equireg("train", tmp_path / "prepared", "--out", out, *tiny).code == 0
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["last.ckpt"]
-    assert checkpoint.find_checkpoint(out, "auto").name == "last.ckpt"
+    assert find_checkpoint(out, "auto").name == "last.ckpt"
     assert "val/dice" not in rows(out)[0]
     stop = equireg("train", tmp_path / "prepared", "--out", tmp_path / "no", *tiny, "--early_stopping_steps", 2)
     assert stop.code == 1
@@ -212,7 +212,7 @@ def test_early_stopping_stops(phantom_prepared: Path, tmp_path: Path) -> None:
     options = COMMON | {"max_steps": 40, "val_every": 2, "optimizer.lr": 1e-12, "early_stopping_steps": 4}
     out = train(phantom_prepared, tmp_path / "run", method="supervised", **options)
     assert list(validations(out)) == [2, 4, 6]
-    assert checkpoint.read(out / "checkpoints" / "last.ckpt")["global_step"] == 6
+    assert read_checkpoint(out / "checkpoints" / "last.ckpt")["global_step"] == 6
     train(phantom_prepared, out, resume=True)
     assert list(validations(out)) == [2, 4, 6], "a finished run went on"
 
@@ -224,7 +224,7 @@ def test_the_lowest_validation_loss_chooses_where_asked(phantom_prepared: Path, 
         options = COMMON | {"max_steps": 12, "val_every": 4, "optimizer.lr": rate, "optimizer.schedule": "constant"}
         out = train(phantom_prepared, tmp_path / name, method="supervised", monitor="loss", **options)
         losses[name] = {int(row["step"]): float(row["val/loss"]) for row in rows(out) if row["val/loss"]}
-        best[name] = checkpoint.read(out / "checkpoints" / "best.ckpt")["global_step"]
+        best[name] = read_checkpoint(out / "checkpoints" / "best.ckpt")["global_step"]
     assert list(losses["falls"]) == [4, 8, 12]
     assert losses["falls"][12] < losses["falls"][4]
     for name, values in losses.items():
@@ -235,7 +235,7 @@ def test_the_lowest_validation_loss_chooses_where_asked(phantom_prepared: Path, 
 def test_early_stopping_by_loss_stops(phantom_prepared: Path, tmp_path: Path) -> None:
     options = COMMON | {"max_steps": 40, "val_every": 2, "optimizer.lr": 1e-12, "early_stopping_steps": 4}
     out = train(phantom_prepared, tmp_path / "run", method="supervised", monitor="loss", **options)
-    assert checkpoint.read(out / "checkpoints" / "last.ckpt")["global_step"] == 6
+    assert read_checkpoint(out / "checkpoints" / "last.ckpt")["global_step"] == 6
 
 
 def test_a_repeat_keeps_the_cases_and_changes_the_chance(phantom_prepared: Path, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_repeat_keeps_the_cases_and_changes_the_chance(phantom_prepared: Path,
     for repeat in (0, 1):
         options: dict[str, Any] = COMMON | {"max_steps": 2, "val_every": 2, "sup_cases": 1, "repeat": repeat}
         out = train(phantom_prepared, tmp_path / str(repeat), method="supervised", **options)
-        weights.append(checkpoint.read(out / "checkpoints" / "last.ckpt")["state_dict"])
+        weights.append(read_checkpoint(out / "checkpoints" / "last.ckpt")["state_dict"])
         signature = json.loads((out / "made_by.json").read_text())
         data.append(signature["data"])
         assert signature["repeat"] == repeat
@@ -258,7 +258,7 @@ def test_volumes(equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...]
     volumes = ("--spatial_dims", 3, "--patch_size", "[8, 16, 16]", "--method", method)
     outcome = equireg("train", phantom_prepared, "--out", out, *tiny, *volumes)
     assert outcome.code == 0, outcome.err
-    model = checkpoint.load(out / "checkpoints" / "last.ckpt")
+    model = load_model(out / "checkpoints" / "last.ckpt")
     assert model.predictor(torch.zeros(1, 4, 8, 16, 16)).shape == (1, 4, 8, 16, 16)
 
 
@@ -267,8 +267,8 @@ def test_the_gradient_is_clipped(phantom_prepared: Path, tmp_path: Path, precisi
     """One step of plain descent at rate 1 moves the weights as far as the gradient's norm may be."""
     descent = {"name": "sgd", "lr": 1.0, "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0, "clip_norm": 0.1}
     options = {**COMMON, "max_steps": 1, "val_every": 1, "precision": precision, "optimizer": descent}
-    model = checkpoint.load(train(phantom_prepared, tmp_path / "run", **options) / "checkpoints" / "last.ckpt")
-    first = checkpoint.new_method(model.config, model.facts)
+    model = load_model(train(phantom_prepared, tmp_path / "run", **options) / "checkpoints" / "last.ckpt")
+    first = new_method(model.config, model.facts)
     pairs = zip(model.method.parameters(), first.parameters(), strict=True)
     moved = math.sqrt(sum(float((after - before).detach().double().square().sum()) for after, before in pairs))
     assert moved == pytest.approx(0.199, rel=1e-3)  # Nesterov's first step adds 0.99 of itself
@@ -291,7 +291,7 @@ def test_a_loss_that_is_not_finite_names_step_and_cases(
 def test_supervised_reads_no_unlabelled_case(
     phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from equireg.data.store import PreparedSet
+    from equireg.folders.prepared import PreparedSet
 
     opened = set()
     real = PreparedSet.image
@@ -326,7 +326,7 @@ def test_the_global_generators_are_not_needed(phantom_prepared: Path, phantom_ru
         "batch_size": 2,
     }
     out = train(phantom_prepared, tmp_path / "run", unsup_ratio=1, device="cpu", precision="32", **options)
-    one, other = (checkpoint.read(run / "checkpoints" / "last.ckpt") for run in (phantom_run, out))
+    one, other = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (phantom_run, out))
     assert_same_tensors(one["state_dict"], other["state_dict"])
 
 

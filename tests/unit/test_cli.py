@@ -25,7 +25,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def fake(prepared: str, out: str, **options: Any) -> None:
         seen.update(prepared=prepared, out=out, options=options)
 
-    monkeypatch.setattr("equireg.training.train", fake)
+    monkeypatch.setattr("equireg.training.train.train", fake)
     return seen
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from equireg.checkpoint import config_from
 from equireg.config.parsing import from_plain, nested, read_yaml
-from equireg.pipeline.grid import SweepConfig, list_runs
+from equireg.model import config_from
+from equireg.pipeline.sweepfile import SweepConfig, list_runs
 
 ROOT = Path(__file__).parents[2]
 YAML = sorted(path for folder in ("configs", "benchmarks") for path in (ROOT / folder).rglob("*.yaml"))

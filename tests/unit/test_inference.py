@@ -1,6 +1,5 @@
 """Prediction of whole scans: slices, windows, padding, and the mean over transformed scans."""
 
-import warnings
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from equireg import inference
-from equireg.errors import UsageError
 from equireg.inference import InferencePlan, predict_scan
 
 SPACING = (3.0, 1.5, 1.0)
@@ -167,42 +165,3 @@ def test_the_scan_is_not_changed():
     image = scan(3, 12, 10)
     predict_scan(convolution(2, 3), image, BACKGROUND, SPACING, InferencePlan(2, (16, 16), (0, 1), "flips"))
     assert torch.equal(image, scan(3, 12, 10))
-
-
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UsageError, match=r"--device is cuda.*cpu or auto"):
-        inference.choose_device("cuda")
-    assert inference.choose_device("auto") == torch.device("cpu")
-    assert inference.choose_device("cpu") == torch.device("cpu")
-
-
-def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert inference.choose_device("auto").type == "cuda"
-    assert inference.choose_device("cpu").type == "cpu"
-
-
-def test_precision():
-    cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    with pytest.raises(UsageError, match=r"--precision is 16.*bf16, 32 or auto"):
-        inference.choose_precision("16", cpu)
-    assert inference.choose_precision("16", cuda) == "16"
-    for option in ("32", "bf16"):
-        assert inference.choose_precision(option, cpu) == option
-    assert inference.choose_precision("auto", cpu) in ("32", "bf16")
-
-
-@pytest.mark.parametrize(("capabilities", "expected"), [({"amx_bf16": True}, "bf16"), ({"avx512_bf16": False}, "32")])
-def test_auto_precision_follows_the_machine(monkeypatch, capabilities, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert inference.choose_precision("auto", torch.device("cpu")) == expected
-
-
-def test_autocast_computes_in_its_precision():
-    network, x = convolution(2, 3), torch.zeros(1, 2, 4, 4)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
-            with inference.autocast(precision, torch.device("cpu")):
-                assert network(x).dtype == dtype

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from equireg.data.labels import IGNORED
+from equireg.imaging.labels import IGNORED
 from equireg.metrics import IGNORED_CLASS, dice, hd95_mm, nsd, region_dice, volume_ml
 
 

@@ -11,16 +11,7 @@ from nibabel.nifti1 import Nifti1Image
 from numpy.testing import assert_array_equal
 
 from equireg.errors import EquiregError
-from equireg.phantom import (
-    CONTRASTS,
-    ENHANCING,
-    NECROSIS,
-    OEDEMA,
-    Phantom,
-    PhantomConfig,
-    make_case,
-    write_dataset,
-)
+from equireg.phantom import CONTRASTS, ENHANCING, NECROSIS, OEDEMA, Phantom, PhantomConfig, make_case, write_dataset
 
 SMALL = PhantomConfig(cases=3, shape=(32, 32, 16), spacing_mm=(6.0, 6.0, 8.0), seed=7)
 TRAINING, TESTING = slice(0, 16), slice(16, 24)

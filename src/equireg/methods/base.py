@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from equireg import ranks
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.data.batch import Batch, Samples
-from equireg.data.labels import IGNORED
+from equireg.imaging.labels import IGNORED
 from equireg.losses import annealed_cross_entropy, cross_entropy, most_probable, soft_dice_loss
 from equireg.methods.schedules import annealing_threshold
+from equireg.processes import ranks
 from equireg.transforms import intensity
 from equireg.transforms.views import geometric_view, labelled_view
 

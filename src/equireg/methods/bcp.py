@@ -8,13 +8,13 @@ import torch
 from scipy import ndimage
 from torch import Generator, Tensor
 
-from equireg import ranks
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
-from equireg.data.batch import Batch, Samples
 from equireg.losses import one_hot
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.methods.teacher import copy_as_teacher, follow
+from equireg.processes import ranks
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
-from equireg.data.batch import Batch, Samples
 from equireg.losses import cross_entropy, most_probable
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.transforms import mixing

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from equireg import ranks
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
 from equireg.losses import Averaging, cross_entropy, equivariance_loss, most_probable, one_hot, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow
+from equireg.processes import ranks
 from equireg.transforms import mirrors, mixing
 from equireg.transforms.spatial import warp_probabilities
 from equireg.transforms.views import two_views

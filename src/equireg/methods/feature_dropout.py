@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from equireg.networks import EncoderStage, encoder_stages
-from equireg.ranks import share_of
+from equireg.processes.ranks import share_of
 
 
 @contextmanager

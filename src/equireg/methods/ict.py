@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from equireg import ranks
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
-from equireg.data.batch import Batch, Samples
 from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
+from equireg.processes import ranks
 
 
 @dataclass(frozen=True)

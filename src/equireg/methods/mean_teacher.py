@@ -5,9 +5,9 @@ from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
-from equireg.data.batch import Batch, Samples
 from equireg.losses import squared_error
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.schedules import ramp_up

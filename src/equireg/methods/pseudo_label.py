@@ -5,9 +5,9 @@ from typing import ClassVar, cast
 
 from torch import Tensor
 
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
-from equireg.data.batch import Batch, Samples
 from equireg.losses import most_probable
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 

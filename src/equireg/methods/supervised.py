@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from equireg.data.batch import Batch
+from equireg.batches.batch import Batch
 from equireg.methods.base import Method
 
 

@@ -7,14 +7,14 @@ from typing import ClassVar, cast
 import torch
 from torch import Generator, Tensor
 
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
-from equireg.data.batch import Batch, Samples
 from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout
 from equireg.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
 from equireg.methods.schedules import ramp_up
-from equireg.ranks import share_of
+from equireg.processes.ranks import share_of
 
 _NOISE = 0.1
 """Standard deviation of the noise on the input of each pass; scans have a standard deviation of about 1."""

@@ -6,9 +6,9 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor
 
+from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.checks import require
-from equireg.data.batch import Batch, Samples
 from equireg.losses import most_probable, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout

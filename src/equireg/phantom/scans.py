@@ -7,8 +7,9 @@ import numpy as np
 from nibabel.loadsave import save
 from nibabel.nifti1 import Nifti1Image
 
+from equireg.disk import staged_folder
 from equireg.errors import EquiregError
-from equireg.folders import sign, staged_folder
+from equireg.folders import sign
 from equireg.phantom.anatomy import brain_depth_mm, head_positions_mm, paint_anatomy
 from equireg.phantom.field import Field, largest_part
 from equireg.phantom.tissues import acquire

@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from equireg import folders
+from equireg import disk, folders
 from equireg.config.parsing import from_plain, to_plain
-from equireg.evaluation import evaluate
+from equireg.evaluation.evaluate import evaluate
 from equireg.phantom import PhantomConfig, write_dataset
-from equireg.pipeline.grid import SweepConfig
 from equireg.pipeline.sweep import do_sweep
-from equireg.reporting import side_by_side
+from equireg.pipeline.sweepfile import SweepConfig
+from equireg.reporting.side_by_side import side_by_side
 
 METHODS = ("supervised", "equireg")
 """The two that the demo compares."""
@@ -50,7 +50,7 @@ def demo(out: Path | str, **options: Any) -> pd.DataFrame:
         EquiregError: if the folder exists.
     """
     config = from_plain(DemoConfig, options)
-    out = folders.refuse_existing(out).absolute()
+    out = disk.refuse_existing(out).absolute()
     total = config.cases + config.test_cases
     raw = write_dataset(out / "phantoms", PhantomConfig(cases=total, seed=config.seed))
     plan = SweepConfig(

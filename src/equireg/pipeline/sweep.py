@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from equireg import folders
+from equireg import disk, folders
 from equireg.config.parsing import from_plain, nested, read_yaml, to_plain
-from equireg.data.prepare import prepare
 from equireg.errors import EquiregError, UsageError
-from equireg.pipeline.grid import Run, SweepConfig, list_runs
-from equireg.workers import Cluster, Workers
+from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
+from equireg.preparation.prepare import prepare
+from equireg.processes.workers import Cluster, Workers
 
 log = logging.getLogger("equireg")
 
@@ -94,7 +94,7 @@ def _check_options(runs: Sequence[Run]) -> None:
     Raises:
         UsageError: names the run.
     """
-    from equireg.checkpoint import config_from
+    from equireg.model import config_from
 
     for run in runs:
         try:
@@ -111,7 +111,7 @@ def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
     """
     shared = {name: getattr(config, name) for name in ("prepared", "raw", "prepare", "split", "predict")}
     if folders.made_by(out) != "sweep":
-        folders.refuse_existing(out)
+        disk.refuse_existing(out)
     else:
         earlier = folders.read_signature(out, "sweep")["config"]
         changed = [name for name, value in to_plain(shared).items() if earlier.get(name) != value]
@@ -121,7 +121,7 @@ def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
                 f"{out}: holds results of other options ({', '.join(changed)}). Choose another --out, or remove the "
                 "runs that changed."
             )
-    with folders.disk_errors(out):
+    with disk.disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     folders.sign(out, "sweep", to_plain(shared), runs=[run.name for run in runs])
 
@@ -130,8 +130,8 @@ def _differs(trained: Path, run: Run) -> bool:
     """Whether a run was begun with other options than the sweep has for it now."""
     if not (trained / "config.yaml").is_file():
         return False
-    from equireg.checkpoint import config_from
-    from equireg.training import differences
+    from equireg.model import config_from
+    from equireg.training.train import differences
 
     return bool(differences(config_from(read_yaml(trained / "config.yaml")), config_from(nested(run.options))))
 
@@ -163,13 +163,13 @@ def _guarded_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> No
 
 def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
     """Train, predict and evaluate; each step that is finished already is left as it is."""
-    from equireg.evaluation import evaluate
-    from equireg.prediction import predict
-    from equireg.training import train
+    from equireg.evaluation.evaluate import evaluate
+    from equireg.prediction.predict import predict
+    from equireg.training.train import train
 
     trained = out / _RUNS / run.name
     signature = trained / folders.SIGNATURE
-    if not (signature.is_file() and folders.read_json(signature).get("finished")):
+    if not (signature.is_file() and disk.read_json(signature).get("finished")):
         train(prepared, trained, resume=(trained / "config.yaml").is_file(), **nested(run.options))
     for split, name in run.judged().items():
         predictions, evaluation = out / _PREDICTIONS / name, out / _EVALUATIONS / name
@@ -183,7 +183,7 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
 
 def _pictured(prepared: Path, split: str) -> list[str]:
     """Name the case of a split that every run keeps a picture of: with a mask, and the median in labelled voxels."""
-    from equireg.data.store import PreparedSet
+    from equireg.folders.prepared import PreparedSet
 
     masked = [case for case in PreparedSet(prepared).manifest.cases if case.split == split and case.labelled]
     masked.sort(key=lambda case: (sum(case.class_voxels[1:]), case.name))
@@ -194,7 +194,7 @@ def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
     """Write one row a finished run and split, and the page."""
     import pandas as pd
 
-    from equireg.reporting import report
+    from equireg.reporting.build import report
 
     rows = [
         {"run": run.name, "split": split, **_row(out / _EVALUATIONS / name)}
@@ -203,7 +203,7 @@ def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
     ]
     if not rows:
         return
-    folders.write_atomic(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
+    disk.write_atomic(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
     shutil.rmtree(out / "report", ignore_errors=True)
     runs = [out / _RUNS / run.name for run in done]
     evaluations = [out / _EVALUATIONS / name for run in done for name in run.judged().values()]
@@ -212,8 +212,8 @@ def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
 
 def _row(evaluation: Path) -> dict[str, Any]:
     """Return what the table says of one evaluation: its training, and the means over cases."""
-    summary = folders.read_json(evaluation / "summary.json")
-    trained = folders.read_json(evaluation / folders.SIGNATURE)["run"]
+    summary = disk.read_json(evaluation / "summary.json")
+    trained = disk.read_json(evaluation / folders.SIGNATURE)["run"]
     facts = {key: trained.get(key) for key in _FACTS}
     regions = {
         f"{metric} {name}": region[metric]["mean"]

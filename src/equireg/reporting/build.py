@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from equireg import folders
+from equireg import disk, folders
 from equireg.reporting.comparison import Arms, cohorts
 from equireg.reporting.exports import exports
 from equireg.reporting.page import render
@@ -27,16 +27,16 @@ def report(sources: Sequence[Path], out: Path) -> Path:
     Raises:
         EquiregError: if a source is missing, of another verb or broken, or `out` exists.
     """
-    out = folders.refuse_existing(out)
+    out = disk.refuse_existing(out)
     found = read_sources(sources)
     compared = [*found.runs, *found.evaluations]
     arms = Arms(compared)
     tables = exports(cohorts(found.evaluations, arms), arms)
     page = render(found)
-    with folders.staged_folder(out) as staging:
-        folders.write_atomic(staging / "index.html", page)
+    with disk.staged_folder(out) as staging:
+        disk.write_atomic(staging / "index.html", page)
         (staging / "tables").mkdir()
         for name, table in tables.items():
-            folders.write_atomic(staging / "tables" / name, table)
+            disk.write_atomic(staging / "tables" / name, table)
         folders.sign(staging, "report", {}, sources=[source.title for source in compared])
     return out / "index.html"

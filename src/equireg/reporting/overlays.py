@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from equireg.data.labels import LabelTable
-from equireg.data.normalise import constant_background
+from equireg.imaging.labels import LabelTable
+from equireg.preparation.normalise import constant_background
 from equireg.reporting.pictures import Picture
 from equireg.reporting.preparation import Example
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equireg.data.labels import LabelTable
-from equireg.data.store import PreparedSet
 from equireg.errors import EquiregError
+from equireg.folders.prepared import PreparedSet
+from equireg.imaging.labels import LabelTable
 
 EXAMPLES = "examples"
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.patches import Patch
 
-from equireg.data.labels import LabelTable
+from equireg.disk import read_json, write_atomic
 from equireg.errors import EquiregError
-from equireg.folders import read_json, write_atomic
+from equireg.imaging.labels import LabelTable
 from equireg.reporting.comparison import Arms, Cohort, by_arm
 from equireg.reporting.overlays import Panel, panels, region_colours
 from equireg.reporting.pictures import Picture, read_pictures

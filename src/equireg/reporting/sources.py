@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from equireg import folders
-from equireg.data.labels import LabelTable
+from equireg import disk, folders
 from equireg.errors import EquiregError
+from equireg.imaging.labels import LabelTable
 from equireg.reporting.metrics_csv import read_scalars, read_scores
 from equireg.reporting.naming import distinct_titles
 from equireg.reporting.pictures import Picture, read_pictures
@@ -161,11 +161,11 @@ def _names(run_facts: Sequence[Facts], splits: Sequence[str | None]) -> list[str
 
 def _signature(folder: Path) -> dict[str, Any]:
     expected = "expected a folder made by `equireg train`, `equireg evaluate` or `equireg prepare`"
-    folders.existing_folder(folder, "a run, an evaluation or a prepared data set")
+    disk.existing_folder(folder, "a run, an evaluation or a prepared data set")
     path = folder / folders.SIGNATURE
     if not path.is_file():
         raise EquiregError(f"{folder}: has no {folders.SIGNATURE}; {expected}. Give the folder of a finished verb.")
-    signature = folders.read_json(path)
+    signature = disk.read_json(path)
     if not isinstance(signature, dict) or "verb" not in signature:
         raise EquiregError(f"{path}: names no verb; {expected}. Make the folder again.")
     if signature["verb"] not in _VERBS:
@@ -202,7 +202,7 @@ def _facts_of_evaluation(folder: Path, signature: Mapping[str, Any]) -> Facts:
 def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: Facts, title: str) -> Evaluation:
     labels_path = folder / "labels.json"
     try:
-        labels = LabelTable.from_dict(folders.read_json(labels_path))
+        labels = LabelTable.from_dict(disk.read_json(labels_path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EquiregError(
             f"{labels_path}: is not a table of labels ({error!r}). Run `equireg evaluate` again."

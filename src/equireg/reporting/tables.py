@@ -8,15 +8,7 @@ import numpy as np
 from equireg.reporting.comparison import Arm, Arms, Cohort, by_arm
 from equireg.reporting.differences import Difference, differences
 from equireg.reporting.sources import Evaluation, Facts
-from equireg.reporting.statistics import (
-    MEAN,
-    METRICS,
-    SeedSpread,
-    Summary,
-    case_values,
-    spread_over_seeds,
-    summarise,
-)
+from equireg.reporting.statistics import MEAN, METRICS, SeedSpread, Summary, case_values, spread_over_seeds, summarise
 
 _DIGITS = {"dice": 3, "nsd": 3, "hd95_mm": 1, "equivariance_dice": 3}
 _LOWER_IS_BETTER = ("hd95_mm",)

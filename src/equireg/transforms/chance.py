@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from equireg.config import SpatialConfig
-from equireg.ranks import share_of
+from equireg.processes.ranks import share_of
 from equireg.transforms.precision import full_precision
 from equireg.transforms.spatial import Pullback, SpatialParams, spacing_tensor
 

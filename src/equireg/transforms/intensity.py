@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from equireg.config import IntensityConfig
-from equireg.ranks import share_of
+from equireg.processes.ranks import share_of
 from equireg.transforms.precision import full_precision
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from equireg import ranks
+from equireg.processes import ranks
 
 
 @dataclass(frozen=True)

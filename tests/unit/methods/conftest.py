@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from methods_made_up import STILL, some
 from torch import Generator, nn
 
+from equireg.batches.batch import Batch, Samples
 from equireg.config import TrainConfig, ViewsConfig
-from equireg.data.batch import Batch, Samples
 from equireg.methods import Method, find
+from methods_made_up import STILL, some
 
 SHAPE = (12, 16)
 MAX_STEPS = 100

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from methods_made_up import STILL, some, some_batch
 from torch import Generator, Tensor, nn
 
 from equireg.config import TrainConfig
 from equireg.errors import UsageError
 from equireg.methods.base import evaluating
 from equireg.methods.bcp import BCPConfig, BidirectionalCopyPaste, draw_box, largest_components
+from methods_made_up import STILL, some, some_batch
 
 SHAPE = (12, 15)
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from methods_made_up import STILL, some, some_batch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from equireg.config import TrainConfig
 from equireg.errors import UsageError
 from equireg.methods.cps import CPSConfig, CrossPseudoSupervision
+from methods_made_up import STILL, some, some_batch
 
 
 def method(**options: Any) -> CrossPseudoSupervision:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from equireg.batches.batch import Batch, Samples
 from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
-from equireg.data.batch import Batch, Samples
 from equireg.errors import UsageError
 from equireg.methods.base import evaluating
 from equireg.methods.equireg import EquiReg, EquiRegConfig

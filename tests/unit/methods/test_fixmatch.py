@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from methods_made_up import STILL, some, some_batch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
@@ -12,6 +11,7 @@ from equireg.config import IntensityConfig, TrainConfig, ViewsConfig
 from equireg.errors import UsageError
 from equireg.methods.base import Task
 from equireg.methods.fixmatch import FixMatch, FixMatchConfig
+from methods_made_up import STILL, some, some_batch
 
 
 def method(views: ViewsConfig = STILL, **options: Any) -> FixMatch:

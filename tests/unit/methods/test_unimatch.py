@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from methods_made_up import some, some_batch
 from torch import Generator, Tensor
 
 from equireg import networks
@@ -13,6 +12,7 @@ from equireg.errors import UsageError
 from equireg.losses import soft_dice_loss
 from equireg.methods.base import Task, evaluating
 from equireg.methods.unimatch import UniMatch, UniMatchConfig
+from methods_made_up import some, some_batch
 
 SHAPE = (16, 16)
 VIEWS = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.0), IntensityConfig(probability=1.0))

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from reporting_made_up import Training, plausible_scores, write_evaluation, write_picture, write_run
 
 EQUIREG = Training("equireg-42", "equireg", skill=0.71)

@@ -1,0 +1,51 @@
+"""Which training cases are used with and without their masks."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from equireg.config import TrainConfig
+from equireg.errors import EquiregError
+from equireg.folders.prepared import CaseRecord
+
+
+def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list[str], list[str]]:
+    """Choose the training cases that are used with and without their masks.
+
+    Both are prefixes of one permutation drawn from the seed, so that 5 labelled cases contain the 3 of the
+    same seed.
+
+    Returns:
+        Names of the labelled and of the unlabelled cases.
+
+    Raises:
+        EquiregError: if no labelled case remains, or more are asked for than there are.
+    """
+    training = sorted(case.name for case in cases if case.split == "train")
+    if config.unlabelled_from == "test":
+        extra = {case.name for case in cases if case.held_out and not case.labelled and case.split == "test"}
+        training += sorted(extra)
+    records: Mapping[str, CaseRecord] = {case.name: case for case in cases}
+    order = [training[index] for index in np.random.default_rng(config.seed).permutation(len(training))]
+    masked = [name for name in order if records[name].labelled and records[name].split == "train"]
+    if not masked:
+        raise EquiregError(
+            f"no labelled case among the {len(training)} training cases; expected at least one case with a mask. "
+            "Add masks, or lower --val_fraction and --test_fraction of `equireg prepare`."
+        )
+    share = 1.0 if config.sup_cut is None else config.sup_cut
+    count = math.ceil(share * len(masked) - 1e-9) if config.sup_cases is None else config.sup_cases
+    if not 1 <= count <= len(masked):
+        raise EquiregError(
+            f"--sup_cases or --sup_cut asks for {count} labelled cases; expected 1 to {len(masked)}, "
+            "the training cases with a mask."
+        )
+    share = 1.0 if config.unsup_cut is None else config.unsup_cut
+    part = max(math.floor(share * len(order) + 1e-9), int(share > 0))
+    unlabelled = part if config.unsup_cases is None else config.unsup_cases
+    if unlabelled > len(order):
+        raise EquiregError(
+            f"--unsup_cases asks for {unlabelled} cases; expected at most {len(order)}, all training cases."
+        )
+    return masked[:count], order[:unlabelled]

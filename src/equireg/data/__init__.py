@@ -1,1 +1,0 @@
-"""From raw folders to arrays that training reads: layouts, volumes, preparation, splits, loading."""

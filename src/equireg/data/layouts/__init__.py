@@ -1,7 +1,0 @@
-"""Raw folders to cases: one file a layout, found by itself or by name."""
-
-from equireg.data.layouts.base import RawCase, RawDataset, Refusal
-from equireg.data.layouts.finding import LAYOUTS, discover
-from equireg.data.layouts.inputs import discover_inputs
-
-__all__ = ["LAYOUTS", "RawCase", "RawDataset", "Refusal", "discover", "discover_inputs"]

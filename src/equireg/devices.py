@@ -1,0 +1,37 @@
+"""Where and in which precision a network computes."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from equireg.errors import UsageError
+
+
+def choose_device(option: str) -> torch.device:
+    """Return the device that an option names; ``auto`` is a GPU where there is one.
+
+    Raises:
+        UsageError: if a GPU is asked for and there is none.
+    """
+    if option == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device is cuda, but torch finds no usable GPU here. Use --device cpu or auto.")
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(found if option == "auto" else option)
+
+
+def choose_precision(option: str, device: torch.device) -> str:
+    """Return 32, bf16 or 16; ``auto`` is bf16 where the machine has instructions for it."""
+    if option == "16" and device.type == "cpu":
+        raise UsageError("--precision is 16, which a CPU does not train in. Use bf16, 32 or auto.")
+    if option != "auto":
+        return option
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "16"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32"
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which a network computes in a precision."""
+    kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(precision, torch.float32)
+    return torch.autocast(device.type, dtype=kind, enabled=precision != "32")

@@ -1,0 +1,11 @@
+"""The folders by which the verbs talk to each other: one module a format, with its names, writer and reader."""
+
+from equireg.folders.signature import EQUIVARIANCE as EQUIVARIANCE
+from equireg.folders.signature import FORMAT_VERSION as FORMAT_VERSION
+from equireg.folders.signature import SIGNATURE as SIGNATURE
+from equireg.folders.signature import UNDERWAY as UNDERWAY
+from equireg.folders.signature import check_format as check_format
+from equireg.folders.signature import is_signed as is_signed
+from equireg.folders.signature import made_by as made_by
+from equireg.folders.signature import read_signature as read_signature
+from equireg.folders.signature import sign as sign

@@ -1,0 +1,119 @@
+"""`made_by.json`, the signature of a finished folder, and the mark of an unfinished one."""
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from equireg._version import __version__
+from equireg.disk import existing_folder, read_json, write_json
+from equireg.errors import EquiregError
+
+FORMAT_VERSION = 1
+"""Version of every folder's layout; raised when an older reader would misread a newer folder."""
+
+SIGNATURE = "made_by.json"
+UNDERWAY = "underway.json"
+"""Marks a folder that a verb has begun and not finished: it may be gone on with, and not be read."""
+EQUIVARIANCE = "equivariance"
+"""Where a folder of predictions keeps those of transformed scans."""
+
+_LIBRARIES = ("torch", "monai", "lightning", "numpy", "nibabel", "blosc2")
+
+
+def sign(
+    folder: Path,
+    verb: str,
+    config: Mapping[str, Any],
+    *,
+    seed: int | None = None,
+    source: Path | str | None = None,
+    **facts: Any,
+) -> None:
+    """Write ``made_by.json``, the mark by which the next verb knows a folder as whole.
+
+    Args:
+        folder: the folder to sign.
+        verb: the verb that made it, such as ``"prepare"``.
+        config: the verb's configuration, in plain values.
+        seed: the seed of its chance, if it used any.
+        source: the folder that it was made from.
+        facts: further plain values that the next verb wants to read.
+    """
+    versions = {"equireg": __version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    write_json(
+        folder / SIGNATURE,
+        {
+            "verb": verb,
+            "format_version": FORMAT_VERSION,
+            "config": dict(config),
+            "seed": seed,
+            "versions": versions,
+            "git_commit": _git_commit(),
+            "source": None if source is None else str(Path(source).absolute()),
+            **facts,
+        },
+    )
+
+
+def read_signature(folder: Path | str, verb: str) -> dict[str, Any]:
+    """Read ``made_by.json`` of a folder that ``verb`` must have made.
+
+    Raises:
+        EquiregError: if the folder is missing or unsigned, another verb made it, or its format is another.
+    """
+    folder = existing_folder(folder, f"the output of `equireg {verb}`")
+    if not (folder / SIGNATURE).exists():
+        raise EquiregError(
+            f"{folder}: has no {SIGNATURE}, so it is not the finished output of `equireg {verb}`. Run that verb first."
+        )
+    signature = read_json(folder / SIGNATURE)
+    found = signature.get("verb")
+    if found != verb:
+        raise EquiregError(f"{folder}: was made by `equireg {found}`; expected the output of `equireg {verb}`.")
+    check_format(folder, signature.get("format_version"))
+    return signature
+
+
+def check_format(path: Path, found: Any) -> None:
+    """Refuse a folder or file of another format version.
+
+    Raises:
+        EquiregError: if ``found`` is not the version that this equireg reads.
+    """
+    if found != FORMAT_VERSION:
+        raise EquiregError(
+            f"{path}: has format version {found}; this equireg {__version__} reads version {FORMAT_VERSION}. "
+            "Make it again with this version."
+        )
+
+
+def is_signed(folder: Path) -> bool:
+    """Whether a verb of equireg made a folder, and ended well."""
+    return (folder / SIGNATURE).is_file()
+
+
+def made_by(folder: Path | str) -> str | None:
+    """Name the verb that made a folder, or None where it is unsigned."""
+    path = Path(folder) / SIGNATURE
+    return read_json(path).get("verb") if path.is_file() else None
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the checkout that equireg runs from, or None outside one."""
+    here = Path(__file__).resolve().parents[1]
+    try:
+        command = ["git", "-C", str(here), "rev-parse", "--show-toplevel", "HEAD"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    top, commit = done.stdout.split("\n")[:2]
+    # An environment inside somebody else's repository must not sign with that one's commit.
+    return commit if (Path(top) / "src" / "equireg").resolve() == here else None

@@ -1,0 +1,228 @@
+"""The way from a scan's own voxels to the array that a network sees, and back.
+
+The working array is turned to the nearest canonical orientation (RAS+), resampled, ordered slice axis first
+and cropped. Grids of both sides cover the same extent of the patient: output voxel o looks at input position
+``(o + 0.5) * n_in / n_out - 0.5``, so centres stay centres and nothing shifts by half a voxel.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from nibabel.orientations import io_orientation
+from scipy.ndimage import gaussian_filter1d
+
+from equireg.imaging.volume import Geometry
+
+SliceAxis = Literal["x", "y", "z"]
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""(start, stop) along D, H and W."""
+
+SAME_SPACING = 0.01
+"""Relative difference of spacings below which an axis is not resampled."""
+
+_ORDERS = {"x": "xzy", "y": "yzx", "z": "zyx"}
+_BLUR_FROM = 1.2  # a smaller shrinkage aliases less than the blur would cost
+_FWHM_TO_SIGMA = 1 / (2 * np.sqrt(2 * np.log(2)))
+
+
+@dataclass(frozen=True)
+class WorkingGrid:
+    """A scan's own grid, the working grid, and what leads from one to the other."""
+
+    native: Geometry
+    spacing_mm: tuple[float, float, float]
+    """Voxel size of the working array along D, H, W."""
+    axes: str
+    """Canonical axes in working order, such as ``"zyx"``; each runs towards right, anterior or superior."""
+    crop: Box
+    """What the working array keeps of the resampled, reordered scan."""
+
+    @classmethod
+    def plan(
+        cls,
+        native: Geometry,
+        spacing_mm_xyz: Sequence[float] | None,
+        slice_axis: SliceAxis,
+        crop: Box | None = None,
+    ) -> "WorkingGrid":
+        """Choose the working grid of one scan.
+
+        Args:
+            native: the scan's own grid.
+            spacing_mm_xyz: voxel size to resample to along canonical x, y, z; None keeps the scan's own.
+            slice_axis: the canonical axis that becomes D.
+            crop: box to keep, in the working frame before cropping; None keeps all.
+
+        Raises:
+            ValueError: if a spacing is not positive, the axis is unknown, or the box reaches outside.
+        """
+        if slice_axis not in _ORDERS:
+            raise ValueError(f"slice axis {slice_axis!r}; expected one of {sorted(_ORDERS)}.")
+        if spacing_mm_xyz is not None and not (len(spacing_mm_xyz) == 3 and min(spacing_mm_xyz) > 0):
+            raise ValueError(f"spacing {spacing_mm_xyz}; expected three positive numbers in mm.")
+        axes = _ORDERS[slice_axis]
+        own = [native.spacing_mm[axis] for axis, _ in _native_axes(native, axes)]
+        wanted = own if spacing_mm_xyz is None else [float(spacing_mm_xyz["xyz".index(name)]) for name in axes]
+        d, h, w = (
+            have if abs(want / have - 1) <= SAME_SPACING else want for have, want in zip(own, wanted, strict=True)
+        )
+        whole = cls(native, (d, h, w), axes, ((0, 1), (0, 1), (0, 1)))
+        return whole.with_crop(crop)
+
+    @property
+    def full_shape(self) -> tuple[int, int, int]:
+        """Voxels along D, H, W of the resampled scan, before cropping."""
+        d, h, w = (
+            max(1, round(size * own / spacing))
+            for size, own, spacing in zip(self._turned_shape, self._turned_spacing_mm, self.spacing_mm, strict=True)
+        )
+        return d, h, w
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along D, H, W of the working array."""
+        d, h, w = (stop - start for start, stop in self.crop)
+        return d, h, w
+
+    def with_crop(self, crop: Box | None) -> "WorkingGrid":
+        """Return a copy that keeps another box; None keeps all.
+
+        Raises:
+            ValueError: if the box is empty or reaches outside.
+        """
+        full = self.full_shape
+        box = [(0, size) for size in full] if crop is None else [(int(start), int(stop)) for start, stop in crop]
+        if len(box) != 3 or any(not 0 <= start < stop <= size for (start, stop), size in zip(box, full, strict=False)):
+            raise ValueError(f"crop {crop}; expected a box of at least one voxel within {full}.")
+        return replace(self, crop=(box[0], box[1], box[2]))
+
+    def image_to_working(self, image: np.ndarray) -> np.ndarray:
+        """Bring a scan to the working grid: linear, after a blur along axes that shrink.
+
+        Args:
+            image: voxels [C, X, Y, Z].
+
+        Returns:
+            A new array [C, D, H, W] float32.
+        """
+        self._expect(image.shape[1:], self.native.shape)
+        working = np.empty((image.shape[0], *self.shape), dtype=np.float32)
+        for channel in range(image.shape[0]):
+            turned = self._turn(image[channel]).astype(np.float32, copy=False)
+            for axis, (size, new_size) in enumerate(zip(turned.shape, self.full_shape, strict=True)):
+                turned = _resample(turned, axis, new_size, self.crop[axis], blur=size > _BLUR_FROM * new_size)
+            working[channel] = turned
+        return working
+
+    def label_to_working(self, label: np.ndarray) -> np.ndarray:
+        """Bring a mask [X, Y, Z] to the working grid by nearest neighbour: a new [D, H, W] of its type."""
+        self._expect(label.shape, self.native.shape)
+        turned = self._turn(label)
+        picks = []
+        for size, new_size, (start, stop) in zip(turned.shape, self.full_shape, self.crop, strict=True):
+            # The input voxel that holds the output voxel's centre.
+            picks.append(((2 * np.arange(start, stop) + 1) * size) // (2 * new_size))
+        return np.ascontiguousarray(turned[np.ix_(*picks)])
+
+    def label_to_native(self, label: np.ndarray, fill: int = 0) -> np.ndarray:
+        """Bring a mask [D, H, W] back by nearest neighbour: a new [X, Y, Z] of its type, ``fill`` beyond the crop."""
+        self._expect(label.shape, self.shape)
+        full = np.full(self.full_shape, fill, dtype=label.dtype)
+        full[tuple(slice(start, stop) for start, stop in self.crop)] = label
+        # The working voxel that holds the native voxel's centre.
+        picks = [
+            ((2 * np.arange(size) + 1) * new_size) // (2 * size)
+            for size, new_size in zip(self._turned_shape, self.full_shape, strict=True)
+        ]
+        native = np.empty(self.native.shape, dtype=label.dtype)
+        self._turn(native)[...] = full[np.ix_(*picks)]
+        return native
+
+    def probs_to_native(self, probs: np.ndarray) -> np.ndarray:
+        """Bring probabilities back to the scan's own grid; what the crop left out is background (class 0).
+
+        Args:
+            probs: probabilities [K, D, H, W] that sum to 1 over K.
+
+        Returns:
+            A new array [K, X, Y, Z] float32 that sums to 1 over K; linear between working voxels.
+        """
+        self._expect(probs.shape[1:], self.shape)
+        native = np.empty((probs.shape[0], *self.native.shape), dtype=np.float32)
+        inside = tuple(slice(start, stop) for start, stop in self.crop)
+        for index in range(probs.shape[0]):  # class by class: four classes of a brain scan at once fill a small machine
+            full = np.full(self.full_shape, 1.0 if index == 0 else 0.0, dtype=np.float32)
+            full[inside] = probs[index]
+            for axis, size in enumerate(self._turned_shape):
+                full = _resample(full, axis, size, (0, size), blur=False)
+            self._turn(native[index])[...] = full
+        total = native.sum(axis=0)
+        native /= np.maximum(total, np.finfo(np.float32).tiny)
+        return native
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; ``from_dict`` reads them back."""
+        return {
+            "native": self.native.as_dict(),
+            "spacing_mm": list(self.spacing_mm),
+            "axes": self.axes,
+            "crop": [list(bounds) for bounds in self.crop],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "WorkingGrid":
+        """Read what ``as_dict`` wrote."""
+        d, h, w = (float(value) for value in content["spacing_mm"])
+        grid = cls(Geometry.from_dict(content["native"]), (d, h, w), content["axes"], ((0, 1), (0, 1), (0, 1)))
+        return grid.with_crop(content["crop"])
+
+    @property
+    def _turned_shape(self) -> tuple[int, ...]:
+        """Voxels of the scan along the working axes, before resampling."""
+        return tuple(self.native.shape[axis] for axis, _ in _native_axes(self.native, self.axes))
+
+    @property
+    def _turned_spacing_mm(self) -> tuple[float, ...]:
+        """Voxel size of the scan along the working axes, before resampling."""
+        return tuple(self.native.spacing_mm[axis] for axis, _ in _native_axes(self.native, self.axes))
+
+    def _turn(self, volume: np.ndarray) -> np.ndarray:
+        """View [X, Y, Z] along the working axes."""
+        order = _native_axes(self.native, self.axes)
+        flips = tuple(slice(None, None, -1) if flipped else slice(None) for _, flipped in order)
+        return volume.transpose([axis for axis, _ in order])[flips]
+
+    @staticmethod
+    def _expect(found: tuple[int, ...], expected: tuple[int, int, int]) -> None:
+        if tuple(found) != expected:
+            raise ValueError(f"got an array of spatial shape {tuple(found)}; expected {expected}.")
+
+
+def _native_axes(native: Geometry, axes: str) -> list[tuple[int, bool]]:
+    """Return for each working axis the file's axis nearest to it, and whether that runs backwards."""
+    orientation = io_orientation(native.affine_array)  # a row a file axis: nearest canonical axis, direction
+    of_canonical = {int(canonical): (axis, sign < 0) for axis, (canonical, sign) in enumerate(orientation)}
+    return [of_canonical["xyz".index(name)] for name in axes]
+
+
+def _resample(volume: np.ndarray, axis: int, new_size: int, keep: tuple[int, int], *, blur: bool) -> np.ndarray:
+    """Interpolate linearly along one axis to ``new_size`` voxels of the same extent; keep those in ``keep``.
+
+    The blur gives a voxel of the fine grid the width of one of the coarse grid, both taken as Gaussians with
+    the voxel size for full width at half maximum (Cardoso et al., Scale factor point spread function
+    matching, 2015).
+    """
+    size = volume.shape[axis]
+    if size == new_size:
+        return volume[(slice(None),) * axis + (slice(*keep),)]
+    ratio = size / new_size
+    if blur:
+        volume = gaussian_filter1d(volume, _FWHM_TO_SIGMA * np.sqrt(ratio**2 - 1), axis=axis, mode="nearest")
+    position = np.clip((np.arange(*keep) + 0.5) * ratio - 0.5, 0, size - 1)
+    below = np.minimum(position.astype(np.int64), max(size - 2, 0))
+    weight = (position - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(volume.ndim)])
+    lower = np.take(volume, below, axis=axis)
+    upper = np.take(volume, np.minimum(below + 1, size - 1), axis=axis)
+    return lower + weight * (upper - lower)

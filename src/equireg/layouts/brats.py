@@ -1,0 +1,109 @@
+"""The layout of BraTS: a folder a case with ``CASE_t1ce.nii.gz`` (to 2021) or ``CASE-t1c.nii.gz`` (2023+)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from equireg.imaging.labels import LabelTable
+from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
+from equireg.layouts.files import folders_with_images, stem_of
+
+CHANNELS = ("t1", "t1ce", "t2", "flair")
+"""Channel names and their order, whatever the year."""
+
+_HELD_OUT = re.compile(r"(.*miccai.*)?brats.*(validation|testing).*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How the files of some years are named, and what their label values mean."""
+
+    separator: str
+    endings: tuple[str, str, str, str]
+    """What ends a file's stem, in the order of ``CHANNELS``."""
+    labels: LabelTable
+
+
+def _labels(enhancing: int) -> LabelTable:
+    return LabelTable(
+        values=(0, 1, 2, enhancing),
+        names=("background", "necrotic", "oedema", "enhancing"),
+        regions={"whole": (1, 2, enhancing), "core": (1, enhancing), "enhancing": (enhancing,)},
+    )
+
+
+_STYLES = (
+    _Style("_", ("t1", "t1ce", "t2", "flair"), _labels(4)),
+    _Style("-", ("t1n", "t1c", "t2w", "t2f"), _labels(3)),
+)
+
+
+def find(root: Path) -> FoundSet:
+    """Find the cases below a folder, at any depth (``MICCAI_BraTS_*``, ``HGG``, ``LGG``).
+
+    Raises:
+        LayoutMismatchError: if no folder holds the four contrasts under BraTS' names.
+    """
+    found: dict[int, list[FoundCase]] = {index: [] for index in range(len(_STYLES))}
+    for folder, files in folders_with_images(root):
+        for index, style in enumerate(_STYLES):
+            case = _case(folder, files, style, _held_out(root, folder))
+            if case:
+                found[index].append(case)
+    complete = {
+        index: sum(set(case.files) == set(CHANNELS) for case in cases) for index, cases in found.items() if cases
+    }
+    if not any(complete.values()):
+        raise LayoutMismatchError(
+            f"{root}: has no folder with the files CASE_t1, CASE_t1ce, CASE_t2, CASE_flair or CASE-t1n, "
+            "CASE-t1c, CASE-t2w, CASE-t2f; expected BraTS' names."
+        )
+    chosen = max(complete, key=lambda index: complete[index])
+    style = _STYLES[chosen]
+    strangers = [case for index, cases in found.items() if index != chosen for case in cases]
+    return FoundSet(
+        layout="brats",
+        channels=CHANNELS,
+        modality="mri",
+        labels=style.labels,
+        cases=(*found[chosen], *(case for case in strangers if case.label is None)),
+        suffixes={channel: style.separator + ending for channel, ending in zip(CHANNELS, style.endings, strict=True)},
+        refused=tuple(_other_years(case) for case in strangers if case.label is not None),
+    )
+
+
+def _case(folder: Path, files: list[Path], style: _Style, held_out: bool) -> FoundCase | None:
+    """Return the case that a folder is, or None where it is not one of this style."""
+    pattern = re.compile(f"(.+){style.separator}({'|'.join(style.endings)}|seg)", re.IGNORECASE)
+    matches = {file: match for file in files if (match := pattern.fullmatch(stem_of(file)))}
+    names = {match[1] for match in matches.values()}
+    if len(names) != 1:
+        return None
+    by_ending = {match[2].lower(): file for file, match in matches.items()}
+    images = {
+        channel: by_ending[ending]
+        for channel, ending in zip(CHANNELS, style.endings, strict=True)
+        if ending in by_ending
+    }
+    if len(images) < 2 and by_ending.keys() != {"seg"} and folder.name not in names:
+        return None
+    # BraTS 2020 itself has a mask under another name (case 355: W39_1998.09.19_Segm.nii).
+    others = [file for file in files if file not in matches and "seg" in stem_of(file).lower()]
+    label = by_ending.get("seg") or (others[0] if len(others) == 1 else None)
+    return FoundCase(names.pop(), images, label, held_out)
+
+
+def _held_out(root: Path, folder: Path) -> bool:
+    """Whether a folder above the case, the root included, is called BraTS' validation or test data."""
+    parts = (root.resolve().name, *folder.relative_to(root).parts)
+    above = parts if folder == root else parts[:-1]
+    return any(_HELD_OUT.fullmatch(part) for part in above)
+
+
+def _other_years(case: FoundCase) -> Refusal:
+    return Refusal(
+        case.name,
+        f"{case.label}: is named as in other years of BraTS, whose enhancing tumour has another label "
+        "value than most cases here; expected one convention.",
+        "Prepare the two conventions apart, or change the label values and names.",
+    )

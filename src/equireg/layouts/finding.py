@@ -1,0 +1,61 @@
+"""The layouts by name, and the first of them that fits a folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from equireg.disk import existing_folder
+from equireg.errors import EquiregError, UsageError
+from equireg.layouts import brats, decathlon, nnunet, plain
+from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset, to_dataset
+
+LAYOUTS: dict[str, Callable[[Path], FoundSet]] = {
+    "decathlon": decathlon.find,
+    "nnunet": nnunet.find,
+    "brats": brats.find,
+    "plain": plain.find,
+}
+"""Layout name to its finder, in the order in which they are tried."""
+
+
+def discover(root: Path | str, layout: str = "auto") -> RawDataset:
+    """Find the cases of a raw folder.
+
+    Args:
+        root: the folder.
+        layout: a name in ``LAYOUTS``, or ``"auto"`` for the first that fits.
+
+    Raises:
+        EquiregError: if the folder is missing, the layout is unknown or does not fit, or nothing is found.
+    """
+    root = Path(root)
+    return to_dataset(root, find_layout(root, layout))
+
+
+def find_layout(root: Path, layout: str = "auto", channel_count: int | None = None) -> FoundSet:
+    """Find what a folder holds, as ``discover`` does, before cases are judged.
+
+    Args:
+        root: the folder.
+        layout: a name in ``LAYOUTS``, or ``"auto"``.
+        channel_count: channels of a case, where it is known.
+
+    Raises:
+        EquiregError: as ``discover``.
+    """
+    if layout != "auto" and layout not in LAYOUTS:
+        raise UsageError(f"--layout is {layout!r}: no such layout; expected auto or one of {', '.join(LAYOUTS)}.")
+    existing_folder(root, "scans")
+    tried: list[str] = []
+    for name in LAYOUTS if layout == "auto" else (layout,):
+        try:
+            return plain.find(root, channel_count) if name == "plain" else LAYOUTS[name](root)
+        except LayoutMismatchError as error:
+            tried.append(str(error))
+    if layout != "auto":
+        raise EquiregError(f"{tried[0].rstrip('.')} for --layout {layout}. Correct it, or leave --layout out.")
+    raise EquiregError(
+        f"{root}: has no scans of a known layout; expected dataset.json with imagesTr/ (Decathlon, "
+        "nnU-Net), folders "
+        "with CASE_t1, CASE_t1ce, CASE_t2, CASE_flair (BraTS), or .nii, .nii.gz, .mha or .nrrd files, "
+        "directly inside, in images/ or in a folder a case. Check the path."
+    )

@@ -1,0 +1,55 @@
+"""Three stages, of which each works on another item at the same time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from equireg.disk import DiskError
+from equireg.errors import EquiregError
+
+Item = TypeVar("Item")
+Source = TypeVar("Source")
+Made = TypeVar("Made")
+
+
+def overlapping(
+    items: Sequence[Item],
+    read: Callable[[Item], Source],
+    work: Callable[[Item, Source], Made],
+    write: Callable[[Item, Made], None],
+) -> Iterator[tuple[Item, EquiregError | None]]:
+    """Read, work on and write items; yield each, in order, with the user's error that stopped it, or None.
+
+    While this thread works on an item, one thread reads the next and one writes the last. At most one item is at
+    each stage, so memory does not grow with their number. A write that has begun is finished, whatever happens.
+
+    Raises:
+        DiskError: as soon as a stage meets one, for going on is of no use.
+    """
+
+    def finish(item: Item, made: Made | EquiregError) -> tuple[Item, EquiregError | None]:
+        return item, made if isinstance(made, EquiregError) else _outcome(write, item, made)
+
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        coming = reader.submit(_outcome, read, items[0]) if items else None
+        writing: Future[tuple[Item, EquiregError | None]] | None = None
+        for index, item in enumerate(items):
+            source = coming.result() if coming else None
+            coming = reader.submit(_outcome, read, items[index + 1]) if index + 1 < len(items) else None
+            made = source if isinstance(source, EquiregError) else _outcome(work, item, source)
+            if writing is not None:
+                yield writing.result()
+            writing = writer.submit(finish, item, made)
+            del source, made  # a case's arrays fill hundreds of megabytes
+        if writing is not None:
+            yield writing.result()
+
+
+def _outcome(stage: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a stage returns, or a user's error as a value."""
+    try:
+        return stage(*arguments)
+    except DiskError:
+        raise
+    except EquiregError as error:
+        return error

@@ -1,0 +1,96 @@
+"""Finding the scans that are to be predicted, in whichever kind of folder they are, and reading one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from equireg import folders
+from equireg.config import PredictConfig
+from equireg.errors import EquiregError
+from equireg.folders.prepared import MANIFEST, PreparedSet
+from equireg.layouts import RawCase, discover_inputs
+from equireg.model import Facts
+from equireg.preparation.case import CasePlan, WorkingScan, working_scan
+
+
+@dataclass(frozen=True)
+class RawScan:
+    """A scan of a raw folder, or a loose file."""
+
+    case: RawCase
+    plan: CasePlan
+
+    def read(self) -> WorkingScan:
+        """Read the scan and prepare it as the model's training scans were."""
+        return working_scan(*self.case.read_image(), self.plan)
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """A case of a prepared folder."""
+
+    root: Path
+    name: str
+
+    def read(self) -> WorkingScan:
+        """Read the arrays, which are on disk in 16 bits."""
+        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns)
+        record = data.by_name[self.name]
+        image = np.asarray(data.image(self.name)[:], dtype=np.float32)
+        return WorkingScan(image, record.background, record.working_grid())
+
+
+@lru_cache(maxsize=1)
+def _opened(root: Path, _modified_ns: int) -> PreparedSet:
+    """Open a prepared folder once for all its cases; a long manifest takes a while to read."""
+    return PreparedSet(root)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scan that is to be predicted."""
+
+    name: str
+    scan: RawScan | PreparedScan
+    seeds: Sequence[int] | None = None
+    """Seeds of its fixed transforms, one a slice, where they are asked for."""
+
+
+def find_cases(scans: Path, facts: Facts, config: PredictConfig) -> list[Case]:
+    """Find the scans of a raw folder, loose files or a prepared folder, in order of their names.
+
+    Raises:
+        EquiregError: if they do not fit the model or the options.
+    """
+    if scans.is_dir() and folders.made_by(scans) == "prepare":
+        return _prepared_cases(PreparedSet(scans), facts, config)
+    if config.split is not None:
+        raise EquiregError(f"{scans}: --split {config.split} needs a prepared folder. Leave it out for raw scans.")
+    if config.equivariance:
+        raise EquiregError(
+            f"{scans}: --equivariance needs a prepared folder, which keeps the fixed transforms of its cases. Run "
+            "`equireg prepare` on the scans first, or leave it out."
+        )
+    plan = facts.case_plan()
+    return [Case(case.name, RawScan(case, plan)) for case in discover_inputs(scans, facts.channels)]
+
+
+def _prepared_cases(data: PreparedSet, facts: Facts, config: PredictConfig) -> list[Case]:
+    """Take the cases of a prepared folder, all of them or one split."""
+    split, manifest = config.split, data.manifest
+    ours = (facts.channels, facts.axes, facts.spacing_mm, dict(facts.normalisation))
+    theirs = (manifest.channels, manifest.axes, manifest.spacing_mm, dict(manifest.normalisation))
+    if ours != theirs:
+        raise EquiregError(
+            f"{data.root}: was prepared with channels, axes, spacing and normalisation {theirs}; the run was trained "
+            f"with {ours}. Predict from the raw folder, which is then prepared as the run expects."
+        )
+    names = [case.name for case in manifest.cases if split is None or case.split == split]
+    if not names:
+        counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
+        raise EquiregError(f"{data.root}: has no case in the split {split}; it has {counts}.")
+    seeds = {name: data.equivariance_seeds(name).tolist() for name in names} if config.equivariance else {}
+    return [Case(name, PreparedScan(data.root, name), seeds.get(name)) for name in names]

@@ -1,0 +1,65 @@
+"""What is known of a raw folder before any scan is prepared: headers, label values, and cases that are no use."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from equireg.errors import EquiregError
+from equireg.imaging import volume
+from equireg.imaging.labels import IGNORED, LabelTable
+from equireg.layouts import RawCase, RawDataset, Refusal
+from equireg.processes.workers import WorkerDiedError, Workers, guarded
+
+REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
+
+
+def _header(case: RawCase) -> volume.Geometry:
+    return volume.read_geometry(case.images[0])[0]
+
+
+def read_headers(
+    dataset: RawDataset,
+) -> tuple[list[RawCase], dict[str, volume.Geometry], list[Refusal]]:
+    """Read every case's header; those that cannot be read are refused."""
+    refused = list(dataset.refused)
+    geometries: dict[str, volume.Geometry] = {}
+    usable = []
+    for case in dataset.cases:  # headers are small: a pool would cost more than it saves
+        found = guarded(_header, case)
+        if isinstance(found, EquiregError):
+            refused.append(Refusal(case.name, str(found), REMEDY))
+        else:
+            geometries[case.name] = found
+            usable.append(case)
+    return usable, geometries, refused
+
+
+def _mask_values(path: Path, geometry: volume.Geometry) -> list[int]:
+    return np.unique(volume.read_label(path, geometry)).tolist()
+
+
+def labels_of_masks(
+    cases: Sequence[RawCase], geometries: Mapping[str, volume.Geometry], workers: Workers
+) -> tuple[LabelTable, list[RawCase], list[Refusal]]:
+    """Find the label values of a layout that declares none; a mask that cannot be read refuses its case."""
+    tasks = {case.name: (case.label, geometries[case.name]) for case in cases if case.label is not None}
+    values: set[int] = {0}
+    refused = []
+    for name, found in workers.run(_mask_values, tasks, "masks"):
+        if isinstance(found, WorkerDiedError):
+            raise found
+        if isinstance(found, EquiregError):
+            refused.append(Refusal(name, str(found), REMEDY))
+        elif len(found) > IGNORED:
+            reason = f"{tasks[name][0]}: holds {len(found)} values; expected a mask of at most {IGNORED}."
+            refused.append(Refusal(name, reason, REMEDY))
+        else:
+            values.update(found)
+    bad = {item.case for item in refused}
+    names = ["background", *(f"label {value}" for value in sorted(values - {0}))]
+    return (
+        LabelTable(tuple(sorted(values)), tuple(names)),
+        [case for case in cases if case.name not in bad],
+        refused,
+    )

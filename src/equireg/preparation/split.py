@@ -1,0 +1,114 @@
+"""Who trains, validates and tests."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from equireg.errors import EquiregError
+from equireg.folders.prepared import Split
+from equireg.layouts import RawCase
+
+
+@dataclass(frozen=True)
+class SplitCase:
+    """What a split needs to know of a case."""
+
+    name: str
+    patient: str
+    """Equal for all of a patient's scans."""
+    held_out: bool
+    """Its layout calls it test or validation."""
+
+
+def split_cases(
+    cases: Sequence[SplitCase], labelled: frozenset[str], fractions: tuple[float, float], seed: int
+) -> dict[str, Split]:
+    """Assign every case to train, val or test, by patient.
+
+    Args:
+        cases: all usable cases.
+        labelled: names of those with a mask; only their patients are drawn for val and test.
+        fractions: parts of the patients with a mask that validate and that test.
+        seed: seed of the draw.
+
+    Returns:
+        Case name to split. Cases that their layout holds out are ``test``; all scans of a patient go one way.
+    """
+    held_out = {case.patient for case in cases if case.held_out}
+    patients = sorted({case.patient for case in cases if case.name in labelled} - held_out)
+    order = [patients[index] for index in np.random.default_rng([seed, len(patients)]).permutation(len(patients))]
+    val, test = (_share(fraction, len(order)) for fraction in fractions)
+    if val + test >= len(order) > 0:
+        # Too few patients for every set: training comes first, then validation.
+        test = min(test, max(len(order) - 2, 0))
+        val = min(val, len(order) - 1 - test)
+    chosen: dict[str, Split] = dict.fromkeys(order[:test], "test")
+    chosen |= dict.fromkeys(order[test : test + val], "val")
+    return {case.name: "test" if case.patient in held_out else chosen.get(case.patient, "train") for case in cases}
+
+
+def thesis_split(cases: Sequence[RawCase], val_fraction: float, seed: int) -> dict[str, Split]:
+    """Split as the thesis did: the shuffled folders of the cases with a mask, the first part to train on.
+
+    By case and not by patient, for the thesis' own split is the one to repeat. Held-out cases are ``test``, other
+    cases without a mask ``train``.
+
+    Args:
+        cases: all cases of the raw folder.
+        val_fraction: part of those with a mask that validates, the last of the shuffled ones.
+        seed: seed of the shuffle.
+    """
+    masked = [case for case in cases if case.label is not None and not case.held_out]
+    order = [case.name for case in sorted(masked, key=lambda case: str(case.images[0].parent))]
+    random.Random(seed).shuffle(order)
+    count = int(len(order) * (1 - val_fraction) + 1e-9)
+    result: dict[str, Split] = {case.name: "test" if case.held_out else "train" for case in cases}
+    result.update(dict.fromkeys(order[count:], "val"))
+    return result
+
+
+def _share(fraction: float, count: int) -> int:
+    """Return how many of ``count`` a fraction is: none for 0, else at least one."""
+    return 0 if fraction == 0 else max(1, round(fraction * count))
+
+
+def read_split(path: Path, cases: Sequence[SplitCase]) -> dict[str, Split]:
+    """Read a JSON file with the lists ``train``, ``val`` and ``test`` of case names.
+
+    Cases that no list names are ``test`` where their layout holds them out, else ``train``.
+
+    Raises:
+        EquiregError: if the file is not such a file, names an unknown case or one case twice, or tears a
+            patient apart.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise EquiregError(f"{path}: cannot be read as JSON ({error}).") from error
+    names: tuple[Split, ...] = ("train", "val", "test")
+    lists = isinstance(content, dict) and all(isinstance(value, list) for value in content.values())
+    if not lists or not set(content) <= set(names):
+        raise EquiregError(f"{path}: expected an object with the lists train, val and test of case names.")
+    patient = {case.name: case.patient for case in cases}
+    result: dict[str, Split] = {case.name: "test" if case.held_out else "train" for case in cases}
+    listed: dict[str, Split] = {}
+    for split in names:
+        for name in content.get(split, []):
+            if name not in patient:
+                raise EquiregError(f"{path}: names the case {name!r}, which the raw folder does not hold.")
+            if name in listed:
+                raise EquiregError(f"{path}: names the case {name!r} both in {listed[name]} and in {split}.")
+            listed[name] = split
+    result |= listed
+    homes: dict[str, Split] = {}
+    for name, split in listed.items():
+        if homes.setdefault(patient[name], split) != split:
+            raise EquiregError(
+                f"{path}: scans of patient {patient[name]!r} are both in {homes[patient[name]]} and in {split}; "
+                "a patient's scans must stay together."
+            )
+    return {name: homes.get(patient[name], split) for name, split in result.items()}

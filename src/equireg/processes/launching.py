@@ -1,0 +1,194 @@
+"""Starting the processes of a run on several devices of one machine, and telling their errors as one."""
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from equireg.errors import EquiregError, UsageError
+from equireg.processes.ranks import Share
+
+log = logging.getLogger("equireg")
+
+_ERRORS = "EQUIREG_RANK_ERRORS"
+"""Environment variable: the folder in which a rank leaves its error for the process that started it."""
+_RANKS = "EQUIREG_RANKS"
+"""Environment variable: how many processes have been started; Lightning takes WORLD_SIZE away after a run."""
+_TELLS = "EQUIREG_RANK_TELLS"
+"""Environment variable: 1 where the first rank shows its log on the screen."""
+_PATIENCE_S = 15.0
+"""Time that the other ranks have to end by themselves once one has failed, s."""
+
+
+def place(devices: int, nodes: int) -> Share | None:
+    """Return this process' place in a run; None where its processes are still to be started.
+
+    Raises:
+        UsageError: if a launcher has started another number of processes than the options say, or several machines
+            are asked for and there is no launcher.
+    """
+    ranks = devices * nodes
+    if ranks == 1:
+        return Share()
+    launchers = {
+        "equireg": ("RANK", _RANKS),
+        "torchrun": ("RANK", "WORLD_SIZE"),
+        "srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    }
+    for launcher, (rank, size) in launchers.items():
+        started = int(os.environ.get(size, "1"))
+        if rank not in os.environ or (started == 1 and nodes == 1):
+            continue
+        if started != ranks:
+            raise UsageError(
+                f"{launcher} has started {started} processes, --devices {devices} and --nodes {nodes} ask for {ranks}. "
+                "Give the processes of each machine as --devices, and the machines as --nodes."
+            )
+        return Share(int(os.environ[rank]), ranks)
+    if nodes > 1:
+        raise UsageError(f"--nodes is {nodes}, and nothing has started the processes. Start them by torchrun or srun.")
+    return None
+
+
+def launched_here() -> bool:
+    """Return whether `launch` has started this process."""
+    return _ERRORS in os.environ
+
+
+def launch(target: str, job: Mapping[str, Any], count: int) -> None:
+    """Run a function in ``count`` new processes, the ranks of a run, and wait for them.
+
+    Args:
+        target: where ``run_rank`` finds the function, as ``module:name``.
+        job: its arguments by name, plain values.
+        count: number of processes.
+
+    Raises:
+        EquiregError: if one fails: the error that a rank found itself, not those of the others that missed it.
+        RuntimeError: if that error is none of ours.
+    """
+    script = "from equireg.processes.launching import run_rank; run_rank()"
+    with tempfile.TemporaryDirectory(prefix="equireg-") as folder:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", script, target, json.dumps(job)],
+                stdin=subprocess.PIPE,
+                env=environment,
+            )
+            for environment in _environments(folder, count)
+        ]
+        try:
+            _wait(processes)
+        finally:
+            _end(processes)
+        _raise_first(Path(folder), [process.returncode for process in processes])
+
+
+def _environments(folder: str, count: int) -> list[dict[str, str]]:
+    """Return the environment of each rank, by the names that torchrun uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    common = {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(count),
+        "NODE_RANK": "0",
+        _RANKS: str(count),
+        _ERRORS: folder,
+        _TELLS: str(int(log.hasHandlers())),
+    }
+    return [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def _wait(processes: list["subprocess.Popen[bytes]"]) -> None:
+    """Wait until all have ended, or for a while after one has failed."""
+    failed_at = None
+    while None in (codes := [process.poll() for process in processes]):
+        if failed_at is None and any(codes):
+            failed_at = time.monotonic()
+        if failed_at is not None and time.monotonic() - failed_at > _PATIENCE_S:
+            return
+        time.sleep(0.05)
+
+
+def _end(processes: list["subprocess.Popen[bytes]"]) -> None:
+    """Close the pipes, at which the ranks that are left end themselves."""
+    for process in processes:
+        if process.stdin is not None:
+            process.stdin.close()
+    for process in processes:
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _raise_first(folder: Path, codes: list[int]) -> None:
+    """Raise the error of the ranks, if there was one."""
+    if not any(codes):
+        return
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.iterdir()]
+    # A rank that only lost the others has an error of the library's.
+    found.sort(key=lambda error: (not error["ours"], error["time"]))
+    if not found:
+        ended = ", ".join(f"process {rank} with {code}" for rank, code in enumerate(codes) if code)
+        raise EquiregError(f"the run ended without a word: {ended} (-9 is often a want of memory).")
+    first = found[0]
+    kind = {"usage": UsageError, "failure": EquiregError}.get(first["ours"], RuntimeError)
+    error = kind(first["message"])
+    error.add_note(first["trace"])
+    raise error
+
+
+def run_rank() -> None:
+    """Be one rank: call the function that the command line names; leave an error where ``launch`` looks for it."""
+    import importlib
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _log_to_screen()
+    module, name = sys.argv[1].split(":")
+    try:
+        target: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        target(**json.loads(sys.argv[2]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        ours = "usage" if isinstance(error, UsageError) else "failure" if isinstance(error, EquiregError) else ""
+        content = {
+            "ours": ours,
+            "message": str(error) if ours else f"{type(error).__name__}: {error}",
+            "trace": traceback.format_exc(),
+            "time": time.time(),
+        }
+        Path(os.environ[_ERRORS], os.environ["RANK"]).write_text(json.dumps(content), encoding="utf-8")
+        sys.exit(1)
+
+
+def _log_to_screen() -> None:
+    """Tell what the first rank tells; warnings come from the process that was asked, which checks the same."""
+    log.propagate = False
+    log.addHandler(logging.NullHandler())
+    if os.environ["RANK"] == "0" and os.environ[_TELLS] == "1":
+        log.setLevel(logging.INFO)
+        handler = logging.StreamHandler()
+        handler.addFilter(lambda record: record.levelno < logging.WARNING)
+        log.addHandler(handler)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone or gives it up: then the pipe closes."""
+    os.read(0, 1)
+    os._exit(1)

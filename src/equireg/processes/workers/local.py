@@ -1,0 +1,85 @@
+"""Processes of this machine. They end when the process that started them is gone, however it went."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from threading import Thread
+from typing import Any
+
+from equireg.processes.workers.tasks import WorkerDiedError, guarded
+
+
+class LocalProcesses:
+    """Processes that share this machine's threads; each is a pool of its own, so that a death names its task."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._context = get_context("spawn")
+        self._ends, self._lifeline = self._context.Pipe(duplex=False)
+        self._idle: list[ProcessPoolExecutor] = []
+        self._busy: dict[Future[Any], ProcessPoolExecutor] = {}
+
+    def room(self) -> int:
+        """Return the number of processes."""
+        return self._jobs
+
+    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Future[Any]:
+        """Give a task to a process that has none."""
+        pool = self._idle.pop() if self._idle else self._new_process()
+        future = pool.submit(guarded, function, *arguments)
+        self._busy[future] = pool
+        return future
+
+    def wait(self, begun: Collection[Future[Any]]) -> Future[Any]:
+        """Return one of the begun tasks that has ended."""
+        return next(iter(wait(begun, return_when=FIRST_COMPLETED).done))
+
+    def result(self, ended: Future[Any]) -> Any:
+        """Return what a task that has ended returned.
+
+        Raises:
+            WorkerDiedError: if its process died.
+        """
+        pool = self._busy.pop(ended)
+        try:
+            result = ended.result()
+        except BrokenProcessPool as error:
+            pool.shutdown()
+            raise WorkerDiedError("its process died") from error
+        self._idle.append(pool)
+        return result
+
+    def close(self, *, cut: bool) -> None:
+        """End all processes: after the tasks that they work on, or at once."""
+        if cut:
+            self._lifeline.close()
+        for pool in (*self._idle, *self._busy.values()):
+            pool.shutdown(cancel_futures=True)
+        self._lifeline.close()
+        self._ends.close()
+
+    def _new_process(self) -> ProcessPoolExecutor:
+        threads = max(1, (os.cpu_count() or 1) // self._jobs)
+        return ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin, initargs=(self._ends, threads))
+
+
+def _begin(ends: Connection, threads: int) -> None:
+    """Give a process its share of the processor's threads, and let it end with the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the other decides what becomes of this one
+    Thread(target=_end_with, args=(ends,), daemon=True).start()
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is imported
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    logging.getLogger("equireg").setLevel(logging.WARNING)
+
+
+def _end_with(ends: Connection) -> None:
+    """End this process once nobody holds the other end of the pipe."""
+    ends.poll(None)
+    os._exit(1)

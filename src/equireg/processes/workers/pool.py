@@ -1,0 +1,99 @@
+"""One way to spread tasks, wherever they run."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from equireg.errors import EquiregError
+from equireg.processes.workers.local import LocalProcesses
+from equireg.processes.workers.ray_cluster import RayCluster
+from equireg.processes.workers.tasks import Place, Result, WorkerDiedError, guarded
+
+log = logging.getLogger("equireg")
+
+Cluster = Literal["local", "ray"]
+
+_LIVES = 3
+"""Workers that may die at one task before it is given up."""
+
+
+class Workers:
+    """Processes that work on tasks at once; one job on this machine needs none.
+
+    Args:
+        jobs: tasks at once. On a Ray cluster 0 stands for as many as it has room for.
+        cluster: this machine's processes, or a Ray cluster.
+        gpus: part of a GPU that a task takes on a Ray cluster, where it has any.
+        share_cores: whether a task on a Ray cluster takes an equal share of all cores, and not just one.
+
+    Raises:
+        UsageError: if Ray is asked for and not installed.
+        EquiregError: if there is no Ray cluster.
+    """
+
+    def __init__(self, jobs: int, cluster: Cluster = "local", *, gpus: float = 0, share_cores: bool = False) -> None:
+        self.jobs = jobs
+        self._place: Place | None = None
+        if cluster == "ray":
+            self._place = RayCluster(jobs, gpus, share_cores=share_cores)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._place is not None:
+            # After an error the tasks under way are finished, so that nothing half written stays; Ctrl-C is at once.
+            self._place.close(cut=kind is not None and not issubclass(kind, Exception))
+
+    def run(
+        self, function: Callable[..., Result], tasks: Mapping[str, tuple[Any, ...]], what: str | None = None
+    ) -> Iterator[tuple[str, Result | EquiregError]]:
+        """Yield each task's name with its result, or with the error that the user must see, as they come.
+
+        A task whose worker dies is begun anew after the others; one that is the death of several has a
+        ``WorkerDiedError`` as its result.
+
+        Args:
+            function: importable by name; works on one task.
+            tasks: name to the function's arguments.
+            what: what the progress bar is called; none without it.
+        """
+        with tqdm(total=len(tasks), desc=what, unit="case", disable=True if what is None else None) as bar:
+            if self._place is None and (self.jobs == 1 or len(tasks) == 1):
+                results = ((name, guarded(function, *arguments)) for name, arguments in tasks.items())
+            else:
+                results = self._spread(function, tasks)
+            for outcome in results:
+                yield outcome
+                bar.update()
+
+    def _spread(
+        self, function: Callable[..., Result], tasks: Mapping[str, tuple[Any, ...]]
+    ) -> Iterator[tuple[str, Result | EquiregError]]:
+        if self._place is None:
+            self._place = LocalProcesses(self.jobs)
+        place, waiting = self._place, deque(tasks)
+        begun: dict[Any, str] = {}
+        deaths: Counter[str] = Counter()
+        while waiting or begun:
+            while waiting and len(begun) < place.room():
+                name = waiting.popleft()
+                begun[place.begin(function, tasks[name])] = name
+            ended = place.wait(begun)
+            name = begun.pop(ended)
+            try:
+                result = place.result(ended)
+            except WorkerDiedError as death:
+                deaths[name] += 1
+                if deaths[name] < _LIVES:
+                    log.warning("%s: %s; it is tried again", name, death)
+                    waiting.append(name)
+                    continue
+                result = WorkerDiedError(
+                    f"{name}: {death} {_LIVES} times, most likely for want of memory. Run the same command again, "
+                    "with fewer --jobs."
+                )
+            yield name, result

@@ -1,0 +1,224 @@
+"""What a run leaves behind while it trains: metrics.csv, checkpoints, pictures, a bar and a log.
+
+On several ranks all compute the same scalars and take part in checkpoints and pictures; the first alone writes.
+"""
+
+import csv
+import logging
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+from tqdm import tqdm
+
+from equireg.disk import disk_errors, write_atomic
+from equireg.errors import EquiregError
+
+
+@contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Append what equireg says to a file, within the block."""
+    logger = logging.getLogger("equireg")
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    level = logger.level
+    if level == logging.NOTSET:  # called from Python, where nobody has chosen what to see
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def _scalars(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
+    """Return the last logged scalars whose name begins with a prefix."""
+    found = trainer.callback_metrics
+    return {name: float(value) for name, value in found.items() if name.startswith(prefix)}
+
+
+class MetricsFile(Callback):
+    """Write ``metrics.csv``: means of the training scalars every so many steps, and each validation."""
+
+    def __init__(self, path: Path, every_steps: int) -> None:
+        self.path, self.every_steps = path, every_steps
+        self._rows: list[dict[str, float]] = []
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep the rows up to the step that the run resumes from."""
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = [{name: float(v) for name, v in row.items() if v} for row in csv.DictReader(file)]
+            self._rows = [row for row in rows if row["step"] <= trainer.global_step]
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Sum the step's scalars; every so many steps, make a row of their means."""
+        for name, value in trainer.callback_metrics.items():
+            if name.startswith("train/"):
+                self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+        self._count += 1
+        if trainer.global_step % self.every_steps == 0:
+            self._add_row(trainer)
+
+    def _add_row(self, trainer: lightning.Trainer) -> None:
+        if not self._count:
+            return
+        means = {name: float(value) / self._count for name, value in self._sums.items()}
+        lr = trainer.optimizers[0].param_groups[0]["lr"]
+        self._rows.append({"step": trainer.global_step, **means, "lr": lr})
+        self._sums, self._count = {}, 0
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Add the validation's scalars and write the file."""
+        self._add_row(trainer)
+        if self._rows and self._rows[-1]["step"] == trainer.global_step:
+            self._rows[-1] |= _scalars(trainer, "val/")
+        names = sorted({name for row in self._rows for name in row} - {"step"})
+        lines = [",".join(["step", *names])]
+        for row in self._rows:
+            values = [repr(row[name]) if name in row else "" for name in names]
+            lines.append(",".join([str(int(row["step"])), *values]))
+        if trainer.is_global_zero:
+            write_atomic(self.path, "\n".join(lines) + "\n")
+
+
+class Checkpoints(Callback):
+    """Write ``last.ckpt`` after every validation, and ``best.ckpt`` when its score has improved.
+
+    Args:
+        folder: where they lie.
+        score: the validation scalar that decides, ``val/dice`` (higher is better) or ``val/loss`` (lower is).
+    """
+
+    def __init__(self, folder: Path, score: str = "val/dice") -> None:
+        self.folder, self.score = folder, score
+        self.best = -math.inf
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run must know."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what ``state_dict`` returned."""
+        self.best = state_dict["best"]
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the checkpoints, each whole or not at all.
+
+        Raises:
+            EquiregError: if a weight is not finite; the checkpoint before stays.
+        """
+        if not all(bool(torch.isfinite(weight).all()) for weight in pl_module.parameters()):
+            raise EquiregError(
+                f"a weight is not finite at step {trainer.global_step}. Try a lower --optimizer.lr or --precision 32; "
+                "--resume goes on from the checkpoint before."
+            )
+        found = _scalars(trainer, self.score).get(self.score)
+        worth = -math.inf if found is None else found if self.score == "val/dice" else -found
+        risen = worth > self.best
+        self.best = max(self.best, worth)
+        last = self.folder / "last.ckpt"
+        temporary = self.folder / ".partial.ckpt"
+        with disk_errors(last):
+            try:
+                trainer.save_checkpoint(temporary)  # on all ranks, of which the first writes
+                if not trainer.is_global_zero:
+                    return
+                if risen:
+                    copy = self.folder / ".best.partial.ckpt"
+                    shutil.copyfile(temporary, copy)
+                    copy.replace(self.folder / "best.ckpt")
+                temporary.replace(last)
+            finally:
+                if trainer.is_global_zero:
+                    temporary.unlink(missing_ok=True)
+
+
+class StepBar(Callback):
+    """A progress bar over the steps of the whole run, with the losses and the last validation Dice."""
+
+    def __init__(self, max_steps: int) -> None:
+        self.max_steps = max_steps
+        self._bar: tqdm[Any] | None = None
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Begin at the step that the run resumes from."""
+        hidden = None if trainer.is_global_zero else True  # None: where nobody looks at a screen
+        self._bar = tqdm(total=self.max_steps, initial=trainer.global_step, unit="step", disable=hidden)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Move on; the numbers are read now and then, for reading them makes a GPU wait."""
+        if self._bar is None:
+            return
+        self._bar.update()
+        if trainer.global_step % 20 == 0:
+            shown = {name.split("/")[-1]: value for name, value in _scalars(trainer, "train/").items()}
+            dice = _scalars(trainer, "val/dice").get("val/dice")
+            self._bar.set_postfix({**shown, **({} if dice is None else {"dice": dice})}, refresh=False)
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Leave the line as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Pictures(Callback):
+    """Show a batch in TensorBoard every so many steps: scan, target, teacher, student, valid."""
+
+    def __init__(self, every_steps: int) -> None:
+        self.every_steps = every_steps
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Add one picture: a column a sample, a row a kind."""
+        if not self.every_steps or trainer.global_step % self.every_steps or trainer.logger is None:
+            return
+        pictures = pl_module.method.pictures(batch)
+        writer: Any = trainer.logger.experiment  # pyright: ignore[reportAttributeAccessIssue]
+        caption = ", ".join(pictures)
+        writer.add_image(f"samples ({caption})", picture_grid(pictures), trainer.global_step)
+
+
+def picture_grid(pictures: dict[str, Tensor], columns: int = 4) -> Tensor:
+    """Arrange pictures [B, 1, *S], a row each, as one grey image [1, H, W] from 0 to 1; volumes by their middle."""
+    rows = []
+    for value in pictures.values():
+        image = value[:columns].float().cpu()
+        if image.ndim == 5:
+            image = image[:, :, image.shape[2] // 2]
+        low = image.amin(dim=(1, 2, 3), keepdim=True)
+        reach = (image.amax(dim=(1, 2, 3), keepdim=True) - low).clamp_min(1e-6)
+        scaled = ((image - low) / reach)[:, 0]  # [B, H, W]
+        rows.append(torch.cat(list(scaled), dim=1))
+    return torch.cat(rows)[None]

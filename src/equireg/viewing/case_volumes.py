@@ -1,0 +1,176 @@
+"""All that is known of one predicted case, in one frame, as one looks at it slice by slice."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg import disk, folders
+from equireg.errors import EquiregError, UsageError
+from equireg.folders.prepared import PreparedSet
+from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry, read_image, read_label
+from equireg.layouts import discover
+from equireg.preparation.plan import choose_slice_axis
+from equireg.reporting.overlays import shown_channels
+
+_logger = logging.getLogger("equireg")
+
+
+@dataclass(frozen=True)
+class CaseVolumes:
+    """A case cut into slices: [D, h, w] each, anterior or superior up, the patient's right on the left."""
+
+    case: str
+    labels: LabelTable
+    spacing_mm: tuple[float, float]
+    """distance between rows and between columns"""
+    prediction: np.ndarray
+    """label values"""
+    reference: np.ndarray | None
+    scan: np.ndarray | None
+    """float32, one channel"""
+    channel: str | None
+    """name of that channel"""
+    transformed_scan: np.ndarray | None
+    """T x, float32, the same channel"""
+    predicted_transform: np.ndarray | None
+    """f(T x), label values"""
+    transformed_prediction: np.ndarray | None
+    """T f(x), label values"""
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where the scan of a case still lies."""
+
+    grid: WorkingGrid
+    channels: tuple[str, ...]
+    read: Callable[[int], np.ndarray]
+    """place of a channel to [D, H, W] float32 on the grid"""
+    mask: Path | None
+
+
+def read_case(predictions: Path, case: str, channel: str | None = None) -> CaseVolumes:
+    """Read a prediction and all that belongs to it and is still there.
+
+    Args:
+        predictions: output of `equireg predict`.
+        case: name of the case.
+        channel: name of the channel to show; by default FLAIR where there is one.
+
+    Raises:
+        EquiregError: if the folder is not the output of `equireg predict` or has no such case.
+        UsageError: if the scan is there and has no such channel.
+    """
+    signature = folders.read_signature(predictions, "predict")
+    path = predictions / f"{case}.nii.gz"
+    if not path.is_file():
+        known = sorted(str(name) for name in signature.get("cases") or [])
+        raise EquiregError(f"{path}: no such prediction; expected one of the cases {', '.join(known[:12])}.")
+    labels = LabelTable.from_dict(disk.read_json(predictions / "labels.json"))
+    geometry, _ = read_geometry(path)
+    origin = _find(signature, case, geometry)
+    grid = origin.grid if origin else _own_grid(geometry)
+    index, name = _choose(origin.channels if origin else (), channel)
+
+    def mask(file: Path | None) -> np.ndarray | None:
+        return _mask(file, geometry, grid) if file and file.is_file() else None
+
+    def moved(name: str) -> Path:
+        return predictions / folders.EQUIVARIANCE / f"{case}_{name}.nii.gz"
+
+    return CaseVolumes(
+        case=case,
+        labels=labels,
+        spacing_mm=(grid.spacing_mm[1], grid.spacing_mm[2]),
+        prediction=_mask(path, geometry, grid),
+        reference=mask(origin.mask if origin else None),
+        scan=_seen(origin.read(index)) if origin else None,
+        channel=name,
+        transformed_scan=_transformed(moved("transformed_scan"), grid, index),
+        predicted_transform=mask(moved("predicted_transform")),
+        transformed_prediction=mask(moved("transformed_prediction")),
+    )
+
+
+def _mask(path: Path, geometry: Geometry, grid: WorkingGrid) -> np.ndarray:
+    return _seen(grid.label_to_working(read_label(path, geometry)))
+
+
+def _seen(volume: np.ndarray) -> np.ndarray:
+    """Turn [D, H, W], whose axes run to right, anterior and superior, as radiologists see it."""
+    return np.ascontiguousarray(volume[:, ::-1, ::-1])
+
+
+def _own_grid(geometry: Geometry) -> WorkingGrid:
+    """Return the grid of the file's own voxels, cut across the axis of widest spacing."""
+    z, y, x = WorkingGrid.plan(geometry, None, "z").spacing_mm
+    return WorkingGrid.plan(geometry, None, choose_slice_axis("auto", (x, y, z)))
+
+
+def _choose(channels: Sequence[str], wanted: str | None) -> tuple[int, str | None]:
+    """Return place and name of the channel to show."""
+    if not channels:
+        return (0, wanted)
+    if wanted is None:
+        index = shown_channels(channels, len(channels))[0]
+        return index, channels[index]
+    lowered = [name.lower() for name in channels]
+    if wanted.lower() not in lowered:
+        raise UsageError(f"--channel {wanted}: expected one of {', '.join(channels)}.")
+    index = lowered.index(wanted.lower())
+    return index, channels[index]
+
+
+def _find(signature: Mapping[str, Any], case: str, geometry: Geometry) -> _Origin | None:
+    """Find the scan where the predictions say that it came from; None where it is gone or is another by now."""
+    source = Path(str(signature.get("source") or ""))
+    if not signature.get("source") or not source.is_dir():
+        return None
+    try:
+        origin = _prepared(source, case) if folders.made_by(source) == "prepare" else _raw(source, case)
+    except EquiregError as error:
+        _logger.warning("%s is shown without its scan: %s", case, error)
+        return None
+    if origin is None:
+        return None
+    native = origin.grid.native
+    if native.shape != geometry.shape or native.corner_distance_mm(geometry) > TOLERANCE_MM:
+        _logger.warning("%s is shown without its scan, which lies elsewhere than the prediction by now.", case)
+        return None
+    return origin
+
+
+def _prepared(source: Path, case: str) -> _Origin | None:
+    data = PreparedSet(source)
+    record = data.by_name.get(case)
+    if record is None:
+        return None
+
+    def read(index: int) -> np.ndarray:
+        return np.asarray(data.image(case)[index], dtype=np.float32)
+
+    return _Origin(record.working_grid(), data.manifest.channels, read, data.folder(case) / "reference.nii.gz")
+
+
+def _raw(source: Path, case: str) -> _Origin | None:
+    raw = discover(source)
+    found = next((one for one in raw.cases if one.name == case), None)
+    if found is None:
+        return None
+    image, geometry = found.read_image()
+    grid = _own_grid(geometry)
+    names = raw.channels if len(raw.channels) == len(image) else [f"channel {place}" for place in range(len(image))]
+    return _Origin(grid, tuple(names), lambda index: grid.image_to_working(image[index : index + 1])[0], found.label)
+
+
+def _transformed(path: Path, grid: WorkingGrid, index: int) -> np.ndarray | None:
+    if not path.is_file():
+        return None
+    image, _ = read_image([path])
+    return _seen(grid.label_to_working(image[min(index, len(image) - 1)]))

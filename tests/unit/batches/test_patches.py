@@ -1,0 +1,64 @@
+"""The size of a training sample and the axes of mirroring."""
+
+from typing import Any, Literal
+
+import pytest
+
+from equireg.batches.loading import PatchPlan
+from equireg.batches.patches import plan_patches
+from equireg.config import TrainConfig
+from equireg.errors import UsageError
+from prepared_sets import manifest, record
+
+
+def plan(shape: list[int], dims: Literal[2, 3] = 2, **options: Any) -> PatchPlan:
+    made = manifest([record("a")], fingerprint={"large_shape": shape})
+    return plan_patches(made, TrainConfig(spatial_dims=dims, **options))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "expected"),
+    [
+        ([10, 61, 64], 2, (64, 64)),
+        ([10, 61.2, 64.1], 2, (64, 80)),
+        ([10, 3, 300], 2, (8, 320)),
+        ([10, 512, 400], 2, (256, 256)),
+        ([36, 50, 35], 3, (40, 56, 40)),
+        ([155, 240, 240], 3, (80, 80, 80)),
+        ([16, 300, 300], 3, (16, 160, 192)),
+    ],
+)
+def test_a_patch_covers_the_scans_up_to_a_limit(
+    shape: list[int], dims: Literal[2, 3], expected: tuple[int, ...]
+) -> None:
+    assert plan(shape, dims).patch_size == expected
+
+
+def test_a_given_patch_is_taken() -> None:
+    assert plan([10, 64, 64], patch_size=(16, 24)).patch_size == (16, 24)
+    assert plan([10, 64, 64]).window == (1, 64, 64)
+    assert plan([16, 64, 64], 3).window == (16, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("dims", "axes", "flips", "option", "expected"),
+    [
+        (2, "zyx", "xz", "data", (1,)),
+        (3, "zyx", "xz", "data", (0, 2)),
+        (2, "xzy", "xz", "data", (0,)),
+        (3, "zyx", "xz", "none", ()),
+        (3, "zyx", "", "data", ()),
+        (3, "zyx", "xz", "x,y", (1, 2)),
+        (2, "zyx", "", "z", ()),
+    ],
+)
+def test_anatomical_axes_become_axes_of_a_sample(
+    dims: Literal[2, 3], axes: str, flips: str, option: str, expected: tuple[int, ...]
+) -> None:
+    made = manifest([record("a")], fingerprint={"large_shape": [16, 16, 16]}, axes=axes, flips=flips)
+    assert plan_patches(made, TrainConfig(spatial_dims=dims, flips=option)).flip_axes == expected
+
+
+def test_an_unknown_axis_is_refused() -> None:
+    with pytest.raises(UsageError, match="--flips is w; expected data, none or some of x,y,z"):
+        plan_patches(manifest([record("a")]), TrainConfig(flips="w"))

@@ -1,0 +1,65 @@
+"""Decathlon folders."""
+
+import pytest
+
+from equireg.errors import EquiregError
+from equireg.layouts import discover
+from layout_folders import decathlon, files, labelled, names, put
+
+
+def test_decathlon(tmp_path):
+    dataset = discover(decathlon(tmp_path))
+    assert (dataset.layout, dataset.channels, dataset.modality) == ("decathlon", ("FLAIR", "T1w"), "mri")
+    assert names(dataset) == ["a", "b", "c", "extra", "z"]
+    assert labelled(dataset) == ["a"]
+    assert [case.name for case in dataset.cases if case.held_out] == ["z"]
+    assert files(dataset, "a") == ["imagesTr/a.nii.gz"]
+    assert dataset.labels is not None
+    assert dataset.labels.values == (0, 1, 2)
+    assert dataset.labels.names == ("background", "tumour", "oedema")
+    assert dataset.refused == ()
+
+
+def test_decathlon_lists_a_scan_that_is_not_there(tmp_path):
+    entry = {"image": "./imagesTr/gone.nii.gz", "label": "./labelsTr/a.nii.gz"}
+    dataset = discover(decathlon(tmp_path, training=[entry]))
+    assert [refusal.case for refusal in dataset.refused] == ["gone"]
+    assert dataset.refused[0].reason.startswith(str(tmp_path / "imagesTr/gone.nii.gz"))
+
+
+def test_decathlon_test_scans_that_were_never_fetched(tmp_path):
+    dataset = discover(decathlon(tmp_path, test=["./elsewhere/y.nii.gz"]))
+    assert dataset.refused == ()
+
+
+def test_decathlon_mask_without_scan(tmp_path):
+    put(decathlon(tmp_path), "labelsTr/orphan.nii.gz")
+    (refusal,) = discover(tmp_path).refused
+    assert refusal.reason.startswith(str(tmp_path / "labelsTr/orphan.nii.gz"))
+
+
+@pytest.mark.parametrize(("names_", "modality"), [({"0": "CT"}, "ct"), ({"0": "ADC"}, "mri"), ({"0": "PET"}, "other")])
+def test_modality_by_channel(tmp_path, names_, modality):
+    assert discover(decathlon(tmp_path, modality=names_)).modality == modality
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"modality": {"1": "T1"}}, "channels"),
+        ({"labels": {"one": "tumour"}}, "labels"),
+        ({"labels": ["tumour"]}, "labels"),
+        ({"training": [7]}, "lists 7"),
+        ({"training": {"a": 1}}, "training"),
+    ],
+)
+def test_damaged_dataset_json(tmp_path, change, word):
+    with pytest.raises(EquiregError, match=word) as caught:
+        discover(decathlon(tmp_path, **change))
+    assert str(caught.value).startswith(str(tmp_path / "dataset.json"))
+
+
+def test_dataset_json_that_is_no_json(tmp_path):
+    (decathlon(tmp_path) / "dataset.json").write_text('{"modality": ')
+    with pytest.raises(EquiregError, match=r"dataset\.json: is not valid JSON"):
+        discover(tmp_path)

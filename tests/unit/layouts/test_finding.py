@@ -1,0 +1,70 @@
+"""Choosing a layout, its errors, and the real scans."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from equireg.errors import EquiregError
+from equireg.layouts import LAYOUTS, discover
+from layout_folders import FOUR, labelled, put_brats
+
+
+def test_missing_and_empty_folder(tmp_path):
+    with pytest.raises(EquiregError, match="no such folder"):
+        discover(tmp_path / "nowhere")
+    with pytest.raises(EquiregError, match=r"dataset\.json.*BraTS.*images/") as caught:
+        discover(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}: ")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(EquiregError, match="is a file"):
+        discover(tmp_path / "file")
+
+
+def test_unknown_layout(tmp_path):
+    with pytest.raises(EquiregError, match=r"'dicom'.*decathlon, nnunet, brats, plain"):
+        discover(tmp_path, "dicom")
+
+
+@pytest.mark.parametrize(
+    ("layout", "word"),
+    [("decathlon", "modality"), ("nnunet", "channel_names"), ("brats", "t1ce"), ("plain", "no scans")],
+)
+def test_named_layout_that_does_not_fit(tmp_path, layout, word):
+    with pytest.raises(EquiregError, match=word) as caught:
+        discover(tmp_path, layout)
+    assert str(tmp_path) in str(caught.value)
+    assert f"--layout {layout}" in str(caught.value)
+
+
+def test_layout_by_name(tmp_path):
+    put_brats(tmp_path, "A_1")
+    assert list(LAYOUTS) == ["decathlon", "nnunet", "brats", "plain"]
+    assert discover(tmp_path, "plain").labels is None
+    assert discover(tmp_path, "plain").channels == FOUR
+
+
+@pytest.fixture
+def real() -> Path:
+    """The folder of real scans, which the project itself does not ship."""
+    folder = Path(os.environ.get("EQUIREG_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real scans in {folder}; set EQUIREG_TEST_DATA")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "channels", "count"),
+    [
+        ("hippocampus", "decathlon", ("MRI",), 200),
+        ("lgg", "decathlon", ("T1", "FLAIR", "T1ce"), 80),
+        ("brats-layout", "brats", FOUR, 2),
+    ],
+)
+def test_real_scans(real, name, layout, channels, count):
+    dataset = discover(real / name)
+    assert (dataset.layout, dataset.channels, dataset.modality) == (layout, channels, "mri")
+    assert len(labelled(dataset)) == len({case.patient for case in dataset.cases}) == count
+    assert dataset.refused == ()
+    image, _ = dataset.cases[0].read_image()
+    assert image.shape[0] == len(channels)

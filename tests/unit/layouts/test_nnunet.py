@@ -1,0 +1,88 @@
+"""nnU-Net raw folders."""
+
+from pathlib import Path
+
+import pytest
+
+from equireg.errors import EquiregError
+from equireg.layouts import discover
+from layout_folders import describe, files, labelled, names, put
+
+
+def nnunet(root: Path, **changes: object) -> Path:
+    for name in ("a", "b", "year_2019"):
+        put(root, f"imagesTr/{name}_0000.nii.gz", f"imagesTr/{name}_0001.nii.gz")
+    put(root, "labelsTr/a.nii.gz", "labelsTr/year_2019.nii.gz")
+    put(root, "imagesTs/t_0000.nii.gz", "imagesTs/t_0001.nii.gz", "labelsTs/t.nii.gz")
+    put(root, "imagesUn/u_0000.nii.gz", "imagesUn/u_0001.nii.gz")
+    content = {
+        "channel_names": {"0": "T2", "1": "ADC"},
+        "labels": {"background": 0, "gland": 1, "lesion": 2},
+        "numTraining": 3,
+        "file_ending": ".nii.gz",
+    }
+    describe(root, **(content | changes))
+    return root
+
+
+def test_nnunet(tmp_path):
+    dataset = discover(nnunet(tmp_path))
+    assert (dataset.layout, dataset.channels, dataset.modality) == ("nnunet", ("T2", "ADC"), "mri")
+    assert names(dataset) == ["a", "b", "t", "u", "year_2019"]
+    assert labelled(dataset) == ["a", "t", "year_2019"]
+    assert [case.name for case in dataset.cases if case.held_out] == ["t"]
+    assert files(dataset, "a") == ["imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz"]
+    assert dataset.labels is not None
+    assert dict(zip(dataset.labels.names, dataset.labels.values, strict=True))["lesion"] == 2
+
+
+def test_nnunet_regions_and_ignore(tmp_path):
+    labels = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3, "ignore": 4}
+    table = discover(nnunet(tmp_path, labels=labels, regions_class_order=[1, 2, 3])).labels
+    assert table is not None
+    assert table.values == (0, 1, 2, 3)
+    assert table.names == ("background", "label_1", "label_2", "enhancing")
+    assert table.regions == {"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,)}
+    assert table.ignore == 4
+    assert type(table).from_dict(table.as_dict()) == table
+
+
+def test_nnunet_lacks_a_channel(tmp_path):
+    (nnunet(tmp_path) / "imagesTr/b_0001.nii.gz").unlink()
+    dataset = discover(tmp_path)
+    assert "b" not in names(dataset)
+    (refusal,) = dataset.refused
+    assert refusal.case == "b"
+    assert refusal.reason.startswith(str(tmp_path / "imagesTr/b_0001.nii.gz"))
+
+
+def test_nnunet_mask_without_scan(tmp_path):
+    put(nnunet(tmp_path), "labelsTr/orphan.nii.gz")
+    (refusal,) = discover(tmp_path).refused
+    assert "labelsTr/orphan.nii.gz" in refusal.reason
+
+
+def test_nnunet_version_1(tmp_path):
+    nnunet(tmp_path)
+    describe(
+        tmp_path,
+        modality={"0": "T2", "1": "ADC"},
+        labels={"0": "background", "1": "gland"},
+        training=[{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}],
+    )
+    dataset = discover(tmp_path)
+    assert dataset.layout == "nnunet"
+    assert files(dataset, "a") == ["imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz"]
+
+
+def test_nnunet_cases_listed_file_by_file(tmp_path):
+    put(tmp_path, "deep/x1.nii.gz", "deep/x2.nii.gz", "deep/m.nii.gz")
+    listed = {"x": {"images": ["deep/x1.nii.gz", "deep/x2.nii.gz"], "label": "deep/m.nii.gz"}}
+    dataset = discover(nnunet(tmp_path, dataset=listed))
+    assert files(dataset, "x") == ["deep/x1.nii.gz", "deep/x2.nii.gz"]
+    assert "x" in labelled(dataset)
+
+
+def test_nnunet_of_pictures(tmp_path):
+    with pytest.raises(EquiregError, match=r"file_ending '.png'"):
+        discover(nnunet(tmp_path, file_ending=".png"))

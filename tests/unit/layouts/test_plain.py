@@ -1,0 +1,172 @@
+"""Plain folders under any names."""
+
+import os
+
+import pytest
+
+from equireg.layouts import discover
+from layout_folders import files, labelled, names, put
+
+
+@pytest.mark.parametrize(
+    ("scans", "masks"),
+    [
+        ("images", "labels"),
+        ("image", "masks"),
+        ("scans", "segmentations"),
+        ("imagesTr", "labelsTr"),
+        ("images", "labelsTr"),
+    ],
+)
+def test_plain_pair_of_folders(tmp_path, scans, masks):
+    put(tmp_path, f"{scans}/p1.nii.gz", f"{scans}/p2.nii", f"{masks}/p1.nii.gz")
+    (tmp_path / scans / "notes.txt").write_text("x")
+    (tmp_path / scans / "._p1.nii.gz").write_bytes(b"x")
+    dataset = discover(tmp_path)
+    assert (dataset.layout, dataset.channels, dataset.modality, dataset.labels) == (
+        "plain",
+        ("image",),
+        "mri",
+        None,
+    )
+    assert names(dataset) == ["p1", "p2"]
+    assert labelled(dataset) == ["p1"]
+
+
+def test_plain_pair_with_test_and_unlabelled_folders(tmp_path):
+    put(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz", "imagesTs/t.nii.gz", "imagesUn/u.nii.gz")
+    dataset = discover(tmp_path)
+    assert [(case.name, case.held_out) for case in dataset.cases] == [("a", False), ("t", True), ("u", False)]
+    assert labelled(dataset) == ["a"]
+
+
+def test_plain_masks_with_a_suffix_in_their_folder(tmp_path):
+    put(tmp_path, "images/p1.nii.gz", "images/p2.nii.gz", "labels/p1_seg.nii.gz", "labels/p2_mask.nii.gz")
+    assert labelled(discover(tmp_path)) == ["p1", "p2"]
+
+
+def test_plain_numbered_channels(tmp_path):
+    put(tmp_path, *(f"images/p{i}_000{c}.nii.gz" for i in range(3) for c in range(2)), "labels/p0.nii.gz")
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("channel_0", "channel_1")
+    assert names(dataset) == ["p0", "p1", "p2"]
+    assert files(dataset, "p1") == ["images/p1_0000.nii.gz", "images/p1_0001.nii.gz"]
+    assert labelled(dataset) == ["p0"]
+
+
+def test_plain_number_of_the_case_is_no_channel(tmp_path):
+    put(tmp_path, *(f"images/scan_000{i}.nii.gz" for i in range(3)), "labels/scan_0001.nii.gz")
+    assert names(discover(tmp_path)) == ["scan_0000", "scan_0001", "scan_0002"]
+    put(tmp_path / "years", *(f"scan_{year}.nii.gz" for year in (2018, 2019)))
+    assert names(discover(tmp_path / "years")) == ["scan_2018", "scan_2019"]
+    put(tmp_path / "many", *(f"scan_{i:04d}.nii.gz" for i in range(30)))
+    assert len(discover(tmp_path / "many").cases) == 30
+
+
+def test_plain_single_channel_number_is_dropped(tmp_path):
+    put(tmp_path, "images/a_0000.nii.gz", "images/b_0000.nii.gz", "labels/a.nii.gz")
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["a", "b"]
+    assert labelled(dataset) == ["a"]
+
+
+@pytest.mark.parametrize("mask", ["_seg", "-seg", "_mask", "_label", ".seg", "_T1_seg"])
+def test_plain_loose_files(tmp_path, mask):
+    put(tmp_path, "p1_T1.nii.gz", "p1_flair.nii.gz", "p2_T1.nii.gz", "p2_flair.nii.gz", f"p1{mask}.nii.gz")
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1", "flair")
+    assert names(dataset) == ["p1", "p2"]
+    assert labelled(dataset) == ["p1"]
+    assert files(dataset, "p2") == ["p2_T1.nii.gz", "p2_flair.nii.gz"]
+
+
+def test_plain_loose_files_of_one_contrast_keep_their_names(tmp_path):
+    put(tmp_path, "sub-01_T1w.nii.gz", "sub-02_T1w.nii.gz", "sub-01_seg.nii.gz")
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1",)
+    assert names(dataset) == ["sub-01_T1w", "sub-02_T1w"]
+    assert labelled(dataset) == ["sub-01_T1w"]
+
+
+def test_plain_ct(tmp_path):
+    put(tmp_path, "a_ct.nii.gz", "b_ct.nii.gz")
+    assert discover(tmp_path).modality == "ct"
+
+
+def test_plain_stacked_files(tmp_path):
+    put(tmp_path, "a.nii.gz", "b.nii.gz", channels=3)
+    assert discover(tmp_path).channels == ("channel_0", "channel_1", "channel_2")
+
+
+def test_plain_folder_a_case(tmp_path):
+    for case in ("p1", "p2"):
+        put(tmp_path, f"{case}/T2.nii.gz", f"{case}/ADC.nii.gz")
+    put(tmp_path, "p1/lesion_mask.nii.gz", "p3/T2.nii.gz")
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t2", "adc")
+    assert names(dataset) == ["p1", "p2"]
+    assert labelled(dataset) == ["p1"]
+    (refusal,) = dataset.refused
+    assert refusal.case == "p3"
+    assert str(tmp_path / "p3") in refusal.reason
+    assert "adc" in refusal.reason
+
+
+def test_plain_folder_a_case_with_names_of_its_own(tmp_path):
+    for case in ("p1", "p2"):
+        put(tmp_path, f"{case}/{case}_pre.nii.gz", f"{case}/{case}_post.nii.gz", f"{case}/mask.nii.gz")
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("post", "pre")
+    assert names(dataset) == labelled(dataset) == ["p1", "p2"]
+
+
+def test_plain_folder_of_many_cases(tmp_path):
+    put(tmp_path, *(f"site/{name}.nii.gz" for name in ("a", "b", "c", "a_seg")))
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["a", "b", "c"]
+    assert labelled(dataset) == ["a"]
+
+
+def test_plain_mask_without_scan(tmp_path):
+    put(tmp_path, "a.nii.gz", "b_seg.nii.gz")
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == []
+    assert dataset.refused[0].reason.startswith(str(tmp_path / "b_seg.nii.gz"))
+    put(tmp_path, "pairs/images/a.nii.gz", "pairs/labels/c.nii.gz")
+    assert "labels/c.nii.gz" in discover(tmp_path / "pairs").refused[0].reason
+
+
+def test_plain_lacks_a_channel(tmp_path):
+    put(tmp_path, *(f"p{i}_{c}.nii.gz" for i in range(3) for c in ("t1", "t2")))
+    (tmp_path / "p1_t2.nii.gz").unlink()
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["p0", "p2"]
+    assert dataset.refused[0].reason.startswith(str(tmp_path / "p1_t2.nii.gz"))
+
+
+def test_plain_two_files_for_a_channel(tmp_path):
+    put(tmp_path, "p_t1.nii.gz", "p_t1w.nii.gz", "p_t2.nii.gz", "q_t1.nii.gz", "q_t2.nii.gz")
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["q"]
+    assert "second file" in dataset.refused[0].reason
+
+
+def test_scan_that_does_not_fit_the_others(tmp_path):
+    put(tmp_path, "p_t1.nii.gz", "p_t2.nii.gz", "q_t1.nii.gz", "q_t2.nii.gz", "odd.nii.gz")
+    (refusal,) = discover(tmp_path).refused
+    assert refusal.reason.startswith(str(tmp_path / "odd.nii.gz"))
+
+
+def test_plain_unreadable_file_stays_a_case(tmp_path):
+    (tmp_path / "a.nii.gz").write_bytes(b"")
+    put(tmp_path, "b.nii.gz", channels=2)
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["a", "b"]  # prepare opens it and says what is wrong
+    assert len(dataset.channels) == 2
+
+
+def test_links_to_folders_are_followed_without_end(tmp_path):
+    put(tmp_path / "store", "p1/scan.nii.gz")
+    (tmp_path / "raw").mkdir()
+    os.symlink(tmp_path / "store" / "p1", tmp_path / "raw" / "p1")
+    assert names(discover(tmp_path / "raw")) == ["p1"]

@@ -1,0 +1,130 @@
+"""Decisions for a whole data set."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from equireg.config import PrepareConfig
+from equireg.errors import UsageError
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import Geometry
+from equireg.layouts import RawCase
+from equireg.preparation import plan
+
+
+def test_spacing_is_of_the_patients_axes() -> None:
+    affine = np.array([[0, 0, 3.0, 0], [-1.0, 0, 0, 0], [0, -2.0, 0, 0], [0, 0, 0, 1.0]])  # file axes are y, z, x
+    assert plan.canonical_spacing(Geometry.from_array((4, 5, 6), affine)) == pytest.approx((3, 1, 2))
+
+
+def test_auto_is_the_median_also_where_all_are_alike() -> None:
+    assert plan.choose_spacing("auto", [(1.0, 1.0, 2.0)] * 3) == (1.0, 1.0, 2.0)
+    assert plan.choose_spacing("auto", [(1.0, 1.0, 2.0), (1.0, 1.0, 3.0), (1.5, 1.0, 4.0)]) == (1.0, 1.0, 3.0)
+    assert plan.choose_spacing("none", [(1.0, 1.0, 2.0), (1.0, 1.0, 3.0)]) is None
+    assert plan.choose_spacing("1,1.5,2", [(9.0, 9.0, 9.0)]) == (1.0, 1.5, 2.0)
+
+
+@pytest.mark.parametrize("option", ["one", "1,2", "1,2,3,4", "1,2,0", "1,-2,3"])
+def test_a_spacing_that_is_none_is_refused(option: str) -> None:
+    with pytest.raises(UsageError, match=f"--spacing is {option}; expected"):
+        plan.choose_spacing(option, [(1.0, 1.0, 1.0)])
+
+
+@pytest.mark.parametrize(
+    ("spacing", "axis"),
+    [
+        ((1.0, 1.0, 5.0), "z"),
+        ((4.0, 1.0, 1.0), "x"),
+        ((1.0, 3.0, 1.0), "y"),
+        ((1.05, 1.0, 1.0), "z"),
+        ((1.2, 1.2, 1.0), "y"),
+    ],
+)
+def test_slices_lie_across_the_widest_spacing(spacing: tuple[float, float, float], axis: str) -> None:
+    assert plan.choose_slice_axis("auto", spacing) == axis
+    assert plan.choose_slice_axis("x", spacing) == "x"
+
+
+@pytest.mark.parametrize(
+    ("names", "axes"),
+    [
+        (("background", "tumour"), "xyz"),
+        (("background", "Anterior", "Posterior"), "xz"),
+        (("background", "left_kidney", "right_kidney"), "yz"),
+        (("background", "upper lobe"), "xy"),
+        (("background", "bright spot"), "xyz"),
+    ],
+)
+def test_mirroring_spares_axes_whose_ends_are_named(names: tuple[str, ...], axes: str) -> None:
+    assert plan.choose_flips("auto", LabelTable(tuple(range(len(names))), names)) == axes
+
+
+def test_mirroring_can_be_chosen() -> None:
+    labels = LabelTable((0, 1), ("background", "left"))
+    assert plan.choose_flips("none", labels) == ""
+    assert plan.choose_flips("z,x", labels) == "xz"
+    for option in ("w", ","):
+        with pytest.raises(UsageError, match="--flips is"):
+            plan.choose_flips(option, labels)
+
+
+def ct_case(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> RawCase:
+    paths = folder / f"{name}.nii.gz", folder / f"{name}_seg.nii.gz"
+    for path, voxels in zip(paths, (image, mask), strict=True):
+        nib.save(nib.Nifti1Image(voxels.astype(np.float32), np.eye(4)), path)
+    return RawCase(name, (paths[0],), paths[1], name, held_out=False)
+
+
+def test_ct_is_scaled_by_what_the_masks_show(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    image = np.full((20, 20, 20), -1000.0)
+    mask = np.zeros_like(image)
+    mask[5:15, 5:15, 5:15] = 1
+    image[mask > 0] = rng.normal(60, 10, int(mask.sum()))
+    scale = plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)])
+    assert scale["name"] == "ct"
+    assert scale["mean"][0] == pytest.approx(60, abs=1)
+    assert scale["std"][0] == pytest.approx(10, abs=1)
+    assert scale["low"][0] == pytest.approx(60 - 2.58 * 10, abs=4)
+    assert scale["high"][0] == pytest.approx(60 + 2.58 * 10, abs=4)
+    assert plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)]) == scale
+
+
+def test_a_ct_case_that_cannot_be_read_does_not_count(tmp_path: Path) -> None:
+    bad = RawCase("b", (tmp_path / "no.nii.gz",), None, "b", held_out=False)
+    assert plan.choose_normalisation("ct", "mri", [bad]) == {"name": "zscore"}
+
+
+def test_mri_is_normalised_scan_by_scan() -> None:
+    assert plan.choose_normalisation("auto", "mri", []) == {"name": "zscore"}
+    assert plan.choose_normalisation("none", "ct", []) == {"name": "none"}
+
+
+def test_the_thesis_recipe_carries_its_factor() -> None:
+    chosen = PrepareConfig(recipe="thesis", n4_shrink=3)
+    assert plan.thesis_normalisation(chosen, "brats") == {"name": "thesis", "n4_shrink": 3}
+    default = PrepareConfig(recipe="thesis", spacing="none", slice_axis="z")
+    assert plan.thesis_normalisation(default, "brats") == {"name": "thesis", "n4_shrink": 4}
+    with pytest.raises(UsageError, match="--n4_shrink is 3; expected --recipe thesis"):
+        PrepareConfig(n4_shrink=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "layout", "words"),
+    [
+        ({}, "plain", "--recipe thesis is for BraTS folders; this one has the layout plain"),
+        ({"spacing": "1,1,1"}, "brats", "--spacing is 1,1,1; the thesis' recipe leaves no choice but auto or none"),
+        ({"normalise": "zscore"}, "brats", "--normalise is zscore"),
+        ({"slice_axis": "x"}, "brats", "--slice_axis is x"),
+        ({"test_fraction": 0.1}, "brats", "--test_fraction is 0.1; the thesis' recipe leaves no choice but 0.0"),
+    ],
+)
+def test_an_option_that_contradicts_the_thesis_recipe_is_refused(
+    changes: dict[str, Any], layout: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        plan.thesis_normalisation(PrepareConfig(**changes), layout)

@@ -1,0 +1,289 @@
+"""`prepare` as a function: what a second run does anew, what a killed one leaves, and what is refused."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from equireg.errors import EquiregError, UsageError
+from equireg.folders.prepared import PreparedSet
+from equireg.preparation import case as one_case
+from equireg.preparation.prepare import prepare
+from prepared_sets import whole
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Four plain cases, a to d; d has no mask."""
+    root = tmp_path / "raw"
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    for name in "abcd":
+        write(root / "images" / f"{name}.nii.gz", rng.normal(10, 2, (10, 9, 8)).astype(np.float32))
+        if name != "d":
+            write(root / "labels" / f"{name}.nii.gz", rng.integers(0, 3, (10, 9, 8)).astype(np.uint8))
+    return root
+
+
+def write(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None) -> None:
+    nib.save(nib.Nifti1Image(voxels, np.eye(4) if affine is None else affine), path)
+
+
+def states(out: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of every case's record: they change only when the case is done anew."""
+    stats = {path.parent.name: path.stat() for path in out.glob("cases/*/case.json")}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+def contents(out: Path) -> dict[str, Any]:
+    """Everything but the signature; arrays by their values."""
+    data = PreparedSet(out)
+    result: dict[str, Any] = {"manifest": (out / "manifest.json").read_text()}
+    for case in data.manifest.cases:
+        result[case.name] = whole(data.image(case.name)).tobytes()
+        if case.labelled:
+            result[f"{case.name} label"] = whole(data.label(case.name)).tobytes()
+    return result
+
+
+def redone(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {name for name in after if after[name] != before.get(name)}
+
+
+def test_the_manifest_says_what_there_is(raw: Path, tmp_path: Path) -> None:
+    made = prepare(raw, tmp_path / "out", jobs=1, val_fraction=0.3, test_fraction=0.3)
+    assert made == PreparedSet(tmp_path / "out").manifest
+    assert [case.name for case in made.cases] == list("abcd")
+    assert sorted(case.split for case in made.cases) == ["test", "train", "train", "val"]
+    assert {case.name for case in made.cases if not case.labelled} == {"d"}
+    assert made.labels.values == (0, 1, 2)
+    assert made.fingerprint["median_shape"] == [8, 9, 10]
+    assert sum(made.fingerprint["class_voxels"]) == 3 * 10 * 9 * 8
+    assert made.refused == ()
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"manifest.json", "made_by.json", "cases", "examples"}
+    first = next(case.name for case in made.cases if case.split == "train")
+    assert [path.name for path in (tmp_path / "out" / "examples").iterdir()] == [f"{first}.npz"]
+
+
+def test_a_second_run_does_nothing_anew(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    before, content = states(out), contents(out)
+    example = next((out / "examples").iterdir())
+    inode = example.stat().st_ino
+    prepare(raw, out, jobs=1)
+    assert states(out) == before
+    assert contents(out) == content
+    assert example.stat().st_ino == inode
+
+
+def test_a_changed_file_is_done_anew_alone(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    before = states(out)
+    write(raw / "labels" / "b.nii.gz", np.ones((10, 9, 8), dtype=np.uint8))
+    prepare(raw, out, jobs=1)
+    assert redone(before, states(out)) == {"b"}
+    assert (whole(PreparedSet(out).label("b")) == 1).all()
+
+
+def test_a_mask_that_appears_or_goes_counts(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    before = states(out)
+    shutil.copy(raw / "labels" / "a.nii.gz", raw / "labels" / "d.nii.gz")
+    (raw / "labels" / "b.nii.gz").unlink()
+    made = prepare(raw, out, jobs=1)
+    assert redone(before, states(out)) == {"b", "d"}
+    assert {case.name for case in made.cases if not case.labelled} == {"b"}
+
+
+def test_another_plan_does_all_anew(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    before = states(out)
+    made = prepare(raw, out, jobs=1, spacing="2,2,2")
+    assert redone(before, states(out)) == set("abcd")
+    assert {case.spacing_mm for case in made.cases} == {(2.0, 2.0, 2.0)}
+
+
+def test_another_split_does_no_array_anew(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    before = states(out)
+    (tmp_path / "split.json").write_text(json.dumps({"val": ["a"], "test": ["b"]}))
+    made = prepare(raw, out, jobs=1, split=str(tmp_path / "split.json"))
+    assert states(out) == before
+    assert {case.name: case.split for case in made.cases} == {"a": "val", "b": "test", "c": "train", "d": "train"}
+
+
+def test_a_case_that_is_gone_disappears(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    for folder in ("images", "labels"):
+        (raw / folder / "c.nii.gz").unlink()
+    made = prepare(raw, out, jobs=1)
+    assert [case.name for case in made.cases] == list("abd")
+    assert {path.name for path in (out / "cases").iterdir()} == set("abd")
+
+
+def test_a_bad_case_is_refused_and_comes_back_when_repaired(raw: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "out", raw / "images" / "b.nii.gz"
+    good = path.read_bytes()
+    prepare(raw, out, jobs=1)
+    before = states(out)
+    path.write_bytes(good[: len(good) // 2])
+    made = prepare(raw, out, jobs=1)
+    assert [case.name for case in made.cases] == list("acd")
+    assert [item["case"] for item in made.refused] == ["b"]
+    assert made.refused[0]["reason"].startswith(f"{path}: ")
+    assert made.refused[0]["remedy"]
+    assert not (out / "cases" / "b").exists()
+    path.write_bytes(good)
+    assert [case.name for case in prepare(raw, out, jobs=1).cases] == list("abcd")
+    assert redone(before, states(out)) == {"b"}
+
+
+def test_two_jobs_make_the_same(raw: Path, tmp_path: Path) -> None:
+    (raw / "images" / "b.nii.gz").write_bytes(b"no image")
+    prepare(raw, tmp_path / "one", jobs=1)
+    prepare(raw, tmp_path / "two", jobs=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert len(PreparedSet(tmp_path / "two").manifest.refused) == 1
+
+
+def test_without_masks_there_is_no_example(raw: Path, tmp_path: Path) -> None:
+    prepare(raw, tmp_path / "out", jobs=1)
+    shutil.rmtree(raw / "labels")
+    prepare(raw, tmp_path / "out", jobs=1)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"manifest.json", "made_by.json", "cases"}
+
+
+def test_a_prepared_folder_can_be_moved(raw: Path, tmp_path: Path) -> None:
+    prepare(raw, tmp_path / "out", jobs=1)
+    content = contents(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert contents(tmp_path / "moved") == content
+    assert str(tmp_path) not in content["manifest"]
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> None:
+    """Let the preparation of one case end the whole run."""
+    real: Callable[..., dict[str, Any]] = one_case.prepare_case
+
+    def prepare_case(case: Any, *others: Any) -> dict[str, Any]:
+        if case.name == name:
+            raise error
+        return real(case, *others)
+
+    monkeypatch.setattr(one_case, "prepare_case", prepare_case)
+
+
+def test_a_stopped_run_leaves_nothing_that_looks_complete(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        stop_at(patched, "c", KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            prepare(raw, out, jobs=1)
+    with pytest.raises(EquiregError, match=r"has no made_by\.json"):
+        PreparedSet(out)
+    before = states(out)
+    assert set(before) == {"a", "b"}
+    (out / "cases" / ".c.partial-1").mkdir()  # what a kill -9 leaves
+    prepare(raw, out, jobs=1)
+    assert redone(before, states(out)) == {"c", "d"}
+    assert {path.name for path in (out / "cases").iterdir()} == set("abcd")
+    assert {path.name for path in out.iterdir()} == {"manifest.json", "made_by.json", "cases", "examples"}
+
+
+def test_a_stopped_second_run_is_not_complete_either(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    stop_at(monkeypatch, "c", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        prepare(raw, out, jobs=1, spacing="2,2,2")
+    with pytest.raises(EquiregError, match=r"has no made_by\.json"):
+        PreparedSet(out)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"flips": "w"}, UsageError),
+        ({"spacing": "fine"}, UsageError),
+        ({"layout": "decatlon"}, UsageError),
+        ({"recipe": "thesis"}, UsageError),
+        ({"split": "no such file.json"}, EquiregError),
+    ],
+)
+def test_a_wrong_option_costs_nothing(
+    raw: Path, tmp_path: Path, options: dict[str, Any], error: type[EquiregError]
+) -> None:
+    with pytest.raises(error):
+        prepare(raw, tmp_path / "new", jobs=1, **options)
+    assert not (tmp_path / "new").exists()
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    before = contents(out)
+    with pytest.raises(error):
+        prepare(raw, out, jobs=1, **options)
+    assert contents(out) == before
+
+
+def test_a_folder_that_is_not_prepares_own_is_left_alone(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("mine")
+    with pytest.raises(EquiregError, match=rf"{out}: the output folder exists already"):
+        prepare(raw, out, jobs=1)
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+
+
+def test_no_usable_case_leaves_nothing(raw: Path, tmp_path: Path) -> None:
+    for path in (raw / "images").iterdir():
+        voxels = np.full((10, 9, 8), np.nan, dtype=np.float32)
+        write(path, voxels)
+    with pytest.raises(EquiregError, match="no usable case remains of 4 refused") as caught:
+        prepare(raw, tmp_path / "out", jobs=1)
+    assert str(raw / "images" / "a.nii.gz") in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_scans_of_one_patient_stay_together(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    rng = np.random.default_rng(0)
+    for patient in range(4):
+        for scan in range(2):
+            name = f"BraTS-GLI-{patient:05}-{scan:03}"
+            (raw / name).mkdir()
+            for ending in ("t1n", "t1c", "t2w", "t2f"):
+                write(raw / name / f"{name}-{ending}.nii.gz", rng.normal(size=(6, 6, 6)).astype(np.float32))
+            write(raw / name / f"{name}-seg.nii.gz", rng.integers(0, 4, (6, 6, 6)).astype(np.uint8))
+    made = prepare(raw, tmp_path / "out", jobs=1, val_fraction=0.25, test_fraction=0.25)
+    splits: dict[str, set[str]] = {}
+    for case in made.cases:
+        splits.setdefault(case.patient, set()).add(case.split)
+    assert sorted(map(sorted, splits.values())) == [["test"], ["train"], ["train"], ["val"]]
+    assert len(made.cases) == 8
+
+
+def test_the_modification_time_is_part_of_the_state(raw: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "out", raw / "images" / "a.nii.gz"
+    prepare(raw, out, jobs=1)
+    before = states(out)
+    os.utime(path, (1, 1))
+    prepare(raw, out, jobs=1)
+    assert redone(before, states(out)) == {"a"}

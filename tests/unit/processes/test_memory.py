@@ -1,0 +1,39 @@
+"""Freed memory stays with the process, and so costs no page faults when it is asked for again."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from equireg.processes.memory import keep_freed_memory
+took = keep_freed_memory() if sys.argv[1] == "kept" else None
+np.ones(4 * 2**20, dtype=np.uint8)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    blocks = [np.ones(64 * 2**20, dtype=np.uint8) for _ in range(4)]
+    del blocks
+print(took, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(kind: str, **environment: str) -> tuple[str, int]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", FAULTS, kind]
+    done = subprocess.run(command, env={**clean, **environment}, capture_output=True, text=True, check=True)
+    took, count = done.stdout.split()
+    return took, int(count)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+def test_freed_blocks_cost_no_faults_the_second_time() -> None:
+    took, kept = faults("kept")
+    assert took == "True"
+    assert kept < 0.1 * faults("given back")[1]
+
+
+def test_the_users_own_settings_stay() -> None:
+    assert faults("kept", MALLOC_ARENA_MAX="2")[0] == "False"

@@ -1,0 +1,112 @@
+"""Tasks spread over processes: names, errors, workers that die, and a parent that does."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from equireg.errors import EquiregError, UsageError
+from equireg.processes.workers import WorkerDiedError, Workers
+
+
+def double(number: int) -> int:
+    if number < 0:
+        raise UsageError(f"got {number}")
+    if number == 0:
+        raise RuntimeError("nought")
+    return 2 * number
+
+
+def die_until(tries: int, folder: Path, name: str) -> int:
+    """Kill the process at the first tries; return how many there were."""
+    count = len(list(folder.glob(f"{name}-*")))
+    (folder / f"{name}-{count}").touch()
+    if count < tries:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return count + 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_and_errors_go_by_name(jobs: int) -> None:
+    with Workers(jobs) as workers:
+        found = dict(workers.run(double, {"a": (1,), "b": (-1,), "c": (0,), "d": (4,)}))
+        assert dict(workers.run(double, {"e": (5,)})) == {"e": 10}
+    assert (found["a"], found["d"]) == (2, 8)
+    assert type(found["b"]) is UsageError
+    assert str(found["b"]) == "got -1"
+    assert type(found["c"]) is EquiregError
+    assert "RuntimeError: nought" in str(found["c"])
+
+
+def test_a_worker_that_dies_is_replaced_and_only_its_task_is_repeated(tmp_path: Path) -> None:
+    tasks = {"good": (0, tmp_path, "good"), "once": (1, tmp_path, "once"), "always": (9, tmp_path, "always")}
+    with Workers(2) as workers:
+        found = dict(workers.run(die_until, tasks))
+    assert (found["good"], found["once"]) == (1, 2)
+    assert isinstance(found["always"], WorkerDiedError)
+    assert "always: its process died 3 times" in str(found["always"])
+    assert "--jobs" in str(found["always"])
+    assert len(list(tmp_path.glob("always-*"))) == 3
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "import os, pathlib, time\n"
+        "def wait(path):\n"
+        "    pathlib.Path(path + '.new').write_text(str(os.getpid()))\n"
+        "    os.rename(path + '.new', path)\n"
+        "    time.sleep(600)\n"
+    )
+    script = (
+        "import tasks\n"
+        "from equireg.processes.workers import Workers\n"
+        "if __name__ == '__main__':\n"
+        "    with Workers(2) as workers:\n"
+        f"        list(workers.run(tasks.wait, {{n: ({str(tmp_path)!r} + '/' + n,) for n in ('a', 'b')}}))\n"
+    )
+    (tmp_path / "parent.py").write_text(script)
+    parent = subprocess.Popen([sys.executable, tmp_path / "parent.py"])
+    try:
+        wait_for(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
+    finally:
+        parent.kill()
+        parent.wait()
+    workers = [int((tmp_path / name).read_text()) for name in "ab"]
+    wait_for(lambda: not any(alive(worker) for worker in workers))
+    assert len(workers) == 2
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked for does not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+
+
+def test_ray_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'equireg\[ray\]'"):
+        Workers(1, "ray")
+
+
+def test_no_cluster_is_an_error_that_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # a port at which nobody listens
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free.getsockname()[1]}")
+        with pytest.raises(EquiregError, match=r"no Ray cluster at 127\.0\.0\.1.*ray start --head"):
+            Workers(1, "ray")

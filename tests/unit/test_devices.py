@@ -1,0 +1,46 @@
+import warnings
+
+import pytest
+import torch
+
+from equireg import devices
+from equireg.errors import UsageError
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=r"--device is cuda.*cpu or auto"):
+        devices.choose_device("cuda")
+    assert devices.choose_device("auto") == torch.device("cpu")
+    assert devices.choose_device("cpu") == torch.device("cpu")
+
+
+def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.choose_device("auto").type == "cuda"
+    assert devices.choose_device("cpu").type == "cpu"
+
+
+def test_precision():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    with pytest.raises(UsageError, match=r"--precision is 16.*bf16, 32 or auto"):
+        devices.choose_precision("16", cpu)
+    assert devices.choose_precision("16", cuda) == "16"
+    for option in ("32", "bf16"):
+        assert devices.choose_precision(option, cpu) == option
+    assert devices.choose_precision("auto", cpu) in ("32", "bf16")
+
+
+@pytest.mark.parametrize(("capabilities", "expected"), [({"amx_bf16": True}, "bf16"), ({"avx512_bf16": False}, "32")])
+def test_auto_precision_follows_the_machine(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert devices.choose_precision("auto", torch.device("cpu")) == expected
+
+
+def test_autocast_computes_in_its_precision():
+    network, x = torch.nn.Conv2d(2, 3, 3), torch.zeros(1, 2, 4, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
+            with devices.autocast(precision, torch.device("cpu")):
+                assert network(x).dtype == dtype

@@ -1,0 +1,141 @@
+"""Folders are made whole or not at all, and each says which verb made it."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from equireg import disk, folders
+from equireg.errors import EquiregError
+
+
+def test_existing_folder_names_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(EquiregError, match=rf"{tmp_path}/scans: no such folder; expected scans\."):
+        disk.existing_folder(tmp_path / "scans", "scans")
+
+
+def test_existing_folder_refuses_a_file(tmp_path: Path) -> None:
+    (tmp_path / "scans").write_text("")
+    with pytest.raises(EquiregError, match="is a file"):
+        disk.existing_folder(tmp_path / "scans", "scans")
+
+
+def test_refuse_existing_keeps_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("mine")
+    for path in (tmp_path, tmp_path / "note.txt"):
+        with pytest.raises(EquiregError, match=rf"{path}: the output folder exists already\. Move it\."):
+            disk.refuse_existing(path, "Move it.")
+    assert (tmp_path / "note.txt").read_text() == "mine"
+
+
+def test_an_empty_folder_counts_as_nothing(tmp_path: Path) -> None:
+    assert disk.refuse_existing(tmp_path) == tmp_path
+    assert disk.refuse_existing(tmp_path / "new") == tmp_path / "new"
+
+
+def test_staged_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with disk.staged_folder(out) as staging:
+        (staging / "a").write_text("1")
+        assert not out.exists()
+    assert (out / "a").read_text() == "1"
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_staged_folder_leaves_nothing_after_a_failure(tmp_path: Path) -> None:
+    def fail() -> None:
+        with disk.staged_folder(tmp_path / "out") as staging:
+            (staging / "a").write_text("1")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "finding"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "quota"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "not permitted"),
+        (errno.ENOTDIR, "a part of the path is a file"),
+    ],
+)
+def test_disk_errors_name_file_finding_and_remedy(code: int, finding: str) -> None:
+    with pytest.raises(disk.DiskError) as caught, disk.disk_errors("out"):
+        raise OSError(code, "reason", "out/file")
+    message = str(caught.value)
+    assert message.startswith("out/file: ")
+    assert finding in message
+    assert "choose another --out" in message.lower()
+
+
+def test_disk_errors_name_the_target_of_a_copy() -> None:
+    with pytest.raises(disk.DiskError, match=r"^out/file: "), disk.disk_errors("out"):
+        raise OSError(errno.ENOSPC, "reason", "/tmp/source", None, "out/file")
+
+
+def test_disk_errors_let_others_through() -> None:
+    with pytest.raises(OSError, match="reason"), disk.disk_errors("out"):
+        raise OSError(errno.EBUSY, "reason", "out/file")
+
+
+def test_write_atomic_keeps_the_old_content_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.json"
+    disk.write_atomic(path, "old")
+
+    def half(self: Path, content: bytes) -> None:
+        with self.open("wb") as file:
+            file.write(content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(disk.DiskError, match="the disk is full"):
+        disk.write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_read_json_names_a_broken_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    with pytest.raises(EquiregError, match=f"{path}: no such file"):
+        disk.read_json(path)
+    path.write_text('{"a": ')
+    with pytest.raises(EquiregError, match=f"{path}: is not valid JSON"):
+        disk.read_json(path)
+
+
+def test_a_signature_says_verb_config_seed_versions_and_source(tmp_path: Path) -> None:
+    folders.sign(tmp_path, "train", {"a": 1}, seed=3, source="from", dataset="d")
+    signature = folders.read_signature(tmp_path, "train")
+    assert signature["verb"] == "train"
+    assert signature["config"] == {"a": 1}
+    assert signature["seed"] == 3
+    assert signature["source"] == str(Path("from").absolute())
+    assert signature["dataset"] == "d"
+    assert {"equireg", "python", "torch", "numpy"} <= set(signature["versions"])
+    assert "git_commit" in signature
+    assert folders.made_by(tmp_path) == "train"
+
+
+def test_read_signature_refuses_another_verb(tmp_path: Path) -> None:
+    folders.sign(tmp_path, "prepare", {})
+    with pytest.raises(EquiregError, match="was made by `equireg prepare`; expected the output of `equireg train`"):
+        folders.read_signature(tmp_path, "train")
+
+
+def test_read_signature_refuses_an_unsigned_folder(tmp_path: Path) -> None:
+    assert folders.made_by(tmp_path) is None
+    with pytest.raises(EquiregError, match=r"has no made_by\.json"):
+        folders.read_signature(tmp_path, "train")
+
+
+def test_read_signature_refuses_another_format(tmp_path: Path) -> None:
+    folders.sign(tmp_path, "train", {})
+    path = tmp_path / folders.SIGNATURE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 99}))
+    with pytest.raises(EquiregError, match=r"has format version 99; this equireg .* reads version 1"):
+        folders.read_signature(tmp_path, "train")

@@ -1,0 +1,137 @@
+"""A checkpoint rebuilds its model by itself, or is refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from equireg.config import TrainConfig
+from equireg.errors import EquiregError
+from equireg.imaging.labels import LabelTable
+from equireg.model import (
+    ENTRY,
+    Facts,
+    config_from,
+    entry,
+    find_checkpoint,
+    load_model,
+    load_weights,
+    new_method,
+    read_checkpoint,
+)
+
+FACTS = Facts(
+    dataset="made up",
+    channels=("t1", "t2"),
+    labels=LabelTable((0, 4), ("background", "rim"), {"whole": (4,)}),
+    axes="zyx",
+    spacing_mm=(1.0, 1.0, 2.0),
+    normalisation={"name": "zscore"},
+    patch_size=(16, 16),
+    flip_axes=(1,),
+)
+
+
+def config(**options: Any) -> TrainConfig:
+    return config_from({"method": {"name": "equireg"}, "network": {"features": 4}, **options})
+
+
+def write(path: Path, made: TrainConfig, **changes: Any) -> dict[str, Any]:
+    """Write a checkpoint as training does; return its content."""
+    method = new_method(made, FACTS)
+    weights = {f"method.{name}": value for name, value in method.state_dict().items()}
+    content = {"state_dict": weights, "global_step": 7, ENTRY: entry(made, FACTS)} | changes
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, path)
+    return content
+
+
+@pytest.mark.parametrize("spacing", [None, (1.0, 1.0, 2.0)])
+def test_facts_there_and_back(spacing: tuple[float, float, float] | None) -> None:
+    facts = Facts(**{**vars(FACTS), "spacing_mm": spacing})
+    assert Facts.from_dict(facts.as_dict()) == facts
+    plan = facts.case_plan()
+    assert (plan.spacing_mm, plan.slice_axis, plan.channels, plan.labels) == (spacing, "z", 2, FACTS.labels)
+
+
+def test_new_weights_come_from_the_seed_alone() -> None:
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    one = new_method(config(), FACTS).state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(1)
+    again = new_method(config(), FACTS).state_dict()
+    other = new_method(config(seed=1), FACTS).state_dict()
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_model_is_rebuilt(tmp_path: Path) -> None:
+    content = write(tmp_path / "a.ckpt", config(seed=3))
+    model = load_model(tmp_path / "a.ckpt")
+    assert (model.config, model.facts, model.step) == (config(seed=3), FACTS, 7)
+    loaded = model.method.state_dict()
+    assert {f"method.{name}" for name in loaded} == set(content["state_dict"])
+    assert all(torch.equal(value, content["state_dict"][f"method.{name}"]) for name, value in loaded.items())
+    assert not model.predictor.training
+    assert model.predictor(torch.zeros(1, 2, 16, 16)).shape == (1, 2, 16, 16)
+
+
+def test_weights_of_another_network_are_refused_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    content = write(path, config())
+    other = entry(config(network={"features": 8}), FACTS)
+    write(path, config(), **{ENTRY: other})
+    with pytest.raises(EquiregError, match=rf"{path}: holds weights of another network \(\d+ of \d+ tensors differ"):
+        load_model(path)
+    method = new_method(config(seed=9), FACTS)
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    short = {name.removeprefix("method."): value for name, value in list(content["state_dict"].items())[1:]}
+    with pytest.raises(EquiregError, match=r"1 of \d+ tensors differ"):
+        load_weights(method, short, path)
+    assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
+
+
+def test_best_goes_before_last(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    with pytest.raises(EquiregError, match=rf"{folder}: holds no best or last\.ckpt"):
+        find_checkpoint(tmp_path, "auto")
+    (folder / "last.ckpt").touch()
+    assert find_checkpoint(tmp_path, "auto").name == "last.ckpt"
+    with pytest.raises(EquiregError, match=r"holds no best\.ckpt"):
+        find_checkpoint(tmp_path, "best")
+    (folder / "best.ckpt").touch()
+    assert find_checkpoint(tmp_path, "auto").name == "best.ckpt"
+    assert find_checkpoint(tmp_path, "last").name == "last.ckpt"
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    write(path, config())
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(EquiregError, match=rf"{path}: cannot be read as a checkpoint") as caught:
+        read_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    torch.save({"state_dict": {}, ENTRY: Path("object")}, path)
+    with pytest.raises(EquiregError, match=rf"{path}: cannot be read as a checkpoint"):
+        read_checkpoint(path)
+
+
+def test_another_programs_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(EquiregError, match=rf"{path}: is not a checkpoint of equireg"):
+        read_checkpoint(path)
+
+
+def test_another_format_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    write(path, config(), **{ENTRY: entry(config(), FACTS) | {"format_version": 99}})
+    with pytest.raises(EquiregError, match=rf"{path}: has format version 99"):
+        load_model(path)
