@@ -14,13 +14,13 @@ from equireg.config import TrainConfig
 from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
 from equireg.folders.prepared import Manifest
+from equireg.folders.run import RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.methods import Method, find
 from equireg.networks import build
 from equireg.preparation.case import CasePlan
 from equireg.preparation.plan import slice_axis
 
-CHECKPOINTS = "checkpoints"
 ENTRY = "equireg"
 """Key of a Lightning checkpoint under which ours are."""
 
@@ -124,14 +124,7 @@ def find_checkpoint(run: Path, which: Literal["auto", "best", "last"]) -> Path:
     Raises:
         EquiregError: if there is none.
     """
-    names = ("best", "last") if which == "auto" else (which,)
-    for name in names:
-        path = run / CHECKPOINTS / f"{name}.ckpt"
-        if path.is_file():
-            return path
-    raise EquiregError(
-        f"{run / CHECKPOINTS}: holds no {' or '.join(names)}.ckpt. Train first, or give the folder of a run."
-    )
+    return RunFolder(run).checkpoint(which)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

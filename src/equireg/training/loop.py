@@ -20,12 +20,13 @@ from equireg.batches.batch import Batch
 from equireg.batches.loading import BatchSource, CaseReader, PatchPlan, StepSampler
 from equireg.config import OptimizerConfig, TrainConfig
 from equireg.errors import EquiregError
+from equireg.folders.run import RunFolder
 from equireg.imaging.labels import IGNORED
 from equireg.inference import InferencePlan, predict_scan
 from equireg.losses import most_probable
 from equireg.methods import Method, evaluating
 from equireg.metrics import region_dice
-from equireg.model import CHECKPOINTS, ENTRY, Facts, entry
+from equireg.model import ENTRY, Facts, entry
 from equireg.processes import launching, ranks
 from equireg.processes.ranks import Share
 from equireg.training.monitoring import Checkpoints, MetricsFile, Pictures, StepBar
@@ -55,11 +56,12 @@ def make_trainer(
     Raises:
         EquiregError: if early stopping is asked for and no case validates.
     """
+    run = RunFolder(out)
     callbacks: list[Callback] = [
-        MetricsFile(out / "metrics.csv", config.log_every),
+        MetricsFile(run, config.log_every),
         Pictures(config.pictures_every),
         StepBar(config.max_steps),
-        Checkpoints(out / CHECKPOINTS, f"val/{config.monitor}"),
+        Checkpoints(run.checkpoints, f"val/{config.monitor}"),
     ]
     if config.early_stopping_steps is not None:
         patience = math.ceil(config.early_stopping_steps / config.val_every)

@@ -3,7 +3,6 @@
 On several ranks all compute the same scalars and take part in checkpoints and pictures; the first alone writes.
 """
 
-import csv
 import logging
 import math
 import shutil
@@ -18,8 +17,9 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from tqdm import tqdm
 
-from equireg.disk import disk_errors, write_atomic
+from equireg.disk import disk_errors
 from equireg.errors import EquiregError
+from equireg.folders.run import RunFolder
 
 
 @contextmanager
@@ -49,18 +49,15 @@ def _scalars(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
 class MetricsFile(Callback):
     """Write ``metrics.csv``: means of the training scalars every so many steps, and each validation."""
 
-    def __init__(self, path: Path, every_steps: int) -> None:
-        self.path, self.every_steps = path, every_steps
+    def __init__(self, run: RunFolder, every_steps: int) -> None:
+        self.run, self.every_steps = run, every_steps
         self._rows: list[dict[str, float]] = []
         self._sums: dict[str, Tensor] = {}
         self._count = 0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the rows up to the step that the run resumes from."""
-        if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                rows = [{name: float(v) for name, v in row.items() if v} for row in csv.DictReader(file)]
-            self._rows = [row for row in rows if row["step"] <= trainer.global_step]
+        self._rows = [row for row in self.run.read_metrics() if row["step"] <= trainer.global_step]
 
     def on_train_batch_end(
         self,
@@ -91,13 +88,8 @@ class MetricsFile(Callback):
         self._add_row(trainer)
         if self._rows and self._rows[-1]["step"] == trainer.global_step:
             self._rows[-1] |= _scalars(trainer, "val/")
-        names = sorted({name for row in self._rows for name in row} - {"step"})
-        lines = [",".join(["step", *names])]
-        for row in self._rows:
-            values = [repr(row[name]) if name in row else "" for name in names]
-            lines.append(",".join([str(int(row["step"])), *values]))
         if trainer.is_global_zero:
-            write_atomic(self.path, "\n".join(lines) + "\n")
+            self.run.write_metrics(self._rows)
 
 
 class Checkpoints(Callback):

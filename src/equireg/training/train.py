@@ -16,12 +16,13 @@ from equireg.batches.choice import choose_cases
 from equireg.batches.loading import CaseReader, PatchPlan
 from equireg.batches.patches import plan_patches
 from equireg.config import TrainConfig
-from equireg.config.parsing import merged, nested, read_yaml, to_plain, to_yaml
+from equireg.config.parsing import merged, nested, to_plain
 from equireg.devices import choose_device, choose_precision
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
+from equireg.folders.run import CHECKPOINTS, CONFIG, LOG, MACHINE_OPTIONS, RunFolder, run_facts
 from equireg.methods import Method, find
-from equireg.model import CHECKPOINTS, Facts, config_from, load_weights, new_method, read_checkpoint
+from equireg.model import Facts, config_from, load_weights, new_method, read_checkpoint
 from equireg.processes import launching
 from equireg.processes.memory import keep_freed_memory
 from equireg.processes.ranks import Share
@@ -29,10 +30,6 @@ from equireg.training.loop import Cases, DataSource, LoopModule, make_trainer
 from equireg.training.monitoring import log_to_file
 
 log = logging.getLogger("equireg")
-
-CONFIG = "config.yaml"
-_MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every")
-"""Options that may differ when a run is resumed: they do not change what is computed."""
 
 
 def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **options: Any) -> Path:
@@ -55,7 +52,7 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
     data = PreparedSet(prepared)
     out = Path(out)
     config = _resumed_config(out, options) if resume else config_from(nested(options))
-    if resume and _is_finished(out):
+    if resume and RunFolder(out).is_finished():
         log.info("%s is finished; nothing is left to do", out)
         return out
     share = launching.place(config.devices, config.nodes)
@@ -85,7 +82,7 @@ def _compute(folder: "_Folder", plan: PatchPlan, method: Method, last: Path | No
     keep_freed_memory()
     if first:
         folder.begin()
-    with log_to_file(out / "log.txt") if first else nullcontext(), _quiet_libraries():
+    with log_to_file(out / LOG) if first else nullcontext(), _quiet_libraries():
         if first:
             _tell(config, plan, cases, method, f"{device.type}, {folder.precision}")
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]
@@ -125,11 +122,12 @@ def _check_devices(config: TrainConfig, device: torch.device) -> None:
 def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:
     """Return the options of the run in ``out``; those given now may not contradict them."""
     disk.existing_folder(out, "a run to resume")
-    if not (out / CONFIG).is_file():
+    run = RunFolder(out)
+    if not run.has_config():
         raise EquiregError(f"{out}: has no {CONFIG}, so there is no run to resume. Leave out --resume to begin one.")
-    stored = read_yaml(out / CONFIG)
+    stored = run.read_config()
     given = nested(options)
-    config = config_from({**stored, **{name: given[name] for name in _MACHINE_OPTIONS if name in given}})
+    config = config_from({**stored, **{name: given[name] for name in MACHINE_OPTIONS if name in given}})
     if given:
         differ = differences(config, config_from(merged(stored, given)))
         if differ:
@@ -142,12 +140,7 @@ def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:
 
 def differences(run: TrainConfig, other: TrainConfig) -> list[str]:
     """Name the options in which two runs differ and that change what is computed."""
-    return [name for name in vars(run) if name not in _MACHINE_OPTIONS and getattr(run, name) != getattr(other, name)]
-
-
-def _is_finished(out: Path) -> bool:
-    path = out / folders.SIGNATURE
-    return path.is_file() and bool(disk.read_json(path).get("finished"))
+    return [name for name in vars(run) if name not in MACHINE_OPTIONS and getattr(run, name) != getattr(other, name)]
 
 
 def _check_same_data(out: Path, cases: Cases, precision: str) -> None:
@@ -209,22 +202,28 @@ class _Folder:
             (self.out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         self.sign()
         # Last: a run that has it can be resumed.
-        if not (self.out / CONFIG).exists():
-            disk.write_atomic(self.out / CONFIG, to_yaml(self.config))
+        run = RunFolder(self.out)
+        if not run.has_config():
+            run.write_config(self.config)
 
     def sign(self, seconds: float | None = None) -> None:
         """Sign the folder; ``seconds``, those since the run was begun or last resumed, mark it as finished."""
-        folders.sign(
-            self.out,
-            "train",
-            to_plain(self.config),
-            seed=self.config.seed,
-            source=self.data.root,
-            dataset=self.data.manifest.dataset,
-            labelled_cases=len(self.cases.labelled),
-            unlabelled_cases=len(self.cases.unlabelled),
-            masked_cases=sum(case.labelled and case.split == "train" for case in self.data.manifest.cases),
-            repeat=self.config.repeat,
+        masked = sum(case.labelled and case.split == "train" for case in self.data.manifest.cases)
+        facts = run_facts(
+            self.out.resolve().name,
+            self.config,
+            self.data.manifest.dataset,
+            labelled=len(self.cases.labelled),
+            unlabelled=len(self.cases.unlabelled),
+            masked=masked,
+        )
+        # The counts stand outside of the facts too, where earlier versions look for them.
+        counts = ("dataset", "labelled_cases", "unlabelled_cases", "masked_cases", "repeat")
+        RunFolder(self.out).sign(
+            self.config,
+            facts,
+            self.data.root,
+            **{name: getattr(facts, name) for name in counts},
             validation_cases=len(self.cases.validation),
             data=self.cases.digest(),
             precision=self.precision,

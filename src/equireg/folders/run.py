@@ -1,0 +1,239 @@
+"""The folder of a run: its names, its facts, and who reads and writes each of its files.
+
+config.yaml       the options, as `equireg train` was given them
+checkpoints/      best.ckpt where training validated, last.ckpt
+metrics.csv       scalars over the steps
+log.txt           what was told
+made_by.json      the signature, with the facts of the run under ``run``
+"""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from equireg import disk
+from equireg.config import TrainConfig
+from equireg.config.parsing import read_yaml, to_plain, to_yaml
+from equireg.errors import EquiregError
+from equireg.folders.signature import SIGNATURE, read_signature, sign
+
+CONFIG = "config.yaml"
+CHECKPOINTS = "checkpoints"
+METRICS = "metrics.csv"
+LOG = "log.txt"
+FACTS = "run"
+"""Key of the facts in the signature of a run, of its predictions and of their evaluation."""
+
+MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every")
+"""Options that do not change what is computed: they may differ when a run is resumed, and within an arm."""
+_DRAWS = ("seed", "repeat")
+"""Options by which the runs of an arm differ."""
+_AMOUNTS = ("sup_cut", "sup_cases", "unsup_cut", "unsup_cases")
+"""Options that say how many cases are used; the facts hold the numbers that come of them."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What later verbs want to know of a run; copied as one mapping into predictions and evaluations.
+
+    A fact that an older folder does not hold is None.
+    """
+
+    name: str
+    """name of the run's folder"""
+    method: str | None = None
+    dataset: str | None = None
+    seed: int | None = None
+    repeat: int | None = None
+    spatial_dims: int | None = None
+    labelled_cases: int | None = None
+    """training cases used with their mask"""
+    unlabelled_cases: int | None = None
+    """training cases used without a mask"""
+    masked_cases: int | None = None
+    """training cases that have a mask, used or not"""
+    arm: str | None = None
+    """digest of the data set's name and of all options that change the result, less seed and repeat; runs with the
+    same digest are one arm"""
+    series: str | None = None
+    """the same less the numbers of cases; arms with the same digest differ in the amount of data alone"""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """those options of the arm that are not the method's defaults, by their dotted names; words for a legend"""
+    step: int | None = None
+    """optimiser steps of the checkpoint that predicted; None in the run's own signature"""
+    split: str | None = None
+    """split of the prepared folder that was predicted, where it was one"""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; ``from_dict`` reads them back."""
+        return to_plain(dict(vars(self)))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "RunFacts":
+        """Read what ``as_dict`` wrote; unknown keys are left out, facts that are missing are None."""
+        known = {fact.name for fact in fields(cls)}
+        found = {name: value for name, value in content.items() if name in known and value is not None}
+        return cls(**{"name": "", **found})
+
+
+def run_facts(name: str, config: TrainConfig, dataset: str, *, labelled: int, unlabelled: int, masked: int) -> RunFacts:
+    """Return the facts of a run.
+
+    Args:
+        name: of its folder.
+        config: its options.
+        dataset: name of the data set.
+        labelled: training cases used with their mask.
+        unlabelled: training cases used without one.
+        masked: training cases that have a mask, used or not.
+    """
+    default = TrainConfig(method=type(config.method)())
+    options, defaults = _flat(to_plain(config)), _flat(to_plain(default))
+    left_out = {*MACHINE_OPTIONS, *_DRAWS, *_AMOUNTS}
+    arm = {key: value for key, value in options.items() if key not in left_out}
+    series = {"dataset": dataset, "options": arm}
+    return RunFacts(
+        name=name,
+        method=config.method.name,
+        dataset=dataset,
+        seed=config.seed,
+        repeat=config.repeat,
+        spatial_dims=config.spatial_dims,
+        labelled_cases=labelled,
+        unlabelled_cases=unlabelled,
+        masked_cases=masked,
+        arm=_digest({**series, "cases": [labelled, unlabelled]}),
+        series=_digest(series),
+        options={key: value for key, value in arm.items() if defaults.get(key) != value},
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested options by their dotted names."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        result |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return result
+
+
+def _digest(content: Any) -> str:
+    """Return 16 hexadecimal digits that are the same for equal plain values."""
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class RunFolder:
+    """A run's folder, to read or to write; nothing is opened until it is asked for."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    @property
+    def metrics(self) -> Path:
+        """The table of scalars."""
+        return self.root / METRICS
+
+    @property
+    def log(self) -> Path:
+        """The log."""
+        return self.root / LOG
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.root / CHECKPOINTS
+
+    def checkpoint(self, which: Literal["auto", "best", "last"] = "auto") -> Path:
+        """Return a checkpoint file; ``auto`` is the best where training validated, else the last.
+
+        Raises:
+            EquiregError: if there is none.
+        """
+        names = ("best", "last") if which == "auto" else (which,)
+        for name in names:
+            path = self.checkpoints / f"{name}.ckpt"
+            if path.is_file():
+                return path
+        raise EquiregError(
+            f"{self.checkpoints}: holds no {' or '.join(names)}.ckpt. Train first, or give the folder of a run."
+        )
+
+    def signature(self) -> dict[str, Any]:
+        """Read the signature.
+
+        Raises:
+            EquiregError: if the folder is not a run's.
+        """
+        return read_signature(self.root, "train")
+
+    def facts(self) -> RunFacts:
+        """Read the facts; the name is that which the folder has now.
+
+        Raises:
+            EquiregError: if the folder is not a run's.
+        """
+        signature = self.signature()
+        # Folders of earlier versions hold the facts beside each other in the signature itself.
+        method = signature.get("config", {}).get("method", {}).get("name")
+        content = signature.get(FACTS) or {**signature, "method": method}
+        return RunFacts.from_dict({**content, "name": self.root.resolve().name})
+
+    def is_finished(self) -> bool:
+        """Whether training has ended by itself."""
+        path = self.root / SIGNATURE
+        return path.is_file() and bool(disk.read_json(path).get("finished"))
+
+    def has_config(self) -> bool:
+        """Whether a run has begun here; only then it can be resumed."""
+        return (self.root / CONFIG).is_file()
+
+    def read_config(self) -> dict[str, Any]:
+        """Read the options as plain nested values.
+
+        Raises:
+            EquiregError: if they are missing or damaged.
+        """
+        return read_yaml(self.root / CONFIG)
+
+    def write_config(self, config: TrainConfig) -> None:
+        """Write the options."""
+        disk.write_atomic(self.root / CONFIG, to_yaml(config))
+
+    def sign(self, config: TrainConfig, facts: RunFacts, source: Path, **more: Any) -> None:
+        """Write the signature.
+
+        Args:
+            config: the run's options.
+            facts: what later verbs want to know.
+            source: the prepared folder.
+            more: further plain values, such as ``finished`` and ``seconds``.
+        """
+        sign(self.root, "train", to_plain(config), seed=config.seed, source=source, **{FACTS: facts.as_dict()}, **more)
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """Read the table of scalars: a row a step, each with the scalars that it has, ``step`` among them.
+
+        Raises:
+            EquiregError: if a value is no number.
+        """
+        if not self.metrics.is_file():
+            return []
+        with self.metrics.open(newline="", encoding="utf-8") as file:
+            try:
+                return [{name: float(v) for name, v in row.items() if v} for row in csv.DictReader(file)]
+            except (TypeError, ValueError, csv.Error) as error:
+                raise EquiregError(
+                    f"{self.metrics}: is damaged ({error}); expected numbers. Remove it to go on without the rows."
+                ) from error
+
+    def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write the table of scalars, whole or not at all."""
+        names = sorted({name for row in rows for name in row} - {"step"})
+        lines = [",".join(["step", *names])]
+        for row in rows:
+            values = [repr(row[name]) if name in row else "" for name in names]
+            lines.append(",".join([str(int(row["step"])), *values]))
+        disk.write_atomic(self.metrics, "\n".join(lines) + "\n")

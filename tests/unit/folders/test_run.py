@@ -1,0 +1,106 @@
+"""The folder of a run: which runs are one arm, and that what is written is read back."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equireg import disk
+from equireg.config import NetworkConfig, TrainConfig
+from equireg.errors import EquiregError
+from equireg.folders.run import RunFacts, RunFolder, run_facts
+from equireg.folders.signature import sign
+
+
+def facts(config: TrainConfig, dataset: str = "brain", labelled: int = 5, unlabelled: int = 20) -> RunFacts:
+    return run_facts("r", config, dataset, labelled=labelled, unlabelled=unlabelled, masked=50)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 7}, {"repeat": 3}, {"devices": 2}, {"workers": 4}, {"device": "cpu"}, {"sup_cut": 0.1}]
+)
+def test_seed_repeat_and_machine_make_no_other_arm(changes: dict[str, Any]) -> None:
+    """Nor does the way in which the same number of cases is asked for."""
+    one, other = facts(TrainConfig()), facts(TrainConfig(**changes))
+    assert (one.arm, one.series, one.options) == (other.arm, other.series, {})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        facts(TrainConfig(network=NetworkConfig(features=16))),
+        facts(TrainConfig(max_steps=7)),
+        facts(TrainConfig(), dataset="heart"),
+    ],
+)
+def test_any_other_option_makes_another_arm_and_series(other: RunFacts) -> None:
+    one = facts(TrainConfig())
+    assert one.arm != other.arm
+    assert one.series != other.series
+
+
+@pytest.mark.parametrize("other", [facts(TrainConfig(), labelled=3), facts(TrainConfig(), unlabelled=0)])
+def test_arms_of_one_series_differ_in_the_amount_of_data(other: RunFacts) -> None:
+    one = facts(TrainConfig())
+    assert one.arm != other.arm
+    assert one.series == other.series
+
+
+def test_options_that_are_not_default_are_named() -> None:
+    config = TrainConfig(network=NetworkConfig(features=16), batch_size=4)
+    assert facts(config).options == {"network.features": 16, "batch_size": 4}
+
+
+def test_facts_come_back_under_the_folders_present_name(tmp_path: Path) -> None:
+    config = TrainConfig()
+    (tmp_path / "one").mkdir()
+    RunFolder(tmp_path / "one").sign(config, facts(config), tmp_path, finished=True)
+    (tmp_path / "one").rename(tmp_path / "two")
+    folder = RunFolder(tmp_path / "two")
+    assert folder.facts() == replace(facts(config), name="two")
+    assert folder.is_finished()
+    copied = replace(folder.facts(), step=7, split="val").as_dict()
+    assert RunFacts.from_dict(copied).step == 7
+    assert RunFacts.from_dict({**copied, "of a later version": 1}).split == "val"
+
+
+def test_a_run_of_an_earlier_version_has_the_facts_that_it_has(tmp_path: Path) -> None:
+    sign(tmp_path, "train", {"method": {"name": "bcp"}}, seed=3, labelled_cases=2, dataset="brain")
+    found = RunFolder(tmp_path).facts()
+    assert (found.method, found.seed, found.labelled_cases, found.dataset) == ("bcp", 3, 2, "brain")
+    assert found.arm is None
+
+
+def test_scalars_come_back(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.read_metrics() == []
+    rows = [{"step": 1.0, "train/total": 0.1}, {"step": 2.0, "train/total": 1 / 3, "val/dice": 0.5}]
+    folder.write_metrics(rows)
+    assert folder.read_metrics() == rows
+    folder.metrics.write_text("step,lr\nx,1\n")
+    with pytest.raises(EquiregError, match="is damaged"):
+        folder.read_metrics()
+
+
+def test_the_best_checkpoint_is_found_before_the_last(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with pytest.raises(EquiregError, match="holds no best or last"):
+        folder.checkpoint()
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "last.ckpt").touch()
+    assert folder.checkpoint().name == "last.ckpt"
+    (folder.checkpoints / "best.ckpt").touch()
+    assert folder.checkpoint().name == "best.ckpt"
+    assert folder.checkpoint("last").name == "last.ckpt"
+
+
+def test_options_are_written_for_people(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert not folder.has_config()
+    folder.write_config(TrainConfig(max_steps=7))
+    assert folder.has_config()
+    assert folder.read_config()["max_steps"] == 7
+    disk.write_atomic(tmp_path / "config.yaml", "[")
+    with pytest.raises(EquiregError, match="not valid YAML"):
+        folder.read_config()
