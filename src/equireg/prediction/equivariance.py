@@ -7,15 +7,15 @@ that all models which mirror along the same axes are judged under the same ones.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from equireg import disk, folders
+from equireg import disk
 from equireg.config import SpatialConfig
 from equireg.errors import EquiregError
+from equireg.folders.predictions import Files
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
@@ -53,20 +53,6 @@ class Transformed:
     """Classes of f(T x), uint8 [D, H, W]."""
     transformed_prediction: np.ndarray
     """Classes of T f(x), uint8 [D, H, W]."""
-
-
-@dataclass(frozen=True)
-class Files:
-    """Where one case's volumes lie."""
-
-    transformed_scan: Path
-    predicted_transform: Path
-    transformed_prediction: Path
-
-    @classmethod
-    def of(cls, predictions: Path, case: str) -> "Files":
-        """Name the files of a case in a folder of predictions."""
-        return cls(*(predictions / folders.EQUIVARIANCE / f"{case}_{name}.nii.gz" for name in cls.__annotations__))
 
 
 def transform_scan(

@@ -1,21 +1,14 @@
 """The folder of predictions: begun, gone on with, and signed at the end."""
 
-import csv
-import io
 import shutil
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from equireg import disk, folders
 from equireg.config import PredictConfig
 from equireg.config.parsing import to_plain
+from equireg.folders import predictions
 from equireg.model import Model
-
-LABELS = "labels.json"
-TIMES = "times.csv"
-PORTAL_ZIP = "portal.zip"
 
 
 def claim(out: Path, model: Model, config: PredictConfig, scans: Path) -> Path:
@@ -53,19 +46,12 @@ class Table:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.seconds: dict[str, float] = {}
-        if (folder / TIMES).is_file():
-            with (folder / TIMES).open(newline="", encoding="utf-8") as file:
-                self.seconds = {row["case"]: float(row["seconds"]) for row in csv.DictReader(file)}
+        self.seconds = predictions.read_times(folder)
 
     def add(self, case: str, seconds: float) -> None:
         """Note that a case is done."""
         self.seconds[case] = seconds
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["case", "seconds"])
-        writer.writerows([name, f"{value:.3f}"] for name, value in self.seconds.items())
-        disk.write_atomic(self.folder / TIMES, text.getvalue())
+        predictions.write_times(self.folder, self.seconds)
 
 
 def finish(
@@ -77,9 +63,9 @@ def finish(
     signature: dict[str, Any],
 ) -> None:
     """Write what the evaluation needs to know beside the predictions."""
-    disk.write_json(table.folder / LABELS, model.facts.labels.as_dict())
+    predictions.write_labels(table.folder, model.facts.labels)
     if config.portal_zip:
-        _write_portal_zip(table.folder, sorted(table.seconds))
+        predictions.write_portal_zip(table.folder, sorted(table.seconds))
     folders.sign(
         table.folder,
         "predict",
@@ -102,13 +88,3 @@ def finish(
         },
     )
     (table.folder / folders.UNDERWAY).unlink()
-
-
-def _write_portal_zip(folder: Path, cases: Sequence[str]) -> None:
-    """Pack the predictions flat, as the evaluation portal of BraTS takes them; the same bytes every time."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:  # the files are compressed already
-        for case in cases:
-            name = f"{case}.nii.gz"
-            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
-    disk.write_atomic(folder / PORTAL_ZIP, content.getvalue())

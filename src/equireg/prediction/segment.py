@@ -9,6 +9,7 @@ import torch
 
 from equireg.config import PredictConfig
 from equireg.devices import autocast, choose_device, choose_precision
+from equireg.folders import predictions
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.inference import InferencePlan, predict_scan
@@ -69,8 +70,10 @@ def write(predictor: Predictor, case: Case, segmented: Segmented, folder: Path, 
     """Write all that is asked for of one case, in its scan's own geometry; its prediction comes last."""
     grid = segmented.grid
     if segmented.transformed is not None:
-        equivariance.write(segmented.transformed, grid, predictor.labels, equivariance.Files.of(folder, case.name))
+        equivariance.write(segmented.transformed, grid, predictor.labels, predictions.Files.of(folder, case.name))
     probs = grid.probs_to_native(segmented.probs)
     if config.probabilities:
-        volume.write_probabilities(folder / f"{case.name}_probabilities.nii.gz", probs, grid.native)
-    volume.write_label(folder / f"{case.name}.nii.gz", predictor.labels.to_values(probs.argmax(axis=0)), grid.native)
+        volume.write_probabilities(predictions.probabilities_file(folder, case.name), probs, grid.native)
+    volume.write_label(
+        predictions.prediction_file(folder, case.name), predictor.labels.to_values(probs.argmax(axis=0)), grid.native
+    )

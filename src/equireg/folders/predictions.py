@@ -1,0 +1,169 @@
+"""The folder of predictions: the names of its files, what is written beside them, and how both are read."""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equireg import disk
+from equireg.errors import EquiregError
+from equireg.folders.signature import EQUIVARIANCE, UNDERWAY, read_signature
+from equireg.imaging.labels import LabelTable
+
+ENDING = ".nii.gz"
+"""Ending of every volume that is written here."""
+PROBABILITIES = "_probabilities"
+"""What the name of a file of probabilities has behind the name of its case."""
+LABELS = "labels.json"
+TIMES = "times.csv"
+PORTAL_ZIP = "portal.zip"
+
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
+
+
+def prediction_file(folder: Path, case: str) -> Path:
+    """Return where a case's prediction lies: ``CASE.nii.gz``, directly inside the folder.
+
+    Raises:
+        EquiregError: if the name of the case would leave the folder.
+    """
+    return _inside(folder, case, ENDING)
+
+
+def probabilities_file(folder: Path, case: str) -> Path:
+    """Return where a case's probabilities lie, a volume a class."""
+    return _inside(folder, case, f"{PROBABILITIES}{ENDING}")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where one case's volumes lie that were made under its fixed transform T."""
+
+    transformed_scan: Path
+    """T x"""
+    predicted_transform: Path
+    """f(T x)"""
+    transformed_prediction: Path
+    """T f(x)"""
+
+    @classmethod
+    def of(cls, predictions: Path, case: str) -> "Files":
+        """Name the files of a case in a folder of predictions."""
+        return cls(*(_inside(predictions / EQUIVARIANCE, case, f"_{name}{ENDING}") for name in cls.__annotations__))
+
+
+def has_transformed(folder: Path) -> bool:
+    """Whether the cases of a folder were predicted under their fixed transforms too."""
+    return (folder / EQUIVARIANCE).is_dir()
+
+
+def is_probabilities(stem: str, stems: Mapping[str, Any]) -> bool:
+    """Whether a file named ``stem`` holds the probabilities of another case of the folder."""
+    return stem.endswith(PROBABILITIES) and stem.removesuffix(PROBABILITIES) in stems
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Read the signature of a finished folder of predictions, with the keys ``cases`` and ``run`` among others.
+
+    Raises:
+        EquiregError: if the folder is unfinished, is not the output of `equireg predict`, or is damaged.
+    """
+    refuse_unfinished(folder)
+    signature = read_signature(folder, "predict")
+    cases, run = signature.get("cases"), signature.get("run")
+    if not isinstance(cases, list) or not all(isinstance(case, str) for case in cases) or not isinstance(run, dict):
+        raise EquiregError(
+            f"{folder / 'made_by.json'}: is damaged; expected the cases as a list of names, and the facts of the run. "
+            "Run `equireg predict` again into a new folder."
+        )
+    return signature
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Refuse a folder that `equireg predict` has not finished.
+
+    Raises:
+        EquiregError: if it is unfinished.
+    """
+    if (folder / UNDERWAY).is_file():
+        raise EquiregError(f"{folder}: is not finished. Run the same `equireg predict` again: it goes on from there.")
+
+
+def write_labels(folder: Path, labels: LabelTable) -> None:
+    """Write what the label values of the predictions mean."""
+    disk.write_json(folder / LABELS, labels.as_dict())
+
+
+def read_labels(folder: Path) -> LabelTable | None:
+    """Read what the label values of the predictions mean; None where the folder does not say.
+
+    Raises:
+        EquiregError: if the file is damaged.
+    """
+    path = folder / LABELS
+    if not path.exists():
+        return None
+    try:
+        return LabelTable.from_dict(disk.read_json(path))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EquiregError(
+            f"{path}: is not a label table ({error!r}); expected the keys labels, regions and ignore. "
+            "Restore or remove it."
+        ) from error
+
+
+def write_times(folder: Path, seconds: Mapping[str, float]) -> None:
+    """Write the seconds of each predicted case."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", "seconds"])
+    writer.writerows([name, f"{value:.3f}"] for name, value in seconds.items())
+    disk.write_atomic(folder / TIMES, text.getvalue())
+
+
+def read_times(folder: Path) -> dict[str, float]:
+    """Read the seconds of each predicted case; empty where there is no such file.
+
+    Raises:
+        EquiregError: if the file is damaged.
+    """
+    path = folder / TIMES
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row["case"]: float(row["seconds"]) for row in csv.DictReader(file)}
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise EquiregError(
+            f"{path}: is damaged ({error!r}); expected the columns case and seconds. Remove it: all is predicted again."
+        ) from error
+
+
+def write_portal_zip(folder: Path, cases: Sequence[str]) -> None:
+    """Pack the predictions flat, as the evaluation portal of BraTS takes them; the same bytes every time."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:  # the files are compressed already
+        for path in (prediction_file(folder, case) for case in cases):
+            archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes())
+    disk.write_atomic(folder / PORTAL_ZIP, content.getvalue())
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yield the hidden files that a killed command left half written."""
+    for place in (folder, folder / EQUIVARIANCE):
+        if place.is_dir() and not place.is_symlink():
+            yield from (path for path in place.glob(".*.partial-*") if path.is_file())
+
+
+def _inside(folder: Path, case: str, ending: str) -> Path:
+    """Return the path of a case's file, which must lie directly inside ``folder``, whatever the name says."""
+    if not case or case in (".", "..") or _UNSAFE.search(case) or case.startswith("."):
+        raise EquiregError(
+            f"{case!r}: is no name for a prediction; expected one without a slash, a control character or a dot in "
+            "front. Rename the scan."
+        )
+    return folder / f"{case}{ending}"
