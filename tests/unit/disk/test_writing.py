@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -54,35 +55,6 @@ def test_staged_folder_leaves_nothing_after_a_failure(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("code", "finding"),
-    [
-        (errno.ENOSPC, "the disk is full"),
-        (errno.EDQUOT, "quota"),
-        (errno.EROFS, "read-only"),
-        (errno.EACCES, "not permitted"),
-        (errno.ENOTDIR, "a part of the path is a file"),
-    ],
-)
-def test_disk_errors_name_file_finding_and_remedy(code: int, finding: str) -> None:
-    with pytest.raises(disk.DiskError) as caught, disk.disk_errors("out"):
-        raise OSError(code, "reason", "out/file")
-    message = str(caught.value)
-    assert message.startswith("out/file: ")
-    assert finding in message
-    assert "choose another --out" in message.lower()
-
-
-def test_disk_errors_name_the_target_of_a_copy() -> None:
-    with pytest.raises(disk.DiskError, match=r"^out/file: "), disk.disk_errors("out"):
-        raise OSError(errno.ENOSPC, "reason", "/tmp/source", None, "out/file")
-
-
-def test_disk_errors_let_others_through() -> None:
-    with pytest.raises(OSError, match="reason"), disk.disk_errors("out"):
-        raise OSError(errno.EBUSY, "reason", "out/file")
-
-
 def test_write_atomic_keeps_the_old_content_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file.json"
     disk.write_atomic(path, "old")
@@ -99,13 +71,51 @@ def test_write_atomic_keeps_the_old_content_on_a_full_disk(tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_read_json_names_a_broken_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"a": ',
+        b"\xff\xfe\x00",
+        b"[" * 200_000,
+        b'{"a": ' * 200_000,
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1e999}',
+        b"9" * 10_000,
+    ],
+    ids=["cut", "not UTF-8", "nested lists", "nested objects", "NaN", "infinite", "too large", "too long"],
+)
+def test_read_json_names_a_broken_file_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(EquiregError, match=rf"^{path}: is not valid JSON \(.*\)\. Run prepare again\.$") as caught:
+        disk.read_json(path, "Run prepare again.")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_read_json_says_that_a_file_is_missing_or_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file.json"
     with pytest.raises(EquiregError, match=f"{path}: no such file"):
         disk.read_json(path)
-    path.write_text('{"a": ')
-    with pytest.raises(EquiregError, match=f"{path}: is not valid JSON"):
+
+    def closed(self: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    with pytest.raises(EquiregError, match="reading is not permitted"):
         disk.read_json(path)
+
+
+def test_write_json_refuses_what_read_json_would(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        disk.write_json(tmp_path / "file.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_staged_folder_is_for_one_process(tmp_path: Path) -> None:
+    with disk.staged_folder(tmp_path / "out"):
+        assert (tmp_path / ".out.lock").read_text().splitlines()[0] == str(os.getpid())
 
 
 def test_a_signature_says_verb_config_seed_versions_and_source(tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""The disk: files and folders that are written whole or not at all, locks, and errors in words that help."""
+
+from equireg.disk.faults import DiskError, disk_errors, read_errors
+from equireg.disk.locks import locked_folder
+from equireg.disk.writing import (
+    existing_folder,
+    read_json,
+    refuse_existing,
+    staged_folder,
+    write_atomic,
+    write_json,
+)
+
+__all__ = [
+    "DiskError",
+    "disk_errors",
+    "existing_folder",
+    "locked_folder",
+    "read_errors",
+    "read_json",
+    "refuse_existing",
+    "staged_folder",
+    "write_atomic",
+    "write_json",
+]

@@ -1,0 +1,117 @@
+"""Files and folders that are written whole or not at all."""
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from equireg.disk.faults import disk_errors, read_errors
+from equireg.disk.leftovers import partial_name
+from equireg.disk.locks import IN_FOLDER, locked_folder
+from equireg.errors import EquiregError
+
+
+def existing_folder(path: Path | str, what: str) -> Path:
+    """Return ``path`` as a folder that is there, or say which one is missing.
+
+    Raises:
+        EquiregError: if the path is missing or is not a folder.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise EquiregError(f"{path}: no such folder; expected {what}. Check the path.")
+    if not path.is_dir():
+        raise EquiregError(f"{path}: is a file; expected a folder with {what}.")
+    return path
+
+
+def refuse_existing(path: Path | str, remedy: str = "Choose another --out or remove it.") -> Path:
+    """Return ``path`` if nothing is there yet (an empty folder counts as nothing).
+
+    Raises:
+        EquiregError: if the path is a file or a folder with something in it.
+    """
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(item.name != IN_FOLDER for item in path.iterdir())):
+        raise EquiregError(f"{path}: the output folder exists already. {remedy}")
+    return path
+
+
+@contextmanager
+def staged_folder(path: Path | str) -> Iterator[Path]:
+    """Yield a hidden folder beside ``path`` that becomes ``path`` only when the block ends well.
+
+    ``path`` is locked meanwhile.
+
+    Raises:
+        EquiregError: if something is there already, another process makes it, or the disk is full.
+    """
+    path = refuse_existing(path).absolute()
+    staging = partial_name(path)
+    with locked_folder(path), disk_errors(path):
+        refuse_existing(path)  # another process may have finished it while this one waited for the lock
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        try:
+            yield staging
+            if path.is_dir():
+                (path / IN_FOLDER).unlink(missing_ok=True)
+                path.rmdir()
+            staging.rename(path)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file such that a reader sees the old content or the new, never a part of it."""
+    temporary = partial_name(path)
+    try:
+        with disk_errors(path):
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically, indented for people.
+
+    Raises:
+        ValueError: if a number is NaN or infinite, which JSON does not know.
+    """
+    write_atomic(path, json.dumps(content, indent=1, sort_keys=False, default=str, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, remedy: str = "Restore it, or make the folder again.") -> Any:
+    """Read a JSON file, of finite numbers only.
+
+    Args:
+        path: the file.
+        remedy: how to mend a damaged file, for the error.
+
+    Raises:
+        EquiregError: if the file is missing, cannot be read or is not JSON.
+    """
+    path = Path(path)
+    try:
+        with read_errors(path):
+            content = path.read_bytes()
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise EquiregError(f"{path}: is not valid JSON (nested too deeply). {remedy}") from error
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are of this kind
+        raise EquiregError(f"{path}: is not valid JSON ({' '.join(str(error).split())}). {remedy}") from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number that JSON knows")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
