@@ -10,3 +10,10 @@ class EquiregError(Exception):
 
 class UsageError(EquiregError):
     """A command line, a configuration or an option's value that does not fit: exit code 2."""
+
+
+class UnexpectedError(EquiregError):
+    """A fault of equireg itself, met by one task of many; the traceback is a note of the error.
+
+    The other tasks go on, and the verb ends with exit code 1.
+    """

@@ -62,7 +62,7 @@ class RunFacts:
     series: str | None = None
     """the same less the numbers of cases; arms with the same digest differ in the amount of data alone"""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """those options of the arm that are not the method's defaults, by their dotted names; words for a legend"""
+    """the options behind both digests, by their dotted names"""
     step: int | None = None
     """optimiser steps of the checkpoint that predicted; None in the run's own signature"""
     split: str | None = None
@@ -80,35 +80,29 @@ class RunFacts:
         return cls(**{"name": "", **found})
 
 
-def run_facts(name: str, config: TrainConfig, dataset: str, *, labelled: int, unlabelled: int, masked: int) -> RunFacts:
+def run_facts(name: str, config: Mapping[str, Any], dataset: str, **cases: int | None) -> RunFacts:
     """Return the facts of a run.
 
     Args:
         name: of its folder.
-        config: its options.
+        config: its options as plain nested values.
         dataset: name of the data set.
-        labelled: training cases used with their mask.
-        unlabelled: training cases used without one.
-        masked: training cases that have a mask, used or not.
+        cases: ``labelled_cases``, ``unlabelled_cases`` and ``masked_cases``.
     """
-    default = TrainConfig(method=type(config.method)())
-    options, defaults = _flat(to_plain(config)), _flat(to_plain(default))
     left_out = {*MACHINE_OPTIONS, *_DRAWS, *_AMOUNTS}
-    arm = {key: value for key, value in options.items() if key not in left_out}
-    series = {"dataset": dataset, "options": arm}
+    options = {key: value for key, value in _flat(config).items() if key.split(".")[0] not in left_out}
+    amounts = [cases.get("labelled_cases"), cases.get("unlabelled_cases")]
     return RunFacts(
         name=name,
-        method=config.method.name,
+        method=options.get("method.name"),
         dataset=dataset,
-        seed=config.seed,
-        repeat=config.repeat,
-        spatial_dims=config.spatial_dims,
-        labelled_cases=labelled,
-        unlabelled_cases=unlabelled,
-        masked_cases=masked,
-        arm=_digest({**series, "cases": [labelled, unlabelled]}),
-        series=_digest(series),
-        options={key: value for key, value in arm.items() if defaults.get(key) != value},
+        seed=config.get("seed"),
+        repeat=config.get("repeat"),
+        spatial_dims=config.get("spatial_dims"),
+        **cases,
+        arm=_digest([dataset, options, amounts]),
+        series=_digest([dataset, options]),
+        options=options,
     )
 
 
@@ -176,10 +170,12 @@ class RunFolder:
             EquiregError: if the folder is not a run's.
         """
         signature = self.signature()
-        # Folders of earlier versions hold the facts beside each other in the signature itself.
-        method = signature.get("config", {}).get("method", {}).get("name")
-        content = signature.get(FACTS) or {**signature, "method": method}
-        return RunFacts.from_dict({**content, "name": self.root.resolve().name})
+        name = self.root.resolve().name
+        if FACTS in signature:
+            return RunFacts.from_dict({**signature[FACTS], "name": name})
+        # A run of an earlier version has no facts in one place.
+        counts = {key: signature.get(key) for key in ("labelled_cases", "unlabelled_cases", "masked_cases")}
+        return run_facts(name, signature["config"], str(signature.get("dataset")), **counts)
 
     def is_finished(self) -> bool:
         """Whether training has ended by itself."""

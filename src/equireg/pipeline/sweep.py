@@ -12,6 +12,7 @@ from typing import Any, get_args
 from equireg import disk, folders
 from equireg.config.parsing import from_plain, nested, read_yaml, to_plain
 from equireg.errors import EquiregError, UsageError
+from equireg.folders.run import RunFolder
 from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
 from equireg.preparation.prepare import prepare
 from equireg.processes.workers import Cluster, Workers
@@ -69,8 +70,8 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster:
     failed: dict[str, str] = {}
     tasks = {run.name: (config, run, prepared, out) for run in todo}
     jobs = jobs if cluster == "ray" else jobs or 1
-    with Workers(jobs, cluster, gpus=float(_uses_gpu(todo)), share_cores=True) as workers:
-        for name, failure in workers.run(_guarded_run, tasks):
+    with Workers(jobs, cluster, gpus=_gpus(todo), share_cores=True) as workers:
+        for name, failure in workers.run(_do_run, tasks):
             if failure is None:
                 log.info("done %s", name)
             else:
@@ -79,7 +80,9 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster:
     _write_results(out, prepared, [run for run in runs if is_done(out, run)])
     if failed:
         reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
-        raise EquiregError(f"{len(failed)} of {len(runs)} runs failed. {reasons}")
+        error = EquiregError(f"{len(failed)} of {len(runs)} runs failed. {reasons}")
+        workers.add_traces(error)
+        raise error
     return runs
 
 
@@ -128,12 +131,13 @@ def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
 
 def _differs(trained: Path, run: Run) -> bool:
     """Whether a run was begun with other options than the sweep has for it now."""
-    if not (trained / "config.yaml").is_file():
+    earlier = RunFolder(trained)
+    if not earlier.has_config():
         return False
     from equireg.model import config_from
     from equireg.training.train import differences
 
-    return bool(differences(config_from(read_yaml(trained / "config.yaml")), config_from(nested(run.options))))
+    return bool(differences(config_from(earlier.read_config()), config_from(nested(run.options))))
 
 
 def _prepared(config: SweepConfig, out: Path, base: Path, cluster: Cluster) -> Path:
@@ -145,20 +149,9 @@ def _prepared(config: SweepConfig, out: Path, base: Path, cluster: Cluster) -> P
     return prepared
 
 
-def _uses_gpu(runs: Sequence[Run]) -> bool:
-    return any(run.options.get("device") != "cpu" for run in runs)
-
-
-def _guarded_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
-    """Do a run; whatever stops it is an error of this run alone, so that the others go on."""
-    log.info("run %s", run.name)
-    try:
-        _do_run(config, run, prepared, out)
-    except EquiregError:
-        raise
-    except Exception as error:  # a GPU out of memory, say: the other runs may still fit
-        log.debug("run %s", run.name, exc_info=True)
-        raise EquiregError(f"{type(error).__name__}: {error}") from error
+def _gpus(runs: Sequence[Run]) -> float:
+    """Return the GPUs that the largest run takes."""
+    return max((int(run.options.get("devices", 1)) for run in runs if run.options.get("device") != "cpu"), default=0)
 
 
 def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
@@ -167,16 +160,16 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
     from equireg.prediction.predict import predict
     from equireg.training.train import train
 
-    trained = out / _RUNS / run.name
-    signature = trained / folders.SIGNATURE
-    if not (signature.is_file() and disk.read_json(signature).get("finished")):
-        train(prepared, trained, resume=(trained / "config.yaml").is_file(), **nested(run.options))
+    log.info("run %s", run.name)
+    trained = RunFolder(out / _RUNS / run.name)
+    if not trained.is_finished():
+        train(prepared, trained.root, resume=trained.has_config(), **nested(run.options))
     for split, name in run.judged().items():
         predictions, evaluation = out / _PREDICTIONS / name, out / _EVALUATIONS / name
         if not folders.is_signed(predictions):
             if not (predictions / folders.UNDERWAY).is_file():  # else `predict` goes on with it
                 shutil.rmtree(predictions, ignore_errors=True)
-            predict(trained, prepared, predictions, split=split, **config.predict)
+            predict(trained.root, prepared, predictions, split=split, **config.predict)
         if not folders.is_signed(evaluation):
             evaluate(predictions, prepared, evaluation, pictures=_pictured(prepared, split))
 

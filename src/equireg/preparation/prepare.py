@@ -1,7 +1,6 @@
 """`equireg prepare`: from a raw folder to arrays and a manifest; bad cases are refused, the rest go on."""
 
 import logging
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from equireg.preparation import case as one_case
 from equireg.preparation import checking, examples, plan, split
 from equireg.preparation.case import CasePlan
 from equireg.preparation.recipe import THESIS
+from equireg.processes.cores import usable_cores
 from equireg.processes.workers import WorkerDiedError, Workers
 
 log = logging.getLogger("equireg")
@@ -50,7 +50,7 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     out = _claim(Path(out), raw.resolve().name)
     dataset = discover(raw, config.layout)
     splits = _known_splits(config, dataset)
-    jobs = config.jobs if config.cluster == "ray" else config.jobs or os.cpu_count() or 1
+    jobs = config.jobs if config.cluster == "ray" else config.jobs or usable_cores()
     with Workers(jobs, config.cluster) as workers:
         usable, geometries, refused = checking.read_headers(dataset)
         labels = dataset.labels
@@ -80,6 +80,7 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     folders.sign(out, "prepare", to_plain(config), seed=config.split_seed, source=raw)
     (out / folders.UNDERWAY).unlink()
     _tell(manifest)
+    workers.raise_unexpected()
     return manifest
 
 

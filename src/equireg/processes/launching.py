@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg.errors import EquiregError, UsageError
+from equireg.processes.cores import usable_cores
 from equireg.processes.ranks import Share
 
 log = logging.getLogger("equireg")
@@ -99,7 +100,7 @@ def _environments(folder: str, count: int) -> list[dict[str, str]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     common = {
-        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
+        "OMP_NUM_THREADS": str(max(1, usable_cores() // count)),
         **os.environ,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),

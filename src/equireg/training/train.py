@@ -211,11 +211,11 @@ class _Folder:
         masked = sum(case.labelled and case.split == "train" for case in self.data.manifest.cases)
         facts = run_facts(
             self.out.resolve().name,
-            self.config,
+            to_plain(self.config),
             self.data.manifest.dataset,
-            labelled=len(self.cases.labelled),
-            unlabelled=len(self.cases.unlabelled),
-            masked=masked,
+            labelled_cases=len(self.cases.labelled),
+            unlabelled_cases=len(self.cases.unlabelled),
+            masked_cases=masked,
         )
         # The counts stand outside of the facts too, where earlier versions look for them.
         counts = ("dataset", "labelled_cases", "unlabelled_cases", "masked_cases", "repeat")

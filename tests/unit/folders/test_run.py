@@ -8,13 +8,15 @@ import pytest
 
 from equireg import disk
 from equireg.config import NetworkConfig, TrainConfig
+from equireg.config.parsing import to_plain
 from equireg.errors import EquiregError
 from equireg.folders.run import RunFacts, RunFolder, run_facts
 from equireg.folders.signature import sign
 
 
 def facts(config: TrainConfig, dataset: str = "brain", labelled: int = 5, unlabelled: int = 20) -> RunFacts:
-    return run_facts("r", config, dataset, labelled=labelled, unlabelled=unlabelled, masked=50)
+    counts = {"labelled_cases": labelled, "unlabelled_cases": unlabelled, "masked_cases": 50}
+    return run_facts("r", to_plain(config), dataset, **counts)
 
 
 @pytest.mark.parametrize(
@@ -23,13 +25,13 @@ def facts(config: TrainConfig, dataset: str = "brain", labelled: int = 5, unlabe
 def test_seed_repeat_and_machine_make_no_other_arm(changes: dict[str, Any]) -> None:
     """Nor does the way in which the same number of cases is asked for."""
     one, other = facts(TrainConfig()), facts(TrainConfig(**changes))
-    assert (one.arm, one.series, one.options) == (other.arm, other.series, {})
+    assert (one.arm, one.series, one.options) == (other.arm, other.series, other.options)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        facts(TrainConfig(network=NetworkConfig(features=16))),
+        facts(TrainConfig(network=NetworkConfig(name="segresnet"))),
         facts(TrainConfig(max_steps=7)),
         facts(TrainConfig(), dataset="heart"),
     ],
@@ -47,9 +49,10 @@ def test_arms_of_one_series_differ_in_the_amount_of_data(other: RunFacts) -> Non
     assert one.series == other.series
 
 
-def test_options_that_are_not_default_are_named() -> None:
-    config = TrainConfig(network=NetworkConfig(features=16), batch_size=4)
-    assert facts(config).options == {"network.features": 16, "batch_size": 4}
+def test_options_have_dotted_names_and_plain_values() -> None:
+    options = facts(TrainConfig(max_steps=7, patch_size=(16, 24))).options
+    assert (options["max_steps"], options["patch_size"], options["optimizer.lr"]) == (7, [16, 24], 2e-3)
+    assert not {"seed", "repeat", "device", "sup_cut", "unsup_cases"} & options.keys()
 
 
 def test_facts_come_back_under_the_folders_present_name(tmp_path: Path) -> None:
@@ -65,11 +68,10 @@ def test_facts_come_back_under_the_folders_present_name(tmp_path: Path) -> None:
     assert RunFacts.from_dict({**copied, "of a later version": 1}).split == "val"
 
 
-def test_a_run_of_an_earlier_version_has_the_facts_that_it_has(tmp_path: Path) -> None:
-    sign(tmp_path, "train", {"method": {"name": "bcp"}}, seed=3, labelled_cases=2, dataset="brain")
-    found = RunFolder(tmp_path).facts()
-    assert (found.method, found.seed, found.labelled_cases, found.dataset) == ("bcp", 3, 2, "brain")
-    assert found.arm is None
+def test_a_run_of_an_earlier_version_has_the_same_facts(tmp_path: Path) -> None:
+    counts: dict[str, Any] = {"labelled_cases": 5, "unlabelled_cases": 20, "masked_cases": 50}
+    sign(tmp_path, "train", to_plain(TrainConfig()), seed=42, dataset="brain", repeat=0, **counts)
+    assert RunFolder(tmp_path).facts() == replace(facts(TrainConfig()), name=tmp_path.name)
 
 
 def test_scalars_come_back(tmp_path: Path) -> None:

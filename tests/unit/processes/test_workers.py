@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from equireg.errors import EquiregError, UsageError
-from equireg.processes.workers import WorkerDiedError, Workers
+from equireg.errors import EquiregError, UnexpectedError, UsageError
+from equireg.processes.workers import WorkerDiedError, Workers, guarded
+from equireg.processes.workers.local import gpus_of
 
 
 def double(number: int) -> int:
@@ -40,8 +41,50 @@ def test_results_and_errors_go_by_name(jobs: int) -> None:
     assert (found["a"], found["d"]) == (2, 8)
     assert type(found["b"]) is UsageError
     assert str(found["b"]) == "got -1"
-    assert type(found["c"]) is EquiregError
-    assert "RuntimeError: nought" in str(found["c"])
+    assert type(found["c"]) is UnexpectedError
+    assert str(found["c"]) == "RuntimeError: nought (unexpected; --debug shows where)"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_fault_of_ours_ends_the_verb_with_its_traceback_after_the_other_tasks(jobs: int) -> None:
+    with Workers(jobs) as workers:
+        found = dict(workers.run(double, {"bad": (0,), "good": (4,)}))
+    assert found["good"] == 8
+    with pytest.raises(UnexpectedError, match="bad: RuntimeError: nought") as caught:
+        workers.raise_unexpected()
+    assert any('raise RuntimeError("nought")' in note for note in caught.value.__notes__)
+    ending = EquiregError("1 of 2 failed")
+    workers.add_traces(ending)
+    assert ending.__notes__ == caught.value.__notes__
+
+
+def test_errors_of_the_disk_are_no_fault_of_ours() -> None:
+    assert type(guarded(Path("/nowhere/file").read_bytes)) is EquiregError
+    Workers(1).raise_unexpected()
+
+
+@pytest.mark.parametrize(
+    ("each", "expected"),
+    [(1, ["0", "1", "2", "0", "1"]), (0.5, ["0", "1", "2", "0", "1"]), (2, ["0,1", "2,0", "1,2", "0,1", "2,0"])],
+)
+def test_workers_take_the_gpus_in_turn(each: float, expected: list[str]) -> None:
+    assert [gpus_of(place, ["0", "1", "2"], each) for place in range(5)] == expected
+    assert gpus_of(3, [], each) is None
+    assert gpus_of(1, ["GPU-abc"], each) == "GPU-abc"
+
+
+def seen_gpus(_: int) -> str | None:
+    time.sleep(0.2)  # so that both workers get tasks
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_each_worker_sees_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    tasks = {str(number): (number,) for number in range(4)}
+    with Workers(2, gpus=1.0) as workers:
+        assert {gpus for _, gpus in workers.run(seen_gpus, tasks)} == {"4", "7"}
+    with Workers(2) as workers:
+        assert {gpus for _, gpus in workers.run(seen_gpus, tasks)} == {"4,7"}
 
 
 def test_a_worker_that_dies_is_replaced_and_only_its_task_is_repeated(tmp_path: Path) -> None:

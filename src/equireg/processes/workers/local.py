@@ -1,10 +1,11 @@
 """Processes of this machine. They end when the process that started them is gone, however it went."""
 
 import logging
+import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -12,14 +13,21 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
+from equireg.processes.cores import usable_cores
 from equireg.processes.workers.tasks import WorkerDiedError, guarded
 
 
 class LocalProcesses:
-    """Processes that share this machine's threads; each is a pool of its own, so that a death names its task."""
+    """Processes that share this machine's cores and GPUs; each is a pool of its own, so that a death names its task.
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
+    Args:
+        jobs: how many.
+        gpus: GPUs that each computes on, at most; 0 where none is used.
+    """
+
+    def __init__(self, jobs: int, gpus: float = 0) -> None:
+        self._jobs, self._gpus = jobs, gpus
+        self._places: dict[ProcessPoolExecutor, int] = {}
         self._context = get_context("spawn")
         self._ends, self._lifeline = self._context.Pipe(duplex=False)
         self._idle: list[ProcessPoolExecutor] = []
@@ -51,6 +59,7 @@ class LocalProcesses:
             result = ended.result()
         except BrokenProcessPool as error:
             pool.shutdown()
+            del self._places[pool]
             raise WorkerDiedError("its process died") from error
         self._idle.append(pool)
         return result
@@ -65,15 +74,47 @@ class LocalProcesses:
         self._ends.close()
 
     def _new_process(self) -> ProcessPoolExecutor:
-        threads = max(1, (os.cpu_count() or 1) // self._jobs)
-        return ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin, initargs=(self._ends, threads))
+        threads = max(1, usable_cores() // self._jobs)
+        place = min(set(range(self._jobs)) - set(self._places.values()))
+        visible = gpus_of(place, visible_gpus(), self._gpus) if self._gpus else None
+        pool = ProcessPoolExecutor(
+            1, mp_context=self._context, initializer=_begin, initargs=(self._ends, threads, visible)
+        )
+        self._places[pool] = place
+        return pool
 
 
-def _begin(ends: Connection, threads: int) -> None:
-    """Give a process its share of the processor's threads, and let it end with the one that started it."""
+def gpus_of(place: int, gpus: Sequence[str], each: float) -> str | None:
+    """Return the GPUs of one of several workers, as ``CUDA_VISIBLE_DEVICES`` takes them; None where there are none.
+
+    Workers take them in turn, so that each has its own as long as they suffice.
+
+    Args:
+        place: of the worker among all, from 0.
+        gpus: names of the GPUs that there are.
+        each: GPUs a worker computes on; a part of one counts as one.
+    """
+    count = min(math.ceil(each), len(gpus))
+    return ",".join(gpus[(place * count + index) % len(gpus)] for index in range(count)) or None
+
+
+def visible_gpus() -> list[str]:
+    """Return the names of the GPUs that this process may use, without a context on any of them."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name.strip() for name in given.split(",") if name.strip() not in ("", "-1")]
+    import torch
+
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def _begin(ends: Connection, threads: int, gpus: str | None) -> None:
+    """Give a process its part of the cores and GPUs, and let it end with the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the other decides what becomes of this one
     Thread(target=_end_with, args=(ends,), daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is imported
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus  # read when CUDA is first used
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     logging.getLogger("equireg").setLevel(logging.WARNING)

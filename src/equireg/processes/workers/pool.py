@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UnexpectedError
 from equireg.processes.workers.local import LocalProcesses
 from equireg.processes.workers.ray_cluster import RayCluster
 from equireg.processes.workers.tasks import Place, Result, WorkerDiedError, guarded
@@ -26,7 +26,7 @@ class Workers:
     Args:
         jobs: tasks at once. On a Ray cluster 0 stands for as many as it has room for.
         cluster: this machine's processes, or a Ray cluster.
-        gpus: part of a GPU that a task takes on a Ray cluster, where it has any.
+        gpus: GPUs that a task takes, or a part of one; workers on this machine take them in turn, one at the least.
         share_cores: whether a task on a Ray cluster takes an equal share of all cores, and not just one.
 
     Raises:
@@ -36,6 +36,9 @@ class Workers:
 
     def __init__(self, jobs: int, cluster: Cluster = "local", *, gpus: float = 0, share_cores: bool = False) -> None:
         self.jobs = jobs
+        self.unexpected: dict[str, UnexpectedError] = {}
+        """Tasks that met a fault of equireg itself."""
+        self._gpus = gpus
         self._place: Place | None = None
         if cluster == "ray":
             self._place = RayCluster(jobs, gpus, share_cores=share_cores)
@@ -53,8 +56,8 @@ class Workers:
     ) -> Iterator[tuple[str, Result | EquiregError]]:
         """Yield each task's name with its result, or with the error that the user must see, as they come.
 
-        A task whose worker dies is begun anew after the others; one that is the death of several has a
-        ``WorkerDiedError`` as its result.
+        A fault of equireg itself is an ``UnexpectedError``, and kept in ``unexpected`` too. A task whose worker dies
+        is begun anew after the others; one that is the death of several has a ``WorkerDiedError`` as its result.
 
         Args:
             function: importable by name; works on one task.
@@ -66,15 +69,35 @@ class Workers:
                 results = ((name, guarded(function, *arguments)) for name, arguments in tasks.items())
             else:
                 results = self._spread(function, tasks)
-            for outcome in results:
-                yield outcome
+            for name, result in results:
+                if isinstance(result, UnexpectedError):
+                    self.unexpected[name] = result
+                yield name, result
                 bar.update()
+
+    def raise_unexpected(self) -> None:
+        """Raise what was met that nobody foresaw; called once a verb has finished all else.
+
+        Raises:
+            UnexpectedError: names the tasks; the tracebacks are its notes.
+        """
+        if self.unexpected:
+            named = " ".join(f"{name}: {error}" for name, error in self.unexpected.items())
+            error = UnexpectedError(named)
+            self.add_traces(error)
+            raise error
+
+    def add_traces(self, error: EquiregError) -> None:
+        """Add to an error that ends a verb the tracebacks of what was unexpected, for --debug."""
+        for unexpected in self.unexpected.values():
+            for note in getattr(unexpected, "__notes__", []):
+                error.add_note(note)
 
     def _spread(
         self, function: Callable[..., Result], tasks: Mapping[str, tuple[Any, ...]]
     ) -> Iterator[tuple[str, Result | EquiregError]]:
         if self._place is None:
-            self._place = LocalProcesses(self.jobs)
+            self._place = LocalProcesses(self.jobs, self._gpus)
         place, waiting = self._place, deque(tasks)
         begun: dict[Any, str] = {}
         deaths: Counter[str] = Counter()

@@ -1,9 +1,10 @@
 """What a task is to those that run it: how its errors cross from a worker, and what a place for tasks offers."""
 
+import traceback
 from collections.abc import Callable, Collection
 from typing import Any, Protocol, TypeVar
 
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UnexpectedError
 
 Result = TypeVar("Result")
 
@@ -41,12 +42,22 @@ class Place(Protocol):
 
 
 def guarded(function: Callable[..., Result], *arguments: Any) -> Result | EquiregError:
-    """Return a user's error as a value, which crosses from a worker with its words intact."""
+    """Return a task's error as a value, which crosses from a worker with its words and notes intact.
+
+    An error that nobody foresaw is told as such, with its traceback as a note; it is never taken for a fault of the
+    data.
+    """
     try:
         return function(*arguments)
     except EquiregError as error:
-        return type(error)(str(error))
+        found = type(error)(str(error))
+        found.__notes__ = [*getattr(error, "__notes__", [])]
+        return found
     except MemoryError:
         return EquiregError("needs more memory than there is; try fewer --jobs or a coarser --spacing.")
-    except Exception as error:  # a damaged header raises whatever its reader happens to trip over
-        return EquiregError(f"cannot be read ({type(error).__name__}: {error}).")
+    except OSError as error:  # of the disk or the network share, not ours
+        return EquiregError(f"cannot be read or written ({type(error).__name__}: {error}).")
+    except Exception as error:
+        unexpected = UnexpectedError(f"{type(error).__name__}: {error} (unexpected; --debug shows where)")
+        unexpected.add_note(traceback.format_exc())
+        return unexpected
