@@ -33,6 +33,13 @@ class PrepareConfig:
     """JSON file with the lists train, val and test of case names, in place of the fractions"""
     split_seed: int = 42
     """seed of the split by patient"""
+    patients: str | None = None
+    """which scans are of one patient, where their names do not tell: a regular expression with one group (or a group
+    named patient) that is searched in each case's name, or a CSV file with the columns case and patient"""
+    follow_links: bool = False
+    """use files outside the raw folder, which links or the paths in dataset.json lead to"""
+    dry_run: bool = False
+    """say what is found in the raw folder, and write nothing"""
     jobs: int = 0
     """cases prepared at once; 0 for one a core, or as many as the Ray cluster has room for"""
     cluster: Literal["local", "ray"] = "local"

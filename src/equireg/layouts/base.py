@@ -1,6 +1,5 @@
 """What a layout finds in a raw folder, and how that becomes the cases of a data set."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +10,11 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, read_image
+from equireg.layouts import names
+from equireg.layouts.patients import patients_of
 
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
-
-_SCAN_NUMBER = (
-    re.compile(r"(BraTS-[A-Z]+-\d+)-\d+", re.IGNORECASE),  # 2023+: BraTS-GLI-00000-000
-    re.compile(r"(BraTS1\d_.+)_\d+", re.IGNORECASE),  # 2018, 2019: BraTS19_2013_2_1
-    re.compile(r"(TCGA_\w\w_\w{4})_\d+"),
-)
 
 
 class LayoutMismatchError(EquiregError):
@@ -81,6 +76,8 @@ class RawDataset:
     cases: tuple[RawCase, ...]
     """Sorted by name; no name twice."""
     refused: tuple[Refusal, ...]
+    notes: tuple[str, ...] = ()
+    """What the layout left aside or decided, for the user to see."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,8 @@ class FoundCase:
     held_out: bool = False
     contrast: str | None = None
     """Known channel that the name of the one file ends with."""
+    patient: str | None = None
+    """Where the layout tells the patient, by a folder say; None leaves it to the case's name."""
 
     @property
     def stacked(self) -> Path | None:
@@ -115,15 +114,8 @@ class FoundSet:
     refused: tuple[Refusal, ...] = ()
     orphans: tuple[Path, ...] = ()
     """Masks without a scan."""
-
-
-def patient_of(name: str) -> str:
-    """Return the patient of a case: its name, less the number of the scan where a known scheme has one."""
-    for pattern in _SCAN_NUMBER:
-        match = pattern.fullmatch(name)
-        if match:
-            return match[1]
-    return name
+    notes: tuple[str, ...] = ()
+    """What was left aside or decided, for the user to see."""
 
 
 def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> Path:
@@ -134,19 +126,28 @@ def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> 
     return neighbour.parent / f"{case.name}{suffixes.get(channel, '_' + channel)}{extension_of(neighbour)}"
 
 
-def to_dataset(root: Path, found: FoundSet) -> RawDataset:
-    """Keep the cases that have every channel and a name of their own; refuse the others with the reason."""
+def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
+    """Keep the cases that have every channel and a name of their own; refuse the others with the reason.
+
+    Args:
+        root: the raw folder.
+        found: what its layout found.
+        follow_links: whether files outside the folder may be used.
+    """
+    home = None if follow_links else root.resolve()
     cases: dict[str, RawCase] = {}
     refused = list(found.refused)
     for mask in found.orphans:
         refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", "Add its scan under the same name."))
+    patients = patients_of(case.name for case in found.cases)
     for case in sorted(found.cases, key=lambda case: (case.name, [str(file) for file in case.files.values()])):
-        refusal = _refusal(case, found, cases.get(case.name))
+        refusal = _outside(case, home) or _refusal(case, found, cases.get(case.name))
         if refusal:
             refused.append(refusal)
             continue
         images = (case.stacked,) if case.stacked else tuple(case.files[channel] for channel in found.channels)
-        cases[case.name] = RawCase(case.name, images, case.label, patient_of(case.name), case.held_out)
+        patient = case.patient or patients[case.name]
+        cases[case.name] = RawCase(case.name, images, case.label, patient, case.held_out)
     return RawDataset(
         root=root,
         layout=found.layout,
@@ -155,11 +156,31 @@ def to_dataset(root: Path, found: FoundSet) -> RawDataset:
         labels=found.labels,
         cases=tuple(cases.values()),
         refused=tuple(sorted(refused, key=lambda refusal: refusal.case)),
+        notes=found.notes,
     )
+
+
+def _outside(case: FoundCase, home: Path | None) -> Refusal | None:
+    """Return a refusal where a file of the case lies outside the raw folder, by a link or by a listed path."""
+    if home is None:
+        return None
+    for file in (*case.files.values(), *([case.label] if case.label else [])):
+        place = file.resolve()
+        if not place.is_relative_to(home):
+            return Refusal(
+                names.safe(case.name),
+                f"{file}: lies outside the raw folder, in {place.parent}; expected files below {home}.",
+                "Copy it there, or give --follow_links true if you trust this folder.",
+            )
+    return None
 
 
 def _refusal(case: FoundCase, found: FoundSet, earlier: RawCase | None) -> Refusal | None:
     """Return why a case cannot stand, or None."""
+    problem = names.problem_of(case.name)
+    if problem is not None:
+        file = next(iter(case.files.values()), case.label)
+        return Refusal(names.safe(case.name), f"{file}: {problem}; expected a name for files.", names.REMEDY)
     if case.stacked is None:
         missing = [channel for channel in found.channels if channel not in case.files]
         if missing:

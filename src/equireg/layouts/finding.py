@@ -17,18 +17,20 @@ LAYOUTS: dict[str, Callable[[Path], FoundSet]] = {
 """Layout name to its finder, in the order in which they are tried."""
 
 
-def discover(root: Path | str, layout: str = "auto") -> RawDataset:
+def discover(root: Path | str, layout: str = "auto", *, follow_links: bool = True) -> RawDataset:
     """Find the cases of a raw folder.
 
     Args:
         root: the folder.
         layout: a name in ``LAYOUTS``, or ``"auto"`` for the first that fits.
+        follow_links: whether files outside the folder are used, which links or listed paths lead to; else their
+            cases are refused.
 
     Raises:
         EquiregError: if the folder is missing, the layout is unknown or does not fit, or nothing is found.
     """
     root = Path(root)
-    return to_dataset(root, find_layout(root, layout))
+    return to_dataset(root, find_layout(root, layout), follow_links=follow_links)
 
 
 def find_layout(root: Path, layout: str = "auto", channel_count: int | None = None) -> FoundSet:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
-from equireg.layouts.base import FoundCase, FoundSet, RawCase, missing_file, patient_of
+from equireg.layouts.base import FoundCase, FoundSet, RawCase, missing_file
 from equireg.layouts.channels import ALIASES, match_channels, meaning
 from equireg.layouts.finding import find_layout
 from equireg.layouts.grouping import choose_scheme, group_files
@@ -39,7 +39,9 @@ def discover_inputs(path: Path | str, channels: Sequence[str]) -> tuple[RawCase,
                 "each name once, "
                 "as predictions are named after it. Rename one of the two, or predict them apart."
             )
-        cases[case.name] = RawCase(case.name, images, case.label, patient_of(case.name), case.held_out, picks, problem)
+        cases[case.name] = RawCase(
+            case.name, images, case.label, case.patient or case.name, case.held_out, picks, problem
+        )
     if not cases:
         reasons = "; ".join(refusal.reason for refusal in found.refused[:3]) or "no case is whole"
         raise EquiregError(f"{path}: has nothing to predict ({reasons}).")

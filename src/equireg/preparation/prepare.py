@@ -17,6 +17,8 @@ from equireg.folders.prepared import CASES, MANIFEST, CaseRecord, Manifest, Spli
 from equireg.imaging import volume
 from equireg.imaging.labels import LabelTable
 from equireg.layouts import RawCase, RawDataset, Refusal, discover
+from equireg.layouts.patients_option import with_patients
+from equireg.layouts.summary import tell
 from equireg.preparation import case as one_case
 from equireg.preparation import checking, examples, plan, split
 from equireg.preparation.case import CasePlan
@@ -38,7 +40,7 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
         options: those of ``PrepareConfig``.
 
     Returns:
-        The manifest, as written.
+        The manifest, as written; with ``dry_run`` nothing is written, and the manifest has no cases.
 
     Raises:
         EquiregError: if the folder has no usable case, or an option does not fit.
@@ -48,7 +50,10 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
         raw, out = Path(raw).absolute(), Path(out).absolute()
     raw = disk.existing_folder(raw, "scans")
     out = _claim(Path(out), raw.resolve().name)
-    dataset = discover(raw, config.layout)
+    dataset = with_patients(discover(raw, config.layout, follow_links=config.follow_links), config.patients)
+    if config.dry_run:
+        return _dry_run(dataset)
+    tell(dataset)
     splits = _known_splits(config, dataset)
     jobs = config.jobs if config.cluster == "ray" else config.jobs or usable_cores()
     with Workers(jobs, config.cluster) as workers:
@@ -82,6 +87,34 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     _tell(manifest)
     workers.raise_unexpected()
     return manifest
+
+
+def _dry_run(dataset: RawDataset) -> Manifest:
+    """Say what the raw folder holds, from names and headers alone; return a manifest without cases.
+
+    Raises:
+        EquiregError: if no case is usable.
+    """
+    tell(dataset)
+    usable, _, refused = checking.read_headers(dataset)
+    for item in refused:
+        log.warning("refused %s: %s %s", item.case, item.reason, item.remedy)
+    if not usable:
+        raise EquiregError(_no_case(dataset.root, refused))
+    log.info("%d cases can be prepared. This was a dry run: nothing was written.", len(usable))
+    return Manifest(
+        dataset=dataset.root.resolve().name,
+        channels=dataset.channels,
+        modality=dataset.modality,
+        labels=dataset.labels or LabelTable((0,), ("background",)),
+        axes="",
+        flips="",
+        spacing_mm=None,
+        normalisation={},
+        fingerprint={},
+        cases=(),
+        refused=tuple({"case": r.case, "reason": r.reason, "remedy": r.remedy} for r in refused),
+    )
 
 
 def _claim(out: Path, raw_name: str) -> Path:

@@ -1,0 +1,154 @@
+"""Which scans are of one patient: known naming schemes, and what the user says about it.
+
+A split that separates two scans of one patient reports scores that are too good. A split that keeps two patients
+together costs nothing but a little variety. Schemes here are therefore those that are sure; names that look like
+groups and fit no scheme are told to the user, who answers with ``--patients``.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from equireg.layouts.channels import split_channel
+
+_SEPARATORS = "_-. "
+_NUMBER = r"[_\-. ]?\d+[a-z]?"
+_MOST_SCANS = 10
+"""Scans of one patient, at most, that a word such as ``scan`` may count; more are a data set's scans."""
+_FEW = 4
+"""From this many cases on, all of them under one name without a number are a data set, not a patient."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A naming scheme whose names say the patient."""
+
+    name: str
+    pattern: re.Pattern[str]
+    """Matches a whole case name; the group ``patient`` is equal for all scans of one patient."""
+
+
+def _scheme(name: str, pattern: str) -> Scheme:
+    return Scheme(name, re.compile(pattern, re.IGNORECASE))
+
+
+SCHEMES = (
+    _scheme("BIDS", r"(?P<patient>(?:.*[_\-. ])?sub-[a-z0-9]+)(?:_.*)?"),
+    # 2023 on: BraTS-GLI-00000-000, BraTS-MEN-RT-0000-1
+    _scheme("BraTS", r"(?P<patient>BraTS(?:-[a-z]+)+-\d+)-\d+"),
+    # 2017 to 2019: BraTS19_2013_2_1, Brats18_CBICA_AAM_1
+    _scheme("BraTS to 2019", r"(?P<patient>BraTS1\d_.+)_\d+"),
+    _scheme("TCGA", r"(?P<patient>TCGA[-_]\w\w[-_]\w{4})(?:[_\-. ].*)?"),
+    _scheme("UPENN-GBM", r"(?P<patient>UPENN-GBM-\d+)_\d+.*"),
+    _scheme("ADNI", r"(?P<patient>(?:.*[_\-. ])?\d{3}_S_\d{4})(?:[_\-. ].*)?"),
+    _scheme("OASIS", r"(?P<patient>OAS(?:\d_\d{4}|\d{5}))_MR.*"),
+    _scheme("ISBI 2015", r"(?P<patient>(?:training|test)\d\d)_\d\d"),
+    _scheme(
+        "a patient's number",
+        r"(?P<patient>(?:.*[_\-. ])?(?:patient(?:id)?|subject|subj|pat|sub)[_\-. ]?\d+)"
+        r"(?:[a-z]?[_\-. ].*|(?:frame|ses|scan|visit|time|tp|week|fu).*)?",
+    ),
+)
+"""Schemes that name the patient, tried in this order."""
+
+_TIMES = (
+    rf"(?:frames?|phase|ses|sess|session|visit|timepoint|time[_\-. ]?point|time|tp|month|day|year){_NUMBER}",
+    r"(?:ses|session|visit)[_\-. ]?[a-z0-9]+",
+    rf"(?:week|wk){_NUMBER}(?:[_\-]\d+)?",
+    r"t\d{1,2}",
+    rf"(?:follow[_\-. ]?up|fu|baseline|bl|rescan|retest|repeat)(?:{_NUMBER})?",
+    r"(?:pre|post)(?:[_\-. ]?op)?",
+    rf"slice{_NUMBER}",
+)
+"""Words that tell one scan of a patient from the next, whatever stands before."""
+
+_COUNTS = (
+    rf"(?:scan|image|study|exam|series|run|acq|mri|mr|ct|rep|echo|sl|v|y|m){_NUMBER}",
+    r"d\d{3,}",
+)
+_VARIANTS = (
+    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])",
+    r"(?:19|20)\d\d[_\-.](?:0[1-9]|1[0-2])[_\-.](?:0[1-9]|[12]\d|3[01])",
+    r"(?:ed|es|systole|diastole|inhale|exhale|insp|exp|supine|prone|arterial|venous|portal|delayed|native)",
+    r"(?:left|right|l|r|lh|rh)",
+)
+"""Words that do so where a number stands before, which tells the patient."""
+
+
+def _ending(words: Sequence[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?P<rest>.*?)(?:^|[{re.escape(_SEPARATORS)}]+)(?:{'|'.join(words)})", re.IGNORECASE)
+
+
+_TIME = _ending(_TIMES)
+_COUNT = _ending(_COUNTS)
+_VARIANT = _ending(_VARIANTS)
+_NUMBERED = re.compile(r"(?P<rest>.*[^_\-. ])(?:[_\-. ]+(?:\d{1,3}|[a-z])|(?<=\d)[a-d])", re.IGNORECASE)
+_SETS = re.compile(r"(?:tr|train|training|ts|test|testing|val|valid|validation|un|unlabelled)", re.IGNORECASE)
+
+
+def is_time_point(word: str) -> bool:
+    """Whether a word alone names one scan of several (``baseline``, ``ses-01``, ``tp2``, a date), not a patient."""
+    return any(match is not None and not match["rest"] for match in (_TIME.fullmatch(word), _VARIANT.fullmatch(word)))
+
+
+def patients_of(names: Iterable[str]) -> dict[str, str]:
+    """Return the patient of each case: its name, less what tells its scan from the patient's others."""
+    names = list(names)
+    result: dict[str, str] = {}
+    groups: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
+    for name in names:
+        scheme = next((match for scheme in SCHEMES if (match := scheme.pattern.fullmatch(name))), None)
+        if scheme is not None:
+            result[name] = scheme["patient"]
+        else:
+            rest, counted = _without_scan(name)
+            groups[rest, counted].append(name)
+    for (rest, counted), several in groups.items():
+        too_many = counted and len(several) > _MOST_SCANS
+        is_set = not _has_number(rest) and len(several) == len(names) >= _FEW
+        result |= {name: name if too_many or is_set else rest for name in several}
+    return result
+
+
+def _without_scan(name: str) -> tuple[str, bool]:
+    """Strip from a name what tells the scan; say too whether a mere count was among it."""
+    rest, counted = name, False
+    while True:
+        time, count, variant = (pattern.fullmatch(rest) for pattern in (_TIME, _COUNT, _VARIANT))
+        channel = split_channel(rest)
+        if time and time["rest"]:
+            rest = time["rest"]
+        elif count and _has_number(count["rest"]):
+            rest, counted = count["rest"], True
+        elif variant and _has_number(variant["rest"]):
+            rest = variant["rest"]
+        elif channel and _has_number(channel[0]):
+            rest = channel[0]
+        else:
+            return rest, counted
+
+
+def _has_number(text: str) -> bool:
+    return any(letter.isdigit() for letter in text)
+
+
+def look_alike(patients: Mapping[str, str]) -> list[list[str]]:
+    """Return groups of names that may be scans of one patient and were not grouped, the largest first.
+
+    Args:
+        patients: case name to patient.
+    """
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name, patient in patients.items():
+        stripped = _without_scan(name)[0]
+        match = _NUMBERED.fullmatch(name)
+        if patient == name and stripped != name:
+            groups[stripped].append(name)  # a scheme that was not trusted here
+        elif patient == name and match and not _SETS.fullmatch(match["rest"]):
+            groups[match["rest"]].append(name)
+    several = [sorted(names) for names in groups.values() if len(names) > 1]
+    lone = len(patients) - sum(map(len, several))
+    distrusted = any(_without_scan(names[0])[0] != names[0] for names in several)
+    few = sum(map(len, several)) <= 5 * len(several) and len(several) > 1 and lone <= len(patients) / 2
+    return sorted(several, key=lambda names: (-len(names), names)) if distrusted or few else []

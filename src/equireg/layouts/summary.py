@@ -1,0 +1,63 @@
+"""What was taken for channels, masks and patients, in two lines that show a wrong guess."""
+
+import logging
+from collections import defaultdict
+from pathlib import Path
+
+from equireg.layouts.base import RawDataset
+from equireg.layouts.patients import look_alike
+
+log = logging.getLogger("equireg")
+_SHOWN = 3
+
+
+def tell(dataset: RawDataset) -> None:
+    """Log the two lines, what the layout left aside, and names that look like groups but were not grouped."""
+    for line in lines(dataset):
+        log.info("%s", line)
+    for note in dataset.notes:
+        log.info("%s", note)
+    alike = look_alike({case.name: case.patient for case in dataset.cases})
+    if alike:
+        log.warning(
+            "names look like several scans of one patient and were not grouped: %s. Scans of one patient must share a "
+            "split. If they are of one patient, say so by --patients REGEX or --patients FILE.csv.",
+            "; ".join(_some(names) for names in alike[:_SHOWN]),
+        )
+
+
+def lines(dataset: RawDataset) -> tuple[str, str]:
+    """Return one line on channels and masks, and one on patients."""
+    return _files_line(dataset), _patients_line(dataset)
+
+
+def _files_line(dataset: RawDataset) -> str:
+    if not dataset.cases:
+        return f"layout {dataset.layout}: no case"
+    masks = [case for case in dataset.cases if case.label is not None]
+    first = masks[0] if masks else dataset.cases[0]
+    channels = ", ".join(dataset.channels)
+    scan = " + ".join([_relative(first.images[0], dataset.root), *(path.name for path in first.images[1:])])
+    mask = f"masks of {len(masks)} such as {_relative(first.label, dataset.root)}" if first.label else "no masks"
+    kind = "channel" if len(dataset.channels) == 1 else f"{len(dataset.channels)} channels"
+    return f"layout {dataset.layout}: {len(dataset.cases)} cases with the {kind} {channels} such as {scan}; {mask}"
+
+
+def _patients_line(dataset: RawDataset) -> str:
+    scans: defaultdict[str, list[str]] = defaultdict(list)
+    for case in dataset.cases:
+        scans[case.patient].append(case.name)
+    if all(len(names) == 1 for names in scans.values()):
+        return f"patients: {len(scans)}, one a case"
+    patient = next(patient for patient, names in scans.items() if len(names) > 1)
+    several = sum(len(names) > 1 for names in scans.values())
+    return f"patients: {len(scans)}, {several} with several scans, such as {patient} with {_some(scans[patient])}"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

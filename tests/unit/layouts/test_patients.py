@@ -1,0 +1,125 @@
+"""Scans of one patient: by their names, and by what the user says."""
+
+import pytest
+
+from equireg.errors import EquiregError, UsageError
+from equireg.layouts import discover
+from equireg.layouts.patients import is_time_point, look_alike, patients_of
+from equireg.layouts.patients_option import with_patients
+from layout_folders import put
+
+
+@pytest.mark.parametrize(
+    ("names", "patient"),
+    [
+        (["patient001_frame01", "patient001_frame12"], "patient001"),
+        (["sub-01_ses-01", "sub-01_ses-02_T1w", "sub-01"], "sub-01"),
+        (["siteA_sub-r01_ses-1", "siteA_sub-r01_ses-2"], "siteA_sub-r01"),
+        (["case_t0", "case_t1"], "case"),
+        (["case07_t0", "case07_t1", "case07_tp2", "case07_timepoint_3"], "case07"),
+        (["p1", "p1_scan2", "p1-followup", "p1_fu2", "p1_visit_3"], "p1"),
+        (["smith_baseline", "smith_followup"], "smith"),
+        (["Patient-001_week-000-1", "Patient-001_week-037"], "Patient-001"),
+        (["BraTS-GLI-02063-100", "BraTS-GLI-02063-101"], "BraTS-GLI-02063"),
+        (["BraTS-MEN-RT-0001-1", "BraTS-MEN-RT-0001-2"], "BraTS-MEN-RT-0001"),
+        (["TCGA_CS_4941_19960909", "TCGA_CS_4941_1", "TCGA_CS_4941"], "TCGA_CS_4941"),
+        (["TCGA-CS-4941", "TCGA-CS-4941_2"], "TCGA-CS-4941"),
+        (["ab12_20200131", "ab12_2021-02-28"], "ab12"),
+        (["A0S9V9_ED", "A0S9V9_ES"], "A0S9V9"),
+        (["100_left", "100_right"], "100"),
+        (["UCSF-PDGM-0004", "UCSF-PDGM-0004_FU001d"], "UCSF-PDGM-0004"),
+        (["UPENN-GBM-00001_11", "UPENN-GBM-00001_21"], "UPENN-GBM-00001"),
+        (["OAS1_0001_MR1", "OAS1_0001_MR2"], "OAS1_0001"),
+        (["PatientID_0003_Timepoint_1", "PatientID_0003_Timepoint_2"], "PatientID_0003"),
+        (["c1_t1", "c1_t2", "c1_flair"], "c1"),
+    ],
+)
+def test_scans_of_one_patient(names, patient):
+    others = ["other01", "other02", "other03"]
+    found = patients_of([*names, *others])
+    assert {found[name] for name in names} == {patient}
+    assert [found[name] for name in others] == others
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"hippocampus_{i:03d}" for i in range(1, 8)],
+        [f"case_{i:04d}" for i in range(8)],
+        [f"scan_{i}" for i in range(30)],
+        [f"mri_scan_{i:03d}" for i in range(30)],
+        [f"study1_scan_{i:03d}" for i in range(30)],
+        [f"img_frame_{i:03d}" for i in range(30)],
+        [f"patient_{i}" for i in range(8)],
+        [f"patient{i:03d}" for i in range(8)],
+        ["BraTS2021_00000", "BraTS2021_00001", "BraTS20_Training_001", "BraTS20_Training_002"],
+        ["volume-0", "volume-1", "img0001", "img0002", "s0000", "s0001", "1", "2", "001"],
+        ["week-000-1", "baseline", "t1", "visit2"],
+        ["site1_001", "site1_002", "site2_001"],
+    ],
+)
+def test_different_patients_stay_apart(names):
+    assert patients_of(names) == {name: name for name in names}
+
+
+def test_names_that_look_like_groups():
+    assert look_alike(patients_of(["p1_1", "p1_2", "p2_1", "p2_2"])) == [["p1_1", "p1_2"], ["p2_1", "p2_2"]]
+    assert look_alike(patients_of(["p1a", "p1b", "p2a", "p2b"])) == [["p1a", "p1b"], ["p2a", "p2b"]]
+    assert look_alike(patients_of([f"img_frame_{i}" for i in range(9)])) != []
+    assert look_alike(patients_of([f"hippocampus_{i:03d}" for i in range(50)])) == []
+    assert look_alike(patients_of([f"site{s}_{i:03d}" for s in range(3) for i in range(40)])) == []
+    assert look_alike(patients_of(["patient1_frame1", "patient1_frame2", "a", "b"])) == []
+
+
+def test_time_points():
+    words = ["baseline", "followup", "ses-01", "tp2", "visit 3", "2019-01-01", "20190101", "t0", "week-000-1", "ED"]
+    assert all(is_time_point(word) for word in words)
+    assert not any(is_time_point(word) for word in ["flair", "p01", "p01_t0", "4d", "adc", "001"])
+
+
+@pytest.fixture
+def scans(tmp_path):
+    put(tmp_path, "images/a1_x.nii.gz", "images/a1_y.nii.gz", "images/b2_x.nii.gz")
+    return discover(tmp_path)
+
+
+def patients(dataset):
+    return [case.patient for case in dataset.cases]
+
+
+@pytest.mark.parametrize("pattern", [r"^(.\d)", r"(?P<patient>..)_(x|y)"])
+def test_option_as_a_pattern(scans, pattern):
+    assert patients(scans) == ["a1_x", "a1_y", "b2_x"]
+    assert patients(with_patients(scans, pattern)) == ["a1", "a1", "b2"]
+    assert with_patients(scans, None) is scans
+
+
+@pytest.mark.parametrize(
+    "text", ["case,patient\na1_x,A\na1_y,A\nb2_x,B\nz,Z\n", "patient; case\nA;a1_x\nA;a1_y\nB;b2_x"]
+)
+def test_option_as_a_table(scans, tmp_path, text):
+    file = tmp_path / "who.csv"
+    file.write_text(text, encoding="utf-8-sig")
+    assert patients(with_patients(scans, str(file))) == ["A", "A", "B"]
+
+
+@pytest.mark.parametrize(("pattern", "word"), [("(", "regular expression"), ("a", "0 groups"), ("(a)(1)", "2 groups")])
+def test_option_that_is_no_pattern(scans, pattern, word):
+    with pytest.raises(UsageError, match=word):
+        with_patients(scans, pattern)
+
+
+def test_option_that_leaves_a_case_out(scans, tmp_path):
+    with pytest.raises(EquiregError, match="no patient in 1 of 3 case names, such as b2_x"):
+        with_patients(scans, "(a1)")
+    for text, word in (
+        ("case,patient\na1_x,A\na1_y,A\n", "no patient for 1 cases, such as b2_x"),
+        ("name,patient\na1_x,A\n", "expected case and patient"),
+        ("", "expected case and patient"),
+        ("case,patient\na1_x,A\na1_x,B\n", "two patients"),
+    ):
+        (tmp_path / "who.csv").write_text(text)
+        with pytest.raises(EquiregError, match=word):
+            with_patients(scans, str(tmp_path / "who.csv"))
+    with pytest.raises(EquiregError, match=r"nowhere\.csv: cannot be read"):
+        with_patients(scans, "nowhere.csv")

@@ -1,0 +1,32 @@
+"""What is said of a raw folder before anything is done."""
+
+import logging
+
+from equireg.layouts import discover
+from equireg.layouts.summary import lines, tell
+from layout_folders import put
+
+
+def test_two_lines_on_channels_masks_and_patients(tmp_path):
+    put(tmp_path, *(f"images/p{p}_visit{v}_{c}.nii.gz" for p in range(2) for v in range(4) for c in ("t1", "flair")))
+    put(tmp_path, "labels/p1_visit2.nii.gz")
+    files, patients = lines(discover(tmp_path))
+    assert "8 cases with the 2 channels t1, flair such as images/p1_visit2_t1.nii.gz + p1_visit2_flair" in files
+    assert "masks of 1 such as labels/p1_visit2.nii.gz" in files
+    assert patients == "patients: 2, 2 with several scans, such as p0 with p0_visit0, p0_visit1, p0_visit2 and 1 more"
+
+
+def test_one_scan_a_patient_and_no_mask(tmp_path):
+    put(tmp_path, "a.nii.gz", "b.nii.gz")
+    files, patients = lines(discover(tmp_path))
+    assert files.endswith("no masks")
+    assert patients == "patients: 2, one a case"
+
+
+def test_names_that_look_like_groups_are_told(tmp_path, caplog):
+    put(tmp_path, "p1_1.nii.gz", "p1_2.nii.gz", "p2_1.nii.gz", "p2_2.nii.gz")
+    logging.getLogger("equireg").propagate = True  # the command line switches it off
+    tell(discover(tmp_path))
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "p1_1, p1_2; p2_1, p2_2" in warning
+    assert "--patients" in warning
