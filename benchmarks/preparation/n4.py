@@ -28,7 +28,7 @@ from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.imaging.grid import WorkingGrid
 from equireg.layouts import RawCase, discover
-from equireg.preparation import bias_field, recipe
+from equireg.preparation import bias_field, recipes
 from equireg.processes.workers import Workers
 
 FACTORS = (1, 2, 3, 4, 6, 8)
@@ -39,8 +39,10 @@ def measure(case: RawCase, channel: int) -> dict[str, dict[str, float]]:
     """Correct one contrast with each factor; return correlation and seconds of each, and of no correction."""
     image, geometry = case.read_image()
     grid = WorkingGrid.plan(geometry, None, "z")
-    normalisation = {"name": recipe.THESIS, "n4_shrink": 1}
-    _, scan = next(recipe.steps(image, grid, normalisation, keep_empty_slices=False))  # cropped, and no further
+    normalisation = {"name": "thesis", "n4_shrink": 1}
+    _, scan = next(
+        recipes.of(normalisation).steps(image, grid, normalisation, keep_empty_slices=False)
+    )  # cropped, and no further
     voxels, mask = scan.image[channel], scan.image[channel] != scan.background[channel]
     full, found = None, {}
     for factor in FACTORS:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from equireg import disk, folders
-from equireg.folders.prepared import CASES, MANIFEST, SEEDS, CaseRecord, Manifest, write_array
+from equireg.folders.prepared import CASES, IMAGE, LABEL, MANIFEST, PLACES, SEEDS, CaseRecord, Manifest, write_array
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
@@ -97,9 +97,9 @@ def _write_case(folder: Path, record: CaseRecord, classes: int, seed: int) -> No
         distance = np.sqrt(sum((axis - at) ** 2 for axis, at in zip(places, centre, strict=True)))
         label[distance < min(record.shape) / 4] = index
     image = rng.standard_normal((len(record.background), *record.shape)) + label
-    write_array(folder / "image.b2nd", image.astype(np.float16))
-    write_array(folder / "label.b2nd", label)
+    write_array(folder / IMAGE, image.astype(np.float16))
+    write_array(folder / LABEL, label)
     found = {str(index): np.argwhere(label == index)[:1000].astype(np.int16) for index in range(classes)}
     shown: dict[str, Any] = {name: spots for name, spots in found.items() if len(spots)}
-    np.savez_compressed(folder / "foreground.npz", **shown)
+    np.savez_compressed(folder / PLACES, **shown)
     np.save(folder / SEEDS, equivariance_seeds.draw(record.name, range(record.shape[0])))

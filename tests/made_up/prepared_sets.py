@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 
 from equireg import disk, folders
-from equireg.folders.prepared import CASES, MANIFEST, SEEDS, CaseRecord, Manifest, Split, write_array
+from equireg.folders.prepared import (
+    CASES,
+    IMAGE,
+    LABEL,
+    MANIFEST,
+    PLACES,
+    SEEDS,
+    CaseRecord,
+    Manifest,
+    Split,
+    write_array,
+)
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
@@ -71,15 +82,15 @@ def write_set(root: Path, cases: Sequence[CaseRecord], labels: Mapping[str, np.n
     for index, case in enumerate(cases):
         folder = root / CASES / case.name
         folder.mkdir(parents=True)
-        write_array(folder / "image.b2nd", image_of(case, index))
+        write_array(folder / IMAGE, image_of(case, index))
         np.save(folder / SEEDS, equivariance_seeds.draw(case.name, range(case.shape[0])))
         if case.labelled:
             label = label_of(case) if labels is None else labels[case.name]
-            write_array(folder / "label.b2nd", label)
+            write_array(folder / LABEL, label)
             places: dict[str, Any] = {
                 str(value): np.argwhere(label == value).astype(np.int16) for value in np.unique(label)
             }
-            np.savez_compressed(folder / "foreground.npz", **places)
+            np.savez_compressed(folder / PLACES, **places)
     disk.write_json(root / MANIFEST, manifest(cases).as_dict())
     folders.sign(root, "prepare", {})
     return root

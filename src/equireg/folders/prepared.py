@@ -17,8 +17,18 @@ from equireg.imaging.labels import LabelTable
 
 MANIFEST = "manifest.json"
 CASES = "cases"
+EXAMPLES = "examples"
+"""Folder with the steps of one case, for the report."""
+IMAGE, LABEL = "image.b2nd", "label.b2nd"
+"""Files in a case's folder: the working arrays."""
+PLACES = "foreground.npz"
+"""File in a case's folder: some places of each class."""
+REFERENCE = "reference.nii.gz"
+"""File in a case's folder: the mask in the scan's own geometry."""
 SEEDS = "equivariance.npy"
 """File in a case's folder: the seeds of its fixed transforms, one a slice."""
+RECORD = "case.json"
+"""File in a case's folder: its record, and what it was made from."""
 _CHUNK_BYTES = 2**20
 """Bytes that a compressed chunk holds, about: small enough to read one patch, large enough to compress."""
 
@@ -116,7 +126,7 @@ class PreparedSet:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
-        folders.read_signature(self.root, "prepare")
+        self._signature = folders.read_signature(self.root, "prepare")
         content = disk.read_json(self.root / MANIFEST)
         folders.check_format(self.root / MANIFEST, content.get("format_version"))
         try:
@@ -133,15 +143,15 @@ class PreparedSet:
 
     def image(self, case: str) -> blosc2.NDArray:
         """Open a case's image, float16 [C, D, H, W]; slicing it reads that part alone."""
-        return self._open(case, "image.b2nd")
+        return self._open(case, IMAGE)
 
     def label(self, case: str) -> blosc2.NDArray:
         """Open a case's class indices, uint8 [D, H, W]; ``IGNORED`` where nobody annotated."""
-        return self._open(case, "label.b2nd")
+        return self._open(case, LABEL)
 
     def foreground(self, case: str) -> dict[int, np.ndarray]:
         """Read places of each class that the case shows: class index to int16 [N, 3], in [D, H, W]."""
-        with np.load(self.folder(case) / "foreground.npz") as content:
+        with np.load(self.folder(case) / PLACES) as content:
             return {int(name): content[name] for name in content.files}
 
     def equivariance_seeds(self, case: str) -> np.ndarray:
@@ -158,6 +168,26 @@ class PreparedSet:
                 f"{path}: is missing or damaged ({error}); expected a seed for each slice. "
                 "Run the same `equireg prepare` again."
             ) from error
+
+    def reference(self, case: str) -> Path | None:
+        """Return a case's mask in its native geometry, or None where it has none."""
+        path = self.folder(case) / REFERENCE
+        return path if path.is_file() else None
+
+    def references(self) -> dict[str, Path]:
+        """Return case name to native mask, of all cases that have one."""
+        found = {case.name: self.reference(case.name) for case in self.manifest.cases}
+        return {name: path for name, path in found.items() if path is not None}
+
+    def examples(self) -> list[Path]:
+        """Return the files ``CASE.npz`` with the steps of preparation, for the report."""
+        return sorted((self.root / EXAMPLES).glob("*.npz"))
+
+    @property
+    def source(self) -> str | None:
+        """The raw folder that it was made from, where that was recorded."""
+        found = self._signature.get("source")
+        return None if found is None else str(found)
 
     def folder(self, case: str) -> Path:
         """Return the folder that holds a case's arrays."""

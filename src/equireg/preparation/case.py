@@ -15,16 +15,15 @@ import numpy as np
 from equireg.disk import DiskError, disk_errors, write_json
 from equireg.errors import EquiregError
 from equireg.folders import FORMAT_VERSION
-from equireg.folders.prepared import SEEDS, write_array
+from equireg.folders.prepared import IMAGE, LABEL, PLACES, RECORD, REFERENCE, SEEDS, write_array
 from equireg.imaging import volume
 from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
-from equireg.preparation import equivariance_seeds, normalise, recipe
-from equireg.preparation.recipe import WorkingScan
+from equireg.preparation import equivariance_seeds, normalise, recipes
+from equireg.preparation.recipes import WorkingScan
 
-RECORD = "case.json"
 _PLACES = 1000
 """Most places kept of each class: enough to draw from, small beside the arrays."""
 
@@ -51,6 +50,7 @@ class CasePlan:
 def recipe_steps(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> Iterator[tuple[str, WorkingScan]]:
     """Yield each step from a scan, [C, X, Y, Z] in its own voxels, to what the network sees, with the step's name."""
     grid = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
+    recipe = recipes.of(plan.normalisation)
     return recipe.steps(image, grid, plan.normalisation, keep_empty_slices=plan.keep_empty_slices)
 
 
@@ -125,7 +125,7 @@ def prepare_case(
     with _staged(folder) as staging:
         # Normalised intensities are small; raw ones may be beyond what 16 bits tell apart.
         kind = np.float16 if np.abs(scan.image).max() <= normalise.HIGHEST else np.float32
-        write_array(staging / "image.b2nd", scan.image.astype(kind))
+        write_array(staging / IMAGE, scan.image.astype(kind))
         slices = range(*scan.grid.crop[0])
         np.save(staging / SEEDS, equivariance_seeds.draw(case.name, slices))
         if case.label is not None:
@@ -165,7 +165,7 @@ def _write_label(
     except EquiregError as error:
         raise EquiregError(f"{path}: {error} Correct the mask or declare the value in dataset.json.") from error
     working = grid.label_to_working(classes)
-    write_array(folder / "label.b2nd", working)
+    write_array(folder / LABEL, working)
     rng = np.random.default_rng(working.size)
     places = {}
     for index in range(labels.classes):
@@ -173,7 +173,7 @@ def _write_label(
         if len(found):
             chosen = rng.permutation(len(found))[:_PLACES]
             places[str(index)] = found[np.sort(chosen)].astype(np.int16)
-    np.savez_compressed(folder / "foreground.npz", **places)
-    volume.write_label(folder / "reference.nii.gz", values, geometry)
+    np.savez_compressed(folder / PLACES, **places)
+    volume.write_label(folder / REFERENCE, values, geometry)
     counts = np.bincount(working[working != IGNORED].ravel(), minlength=labels.classes)
     return tuple(int(count) for count in counts)

@@ -1,6 +1,7 @@
 """What is known of a raw folder before any scan is prepared: headers, label values, and cases that are no use."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,28 @@ from equireg.layouts import RawCase, RawDataset, Refusal
 from equireg.processes.workers import WorkerDiedError, Workers, guarded
 
 REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known before any scan is prepared."""
+
+    cases: tuple[RawCase, ...]
+    """Those that may be of use."""
+    geometries: Mapping[str, volume.Geometry]
+    """Case name to where its voxels lie."""
+    labels: LabelTable
+    refused: tuple[Refusal, ...]
+
+
+def survey(dataset: RawDataset, workers: Workers) -> Survey:
+    """Read every header, and the masks of a layout that declares no labels; what cannot be read is refused."""
+    cases, geometries, refused = read_headers(dataset)
+    labels = dataset.labels
+    if labels is None:
+        labels, cases, bad = _labels_of_masks(cases, geometries, workers)
+        refused += bad
+    return Survey(tuple(cases), geometries, labels, tuple(refused))
 
 
 def _header(case: RawCase) -> volume.Geometry:
@@ -39,7 +62,7 @@ def _mask_values(path: Path, geometry: volume.Geometry) -> list[int]:
     return np.unique(volume.read_label(path, geometry)).tolist()
 
 
-def labels_of_masks(
+def _labels_of_masks(
     cases: Sequence[RawCase], geometries: Mapping[str, volume.Geometry], workers: Workers
 ) -> tuple[LabelTable, list[RawCase], list[Refusal]]:
     """Find the label values of a layout that declares none; a mask that cannot be read refuses its case."""

@@ -16,8 +16,6 @@ from equireg.layouts import RawCase
 from equireg.preparation import case as one_case
 from equireg.preparation.case import CasePlan, WorkingScan, fingerprint, recipe_steps
 
-FOLDER = "examples"
-
 
 def prepare_shown(
     case: RawCase, plan: CasePlan, folder: Path, examples: Path | None, channels: Sequence[str]

@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from equireg.config import PrepareConfig
 from equireg.errors import EquiregError, UsageError
 from equireg.imaging import volume
 from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
-from equireg.preparation.recipe import N4_SHRINK, THESIS
 
 _ALIKE = 1.1
 """Spacings within 10 % of each other count as alike when the slice axis is chosen."""
@@ -106,42 +104,21 @@ def named_axes(option: str, default: str) -> str:
     return "".join(axis for axis in "xyz" if axis in axes)
 
 
-def choose_normalisation(option: str, modality: str, cases: Sequence[RawCase]) -> Mapping[str, Any]:
-    """Return how intensities are normalised; for CT with numbers measured on the scans (nnU-Net's scheme)."""
+def choose_normalisation(
+    option: str, modality: str, training: Sequence[RawCase], labels: LabelTable
+) -> Mapping[str, Any]:
+    """Return how intensities are normalised; for CT with numbers measured on training scans (nnU-Net's scheme)."""
     name = option
     if option == "auto":
         name = "ct" if modality == "ct" else "zscore"
-    return _ct_scale(cases) if name == "ct" else {"name": name}
+    return _ct_scale(training, labels) if name == "ct" else {"name": name}
 
 
-def thesis_normalisation(config: PrepareConfig, layout: str) -> Mapping[str, Any]:
-    """Return the normalisation of the thesis' recipe, after a check that no option contradicts the recipe.
+def _ct_scale(cases: Sequence[RawCase], labels: LabelTable) -> Mapping[str, Any]:
+    """Measure percentiles, mean and deviation on labelled voxels, or on all where no mask is at hand.
 
-    Raises:
-        UsageError: if one does, or the raw folder is not of a BraTS layout.
+    Voxels with the ignore label count as unlabelled: nobody said what they show.
     """
-    if layout != "brats":
-        raise UsageError(
-            f"--recipe thesis is for BraTS folders; this one has the layout {layout}. Leave --recipe out, or give "
-            "--layout brats if its files are named as BraTS names them."
-        )
-    fixed: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
-        ("spacing", config.spacing, ("auto", "none")),
-        ("normalise", config.normalise, ("auto",)),
-        ("slice_axis", config.slice_axis, ("auto", "z")),
-        ("test_fraction", config.test_fraction, (0.0,)),
-    )
-    for name, got, expected in fixed:
-        if got not in expected:
-            raise UsageError(
-                f"--{name} is {got}; the thesis' recipe leaves no choice but "
-                f"{' or '.join(str(value) for value in expected)}. Leave --{name} out, or --recipe."
-            )
-    return {"name": THESIS, "n4_shrink": config.n4_shrink or N4_SHRINK}
-
-
-def _ct_scale(cases: Sequence[RawCase]) -> Mapping[str, Any]:
-    """Measure percentiles, mean and deviation on labelled voxels, or on all where no mask is at hand."""
     rng = np.random.default_rng(0)
     labelled = [case for case in cases if case.label is not None] or list(cases)
     drawn: list[np.ndarray] = []
@@ -150,12 +127,17 @@ def _ct_scale(cases: Sequence[RawCase]) -> Mapping[str, Any]:
             image, geometry = case.read_image()
             inside = np.ones(geometry.shape, dtype=bool)
             if case.label is not None:
-                mask = volume.read_label(case.label, geometry) > 0
+                values = volume.read_label(case.label, geometry)
+                mask = values > 0
+                if labels.ignore is not None:
+                    mask &= values != labels.ignore
+                del values
                 inside = mask if mask.any() else inside
         except EquiregError:
             continue  # the case itself is refused, with its reason, when its turn comes
-        values = image[:, inside]
-        drawn.append(values[:, rng.integers(values.shape[1], size=min(values.shape[1], 10_000))])
+        count = int(np.count_nonzero(inside))
+        places = np.flatnonzero(inside)[rng.integers(count, size=min(count, 10_000))]
+        drawn.append(image.reshape(len(image), -1)[:, places])
     if not drawn:
         return {"name": "zscore"}
     sample = np.concatenate(drawn, axis=1)

@@ -3,28 +3,21 @@
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from equireg import disk, folders
 from equireg.config import PrepareConfig
 from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
-from equireg.folders.prepared import CASES, MANIFEST, CaseRecord, Manifest, Split
-from equireg.imaging import volume
-from equireg.imaging.labels import LabelTable
-from equireg.layouts import RawCase, RawDataset, Refusal, discover
+from equireg.folders.prepared import CASES, MANIFEST, Manifest, Split
+from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import tell
-from equireg.preparation import case as one_case
-from equireg.preparation import checking, examples, plan, split
+from equireg.preparation import checking, plan, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
-from equireg.preparation.recipe import THESIS
 from equireg.processes.cores import usable_cores
-from equireg.processes.workers import WorkerDiedError, Workers
+from equireg.processes.workers import Workers
 
 log = logging.getLogger("equireg")
 
@@ -54,37 +47,33 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     if config.dry_run:
         return _dry_run(dataset)
     tell(dataset)
-    splits = _known_splits(config, dataset)
+    recipe = recipes.find(config.recipe)
+    recipe.check(config, dataset.layout)
+    listed = split.read_split(Path(config.split), dataset.cases) if config.split else None
     jobs = config.jobs if config.cluster == "ray" else config.jobs or usable_cores()
     with Workers(jobs, config.cluster) as workers:
-        usable, geometries, refused = checking.read_headers(dataset)
-        labels = dataset.labels
-        if labels is None:
-            labels, usable, bad = checking.labels_of_masks(usable, geometries, workers)
-            refused += bad
-        if not usable:
-            raise EquiregError(_no_case(raw, refused))
-        case_plan = _plan(config, dataset, labels, usable, geometries)
-        flips = plan.choose_flips(config.flips, labels)
-        tasks = {case.name: (case, _plan_of(case.name, case_plan, splits)) for case in usable}
+        survey = checking.survey(dataset, workers)
+        if not survey.cases:
+            raise EquiregError(_no_case(raw, survey.refused))
+        splits = listed or recipe.split(config, dataset, survey.cases)
+        case_plan = _plan(config, dataset, survey, splits)
+        flips = plan.choose_flips(config.flips, survey.labels)
+        job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
         created = _begin(out, dataset)
-        foreseen = next((case.name for case in usable if splits and case.label and splits[case.name] == "train"), None)
-        records, bad = _prepare_cases(tasks, out, workers, _Shown(foreseen, dataset.channels))
-    refused += bad
+        records, bad = running.prepare_all(job, out, workers)
+    refused = [*survey.refused, *bad]
     if not records:
         if created:
             shutil.rmtree(out)
         raise EquiregError(_no_case(raw, refused))
-    _remove_strangers(out / CASES, {record["name"] for record in records})
-    if splits is None:
-        splits = _draw_splits(config, records)
-    manifest = _manifest(dataset, case_plan, flips, _with_splits(records, splits), refused)
-    shown = next((case.name for case in manifest.cases if case.split == "train" and case.labelled), None)
-    examples.renew(out / examples.FOLDER, *(tasks[shown] if shown else (None, case_plan)), dataset.channels)
+    names = {record["name"]: record for record in records}
+    running.remove_others(out / CASES, set(names))
+    manifest = summary.manifest_of(dataset, case_plan, flips, summary.with_splits(records, splits), refused)
+    running.show_steps(job, names, out)
     disk.write_json(out / MANIFEST, manifest.as_dict())
     folders.sign(out, "prepare", to_plain(config), seed=config.split_seed, source=raw)
     (out / folders.UNDERWAY).unlink()
-    _tell(manifest)
+    summary.tell(manifest)
     workers.raise_unexpected()
     return manifest
 
@@ -102,19 +91,16 @@ def _dry_run(dataset: RawDataset) -> Manifest:
     if not usable:
         raise EquiregError(_no_case(dataset.root, refused))
     log.info("%d cases can be prepared. This was a dry run: nothing was written.", len(usable))
-    return Manifest(
-        dataset=dataset.root.resolve().name,
-        channels=dataset.channels,
-        modality=dataset.modality,
-        labels=dataset.labels or LabelTable((0,), ("background",)),
-        axes="",
-        flips="",
-        spacing_mm=None,
-        normalisation={},
-        fingerprint={},
-        cases=(),
-        refused=tuple({"case": r.case, "reason": r.reason, "remedy": r.remedy} for r in refused),
-    )
+    return summary.empty_manifest(dataset, refused)
+
+
+def _plan(config: PrepareConfig, dataset: RawDataset, survey: checking.Survey, splits: Mapping[str, Split]) -> CasePlan:
+    """Decide how every case is turned into arrays; what is measured on scans is measured on training cases alone."""
+    recipe = recipes.find(config.recipe)
+    spacing_mm, slice_axis = recipe.frame(config, [survey.geometries[case.name] for case in survey.cases])
+    training = [case for case in survey.cases if splits[case.name] == "train"]
+    normalisation = recipe.normalisation(config, dataset.modality, training, survey.labels)
+    return CasePlan(spacing_mm, slice_axis, normalisation, survey.labels, len(dataset.channels))
 
 
 def _claim(out: Path, raw_name: str) -> Path:
@@ -149,151 +135,3 @@ def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
     reasons = "; ".join(f"{item.case}: {item.reason}" for item in refused[:3])
     more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
     return f"{raw}: no usable case remains of {len(refused)} refused ({reasons}{more})."
-
-
-def _plan(
-    config: PrepareConfig,
-    dataset: RawDataset,
-    labels: LabelTable,
-    cases: Sequence[RawCase],
-    geometries: Mapping[str, volume.Geometry],
-) -> CasePlan:
-    if config.recipe == THESIS:
-        normalisation = plan.thesis_normalisation(config, dataset.layout)
-        return CasePlan(None, "z", normalisation, labels, len(dataset.channels))
-    spacings = [plan.canonical_spacing(geometries[case.name]) for case in cases]
-    spacing_mm = plan.choose_spacing(config.spacing, spacings)
-    x, y, z = spacing_mm or (float(value) for value in np.median(np.array(spacings), axis=0))
-    return CasePlan(
-        spacing_mm=spacing_mm,
-        slice_axis=plan.choose_slice_axis(config.slice_axis, (x, y, z)),
-        normalisation=plan.choose_normalisation(config.normalise, dataset.modality, cases),
-        labels=labels,
-        channels=len(dataset.channels),
-    )
-
-
-def _plan_of(name: str, case_plan: CasePlan, splits: Mapping[str, Split] | None) -> CasePlan:
-    """Return a case's own plan: the thesis cropped empty slices away, but not from its test set."""
-    if splits is None or case_plan.normalisation["name"] != THESIS:
-        return case_plan
-    return replace(case_plan, keep_empty_slices=splits[name] == "test")
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """Which case's steps the report will show, where that is known before all are prepared."""
-
-    case: str | None
-    channels: tuple[str, ...]
-
-
-def _prepare_cases(
-    cases: Mapping[str, tuple[RawCase, CasePlan]], out: Path, workers: Workers, shown: _Shown
-) -> tuple[list[dict[str, Any]], list[Refusal]]:
-    """Prepare the cases that are not done yet; return the records of all, by name, and the refusals."""
-    records: dict[str, dict[str, Any]] = {}
-    tasks = {}
-    folder = out / CASES
-    for case, case_plan in cases.values():
-        done = one_case.finished(folder / case.name, one_case.fingerprint(case, case_plan))
-        if done is None:
-            examples_folder = out / examples.FOLDER if case.name == shown.case else None
-            tasks[case.name] = (case, case_plan, folder / case.name, examples_folder, shown.channels)
-        else:
-            # What the layout says may change while the files do not.
-            records[case.name] = {**done, "patient": case.patient, "held_out": case.held_out}
-    refused = []
-    for name, result in workers.run(examples.prepare_shown, tasks, "prepare"):
-        if isinstance(result, EquiregError):
-            if isinstance(result, (disk.DiskError, WorkerDiedError)):
-                raise result
-            refused.append(Refusal(name, str(result), checking.REMEDY))
-            shutil.rmtree(folder / name, ignore_errors=True)
-        else:
-            records[name] = result
-    return [records[name] for name in sorted(records)], refused
-
-
-def _remove_strangers(folder: Path, names: set[str]) -> None:
-    """Remove arrays of cases that the raw folder no longer holds, and what a killed run left."""
-    for path in folder.iterdir():
-        if path.name not in names and path.is_dir():
-            shutil.rmtree(path)
-
-
-def _known_splits(config: PrepareConfig, dataset: RawDataset) -> Mapping[str, Split] | None:
-    """Return the split where it does not depend on which cases turn out to be of use, else None."""
-    if config.split:
-        cases = [split.SplitCase(case.name, case.patient, case.held_out) for case in dataset.cases]
-        return split.read_split(Path(config.split), cases)
-    if config.recipe == THESIS:
-        return split.thesis_split(dataset.cases, config.val_fraction, config.split_seed)
-    return None
-
-
-def _draw_splits(config: PrepareConfig, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Split]:
-    cases = [split.SplitCase(record["name"], record["patient"], record["held_out"]) for record in records]
-    labelled = frozenset(record["name"] for record in records if record["labelled"])
-    return split.split_cases(cases, labelled, (config.val_fraction, config.test_fraction), config.split_seed)
-
-
-def _with_splits(records: Sequence[Mapping[str, Any]], splits: Mapping[str, Split]) -> list[CaseRecord]:
-    return [
-        CaseRecord(**{key: value for key, value in record.items() if key != "digest"}, split=splits[record["name"]])
-        for record in records
-    ]
-
-
-def _manifest(
-    dataset: RawDataset,
-    case_plan: CasePlan,
-    flips: str,
-    kept: Sequence[CaseRecord],
-    refused: Sequence[Refusal],
-) -> Manifest:
-    return Manifest(
-        dataset=dataset.root.resolve().name,
-        channels=dataset.channels,
-        modality=dataset.modality,
-        labels=case_plan.labels,
-        axes=kept[0].working_grid().axes,
-        flips=flips,
-        spacing_mm=case_plan.spacing_mm,
-        normalisation=case_plan.normalisation,
-        fingerprint=_fingerprint(kept),
-        cases=tuple(kept),
-        refused=tuple({"case": r.case, "reason": r.reason, "remedy": r.remedy} for r in refused),
-    )
-
-
-def _fingerprint(cases: Sequence[CaseRecord]) -> dict[str, Any]:
-    """Return the medians that plan a patch, and how much of each class there is."""
-    shapes = np.array([case.shape for case in cases])
-    counts = [case.class_voxels for case in cases if case.class_voxels]
-    return {
-        "median_shape": np.median(shapes, axis=0).tolist(),
-        "large_shape": np.percentile(shapes, 90, axis=0).tolist(),
-        "median_spacing_mm": np.median(np.array([case.spacing_mm for case in cases]), axis=0).tolist(),
-        "class_voxels": np.sum(counts, axis=0).tolist() if counts else [],
-    }
-
-
-def _tell(manifest: Manifest) -> None:
-    """Say at the end what there is and what was refused."""
-    counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
-    masks = sum(case.labelled for case in manifest.cases)
-    log.info(
-        "%d cases (%d with a mask): %d train, %d val, %d test. Slices across %s; mirrored along %s.",
-        len(manifest.cases),
-        masks,
-        *counts.values(),
-        manifest.axes[0],
-        ",".join(manifest.flips) or "no axis",
-    )
-    if not any(case.labelled and case.split == "train" for case in manifest.cases):
-        log.warning("no training case has a mask, so nothing can be trained on these cases")
-    if manifest.refused and manifest.normalisation["name"] == THESIS:
-        log.warning("cases were refused, so who trains and who validates may differ from the thesis' own draw")
-    for item in manifest.refused:
-        log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])

@@ -76,7 +76,7 @@ def _share(fraction: float, count: int) -> int:
     return 0 if fraction == 0 else max(1, round(fraction * count))
 
 
-def read_split(path: Path, cases: Sequence[SplitCase]) -> dict[str, Split]:
+def read_split(path: Path, cases: Sequence[SplitCase | RawCase]) -> dict[str, Split]:
     """Read a JSON file with the lists ``train``, ``val`` and ``test`` of case names.
 
     Cases that no list names are ``test`` where their layout holds them out, else ``train``.

@@ -14,10 +14,11 @@ import pytest
 from equireg.disk import DiskError
 from equireg.errors import EquiregError
 from equireg.folders import prepared as store
+from equireg.folders.prepared import RECORD
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
-from equireg.preparation.case import RECORD, CasePlan, fingerprint, finished, prepare_case, working_scan
+from equireg.preparation.case import CasePlan, fingerprint, finished, prepare_case, working_scan
 from prepared_sets import whole
 
 AFFINE = np.diag([-1.0, 1.0, 2.0, 1.0])

@@ -1,19 +1,18 @@
 """Decisions for a whole data set."""
 
-import re
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from equireg.config import PrepareConfig
 from equireg.errors import UsageError
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
 from equireg.preparation import plan
+
+LABELS = LabelTable((0, 1), ("background", "liver"), ignore=2)
 
 
 def test_spacing_is_of_the_patients_axes() -> None:
@@ -85,46 +84,29 @@ def test_ct_is_scaled_by_what_the_masks_show(tmp_path: Path) -> None:
     mask = np.zeros_like(image)
     mask[5:15, 5:15, 5:15] = 1
     image[mask > 0] = rng.normal(60, 10, int(mask.sum()))
-    scale = plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)])
+    scale = plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)], LABELS)
     assert scale["name"] == "ct"
     assert scale["mean"][0] == pytest.approx(60, abs=1)
     assert scale["std"][0] == pytest.approx(10, abs=1)
     assert scale["low"][0] == pytest.approx(60 - 2.58 * 10, abs=4)
     assert scale["high"][0] == pytest.approx(60 + 2.58 * 10, abs=4)
-    assert plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)]) == scale
+    assert plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)], LABELS) == scale
 
 
 def test_a_ct_case_that_cannot_be_read_does_not_count(tmp_path: Path) -> None:
     bad = RawCase("b", (tmp_path / "no.nii.gz",), None, "b", held_out=False)
-    assert plan.choose_normalisation("ct", "mri", [bad]) == {"name": "zscore"}
+    assert plan.choose_normalisation("ct", "mri", [bad], LABELS) == {"name": "zscore"}
 
 
 def test_mri_is_normalised_scan_by_scan() -> None:
-    assert plan.choose_normalisation("auto", "mri", []) == {"name": "zscore"}
-    assert plan.choose_normalisation("none", "ct", []) == {"name": "none"}
+    assert plan.choose_normalisation("auto", "mri", [], LABELS) == {"name": "zscore"}
+    assert plan.choose_normalisation("none", "ct", [], LABELS) == {"name": "none"}
 
 
-def test_the_thesis_recipe_carries_its_factor() -> None:
-    chosen = PrepareConfig(recipe="thesis", n4_shrink=3)
-    assert plan.thesis_normalisation(chosen, "brats") == {"name": "thesis", "n4_shrink": 3}
-    default = PrepareConfig(recipe="thesis", spacing="none", slice_axis="z")
-    assert plan.thesis_normalisation(default, "brats") == {"name": "thesis", "n4_shrink": 4}
-    with pytest.raises(UsageError, match="--n4_shrink is 3; expected --recipe thesis"):
-        PrepareConfig(n4_shrink=3)
-
-
-@pytest.mark.parametrize(
-    ("changes", "layout", "words"),
-    [
-        ({}, "plain", "--recipe thesis is for BraTS folders; this one has the layout plain"),
-        ({"spacing": "1,1,1"}, "brats", "--spacing is 1,1,1; the thesis' recipe leaves no choice but auto or none"),
-        ({"normalise": "zscore"}, "brats", "--normalise is zscore"),
-        ({"slice_axis": "x"}, "brats", "--slice_axis is x"),
-        ({"test_fraction": 0.1}, "brats", "--test_fraction is 0.1; the thesis' recipe leaves no choice but 0.0"),
-    ],
-)
-def test_an_option_that_contradicts_the_thesis_recipe_is_refused(
-    changes: dict[str, Any], layout: str, words: str
-) -> None:
-    with pytest.raises(UsageError, match=re.escape(words)):
-        plan.thesis_normalisation(PrepareConfig(**changes), layout)
+def test_voxels_with_the_ignore_label_do_not_set_the_ct_scale(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.normal(60, 10, (12, 12, 12))
+    mask = np.ones_like(image)
+    mask[:6], image[:6] = 2, 900
+    scale = plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)], LABELS)
+    assert scale["high"][0] < 120

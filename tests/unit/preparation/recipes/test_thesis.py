@@ -1,14 +1,19 @@
 """The thesis' recipe: crops, masks of each contrast, and what becomes of intensities."""
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from equireg.config import PrepareConfig
+from equireg.errors import UsageError
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.preparation import bias_field
 from equireg.preparation.case import CasePlan, recipe_steps, working_scan
+from equireg.preparation.recipes.thesis import Thesis
 
 PLAN = CasePlan(None, "z", {"name": "thesis", "n4_shrink": 2}, LabelTable((0, 1), ("background", "core")), 2)
 CROPPING = replace(PLAN, keep_empty_slices=False)
@@ -127,3 +132,30 @@ def test_tissue_that_has_the_backgrounds_value_is_no_hole() -> None:
     place = np.zeros(geometry.shape, dtype=bool)
     place[9, 8, 4] = True
     assert (equalised[:, grid.label_to_working(place)] > 0).all()
+
+
+def test_the_thesis_recipe_carries_its_factor() -> None:
+    chosen = PrepareConfig(recipe="thesis", n4_shrink=3)
+    assert Thesis().normalisation(chosen, "mri", [], PLAN.labels) == {"name": "thesis", "n4_shrink": 3}
+    default = PrepareConfig(recipe="thesis", spacing="none", slice_axis="z")
+    Thesis().check(default, "brats")
+    assert Thesis().normalisation(default, "mri", [], PLAN.labels) == {"name": "thesis", "n4_shrink": 4}
+    with pytest.raises(UsageError, match="--n4_shrink is 3; expected --recipe thesis"):
+        PrepareConfig(n4_shrink=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "layout", "words"),
+    [
+        ({}, "plain", "--recipe thesis is for BraTS folders; this one has the layout plain"),
+        ({"spacing": "1,1,1"}, "brats", "--spacing is 1,1,1; the thesis' recipe leaves no choice but auto or none"),
+        ({"normalise": "zscore"}, "brats", "--normalise is zscore"),
+        ({"slice_axis": "x"}, "brats", "--slice_axis is x"),
+        ({"test_fraction": 0.1}, "brats", "--test_fraction is 0.1; the thesis' recipe leaves no choice but 0.0"),
+    ],
+)
+def test_an_option_that_contradicts_the_thesis_recipe_is_refused(
+    changes: dict[str, Any], layout: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        Thesis().check(PrepareConfig(**changes), layout)

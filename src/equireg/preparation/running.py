@@ -1,0 +1,76 @@
+"""All cases of a data set, prepared by workers: what is done already stays, what is no use is refused."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from equireg import disk
+from equireg.errors import EquiregError
+from equireg.folders.prepared import CASES, EXAMPLES, Split
+from equireg.layouts import RawCase, Refusal
+from equireg.preparation import case as one_case
+from equireg.preparation import checking, examples, recipes
+from equireg.preparation.case import CasePlan
+from equireg.processes.workers import WorkerDiedError, Workers
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be prepared, and by which plan."""
+
+    cases: Mapping[str, RawCase]
+    plan: CasePlan
+    splits: Mapping[str, Split]
+    channels: tuple[str, ...]
+    """Names of the channels."""
+
+    def plan_of(self, name: str) -> CasePlan:
+        """Return a case's own plan: which slices it keeps may depend on its split."""
+        keep = recipes.of(self.plan.normalisation).keeps_empty_slices(self.splits[name])
+        return replace(self.plan, keep_empty_slices=keep)
+
+    def shown(self, names: Mapping[str, Any]) -> str | None:
+        """Return the case whose steps the report shows: the first of ``names`` that trains with a mask."""
+        fit = (name for name in sorted(names) if self.splits[name] == "train" and self.cases[name].label is not None)
+        return next(fit, None)
+
+
+def prepare_all(job: Job, out: Path, workers: Workers) -> tuple[list[dict[str, Any]], list[Refusal]]:
+    """Prepare the cases that are not done yet; return the records of all, by name, and the refusals."""
+    records: dict[str, dict[str, Any]] = {}
+    tasks = {}
+    shown = job.shown(job.cases)
+    for name, case in job.cases.items():
+        plan, folder = job.plan_of(name), out / CASES / name
+        done = one_case.finished(folder, one_case.fingerprint(case, plan))
+        if done is None:
+            tasks[name] = (case, plan, folder, out / EXAMPLES if name == shown else None, job.channels)
+        else:
+            # What the layout says may change while the files do not.
+            records[name] = {**done, "patient": case.patient, "held_out": case.held_out}
+    refused = []
+    for name, result in workers.run(examples.prepare_shown, tasks, "prepare"):
+        if isinstance(result, EquiregError):
+            if isinstance(result, (disk.DiskError, WorkerDiedError)):
+                raise result
+            refused.append(Refusal(name, str(result), checking.REMEDY))
+            shutil.rmtree(out / CASES / name, ignore_errors=True)
+        else:
+            records[name] = result
+    return [records[name] for name in sorted(records)], refused
+
+
+def show_steps(job: Job, records: Mapping[str, Any], out: Path) -> None:
+    """Write the steps of one case for the report, unless they are there from the same files and plan."""
+    name = job.shown(records)
+    case, plan = (None, job.plan) if name is None else (job.cases[name], job.plan_of(name))
+    examples.renew(out / EXAMPLES, case, plan, job.channels)
+
+
+def remove_others(folder: Path, names: set[str]) -> None:
+    """Remove arrays of cases that the raw folder no longer holds, and what a killed run left."""
+    for path in folder.iterdir():
+        if path.name not in names and path.is_dir():
+            shutil.rmtree(path)

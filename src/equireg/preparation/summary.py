@@ -1,0 +1,101 @@
+"""What the manifest says of a prepared data set, and what the user is told of it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from equireg.folders.prepared import CaseRecord, Manifest, Split
+from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.labels import LabelTable
+from equireg.layouts import RawDataset, Refusal
+from equireg.preparation import recipes
+from equireg.preparation.case import CasePlan
+
+log = logging.getLogger("equireg")
+
+
+def manifest_of(
+    dataset: RawDataset,
+    plan: CasePlan,
+    flips: str,
+    cases: Sequence[CaseRecord],
+    refused: Sequence[Refusal],
+) -> Manifest:
+    """Put together the facts of a prepared data set."""
+    return Manifest(
+        dataset=dataset.root.resolve().name,
+        channels=dataset.channels,
+        modality=dataset.modality,
+        labels=plan.labels,
+        axes=WorkingGrid.plan(cases[0].working_grid().native, None, plan.slice_axis).axes,
+        flips=flips,
+        spacing_mm=plan.spacing_mm,
+        normalisation=plan.normalisation,
+        fingerprint=_fingerprint(cases),
+        cases=tuple(cases),
+        refused=_listed(refused),
+    )
+
+
+def empty_manifest(dataset: RawDataset, refused: Sequence[Refusal]) -> Manifest:
+    """Return what is known of a raw folder of which nothing was prepared."""
+    return Manifest(
+        dataset=dataset.root.resolve().name,
+        channels=dataset.channels,
+        modality=dataset.modality,
+        labels=dataset.labels or LabelTable((0,), ("background",)),
+        axes="",
+        flips="",
+        spacing_mm=None,
+        normalisation={},
+        fingerprint={},
+        cases=(),
+        refused=_listed(refused),
+    )
+
+
+def _listed(refused: Sequence[Refusal]) -> tuple[Mapping[str, str], ...]:
+    return tuple({"case": item.case, "reason": item.reason, "remedy": item.remedy} for item in refused)
+
+
+def with_splits(records: Sequence[Mapping[str, Any]], splits: Mapping[str, Split]) -> list[CaseRecord]:
+    """Return the records of prepared cases as the manifest holds them."""
+    return [
+        CaseRecord(**{key: value for key, value in record.items() if key != "digest"}, split=splits[record["name"]])
+        for record in records
+    ]
+
+
+def _fingerprint(cases: Sequence[CaseRecord]) -> dict[str, Any]:
+    """Return the medians that plan a patch, and how much of each class there is."""
+    shapes = np.array([case.shape for case in cases])
+    counts = [case.class_voxels for case in cases if case.class_voxels]
+    return {
+        "median_shape": np.median(shapes, axis=0).tolist(),
+        "large_shape": np.percentile(shapes, 90, axis=0).tolist(),
+        "median_spacing_mm": np.median(np.array([case.spacing_mm for case in cases]), axis=0).tolist(),
+        "class_voxels": np.sum(counts, axis=0).tolist() if counts else [],
+    }
+
+
+def tell(manifest: Manifest) -> None:
+    """Say at the end what there is and what was refused."""
+    counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
+    masks = sum(case.labelled for case in manifest.cases)
+    log.info(
+        "%d cases (%d with a mask): %d train, %d val, %d test. Slices across %s; mirrored along %s.",
+        len(manifest.cases),
+        masks,
+        *counts.values(),
+        manifest.axes[0],
+        ",".join(manifest.flips) or "no axis",
+    )
+    if not any(case.labelled and case.split == "train" for case in manifest.cases):
+        log.warning("no training case has a mask, so nothing can be trained on these cases")
+    warning = recipes.of(manifest.normalisation).refused_warning
+    if manifest.refused and warning:
+        log.warning("%s", warning)
+    for item in manifest.refused:
+        log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])
