@@ -5,17 +5,19 @@ and cropped. Grids of both sides cover the same extent of the patient: output vo
 ``(o + 0.5) * n_in / n_out - 0.5``, so centres stay centres and nothing shifts by half a voxel.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from nibabel.orientations import io_orientation
-from scipy.ndimage import gaussian_filter1d
 
+from equireg.imaging.resampling import blocks, needed_rows, resample, resample_box
 from equireg.imaging.volume import Geometry
 
 SliceAxis = Literal["x", "y", "z"]
+WorkingRows = Callable[[int, int], np.ndarray]
+"""Gives the slices ``start`` to ``stop`` of a working array [K, D, H, W]."""
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """(start, stop) along D, H and W."""
 
@@ -23,8 +25,6 @@ SAME_SPACING = 0.01
 """Relative difference of spacings below which an axis is not resampled."""
 
 _ORDERS = {"x": "xzy", "y": "yzx", "z": "zyx"}
-_BLUR_FROM = 1.2  # a smaller shrinkage aliases less than the blur would cost
-_FWHM_TO_SIGMA = 1 / (2 * np.sqrt(2 * np.log(2)))
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,14 @@ class WorkingGrid:
         """
         self._expect(image.shape[1:], self.native.shape)
         working = np.empty((image.shape[0], *self.shape), dtype=np.float32)
+        first, last = self.crop[0]
         for channel in range(image.shape[0]):
-            turned = self._turn(image[channel]).astype(np.float32, copy=False)
-            for axis, (size, new_size) in enumerate(zip(turned.shape, self.full_shape, strict=True)):
-                turned = _resample(turned, axis, new_size, self.crop[axis], blur=size > _BLUR_FROM * new_size)
-            working[channel] = turned
+            turned = self._turn(image[channel])
+            for start, stop in blocks(first, last, self.shape[1] * self.shape[2]):
+                keeps = ((start, stop), *self.crop[1:])
+                working[channel, start - first : stop - first] = resample_box(
+                    turned, self.full_shape, keeps, antialias=True
+                )
         return working
 
     def label_to_working(self, label: np.ndarray) -> np.ndarray:
@@ -151,16 +154,66 @@ class WorkingGrid:
         """
         self._expect(probs.shape[1:], self.shape)
         native = np.empty((probs.shape[0], *self.native.shape), dtype=np.float32)
-        inside = tuple(slice(start, stop) for start, stop in self.crop)
-        for index in range(probs.shape[0]):  # class by class: four classes of a brain scan at once fill a small machine
-            full = np.full(self.full_shape, 1.0 if index == 0 else 0.0, dtype=np.float32)
-            full[inside] = probs[index]
-            for axis, size in enumerate(self._turned_shape):
-                full = _resample(full, axis, size, (0, size), blur=False)
-            self._turn(native[index])[...] = full
-        total = native.sum(axis=0)
-        native /= np.maximum(total, np.finfo(np.float32).tiny)
+        turned = [self._turn(of_class) for of_class in native]
+        for rows, values in self._native_rows(probs):
+            for index, of_class in enumerate(values):
+                turned[index][rows] = of_class
         return native
+
+    def argmax_to_native(self, probs: "np.ndarray | WorkingRows", classes: int | None = None) -> np.ndarray:
+        """Return ``probs_to_native(probs).argmax(axis=0)`` without holding all classes of the scan's own grid.
+
+        Args:
+            probs: probabilities [K, D, H, W], or a function that returns those of the slices ``start`` to ``stop``
+                of D as [K, stop - start, H, W]; both only grow from call to call, so that a network may run as it
+                goes. Any float type.
+            classes: K; needed beside a function.
+
+        Returns:
+            Class indices [X, Y, Z] in the smallest unsigned type; 0 beyond the crop.
+        """
+        if isinstance(probs, np.ndarray):
+            self._expect(probs.shape[1:], self.shape)
+        elif classes is None:
+            raise ValueError("argmax_to_native got a function and no number of classes; expected both.")
+        count = len(probs) if isinstance(probs, np.ndarray) else classes
+        native = np.empty(self.native.shape, dtype=np.min_scalar_type((count or 1) - 1))
+        turned = self._turn(native)
+        for rows, values in self._native_rows(probs, count):
+            turned[rows] = values.argmax(axis=0)
+        return native
+
+    def _native_rows(
+        self, probs: "np.ndarray | WorkingRows", classes: int | None = None
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield probabilities of the scan's own voxels, some rows of the first working axis at a time.
+
+        Yields:
+            The rows of the turned scan, and their values [K, rows, H, W] float32, which sum to 1 over K.
+        """
+        rows_of: WorkingRows = (lambda start, stop: probs[:, start:stop]) if isinstance(probs, np.ndarray) else probs
+        classes = len(probs) if isinstance(probs, np.ndarray) else classes or 0
+        depth, height, width = self._turned_shape
+        full, (first, last) = self.full_shape, self.crop[0]
+        inside = tuple(slice(*bounds) for bounds in self.crop[1:])
+        for start, stop in blocks(0, depth, classes * max(height * width, full[1] * full[2])):
+            low, high = needed_rows(full[0], depth, (start, stop))
+            kept_low, kept_high = max(low, first), min(high, last)
+            known = rows_of(kept_low - first, kept_high - first) if kept_low < kept_high else None
+            values = np.empty((classes, stop - start, height, width), dtype=np.float32)
+            for index in range(classes):
+                padded = np.full((high - low, *full[1:]), 1.0 if index == 0 else 0.0, dtype=np.float32)
+                if known is not None:
+                    padded[(slice(kept_low - low, kept_high - low), *inside)] = known[index]
+                padded = resample(padded, 0, depth, (start, stop), blur=False, of=(full[0], low))
+                for axis, size in ((1, height), (2, width)):
+                    padded = resample(padded, axis, size, (0, size), blur=False)
+                values[index] = padded
+            total = values[0].copy()
+            for of_class in values[1:]:
+                total += of_class
+            values /= np.maximum(total, np.finfo(np.float32).tiny, out=total)
+            yield slice(start, stop), values
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; ``from_dict`` reads them back."""
@@ -205,24 +258,3 @@ def _native_axes(native: Geometry, axes: str) -> list[tuple[int, bool]]:
     orientation = io_orientation(native.affine_array)  # a row a file axis: nearest canonical axis, direction
     of_canonical = {int(canonical): (axis, sign < 0) for axis, (canonical, sign) in enumerate(orientation)}
     return [of_canonical["xyz".index(name)] for name in axes]
-
-
-def _resample(volume: np.ndarray, axis: int, new_size: int, keep: tuple[int, int], *, blur: bool) -> np.ndarray:
-    """Interpolate linearly along one axis to ``new_size`` voxels of the same extent; keep those in ``keep``.
-
-    The blur gives a voxel of the fine grid the width of one of the coarse grid, both taken as Gaussians with
-    the voxel size for full width at half maximum (Cardoso et al., Scale factor point spread function
-    matching, 2015).
-    """
-    size = volume.shape[axis]
-    if size == new_size:
-        return volume[(slice(None),) * axis + (slice(*keep),)]
-    ratio = size / new_size
-    if blur:
-        volume = gaussian_filter1d(volume, _FWHM_TO_SIGMA * np.sqrt(ratio**2 - 1), axis=axis, mode="nearest")
-    position = np.clip((np.arange(*keep) + 0.5) * ratio - 0.5, 0, size - 1)
-    below = np.minimum(position.astype(np.int64), max(size - 2, 0))
-    weight = (position - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(volume.ndim)])
-    lower = np.take(volume, below, axis=axis)
-    upper = np.take(volume, np.minimum(below + 1, size - 1), axis=axis)
-    return lower + weight * (upper - lower)

@@ -1,6 +1,6 @@
 """What the label values of a data set mean: classes for the network, values and regions for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,11 @@ from equireg.errors import EquiregError
 
 IGNORED = 255
 """Class index of voxels that carry the data set's ignore label: they enter no loss and no metric."""
+
+
+_PART = 2**20  # values worked on at once
+_SHOWN = 20  # unknown values that an error shows
+_INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64)
 
 
 @dataclass(frozen=True)
@@ -48,22 +53,35 @@ class LabelTable:
     def to_classes(self, values: np.ndarray) -> np.ndarray:
         """Turn label values into class indices (uint8; the ignore label becomes ``IGNORED``).
 
+        Works on some rows at a time: beside the result it needs little memory.
+
         Raises:
             EquiregError: if a value is unknown.
         """
         known = dict(zip(self.values, range(self.classes), strict=True))
         if self.ignore is not None:
             known[self.ignore] = IGNORED
-        found, inverse = np.unique(values, return_inverse=True)
-        unknown = [int(value) for value in found if int(value) not in known]
+        fitting = sorted(value for value in known if _fits(value, values.dtype))
+        keys = np.array(fitting, dtype=values.dtype)
+        indices = np.array([known[value] for value in fitting], dtype=np.uint8)
+        classes = np.empty(values.shape, dtype=np.uint8)
+        unknown: set[int | float] = set()
+        for part, result in _parts(values, classes):
+            place = np.minimum(np.searchsorted(keys, part), max(len(keys) - 1, 0))
+            wrong = keys[place] != part if len(keys) else np.ones(part.shape, dtype=bool)
+            if wrong.any():
+                unknown.update(np.unique(part[wrong]).tolist())
+            elif not unknown:
+                result[...] = indices[place]
         if unknown:
-            raise EquiregError(f"has the label values {unknown}; expected some of {sorted(known)}.")
-        table = np.array([known[int(value)] for value in found], dtype=np.uint8)
-        return table[inverse].reshape(values.shape)
+            some = sorted(unknown)[:_SHOWN]
+            more = f" and {len(unknown) - len(some)} more" if len(unknown) > len(some) else ""
+            raise EquiregError(f"has the label values {some}{more}; expected some of {sorted(known)}.")
+        return classes
 
     def to_values(self, classes: np.ndarray) -> np.ndarray:
         """Turn class indices into label values, in the smallest integer type that holds them all."""
-        return np.array(self.values).astype(np.min_scalar_type(max(self.values)))[classes]
+        return np.array(self.values, dtype=smallest_integer(min(self.values), max(self.values)))[classes]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; ``from_dict`` reads them back."""
@@ -83,3 +101,36 @@ class LabelTable:
             regions={name: tuple(values) for name, values in content["regions"].items()},
             ignore=content["ignore"],
         )
+
+
+def smallest_integer(low: int, high: int) -> np.dtype[Any]:
+    """Return the smallest integer type that holds ``low`` to ``high``; unsigned where it can be.
+
+    Raises:
+        ValueError: if no type of 64 bits holds both.
+    """
+    for kind in _INTEGERS:
+        limits = np.iinfo(kind)
+        if limits.min <= low and high <= limits.max:
+            return np.dtype(kind)
+    raise ValueError(f"label values from {low} to {high}; expected what 64 bits can hold.")
+
+
+def distinct(values: np.ndarray) -> list[int]:
+    """Return the values of a mask in rising order, with little memory."""
+    found: set[int] = set()
+    for (part,) in _parts(values):
+        found.update(np.unique(part).tolist())
+    return sorted(found)
+
+
+def _fits(value: int, dtype: np.dtype[Any]) -> bool:
+    return dtype.kind not in "iu" or np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+
+
+def _parts(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield the same rows of all arrays, of about ``_PART`` values each."""
+    first = np.atleast_1d(arrays[0])
+    step = max(1, _PART // max(1, first[:1].size)) if first.size else 1
+    for start in range(0, len(first), step):
+        yield tuple(np.atleast_1d(array)[start : start + step] for array in arrays)

@@ -242,3 +242,48 @@ def test_labels_beyond_the_crop_are_filled():
     expected = np.full(SHAPE, 9)
     expected[1:4, :, 2:5] = 1
     np.testing.assert_array_equal(back, expected)
+
+
+@pytest.mark.parametrize("block", [1, 50, 10**9])
+@pytest.mark.parametrize("spacing", [None, (2.3, 0.7, 1.9)])
+@pytest.mark.parametrize("cropped", [False, True])
+def test_classes_come_back_as_by_their_probabilities(monkeypatch, block, spacing, cropped):
+    native = geometry_of((1, 2, 0), (1, -1, 1), spacing=(0.8, 1.5, 1.1), tilt=10.0)
+    grid = WorkingGrid.plan(native, spacing, "y")
+    if cropped:
+        grid = grid.with_crop(tuple((size // 3, size) for size in grid.full_shape))
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(4), size=grid.shape).transpose(3, 0, 1, 2).astype(np.float32)
+    image = rng.normal(size=(2, *SHAPE)).astype(np.float32)
+    whole, working = grid.probs_to_native(probs), grid.image_to_working(image)
+    monkeypatch.setattr("equireg.imaging.resampling._BLOCK_VALUES", block)
+    np.testing.assert_array_equal(grid.image_to_working(image), working)
+    np.testing.assert_array_equal(grid.probs_to_native(probs), whole)
+    classes = grid.argmax_to_native(probs)
+    assert classes.dtype == np.uint8
+    np.testing.assert_array_equal(classes, whole.argmax(axis=0))
+    np.testing.assert_array_equal(grid.argmax_to_native(lambda start, stop: probs[:, start:stop], 4), classes)
+
+
+def test_many_classes_are_asked_for_a_few_slices_at_a_time(monkeypatch):
+    monkeypatch.setattr("equireg.imaging.resampling._BLOCK_VALUES", 118 * 30)
+    grid = WorkingGrid.plan(geometry_of((0, 1, 2), (1, 1, 1), shape=(5, 6, 40)), (1.0, 1.0, 2.0), "z")
+    asked = []
+
+    def rows(start, stop):
+        asked.append((start, stop))
+        return np.full((118, stop - start, *grid.shape[1:]), 1 / 118, dtype=np.float16)
+
+    assert grid.argmax_to_native(rows, 118).shape == (5, 6, 40)
+    assert max(stop - start for start, stop in asked) <= 2  # one slice, interpolated from two
+    assert asked == sorted(asked)
+    with pytest.raises(ValueError, match="number of classes"):
+        grid.argmax_to_native(rows)
+
+
+def test_more_than_256_classes_need_16_bits():
+    grid = WorkingGrid.plan(geometry_of((0, 1, 2), (1, 1, 1)), None, "z")
+    probs = np.zeros((300, *grid.shape), dtype=np.float16)
+    probs[299] = 1
+    assert grid.argmax_to_native(probs).dtype == np.uint16
+    assert (grid.argmax_to_native(probs) == 299).all()
