@@ -1,14 +1,19 @@
 """A checkpoint rebuilds its model by itself: options, facts of the data set, and weights; no path, no case."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from equireg import folders
+from equireg import disk, folders
 from equireg.batches.loading import PatchPlan
 from equireg.config import TrainConfig
 from equireg.config.parsing import from_plain, to_plain
@@ -23,6 +28,7 @@ from equireg.preparation.plan import slice_axis
 
 ENTRY = "equireg"
 """Key of a Lightning checkpoint under which ours are."""
+_DIGEST = "digest"
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,27 @@ def entry(config: TrainConfig, facts: Facts) -> dict[str, Any]:
     return {"format_version": folders.FORMAT_VERSION, "config": to_plain(config), "facts": facts.as_dict()}
 
 
+def seal(checkpoint: dict[str, Any]) -> None:
+    """Add to a checkpoint the digest of all that rebuilds its model: options, facts, step and weights."""
+    checkpoint[ENTRY] = {**checkpoint[ENTRY], _DIGEST: _digest(checkpoint)}
+
+
+def _digest(checkpoint: Mapping[str, Any]) -> str:
+    """Return a digest that is the same after saving and loading."""
+    plain = {name: value for name, value in checkpoint[ENTRY].items() if name != _DIGEST}
+    found = blake2b(json.dumps([plain, int(checkpoint["global_step"])], sort_keys=True).encode(), digest_size=16)
+    for name, weight in sorted(checkpoint["state_dict"].items()):
+        found.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        found.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of a file's content."""
+    with disk.read_errors(path), path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
+
+
 def find_checkpoint(run: Path, which: Literal["auto", "best", "last"]) -> Path:
     """Return a run's checkpoint file; ``auto`` is the best where training validated, else the last.
 
@@ -134,14 +161,37 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         EquiregError: if the file is damaged, not equireg's, or of another format version.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch does not look at the checksums
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise EquiregError(f"{path}: cannot be read as a checkpoint ({reason}).") from error
-    if not isinstance(content, dict) or ENTRY not in content:
+        raise EquiregError(
+            f"{path}: cannot be read as a checkpoint ({reason}). Copy it again, or train again."
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get(ENTRY), dict):
         raise EquiregError(f"{path}: is not a checkpoint of equireg; expected one that `equireg train` wrote.")
     folders.check_format(path, content[ENTRY].get("format_version"))
+    with _damage(path):
+        if content[ENTRY].get(_DIGEST) not in (None, _digest(content)):
+            raise EquiregError(
+                f"{path}: was changed after training: its digest is not that of its options, facts and weights. "
+                "Copy the file again from where it was trained."
+            )
     return content
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Name the file where a part of it is missing or of another kind."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EquiregError(
+            f"{path}: is damaged ({type(error).__name__}: {error}). Copy it again, or train again."
+        ) from error
 
 
 def load_model(path: Path) -> Model:
@@ -151,12 +201,26 @@ def load_model(path: Path) -> Model:
         EquiregError: if the file cannot be read, or its weights are of another network than its options say.
     """
     content = read_checkpoint(path)
-    config = config_from(content[ENTRY]["config"])
-    facts = Facts.from_dict(content[ENTRY]["facts"])
-    method = new_method(config, facts)
-    weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
-    load_weights(method, weights, path)
-    return Model(method, config, facts, int(content["global_step"]))
+    with _damage(path):
+        config = config_from(content[ENTRY]["config"])
+        facts = Facts.from_dict(content[ENTRY]["facts"])
+        method = new_method(config, facts)
+        weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
+        load_weights(method, weights, path)
+        model = Model(method, config, facts, int(content["global_step"]))
+    _check_finite(model.predictor, path)
+    return model
+
+
+def _check_finite(network: nn.Module, path: Path) -> None:
+    """Refuse weights that make no prediction: a network of NaN gives every voxel the background."""
+    state = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+    bad = [name for name, value in state.items() if not value.isfinite().all()]
+    if bad:
+        raise EquiregError(
+            f"{path}: holds weights that are NaN or infinite ({len(bad)} of {len(state)} tensors, such as {bad[0]}); "
+            "expected numbers only. Training went astray: give another checkpoint, or train again."
+        )
 
 
 def load_weights(method: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:

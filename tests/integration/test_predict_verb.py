@@ -1,7 +1,9 @@
 """`equireg predict`: native geometry and label values, every kind of input, and bad scans among good ones."""
 
 import csv
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,8 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy.ndimage import zoom
 
 from equireg.imaging import volume
+from equireg.model import seal
+from equireg.prediction import segment, work
 from equireg.preparation.prepare import prepare
 from equireg.training.train import train
 
@@ -128,6 +132,7 @@ def test_a_four_stays_a_four(equireg: Command, good_run: Path, phantom_raw: Path
     path = run / "checkpoints" / "best.ckpt"
     content = torch.load(path, weights_only=True)
     content["state_dict"]["method.student.output_block.conv.conv.bias"][3] += 1000.0  # sees nothing but value 4
+    seal(content)
     torch.save(content, path)
     assert equireg("predict", run, phantom_raw, "--out", out, *PLAIN, "--probabilities").code == 0
     names = [f"Phantom_{index:04}_1" for index in range(1, 7)]
@@ -293,6 +298,122 @@ def test_a_truncated_scan_does_not_stop_the_others(
         assert outcome.code == 1, name
         assert f"{loose / 'b.nii.gz'}: cannot be read as an image" in outcome.error
         assert [path.name for path in out.glob("*.nii.gz")] == ["a.nii.gz"], name
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_unexpected_error_on_one_scan_does_not_stop_the_others(
+    equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    for name in ("a", "b", "c", "d" * 246):
+        (tmp_path / "loose").mkdir(exist_ok=True)
+        shutil.copy(raw_case / f"{raw_case.name}_flair.nii.gz", tmp_path / "loose" / f"{name}.nii.gz")
+    whole = segment.Predictor.__call__
+
+    def fails(self: segment.Predictor, scan: Any, *others: Any) -> Any:
+        if case.pop() == "b":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return whole(self, scan, *others)
+
+    case: list[str] = []
+
+    def named(predictor: Any, of: Any, *others: Any) -> Any:
+        case.append(of.name)
+        return segment.segment(predictor, of, *others)
+
+    class Here(work.Workers):
+        """Workers of this process, in which the network can be replaced."""
+
+        def run(self, function: Any, tasks: Any, what: str | None = None) -> Any:
+            return ((name, function(*arguments)) for name, arguments in tasks.items())
+
+    monkeypatch.setattr(work, "Workers", Here)
+    monkeypatch.setattr(work, "segment", named)
+    monkeypatch.setattr(segment.Predictor, "__call__", fails)
+    out = tmp_path / "out"
+    arguments = (
+        "predict",
+        one_channel_run,
+        tmp_path / "loose",
+        "--out",
+        out,
+        *PLAIN,
+        "--probabilities",
+        "--jobs",
+        jobs,
+    )
+    outcome = equireg(*arguments, "--debug")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.err
+    assert "in fails" in outcome.err
+    last = outcome.err.splitlines()[-1]
+    assert "error: 2 of the scans could not be predicted. b: the GPU's memory ran out" in last
+    assert "--test_time none" in last
+    assert "too long" in last
+    assert json.loads((out / "made_by.json").read_text())["cases"] == ["a", "c"]
+    files = {"labels.json", "times.csv", "made_by.json"}
+    files |= {f"{name}{ending}.nii.gz" for name in "ac" for ending in ("", "_probabilities")}
+    assert {path.name for path in out.iterdir()} == files
+
+
+def test_training_again_is_another_command(
+    equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where both checkpoints have as many steps; the earlier predictions stay as they are."""
+    run, out = tmp_path / "run", tmp_path / "out"
+    shutil.copytree(one_channel_run, run)
+    (tmp_path / "loose").mkdir()
+    for name in ("a", "b"):
+        shutil.copy(raw_case / f"{raw_case.name}_flair.nii.gz", tmp_path / "loose" / f"{name}.nii.gz")
+    arguments = ("predict", run, tmp_path / "loose", "--out", out, *PLAIN)
+    with monkeypatch.context() as patched:
+        patched.setattr(volume, "write_label", _stop_at(volume.write_label, "b"))
+        assert equireg(*arguments).code == 130
+    for path in (run / "checkpoints").glob("*.ckpt"):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        next(iter(content["state_dict"].values()))[:] += 1
+        seal(content)
+        torch.save(content, path)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    outcome = equireg(*arguments)
+    assert (outcome.code, "checkpoint_digest" in outcome.error) == (1, True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_full_disk_keeps_earlier_predictions(
+    equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "loose").mkdir()
+    for name in ("a", "b"):
+        shutil.copy(raw_case / f"{raw_case.name}_flair.nii.gz", tmp_path / "loose" / f"{name}.nii.gz")
+    arguments = ("predict", one_channel_run, tmp_path / "loose", "--out", out, *PLAIN)
+    with monkeypatch.context() as patched:
+        patched.setattr(volume, "write_label", _stop_at(volume.write_label, "b"))
+        assert equireg(*arguments).code == 130
+    kept = (out / "a.nii.gz").read_bytes()
+
+    def full(path: Path, *_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        patched.setattr(nib, "save", lambda _, path: full(path))
+        outcome = equireg(*arguments)
+    assert (outcome.code, "full" in outcome.error) == (1, True)
+    assert (out / "a.nii.gz").read_bytes() == kept
+    assert equireg(*arguments).code == 0
+    assert (out / "a.nii.gz").read_bytes() == kept
+
+
+def _stop_at(write: Callable[..., None], name: str) -> Callable[..., None]:
+    """Return a writer that is interrupted at one case."""
+
+    def stopping(path: Path, *others: Any) -> None:
+        if path.name == f"{name}.nii.gz":
+            raise KeyboardInterrupt
+        write(path, *others)
+
+    return stopping
 
 
 def test_only_bad_scans_leave_nothing(equireg: Command, one_channel_run: Path, tmp_path: Path) -> None:

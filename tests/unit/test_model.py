@@ -19,6 +19,7 @@ from equireg.model import (
     load_weights,
     new_method,
     read_checkpoint,
+    seal,
 )
 
 FACTS = Facts(
@@ -42,6 +43,7 @@ def write(path: Path, made: TrainConfig, **changes: Any) -> dict[str, Any]:
     method = new_method(made, FACTS)
     weights = {f"method.{name}": value for name, value in method.state_dict().items()}
     content = {"state_dict": weights, "global_step": 7, ENTRY: entry(made, FACTS)} | changes
+    seal(content)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content, path)
     return content
@@ -134,4 +136,61 @@ def test_another_format_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.ckpt"
     write(path, config(), **{ENTRY: entry(config(), FACTS) | {"format_version": 99}})
     with pytest.raises(EquiregError, match=rf"{path}: has format version 99"):
+        load_model(path)
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    content = write(path, config())
+    whole = path.read_bytes()
+    some = max(content["state_dict"].values(), key=torch.Tensor.numel).numpy().tobytes()
+    flipped = bytearray(whole)
+    flipped[whole.index(some) + len(some) // 2] ^= 8
+    path.write_bytes(flipped)
+    with pytest.raises(EquiregError, match=rf"{path}: cannot be read as a checkpoint .*checksum"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("change", ["weights", "facts", "config", "step"])
+def test_what_was_changed_after_training_is_refused(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "a.ckpt"
+    content = write(path, config())
+    if change == "weights":
+        next(iter(content["state_dict"].values())).add_(1e-3)
+    elif change == "step":
+        content["global_step"] += 1
+    else:
+        content[ENTRY][change] = content[ENTRY][change] | {"more": 1}
+    torch.save(content, path)
+    with pytest.raises(EquiregError, match=rf"{path}: was changed after training"):
+        read_checkpoint(path)
+
+
+def test_an_older_checkpoint_without_digest_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    content = write(path, config())
+    del content[ENTRY]["digest"]
+    torch.save(content, path)
+    assert load_model(path).step == 7
+
+
+@pytest.mark.parametrize("part", ["config", "facts", "format_version"])
+def test_a_checkpoint_that_lacks_a_part_is_named(tmp_path: Path, part: str) -> None:
+    path = tmp_path / "a.ckpt"
+    content = write(path, config())
+    del content[ENTRY][part]
+    seal(content)
+    torch.save(content, path)
+    with pytest.raises(EquiregError, match=str(path)):
+        load_model(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "a.ckpt"
+    content = write(path, config())
+    next(weight for name, weight in content["state_dict"].items() if "teacher" in name).view(-1)[0] = value
+    seal(content)
+    torch.save(content, path)
+    with pytest.raises(EquiregError, match=rf"{path}: holds weights that are NaN or infinite \(\d of"):
         load_model(path)

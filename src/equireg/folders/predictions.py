@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,12 @@ class Files:
     def of(cls, predictions: Path, case: str) -> "Files":
         """Name the files of a case in a folder of predictions."""
         return cls(*(_inside(predictions / EQUIVARIANCE, case, f"_{name}{ENDING}") for name in cls.__annotations__))
+
+
+def files_of(folder: Path, case: str) -> list[Path]:
+    """Return all files that a case may have in a folder of predictions."""
+    moved = Files.of(folder, case)
+    return [prediction_file(folder, case), probabilities_file(folder, case), *vars(moved).values()]
 
 
 def has_transformed(folder: Path) -> bool:
@@ -150,13 +156,6 @@ def write_portal_zip(folder: Path, cases: Sequence[str]) -> None:
         for path in (prediction_file(folder, case) for case in cases):
             archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes())
     disk.write_atomic(folder / PORTAL_ZIP, content.getvalue())
-
-
-def leftovers(folder: Path) -> Iterator[Path]:
-    """Yield the hidden files that a killed command left half written."""
-    for place in (folder, folder / EQUIVARIANCE):
-        if place.is_dir() and not place.is_symlink():
-            yield from (path for path in place.glob(".*.partial-*") if path.is_file())
 
 
 def _inside(folder: Path, case: str, ending: str) -> Path:

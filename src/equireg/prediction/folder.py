@@ -1,90 +1,118 @@
 """The folder of predictions: begun, gone on with, and signed at the end."""
 
-import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from equireg import disk, folders
-from equireg.config import PredictConfig
-from equireg.config.parsing import to_plain
+from equireg.errors import EquiregError
 from equireg.folders import predictions
-from equireg.model import Model
+
+_COMMAND, _SCANS = "command", "scans"
+_NOT_OURS = "Choose another --out, or remove it."
 
 
-def claim(out: Path, model: Model, config: PredictConfig, scans: Path) -> Path:
-    """Make the folder, or go on with one that the same command left unfinished, wherever its cases were predicted.
+class Unfinished:
+    """A folder that is being filled: which scans it is of, and which of them are done.
 
-    Raises:
-        EquiregError: if it holds anything else.
+    The mark of an unfinished folder holds the command, with the digest of its checkpoint, and each scan's digest.
+    Seconds of the cases that are done are kept on disk as they come, so that a stopped command can go on.
     """
-    anyhow = {name: value for name, value in vars(config).items() if name not in ("jobs", "cluster")}
-    command = to_plain(
-        {
-            **anyhow,
-            "scans": scans.resolve().name,
-            "seed": model.config.seed,
-            "repeat": model.config.repeat,
-            "step": model.step,
-        }
-    )
-    command["method"] = model.config.method.name
-    marker = out / folders.UNDERWAY
-    if not (marker.is_file() and disk.read_json(marker) == command):
-        disk.refuse_existing(out)
-    with disk.disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    try:
-        disk.write_json(marker, command)
-    except disk.DiskError:
-        shutil.rmtree(out)
-        raise
-    return out
 
-
-class Table:
-    """Seconds of each case that is done; kept on disk as they come, so that a stopped command can go on."""
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: Mapping[str, Any], scans: Mapping[str, str]) -> None:
         self.folder = folder
-        self.seconds = predictions.read_times(folder)
+        self._made = False
+        marker = folder / folders.UNDERWAY
+        before = _read_marker(marker) if marker.is_file() else None
+        if before is None:
+            disk.refuse_existing(folder)
+        else:
+            _refuse_another(folder, before[_COMMAND], command)
+        self.seconds = {} if before is None else _still_right(folder, before[_SCANS], scans)
+        with disk.disk_errors(folder):
+            self._made = not folder.exists()
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if before is not None:
+                predictions.write_times(folder, self.seconds)  # first: what it leaves out is made again
+            mark = {_COMMAND: dict(command), _SCANS: dict(scans)}
+            if before != mark:
+                disk.write_json(marker, mark)
+        except disk.DiskError:
+            self.withdraw()
+            raise
 
     def add(self, case: str, seconds: float) -> None:
         """Note that a case is done."""
         self.seconds[case] = seconds
         predictions.write_times(self.folder, self.seconds)
 
+    def discard(self, cases: Sequence[str]) -> None:
+        """Remove what lies here of cases that failed: files beside a prediction that could not be written."""
+        for case in cases:
+            with suppress(EquiregError, OSError):
+                for path in predictions.files_of(self.folder, case):
+                    path.unlink(missing_ok=True)
 
-def finish(
-    table: Table,
-    run: Path,
-    scans: Path,
-    model: Model,
-    config: PredictConfig,
-    signature: dict[str, Any],
-) -> None:
-    """Write what the evaluation needs to know beside the predictions."""
-    predictions.write_labels(table.folder, model.facts.labels)
-    if config.portal_zip:
-        predictions.write_portal_zip(table.folder, sorted(table.seconds))
-    folders.sign(
-        table.folder,
-        "predict",
-        to_plain(config),
-        seed=model.config.seed,
-        source=scans,
-        cases=sorted(table.seconds),
-        run={
-            "name": run.name,
-            "method": model.config.method.name,
-            "dataset": model.facts.dataset,
-            "seed": model.config.seed,
-            "repeat": signature.get("repeat"),
-            "spatial_dims": model.config.spatial_dims,
-            "step": model.step,
-            "labelled_cases": signature.get("labelled_cases"),
-            "unlabelled_cases": signature.get("unlabelled_cases"),
-            "masked_cases": signature.get("masked_cases"),
-            "split": config.split,
-        },
-    )
-    (table.folder / folders.UNDERWAY).unlink()
+    def withdraw(self) -> None:
+        """Remove the marks of a folder without predictions, and the folder where this command made it."""
+        if self.seconds or any(self.folder.glob(f"*{predictions.ENDING}")):
+            return
+        for path in (self.folder / folders.UNDERWAY, self.folder / predictions.TIMES):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder with something in it stays
+            if (self.folder / folders.EQUIVARIANCE).is_dir():
+                (self.folder / folders.EQUIVARIANCE).rmdir()
+            if self._made:
+                self.folder.rmdir()
+
+
+@contextmanager
+def unfinished(folder: Path, command: Mapping[str, Any], scans: Mapping[str, str]) -> Iterator[Unfinished]:
+    """Make a folder of predictions, or go on with one that the same command left unfinished.
+
+    Args:
+        folder: the folder, which must be new or empty otherwise.
+        command: all that decides what a scan's prediction is.
+        scans: name to digest of every scan that is to be predicted.
+
+    Raises:
+        EquiregError: if the folder holds anything else, or another process fills it.
+    """
+    filling = Unfinished(folder, command, scans)
+    try:
+        yield filling
+    finally:
+        filling.withdraw()
+
+
+def _read_marker(marker: Path) -> dict[str, Any]:
+    content = disk.read_json(marker)
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), dict) for key in (_COMMAND, _SCANS)):
+        raise EquiregError(f"{marker.parent}: was left unfinished by another version of equireg. {_NOT_OURS}")
+    return content
+
+
+def _refuse_another(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse the unfinished folder of another command, and say in what the two differ."""
+    differ = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if differ:
+        some = "; ".join(f"{name} {before.get(name)}, now {now.get(name)}" for name in differ[:3])
+        raise EquiregError(f"{folder}: holds the unfinished predictions of another command ({some}). {_NOT_OURS}")
+
+
+def _still_right(folder: Path, before: Mapping[str, str], scans: Mapping[str, str]) -> dict[str, float]:
+    """Return the seconds of the cases whose prediction is there and whose scan is the same as then."""
+    seconds = predictions.read_times(folder)
+    gone = sorted(set(seconds) - set(scans))
+    if gone:
+        raise EquiregError(
+            f"{folder}: holds unfinished predictions of scans that are no longer there: {', '.join(gone[:3])}. "
+            f"Put them back. Or: {_NOT_OURS}"
+        )
+    return {
+        case: value
+        for case, value in seconds.items()
+        if before.get(case) == scans[case] and predictions.prediction_file(folder, case).is_file()
+    }

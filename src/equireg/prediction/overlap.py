@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from equireg.disk import DiskError
-from equireg.errors import EquiregError
+from equireg.prediction.failures import Failure
 
 Item = TypeVar("Item")
 Source = TypeVar("Source")
@@ -17,26 +17,27 @@ def overlapping(
     read: Callable[[Item], Source],
     work: Callable[[Item, Source], Made],
     write: Callable[[Item, Made], None],
-) -> Iterator[tuple[Item, EquiregError | None]]:
-    """Read, work on and write items; yield each, in order, with the user's error that stopped it, or None.
+) -> Iterator[tuple[Item, Failure | None]]:
+    """Read, work on and write items; yield each, in order, with the failure that stopped it, or None.
 
     While this thread works on an item, one thread reads the next and one writes the last. At most one item is at
     each stage, so memory does not grow with their number. A write that has begun is finished, whatever happens.
+    An error of any kind stops its item alone.
 
     Raises:
-        DiskError: as soon as a stage meets one, for going on is of no use.
+        DiskError: as soon as a stage meets one, because going on is of no use.
     """
 
-    def finish(item: Item, made: Made | EquiregError) -> tuple[Item, EquiregError | None]:
-        return item, made if isinstance(made, EquiregError) else _outcome(write, item, made)
+    def finish(item: Item, made: Made | Failure) -> tuple[Item, Failure | None]:
+        return item, made if isinstance(made, Failure) else _outcome(write, item, made)
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         coming = reader.submit(_outcome, read, items[0]) if items else None
-        writing: Future[tuple[Item, EquiregError | None]] | None = None
+        writing: Future[tuple[Item, Failure | None]] | None = None
         for index, item in enumerate(items):
             source = coming.result() if coming else None
             coming = reader.submit(_outcome, read, items[index + 1]) if index + 1 < len(items) else None
-            made = source if isinstance(source, EquiregError) else _outcome(work, item, source)
+            made = source if isinstance(source, Failure) else _outcome(work, item, source)
             if writing is not None:
                 yield writing.result()
             writing = writer.submit(finish, item, made)
@@ -46,10 +47,10 @@ def overlapping(
 
 
 def _outcome(stage: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a stage returns, or a user's error as a value."""
+    """Return what a stage returns, or as a value why it failed."""
     try:
         return stage(*arguments)
     except DiskError:
         raise
-    except EquiregError as error:
-        return error
+    except Exception as error:
+        return Failure.of(error)

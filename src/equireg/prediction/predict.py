@@ -1,34 +1,32 @@
 """The verb ``predict``: find the scans, predict those that are not done, here or by workers, and sign."""
 
 import logging
-import shutil
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from equireg import disk, folders
 from equireg.config import PredictConfig
-from equireg.config.parsing import from_plain
-from equireg.devices import choose_device, choose_precision
+from equireg.config.parsing import from_plain, to_plain
+from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
-from equireg.model import find_checkpoint, load_model
-from equireg.prediction.folder import Table, claim, finish
-from equireg.prediction.overlap import overlapping
+from equireg.folders import predictions
+from equireg.folders.run import FACTS, RunFolder
+from equireg.model import Model, file_digest, load_model
+from equireg.prediction.failures import Failure, error_of
+from equireg.prediction.folder import Unfinished, unfinished
 from equireg.prediction.scans import Case, find_cases
-from equireg.prediction.segment import Predictor, Segmented, segment, write
-from equireg.preparation.case import WorkingScan
-from equireg.processes.memory import keep_freed_memory
-from equireg.processes.workers import WorkerDiedError, Workers
+from equireg.prediction.segment import Predictor
+from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
 
 log = logging.getLogger("equireg")
 
-_GPU_A_CASE = 0.5
-"""Part of a GPU that a case takes on a Ray cluster: while one worker computes, the other reads and writes."""
+_MACHINE = ("jobs", "cluster")
+"""Options that say where cases are predicted, and may differ when a command goes on."""
+_NAME_BYTES = 255
+"""Longest name of a file on the usual disks."""
 
 
 def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any) -> Path:
@@ -53,117 +51,80 @@ def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any)
     config = from_plain(PredictConfig, options)
     if config.cluster == "ray":  # other machines find the files by their whole paths
         run, scans, out = (Path(path).absolute() for path in (run, scans, out))
-    run, scans = disk.existing_folder(run, "a run"), Path(scans)
-    signature = folders.read_signature(run, "train")
-    path = find_checkpoint(run, config.checkpoint)
-    job = _Job(path, path.stat().st_mtime_ns, Path(out), config)
-    model = load_model(path)
+    scans, out = Path(scans), Path(out)
+    trained = RunFolder(disk.existing_folder(run, "a run"))
+    trained.signature()
+    checkpoint = trained.checkpoint(config.checkpoint)
+    job = Job(checkpoint, file_digest(checkpoint), out, config)
+    model = load_model(checkpoint)
     cases = find_cases(scans, model.facts, config)
-    predict_all = _spread(job) if config.cluster == "ray" or config.jobs > 1 else _here(job, Predictor(model, config))
-    table = Table(claim(Path(out), model, config, scans))
-    try:
-        with disk.disk_errors(table.folder):
-            failed = predict_all([case for case in cases if case.name not in table.seconds], table.add)
-    finally:
-        if not table.seconds:
-            shutil.rmtree(table.folder)
-    if not table.seconds:
-        raise EquiregError(_failures(failed))
-    finish(table, run, scans, model, config, signature)
-    seconds = table.seconds.values()
+    failed = _misnamed(cases, job)
+    digests = {case.name: case.digest() for case in cases if case.name not in failed}
+    with disk.locked_folder(out), unfinished(out, _command(job, scans), digests) as folder:
+        left = [case for case in cases if case.name not in folder.seconds and case.name not in failed]
+        with disk.disk_errors(out):
+            if config.cluster == "ray" or config.jobs > 1:
+                failed |= predict_by_workers(job, left, folder.add)
+            elif left:
+                failed |= predict_here(job, Predictor(model, config), left, folder.add)
+        folder.discard([name for name in failed if name in digests])
+        failed = in_order(failed, cases)
+        if not folder.seconds:
+            raise error_of(failed)
+        _finish(folder, trained, scans, model, job)
+    seconds = folder.seconds.values()
     log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds) / len(seconds))
     if failed:
-        raise EquiregError(f"{_failures(failed)} The other {len(seconds)} predictions lie in {out}.")
-    return table.folder
+        raise error_of(failed, f" The other {len(seconds)} predictions lie in {out}.")
+    return out
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What all cases of a command share, also those that other processes predict."""
-
-    checkpoint: Path
-    modified_ns: int
-    """When the checkpoint was written; a process keeps the model that it has loaded."""
-    folder: Path
-    config: PredictConfig
-
-
-_Note = Callable[[str, float], None]
-"""Called with a case's name and the seconds of its work, once it lies on the disk."""
-_PredictAll = Callable[[Sequence[Case], _Note], dict[str, str]]
-"""Predicts cases, and returns the reason of each that failed, in their order."""
-
-
-def _here(job: _Job, predictor: Predictor) -> _PredictAll:
-    """Predict in this process: reading, network and writing overlap."""
-    keep_freed_memory()
-
-    def predict_all(cases: Sequence[Case], note: _Note) -> dict[str, str]:
-        def read(case: Case) -> tuple[WorkingScan, float]:
-            begin = time.perf_counter()
-            return case.scan.read(), time.perf_counter() - begin
-
-        def work(case: Case, source: tuple[WorkingScan, float]) -> tuple[Segmented, float]:
-            begin = time.perf_counter()
-            return segment(predictor, case, source[0]), source[1] + time.perf_counter() - begin
-
-        def put(case: Case, made: tuple[Segmented, float]) -> None:
-            begin = time.perf_counter()
-            write(predictor, case, made[0], job.folder, job.config)
-            # Noted here, so that an interrupted command too knows all that it has written.
-            note(case.name, made[1] + time.perf_counter() - begin)
-
-        stages = overlapping(cases, read, work, put)
-        bar = tqdm(stages, desc="predict", total=len(cases), unit="case", disable=None)
-        return {case.name: str(error) for case, error in bar if error is not None}
-
-    return predict_all
+def _misnamed(cases: Sequence[Case], job: Job) -> dict[str, Failure]:
+    """Return why some cases have no place in the folder of predictions."""
+    names = {case.name: case for case in cases}
+    failed: dict[str, Failure] = {}
+    for name in names:
+        try:
+            files = predictions.files_of(job.folder, name)
+            wanted = files if job.config.equivariance else files[: 2 if job.config.probabilities else 1]
+            longest = max(len(os.fsencode(partial_name(path, predictions.ENDING).name)) for path in wanted)
+            if longest > _NAME_BYTES:
+                raise EquiregError(f"the name is too long by {longest - _NAME_BYTES} characters. Shorten it.")
+            if job.config.probabilities and predictions.is_probabilities(name, names):
+                raise EquiregError("its prediction has the name of another scan's probabilities. Rename the scan.")
+        except EquiregError as error:
+            failed[name] = Failure.of(error)
+    return failed
 
 
-def _spread(job: _Job) -> _PredictAll:
-    """Predict by workers, each a case at a time."""
-    config = job.config
-    if config.cluster == "local":  # told once here, and not by each worker
-        choose_precision(config.precision, choose_device(config.device))
-
-    def predict_all(cases: Sequence[Case], note: _Note) -> dict[str, str]:
-        failed: dict[str, str] = {}
-        tasks = {case.name: (job, case) for case in cases}
-        with Workers(config.jobs, config.cluster, gpus=0 if config.device == "cpu" else _GPU_A_CASE) as workers:
-            for name, result in workers.run(_predict_case, tasks, "predict"):
-                if isinstance(result, (disk.DiskError, WorkerDiedError)):
-                    raise result
-                if isinstance(result, EquiregError):
-                    failed[name] = str(result)
-                else:
-                    note(name, result)
-        return {case.name: failed[case.name] for case in cases if case.name in failed}
-
-    return predict_all
+def _command(job: Job, scans: Path) -> dict[str, Any]:
+    """Return all that decides what is predicted, and from what."""
+    options = {name: value for name, value in to_plain(job.config).items() if name not in _MACHINE}
+    return {"source": str(scans.resolve()), "checkpoint_digest": job.digest, **options}
 
 
-def _predict_case(job: _Job, case: Case) -> float:
-    """Predict one case in a worker; return its seconds."""
-    predictor = _loaded(job)
-    begin = time.perf_counter()
-    try:
-        segmented = segment(predictor, case, case.scan.read())
-        with disk.disk_errors(job.folder):
-            write(predictor, case, segmented, job.folder, job.config)
-    except EquiregError:
-        raise
-    except Exception as error:  # a GPU out of memory, say
-        raise EquiregError(f"{type(error).__name__}: {error}") from error
-    return time.perf_counter() - begin
-
-
-@lru_cache(maxsize=1)
-def _loaded(job: _Job) -> Predictor:
-    """Load the model once for all cases of a worker."""
-    keep_freed_memory()
-    return Predictor(load_model(job.checkpoint), job.config)
-
-
-def _failures(failed: dict[str, str]) -> str:
-    reasons = " ".join(f"{name}: {reason}" for name, reason in failed.items())
-    return f"{len(failed)} of the scans could not be predicted. {reasons}"
+def _finish(folder: Unfinished, run: RunFolder, scans: Path, model: Model, job: Job) -> None:
+    """Write what the evaluation needs to know beside the predictions, and sign."""
+    cases = sorted(folder.seconds)
+    predictions.write_labels(folder.folder, model.facts.labels)
+    if job.config.portal_zip:
+        predictions.write_portal_zip(folder.folder, cases)
+    facts = replace(
+        run.facts(),
+        method=model.config.method.name,
+        dataset=model.facts.dataset,
+        seed=model.config.seed,
+        spatial_dims=model.config.spatial_dims,
+        step=model.step,
+        split=job.config.split,
+    )
+    folders.sign(
+        folder.folder,
+        "predict",
+        to_plain(job.config),
+        seed=model.config.seed,
+        source=scans,
+        cases=cases,
+        **{FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
+    )
+    (folder.folder / folders.UNDERWAY).unlink()

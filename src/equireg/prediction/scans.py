@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.layouts import RawCase, discover_inputs
 from equireg.model import Facts
 from equireg.preparation.case import CasePlan, WorkingScan, working_scan
+
+_PART_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class RawScan:
     def read(self) -> WorkingScan:
         """Read the scan and prepare it as the model's training scans were."""
         return working_scan(*self.case.read_image(), self.plan)
+
+    def state(self) -> tuple[list[Path], Any]:
+        """Return the files that the scan is read from, and what else decides what is read."""
+        return list(self.case.images), self.case.picks
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,11 @@ class PreparedScan:
         image = np.asarray(data.image(self.name)[:], dtype=np.float32)
         return WorkingScan(image, record.background, record.working_grid())
 
+    def state(self) -> tuple[list[Path], Any]:
+        """Return the files that the scan is read from, and what else decides what is read."""
+        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns)
+        return sorted(data.folder(self.name).glob("image*")), vars(data.by_name[self.name])
+
 
 @lru_cache(maxsize=1)
 def _opened(root: Path, _modified_ns: int) -> PreparedSet:
@@ -57,6 +70,30 @@ class Case:
     scan: RawScan | PreparedScan
     seeds: Sequence[int] | None = None
     """Seeds of its fixed transforms, one a slice, where they are asked for."""
+
+    def read(self) -> WorkingScan:
+        """Read the scan as the network sees it."""
+        return self.scan.read()
+
+    def digest(self) -> str:
+        """Return a digest that changes with the scan: of its files' names, sizes, times, beginnings and ends.
+
+        The end of a gzip file holds the checksum of all that is in it.
+        """
+        files, more = self.scan.state()
+        state = [*(_file_state(path) for path in files), more, self.seeds]
+        return blake2b(repr(state).encode(), digest_size=16).hexdigest()
+
+
+def _file_state(path: Path) -> tuple[object, ...]:
+    try:
+        stat = path.stat()
+        with path.open("rb") as file:
+            begin = file.read(_PART_BYTES)
+            file.seek(max(0, stat.st_size - _PART_BYTES))
+            return path.name, stat.st_size, stat.st_mtime_ns, blake2b(begin + file.read(_PART_BYTES)).hexdigest()
+    except OSError as error:  # it is told when the scan is read
+        return path.name, type(error).__name__
 
 
 def find_cases(scans: Path, facts: Facts, config: PredictConfig) -> list[Case]:

@@ -59,7 +59,7 @@ class Segmented:
     """The case under its fixed transforms, where that is asked for."""
 
 
-def segment(predictor: Predictor, case: Case, scan: WorkingScan) -> Segmented:
+def segment(predictor: Predictor, case: Case, scan: WorkingScan, config: PredictConfig) -> Segmented:
     """Run the network over one case, and over the case under its fixed transforms where it has seeds."""
     probs = predictor(scan)
     transformed = None if case.seeds is None else predictor.under_transform(scan, probs, case.seeds)

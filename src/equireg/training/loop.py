@@ -26,7 +26,7 @@ from equireg.inference import InferencePlan, predict_scan
 from equireg.losses import most_probable
 from equireg.methods import Method, evaluating
 from equireg.metrics import region_dice
-from equireg.model import ENTRY, Facts, entry
+from equireg.model import ENTRY, Facts, entry, seal
 from equireg.processes import launching, ranks
 from equireg.processes.ranks import Share
 from equireg.training.monitoring import Checkpoints, MetricsFile, Pictures, StepBar
@@ -251,6 +251,7 @@ class LoopModule(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the model."""
         checkpoint[ENTRY] = entry(self.config, self.facts)
+        seal(checkpoint)
 
 
 def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor], *, fused: bool) -> torch.optim.Optimizer:

@@ -75,11 +75,3 @@ def test_facts_are_checked(tmp_path: Path) -> None:
     folders.sign(tmp_path, "predict", {}, cases="a", run={})
     with pytest.raises(EquiregError, match=r"made_by\.json: is damaged"):
         predictions.read_facts(tmp_path)
-
-
-def test_what_a_killed_command_left_is_found(tmp_path: Path) -> None:
-    (tmp_path / folders.EQUIVARIANCE).mkdir()
-    left = {tmp_path / ".a.partial-7.nii.gz", tmp_path / folders.EQUIVARIANCE / ".a_x.partial-7.nii.gz"}
-    for path in (*left, tmp_path / "a.nii.gz", tmp_path / ".hidden"):
-        path.touch()
-    assert set(predictions.leftovers(tmp_path)) == left
