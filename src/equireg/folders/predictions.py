@@ -1,6 +1,5 @@
 """The folder of predictions: the names of its files, what is written beside them, and how both are read."""
 
-import csv
 import io
 import re
 import zipfile
@@ -11,6 +10,7 @@ from typing import Any
 
 from equireg import disk
 from equireg.errors import EquiregError
+from equireg.folders import tables
 from equireg.folders.signature import EQUIVARIANCE, UNDERWAY, read_signature
 from equireg.imaging.labels import LabelTable
 
@@ -21,6 +21,7 @@ PROBABILITIES = "_probabilities"
 LABELS = "labels.json"
 TIMES = "times.csv"
 PORTAL_ZIP = "portal.zip"
+_TIMES = ("case", "seconds")
 
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
@@ -123,12 +124,11 @@ def read_labels(folder: Path) -> LabelTable | None:
 
 
 def write_times(folder: Path, seconds: Mapping[str, float]) -> None:
-    """Write the seconds of each predicted case."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case", "seconds"])
-    writer.writerows([name, f"{value:.3f}"] for name, value in seconds.items())
-    disk.write_atomic(folder / TIMES, text.getvalue())
+    """Write the seconds of each predicted case; no file where there is none."""
+    if seconds:
+        tables.write_table(folder / TIMES, _TIMES, [(name, f"{value:.3f}") for name, value in seconds.items()])
+    else:
+        (folder / TIMES).unlink(missing_ok=True)
 
 
 def read_times(folder: Path) -> dict[str, float]:
@@ -137,16 +137,11 @@ def read_times(folder: Path) -> dict[str, float]:
     Raises:
         EquiregError: if the file is damaged.
     """
-    path = folder / TIMES
+    path, remedy = folder / TIMES, "Remove it: all is predicted again."
     if not path.is_file():
         return {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return {row["case"]: float(row["seconds"]) for row in csv.DictReader(file)}
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise EquiregError(
-            f"{path}: is damaged ({error!r}); expected the columns case and seconds. Remove it: all is predicted again."
-        ) from error
+    rows = tables.read_table(path, _TIMES, remedy)
+    return {row["case"]: tables.number(path, line, "seconds", row["seconds"], remedy) for line, row in rows}
 
 
 def write_portal_zip(folder: Path, cases: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ class Failure:
     def of(cls, error: Exception) -> "Failure":
         """Put an error into words, and let go of the arrays that its traceback holds."""
         if isinstance(error, EquiregError) and error.__cause__ is None:
-            return cls(str(error))
+            return cls(str(error), "\n".join(getattr(error, "__notes__", [])) or None)
         reason = str(error) if isinstance(error, EquiregError) else _words(error)
         return cls(reason, "".join(traceback.format_exception(error)))
 

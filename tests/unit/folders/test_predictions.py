@@ -34,9 +34,11 @@ def test_labels_and_times_there_and_back(tmp_path: Path) -> None:
     assert predictions.read_labels(tmp_path) is None
     assert predictions.read_times(tmp_path) == {}
     predictions.write_labels(tmp_path, LABELS)
-    predictions.write_times(tmp_path, {'a "b", c': 1.25, "d": 0.0})
+    predictions.write_times(tmp_path, {'a "b", c': 1.25, "=d": 0.0})
     assert predictions.read_labels(tmp_path) == LABELS
-    assert predictions.read_times(tmp_path) == {'a "b", c': 1.25, "d": 0.0}
+    assert predictions.read_times(tmp_path) == {'a "b", c': 1.25, "=d": 0.0}
+    predictions.write_times(tmp_path, {})
+    assert predictions.read_times(tmp_path) == {}
 
 
 @pytest.mark.parametrize("content", ["[]", '{"labels": 3}', '{"labels": {}}', "no json"])
@@ -49,7 +51,7 @@ def test_a_damaged_label_table_is_named(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize("content", ["case\na\n", "case,seconds\na,x\n", "seconds\n3\n"])
 def test_damaged_times_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / predictions.TIMES).write_text(content)
-    with pytest.raises(EquiregError, match=r"times\.csv: is damaged"):
+    with pytest.raises(EquiregError, match=r"times\.csv.* Remove it"):
         predictions.read_times(tmp_path)
 
 
