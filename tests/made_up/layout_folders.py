@@ -68,3 +68,11 @@ def decathlon(root: Path, **changes: object) -> Path:
     }
     describe(root, **(content | changes))
     return root
+
+
+def masks(dataset: RawDataset) -> dict[str, str | None]:
+    """Return the mask of each case, as a path below the raw folder."""
+    return {
+        case.name: str(case.label.relative_to(dataset.root)) if case.label is not None else None
+        for case in dataset.cases
+    }

@@ -14,7 +14,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry
 from equireg.layouts import RawDataset, discover
 from equireg.layouts.dataset_json import NAME, label_table, read_description
-from equireg.layouts.files import split_mask
+from equireg.layouts.masks import split_mask
 
 LABELS = "labels.json"
 _MANIFEST = "manifest.json"

@@ -93,6 +93,8 @@ class FoundCase:
     """Known channel that the name of the one file ends with."""
     patient: str | None = None
     """Where the layout tells the patient, by a folder say; None leaves it to the case's name."""
+    label_problem: str | None = None
+    """Why the case's mask cannot be told; begins with a file. The scan can be predicted all the same."""
 
     @property
     def stacked(self) -> Path | None:
@@ -181,6 +183,8 @@ def _refusal(case: FoundCase, found: FoundSet, earlier: RawCase | None) -> Refus
     if problem is not None:
         file = next(iter(case.files.values()), case.label)
         return Refusal(names.safe(case.name), f"{file}: {problem}; expected a name for files.", names.REMEDY)
+    if case.label_problem is not None:
+        return Refusal(case.name, case.label_problem, "Keep the mask that counts, and move the others elsewhere.")
     if case.stacked is None:
         missing = [channel for channel in found.channels if channel not in case.files]
         if missing:

@@ -9,15 +9,19 @@ from pathlib import Path
 from equireg.folders import UNDERWAY, is_signed
 from equireg.imaging.formats import extension_of
 
-_DEPTH = 5  # folders below the root; a data set nests no deeper, and a link to a parent would never end
-_SCANS = r"(?:images?|scans?|imgs?|volumes?)"
-_MASKS = r"(?:labels?|masks?|segmentations?|segs?|annotations?)"
-_PART = r"[_\- ]?(tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed|)"
+_DEPTH = 8  # folders below the root; a data set nests no deeper
+_SCANS = r"(?:images?|scans?|imgs?|volumes?|vols?)"
+_SCANS_BESIDE_MASKS = r"(?:images?|scans?|imgs?|volumes?|vols?|inputs?|niftis?|data|raw|cts?|mris?)"
+_MASKS = (
+    r"(?:labels?|masks?|segmentations?|segs?|annotations?|gts?|ground[_\- ]?truths?|label[_\- ]?maps?|rois?|contours?|"
+    r"lesions?|delineations?|targets?|manual)(?:[_\- ]?(?:masks?|segs?|files?))?"
+)
+_PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
 _HELD_OUT = ("ts", "test", "testing", "val", "va", "valid", "validation")
 _TRAINING = ("", "tr", "train", "training")
-_MASK_NAME = re.compile(
-    r"(.*?)(?:^|[_\-. ])(?:seg|segm|segmentation|masks?|msk|labels?|lbl|gt|annotation)", re.IGNORECASE
-)
+_SETS = r"(?:{})(?:[_\- ]?(?:set|data|cases?|images?|patients?))?"
+_HELD_OUT_SET = re.compile(_SETS.format("|".join(_HELD_OUT)), re.IGNORECASE)
+_TRAINING_SET = re.compile(_SETS.format("|".join(_TRAINING[1:])), re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,12 @@ def folders_with_images(root: Path) -> Iterator[tuple[Path, list[Path]]]:
     for folder, below, _ in os.walk(root, followlinks=True):
         here = Path(folder)
         deep = len(here.relative_to(root).parts) >= _DEPTH
-        below[:] = [] if deep else sorted(name for name in below if not name.startswith("."))
+        above = {here.resolve(), *here.resolve().parents}
+        below[:] = (
+            []
+            if deep
+            else sorted(name for name in below if not name.startswith(".") and (here / name).resolve() not in above)
+        )
         if here != root and (is_signed(here) or (here / UNDERWAY).exists()):
             below[:] = []  # an output of equireg inside the raw folder
             continue
@@ -59,28 +68,56 @@ def folders_with_images(root: Path) -> Iterator[tuple[Path, list[Path]]]:
             yield here, files
 
 
-def split_mask(stem: str) -> str | None:
-    """Return what stands before the ending that makes a stem a mask's (``_seg``, ``-mask``), or None."""
-    match = _MASK_NAME.fullmatch(stem)
-    return match[1] if match else None
-
-
 def folder_pairs(root: Path) -> list[FolderPair]:
     """Find folders such as ``images`` and ``labels``, ``imagesTr`` and ``labelsTr``, ``imagesTs``."""
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    masks = {part: folder for folder in folders if (part := _part(folder, _MASKS)) is not None}
+    masks = {part: folder for folder in folders if (part := mask_part(folder.name)) is not None}
     pairs = []
     for folder in folders:
-        part = _part(folder, _SCANS)
-        if part is None:
-            continue
-        # `images` beside `labelsTr`: names of training folders stand for one another.
-        alike = _TRAINING if part in _TRAINING else (part,)
-        labels = masks.get(part) or next((masks[other] for other in alike if other in masks), None)
-        pairs.append(FolderPair(folder, labels, part in _HELD_OUT))
+        part = scan_part(folder.name)
+        if part is not None:
+            labels = next((masks[other] for other in alike(part) if other in masks), None)
+            pairs.append(FolderPair(folder, labels, part in _HELD_OUT))
     return pairs
 
 
-def _part(folder: Path, kind: str) -> str | None:
-    match = re.fullmatch(kind + _PART, folder.name, re.IGNORECASE)
-    return match[1].lower() if match else None
+def scan_part(name: str) -> str | None:
+    """Return the part of a data set (``tr``, ``test``, or nothing) that a folder of scans is of; None for another."""
+    return _part(name, _SCANS)
+
+
+def scan_part_beside_masks(name: str) -> str | None:
+    """Return what ``scan_part`` does, for names too that mean scans only where a folder of masks lies beside."""
+    return _part(name, _SCANS_BESIDE_MASKS)
+
+
+def mask_part(name: str) -> str | None:
+    """Return the part of a data set that a folder of masks is of; None for another folder."""
+    return _part(name, _MASKS)
+
+
+def alike(part: str) -> tuple[str, ...]:
+    """Return the parts whose masks serve, the part itself first: names of training folders stand for one another."""
+    return (part, *(other for other in _TRAINING if other != part)) if part in _TRAINING else (part,)
+
+
+def is_held_out(folder: Path, root: Path) -> bool:
+    """Whether a folder, or one above it and below the root, is called test or validation.
+
+    A folder that is called so plainly (``test``) counts only beside one that is called training.
+    """
+    for place in (folder, *folder.parents):
+        if place == root or not place.is_relative_to(root):
+            break
+        part = scan_part(place.name)
+        if part:
+            if part in _HELD_OUT:
+                return True
+        elif _HELD_OUT_SET.fullmatch(place.name):
+            return any(_TRAINING_SET.fullmatch(other.name) for other in place.parent.iterdir() if other.is_dir())
+    return False
+
+
+def _part(name: str, kind: str) -> str | None:
+    match = re.fullmatch(rf"(?P<before>(?:{_PARTS})[_\- ]?)?{kind}[_\- ]?(?P<after>{_PARTS}|)", name, re.IGNORECASE)
+    return (match["after"] or (match["before"] or "").rstrip("_- ")).lower() if match else None

@@ -1,19 +1,22 @@
 """Loose files to cases: files that are alike but for a channel's name or number belong together."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from equireg.layouts.base import STACKED
-from equireg.layouts.channels import in_channel_order, meaning, split_channel
+from equireg.layouts.channels import in_channel_order, split_channel
 from equireg.layouts.files import stem_of
 from equireg.layouts.nnunet import NUMBERED
+from equireg.layouts.patients import split_time
 
 Scheme = Literal["contrast", "number", "single"]
 
 _MOST_CHANNELS = 16  # a case_0000 to case_0199 counts cases
+_MOST_UNPROVEN_CHANNELS = 6
+"""Channels by number that are believed where no mask shows what a case is."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Group:
     twice: Path | None = None
     """A second file for a channel that has one already."""
 
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the case's files."""
+        return next(iter(self.files.values())).parent
+
     def names(self) -> list[str]:
         """Return the names that a mask of this case may have, the likeliest first."""
         stems = [stem_of(file) for file in self.files.values()]
@@ -36,32 +44,74 @@ class Group:
         return [self.name, *stems, *([split[0]] if split and split[0] else [])]
 
 
-def choose_scheme(files: Sequence[Path], masks: Collection[str], channel_count: int | None = None) -> Scheme:
+def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channel_count: int | None = None) -> Scheme:
     """Say how the files of a folder make up cases.
 
     Args:
         files: scans.
-        masks: names of masks; a mask for each of ``x_0000`` and ``x_0001`` shows that these are cases.
+        has_mask: whether there is a mask under a name; a mask for each of ``x_0000`` and ``x_0001`` shows that
+            these are cases, and one for ``x`` that they are channels.
         channel_count: channels of a case, where it is known.
     """
-    contrasts: defaultdict[tuple[Path, str], set[str]] = defaultdict(set)
+    contrasts: defaultdict[tuple[Path, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     numbers: defaultdict[tuple[Path, str], set[int]] = defaultdict(set)
     for file in files:
         stem = stem_of(file)
-        split = split_channel(stem)
+        split = split_scan(stem)
         if split:
-            contrasts[file.parent, split[0]].add(split[1])
+            contrasts[file.parent, split[0]][split[1]].add(stem)
         match = NUMBERED.fullmatch(stem)
         if match:
             numbers[file.parent, match[1]].add(int(match[2]))
-    if any(len(several) > 1 for several in contrasts.values()):
+    stems = {stem_of(file).lower() for file in files}
+    if any(_are_channels(case, several, stems, has_mask) for (_, case), several in contrasts.items()):
         return "contrast"
-    own_mask = any(NUMBERED.fullmatch(stem_of(file)) and stem_of(file) in masks for file in files)
-    most = max((max(several) for several in numbers.values()), default=_MOST_CHANNELS)
-    begun = sum(0 in several for several in numbers.values())
-    if own_mask or most >= (channel_count or _MOST_CHANNELS) or 2 * begun < len(numbers):
-        return "single"
-    return "number"
+    own = any(NUMBERED.fullmatch(stem_of(file)) and has_mask(stem_of(file)) for file in files)
+    shared = any(has_mask(case) for _, case in numbers)
+    return "number" if not own and _count_channels(numbers.values(), shared, channel_count) else "single"
+
+
+def _are_channels(
+    case: str, contrasts: Mapping[str, Collection[str]], stems: Collection[str], has_mask: Callable[[str], bool]
+) -> bool:
+    """Whether files that are alike but for a contrast are channels of one case.
+
+    They are cases of their own where each has its own mask, and where T1 and T2 are the times t1 and t2, after t0
+    or before t3.
+    """
+    if len(contrasts) < 2:
+        return False
+    if sum(any(has_mask(stem) for stem in several) for several in contrasts.values()) > 1:
+        return False
+    times = {f"{case}{mark}t{number}".lower() for mark in ("_-. " if case else [""]) for number in (0, *range(3, 10))}
+    return not (set(contrasts) <= {"t1", "t2"} and any(stem in times for stem in stems))
+
+
+def _count_channels(numbers: Collection[set[int]], shared_mask: bool, channel_count: int | None) -> bool:
+    """Whether the four digits at the end of names count channels, from 0 on, alike in most cases."""
+    sets = Counter(frozenset(several) for several in numbers)
+    if not sets:
+        return False
+    usual, times = sets.most_common(1)[0]
+    most = max(map(max, numbers)) + 1
+    if channel_count is not None:
+        return most <= channel_count and 2 * sum(0 in several for several in numbers) >= len(numbers)
+    if shared_mask:
+        return most <= _MOST_CHANNELS and 2 * sum(0 in several for several in numbers) >= len(numbers)
+    # Without a mask, ten scans of one name look as one scan of ten channels does: cases alike must show it.
+    alike = 2 * times >= len(numbers) and usual == frozenset(range(len(usual)))
+    return alike and most <= _MOST_UNPROVEN_CHANNELS and (len(numbers) > 1 or most == 1)
+
+
+def split_scan(stem: str) -> tuple[str, str] | None:
+    """Split a stem into case and channel, the time point of a scan on either side: ``p_flair_baseline`` too."""
+    time = split_time(stem)
+    inner = split_channel(time[0]) if time else None
+    direct = split_channel(stem)
+    # The words of "t1_post" are one channel's name; those of "flair_t1" are a channel and a time.
+    if time is None or inner is None or (direct is not None and time[1].lower() not in ("t1", "t2")):
+        return direct
+    return "_".join(filter(None, (inner[0], time[1]))), inner[1]
 
 
 def group_files(files: Sequence[Path], scheme: Scheme) -> list[Group]:
@@ -89,45 +139,9 @@ def single(file: Path) -> Group:
 def _key(stem: str, scheme: Scheme) -> tuple[str, str] | None:
     """Return the case and channel of a file that is one of several; None for one that stands alone."""
     if scheme == "contrast":
-        return split_channel(stem)
+        return split_scan(stem)
     match = NUMBERED.fullmatch(stem) if scheme == "number" else None
     return (match[1], f"channel_{int(match[2])}") if match else None
-
-
-def group_folders(folders: Mapping[Path, Sequence[Path]], channel_count: int | None = None) -> list[Group]:
-    """Group scans that lie in folders below: a folder a case, or a folder of many cases.
-
-    A folder is a case if it has one scan, or scans that are alike but for a channel, or scans whose names
-    recur in other folders (``a/pre, a/post, b/pre, b/post``); those names are the channels then.
-    """
-    rests = {folder: {_rest(folder, file): file for file in files} for folder, files in folders.items()}
-    count: defaultdict[str, int] = defaultdict(int)
-    for names in rests.values():
-        for name in names:
-            count[name] += 1
-    groups: list[Group] = []
-    for folder, files in folders.items():
-        found = group_files(files, choose_scheme(files, (), channel_count))
-        recurring = all(count[name] > 1 and name and not name.isdigit() for name in rests[folder])
-        name = _folder_name(folder, folders)
-        if len(found) == 1:
-            groups.append(Group(name, found[0].files, found[0].contrast, found[0].twice))
-        elif recurring:
-            groups.append(Group(name, {meaning(rest) or rest: file for rest, file in rests[folder].items()}))
-        else:
-            groups += found
-    return groups
-
-
-def _rest(folder: Path, file: Path) -> str:
-    """Return a file's stem without its folder's name in front."""
-    return stem_of(file).removeprefix(folder.name).strip("_-. ").lower()
-
-
-def _folder_name(folder: Path, folders: Collection[Path]) -> str:
-    """Name a case by its folder, and by the one above too where two folders are called alike."""
-    alike = sum(other.name == folder.name for other in folders)
-    return folder.name if alike == 1 else f"{folder.parent.name}_{folder.name}"
 
 
 def common_channels(groups: Sequence[Group]) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def discover_inputs(path: Path | str, channels: Sequence[str]) -> tuple[RawCase,
 
 def _one_file(path: Path, channel_count: int) -> FoundSet:
     """Take a file as a folder with nothing but that file."""
-    group = group_files([path], choose_scheme([path], (), channel_count))[0]
+    group = group_files([path], choose_scheme([path], lambda name: False, channel_count))[0]
     case = FoundCase(group.name, group.files, contrast=group.contrast)
     return FoundSet("plain", (), "other", None, (case,))
 

@@ -92,6 +92,14 @@ def is_time_point(word: str) -> bool:
     return any(match is not None and not match["rest"] for match in (_TIME.fullmatch(word), _VARIANT.fullmatch(word)))
 
 
+def split_time(name: str) -> tuple[str, str] | None:
+    """Split a name into what stands before the word for a time point, and that word; None where it ends otherwise."""
+    match = _TIME.fullmatch(name)
+    if match is None or not match["rest"]:
+        return None
+    return match["rest"], name[len(match["rest"]) :].lstrip(_SEPARATORS)
+
+
 def patients_of(names: Iterable[str]) -> dict[str, str]:
     """Return the patient of each case: its name, less what tells its scan from the patient's others."""
     names = list(names)

@@ -1,23 +1,27 @@
 """Plain folders: ``images/`` and ``labels/``, a folder a case, or scans and masks beside each other."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
 from equireg.layouts.channels import modality_of
-from equireg.layouts.files import FolderPair, folder_pairs, folders_with_images, image_files, split_mask, stem_of
-from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files, group_folders
+from equireg.layouts.files import is_held_out, stem_of
+from equireg.layouts.folder_cases import group_folders
+from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
+from equireg.layouts.places import Places
 
 
 @dataclass
 class _Harvest:
     """What the folders yield, while they are read."""
 
-    cases: list[tuple[Group, Path | None, bool]] = field(default_factory=list)
-    """Files, mask and whether held out, a case."""
+    cases: list[tuple[Group, list[Path], bool]] = field(default_factory=list)
+    """Files, masks that may be the case's, and whether held out, a case."""
+    unclear: list[Group] = field(default_factory=list)
     orphans: list[Path] = field(default_factory=list)
 
 
@@ -31,109 +35,90 @@ def find(root: Path, channel_count: int | None = None) -> FoundSet:
     Raises:
         LayoutMismatchError: if there is no image.
     """
-    harvest = _Harvest()
-    pairs = [pair for pair in folder_pairs(root) if any(folders_with_images(pair.images))]
-    if pairs:
-        _read_pairs(pairs, harvest, channel_count)
-    else:
-        _read_mixed(root, harvest, channel_count)
+    places = Places(root)
+    harvest = _read(root, places, channel_count)
     if not harvest.cases:
         raise LayoutMismatchError(
             f"{root}: has no scans, neither directly inside nor in images/ nor in a folder a case; expected "
             ".nii, .nii.gz, .mha or .nrrd files."
         )
-    return _to_found(harvest)
+    return _to_found(harvest, places)
 
 
-def _read_pairs(pairs: Sequence[FolderPair], harvest: _Harvest, channel_count: int | None) -> None:
-    """Read folders of scans with folders of masks."""
-    masks = {
-        pair.labels: [file for _, files in folders_with_images(pair.labels) for file in files]
-        for pair in pairs
-        if pair.labels
-    }
-    direct = [file for pair in pairs for file in image_files(pair.images)]
-    scheme = choose_scheme(direct, {stem for files in masks.values() for stem in _mask_names(files)}, channel_count)
+def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
+    """Group the scans of all folders, and look up the masks of each case."""
+    harvest = _Harvest()
+    flat = [file for home in places.homes for file in places.scans.get(home, [])]
+    scheme = choose_scheme(
+        flat, lambda name: any(places.masks_of(home, [name]) for home in places.homes), channel_count
+    )
+    below = {folder: files for folder, files in places.scans.items() if folder not in places.homes}
+    found = group_folders(
+        root,
+        below,
+        lambda folder, name: bool(places.masks_of(folder, [name])),
+        lambda folder: len(places.masks_beside(folder)),
+        channel_count,
+    )
+    flat_groups = [group for home in places.homes for group in group_files(places.scans.get(home, []), scheme)]
+    lone = _lone_folders([*flat_groups, *found.groups, *found.unclear])
+    renamed = _names_by_folder_above(root, flat_groups, lone)
     used: set[Path] = set()
-    for pair in pairs:
-        groups = group_files(image_files(pair.images), scheme)
-        below = {folder: files for folder, files in folders_with_images(pair.images) if folder != pair.images}
-        groups += group_folders(below, channel_count)
-        index = _mask_names(masks[pair.labels], with_folder=True) if pair.labels else {}
-        for group in groups:
-            label = _mask_of(group, index)
-            used |= {label} if label else set()
-            harvest.cases.append((group, label, pair.held_out))
-    harvest.orphans += sorted({file for files in masks.values() for file in files} - used)
+    for group in (*flat_groups, *found.groups):
+        masks = places.masks_of(group.folder, group.names())
+        if not masks and group.folder in lone:
+            masks = places.only_mask(group.folder)
+        used.update(masks)
+        name = renamed.get((group.folder, group.name), group.name)
+        harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
+    harvest.unclear = found.unclear
+    used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
+    harvest.orphans = sorted(places.all_masks() - used)
+    return harvest
 
 
-def _read_mixed(root: Path, harvest: _Harvest, channel_count: int | None) -> None:
-    """Read folders in which masks lie beside their scans and are told by their names."""
-    scans: dict[Path, list[Path]] = {}
-    masks: dict[Path, list[Path]] = {}
-    for folder, files in folders_with_images(root):
-        masks[folder] = [file for file in files if split_mask(stem_of(file)) is not None]
-        scans[folder] = [file for file in files if file not in masks[folder]]
-    index = {folder: _mask_names(files) for folder, files in masks.items()}
-    direct = scans.get(root, [])
-    groups = group_files(direct, choose_scheme(direct, index.get(root, {}), channel_count))
-    below = {folder: files for folder, files in scans.items() if files and folder != root}
-    groups += group_folders(below, channel_count)
-    used: set[Path] = set()
+def _names_by_folder_above(root: Path, groups: Sequence[Group], lone: set[Path]) -> dict[tuple[Path, str], str]:
+    """Return new names for cases that are called alike in ``c1/images`` and ``c2/images``."""
+    count: defaultdict[str, set[Path]] = defaultdict(set)
     for group in groups:
-        folder = next(iter(group.files.values())).parent
-        label = _mask_of(group, index[folder])
-        if label is None and set(group.files.values()) == set(scans[folder]):
-            label = _only_mask(masks[folder], at_root=folder == root)
-        used |= {label} if label else set()
-        harvest.cases.append((group, label, False))
-    harvest.orphans += sorted({file for files in masks.values() for file in files} - used)
+        count[group.name].add(group.folder)
+    return {
+        (group.folder, group.name): group.folder.parent.name
+        if group.folder in lone
+        else f"{group.folder.parent.name}_{group.name}"
+        for group in groups
+        if len(count[group.name]) > 1 and root not in (group.folder, group.folder.parent)
+    }
 
 
-def _only_mask(masks: Sequence[Path], *, at_root: bool) -> Path | None:
-    """Return the only mask beside the only case of a folder, whatever its name.
-
-    At the root it must be a plain ``seg``: ``b_seg`` beside ``a`` is the mask of another scan.
-    """
-    if len(masks) != 1 or (at_root and split_mask(stem_of(masks[0]))):
-        return None
-    return masks[0]
+def _lone_folders(groups: Sequence[Group]) -> set[Path]:
+    """Return the folders that hold one case alone."""
+    count: defaultdict[Path, int] = defaultdict(int)
+    for group in groups:
+        count[group.folder] += 1
+    return {folder for folder, number in count.items() if number == 1}
 
 
-def _mask_names(files: Collection[Path], *, with_folder: bool = False) -> dict[str, Path]:
-    """Index masks by the names of cases that they may belong to; the full stem goes before a part of it."""
-    index: dict[str, Path] = {}
-    for file in files:
-        index[stem_of(file)] = file
-    for file in files:
-        index.setdefault(split_mask(stem_of(file)) or stem_of(file), file)
-        if with_folder:
-            index.setdefault(file.parent.name, file)
-    return index
-
-
-def _mask_of(group: Group, index: dict[str, Path]) -> Path | None:
-    return next((index[name] for name in group.names() if name in index), None)
-
-
-def _to_found(harvest: _Harvest) -> FoundSet:
+def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
     """Settle the channels that the cases have in common, and put each case in their terms."""
     groups = [group for group, _, _ in harvest.cases]
     named = common_channels(groups)
-    channels = named or _channels_of_files([group for group in groups if STACKED in group.files])
+    single = sorted((bool(not masks), index) for index, (group, masks, _) in enumerate(harvest.cases))
+    channels = named or _channels_of_files([groups[index] for _, index in single if STACKED in groups[index].files])
     cases: list[FoundCase] = []
-    refused: list[Refusal] = []
-    for group, label, held_out in harvest.cases:
+    refused: list[Refusal] = [_shared_mask(group) for group in harvest.unclear]
+    for group, masks, held_out in harvest.cases:
         files = dict(group.files)
         if named and group.contrast and STACKED in files:
             files = {group.contrast: files[STACKED]}
-        file = next(iter(files.values()))
         refusal = _refusal(group, named)
         if refusal:
             refused.append(refusal)
         else:
-            name = group.name or file.parent.name
-            cases.append(FoundCase(name, files, label, held_out, group.contrast))
+            name = group.name or group.folder.name
+            problem = _several_masks(masks) if len(masks) > 1 else None
+            label = masks[0] if len(masks) == 1 else None
+            cases.append(FoundCase(name, files, label, held_out, group.contrast, label_problem=problem))
     return FoundSet(
         layout="plain",
         channels=channels,
@@ -143,6 +128,22 @@ def _to_found(harvest: _Harvest) -> FoundSet:
         suffixes=_suffixes(cases),
         refused=tuple(refused),
         orphans=tuple(harvest.orphans),
+        notes=places.notes(),
+    )
+
+
+def _several_masks(masks: Sequence[Path]) -> str:
+    others = ", ".join(mask.name for mask in masks[1:])
+    return f"{masks[0]}: is one of several masks that may be the case's (also {others}); expected one."
+
+
+def _shared_mask(group: Group) -> Refusal:
+    file = next(iter(group.files.values()))
+    return Refusal(
+        group.name,
+        f"{file}: is one of several time points beside a mask whose name does not say which of them it is of.",
+        "Name the mask after its scan, such as followup_seg for followup. If the scans are channels of one case, name "
+        "them CASE_0000, CASE_0001.",
     )
 
 

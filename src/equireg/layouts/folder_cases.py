@@ -1,0 +1,114 @@
+"""Folders below the root to cases: a folder a case, or a folder of many cases."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from equireg.layouts.channels import meaning
+from equireg.layouts.files import stem_of
+from equireg.layouts.grouping import Group, choose_scheme, group_files, single
+from equireg.layouts.patients import is_time_point
+
+
+@dataclass
+class FolderCases:
+    """The cases that folders hold."""
+
+    groups: list[Group] = field(default_factory=list)
+    unclear: list[Group] = field(default_factory=list)
+    """Several time points of a patient beside one mask that does not say whose it is."""
+
+
+def group_folders(
+    root: Path,
+    folders: Mapping[Path, Sequence[Path]],
+    has_mask: Callable[[Path, str], bool],
+    mask_count: Callable[[Path], int],
+    channel_count: int | None = None,
+) -> FolderCases:
+    """Group scans that lie in folders below.
+
+    A folder is a case if it has one scan, or scans that are alike but for a channel, or scans whose names recur in
+    other folders (``a/adc, a/dwi, b/adc, b/dwi``); those names are the channels then. Scans with masks of their own
+    and time points are cases of their own.
+
+    Args:
+        root: a folder above them all.
+        folders: folder to the scans directly inside.
+        has_mask: whether a folder's scan has a mask under a name.
+        mask_count: how many masks lie beside a folder's scans.
+        channel_count: channels of a case, where it is known.
+    """
+    rests = {folder: [_rest(folder, file) for file in files] for folder, files in folders.items()}
+    count: defaultdict[str, int] = defaultdict(int)
+    for names in rests.values():
+        for name in set(names):
+            count[name] += 1
+    result = FolderCases()
+    for folder, files in folders.items():
+        owned = _with_own_mask(folder, files, has_mask)
+        found = group_files(files, choose_scheme(files, owned.__contains__, channel_count))
+        recurring = all(count[name] > 1 and name and not name.isdigit() for name in rests[folder])
+        name = _folder_name(folder, folders, root)
+        words = [_rest_of(folder, group.name) for group in found]
+        if len(found) == 1:
+            result.groups.append(Group(name, found[0].files, found[0].contrast, found[0].twice))
+        elif len(owned) > 1 or _are_times(words):
+            cases = [_case_of_folder(group, name, folder, count) for group in found]
+            shared = mask_count(folder) and not any(has_mask(folder, name) for group in found for name in group.names())
+            (result.unclear if shared else result.groups).extend(cases)
+        elif recurring:
+            result.groups.append(_channels_by_name(name, folder, files))
+        else:
+            result.groups += found
+    return result
+
+
+def _with_own_mask(folder: Path, files: Sequence[Path], has_mask: Callable[[Path, str], bool]) -> set[str]:
+    return {stem for file in files if has_mask(folder, stem := stem_of(file))}
+
+
+def _are_times(words: Sequence[str]) -> bool:
+    """Whether all words name time points; T1 and T2 alone are contrasts, pre and post those of contrast agents."""
+    if set(words) <= {"t1", "t2"} or any(word in ("pre", "post") for word in words):
+        return False
+    return all(is_time_point(word) for word in words)
+
+
+def _case_of_folder(group: Group, name: str, folder: Path, count: Mapping[str, int]) -> Group:
+    """Name one of several cases in a folder, with the folder's name where its own is found elsewhere too."""
+    word = _rest_of(folder, group.name)
+    own = group.name.lower().startswith(folder.name.lower()) or (count.get(word, 0) < 2 and not is_time_point(word))
+    return group if own else Group(f"{name}_{group.name}", group.files, group.contrast, group.twice)
+
+
+def _channels_by_name(name: str, folder: Path, files: Sequence[Path]) -> Group:
+    channels: dict[str, Path] = {}
+    twice = None
+    for file in files:
+        rest = _rest(folder, file)
+        channel = meaning(rest) or rest
+        twice = file if channel in channels else twice
+        channels.setdefault(channel, file)
+    return Group(name, channels, twice=twice) if len(channels) > 1 else Group(name, single(files[0]).files, twice=twice)
+
+
+def _rest(folder: Path, file: Path) -> str:
+    return _rest_of(folder, stem_of(file))
+
+
+def _rest_of(folder: Path, stem: str) -> str:
+    """Return a stem without its folder's name in front."""
+    return stem.lower().removeprefix(folder.name.lower()).strip("_-. ")
+
+
+def _folder_name(folder: Path, folders: Collection[Path], root: Path) -> str:
+    """Name a case by its folder, with as many above as it takes to tell the case from the others and its patient."""
+    parts = folder.relative_to(root).parts
+    for depth in range(1, len(parts) + 1):
+        last = parts[-depth:]
+        alike = sum(other.relative_to(root).parts[-depth:] == last for other in folders)
+        if alike == 1 and not is_time_point(last[0]):
+            return "_".join(last)
+    return "_".join(parts)

@@ -1,0 +1,80 @@
+"""Masks by their names: which files are masks, and which scan a mask belongs to."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from equireg.layouts.files import stem_of
+
+_WORDS = (
+    r"(?:seg|segm|segs|segmentations?|segmented|d?seg|masks?|msk|labels?|label[_\-. ]?maps?|lbl|gt|ground[_\-. ]?truth|"
+    r"annotations?|annot|manual|rois?|contours?|lesions?|delineations?)"
+)
+_FIRST_WORDS = r"(?:seg|segm|segmentation|mask|msk|labels?|label[_\-. ]?map|lbl|gt|ground[_\-. ]?truth|annotation)"
+_LAST = re.compile(rf"(?P<rest>.*?)(?:^|[_\-. ]){_WORDS}(?:[_\-. ]?(?:map|mask|seg|file|\d))?", re.IGNORECASE)
+_FIRST = re.compile(rf"{_FIRST_WORDS}(?:[_\-. ]+(?=.)|(?=\d))(?P<rest>.+)", re.IGNORECASE)
+_SCAN_FIRST = re.compile(
+    r"(?:img|image|im|scan|volume|vol|ct|mri|mr|input)(?:[_\-. ]+(?=.)|(?=\d))(?P<rest>.+)", re.IGNORECASE
+)
+_BRAIN = re.compile(r".*(?:brain|bet|head|skull)[_\-. ]?(?:mask|seg|msk)", re.IGNORECASE)
+
+
+def split_mask(stem: str) -> str | None:
+    """Return the case's part of a stem that is a mask's (``c1_seg``, ``c1-mask``, ``label_c1``), or None."""
+    for pattern in (_LAST, _FIRST):
+        match = pattern.fullmatch(stem)
+        if match:
+            return match["rest"]
+    return None
+
+
+def is_brain_mask(file: Path) -> bool:
+    """Whether a mask says where the brain is, which is made for preprocessing and is nobody's label."""
+    return _BRAIN.fullmatch(stem_of(file)) is not None
+
+
+def _core(stem: str) -> str | None:
+    """Return a stem less its first word for a scan or a mask: ``img_0001`` and ``seg_0001`` are both ``0001``."""
+    match = _FIRST.fullmatch(stem) or _SCAN_FIRST.fullmatch(stem)
+    return match["rest"] if match else None
+
+
+class MaskIndex:
+    """Masks of one place, to be looked up by the names that a case goes by."""
+
+    def __init__(self, files: Iterable[Path], home: Path) -> None:
+        """Index masks that lie anywhere below ``home``."""
+        self.home = home
+        self.files = [file for file in files if not is_brain_mask(file)]
+        self._levels: list[defaultdict[str, list[Path]]] = [defaultdict(list) for _ in range(4)]
+        alone = defaultdict(list)
+        for file in self.files:
+            alone[file.parent].append(file)
+            stem = stem_of(file)
+            for level, key in zip(self._levels, (stem, split_mask(stem), _core(stem)), strict=False):
+                if key:
+                    level[key].append(file)
+        for folder, files_there in alone.items():
+            if folder != home and len(files_there) == 1:
+                self._levels[3][folder.name] += files_there
+
+    def find(self, names: Sequence[str], place: Path = Path()) -> list[Path]:
+        """Return the masks that fit a case best: one, none, or several where the names leave it open.
+
+        Args:
+            names: names that the mask may have, the likeliest first.
+            place: folder of the scan below its own home; a mask in the same folder below the masks' goes first.
+        """
+        cores = [core for name in names if (core := _core(name))]
+        for level in self._levels:
+            for name in [*names, *cores] if level is self._levels[2] else names:
+                found = level.get(name, [])
+                near = [file for file in found if file.parent.relative_to(self.home) == place]
+                if near or found:
+                    return near or found
+        return []
+
+    def owns(self, file: Path) -> bool:
+        """Whether a scan has a mask of its own, under its own file's name."""
+        return bool(self.find([stem_of(file)]))

@@ -1,0 +1,128 @@
+"""Where the scans and the masks of a plain folder lie: beside each other, or in folders of their own."""
+
+from functools import cache
+from pathlib import Path
+
+from equireg.layouts.files import (
+    alike,
+    folders_with_images,
+    mask_part,
+    scan_part,
+    scan_part_beside_masks,
+    stem_of,
+)
+from equireg.layouts.masks import MaskIndex, split_mask
+
+
+class Places:
+    """The scans of each folder, and the masks that may be theirs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.scans: dict[Path, list[Path]] = {}
+        """Folder to the scans directly inside."""
+        self._beside: dict[Path, list[Path]] = {}
+        self._apart: dict[Path, list[Path]] = {}
+        for folder, files in folders_with_images(root):
+            home = self._mask_folder(folder)
+            if home is not None:
+                self._apart.setdefault(home, []).extend(files)
+                continue
+            masks = [file for file in files if split_mask(stem_of(file)) is not None]
+            self._beside[folder] = masks
+            self.scans[folder] = [file for file in files if file not in masks]
+        self.scans = {folder: files for folder, files in self.scans.items() if files}
+        self._keep_folders_of_scans()
+        self.homes = sorted({self._home(folder) for folder in self.scans})
+        """Folders that may hold many cases directly: the root, or those called ``images`` and the like."""
+        self._find_apart = cache(self._index_apart)
+        self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder))
+
+    def _mask_folder(self, folder: Path) -> Path | None:
+        """Return the topmost folder of masks that a folder is or lies in, or None."""
+        above = [folder, *(place for place in folder.parents if place.is_relative_to(self.root) and place != self.root)]
+        return next(
+            (place for place in reversed(above) if place != self.root and mask_part(place.name) is not None), None
+        )
+
+    def _is_scan_folder(self, folder: Path) -> bool:
+        """Whether a folder's name says scans, by itself or because a folder of masks lies beside it."""
+        if scan_part(folder.name) is not None:
+            return True
+        return scan_part_beside_masks(folder.name) is not None and any(
+            home.parent == folder.parent for home in self._apart
+        )
+
+    def _home(self, folder: Path) -> Path:
+        """Return the folder of scans that a folder is or lies in, or the root."""
+        above = (folder, *folder.parents)
+        places = [place for place in above if place != self.root and place.is_relative_to(self.root)]
+        return next((place for place in reversed(places) if self._is_scan_folder(place)), self.root)
+
+    def _keep_folders_of_scans(self) -> None:
+        """Where folders called ``images`` hold scans, leave images elsewhere aside."""
+        inside = {folder: files for folder, files in self.scans.items() if self._home(folder) != self.root}
+        outside = {folder: files for folder, files in self.scans.items() if folder not in inside}
+        self._left = {}
+        if inside:
+            self.scans, self._left = inside, outside
+            self._beside = {folder: masks for folder, masks in self._beside.items() if folder in inside}
+
+    def masks_beside(self, folder: Path) -> list[Path]:
+        """Return the masks in the same folder as scans, brain masks left out."""
+        return self._find_beside(folder).files
+
+    def masks_of(self, folder: Path, names: list[str]) -> list[Path]:
+        """Return the masks of a scan in a folder: none, one, or several that fit alike.
+
+        Args:
+            folder: the scan's.
+            names: names that the mask may have, the likeliest first.
+        """
+        found = self._find_beside(folder).find(names)
+        for index, place in [] if found else self._find_apart(folder):
+            found = index.find(names, place)
+            if found:
+                break
+        return found
+
+    def only_mask(self, folder: Path) -> list[Path]:
+        """Return the only mask of a folder that holds one case, whatever the mask's name.
+
+        At the root it must be a plain ``seg``: ``b_seg`` beside ``a`` is the mask of another scan.
+        """
+        masks = self.masks_beside(folder)
+        at_root = folder in self.homes
+        if len(masks) == 1 and not (at_root and split_mask(stem_of(masks[0]))):
+            return masks
+        inner = [files for home, files in self._apart.items() if home.parent == folder and not at_root]
+        return inner[0] if len(inner) == 1 and len(inner[0]) == 1 else []
+
+    def _index_apart(self, folder: Path) -> list[tuple[MaskIndex, Path]]:
+        """Return the folders of masks that serve a folder of scans, the nearest first, and its place below each."""
+        result = []
+        path = folder
+        inner: Path | None = None
+        while True:
+            homes = {home: files for home, files in self._apart.items() if home.parent == path}
+            part = scan_part_beside_masks(inner.name) if inner is not None else ""
+            parts = alike(part if part is not None else "")
+            fitting = [home for other in parts for home in homes if mask_part(home.name) == other]
+            place = folder.relative_to(inner) if inner is not None and part is not None else folder.relative_to(path)
+            result += [(MaskIndex(homes[home], home), place) for home in fitting]
+            if path == self.root:
+                return result
+            inner, path = path, path.parent
+
+    def all_masks(self) -> set[Path]:
+        """Return all masks, brain masks left out."""
+        beside = {file for folder in self._beside for file in self.masks_beside(folder)}
+        return beside | {file for home, files in self._apart.items() for file in MaskIndex(files, home).files}
+
+    def notes(self) -> tuple[str, ...]:
+        """Say which images were left aside because folders of scans lie beside them."""
+        home = self.homes[0].name if self.homes else ""
+        return tuple(
+            f"left aside: {len(files)} images in {folder}, because scans lie in folders such as {home}"
+            for folder, files in self._left.items()
+        )

@@ -1,0 +1,160 @@
+"""Near variants of plain folders: a mask is never taken for a scan, nor a time point for a channel."""
+
+import pytest
+
+from equireg.layouts import discover
+from layout_folders import files, labelled, masks, names, put
+
+END = ".nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("scan", "mask"),
+    [
+        ("images/img_{:04d}", "labels/seg_{:04d}"),
+        ("images/img{:04d}", "labels/label{:04d}"),
+        ("imagesTr/img{:04d}", "labelsTr/label{:04d}"),
+        ("Images/case_{:04d}", "Masks/case_{:04d}_mask"),
+        ("images/p{:02d}", "images/labels/p{:02d}"),
+        ("images/c{:02d}", "ground_truth/c{:02d}"),
+        ("images/c{:02d}", "GT/c{:02d}_gt"),
+        ("train_images/c{:02d}", "train_labels/c{:02d}"),
+        ("training/images/c{:02d}", "training/labels/c{:02d}"),
+        ("ct/c{:02d}", "segmentation/c{:02d}"),
+        ("data/c{:02d}", "labels/c{:02d}"),
+        ("c{:02d}", "labels/c{:02d}"),
+        ("site/c{:02d}", "site/Segmentations/c{:02d}-label"),
+        ("volume-{:d}", "segmentation-{:d}"),
+        ("image_{:02d}", "mask_{:02d}"),
+        ("img{:02d}", "label{:02d}"),
+        ("c{:02d}", "c{:02d}_ground_truth"),
+        ("c{:02d}", "C{:02d}_GT".replace("C", "c")),
+        ("c{:02d}", "c{:02d}-labelmap"),
+        ("c{:02d}", "c{:02d}_lesion"),
+        ("c{:02d}", "c{:02d}.seg"),
+        ("c{:02d}", "seg/c{:02d}_seg"),
+        ("all/c{:02d}", "all/c{:02d}_Segmentation"),
+        ("images/site/c{:02d}", "labels/site/c{:02d}"),
+        ("images/c{:02d}/scan", "labels/c{:02d}/mask"),
+        ("c{:02d}/imaging", "c{:02d}/segmentation"),
+        ("c{:02d}/image", "c{:02d}/label"),
+        ("c{:02d}/c{:02d}", "c{:02d}/masks/c{:02d}"),
+        ("c{:02d}/images/scan", "c{:02d}/labels/scan"),
+        ("c{:02d}/scan", "labels/c{:02d}"),
+        ("c{:02d}/scan", "c{:02d}/mask/any"),
+    ],
+)
+def test_each_scan_has_its_mask(tmp_path, scan, mask):
+    pairs = [(scan.format(*[i] * 3) + END, mask.format(*[i] * 3) + END) for i in range(10)]
+    put(tmp_path, *(path for pair in pairs for path in pair))
+    dataset = discover(tmp_path)
+    assert dataset.refused == ()
+    assert sorted((files(dataset, name)[0], mask) for name, mask in masks(dataset).items()) == sorted(pairs)
+    assert len(dataset.channels) == 1
+
+
+def test_the_same_names_in_two_sites(tmp_path):
+    put(tmp_path, *(f"{kind}/{site}/c1.nii.gz" for kind in ("images", "labels") for site in "ab"))
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {"a": "labels/a/c1.nii.gz", "b": "labels/b/c1.nii.gz"}
+
+
+def test_numbered_scans_without_a_mask_are_cases(tmp_path):
+    put(tmp_path, *(f"images/img_{i:04d}.nii.gz" for i in range(10)))
+    assert len(discover(tmp_path).cases) == 10
+    put(tmp_path / "sites", *(f"{site}_{i:04d}.nii.gz" for site in "ab" for i in range(10)))
+    assert len(discover(tmp_path / "sites").cases) == 20
+
+
+@pytest.mark.parametrize("times", [("t0", "t1"), ("t0", "t1", "t2"), ("tp1", "tp2"), ("baseline", "followup")])
+@pytest.mark.parametrize("case", ["p{p}_{t}", "p{p}/{t}", "p{p}/p{p}_{t}", "p{p}/{t}/scan", "images/p{p}_{t}"])
+@pytest.mark.parametrize("mask", ["", "_seg"])
+def test_time_points_are_cases(tmp_path, times, case, mask):
+    for p in range(3):
+        for t in times:
+            scan = case.format(p=p, t=t)
+            put(tmp_path, f"{scan}.nii.gz")
+            if mask:
+                put(tmp_path, (f"{scan}{mask}" if "images" not in scan else f"labels/p{p}_{t}") + END)
+    dataset = discover(tmp_path)
+    assert dataset.refused == ()
+    assert sorted(names(dataset)) == sorted(f"p{p}_{t}" for p in range(3) for t in times)
+    assert len(labelled(dataset)) == (len(dataset.cases) if mask else 0)
+    assert {case.patient for case in dataset.cases} == {"p0", "p1", "p2"}
+
+
+@pytest.mark.parametrize("form", ["p{p}/{t}_{c}", "p{p}/{c}_{t}", "p{p}/p{p}_{t}_{c}", "p{p}/{t}/{c}", "p{p}_{c}_{t}"])
+@pytest.mark.parametrize("times", [("tp1", "tp2"), ("baseline", "followup"), ("ses-01", "ses-02"), ("t0", "t1")])
+def test_time_points_of_several_channels(tmp_path, form, times):
+    for p in range(2):
+        for t in times:
+            put(tmp_path, *(form.format(p=p, t=t, c=c) + END for c in ("adc", "flair")))
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("flair", "adc")
+    assert sorted(names(dataset)) == sorted(f"p{p}_{t}" for p in range(2) for t in times)
+    assert {case.patient for case in dataset.cases} == {"p0", "p1"}
+
+
+def test_time_points_that_share_a_mask_are_refused(tmp_path):
+    for p in range(2):
+        put(tmp_path, *(f"p{p}/{name}.nii.gz" for name in ("baseline", "followup", "mask")))
+    put(tmp_path, "q/scan.nii.gz")
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["q"]
+    assert len(dataset.refused) == 4
+    assert "which of them" in dataset.refused[0].reason
+
+
+def test_t1_and_t2_are_channels_unless_each_has_a_mask(tmp_path):
+    put(tmp_path, *(f"p{p}_{c}.nii.gz" for p in range(2) for c in ("t1", "t2")), "p1_seg.nii.gz")
+    assert discover(tmp_path).channels == ("t1", "t2")
+    put(tmp_path / "own", *(f"p{p}_{c}{m}.nii.gz" for p in range(2) for c in ("t1", "t2") for m in ("", "_seg")))
+    assert labelled(discover(tmp_path / "own")) == ["p0_t1", "p0_t2", "p1_t1", "p1_t2"]
+
+
+def test_contrasts_before_and_after_the_agent_are_channels(tmp_path):
+    put(tmp_path, *(f"p{p}_T1_{when}.nii.gz" for p in range(2) for when in ("pre", "post")))
+    dataset = discover(tmp_path)
+    assert (dataset.channels, names(dataset)) == (("t1", "t1ce"), ["p0", "p1"])
+
+
+def test_frames_with_masks_beside_a_series(tmp_path):
+    for p in range(3):
+        put(tmp_path, *(f"s{p}/s{p}_{frame}{mask}.nii.gz" for frame in ("ed1", "es2") for mask in ("", "_gt")))
+        put(tmp_path, f"s{p}/s{p}_4d.nii.gz", channels=5)
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("image",)
+    assert labelled(dataset) == [f"s{p}_{frame}" for p in range(3) for frame in ("ed1", "es2")]
+
+
+def test_two_masks_that_fit_alike_refuse_the_case_alone(tmp_path):
+    put(tmp_path, "a.nii.gz", "a_seg.nii.gz", "a_lesion.nii.gz", "b.nii.gz", "b_seg.nii.gz")
+    put(tmp_path, "b_brain_mask.nii.gz")
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {"b": "b_seg.nii.gz"}
+    (refusal,) = dataset.refused
+    assert "a_lesion.nii.gz" in refusal.reason
+    assert "a_seg.nii.gz" in refusal.reason
+
+
+def test_images_beside_folders_of_scans_are_told(tmp_path):
+    put(tmp_path, "images/a.nii.gz", "labels/a.nii.gz", "results/a.nii.gz")
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["a"]
+    assert any("results" in note for note in dataset.notes)
+
+
+def test_test_sets_beside_training_sets_are_held_out(tmp_path):
+    put(tmp_path, *(f"{part}/{kind}/{part}1.nii.gz" for part in ("train", "test") for kind in ("images", "labels")))
+    put(tmp_path / "other", "test/a.nii.gz", "b.nii.gz")
+    assert [(case.name, case.held_out) for case in discover(tmp_path).cases if case.name != "b"][-2:] == [
+        ("test1", True),
+        ("train1", False),
+    ]
+    assert not any(case.held_out for case in discover(tmp_path / "other").cases)
+
+
+def test_a_link_to_a_parent_does_not_end_in_a_loop(tmp_path):
+    put(tmp_path, "p1/scan.nii.gz")
+    (tmp_path / "p1/up").symlink_to(tmp_path)
+    assert names(discover(tmp_path)) == ["p1"]
