@@ -9,7 +9,7 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import Geometry, read_image
+from equireg.imaging.volume import Geometry, read_image, read_label
 from equireg.layouts import names
 from equireg.layouts.patients import patients_of
 
@@ -40,6 +40,14 @@ class RawCase:
 
     problem: str | None = None
     """Why the case cannot be read, where that is known beforehand."""
+    parts: tuple[tuple[int, Path], ...] = ()
+    """Label value and mask of each class, where ``label`` is a folder with a mask a class."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the case, masks last."""
+        masks = tuple(path for _, path in self.parts) or (() if self.label is None else (self.label,))
+        return self.images + masks
 
     def read_image(self) -> tuple[np.ndarray, Geometry]:
         """Read the scan: voxels [C, X, Y, Z] float32 in channel order, and their geometry.
@@ -50,6 +58,27 @@ class RawCase:
         if self.problem is not None:
             raise EquiregError(self.problem)
         return read_image(self.images, self.picks)
+
+    def read_label(self, expected: Geometry) -> np.ndarray:
+        """Read the mask: label values [X, Y, Z], of an integer type.
+
+        A mask a class becomes one mask; where two of them overlap, the class of the higher value counts.
+
+        Args:
+            expected: geometry of the scan.
+
+        Raises:
+            EquiregError: as ``volume.read_label`` does.
+            ValueError: if the case has no mask.
+        """
+        if self.label is None:
+            raise ValueError(f"the case {self.name} has no mask; expected a labelled case.")
+        if not self.parts:
+            return read_label(self.label, expected)
+        values = np.zeros(expected.shape, dtype=np.uint8)
+        for value, path in sorted(self.parts):
+            values[read_label(path, expected) != 0] = value
+        return values
 
 
 @dataclass(frozen=True)
@@ -93,6 +122,8 @@ class FoundCase:
     """Known channel that the name of the one file ends with."""
     patient: str | None = None
     """Where the layout tells the patient, by a folder say; None leaves it to the case's name."""
+    parts: Mapping[int, Path] = field(default_factory=dict)
+    """Label value to the mask of that class, where ``label`` is a folder with a mask a class."""
     label_problem: str | None = None
     """Why the case's mask cannot be told; begins with a file. The scan can be predicted all the same."""
 
@@ -149,7 +180,8 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
             continue
         images = (case.stacked,) if case.stacked else tuple(case.files[channel] for channel in found.channels)
         patient = case.patient or patients[case.name]
-        cases[case.name] = RawCase(case.name, images, case.label, patient, case.held_out)
+        parts = tuple(sorted(case.parts.items()))
+        cases[case.name] = RawCase(case.name, images, case.label, patient, case.held_out, parts=parts)
     return RawDataset(
         root=root,
         layout=found.layout,
@@ -166,7 +198,7 @@ def _outside(case: FoundCase, home: Path | None) -> Refusal | None:
     """Return a refusal where a file of the case lies outside the raw folder, by a link or by a listed path."""
     if home is None:
         return None
-    for file in (*case.files.values(), *([case.label] if case.label else [])):
+    for file in (*case.files.values(), *([case.label] if case.label else []), *case.parts.values()):
         place = file.resolve()
         if not place.is_relative_to(home):
             return Refusal(

@@ -76,8 +76,7 @@ def working_scan(
 
 def fingerprint(case: RawCase, plan: CasePlan) -> str:
     """Return a digest of all that a prepared case depends on: its files' states and the plan."""
-    files = [path for path in (*case.images, case.label) if path is not None]
-    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
     content = json.dumps([FORMAT_VERSION, states, plan.as_dict()], sort_keys=True, default=str)
     return sha256(content.encode()).hexdigest()
 
@@ -129,7 +128,7 @@ def prepare_case(
         slices = range(*scan.grid.crop[0])
         np.save(staging / SEEDS, equivariance_seeds.draw(case.name, slices))
         if case.label is not None:
-            record["class_voxels"] = _write_label(case.label, geometry, scan.grid, plan.labels, staging)
+            record["class_voxels"] = _write_label(case, geometry, scan.grid, plan.labels, staging)
         write_json(staging / RECORD, record)
     return record
 
@@ -156,14 +155,14 @@ def _staged(folder: Path) -> Iterator[Path]:
 
 
 def _write_label(
-    path: Path, geometry: Geometry, grid: WorkingGrid, labels: LabelTable, folder: Path
+    case: RawCase, geometry: Geometry, grid: WorkingGrid, labels: LabelTable, folder: Path
 ) -> tuple[int, ...]:
     """Write a mask's class indices, some places of each class, and the mask itself in its own geometry."""
-    values = volume.read_label(path, geometry)
+    values = case.read_label(geometry)
     try:
         classes = labels.to_classes(values)
     except EquiregError as error:
-        raise EquiregError(f"{path}: {error} Correct the mask or declare the value in dataset.json.") from error
+        raise EquiregError(f"{case.label}: {error} Correct the mask or declare the value in dataset.json.") from error
     working = grid.label_to_working(classes)
     write_array(folder / LABEL, working)
     rng = np.random.default_rng(working.size)

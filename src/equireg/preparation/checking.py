@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -58,15 +57,15 @@ def read_headers(
     return usable, geometries, refused
 
 
-def _mask_values(path: Path, geometry: volume.Geometry) -> list[int]:
-    return np.unique(volume.read_label(path, geometry)).tolist()
+def _mask_values(case: RawCase, geometry: volume.Geometry) -> list[int]:
+    return np.unique(case.read_label(geometry)).tolist()
 
 
 def _labels_of_masks(
     cases: Sequence[RawCase], geometries: Mapping[str, volume.Geometry], workers: Workers
 ) -> tuple[LabelTable, list[RawCase], list[Refusal]]:
     """Find the label values of a layout that declares none; a mask that cannot be read refuses its case."""
-    tasks = {case.name: (case.label, geometries[case.name]) for case in cases if case.label is not None}
+    tasks = {case.name: (case, geometries[case.name]) for case in cases if case.label is not None}
     values: set[int] = {0}
     refused = []
     for name, found in workers.run(_mask_values, tasks, "masks"):
@@ -75,7 +74,7 @@ def _labels_of_masks(
         if isinstance(found, EquiregError):
             refused.append(Refusal(name, str(found), REMEDY))
         elif len(found) > IGNORED:
-            reason = f"{tasks[name][0]}: holds {len(found)} values; expected a mask of at most {IGNORED}."
+            reason = f"{tasks[name][0].label}: holds {len(found)} values; expected a mask of at most {IGNORED}."
             refused.append(Refusal(name, reason, REMEDY))
         else:
             values.update(found)

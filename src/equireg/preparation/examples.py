@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from equireg import disk
-from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.layouts import RawCase
@@ -64,20 +63,16 @@ def renew(
             if str(earlier["digest"]) == digest:
                 return
     content = io.BytesIO()
-    np.savez_compressed(
-        content, **_arrays(case, case.label, plan, steps), channel_names=np.array(channels), digest=digest
-    )
+    np.savez_compressed(content, **_arrays(case, plan, steps), channel_names=np.array(channels), digest=digest)
     with disk.disk_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     disk.write_atomic(path, content.getvalue())
 
 
-def _arrays(
-    case: RawCase, label: Path, plan: CasePlan, steps: Sequence[tuple[str, WorkingScan]] | None
-) -> dict[str, Any]:
+def _arrays(case: RawCase, plan: CasePlan, steps: Sequence[tuple[str, WorkingScan]] | None) -> dict[str, Any]:
     image, geometry = case.read_image()
-    values = volume.read_label(label, geometry)
+    values = case.read_label(geometry)
     whole = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
     frames = [("raw", whole.image_to_working(image), whole)]
     done = recipe_steps(image, geometry, plan) if steps is None else steps

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from equireg.errors import EquiregError, UsageError
-from equireg.imaging import volume
 from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
@@ -127,7 +126,7 @@ def _ct_scale(cases: Sequence[RawCase], labels: LabelTable) -> Mapping[str, Any]
             image, geometry = case.read_image()
             inside = np.ones(geometry.shape, dtype=bool)
             if case.label is not None:
-                values = volume.read_label(case.label, geometry)
+                values = case.read_label(geometry)
                 mask = values > 0
                 if labels.ignore is not None:
                     mask &= values != labels.ignore
