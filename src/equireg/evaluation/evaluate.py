@@ -5,40 +5,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from equireg.disk import refuse_existing, staged_folder, write_atomic, write_json
+from equireg.disk import refuse_existing, staged_folder
 from equireg.errors import EquiregError, UsageError
-from equireg.evaluation.pairing import (
-    LABELS,
-    Pair,
-    Predictions,
-    choose_labels,
-    pair_up,
-    read_predictions,
-    read_reference,
-)
-from equireg.evaluation.pictures import Scans, choose_cases, find_scans, write_picture
-from equireg.evaluation.portal import portal_labels, read_portal
-from equireg.evaluation.scores import Score, as_csv, joined, score_case, summarise, table_of_values, with_all_regions
-from equireg.evaluation.transformed import BOTH_EMPTY, TransformedPair, find_transformed, score_transformed
+from equireg.evaluation.comparing import score_case, table_of_values
+from equireg.evaluation.jobs import choose_jobs
+from equireg.evaluation.naming import one_error
+from equireg.evaluation.pairing import Pair, choose_labels, pair_up
+from equireg.evaluation.pictures import Scans, choose_cases, find_scans, make_picture
+from equireg.evaluation.predictions import Predictions, read_predictions
+from equireg.evaluation.references import PortalTable, read_reference
+from equireg.evaluation.result import EvaluationResult
+from equireg.evaluation.scores import Score, joined, shown_regions, with_all_regions
+from equireg.evaluation.summary import summarise
+from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
+from equireg.folders import evaluation as folder_format
 from equireg.folders import sign
 from equireg.imaging.labels import LabelTable
+from equireg.metrics import METRICS, Metric
 from equireg.processes.workers import Workers
 
 Item = TypeVar("Item", Pair, TransformedPair)
 
 
 def evaluate(
-    predictions: Path,
-    reference: Path,
-    out: Path,
+    predictions: Path | str,
+    reference: Path | str,
+    out: Path | str,
     *,
     tolerance_mm: float = 1.0,
-    scans: Path | None = None,
+    scans: Path | str | None = None,
     pictures: Sequence[str] = (),
-    jobs: int = 1,
-) -> dict[str, Any]:
+    jobs: int = 0,
+) -> EvaluationResult:
     """Compare predictions with reference masks: Dice, HD95, NSD and volumes of each case and region.
 
     Predictions that were made with ``--equivariance`` are compared with themselves under a transform too, also
@@ -55,47 +55,51 @@ def evaluate(
         tolerance_mm: distance that NSD still counts as agreement, mm.
         scans: raw folder of the scans that the pictures show; found by itself where the reference holds them.
         pictures: cases to keep a picture of, beside the best, the median and the worst.
-        jobs: processes that compare cases at the same time.
+        jobs: processes that compare cases at the same time; 0 for as many as cores and memory allow.
 
     Returns:
-        The summary, as ``summary.json`` holds it.
+        The summary as ``summary.json`` holds it, with tables of all cases and regions.
 
     Raises:
         EquiregError: if a folder or prediction is missing, the output exists, no case is common, a prediction
             and its mask differ in shape or affine, a file holds an undeclared label value, or the portal's
-            file is damaged or of other cases.
+            file is damaged or of other cases. Names all cases that cannot be judged.
     """
+    predictions, reference, out = Path(predictions), Path(reference), Path(out)
     _check_options(tolerance_mm, jobs)
     refuse_existing(out)
-    predicted = read_predictions(Path(predictions))
+    predicted = read_predictions(predictions)
     pairs_transformed = find_transformed(predicted)
-    if Path(reference).suffix.lower() == ".csv" and not Path(reference).is_dir():
+    if PortalTable.is_one(reference):
         if pictures or scans is not None:
             raise UsageError(f"{reference}: is a table of scores; --pictures and --scans need reference masks.")
-        judged = _Judged(read_portal(Path(reference), predicted), portal_labels(predicted))
+        portal = PortalTable.read(reference, predicted)
+        judged = _Judged(portal.scores, portal.table)
     else:
-        judged = _by_masks(predicted, Path(reference), scans, tolerance_mm, jobs)
-    transformed = _map(partial(score_transformed, table=judged.table), pairs_transformed, jobs, "equivariance")
+        judged = _by_masks(predicted, reference, None if scans is None else Path(scans), tolerance_mm, jobs)
+    transformed = _score(
+        partial(score_transformed, table=judged.table, metrics=_metrics("transform")), pairs_transformed, jobs
+    )
     table = judged.table or _found_labels([*judged.scores, *transformed])
     regions = list(table.judged_regions())
-    scores = with_all_regions(judged.scores, regions)
-    everything = joined(scores, with_all_regions(transformed, regions, BOTH_EMPTY))
-    summary = summarise(everything)
+    scores = with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")])
+    everything = joined(scores, with_all_regions(transformed, regions, [m.name for m in _metrics("transform")]))
+    result = EvaluationResult(summarise(everything, judged.not_predicted), _plain(everything))
     roles = _roles(pictures, scores) if judged.pairs or pictures else {}
     with staged_folder(out) as folder:
-        write_atomic(folder / "metrics.csv", as_csv(everything))
-        write_json(folder / "summary.json", summary)
-        write_json(folder / LABELS, table.as_dict())
-        _write_pictures(folder / "pictures", replace(judged, scores=scores), table, roles)
+        folder_format.write_scores(folder, result.scores)
+        folder_format.write_summary(folder, result.summary)
+        folder_format.write_labels(folder, table)
+        folder_format.write_pictures(folder, _pictures(replace(judged, scores=scores), table, roles))
         sign(
             folder,
-            "evaluate",
+            folder_format.VERB,
             {"tolerance_mm": tolerance_mm},
             source=predictions,
-            reference=str(Path(reference).absolute()),
+            reference=str(reference.absolute()),
             run=dict(predicted.signature.get("run") or {}),
         )
-    return summary
+    return result
 
 
 @dataclass(frozen=True)
@@ -107,25 +111,55 @@ class _Judged:
     pairs: Sequence[Pair] = ()
     """Predictions and masks, in the order of the scores; none where the portal judged."""
     scans: Scans | None = None
+    not_predicted: int = 0
+    """Masks that no prediction was compared with."""
 
 
-def _write_pictures(folder: Path, judged: _Judged, table: LabelTable, roles: Mapping[str, str]) -> None:
-    """Write the picture of each case that has a role."""
-    folder.mkdir()
-    dice = {score.case: score.mean_dice for score in judged.scores}
-    for pair in judged.pairs:
-        if role := roles.get(pair.case):
-            write_picture(folder, pair, role, dice[pair.case], table=table, scans=judged.scans)
-
-
-def _by_masks(predictions: Predictions, reference: Path, scans: Path | None, tolerance_mm: float, jobs: int) -> _Judged:
+def _by_masks(predictions: Predictions, folder: Path, scans: Path | None, tolerance_mm: float, jobs: int) -> _Judged:
     """Judge the predictions by masks."""
-    masks = read_reference(reference, predictions)
-    pairs = pair_up(predictions, masks)
-    table = choose_labels(predictions, masks)
-    shown = find_scans(predictions, masks, scans)
-    scores = _map(partial(score_case, table=table, tolerance_mm=tolerance_mm), pairs, jobs, "evaluate")
-    return _Judged(scores, table, pairs, shown)
+    reference = read_reference(folder, predictions)
+    pairs = pair_up(predictions, reference)
+    table = choose_labels(predictions, reference)
+    shown = find_scans(predictions, reference, scans)
+    score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
+    not_predicted = len(reference.not_predicted(predictions.cases))
+    return _Judged(_score(score, pairs, jobs), table, pairs, shown, not_predicted)
+
+
+def _metrics(of: str) -> list[Metric]:
+    """Return the metrics that compare a prediction with a reference, or with itself under a transform."""
+    return [metric for metric in METRICS.values() if metric.of == of]
+
+
+def _score(score: Callable[[Item], Score], items: Sequence[Item], jobs: int) -> list[Score]:
+    """Score every item, in their order.
+
+    Raises:
+        EquiregError: names every case that could not be scored.
+    """
+    scores: dict[str, Score] = {}
+    problems: dict[str, EquiregError] = {}
+    with Workers(choose_jobs(jobs, [item.geometry for item in items])) as workers:
+        for case, result in workers.run(score, {item.case: (item,) for item in items}, folder_format.VERB):
+            if isinstance(result, EquiregError):
+                problems[case] = result
+            else:
+                scores[case] = result
+        if problems:
+            error = one_error(problems, len(items))
+            workers.add_traces(error)
+            raise error
+    return [scores[item.case] for item in items]
+
+
+def _plain(scores: Sequence[Score]) -> dict[tuple[str, str, str], float]:
+    """Return (case, region, metric) to value, NaN where missing."""
+    return {
+        (score.case, region, metric): math.nan if value is None else value
+        for score in scores
+        for region, metrics in score.regions.items()
+        for metric, value in metrics.items()
+    }
 
 
 def _roles(pictures: Sequence[str], scores: Sequence[Score]) -> dict[str, str]:
@@ -138,26 +172,19 @@ def _roles(pictures: Sequence[str], scores: Sequence[Score]) -> dict[str, str]:
     return {**dict.fromkeys(pictures, "chosen"), **choose_cases(scores)}
 
 
+def _pictures(judged: _Judged, table: LabelTable, roles: Mapping[str, str]) -> list[folder_format.Picture]:
+    """Draw each case that has a role."""
+    regions = shown_regions(judged.scores, "dice")
+    dice = {score.case: score.mean_dice(regions) for score in judged.scores}
+    drawn = [pair for pair in judged.pairs if pair.case in roles]
+    return [make_picture(pair, roles[pair.case], dice[pair.case], table, judged.scans) for pair in drawn]
+
+
 def _check_options(tolerance_mm: float, jobs: int) -> None:
     if not (math.isfinite(tolerance_mm) and tolerance_mm >= 0):
         raise UsageError(f"--tolerance_mm is {tolerance_mm}; expected a finite number of mm, 0 or more.")
-    if jobs < 1:
-        raise UsageError(f"--jobs is {jobs}; expected 1 or more.")
-
-
-def _map(score: Callable[[Item], Score], items: Sequence[Item], jobs: int, what: str) -> list[Score]:
-    """Score every item, in their order; the first error ends it.
-
-    Raises:
-        EquiregError: what ``score`` raises, or a process that died again and again.
-    """
-    scores: dict[str, Score] = {}
-    with Workers(jobs) as workers:
-        for case, result in workers.run(score, {item.case: (item,) for item in items}, what):
-            if isinstance(result, EquiregError):
-                raise result
-            scores[case] = result
-    return [scores[item.case] for item in items]
+    if jobs < 0:
+        raise UsageError(f"--jobs is {jobs}; expected a count from 0.")
 
 
 def _found_labels(scores: Sequence[Score]) -> LabelTable:

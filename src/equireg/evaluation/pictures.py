@@ -1,18 +1,21 @@
 """One slice of the best, the median and the worst case, for the report to draw."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from nibabel.orientations import apply_orientation, io_orientation
 
 from equireg.errors import EquiregError
-from equireg.evaluation.pairing import Pair, Predictions, Reference
-from equireg.evaluation.scores import Score
+from equireg.evaluation.pairing import Pair
+from equireg.evaluation.predictions import Predictions
+from equireg.evaluation.references import Reference
+from equireg.evaluation.scores import Score, shown_regions
+from equireg.evaluation.voxels import LabelVoxels
 from equireg.folders import made_by, read_signature
+from equireg.folders.evaluation import Picture
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_label
 from equireg.layouts import RawCase, RawDataset, discover
@@ -41,8 +44,9 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
     """
     if scans is not None:
         return Scans.of(discover(scans))
-    if reference.raw is not None:
-        return Scans.of(reference.raw)
+    beside = reference.scans()
+    if beside is not None:
+        return Scans.of(beside)
     source = predictions.signature.get("source")
     for folder in (reference.root, Path(source) if source else None):
         raw = _raw_source(folder) if folder is not None else None
@@ -63,11 +67,12 @@ def _raw_source(folder: Path) -> Path | None:
 
 
 def choose_cases(scores: Sequence[Score]) -> dict[str, str]:
-    """Return case to role, by Dice averaged over regions: best, median and worst, each case once.
+    """Return case to role, by Dice averaged over the regions that are shown: best, median and worst, each case once.
 
     A single case is all three, named as ``"best, median, worst"``; of two, neither is the median.
     """
-    ranked = sorted(scores, key=lambda score: (-score.mean_dice, score.case))
+    regions = shown_regions(scores, "dice")
+    ranked = sorted(scores, key=lambda score: (-score.mean_dice(regions), score.case))
     roles = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
     if len(ranked) == 2:
         del roles["median"]
@@ -77,33 +82,24 @@ def choose_cases(scores: Sequence[Score]) -> dict[str, str]:
     return chosen
 
 
-def write_picture(
-    folder: Path, pair: Pair, role: str, mean_dice: float, *, table: LabelTable, scans: Scans | None
-) -> None:
-    """Write ``CASE.npz``: the slice with most reference, as one sees it on a viewer.
+def make_picture(pair: Pair, role: str, dice: float, table: LabelTable, scans: Scans | None) -> Picture:
+    """Draw the slice with most reference, as one sees it on a viewer.
 
-    Rows run from anterior (or superior) to posterior, columns from the patient's right to the left. Arrays:
-    ``reference`` and ``prediction`` [h, w] label values, ``scan`` [C, h, w] float32 with ``channel_names``
-    (both absent where there is no scan), ``spacing_mm`` [2] of rows and columns, ``role`` and ``mean_dice``.
+    Rows run from anterior (or superior) to posterior, columns from the patient's right to the left.
     """
-    prediction = _canonical(read_label(pair.prediction, pair.geometry), pair.geometry)
-    reference = _canonical(read_label(pair.reference, pair.geometry), pair.geometry)
-    judged = [value for values in table.judged_regions().values() for value in values]
-    axis, index = _choose_slice(np.isin(reference, judged), np.isin(prediction, judged))
-    arrays: dict[str, Any] = {
-        "reference": _view(reference, axis, index),
-        "prediction": _view(prediction, axis, index),
-        "spacing_mm": np.array(_view_spacing_mm(pair.geometry, axis)),
-        "role": role,
-        "mean_dice": mean_dice,
-    }
-    scan = _read_scan(pair, scans)
-    if scan is not None and scans is not None:
-        channels = [_view(_canonical(channel, pair.geometry), axis, index) for channel in scan]
-        arrays["scan"] = np.stack(channels).astype(np.float32)
-        arrays["channel_names"] = np.array(_channel_names(scans.channels, len(channels)))
-    with (folder / f"{pair.case}.npz").open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    judged = {value for values in table.judged_regions().values() for value in values}
+    axis, index = _choose_slice(pair, judged)
+    views = [
+        _view(_canonical(read_label(path, pair.geometry), pair.geometry), axis, index)
+        for path in (pair.reference, pair.prediction)
+    ]
+    scan, channels = np.zeros((1, *views[0].shape), np.float32), ()
+    voxels = _read_scan(pair, scans)
+    if voxels is not None and scans is not None:
+        scan = np.stack([_view(_canonical(channel, pair.geometry), axis, index) for channel in voxels])
+        channels = tuple(_channel_names(scans.channels, len(scan)))
+    spacing_mm = _view_spacing_mm(pair.geometry, axis)
+    return Picture(pair.case, role, views[0], views[1], spacing_mm, dice, scan.astype(np.float32), channels)
 
 
 def _read_scan(pair: Pair, scans: Scans | None) -> np.ndarray | None:
@@ -132,19 +128,23 @@ def _canonical(array: np.ndarray, geometry: Geometry) -> np.ndarray:
     return apply_orientation(array, io_orientation(geometry.affine_array))
 
 
-def _choose_slice(reference: np.ndarray, prediction: np.ndarray) -> tuple[int, int]:
-    """Return axis and index of the slice to show, of canonical masks [X, Y, Z].
+def _choose_slice(pair: Pair, judged: Collection[int]) -> tuple[int, int]:
+    """Return axis and index of the slice to show, in the canonical orientation.
 
     Axial, unless the scan is a single sagittal or coronal slice; where most reference is, else where most
     prediction is, else the middle.
     """
-    flat = [axis for axis in (2, 1, 0) if reference.shape[axis] == 1]
-    axis = flat[0] if flat else 2
-    others = tuple(other for other in range(3) if other != axis)
-    for mask in (reference, prediction):
-        if mask.any():
-            return axis, int(mask.sum(axis=others).argmax())
-    return axis, reference.shape[axis] // 2
+    axis, size = 2, 1
+    for path in (pair.reference, pair.prediction):
+        voxels = LabelVoxels.read(path, pair.geometry)
+        codes = _canonical(voxels.codes, pair.geometry)
+        axis = next((axis for axis in (2, 1, 0) if codes.shape[axis] == 1), 2)
+        size = codes.shape[axis]
+        members = [voxels.code_of[value] for value in judged if value in voxels.code_of]
+        counts = [sum(int(np.count_nonzero(part == code)) for code in members) for part in np.moveaxis(codes, axis, 0)]
+        if any(counts):
+            return axis, int(np.argmax(counts))
+    return axis, size // 2
 
 
 def _view(canonical: np.ndarray, axis: int, index: int) -> np.ndarray:

@@ -1,34 +1,13 @@
-"""The scores of one case and their summary over cases."""
+"""The scores of cases."""
 
-import csv
-import io
-import itertools
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import numpy as np
+from equireg.metrics import METRICS
 
-from equireg.errors import EquiregError
-from equireg.evaluation.pairing import Pair
-from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import read_label
-from equireg.metrics import dice, hd95_mm, nsd, volume_ml
-
-METRICS = ("dice", "hd95_mm", "nsd", "equivariance_dice")
-"""What a summary holds, as far as any case has it; the table has the two volumes besides."""
-
-COLUMNS = ("case", "region", "metric", "value")
-
-BOTH_EMPTY: Mapping[str, float] = {
-    "dice": 1.0,
-    "hd95_mm": 0.0,
-    "nsd": 1.0,
-    "volume_ml": 0.0,
-    "reference_volume_ml": 0.0,
-}
+Side = Literal["prediction", "reference", "transform"]
 
 
 @dataclass(frozen=True)
@@ -38,146 +17,61 @@ class Score:
     case: str
     regions: Mapping[str, Mapping[str, float | None]]
     """Region name to metric name to value; None where the metric has no value."""
-    values: frozenset[int]
-    """Label values found in either file."""
-
-    @property
-    def mean_dice(self) -> float:
-        """Dice averaged over the regions, of a case with a mask."""
-        return statistics.fmean(metrics["dice"] or 0.0 for metrics in self.regions.values())
+    values: frozenset[int] = frozenset()
+    """Label values found in the files."""
+    shown: Mapping[str, frozenset[Side]] | None = None
+    """Region name to the files that show it: prediction, reference, or either of the two under the transform.
+    None: nobody knows."""
 
     def has(self, metric: str) -> bool:
         """Whether the case was judged by a metric, with or without a value."""
         return any(metric in metrics for metrics in self.regions.values())
 
+    def shows(self, region: str, sides: Collection[Side]) -> bool:
+        """Whether one of some files shows a region, or may do so."""
+        return self.shown is None or not self.shown.get(region, frozenset()).isdisjoint(sides)
 
-def score_case(pair: Pair, table: LabelTable | None, tolerance_mm: float) -> Score:
-    """Read a prediction and its reference and compare them, region by region.
-
-    Args:
-        pair: where both files are, and the geometry that they share.
-        table: what the label values mean; None: each value found is a region, named by its value.
-        tolerance_mm: NSD's tolerance, mm.
-
-    Raises:
-        EquiregError: if a file cannot be read or holds a value that the table does not know.
-    """
-    prediction = read_label(pair.prediction, pair.geometry)
-    reference = read_label(pair.reference, pair.geometry)
-    predicted_values, referred_values = found_values(prediction), found_values(reference)
-    if table is None:
-        table = table_of_values(predicted_values | referred_values)
-    check_values(predicted_values, table.values, pair.prediction)
-    declared = table.values if table.ignore is None else (*table.values, table.ignore)
-    check_values(referred_values, declared, pair.reference)
-    known = np.ones(reference.shape, dtype=bool) if table.ignore is None else reference != table.ignore
-    spacing_mm = pair.geometry.spacing_mm
-    scores = {}
-    for name, members in table.judged_regions().items():
-        predicted, referred = np.isin(prediction, members) & known, np.isin(reference, members) & known
-        scores[name] = {
-            "dice": dice(predicted, referred),
-            "hd95_mm": hd95_mm(predicted, referred, spacing_mm),
-            "nsd": nsd(predicted, referred, spacing_mm, tolerance_mm),
-            "volume_ml": volume_ml(predicted, spacing_mm),
-            "reference_volume_ml": volume_ml(referred, spacing_mm),
-        }
-    return Score(pair.case, scores, frozenset(predicted_values | referred_values))
+    def mean_dice(self, regions: Collection[str]) -> float:
+        """Return the Dice averaged over some regions, of a case with a mask."""
+        return statistics.fmean(self.regions[region]["dice"] or 0.0 for region in regions)
 
 
-def table_of_values(values: Iterable[int]) -> LabelTable:
-    """Make a label table of nothing but values, each named as ``equireg prepare`` would name it."""
-    ordered = sorted({0, *values})
-    return LabelTable(tuple(ordered), ("background", *(f"label {value}" for value in ordered[1:])))
+def with_all_regions(scores: Sequence[Score], regions: Iterable[str], metrics: Collection[str]) -> list[Score]:
+    """Give every case every region, in the same order: a region that a case does not name is empty in both files."""
+    empty = {metric: METRICS[metric].both_empty for metric in metrics}
+    names = list(regions)
+    return [replace(score, regions={name: score.regions.get(name, empty) for name in names}) for score in scores]
 
 
-def with_all_regions(
-    scores: Sequence[Score], regions: Sequence[str], empty: Mapping[str, float] = BOTH_EMPTY
-) -> list[Score]:
-    """Give every case a row for every region: one that a case lacks is empty in both of its masks."""
-    return [replace(score, regions={name: score.regions.get(name, empty) for name in regions}) for score in scores]
-
-
-def joined(*groups: Sequence[Score]) -> list[Score]:
-    """Put all metrics of a case together, sorted by case; the groups have the same regions."""
-    together: dict[str, Score] = {}
-    for score in itertools.chain(*groups):
+def joined(first: Sequence[Score], second: Sequence[Score]) -> list[Score]:
+    """Put the metrics of two kinds of scores together, sorted by case; a case may be in either alone."""
+    together = {score.case: score for score in first}
+    for score in second:
         known = together.get(score.case)
         if known is None:
             together[score.case] = score
-        else:
-            regions = {name: {**known.regions[name], **metrics} for name, metrics in score.regions.items()}
-            together[score.case] = replace(known, regions=regions, values=known.values | score.values)
+            continue
+        regions = {name: {**known.regions[name], **metrics} for name, metrics in score.regions.items()}
+        together[score.case] = replace(
+            known, regions=regions, values=known.values | score.values, shown=_joined_shown(known, score)
+        )
     return [together[case] for case in sorted(together)]
 
 
-def summarise(scores: Sequence[Score]) -> dict[str, Any]:
-    """Summarise the scores of all cases, as ``summary.json`` holds them.
+def shown_regions(scores: Sequence[Score], metric: str) -> list[str]:
+    """Return the regions that at least one file shows, of those that a metric compares; all where none is shown.
 
-    ``std`` is that of a sample (n - 1), 0 for a single value; ``q25`` and ``q75`` are quartiles by linear
-    interpolation; missing values are counted and left out. ``cases`` counts those with a mask, or where none
-    has one, all.
+    A declared label that neither side ever shows is empty in both, a perfect answer to a question that was not
+    asked; it must not lift the mean.
     """
-    names = list(scores[0].regions)
-    metrics = [metric for metric in METRICS if any(score.has(metric) for score in scores)]
-    regions = {
-        name: {
-            metric: _statistics([score.regions[name][metric] for score in scores if score.has(metric)])
-            for metric in metrics
-        }
-        for name in names
-    }
-    mean = {}
-    for metric in metrics:
-        means = [regions[name][metric]["mean"] for name in names]
-        found = [value for value in means if value is not None]
-        mean[metric] = statistics.fmean(found) if found else None
-    cases = sum(score.has("dice") for score in scores) or len(scores)
-    return {"cases": cases, "regions": regions, "mean": mean}
+    asked = [score for score in scores if score.has(metric)]
+    sides: tuple[Side, ...] = ("transform",) if METRICS[metric].of == "transform" else ("prediction", "reference")
+    names = list(asked[0].regions) if asked else []
+    return [name for name in names if any(score.shows(name, sides) for score in asked)] or names
 
 
-def as_csv(scores: Sequence[Score]) -> str:
-    """Return the table of all scores: a row a case, region and metric; empty where a value is missing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for score in scores:
-        for region, metrics in score.regions.items():
-            for metric, value in metrics.items():
-                writer.writerow((score.case, region, metric, "" if value is None else repr(float(value))))
-    return text.getvalue()
-
-
-def _statistics(values: Sequence[float | None]) -> dict[str, float | int | None]:
-    """Return mean, spread, median, extremes and the number of missing values."""
-    found = [value for value in values if value is not None]
-    missing = len(values) - len(found)
-    if not found:
-        return {**dict.fromkeys(("mean", "std", "median", "q25", "q75", "min", "max")), "missing": missing}
-    q25, q75 = (float(quartile) for quartile in np.quantile(found, (0.25, 0.75)))
-    return {
-        "mean": statistics.fmean(found),
-        "std": statistics.stdev(found) if len(found) > 1 else 0.0,
-        "median": statistics.median(found),
-        "q25": q25,
-        "q75": q75,
-        "min": min(found),
-        "max": max(found),
-        "missing": missing,
-    }
-
-
-def found_values(labels: np.ndarray) -> set[int]:
-    """Return the label values of a mask, the background's always among them."""
-    # Most of a mask is background; to sort it would take longer than all metrics together.
-    return {0, *(int(value) for value in np.unique(labels[labels != 0]))}
-
-
-def check_values(found: Iterable[int], known: Sequence[int], path: Path) -> None:
-    """Refuse a label value that the labels do not declare: its voxels would silently count as background."""
-    unknown = sorted(set(found) - set(known))
-    if unknown:
-        raise EquiregError(
-            f"{path}: has the label values {unknown}; expected some of {sorted(known)}. "
-            "Give predictions and masks of the same labels, or correct labels.json."
-        )
+def _joined_shown(first: Score, second: Score) -> Mapping[str, frozenset[Side]] | None:
+    if first.shown is None or second.shown is None:
+        return first.shown or second.shown
+    names = {*first.shown, *second.shown}
+    return {name: first.shown.get(name, frozenset()) | second.shown.get(name, frozenset()) for name in names}

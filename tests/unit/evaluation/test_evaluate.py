@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equireg import folders
+import prepared_sets
+from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
 from equireg.imaging.labels import LabelTable
@@ -90,11 +91,11 @@ def scan(seed: int) -> np.ndarray:
 
 
 def write_prepared(root: Path, raw: Path | None, cases=CASES, unlabelled=()) -> Path:
-    entries = [{"name": case, "split": "test"} for case in (*cases, *unlabelled)]
     for seed, case in enumerate(cases):
         (root / "cases" / case).mkdir(parents=True)
         write_label(root / "cases" / case / "reference.nii.gz", labels(seed), GEOMETRY)
-    (root / "manifest.json").write_text(json.dumps({"labels": TABLE.as_dict(), "cases": entries}))
+    records = [prepared_sets.record(case, "test") for case in (*cases, *unlabelled)]
+    disk.write_json(root / "manifest.json", prepared_sets.manifest(records, labels=TABLE).as_dict())
     folders.sign(root, "prepare", {}, source=raw)
     return root
 
@@ -143,7 +144,7 @@ def test_summary_follows_from_the_table(predictions, references, tmp_path):
     summary = evaluate(predictions, references, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
     table = pd.read_csv(tmp_path / "out" / "metrics.csv")
-    assert list(summary) == ["cases", "regions", "mean"]
+    assert list(summary)[:3] == ["cases", "regions", "mean"]
     assert summary["cases"] == len(CASES)
     assert set(summary["regions"]) == {"whole", "core"}
     for region, metrics in summary["regions"].items():
@@ -395,6 +396,6 @@ def test_an_output_that_exists_is_kept(predictions, references, tmp_path):
     assert str(tmp_path / "out") in refused(tmp_path, predictions, references)
 
 
-@pytest.mark.parametrize("options", [{"tolerance_mm": -1.0}, {"tolerance_mm": float("nan")}, {"jobs": 0}])
+@pytest.mark.parametrize("options", [{"tolerance_mm": -1.0}, {"tolerance_mm": float("nan")}, {"jobs": -1}])
 def test_bad_options_are_refused(predictions, references, tmp_path, options):
     assert next(iter(options)) in refused(tmp_path, predictions, references, **options)

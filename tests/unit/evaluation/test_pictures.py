@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from equireg import folders
+import prepared_sets
+from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
 from equireg.imaging.labels import LabelTable
@@ -63,7 +64,7 @@ def predict(folder: Path, cases=CASES, source: Path | None = None) -> Path:
     for case in cases:
         write_label(folder / f"{case}.nii.gz", guess_of(case), Geometry.from_array(SHAPE, AFFINE))
     (folder / "labels.json").write_text(json.dumps(TABLE.as_dict()))
-    folders.sign(folder, "predict", {}, source=source, cases=list(cases))
+    folders.sign(folder, "predict", {}, source=source, cases=list(cases), run={})
     return folder
 
 
@@ -137,8 +138,8 @@ def test_scans_are_found_by_what_a_folder_was_made_from(raw, tmp_path, recorded_
     for case in CASES:
         (prepared / "cases" / case).mkdir(parents=True)
         (raw / "labelsTr" / f"{case}.nii.gz").rename(prepared / "cases" / case / "reference.nii.gz")
-    content = {"labels": TABLE.as_dict(), "cases": [{"name": case, "split": "test"} for case in CASES]}
-    (prepared / "manifest.json").write_text(json.dumps(content))
+    content = prepared_sets.manifest([prepared_sets.record(case, "test") for case in CASES], labels=TABLE)
+    disk.write_json(prepared / "manifest.json", content.as_dict())
     folders.sign(prepared, "prepare", {}, source=None if recorded_by == "predictions" else raw)
     source = {"predictions": raw, "prepared": None, "both": prepared}[recorded_by]
     evaluate(predict(tmp_path / "predictions", source=source), prepared, tmp_path / "out")

@@ -13,9 +13,9 @@ import pytest
 from equireg import disk, folders
 from equireg.errors import EquiregError, UsageError
 from equireg.evaluation.evaluate import evaluate
+from equireg.folders.predictions import Files
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, write_label
-from equireg.prediction.equivariance import Files
 
 GEOMETRY = Geometry.from_array((6, 5, 4), np.eye(4))
 REGIONS = {"whole": (1, 2, 4), "core": (1, 4), "enhancing": (4,)}

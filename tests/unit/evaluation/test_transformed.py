@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import prepared_sets
 from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
+from equireg.folders.predictions import Files
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, write_label
 from equireg.metrics import dice
-from equireg.prediction.equivariance import Files
 
 SHAPE = (12, 10, 6)
 GEOMETRY = Geometry.from_array(SHAPE, np.diag([0.8, 1.0, 2.5, 1]))
@@ -59,8 +60,8 @@ def prepared(root: Path, masked=CASES, cases=CASES) -> Path:
         (root / "cases" / case).mkdir(parents=True)
         write_label(root / "cases" / case / "reference.nii.gz", boxes(CASES.index(case)), GEOMETRY)
     root.mkdir(exist_ok=True)
-    entries = [{"name": case, "split": "test"} for case in cases]
-    disk.write_json(root / "manifest.json", {"labels": TABLE.as_dict(), "cases": entries})
+    records = [prepared_sets.record(case, "test") for case in cases]
+    disk.write_json(root / "manifest.json", prepared_sets.manifest(records, labels=TABLE).as_dict())
     folders.sign(root, "prepare", {})
     return root
 

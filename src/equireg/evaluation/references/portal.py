@@ -6,10 +6,12 @@ import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.errors import EquiregError
-from equireg.evaluation.pairing import Predictions, some_of
+from equireg.evaluation.naming import some_of
+from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.scores import Score
 from equireg.imaging.labels import LabelTable
 
@@ -26,12 +28,38 @@ _REMEDY = "Download it again from the portal."
 _logger = logging.getLogger("equireg")
 
 
-def portal_labels(predictions: Predictions) -> LabelTable:
-    """Return the predictions' label table, whose regions must be those that the portal judges.
+@dataclass(frozen=True)
+class PortalTable:
+    """Scores of the portal for all cases that were predicted."""
 
-    Raises:
-        EquiregError: if they are others, or there is no table.
-    """
+    scores: list[Score]
+    """Sorted by case; a cell that is empty or not a finite number is a missing value."""
+    table: LabelTable
+    """The predictions' own labels."""
+
+    @staticmethod
+    def is_one(path: Path) -> bool:
+        """Whether a reference is a table, and not a folder."""
+        return path.suffix.lower() == ".csv" and not path.is_dir()
+
+    @classmethod
+    def read(cls, path: Path, predictions: Predictions) -> "PortalTable":
+        """Read the portal's table: a row a case, then rows with the statistics over all cases.
+
+        Args:
+            path: the file.
+            predictions: what was sent to the portal.
+
+        Raises:
+            EquiregError: if the file is not such a table, does not agree with its own mean, or lacks a case; or
+                if the predictions have other regions than the portal judges.
+        """
+        scores = _read_scores(path, predictions)
+        return cls(scores, _labels(predictions))
+
+
+def _labels(predictions: Predictions) -> LabelTable:
+    """Return the predictions' label table, whose regions must be those that the portal judges."""
     regions = sorted(predictions.table.judged_regions()) if predictions.table is not None else []
     if predictions.table is None or regions != sorted(_REGIONS):
         raise EquiregError(
@@ -41,18 +69,7 @@ def portal_labels(predictions: Predictions) -> LabelTable:
     return predictions.table
 
 
-def read_portal(path: Path, predictions: Predictions) -> list[Score]:
-    """Read the scores of all cases that were predicted, sorted by case.
-
-    A cell that is empty or not a finite number is a missing value.
-
-    Args:
-        path: the portal's table: a row a case, then rows with the statistics over all cases.
-        predictions: what was sent to the portal.
-
-    Raises:
-        EquiregError: if the file is not such a table, does not agree with its own mean, or lacks a case.
-    """
+def _read_scores(path: Path, predictions: Predictions) -> list[Score]:
     rows = _read_rows(path)
     means = [values for label, values in rows.items() if label.casefold() == _MEAN.casefold()]
     if len(means) != 1:
@@ -75,7 +92,7 @@ def _score(case: str, row: Mapping[str, float | None]) -> Score:
     scores: dict[str, dict[str, float | None]] = {region: {} for region in _REGIONS}
     for column, (region, metric) in _COLUMNS.items():
         scores[region][metric] = row[column]
-    return Score(case, scores, frozenset())
+    return Score(case, scores)
 
 
 def _read_rows(path: Path) -> dict[str, dict[str, float | None]]:

@@ -1,0 +1,29 @@
+"""Cases in messages: the first few of many, and one error for all that is wrong."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from equireg.errors import EquiregError, UnexpectedError
+
+_DETAILS = 5
+"""Cases of which an error repeats all that is wrong; of further ones it gives the name."""
+
+
+def some_of(names: Iterable[str], most: int = 3) -> str:
+    """Name the first few of many."""
+    ordered: Sequence[str] = sorted(names)
+    shown = ", ".join(ordered[:most]) or "none"
+    return shown if len(ordered) <= most else f"{shown} and {len(ordered) - most} more"
+
+
+def one_error(problems: Mapping[str, EquiregError], cases: int) -> EquiregError:
+    """Return one error for the problems of one or more cases, out of so many, that names all of them."""
+    told = list(problems.values())
+    # A fault of equireg itself must not be taken for one of the files.
+    kind = UnexpectedError if any(isinstance(problem, UnexpectedError) for problem in told) else type(told[0])
+    if len(told) == 1:
+        return kind(str(told[0]))
+    details = " ".join(f"{case}: {problem}" for case, problem in list(problems.items())[:_DETAILS])
+    further = list(problems)[_DETAILS:]
+    if further:
+        details += f" And {', '.join(further)}."
+    return kind(f"{len(told)} of {cases} cases cannot be judged, so none is. {details}")

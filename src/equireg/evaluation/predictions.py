@@ -1,0 +1,75 @@
+"""The folder of predictions that is judged: equireg's own, or any folder of label files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equireg import disk
+from equireg.errors import EquiregError
+from equireg.folders import made_by
+from equireg.folders import predictions as predictions_folder
+from equireg.imaging.formats import EXTENSIONS, extension_of
+from equireg.imaging.labels import LabelTable
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A folder of predictions."""
+
+    root: Path
+    files: Mapping[str, Path]
+    """Case name to its label file."""
+    table: LabelTable | None
+    """None: the folder does not say what its label values mean."""
+    signature: Mapping[str, Any]
+    """``made_by.json``; empty for a folder that equireg did not make."""
+    has_transformed: bool = False
+    """Whether the cases were predicted under their fixed transforms too."""
+
+    @property
+    def cases(self) -> list[str]:
+        """Names of all cases that were predicted, whether their files are still there or not, sorted."""
+        return sorted(self.signature.get("cases") or self.files)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program made the folder, so that nothing says which cases it was asked for."""
+        return not self.signature
+
+
+def read_predictions(folder: Path) -> Predictions:
+    """List a folder of predictions.
+
+    Raises:
+        EquiregError: if the folder is missing or unfinished, another verb made it, or it holds no label file.
+    """
+    folder = disk.existing_folder(folder, "predictions, a CASE.nii.gz each")
+    predictions_folder.refuse_unfinished(folder)
+    signature = predictions_folder.read_facts(folder) if made_by(folder) is not None else {}
+    files = label_files(folder)
+    if not files and not signature.get("cases"):
+        raise EquiregError(
+            f"{folder}: holds no prediction; expected label files named by case ({', '.join(EXTENSIONS)}). "
+            "Run `equireg predict` first, or name the folder that holds them."
+        )
+    table = predictions_folder.read_labels(folder)
+    return Predictions(folder, files, table, signature, predictions_folder.has_transformed(folder))
+
+
+def label_files(folder: Path) -> dict[str, Path]:
+    """Return case name to label file, of the files directly inside a folder.
+
+    Raises:
+        EquiregError: if two files are of one case.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        extension = extension_of(path)
+        if extension is None or path.name.startswith(".") or not path.is_file():
+            continue
+        case = path.name[: -len(extension)]
+        if case in files:
+            raise EquiregError(f"{files[case]} and {path.name}: two files of one case. Remove one of them.")
+        files[case] = path
+    return {case: path for case, path in files.items() if not predictions_folder.is_probabilities(case, files)}

@@ -1,0 +1,41 @@
+"""What predictions are judged by: one class a kind of reference.
+
+folder of masks     every mask is judged, so each needs a prediction
+raw folder          the cases that were predicted are judged
+prepared folder     the same, by the native masks that it keeps
+portal's table      the scores that BraTS' evaluation portal sent back
+"""
+
+from pathlib import Path
+
+from equireg.disk import existing_folder
+from equireg.errors import EquiregError
+from equireg.evaluation.predictions import Predictions, label_files
+from equireg.evaluation.references.masks import MaskFolder as MaskFolder
+from equireg.evaluation.references.masks import Reference as Reference
+from equireg.evaluation.references.portal import PortalTable as PortalTable
+from equireg.evaluation.references.prepared import PreparedFolder as PreparedFolder
+from equireg.evaluation.references.raw import RawFolder as RawFolder
+from equireg.layouts.masks import split_mask
+
+
+def read_reference(folder: Path, predictions: Predictions) -> Reference:
+    """Find out what kind of folder holds the masks, and list them.
+
+    Raises:
+        EquiregError: if the folder is missing or of no known kind.
+    """
+    folder = existing_folder(folder, "reference masks: a folder of masks, a raw folder or a prepared one")
+    if PreparedFolder.is_one(folder):
+        return PreparedFolder.read(folder)
+    masks = label_files(folder)
+    scans_too = any(split_mask(stem) in masks for stem in masks)  # CASE beside CASE_seg: not masks alone
+    if set(masks) & {*predictions.files, *predictions.cases} and not scans_too:
+        return MaskFolder.read(folder)
+    try:
+        raw = RawFolder.read(folder)
+    except EquiregError:
+        if masks:
+            return MaskFolder.read(folder)
+        raise
+    return raw if raw.masks or not masks else MaskFolder.read(folder)

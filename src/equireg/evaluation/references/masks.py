@@ -1,0 +1,69 @@
+"""A folder of masks, and what all references made of masks have in common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from equireg.evaluation.predictions import label_files
+from equireg.folders.predictions import read_labels
+from equireg.imaging.labels import LabelTable
+from equireg.layouts import RawDataset
+from equireg.layouts.dataset_json import NAME, label_table, read_description
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the masks are."""
+
+    root: Path
+    masks: Mapping[str, Path]
+    """Case name to its mask."""
+    table: LabelTable | None
+    """None: the folder does not say what its label values mean."""
+    groups: Mapping[str, str]
+    """Case name to the part of the data that it belongs to, such as test; also of cases without a mask."""
+
+    complete: ClassVar[bool] = False
+    """Whether each mask demands a prediction."""
+
+    def cases_to_judge(self, predicted: Sequence[str]) -> list[str]:
+        """Return the cases that need both a mask and a prediction, sorted."""
+        return sorted(self.masks) if self.complete else sorted(set(predicted) & set(self.masks))
+
+    def without_mask(self) -> set[str]:
+        """Return the cases that the folder knows and has no mask of."""
+        return set(self.groups) - set(self.masks)
+
+    def not_predicted(self, predicted: Sequence[str]) -> list[str]:
+        """Return the masks that no prediction is judged by, of the parts of the data that were predicted, sorted."""
+        parts = {self.groups[case] for case in predicted if case in self.groups}
+        return sorted(case for case in set(self.masks) - set(predicted) if self.groups.get(case) in parts)
+
+    def scans(self) -> RawDataset | None:
+        """Return the raw folder with the scans behind the masks, where there is one."""
+        return None
+
+
+@dataclass(frozen=True)
+class MaskFolder(Reference):
+    """A folder of nothing but masks, named by case: made for this evaluation, so it is judged whole."""
+
+    complete: ClassVar[bool] = True
+
+    @classmethod
+    def read(cls, folder: Path) -> "MaskFolder":
+        """List the masks.
+
+        Raises:
+            EquiregError: if two files are of one case, or what says the labels is damaged.
+        """
+        masks = label_files(folder)
+        table = read_labels(folder) or described_labels(folder) or described_labels(folder.absolute().parent)
+        return cls(folder, masks, table, dict.fromkeys(masks, ""))
+
+
+def described_labels(folder: Path) -> LabelTable | None:
+    """Read the labels of a folder's ``dataset.json``, if there is one and it has labels."""
+    content = read_description(folder)
+    return label_table(folder / NAME, content["labels"]) if content and "labels" in content else None

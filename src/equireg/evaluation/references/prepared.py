@@ -1,0 +1,29 @@
+"""A prepared folder, which keeps the masks as they were."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from equireg.evaluation.references.masks import Reference
+from equireg.folders import made_by
+from equireg.folders.prepared import MANIFEST, PreparedSet
+
+
+@dataclass(frozen=True)
+class PreparedFolder(Reference):
+    """The native masks of a prepared folder, in the splits that were predicted."""
+
+    @staticmethod
+    def is_one(folder: Path) -> bool:
+        """Whether a folder is a prepared one, or was meant to be."""
+        return made_by(folder) == "prepare" or (folder / MANIFEST).exists()
+
+    @classmethod
+    def read(cls, folder: Path) -> "PreparedFolder":
+        """List the masks.
+
+        Raises:
+            EquiregError: if the folder is unfinished or damaged.
+        """
+        data = PreparedSet(folder)
+        groups = {case.name: case.split for case in data.manifest.cases}
+        return cls(folder, data.references(), data.manifest.labels, groups)

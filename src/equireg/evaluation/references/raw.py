@@ -1,0 +1,31 @@
+"""A raw folder in any known layout: scans with their masks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from equireg.evaluation.references.masks import Reference
+from equireg.folders.predictions import read_labels
+from equireg.layouts import RawDataset, discover
+
+
+@dataclass(frozen=True)
+class RawFolder(Reference):
+    """Masks beside their scans; a folder of scans is often larger than what was predicted."""
+
+    raw: RawDataset
+
+    @classmethod
+    def read(cls, folder: Path) -> "RawFolder":
+        """List the masks.
+
+        Raises:
+            EquiregError: if the folder is of no known layout.
+        """
+        raw = discover(folder)
+        masks = {case.name: case.label for case in raw.cases if case.label is not None}
+        groups = {case.name: "held out" if case.held_out else "training" for case in raw.cases}
+        return cls(folder, masks, read_labels(folder) or raw.labels, groups, raw)
+
+    def scans(self) -> RawDataset:
+        """Return the folder itself."""
+        return self.raw

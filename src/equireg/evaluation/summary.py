@@ -1,0 +1,86 @@
+"""Scores of all cases, summarised."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from equireg.evaluation.scores import Score, shown_regions
+from equireg.metrics import METRICS
+
+
+def summarise(scores: Sequence[Score], not_predicted: int = 0) -> dict[str, Any]:
+    """Summarise the scores of all cases, as ``summary.json`` holds them.
+
+    ``std`` is that of a sample (n - 1), 0 for a single value; ``q25`` and ``q75`` are quartiles by linear
+    interpolation; missing values are counted and left out. ``cases`` counts those with a mask, or where none
+    has one, all.
+
+    ``mean`` averages the regions' means, but for regions that no file shows: ``left_out_of_mean`` names them.
+    ``presence`` counts for each region the cases in which both files show it, one of the two, or neither.
+
+    Args:
+        scores: of one case or more, each with all regions.
+        not_predicted: masks that had no prediction, as far as those are not demanded.
+    """
+    names = list(scores[0].regions)
+    metrics = [
+        metric.name for metric in METRICS.values() if metric.averaged and any(s.has(metric.name) for s in scores)
+    ]
+    regions = {
+        name: {
+            metric: _statistics([score.regions[name][metric] for score in scores if score.has(metric)])
+            for metric in metrics
+        }
+        for name in names
+    }
+    shown = {metric: shown_regions(scores, metric) for metric in metrics}
+    return {
+        "cases": sum(score.has("dice") for score in scores) or len(scores),
+        "regions": regions,
+        "mean": {metric: _mean([regions[name][metric]["mean"] for name in shown[metric]]) for metric in metrics},
+        "left_out_of_mean": [name for name in names if not any(name in some for some in shown.values())],
+        "presence": _presence([score for score in scores if score.has("dice")], names),
+        "masks_without_prediction": not_predicted,
+    }
+
+
+def _presence(scores: Sequence[Score], regions: Sequence[str]) -> dict[str, Mapping[str, int]]:
+    """Count in how many cases a region is shown by both files, one or none; empty where nobody knows."""
+    counts = {}
+    for region in regions:
+        seen = [score.shown.get(region, frozenset()) for score in scores if score.shown is not None]
+        found = [("prediction" in sides, "reference" in sides) for sides in seen]
+        if found:
+            counts[region] = {
+                "both": found.count((True, True)),
+                "prediction_only": found.count((True, False)),
+                "reference_only": found.count((False, True)),
+                "neither": found.count((False, False)),
+            }
+    return counts
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return statistics.fmean(found) if found else None
+
+
+def _statistics(values: Sequence[float | None]) -> dict[str, float | int | None]:
+    """Return mean, spread, median, extremes and the number of missing values."""
+    found = [value for value in values if value is not None]
+    missing = len(values) - len(found)
+    if not found:
+        return {**dict.fromkeys(("mean", "std", "median", "q25", "q75", "min", "max")), "missing": missing}
+    q25, q75 = (float(quartile) for quartile in np.quantile(found, (0.25, 0.75)))
+    return {
+        "mean": statistics.fmean(found),
+        "std": statistics.stdev(found) if len(found) > 1 else 0.0,
+        "median": statistics.median(found),
+        "q25": q25,
+        "q75": q75,
+        "min": min(found),
+        "max": max(found),
+        "missing": missing,
+    }

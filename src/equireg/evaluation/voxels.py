@@ -1,0 +1,113 @@
+"""A mask in little memory: a byte a voxel, and the box of each label."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import find_objects
+
+from equireg.imaging.volume import Geometry, read_label
+
+_CHUNK_VOXELS = 2**21
+"""Voxels that are looked at in one go, so that what is needed on the way stays small."""
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class LabelVoxels:
+    """The label values of a file."""
+
+    codes: np.ndarray
+    """A code for each voxel [X, Y, Z], uint8 as far as 256 values are enough; 0 is label 0."""
+    code_of: Mapping[int, int]
+    """Label value to its code, for all values found and 0."""
+    boxes: Sequence[Box | None]
+    """The smallest box around each code from 1 on."""
+
+    @classmethod
+    def read(cls, path: Path, geometry: Geometry) -> "LabelVoxels":
+        """Read a mask that lies as ``geometry`` says.
+
+        Raises:
+            EquiregError: as ``volume.read_label`` does.
+        """
+        return cls.of(read_label(path, geometry))
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> "LabelVoxels":
+        """Take label values [X, Y, Z], whole numbers."""
+        found = _found_values(labels)
+        if labels.dtype == np.uint8:
+            code_of = {value: value for value in found}
+        else:
+            code_of = {0: 0, **{value: code for code, value in enumerate((v for v in found if v), start=1)}}
+            labels = _coded(labels, code_of)
+        return cls(labels, code_of, find_objects(labels, max(code_of.values())) if len(found) > 1 else [])
+
+    @property
+    def values(self) -> frozenset[int]:
+        """The label values found, and 0."""
+        return frozenset(self.code_of)
+
+    def box(self, members: Collection[int]) -> Box | None:
+        """Return the smallest box around all voxels of some label values; None where there is none."""
+        if 0 in members:
+            return tuple(slice(0, size) for size in self.codes.shape)
+        boxes = [self.boxes[self.code_of[value] - 1] for value in members if value in self.code_of]
+        return union([box for box in boxes if box is not None])
+
+    def mask(self, members: Collection[int], box: Box) -> np.ndarray:
+        """Return where a box holds one of some label values, boolean."""
+        crop = self.codes[box]
+        mask = np.zeros(crop.shape, dtype=bool)
+        for value in members:
+            if value in self.code_of:
+                mask |= crop == self.code_of[value]
+        return mask
+
+
+def union(boxes: Sequence[Box]) -> Box | None:
+    """Return the smallest box around several; None of none."""
+    if not boxes:
+        return None
+    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
+
+
+def with_margin(box: Box, shape: Sequence[int]) -> Box:
+    """Return a box that is larger by a voxel on every side, as far as the array goes on."""
+    return tuple(slice(max(0, s.start - 1), min(size, s.stop + 1)) for s, size in zip(box, shape, strict=True))
+
+
+def _chunks(array: np.ndarray) -> list[np.ndarray]:
+    """Return all voxels of an array that is contiguous in any order, in parts that share its memory."""
+    flat = array.reshape(-1, order="A")
+    return [flat[start : start + _CHUNK_VOXELS] for start in range(0, flat.size, _CHUNK_VOXELS)]
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    return array if array.flags.forc else np.ascontiguousarray(array)
+
+
+def _found_values(labels: np.ndarray) -> list[int]:
+    """Return the label values of a mask and 0, ascending."""
+    found = {0}
+    for chunk in _chunks(_contiguous(labels)):
+        if labels.dtype in (np.uint8, np.uint16):
+            found.update(int(value) for value in np.flatnonzero(np.bincount(chunk)))
+        else:
+            # Most of a mask is background; to sort it would take longer than all metrics together.
+            found.update(int(value) for value in np.unique(chunk[chunk != 0]))
+    return sorted(found)
+
+
+def _coded(labels: np.ndarray, code_of: Mapping[int, int]) -> np.ndarray:
+    """Replace each label value by its code."""
+    labels = _contiguous(labels)
+    values = np.array(sorted(code_of))
+    codes = np.array([code_of[int(value)] for value in values], dtype=np.min_scalar_type(len(values) - 1))
+    coded = np.empty_like(labels, dtype=codes.dtype)
+    for chunk, target in zip(_chunks(labels), _chunks(coded), strict=True):
+        target[...] = codes[np.searchsorted(values, chunk)]
+    return coded
