@@ -16,7 +16,7 @@ class PrepareConfig:
     """factor by which the thesis recipe coarsens a scan to estimate its bias field, 4 by default; 1 for none, as the
     thesis did"""
     layout: str = "auto"
-    """layout of the raw folder: auto, decathlon, nnunet, brats or plain"""
+    """layout of the raw folder: auto, decathlon, nnunet, brats, acdc, kits, totalsegmentator, bids or plain"""
     spacing: str = "auto"
     """voxel spacing to resample to: auto (the median of the cases), none, or three numbers x,y,z in mm"""
     normalise: Literal["auto", "zscore", "ct", "none"] = "auto"

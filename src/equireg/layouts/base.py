@@ -107,6 +107,8 @@ class RawDataset:
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...] = ()
     """What the layout left aside or decided, for the user to see."""
+    warnings: tuple[str, ...] = ()
+    """Decisions that could well be wrong."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ class FoundSet:
     """Masks without a scan."""
     notes: tuple[str, ...] = ()
     """What was left aside or decided, for the user to see."""
+    warnings: tuple[str, ...] = ()
+    """Decisions that could well be wrong."""
 
 
 def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> Path:
@@ -191,6 +195,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
         cases=tuple(cases.values()),
         refused=tuple(sorted(refused, key=lambda refusal: refusal.case)),
         notes=found.notes,
+        warnings=found.warnings,
     )
 
 

@@ -1,10 +1,13 @@
 """The layout of BraTS: a folder a case with ``CASE_t1ce.nii.gz`` (to 2021) or ``CASE-t1c.nii.gz`` (2023+)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import read_geometry, read_label
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
 from equireg.layouts.files import folders_with_images, stem_of
 
@@ -38,6 +41,40 @@ _STYLES = (
 )
 
 
+_RESECTED = LabelTable(
+    values=(0, 1, 2, 3, 4),
+    names=("background", "necrotic", "oedema", "enhancing", "resection cavity"),
+    regions={
+        "whole": (1, 2, 3),
+        "core": (1, 3),
+        "enhancing": (3,),
+        "necrotic": (1,),
+        "oedema": (2,),
+        "resection cavity": (4,),
+    },
+)
+"""From 2024 on, after treatment, with the regions that the challenge scores."""
+
+_PAEDIATRIC = LabelTable(
+    values=(0, 1, 2, 3, 4),
+    names=("background", "enhancing", "non-enhancing", "cystic", "oedema"),
+    regions={
+        "whole": (1, 2, 3, 4),
+        "core": (1, 2, 3),
+        "enhancing": (1,),
+        "non-enhancing": (2,),
+        "cystic": (3,),
+        "oedema": (4,),
+    },
+)
+"""Of children, from 2024 on."""
+
+_AFTER_TREATMENT = re.compile(r"BraTS-GLI-\d+-1\d\d", re.IGNORECASE)
+"""Scans of 2024 are counted from 100 on."""
+_READ_MASKS = 16
+"""Masks that are read, at most, to see whether there is a label 4; one shows it."""
+
+
 def find(root: Path) -> FoundSet:
     """Find the cases below a folder, at any depth (``MICCAI_BraTS_*``, ``HGG``, ``LGG``).
 
@@ -65,7 +102,7 @@ def find(root: Path) -> FoundSet:
         layout="brats",
         channels=CHANNELS,
         modality="mri",
-        labels=style.labels,
+        labels=_labels_of(found[chosen], style),
         cases=(*found[chosen], *(case for case in strangers if case.label is None)),
         suffixes={channel: style.separator + ending for channel, ending in zip(CHANNELS, style.endings, strict=True)},
         refused=tuple(_other_years(case) for case in strangers if case.label is not None),
@@ -91,6 +128,23 @@ def _case(folder: Path, files: list[Path], style: _Style, held_out: bool) -> Fou
     others = [file for file in files if file not in matches and "seg" in stem_of(file).lower()]
     label = by_ending.get("seg") or (others[0] if len(others) == 1 else None)
     return FoundCase(names.pop(), images, label, held_out)
+
+
+def _labels_of(cases: Sequence[FoundCase], style: _Style) -> LabelTable:
+    """Return what the label values mean, which depends on the year: names tell it, or else some of the masks."""
+    if style.separator == "_":
+        return style.labels
+    if any(_AFTER_TREATMENT.fullmatch(case.name) for case in cases):
+        return _RESECTED
+    masks = [case.label for case in cases if case.label is not None]
+    for mask in masks[:: max(1, len(masks) // _READ_MASKS)]:
+        try:
+            values = set(read_label(mask, read_geometry(mask)[0]).ravel().tolist())
+        except EquiregError:
+            continue  # prepare refuses it
+        if 4 in values and values <= set(_RESECTED.values):
+            return _PAEDIATRIC if "-PED-" in cases[0].name.upper() else _RESECTED
+    return style.labels
 
 
 def _held_out(root: Path, folder: Path) -> bool:

@@ -14,8 +14,8 @@ from equireg.layouts.files import folder_pairs, image_files, stem_of
 def find(root: Path) -> FoundSet:
     """Find the cases of a Decathlon task.
 
-    A case without a mask, and a file of ``imagesTr`` that the list leaves out, is unlabelled; ``test`` and
-    ``imagesTs`` are held out.
+    A case without a mask, and a file of ``imagesTr`` that the list leaves out, is unlabelled; ``validation``, as
+    AMOS has it, ``test``, ``imagesVa`` and ``imagesTs`` are held out.
 
     Raises:
         LayoutMismatchError: if the folder is of another layout.
@@ -31,19 +31,19 @@ def find(root: Path) -> FoundSet:
     cases: list[FoundCase] = []
     refused: list[Refusal] = []
     listed: set[Path] = set()
-    for key in ("training", "test"):
+    for key in ("training", "validation", "test"):
         entries = description.get(key) or []
         if not isinstance(entries, list):
             raise EquiregError(f'{path}: has a "{key}" that is no list; expected a list of cases. Correct it.')
         for entry in entries:
             image, label = _files(path, entry)
-            if key == "test" and not image.parent.is_dir():
+            if key != "training" and not image.parent.is_dir():
                 continue  # the test scans were never fetched, or were left out when the task was copied
             listed |= {image} if label is None else {image, label}
             name = stem_of(image)
             if image.is_file():
                 mask = label if label is not None and label.is_file() else None
-                cases.append(FoundCase(name, {STACKED: image}, mask, key == "test"))
+                cases.append(FoundCase(name, {STACKED: image}, mask, key != "training"))
             else:
                 refused.append(
                     Refusal(

@@ -5,16 +5,23 @@ from pathlib import Path
 
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError, UsageError
-from equireg.layouts import brats, decathlon, nnunet, plain
+from equireg.layouts import acdc, bids, brats, decathlon, kits, nnunet, plain, totalsegmentator
 from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset, to_dataset
 
 LAYOUTS: dict[str, Callable[[Path], FoundSet]] = {
     "decathlon": decathlon.find,
     "nnunet": nnunet.find,
     "brats": brats.find,
+    "acdc": acdc.find,
+    "kits": kits.find,
+    "totalsegmentator": totalsegmentator.find,
+    "bids": bids.find,
     "plain": plain.find,
 }
-"""Layout name to its finder, in the order in which they are tried."""
+"""Layout name to its finder, in the order in which they are tried; ``plain``, which takes anything, is always last.
+
+A finder raises ``LayoutMismatchError`` where a folder is of another layout. Entries added from outside are tried too.
+"""
 
 
 def discover(root: Path | str, layout: str = "auto", *, follow_links: bool = True) -> RawDataset:
@@ -48,7 +55,8 @@ def find_layout(root: Path, layout: str = "auto", channel_count: int | None = No
         raise UsageError(f"--layout is {layout!r}: no such layout; expected auto or one of {', '.join(LAYOUTS)}.")
     existing_folder(root, "scans")
     tried: list[str] = []
-    for name in LAYOUTS if layout == "auto" else (layout,):
+    known = [name for name in LAYOUTS if name != "plain"] + ["plain"]
+    for name in known if layout == "auto" else (layout,):
         try:
             return plain.find(root, channel_count) if name == "plain" else LAYOUTS[name](root)
         except LayoutMismatchError as error:

@@ -95,8 +95,14 @@ class Places:
         at_root = folder in self.homes
         if len(masks) == 1 and not (at_root and split_mask(stem_of(masks[0]))):
             return masks
-        inner = [files for home, files in self._apart.items() if home.parent == folder and not at_root]
-        return inner[0] if len(inner) == 1 and len(inner[0]) == 1 else []
+        inner = self.masks_inside(folder)
+        return inner if len(inner) == 1 else []
+
+    def masks_inside(self, folder: Path) -> list[Path]:
+        """Return the masks in folders of masks inside a case's folder; those of many cases are not meant."""
+        if folder in self.homes:
+            return []
+        return [file for home, files in self._apart.items() if home.parent == folder for file in files]
 
     def _index_apart(self, folder: Path) -> list[tuple[MaskIndex, Path]]:
         """Return the folders of masks that serve a folder of scans, the nearest first, and its place below each."""

@@ -12,6 +12,7 @@ from equireg.layouts.channels import modality_of
 from equireg.layouts.files import is_held_out, stem_of
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
+from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.places import Places
 
 
@@ -23,6 +24,7 @@ class _Harvest:
     """Files, masks that may be the case's, and whether held out, a case."""
     unclear: list[Group] = field(default_factory=list)
     orphans: list[Path] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
 
 
 def find(root: Path, channel_count: int | None = None) -> FoundSet:
@@ -68,13 +70,26 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         masks = places.masks_of(group.folder, group.names())
         if not masks and group.folder in lone:
             masks = places.only_mask(group.folder)
-        used.update(masks)
+        used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])
         name = renamed.get((group.folder, group.name), group.name)
         harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
     harvest.unclear = found.unclear
+    harvest.warnings = _numbers_warning(flat) if scheme == "single" else ()
     used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
     harvest.orphans = sorted(places.all_masks() - used)
     return harvest
+
+
+def _numbers_warning(files: Sequence[Path]) -> tuple[str, ...]:
+    """Say that numbers as nnU-Net gives them to channels were taken for those of cases."""
+    numbered = [file for file in files if (match := NUMBERED.fullmatch(stem_of(file))) and int(match[2]) < len(files)]
+    names = [stem_of(file) for file in numbered]
+    if len({name[:-5] for name in names}) == len(names):
+        return ()
+    return (
+        f"the numbers at the end of {', '.join(names[:2])} and others were taken for those of cases, not of "
+        "channels as nnU-Net numbers them. If they are channels, give a mask under the name without the number.",
+    )
 
 
 def _names_by_folder_above(root: Path, groups: Sequence[Group], lone: set[Path]) -> dict[tuple[Path, str], str]:
@@ -129,6 +144,7 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         refused=tuple(refused),
         orphans=tuple(harvest.orphans),
         notes=places.notes(),
+        warnings=harvest.warnings,
     )
 
 

@@ -17,6 +17,8 @@ def tell(dataset: RawDataset) -> None:
         log.info("%s", line)
     for note in dataset.notes:
         log.info("%s", note)
+    for warning in dataset.warnings:
+        log.warning("%s", warning)
     alike = look_alike({case.name: case.patient for case in dataset.cases})
     if alike:
         log.warning(

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from equireg.layouts import discover
@@ -50,6 +52,44 @@ def test_brats_from_2023(tmp_path):
 def test_patients(tmp_path, name, patient):
     put_brats(tmp_path, name)
     assert [case.patient for case in discover(tmp_path).cases] == [patient]
+
+
+def with_labels(root, name, *values):
+    put_brats(root, name, new=True)
+    voxels = np.zeros((2, 3, 4), dtype=np.uint8)
+    voxels.flat[: len(values)] = values
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), root / name / f"{name}-seg.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["BraTS-GLI-00005-{}", "BraTS-MET-00086-{}"])
+def test_label_4_from_2024_on_is_the_resection_cavity(tmp_path, name):
+    with_labels(tmp_path, name.format("000"), 1, 2, 3)
+    with_labels(tmp_path, name.format("001"), 2, 4)
+    table = discover(tmp_path).labels
+    assert table is not None
+    assert table.names == ("background", "necrotic", "oedema", "enhancing", "resection cavity")
+    assert table.regions["whole"] == (1, 2, 3)
+    assert table.regions["core"] == (1, 3)
+    assert table.regions["resection cavity"] == (4,)
+
+
+def test_names_from_2024_on_say_the_labels(tmp_path):
+    with_labels(tmp_path, "BraTS-GLI-02063-100", 1, 2)
+    table = discover(tmp_path).labels
+    assert table is not None
+    assert table.values == (0, 1, 2, 3, 4)
+
+
+def test_label_4_of_children_is_oedema(tmp_path):
+    with_labels(tmp_path, "BraTS-PED-00001-000", 1, 2, 3, 4)
+    table = discover(tmp_path).labels
+    assert table is not None
+    assert table.regions["core"] == (1, 2, 3)
+    assert table.regions["enhancing"] == (1,)
+    with_labels(tmp_path / "2023", "BraTS-PED-00001-000", 1, 2, 3)
+    earlier = discover(tmp_path / "2023").labels
+    assert earlier is not None
+    assert earlier.regions["enhancing"] == (3,)
 
 
 def test_brats_validation_is_held_out(tmp_path):

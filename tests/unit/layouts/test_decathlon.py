@@ -20,6 +20,15 @@ def test_decathlon(tmp_path):
     assert dataset.refused == ()
 
 
+def test_a_validation_list_is_held_out(tmp_path):
+    put(tmp_path, "imagesVa/v1.nii.gz", "imagesVa/v2.nii.gz", "labelsVa/v1.nii.gz", "labelsVa/v2.nii.gz")
+    listed = [{"image": f"./imagesVa/v{i}.nii.gz", "label": f"./labelsVa/v{i}.nii.gz"} for i in (1, 2)]
+    dataset = discover(decathlon(tmp_path, validation=listed, modality={"0": "CT", "1": "X"}))
+    assert [case.name for case in dataset.cases if case.held_out] == ["v1", "v2", "z"]
+    assert labelled(dataset) == ["a", "v1", "v2"]
+    assert dataset.refused == ()
+
+
 def test_decathlon_lists_a_scan_that_is_not_there(tmp_path):
     entry = {"image": "./imagesTr/gone.nii.gz", "label": "./labelsTr/a.nii.gz"}
     dataset = discover(decathlon(tmp_path, training=[entry]))

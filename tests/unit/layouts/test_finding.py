@@ -7,7 +7,8 @@ import pytest
 
 from equireg.errors import EquiregError
 from equireg.layouts import LAYOUTS, discover
-from layout_folders import FOUR, labelled, put_brats
+from equireg.layouts.base import STACKED, FoundCase, FoundSet
+from layout_folders import FOUR, labelled, put, put_brats
 
 
 def test_missing_and_empty_folder(tmp_path):
@@ -22,13 +23,18 @@ def test_missing_and_empty_folder(tmp_path):
 
 
 def test_unknown_layout(tmp_path):
-    with pytest.raises(EquiregError, match=r"'dicom'.*decathlon, nnunet, brats, plain"):
+    with pytest.raises(
+        EquiregError, match=r"'dicom'.*decathlon, nnunet, brats, acdc, kits, totalsegmentator, bids, plain"
+    ):
         discover(tmp_path, "dicom")
 
 
 @pytest.mark.parametrize(
     ("layout", "word"),
-    [("decathlon", "modality"), ("nnunet", "channel_names"), ("brats", "t1ce"), ("plain", "no scans")],
+    [
+        *(("decathlon", "modality"), ("nnunet", "channel_names"), ("brats", "t1ce"), ("plain", "no scans")),
+        *(("acdc", "frame01"), ("kits", "case_00000"), ("totalsegmentator", "segmentations"), ("bids", "sub-01")),
+    ],
 )
 def test_named_layout_that_does_not_fit(tmp_path, layout, word):
     with pytest.raises(EquiregError, match=word) as caught:
@@ -39,9 +45,17 @@ def test_named_layout_that_does_not_fit(tmp_path, layout, word):
 
 def test_layout_by_name(tmp_path):
     put_brats(tmp_path, "A_1")
-    assert list(LAYOUTS) == ["decathlon", "nnunet", "brats", "plain"]
+    assert set(LAYOUTS) >= {"decathlon", "nnunet", "brats", "plain"}
     assert discover(tmp_path, "plain").labels is None
     assert discover(tmp_path, "plain").channels == FOUR
+
+
+def test_a_layout_from_outside_is_tried_before_plain(tmp_path, monkeypatch):
+    put(tmp_path, "odd.nii.gz")
+    case = FoundCase("ours", {STACKED: tmp_path / "odd.nii.gz"})
+    monkeypatch.setitem(LAYOUTS, "ours", lambda root: FoundSet("ours", ("t1",), "mri", None, (case,)))
+    assert discover(tmp_path).layout == "ours"
+    assert discover(tmp_path, "plain").layout == "plain"
 
 
 @pytest.fixture
@@ -59,12 +73,14 @@ def real() -> Path:
         ("hippocampus", "decathlon", ("MRI",), 200),
         ("lgg", "decathlon", ("T1", "FLAIR", "T1ce"), 80),
         ("brats-layout", "brats", FOUR, 2),
+        ("acdc", "decathlon", ("MRI",), 160),
     ],
 )
 def test_real_scans(real, name, layout, channels, count):
     dataset = discover(real / name)
     assert (dataset.layout, dataset.channels, dataset.modality) == (layout, channels, "mri")
-    assert len(labelled(dataset)) == len({case.patient for case in dataset.cases}) == count
+    assert len(labelled(dataset)) == count
+    assert len({case.patient for case in dataset.cases}) == (80 if name == "acdc" else count)
     assert dataset.refused == ()
     image, _ = dataset.cases[0].read_image()
     assert image.shape[0] == len(channels)

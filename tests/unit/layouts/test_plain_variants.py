@@ -63,7 +63,11 @@ def test_numbered_scans_without_a_mask_are_cases(tmp_path):
     put(tmp_path, *(f"images/img_{i:04d}.nii.gz" for i in range(10)))
     assert len(discover(tmp_path).cases) == 10
     put(tmp_path / "sites", *(f"{site}_{i:04d}.nii.gz" for site in "ab" for i in range(10)))
-    assert len(discover(tmp_path / "sites").cases) == 20
+    dataset = discover(tmp_path / "sites")
+    assert len(dataset.cases) == 20
+    assert "not of channels" in dataset.warnings[0]
+    put(tmp_path / "years", "scan_2018.nii.gz", "scan_2019.nii.gz")
+    assert discover(tmp_path / "years").warnings == ()
 
 
 @pytest.mark.parametrize("times", [("t0", "t1"), ("t0", "t1", "t2"), ("tp1", "tp2"), ("baseline", "followup")])

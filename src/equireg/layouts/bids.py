@@ -1,0 +1,186 @@
+"""BIDS: ``sub-01/ses-01/anat/sub-01_ses-01_T1w.nii.gz``, masks beside the scans or anywhere below ``derivatives/``."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal
+from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
+from equireg.layouts.files import folders_with_images, is_held_out, mask_part, stem_of
+from equireg.layouts.grouping import Group, common_channels
+from equireg.layouts.masks import is_brain_mask, split_mask
+
+_ENTITY = re.compile(r"([a-z]+)-([a-z0-9+]+)", re.IGNORECASE)
+_SESSION = ("sub", "ses")
+_OTHER_KINDS = ("func", "fmap", "perf", "meg", "eeg", "ieeg", "beh")
+_OTHER_SUFFIXES = ("bold", "sbref", "epi", "asl", "m0scan", "phasediff", "magnitude1", "magnitude2", "phase1", "phase2")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file, taken apart by its name."""
+
+    path: Path
+    entities: Mapping[str, str]
+    """Such as ``{"sub": "01", "ses": "02", "run": "1"}``."""
+    suffix: str
+    """The rest of the name, such as ``T1w``."""
+
+    @property
+    def session(self) -> str:
+        return "_".join(f"{key}-{self.entities[key]}" for key in _SESSION if key in self.entities)
+
+    @property
+    def name(self) -> str:
+        """Return all entities that tell this scan from others of the session."""
+        others = [f"{key}-{value}" for key, value in self.entities.items() if key not in (*_SESSION, "desc", "ce")]
+        return "_".join([self.session, *others])
+
+    @property
+    def channel(self) -> str:
+        if meaning(self.suffix) == "t1" and "ce" in self.entities:
+            return "t1ce"
+        return meaning(self.suffix) if is_known(self.suffix) else self.suffix or "image"
+
+
+def find(root: Path) -> FoundSet:
+    """Find the scans of each session, and the masks that have its subject and session in their names.
+
+    Functional, field map and perfusion series are left aside, and so are processed scans below ``derivatives``.
+
+    Raises:
+        LayoutMismatchError: if no folder ``sub-...`` holds a scan of that subject.
+    """
+    scans, masks, left = _harvest(root)
+    if not scans:
+        raise LayoutMismatchError(f"{root}: has no sub-01/ with sub-01_T1w.nii.gz or the like; expected BIDS' names.")
+    groups = _groups(scans)
+    channels = common_channels([Group(name, {file.channel: file.path for file in files}) for name, files in groups])
+    cases: list[FoundCase] = []
+    refused: list[Refusal] = []
+    used: set[Path] = set()
+    for name, files in groups:
+        images = {file.channel: file.path for file in files}
+        first = next(iter(files))
+        if len(images) < len(files):
+            refused.append(_twice(name, files))
+            continue
+        fitting = _masks_of(files, masks)
+        used.update(mask.path for mask in fitting)
+        problem = _several(fitting) if len(fitting) > 1 else None
+        label = fitting[0].path if len(fitting) == 1 else None
+        held = is_held_out(first.path.parent, root)
+        patient = f"sub-{first.entities['sub']}"
+        cases.append(FoundCase(name, images, label, held, patient=patient, label_problem=problem))
+    return FoundSet(
+        layout="bids",
+        channels=channels or (STACKED,),
+        modality=modality_of(channels, "mri"),
+        labels=None,
+        cases=tuple(cases),
+        suffixes={channel: f"_{channel}" for channel in channels},
+        refused=tuple(refused),
+        orphans=tuple(mask.path for mask in masks if mask.path not in used),
+        notes=tuple(f"left aside: {len(files)} {what}, such as {files[0].name}" for what, files in left.items()),
+    )
+
+
+def _harvest(root: Path) -> tuple[list[_File], list[_File], Mapping[str, list[Path]]]:
+    """Return the scans, the masks, and what is left aside by kind."""
+    scans: list[_File] = []
+    masks: list[_File] = []
+    left: defaultdict[str, list[Path]] = defaultdict(list)
+    for folder, files in folders_with_images(root):
+        inside = [part.lower() for part in folder.relative_to(root).parts]
+        derived = "derivatives" in inside
+        among_masks = any(mask_part(part) is not None for part in inside)
+        for path in files:
+            file = _take_apart(path)
+            if file is None or not (derived or among_masks or _is_below_its_subject(file, inside)):
+                continue
+            if among_masks or split_mask(stem_of(path)) is not None or "label" in file.entities:
+                (left["brain masks"].append(path) if is_brain_mask(path) or _is_brain(file) else masks.append(file))
+            elif "sourcedata" in inside:
+                left["copies below sourcedata"].append(path)
+            elif derived:
+                left["processed scans below derivatives"].append(path)
+            elif set(inside) & set(_OTHER_KINDS) or file.suffix.lower() in _OTHER_SUFFIXES:
+                left["series that are no anatomy"].append(path)
+            else:
+                scans.append(file)
+    return scans, masks, left
+
+
+def _is_below_its_subject(file: _File, folders: Sequence[str]) -> bool:
+    return f"sub-{file.entities['sub']}".lower() in folders
+
+
+def _is_brain(file: _File) -> bool:
+    return "brain" in (file.entities.get("desc", "").lower(), file.entities.get("label", "").lower())
+
+
+def _take_apart(path: Path) -> _File | None:
+    """Split a name into entities and suffix; None where it names no subject."""
+    entities: dict[str, str] = {}
+    rest = []
+    for part in stem_of(path).split("_"):
+        match = _ENTITY.fullmatch(part)
+        if match and not rest:
+            entities[match[1].lower()] = match[2]
+        else:
+            rest.append(part)
+    return _File(path, entities, "_".join(rest)) if "sub" in entities else None
+
+
+def _groups(scans: Iterable[_File]) -> list[tuple[str, list[_File]]]:
+    """Group scans by session; where one has a contrast several times (runs), by all that tells them apart."""
+    sessions: defaultdict[str, list[_File]] = defaultdict(list)
+    for file in scans:
+        sessions[file.session].append(file)
+    repeated = any(len({file.channel for file in files}) < len(files) for files in sessions.values())
+    if not repeated:
+        return sorted(sessions.items())
+    groups: defaultdict[str, list[_File]] = defaultdict(list)
+    for session, files in sessions.items():
+        whole = len({file.channel for file in files}) == len(files)
+        for file in files:
+            groups[session if whole else file.name].append(file)
+    return sorted(groups.items())
+
+
+def _masks_of(scans: Sequence[_File], masks: Iterable[_File]) -> list[_File]:
+    """Return the masks of a case: same subject and session, and nothing in their names that no scan of it has.
+
+    A mask that names the scan's contrast as well goes first.
+    """
+    fitting = [mask for mask in masks if any(_fits(mask, scan) for scan in scans)]
+    named = [mask for mask in fitting if any(_names_contrast(mask, scan) for scan in scans)]
+    return named if len(named) == 1 else fitting
+
+
+def _fits(mask: _File, scan: _File) -> bool:
+    ours, theirs = scan.entities, mask.entities
+    if any(ours.get(key) != theirs.get(key) for key in _SESSION):
+        return False
+    return all(ours.get(key) == theirs[key] for key in ("run", "acq", "rec", "echo", "chunk") if key in theirs)
+
+
+def _names_contrast(mask: _File, scan: _File) -> bool:
+    rest = split_mask(stem_of(mask.path)) or ""
+    split = split_channel(rest)
+    return split is not None and split[1] == scan.channel
+
+
+def _several(masks: Sequence[_File]) -> str:
+    others = ", ".join(mask.path.name for mask in masks[1:])
+    return f"{masks[0].path}: is one of several masks of the session (also {others}); expected one."
+
+
+def _twice(name: str, files: Sequence[_File]) -> Refusal:
+    return Refusal(
+        name,
+        f"{files[1].path}: is a second file for a channel of {name}, beside {files[0].path.name}; expected one.",
+        "Remove or rename one of the two.",
+    )

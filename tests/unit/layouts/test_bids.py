@@ -1,0 +1,102 @@
+"""BIDS folders."""
+
+import pytest
+
+from equireg.layouts import discover
+from layout_folders import files, labelled, masks, names, put
+
+
+def scan(sub, ses=None, suffix="T1w", kind="anat", **entities):
+    stem = "_".join(
+        [f"sub-{sub}", *([f"ses-{ses}"] if ses else []), *(f"{k}-{v}" for k, v in entities.items()), suffix]
+    )
+    return f"sub-{sub}/{f'ses-{ses}/' if ses else ''}{kind}/{stem}.nii.gz"
+
+
+@pytest.mark.parametrize("home", ["derivatives/labels", "derivatives", "derivatives/manual/masks", "Derivatives/seg"])
+@pytest.mark.parametrize("mask", ["T1w_seg", "seg", "dseg", "T1w_mask", "label-lesion_mask", "T1w_label-lesion", "msk"])
+@pytest.mark.parametrize("ses", [None, "01"])
+def test_masks_below_derivatives(tmp_path, home, mask, ses):
+    for sub in ("01", "02", "03"):
+        put(tmp_path, scan(sub, ses))
+        if sub != "03":
+            put(tmp_path, f"{home}/{scan(sub, ses, mask)}")
+    (tmp_path / "dataset_description.json").write_text('{"Name": "x"}')
+    dataset = discover(tmp_path)
+    end = f"_ses-{ses}" if ses else ""
+    assert (dataset.layout, dataset.channels) == ("bids", ("t1",))
+    assert names(dataset) == [f"sub-0{i}{end}" for i in (1, 2, 3)]
+    assert labelled(dataset) == names(dataset)[:2]
+    assert dataset.refused == ()
+
+
+@pytest.mark.parametrize("home", ["labels", "derivatives/labels", "masks", "derivatives/lesion_masks"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_masks_of_the_same_names_in_a_parallel_tree(tmp_path, home, flat):
+    for sub in ("01", "02"):
+        path = scan(sub, "01")
+        put(tmp_path, path, f"{home}/{path.rsplit('/')[-1] if flat else path}", f"sourcedata/{path}")
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == names(dataset) == ["sub-01_ses-01", "sub-02_ses-01"]
+    assert dataset.refused == ()
+
+
+def test_sessions_are_scans_of_one_patient_and_suffixes_its_channels(tmp_path):
+    for ses in ("01", "02"):
+        put(tmp_path, scan("a", ses, "T1w"), scan("a", ses, "T1w", ce="gd"), scan("a", ses, "FLAIR"))
+        put(tmp_path, scan("a", ses, "FLAIR_lesion_mask"))
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1", "t1ce", "flair")
+    assert names(dataset) == labelled(dataset) == ["sub-a_ses-01", "sub-a_ses-02"]
+    assert {case.patient for case in dataset.cases} == {"sub-a"}
+    assert files(dataset, "sub-a_ses-01")[1].endswith("sub-a_ses-01_ce-gd_T1w.nii.gz")
+
+
+def test_no_series_and_no_processed_scan_is_a_case(tmp_path):
+    put(tmp_path, scan("1"), scan("1", None, "bold", "func", task="rest"), scan("1", None, "epi", "fmap", dir="AP"))
+    put(tmp_path, f"derivatives/fmriprep/{scan('1', None, 'T1w', desc='preproc')}")
+    put(tmp_path, f"derivatives/fmriprep/{scan('1', None, 'mask', desc='brain')}")
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {"sub-1": None}
+    assert dataset.channels == ("t1",)
+    assert len(dataset.notes) == 3
+
+
+def test_runs_are_cases_with_masks_of_their_own(tmp_path):
+    put(tmp_path, *(scan("1", "1", "T2w", run=run) for run in (1, 2)), scan("2", "1", "T2w"))
+    put(tmp_path, *(f"derivatives/{scan('1', '1', 'T2w_seg', run=run)}" for run in (1, 2)))
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["sub-1_ses-1_run-1", "sub-1_ses-1_run-2", "sub-2_ses-1"]
+    assert labelled(dataset) == names(dataset)[:2]
+    assert "run-2" in str(masks(dataset)["sub-1_ses-1_run-2"])
+
+
+def test_several_masks_refuse_the_session_alone(tmp_path):
+    put(tmp_path, scan("1"), scan("2"), f"derivatives/a/{scan('1', None, 'T1w_seg')}")
+    put(tmp_path, f"derivatives/b/{scan('1', None, 'T1w_seg')}", f"derivatives/b/{scan('2', None, 'T1w_seg')}")
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == names(dataset) == ["sub-2"]
+    assert "several masks" in dataset.refused[0].reason
+
+
+def test_a_mask_of_a_session_that_is_not_there_is_told(tmp_path):
+    put(tmp_path, scan("1", "1"), f"derivatives/{scan('1', '2', 'seg')}")
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {"sub-1_ses-1": None}
+    assert "ses-2" in dataset.refused[0].reason
+
+
+def test_raw_data_beside_derivatives(tmp_path):
+    for suffix in ("dwi", "adc"):
+        put(tmp_path, f"rawdata/sub-s1/ses-1/sub-s1_ses-1_{suffix}.nii.gz")
+    put(tmp_path, "derivatives/sub-s1/ses-1/sub-s1_ses-1_msk.nii.gz")
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("adc", "dwi")
+    assert labelled(dataset) == ["sub-s1_ses-1"]
+
+
+def test_names_alone_make_no_bids(tmp_path):
+    put(tmp_path, "images/sub-01_ses-01.nii.gz", "labels/sub-01_ses-01.nii.gz")
+    dataset = discover(tmp_path)
+    assert dataset.layout == "plain"
+    assert labelled(dataset) == ["sub-01_ses-01"]
