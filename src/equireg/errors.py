@@ -1,4 +1,4 @@
-"""The one kind of error that a user is meant to see."""
+"""The one kind of error that a user is meant to see, and text that is safe to show."""
 
 
 class EquiregError(Exception):
@@ -17,3 +17,17 @@ class UnexpectedError(EquiregError):
 
     The other tasks go on, and the verb ends with exit code 1.
     """
+
+
+def printable(text: str) -> str:
+    r"""Return text whose control characters and terminal escapes are spelled out (``\x1b``); line breaks stay.
+
+    File names and headers come from others; shown as they are, they could move the cursor, change colours or forge
+    further lines of a log.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -16,6 +16,7 @@ from torch import nn
 from equireg import disk, folders
 from equireg.batches.loading import PatchPlan
 from equireg.config import TrainConfig
+from equireg.config.choosing import without_idle
 from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
 from equireg.folders.prepared import Manifest
@@ -97,9 +98,8 @@ class Model:
 
 
 def config_from(content: Mapping[str, Any]) -> TrainConfig:
-    """Build a run's options from plain values, with those of the method that they name."""
-    name = content.get("method", {}).get("name", "supervised")
-    return from_plain(TrainConfig, content, find(name).Options)
+    """Build a run's options from plain values, with those of the method and the network that they name."""
+    return from_plain(TrainConfig, content)
 
 
 def new_method(config: TrainConfig, facts: Facts) -> Method:
@@ -202,7 +202,7 @@ def load_model(path: Path) -> Model:
     """
     content = read_checkpoint(path)
     with _damage(path):
-        config = config_from(content[ENTRY]["config"])
+        config = config_from(without_idle(content[ENTRY]["config"]))
         facts = Facts.from_dict(content[ENTRY]["facts"])
         method = new_method(config, facts)
         weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from equireg import methods, networks
 from equireg.batches.batch import Batch, Samples
-from equireg.config import NetworkConfig, TrainConfig
+from equireg.config import NetworkConfig, TrainConfig, UNetConfig
 from equireg.errors import UsageError
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.methods import METHODS, Method
@@ -71,7 +71,7 @@ def make_method(name: str, dims: int, norm: Any = "instance", max_steps: int = M
     """Return a method with the same first weights every time; of confidence it asks none, so that voxels count."""
     given = {"name": name, "threshold": 0.0, **options}
     method = METHODS[name].Options(**{key: value for key, value in given.items() if has_option(name, key)})
-    network = NetworkConfig(features=4, stages=3, norm=norm)
+    network = UNetConfig(features=4, stages=3, norm=norm)
     torch.manual_seed(3)
     return METHODS[name](TrainConfig(method=method), factory(network, dims), max_steps)
 
@@ -375,7 +375,7 @@ def test_a_checkpoint_holds_every_network(name, tmp_path: Path):
         patch_size=PATCHES[2],
         flip_axes=(1,),
     )
-    config = TrainConfig(method=METHODS[name].Options(), network=NetworkConfig(features=4))
+    config = TrainConfig(method=METHODS[name].Options(), network=UNetConfig(features=4))
     method = new_method(config, facts)
     with torch.no_grad():
         for weight in method.parameters():  # nothing that a new method has

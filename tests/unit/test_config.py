@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from equireg.config import NetworkConfig, OptimizerConfig, PredictConfig, PrepareConfig, TrainConfig
-from equireg.config.parsing import OptionParser, add_options, from_plain, nested, read_yaml, to_plain, to_yaml
+from equireg.config import OptimizerConfig, PredictConfig, PrepareConfig, TrainConfig, UNetConfig
+from equireg.config.parsing import OptionParser, add_options, from_plain, nested, to_plain, to_yaml
+from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
-from equireg.methods import find
 
 
 def train_config(**values: Any) -> TrainConfig:
-    return from_plain(TrainConfig, values, find("equireg").Options)
+    return from_plain(TrainConfig, values)
 
 
 def test_yaml_there_and_back_gives_the_same_options(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_yaml_there_and_back_gives_the_same_options(tmp_path: Path) -> None:
     )
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config))
-    again = from_plain(TrainConfig, read_yaml(path), find("equireg").Options)
+    again = from_plain(TrainConfig, read_yaml(path))
     assert again == config
     assert again.patch_size == (16, 24)
     assert vars(again.method)["teacher"] == "self"
@@ -72,8 +72,8 @@ def test_an_unknown_key_names_the_nearest(values: dict[str, Any], unknown: str, 
         ({"optimizer": {"warmup": 1}}, "--optimizer.warmup"),
         ({"network": {"dropout": 1}}, "--network.dropout"),
         ({"network": {"stages": 1}}, "--network.stages"),
-        ({"method": {"threshold": 1.1}}, "--method.threshold"),
-        ({"method": {"targets": "softish"}}, "--method.targets"),
+        ({"method": {"name": "equireg", "threshold": 1.1}}, "--method.threshold"),
+        ({"method": {"name": "equireg", "targets": "softish"}}, "--method.targets"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_option(values: dict[str, Any], option: str) -> None:
@@ -109,7 +109,7 @@ def test_predict_options_are_checked() -> None:
 
 def test_max_features_are_no_fewer_than_features() -> None:
     with pytest.raises(UsageError, match=r"--network\.max_features is 8; expected features or more"):
-        NetworkConfig(features=16, max_features=8)
+        UNetConfig(features=16, max_features=8)
     with pytest.raises(UsageError, match=r"--optimizer\.clip_norm"):
         OptimizerConfig(clip_norm=0)
 
@@ -169,5 +169,5 @@ def test_a_missing_yaml_file_is_named_and_an_empty_one_holds_nothing(tmp_path: P
 )
 def test_a_switch_needs_no_value(arguments: list[str], expected: bool) -> None:
     parser = OptionParser()
-    add_options(parser, PredictConfig)
+    add_options(parser, PredictConfig, {})
     assert parser.read(arguments).probabilities is expected

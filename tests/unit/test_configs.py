@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from equireg.config.parsing import from_plain, nested, read_yaml
+from equireg.config.parsing import from_plain, nested
+from equireg.config.yaml_files import read_yaml
 from equireg.model import config_from
 from equireg.pipeline.sweepfile import SweepConfig, list_runs
 

@@ -1,4 +1,4 @@
-"""Options of the network, the optimiser and the method; each says its unit and checks its values."""
+"""What the options of all networks and of all methods share, and the optimiser's."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,28 +8,10 @@ from equireg.config.checks import require
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network, and how large."""
+    """What the options of all networks share."""
 
     name: str = "unet"
     """unet, segresnet, tiramisu (the thesis' FC-DenseNet), fc-densenet56, fc-densenet67 or fc-densenet103"""
-    features: int = 32
-    """channels of the first stage of unet and segresnet; each further stage doubles them, up to `max_features`"""
-    max_features: int = 320
-    """most channels of a stage of unet"""
-    stages: int | None = None
-    """resolutions of unet and segresnet, the full one included; by default as many as the patch carries, up to 6"""
-    norm: Literal["instance", "batch"] = "instance"
-    """normalisation layer of unet and segresnet; the FC-DenseNets have batch normalisation"""
-    dropout: float = 0.0
-    """chance of dropping a channel"""
-    checkpointing: bool = False
-    """of the FC-DenseNets: compute layers again in the backward pass instead of keeping them: less memory, more time"""
-
-    def __post_init__(self) -> None:
-        require(self.features >= 1, "network.features", self.features, "a count of channels from 1")
-        require(self.max_features >= self.features, "network.max_features", self.max_features, "features or more")
-        require(self.stages is None or 2 <= self.stages <= 8, "network.stages", self.stages, "2 to 8")
-        require(0 <= self.dropout < 1, "network.dropout", self.dropout, "a number from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -69,5 +51,5 @@ class OptimizerConfig:
 class MethodConfig:
     """What the options of all methods share."""
 
-    name: str = "supervised"
-    """which method"""
+    name: str = "auto"
+    """which method; auto: equireg where there are training scans that are used without a mask, else supervised"""

@@ -10,10 +10,14 @@ from typing import Any, TypeVar
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
+from equireg.config.choosing import CHOSEN, default_name, idle_in, options_of
+from equireg.config.describe import words_of
 from equireg.errors import EquiregError, UsageError
 
 Options = TypeVar("Options")
 
+_NAMED = ("method", "network", "optimizer")
+"""Groups of options that a bare name stands for."""
 _UNKNOWN = (
     re.compile(r"unrecognized arguments: (?P<key>\S+)"),
     re.compile(r"Group '(?P<group>[^']+)' does not accept option '(?P<key>[^']+)'"),
@@ -29,16 +33,16 @@ class OptionParser(ArgumentParser):
         # jsonargparse makes parsers of this class by itself, for options within options, with arguments of its own.
         super().__init__(**{"exit_on_error": False, "allow_abbrev": False, **kwargs})
 
-    def read(self, arguments: Sequence[str] | Mapping[str, Any]) -> Namespace:
-        """Parse a command line or plain values.
+    def read(self, arguments: Sequence[str] | Mapping[str, Any], *, defaults: bool = True) -> Namespace:
+        """Parse a command line or plain values; without ``defaults``, only what is given is in the result.
 
         Raises:
             UsageError: if an option is unknown or its value is of another kind.
         """
         try:
             if isinstance(arguments, Mapping):
-                return self.parse_object(dict(arguments))
-            return self.parse_args(self._spelled_out(arguments))
+                return self.parse_object(dict(arguments), defaults=defaults)
+            return self.parse_args(self._spelled_out(arguments), defaults=defaults)
         except EquiregError:
             raise
         except Exception as error:  # jsonargparse lets many kinds of exception through
@@ -61,62 +65,124 @@ class OptionParser(ArgumentParser):
                 key = ".".join(filter(None, [groups.get("group"), groups["key"].lstrip("-").split("=")[0]]))
                 known = [action.dest for action in self._actions if action.dest not in ("help", "==SUPPRESS==")]
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-                return f"unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
+                hint = idle_in(key)
+                return f"unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else ".") + hint
         found = re.search(r'Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)', message, re.DOTALL)
         if found:
             rest = " ".join(found["rest"].replace("typing.", "").split())
+            value = re.search(r"(?:Got|Given) value: (?P<value>.*)", rest)
+            kind = next((getattr(each, "_typehint", None) for each in self._actions if each.dest == found["key"]), None)
+            if value and kind is not None:
+                return f"--{found['key']} is {value['value']}; expected {words_of(kind)}."
             return f"--{found['key']}: {rest}"
         return " ".join(message.split())
 
 
-def add_options(parser: OptionParser, options: type, method_options: type | None = None) -> None:
-    """Add a dataclass' options, and those of a method under ``method.``, to a parser."""
-    if method_options is None:
-        parser.add_class_arguments(options)
-    else:
-        parser.add_class_arguments(options, skip={"method"})
-        parser.add_class_arguments(method_options, "method")
+def add_options(parser: OptionParser, options: type, chosen: Mapping[str, type]) -> None:
+    """Add a dataclass' options to a parser, those of ``chosen`` (``chosen_options``) under their group's name."""
+    parser.add_class_arguments(options, skip=set(chosen))
+    for group, own in chosen.items():
+        parser.add_class_arguments(own, group)
 
 
-def take_options(
-    parser: OptionParser, parsed: Namespace, options: type[Options], *others: str
-) -> tuple[Options, dict[str, Any]]:
-    """Split what was parsed into the dataclass and the other named arguments."""
-    made = parser.instantiate(parsed)
-    names = {field.name for field in dataclasses.fields(options)}  # pyright: ignore[reportArgumentType]
-    values = {name: made[name] for name in names if name in made}
-    return options(**values), {name: made[name] for name in others if name in made}
+def chosen_options(options: type, values: Mapping[str, Any]) -> dict[str, type]:
+    """Return the options of the method and the network that values name, of those that the dataclass has.
+
+    Raises:
+        UsageError: if a name is unknown.
+    """
+    chosen: dict[str, type] = {}
+    for group in CHOSEN.keys() & {field.name for field in dataclasses.fields(options)}:
+        given = values.get(group)
+        name = given.get("name") if isinstance(given, Mapping) else None
+        chosen[group] = options_of(group, default_name(options, group) if name is None else str(name))
+    return chosen
 
 
-def from_plain(options: type[Options], values: Mapping[str, Any], method_options: type | None = None) -> Options:
+def from_plain(options: type[Options], values: Mapping[str, Any]) -> Options:
     """Build a dataclass of options from plain nested values, such as a YAML file's.
 
     Raises:
         UsageError: if a key is unknown (the nearest known one is named) or a value is of another kind.
     """
+    values = nested(values)
     parser = OptionParser()
-    add_options(parser, options, method_options)
-    return take_options(parser, parser.read(nested(values)), options)[0]
+    add_options(parser, options, chosen_options(options, values))
+    made = parser.instantiate(parser.read(values))
+    return options(**{field.name: made[field.name] for field in dataclasses.fields(options)})  # pyright: ignore[reportArgumentType]
+
+
+def options_from(options: type[Options], config: Options | None, given: Mapping[str, Any]) -> Options:
+    """Return a verb's options from a config, from keywords, or from both; the keywords win.
+
+    Raises:
+        UsageError: if the config is another verb's, or a keyword does not fit.
+    """
+    if config is None:
+        return from_plain(options, given)
+    return from_plain(options, with_config(options, config, given)) if given else _checked(options, config)
+
+
+def with_config(options: type[Options], config: Options | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords as nested options, laid over those of a config where there is one.
+
+    A config's method gives way, with all its options, to another that the keywords name; its network likewise.
+
+    Raises:
+        UsageError: if the config is another verb's.
+    """
+    over = nested(given)
+    if config is None:
+        return over
+    base = to_plain(_checked(options, config))
+    for group in CHOSEN.keys() & base.keys() & over.keys():
+        if isinstance(over[group], Mapping) and over[group].get("name", base[group]["name"]) != base[group]["name"]:
+            del base[group]
+    return merged(base, over)
+
+
+def _checked(options: type[Options], config: Any) -> Options:
+    if not isinstance(config, options):
+        raise UsageError(f"the options are a {type(config).__name__}; expected a {options.__name__}, or keywords.")
+    return config
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ``{"method.teacher": "ema"}`` into nested mappings, and a bare method name into its mapping."""
+    """Turn ``{"method.teacher": "ema"}`` into nested mappings, and a bare method name into its mapping.
+
+    Raises:
+        UsageError: if a key is no text, or an option with a dot stands beside a value that holds no options.
+    """
     result: dict[str, Any] = {}
     for key, value in values.items():
+        if not isinstance(key, str):
+            raise UsageError(f"{key!r} ({type(key).__name__}) stands where an option's name was expected.")
         plain = to_plain(value)
-        if key in ("method", "network", "optimizer") and isinstance(plain, str):
+        if key in _NAMED and isinstance(plain, str):
             plain = {"name": plain}
+        if key in _NAMED and not isinstance(plain, dict):
+            raise UsageError(f"--{key} is {plain!r}; expected a name, or options as `name: value`.")
         if key == "precision":
             plain = str(plain)  # YAML reads 32 as a number
-        *groups, name = key.split(".")
-        place = result
-        for group in groups:
-            place = place.setdefault(group, {})
-        if isinstance(plain, dict) and isinstance(place.get(name), dict):
-            place[name] = {**plain, **place[name]}
-        else:
-            place[name] = plain
+        _put(result, key, plain)
     return result
+
+
+def _put(result: dict[str, Any], key: str, plain: Any) -> None:
+    """Set an option of nested mappings; options with a dot join their group, and win over it."""
+    *groups, name = key.split(".")
+    place = result
+    for depth, group in enumerate(groups):
+        place = place.setdefault(group, {})
+        if not isinstance(place, dict):
+            outer = ".".join(groups[: depth + 1])
+            raise UsageError(f"--{outer} is {place!r} and --{key} is given too; expected one of the two.")
+    if isinstance(place.get(name), dict):
+        if not isinstance(plain, dict):
+            raise UsageError(f"--{key} is {plain!r}, and options of --{key} are given too; expected one of the two.")
+        place[name] = merged(plain, place[name])
+    else:
+        place[name] = plain
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,26 +203,6 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def read_yaml(path: Path | str) -> dict[str, Any]:
-    """Read a YAML file of options.
-
-    Raises:
-        EquiregError: if the file is missing or is not a mapping.
-    """
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise EquiregError(f"{path}: no such file; expected a YAML file of options.") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise EquiregError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise EquiregError(f"{path}: holds a {type(content).__name__}; expected options as `name: value`.")
-    return content
 
 
 def to_yaml(options: Any) -> str:

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
 from equireg.config.checks import require
 from equireg.config.model import MethodConfig, NetworkConfig, OptimizerConfig
+from equireg.config.networks import UNetConfig
 from equireg.config.views import ViewsConfig
 from equireg.errors import UsageError
 
@@ -17,8 +16,8 @@ class TrainConfig:
 
     method: MethodConfig = field(default_factory=MethodConfig)
     """the method and its options"""
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    """the network"""
+    network: NetworkConfig = field(default_factory=UNetConfig)
+    """the network and its options"""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """the optimiser"""
     views: ViewsConfig = field(default_factory=ViewsConfig)
@@ -106,4 +105,6 @@ class TrainConfig:
         """Seed of all chance but the choice of cases; that of the first run is the seed itself."""
         if not self.repeat:
             return self.seed
+        import numpy as np  # here, because help and completion are to be quick
+
         return int(np.random.SeedSequence([self.seed, self.repeat]).generate_state(1)[0])

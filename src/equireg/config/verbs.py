@@ -1,4 +1,4 @@
-"""Options of `equireg prepare` and `equireg predict`; each says its unit and checks its values."""
+"""Options of the verbs but `equireg train`; each says its unit and checks its values."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -89,3 +89,69 @@ class PredictConfig:
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
         require(self.passes >= 1, "passes", self.passes, "a count from 1")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Options of `equireg evaluate`."""
+
+    tolerance_mm: float = 1.0
+    """distance that the surface Dice still counts as agreement, mm"""
+    scans: str | None = None
+    """raw folder of the scans that the pictures show; not needed where the reference holds them"""
+    pictures: tuple[str, ...] = ()
+    """cases to keep a picture of, beside the best, the median and the worst; with commas between them"""
+    jobs: int = 0
+    """cases compared at once; 0 for as many as cores and memory allow"""
+
+    def __post_init__(self) -> None:
+        require(self.tolerance_mm >= 0, "tolerance_mm", self.tolerance_mm, "0 mm or more")
+        require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Options of `equireg report`."""
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """Options of `equireg view`."""
+
+    case: str = ""
+    """name of the case"""
+    channel: str | None = None
+    """channel to show; FLAIR by default, where there is one"""
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """Options of `equireg sweep`, beside what its file holds."""
+
+    dry_run: bool = False
+    """list the runs and what remains to do"""
+    jobs: int = 0
+    """runs at once; 0: one, or all that a Ray cluster has room for"""
+    cluster: Literal["local", "ray"] = "local"
+    """processes of this machine, or the Ray cluster that it belongs to"""
+
+    def __post_init__(self) -> None:
+        require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Options of `equireg demo`."""
+
+    cases: int = 24
+    """phantom scans to train on"""
+    labelled: int = 3
+    """how many of them are used with their masks"""
+    test_cases: int = 8
+    """further phantom scans, with masks, to score on"""
+    max_steps: int = 500
+    """optimiser steps of each of the two runs"""
+    features: int = 16
+    """channels of the network's first stage"""
+    seed: int = 42
+    """seed of the phantoms and of training"""

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from equireg.config import EvaluateConfig
+from equireg.config.parsing import options_from
 from equireg.disk import refuse_existing, staged_folder
 from equireg.errors import EquiregError, UsageError
 from equireg.evaluation.comparing import score_case, table_of_values
@@ -33,11 +35,8 @@ def evaluate(
     predictions: Path | str,
     reference: Path | str,
     out: Path | str,
-    *,
-    tolerance_mm: float = 1.0,
-    scans: Path | str | None = None,
-    pictures: Sequence[str] = (),
-    jobs: int = 0,
+    config: EvaluateConfig | None = None,
+    **options: Any,
 ) -> EvaluationResult:
     """Compare predictions with reference masks: Dice, HD95, NSD and volumes of each case and region.
 
@@ -52,10 +51,8 @@ def evaluate(
         reference: a folder of masks named by case (all of them are judged), a raw folder in any known layout
             or a prepared one (the cases that were predicted are judged); or the portal's CSV file.
         out: the folder to make.
-        tolerance_mm: distance that NSD still counts as agreement, mm.
-        scans: raw folder of the scans that the pictures show; found by itself where the reference holds them.
-        pictures: cases to keep a picture of, beside the best, the median and the worst.
-        jobs: processes that compare cases at the same time; 0 for as many as cores and memory allow.
+        config: the options; or give them by name.
+        options: those of ``EvaluateConfig``, laid over ``config``.
 
     Returns:
         The summary as ``summary.json`` holds it, with tables of all cases and regions.
@@ -66,7 +63,8 @@ def evaluate(
             file is damaged or of other cases. Names all cases that cannot be judged.
     """
     predictions, reference, out = Path(predictions), Path(reference), Path(out)
-    _check_options(tolerance_mm, jobs)
+    config = options_from(EvaluateConfig, config, options)
+    tolerance_mm, scans, pictures, jobs = config.tolerance_mm, config.scans, config.pictures, config.jobs
     refuse_existing(out)
     predicted = read_predictions(predictions)
     pairs_transformed = find_transformed(predicted)
@@ -178,13 +176,6 @@ def _pictures(judged: _Judged, table: LabelTable, roles: Mapping[str, str]) -> l
     dice = {score.case: score.mean_dice(regions) for score in judged.scores}
     drawn = [pair for pair in judged.pairs if pair.case in roles]
     return [make_picture(pair, roles[pair.case], dice[pair.case], table, judged.scans) for pair in drawn]
-
-
-def _check_options(tolerance_mm: float, jobs: int) -> None:
-    if not (math.isfinite(tolerance_mm) and tolerance_mm >= 0):
-        raise UsageError(f"--tolerance_mm is {tolerance_mm}; expected a finite number of mm, 0 or more.")
-    if jobs < 0:
-        raise UsageError(f"--jobs is {jobs}; expected a count from 0.")
 
 
 def _found_labels(scores: Sequence[Score]) -> LabelTable:

@@ -17,7 +17,9 @@ from typing import Any, Literal
 
 from equireg import disk
 from equireg.config import TrainConfig
-from equireg.config.parsing import read_yaml, to_plain, to_yaml
+from equireg.config.choosing import without_idle
+from equireg.config.parsing import to_plain, to_yaml
+from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError
 from equireg.folders.signature import SIGNATURE, read_signature, sign
 
@@ -187,12 +189,12 @@ class RunFolder:
         return (self.root / CONFIG).is_file()
 
     def read_config(self) -> dict[str, Any]:
-        """Read the options as plain nested values.
+        """Read the options as plain nested values, without those of earlier versions that did nothing.
 
         Raises:
             EquiregError: if they are missing or damaged.
         """
-        return read_yaml(self.root / CONFIG)
+        return without_idle(read_yaml(self.root / CONFIG))
 
     def write_config(self, config: TrainConfig) -> None:
         """Write the options."""

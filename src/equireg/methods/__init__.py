@@ -1,44 +1,46 @@
-"""The methods: one file each, one line in METHODS each, one training loop for all."""
+"""The methods: one file each, one line in METHODS each, one training loop for all.
 
-import difflib
+A method is imported when it is first asked for, so that its name and options are known without torch.
+"""
 
-from equireg.errors import UsageError
-from equireg.methods.base import Method as Method
-from equireg.methods.base import evaluating as evaluating
-from equireg.methods.bcp import BidirectionalCopyPaste
-from equireg.methods.cps import CrossPseudoSupervision
-from equireg.methods.equireg import EquiReg
-from equireg.methods.fixmatch import FixMatch
-from equireg.methods.ict import InterpolationConsistency
-from equireg.methods.mean_teacher import MeanTeacher
-from equireg.methods.pseudo_label import PseudoLabel
-from equireg.methods.supervised import Supervised
-from equireg.methods.ua_mt import UncertaintyAwareMeanTeacher
-from equireg.methods.unimatch import UniMatch
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-METHODS: dict[str, type[Method]] = {
-    "supervised": Supervised,
-    "pseudo_label": PseudoLabel,
-    "mean_teacher": MeanTeacher,
-    "ua_mt": UncertaintyAwareMeanTeacher,
-    "ict": InterpolationConsistency,
-    "cps": CrossPseudoSupervision,
-    "fixmatch": FixMatch,
-    "unimatch": UniMatch,
-    "bcp": BidirectionalCopyPaste,
-    "equireg": EquiReg,
-}
+from equireg.registry import Table
+
+if TYPE_CHECKING:
+    from equireg.methods.base import Method as Method
+    from equireg.methods.base import evaluating as evaluating
+
+METHODS: "Table[type[Method]]" = Table(
+    "method",
+    {
+        "supervised": "equireg.methods.supervised:Supervised",
+        "pseudo_label": "equireg.methods.pseudo_label:PseudoLabel",
+        "mean_teacher": "equireg.methods.mean_teacher:MeanTeacher",
+        "ua_mt": "equireg.methods.ua_mt:UncertaintyAwareMeanTeacher",
+        "ict": "equireg.methods.ict:InterpolationConsistency",
+        "cps": "equireg.methods.cps:CrossPseudoSupervision",
+        "fixmatch": "equireg.methods.fixmatch:FixMatch",
+        "unimatch": "equireg.methods.unimatch:UniMatch",
+        "bcp": "equireg.methods.bcp:BidirectionalCopyPaste",
+        "equireg": "equireg.methods.equireg:EquiReg",
+    },
+)
 """Method name to its class."""
 
 
-def find(name: str) -> type[Method]:
+def find(name: str) -> "type[Method]":
     """Return the class of a method.
 
     Raises:
         UsageError: if the name is unknown.
     """
-    if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UsageError(f"--method is {name}; expected one of {', '.join(METHODS)}.{hint}")
-    return METHODS[name]
+    return METHODS.find(name)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for."""
+    if name in ("Method", "evaluating"):
+        return getattr(import_module("equireg.methods.base"), name)
+    raise AttributeError(f"module 'equireg.methods' has no attribute {name!r}")

@@ -10,30 +10,11 @@ from torch import Generator, Tensor
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.config.checks import require
+from equireg.config.methods import BCPConfig
 from equireg.losses import one_hot
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.methods.teacher import copy_as_teacher, follow
 from equireg.processes import ranks
-
-
-@dataclass(frozen=True)
-class BCPConfig(MethodConfig):
-    """Options of bidirectional copy-paste."""
-
-    name: str = "bcp"
-    """the method"""
-    pretraining: float = 0.25
-    """fraction of the steps that train on labelled samples pasted into each other, ahead of the unlabelled ones"""
-    weight: float = 0.5
-    """weight of the unlabelled part of a mixed image"""
-    ema_decay: float = 0.99
-    """decay a step of the moving average of the weights, which is the teacher"""
-
-    def __post_init__(self) -> None:
-        require(0 <= self.pretraining <= 1, "method.pretraining", self.pretraining, "a fraction from 0 to 1")
-        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
-        require(0 <= self.ema_decay <= 1, "method.ema_decay", self.ema_decay, "a decay from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -8,26 +8,10 @@ from torch import Tensor, nn
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.config.checks import require
+from equireg.config.methods import CPSConfig
 from equireg.losses import cross_entropy, most_probable
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.transforms import mixing
-
-
-@dataclass(frozen=True)
-class CPSConfig(MethodConfig):
-    """Options of cross pseudo supervision."""
-
-    name: str = "cps"
-    """the method"""
-    weight: float = 1.5
-    """weight of the loss against the other network's class"""
-    cutmix: float = 0.0
-    """chance that a box of an unlabelled sample is replaced by another sample's"""
-
-    def __post_init__(self) -> None:
-        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
-        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a chance from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Equivariance Regularization: the prediction for a transformed scan is the transformed prediction."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.errors import UsageError
+from equireg.config.methods import EquiRegConfig
 from equireg.losses import Averaging, cross_entropy, equivariance_loss, most_probable, one_hot, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
 from equireg.methods.schedules import ramp_up
@@ -18,60 +18,6 @@ from equireg.processes import ranks
 from equireg.transforms import mirrors, mixing
 from equireg.transforms.spatial import warp_probabilities
 from equireg.transforms.views import two_views
-
-
-@dataclass(frozen=True)
-class EquiRegConfig(MethodConfig):
-    """Options of EquiReg; the thesis' objective is teacher self, targets soft, loss kl, threshold 0, cutmix 0."""
-
-    name: str = "equireg"
-    """the method"""
-    teacher: Literal["self", "ema"] = "ema"
-    """who predicts the target: the network itself, or the moving average of its weights"""
-    ema_decay: float = 0.99
-    """decay of that average a step"""
-    targets: Literal["soft", "hard"] = "hard"
-    """the teacher's probabilities, or its most probable class"""
-    threshold: float = 0.9
-    """least probability of the teacher's class for a voxel to count; 0 for every voxel"""
-    loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
-    """divergence from the target to the student"""
-    dice_fades: bool = True
-    """weigh the Dice of that divergence by the share of the scans that are not labelled cases too"""
-    cutmix: float = 0.5
-    """chance that a box of an unlabelled sample is replaced by another sample's"""
-    labelled_boxes: float = 1.0
-    """chance that such a box comes from a labelled sample, and brings its annotation as the target"""
-    passes: int = 2
-    """mirrored copies of the weak view over which the teacher's prediction is averaged, where axes may be mirrored"""
-    weight: float = 1.0
-    """weight of the unlabelled loss"""
-    ramp_up: float = 0.3
-    """fraction of the steps over which that weight rises from 0"""
-    temperature: float = 1.0
-    """divides the teacher's logits: below 1 sharpens the target"""
-    averaging: Literal["valid", "tissue", "all"] = "valid"
-    """average over voxels from inside the scan, pooled over the batch; over voxels that are not background in the
-    strong view, image by image (the thesis' unsup_crop); or over all, those from outside with background as target"""
-
-    def __post_init__(self) -> None:
-        ranges = {
-            "ema_decay": (0.0, 1.0),
-            "threshold": (0.0, 1.0),
-            "cutmix": (0.0, 1.0),
-            "labelled_boxes": (0.0, 1.0),
-            "ramp_up": (0.0, 1.0),
-        }
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"--method.{name} is {getattr(self, name)}; expected {low:g} to {high:g}.")
-        if self.weight < 0 or self.temperature <= 0:
-            raise UsageError(
-                f"--method.weight is {self.weight} and --method.temperature {self.temperature}; "
-                "expected 0 or more, and more than 0."
-            )
-        if self.passes < 1:
-            raise UsageError(f"--method.passes is {self.passes}; expected a count from 1.")
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,16 @@
 """FixMatch: what the network is sure of in a weak view is its target in a strong one."""
 
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.config.checks import require
+from equireg.config.methods import FixMatchConfig, WeakToStrongConfig
 from equireg.losses import Averaging, cross_entropy, most_probable
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.teacher import copy_as_teacher, follow
 from equireg.transforms import mixing
-
-
-@dataclass(frozen=True)
-class WeakToStrongConfig(MethodConfig):
-    """Options of methods that teach a strong view what the student is sure of in the weak one."""
-
-    weight: float = 1.0
-    """weight of the unlabelled loss"""
-    threshold: float = 0.95
-    """least probability of the predicted class for a voxel to count; 0 for every voxel"""
-    cutmix: float = 0.5
-    """chance that a box of an unlabelled sample is replaced by another sample's"""
-
-    def __post_init__(self) -> None:
-        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
-        require(0 <= self.threshold <= 1, "method.threshold", self.threshold, "a probability from 0 to 1")
-        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a chance from 0 to 1")
 
 
 class WeakToStrong(TaskMethod):
@@ -64,20 +46,6 @@ class WeakToStrong(TaskMethod):
         """Return a task that counts where the prediction is sure."""
         sure = probs.amax(dim=1, keepdim=True) >= self.options.threshold
         return Task(image, probs, area, area * sure)
-
-
-@dataclass(frozen=True)
-class FixMatchConfig(WeakToStrongConfig):
-    """Options of FixMatch."""
-
-    name: str = "fixmatch"
-    """the method"""
-    ema_decay: float = 0.99
-    """decay a step of the moving average of the weights, which inference uses"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.ema_decay <= 1, "method.ema_decay", self.ema_decay, "a decay from 0 to 1")
 
 
 class FixMatch(WeakToStrong):

@@ -1,6 +1,5 @@
 """Interpolation consistency: the prediction for a mix of two scans is the mix of their predictions."""
 
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import numpy as np
@@ -9,24 +8,10 @@ from torch import Generator, Tensor
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.config.checks import require
+from equireg.config.methods import ICTConfig
 from equireg.methods.base import NetworkFactory, Task
-from equireg.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
+from equireg.methods.mean_teacher import MeanTeacher
 from equireg.processes import ranks
-
-
-@dataclass(frozen=True)
-class ICTConfig(MeanTeacherConfig):
-    """Options of interpolation consistency."""
-
-    name: str = "ict"
-    """the method"""
-    alpha: float = 0.2
-    """shares are drawn from Beta(alpha, alpha): the smaller, the nearer to 0 or 1"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.alpha > 0, "method.alpha", self.alpha, "a number above 0")
 
 
 class InterpolationConsistency(MeanTeacher):

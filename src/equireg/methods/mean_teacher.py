@@ -1,36 +1,16 @@
 """Mean teacher: student and averaged teacher agree on two noisy versions of a scan."""
 
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.config.checks import require
+from equireg.config.methods import MeanTeacherConfig
 from equireg.losses import squared_error
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow
-
-
-@dataclass(frozen=True)
-class MeanTeacherConfig(MethodConfig):
-    """Options of the mean teacher."""
-
-    name: str = "mean_teacher"
-    """the method"""
-    ema_decay: float = 0.99
-    """decay a step of the moving average of the weights, which is the teacher"""
-    weight: float = 0.1
-    """weight of the unlabelled loss"""
-    ramp_up: float = 1.0
-    """fraction of the steps over which that weight rises from 0"""
-
-    def __post_init__(self) -> None:
-        require(0 <= self.ema_decay <= 1, "method.ema_decay", self.ema_decay, "a decay from 0 to 1")
-        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
-        require(0 <= self.ramp_up <= 1, "method.ramp_up", self.ramp_up, "a fraction from 0 to 1")
 
 
 class MeanTeacher(TaskMethod):

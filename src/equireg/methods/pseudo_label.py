@@ -1,34 +1,14 @@
 """Pseudo-label: the student takes its own most probable class for the truth."""
 
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from torch import Tensor
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.config.checks import require
+from equireg.config.methods import PseudoLabelConfig
 from equireg.losses import most_probable
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
-
-
-@dataclass(frozen=True)
-class PseudoLabelConfig(MethodConfig):
-    """Options of pseudo-label."""
-
-    name: str = "pseudo_label"
-    """the method"""
-    weight: float = 3.0
-    """weight of the unlabelled loss, once it has risen"""
-    start: float = 0.1
-    """fraction of the steps before that weight starts to rise from 0"""
-    ramp_up: float = 0.5
-    """fraction of the steps over which it rises evenly"""
-
-    def __post_init__(self) -> None:
-        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
-        require(0 <= self.start <= 1, "method.start", self.start, "a fraction from 0 to 1")
-        require(0 <= self.ramp_up <= 1, "method.ramp_up", self.ramp_up, "a fraction from 0 to 1")
 
 
 class PseudoLabel(TaskMethod):

@@ -1,7 +1,6 @@
 """Uncertainty-aware mean teacher: the student learns where the teacher is certain."""
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -9,10 +8,10 @@ from torch import Generator, Tensor
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.config.checks import require
+from equireg.config.methods import UAMTConfig
 from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout
-from equireg.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
+from equireg.methods.mean_teacher import MeanTeacher
 from equireg.methods.schedules import ramp_up
 from equireg.processes.ranks import share_of
 
@@ -20,23 +19,6 @@ _NOISE = 0.1
 """Standard deviation of the noise on the input of each pass; scans have a standard deviation of about 1."""
 _MOST_NOISE = 0.2
 """Noise beyond this is cut off."""
-
-
-@dataclass(frozen=True)
-class UAMTConfig(MeanTeacherConfig):
-    """Options of the uncertainty-aware mean teacher."""
-
-    name: str = "ua_mt"
-    """the method"""
-    passes: int = 8
-    """random passes of the teacher that its uncertainty is measured from"""
-    dropout: float = 0.2
-    """chance that a feature map of the teacher's encoder is left out in such a pass"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.passes >= 1, "method.passes", self.passes, "a count from 1")
-        require(0 <= self.dropout < 1, "method.dropout", self.dropout, "a number from 0 to below 1")
 
 
 class UncertaintyAwareMeanTeacher(MeanTeacher):

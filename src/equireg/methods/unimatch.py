@@ -1,6 +1,5 @@
 """UniMatch: two strong views and one with gaps in its features learn from the weak view."""
 
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -8,30 +7,14 @@ from torch import Tensor
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
-from equireg.config.checks import require
+from equireg.config.methods import UniMatchConfig
 from equireg.losses import most_probable, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout
-from equireg.methods.fixmatch import WeakToStrong, WeakToStrongConfig
+from equireg.methods.fixmatch import WeakToStrong
 
 _SHARES = (0.25, 0.25, 0.5)
 """Part of the unlabelled loss that each strong view has, and the view with gaps in its features."""
-
-
-@dataclass(frozen=True)
-class UniMatchConfig(WeakToStrongConfig):
-    """Options of UniMatch."""
-
-    name: str = "unimatch"
-    """the method"""
-    weight: float = 2.0
-    """weight of the unlabelled loss"""
-    dropout: float = 0.5
-    """chance that a feature map of the weak view does not reach the decoder"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.dropout < 1, "method.dropout", self.dropout, "a number from 0 to below 1")
 
 
 class UniMatch(WeakToStrong):

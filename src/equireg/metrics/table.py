@@ -7,6 +7,7 @@ from typing import Literal
 from equireg.errors import EquiregError
 from equireg.metrics import masks
 from equireg.metrics.comparison import Comparison
+from equireg.registry import Table
 
 COMPUTED = "computed"
 """In place of a value for an empty mask: the metric is computed as ever."""
@@ -70,7 +71,7 @@ class Metric:
         return None if found is None else float(found)
 
 
-METRICS: dict[str, Metric] = {}
+METRICS: Table[Metric] = Table("metric", {})
 """Every metric by its name, in the order in which tables show them."""
 
 

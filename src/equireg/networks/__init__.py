@@ -1,8 +1,46 @@
-"""Segmentation networks by name, built from a data set's facts; they return logits."""
+"""Segmentation networks by name, built from a data set's facts; they return logits.
 
-from equireg.networks.registry import NETWORKS as NETWORKS
-from equireg.networks.registry import build as build
-from equireg.networks.registry import round_up_side as round_up_side
-from equireg.networks.registry import strides_for as strides_for
-from equireg.networks.stages import EncoderStage as EncoderStage
-from equireg.networks.stages import encoder_stages as encoder_stages
+A network is imported when it is first asked for, so that its name and options are known without torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from equireg.registry import Table
+
+if TYPE_CHECKING:
+    from equireg.networks.registry import Network as Network
+    from equireg.networks.registry import build as build
+    from equireg.networks.registry import round_up_side as round_up_side
+    from equireg.networks.registry import strides_for as strides_for
+    from equireg.networks.stages import EncoderStage as EncoderStage
+    from equireg.networks.stages import encoder_stages as encoder_stages
+
+NETWORKS: "Table[Network]" = Table(
+    "network",
+    {
+        "unet": "equireg.networks.registry:UNET",
+        "segresnet": "equireg.networks.registry:SEGRESNET",
+        "tiramisu": "equireg.networks.registry:FC_DENSENET",
+        "fc-densenet56": "equireg.networks.registry:FC_DENSENET",
+        "fc-densenet67": "equireg.networks.registry:FC_DENSENET",
+        "fc-densenet103": "equireg.networks.registry:FC_DENSENET",
+    },
+)
+"""Network name to how it is built, and its options."""
+
+_HEAVY = {
+    "Network": "registry",
+    "build": "registry",
+    "round_up_side": "registry",
+    "strides_for": "registry",
+    "EncoderStage": "stages",
+    "encoder_stages": "stages",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for."""
+    if name in _HEAVY:
+        return getattr(import_module(f"equireg.networks.{_HEAVY[name]}"), name)
+    raise AttributeError(f"module 'equireg.networks' has no attribute {name!r}")

@@ -1,15 +1,17 @@
 """Networks by name: MONAI's with the widths and depths that fit a patch, and FC-DenseNets of fixed shape."""
 
-import difflib
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
-from equireg.config import NetworkConfig
+from equireg import registry
+from equireg.config import FCDenseNetConfig, NetworkConfig, SegResNetConfig, UNetConfig
 from equireg.errors import UsageError
-from equireg.networks.tiramisu import ARCHITECTURES, fc_densenet
+from equireg.networks.tiramisu import fc_densenet
 
 _SMALLEST = 4
 """Voxels that the coarsest stage keeps at least along each axis that it halved."""
@@ -43,7 +45,7 @@ def round_up_side(size: float, most: int = _STAGES) -> int:
     return math.ceil(side / 2**halvings) * 2**halvings
 
 
-def _unet(config: NetworkConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
+def _unet(config: UNetConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
     """Build the plain U-Net of nnU-Net (Isensee et al. 2021): two convolutions a stage, strided, leaky ReLU."""
     from monai.networks.nets.dynunet import DynUNet
 
@@ -62,7 +64,7 @@ def _unet(config: NetworkConfig, channels: int, classes: int, strides: Strides) 
     )
 
 
-def _segresnet(config: NetworkConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
+def _segresnet(config: SegResNetConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
     """Build SegResNet (Myronenko 2018): it halves all axes at once and doubles the width without a cap."""
     from monai.networks.nets.segresnet import SegResNet
 
@@ -79,26 +81,19 @@ def _segresnet(config: NetworkConfig, channels: int, classes: int, strides: Stri
     )
 
 
-NETWORKS: dict[str, Callable[[NetworkConfig, int, int, Strides], nn.Module]] = {
-    "unet": _unet,
-    "segresnet": _segresnet,
-    **dict.fromkeys(ARCHITECTURES, fc_densenet),
-}
-"""Network name to its builder."""
+@dataclass(frozen=True)
+class Network:
+    """A network that has a name."""
+
+    build: Callable[[Any, int, int, Strides], nn.Module]
+    """Makes it from its options, the channels of a scan, the classes, and the stride of each stage."""
+    Options: type[NetworkConfig] = NetworkConfig
+    """The dataclass of its options."""
 
 
-def _refuse_idle_options(config: NetworkConfig) -> None:
-    """Refuse options that would do nothing in the network that they are given with."""
-    fixed = config.name in ARCHITECTURES
-    for option in ("stages", "features", "max_features") if fixed else ("checkpointing",):
-        value = getattr(config, option)
-        if value != getattr(NetworkConfig, option):
-            reason = "the shape of an FC-DenseNet is fixed" if fixed else "there are no dense blocks to compute again"
-            others = [name for name in NETWORKS if (name in ARCHITECTURES) != fixed]
-            raise UsageError(
-                f"--network.{option} is {value}, which does nothing in {config.name}: {reason}. Leave the option out, "
-                f"or choose another network ({', '.join(others)})."
-            )
+UNET = Network(_unet, UNetConfig)
+SEGRESNET = Network(_segresnet, SegResNetConfig)
+FC_DENSENET = Network(fc_densenet, FCDenseNetConfig)
 
 
 def build(
@@ -127,19 +122,23 @@ def build(
             the stages that the options ask for.
     """
     config = NetworkConfig(name=network) if isinstance(network, str) else network
-    if config.name not in NETWORKS:
-        near = difflib.get_close_matches(config.name, NETWORKS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UsageError(f"--network.name is {config.name}; expected one of {', '.join(NETWORKS)}.{hint}")
-    _refuse_idle_options(config)
+    named: Network = registry.table("network").find(config.name, "--network.name")
+    if type(config) is NetworkConfig:  # its name alone: the rest is as that network has it by default
+        config = named.Options(name=config.name)
+    if not isinstance(config, named.Options):
+        raise UsageError(
+            f"--network.name is {config.name}, given with options of another network ({type(config).__name__}); "
+            f"expected {named.Options.__name__}."
+        )
     strides = strides_for(patch_size or (64,) * spatial_dims)
-    if config.stages is not None:
-        if config.stages > len(strides):
+    stages: int | None = getattr(config, "stages", None)
+    if stages is not None:
+        if stages > len(strides):
             raise UsageError(
-                f"--network.stages is {config.stages}; a patch of {patch_size} voxels carries at most {len(strides)}. "
+                f"--network.stages is {stages}; a patch of {patch_size} voxels carries at most {len(strides)}. "
                 "Ask for fewer, or for a --patch_size whose sides divide by higher powers of 2."
             )
-        strides = strides[: config.stages]
+        strides = strides[:stages]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MONAI warns of its own use of deprecated torch functions
-        return NETWORKS[config.name](config, in_channels, out_channels, strides)
+        return named.build(config, in_channels, out_channels, strides)

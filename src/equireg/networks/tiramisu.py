@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from equireg.config import NetworkConfig
+from equireg.config import FCDenseNetConfig
 
 _FIRST = 48
 """Feature maps of the first convolution."""
@@ -59,7 +59,7 @@ class FCDenseNet(nn.Module):
     convolution doubles in size and keeps in number, before the skip joins them.
 
     The weights are He's: normal, cut off at two standard deviations, with variance 2 / fan-in. Batch
-    normalisation is part of the architecture, so ``NetworkConfig.norm`` does not reach it; its running statistics
+    normalisation is part of the architecture, so ``norm`` is no option of it; its running statistics
     move by 1 % a step and need some hundreds of steps before they can be trusted. Dropout is 0 unless asked
     for, as in the thesis; the paper has 0.2, of single values, where ours drops whole feature maps.
 
@@ -69,7 +69,12 @@ class FCDenseNet(nn.Module):
     """
 
     def __init__(
-        self, architecture: Architecture, config: NetworkConfig, in_channels: int, out_channels: int, spatial_dims: int
+        self,
+        architecture: Architecture,
+        config: FCDenseNetConfig,
+        in_channels: int,
+        out_channels: int,
+        spatial_dims: int,
     ) -> None:
         super().__init__()
         self.first = _CONV[spatial_dims](in_channels, _FIRST, 3, padding=1)
@@ -113,7 +118,7 @@ class _Layer(nn.Module):
     Joined here, and not before, so that a checkpointed layer keeps no copy of all the maps before it.
     """
 
-    def __init__(self, dims: int, channels: int, filters: int, kernel: int, config: NetworkConfig) -> None:
+    def __init__(self, dims: int, channels: int, filters: int, kernel: int, config: FCDenseNetConfig) -> None:
         super().__init__()
         self.norm = _NORM[dims](channels, eps=_EPSILON, momentum=_MOMENTUM)
         self.convolution = _CONV[dims](channels, filters, kernel, padding=kernel // 2)
@@ -142,7 +147,7 @@ class _DenseBlock(nn.Module):
     """Layers that each see the block's input and all that the layers before them added."""
 
     def __init__(
-        self, dims: int, channels: int, layers: int, growth: int, config: NetworkConfig, keeps_input: bool = False
+        self, dims: int, channels: int, layers: int, growth: int, config: FCDenseNetConfig, keeps_input: bool = False
     ) -> None:
         super().__init__()
         self.keeps_input = keeps_input
@@ -161,7 +166,7 @@ class _DenseBlock(nn.Module):
 class _TransitionDown(nn.Module):
     """A 1x1 convolution of as many feature maps, and max-pooling that halves each axis."""
 
-    def __init__(self, dims: int, channels: int, config: NetworkConfig) -> None:
+    def __init__(self, dims: int, channels: int, config: FCDenseNetConfig) -> None:
         super().__init__()
         self.layer = _Layer(dims, channels, channels, 1, config)
         self.pool = _POOL[dims]
@@ -210,6 +215,8 @@ def _pad(image: Tensor, multiple: int) -> tuple[Tensor, tuple[slice, ...]]:
     return (functional.pad(image, pads, mode="replicate") if any(pads) else image), tuple(inner)
 
 
-def fc_densenet(config: NetworkConfig, channels: int, classes: int, strides: Sequence[tuple[int, ...]]) -> FCDenseNet:
+def fc_densenet(
+    config: FCDenseNetConfig, channels: int, classes: int, strides: Sequence[tuple[int, ...]]
+) -> FCDenseNet:
     """Build the network that ``config.name`` names; of ``strides`` only the number of axes matters."""
     return FCDenseNet(ARCHITECTURES[config.name], config, channels, classes, len(strides[0]))

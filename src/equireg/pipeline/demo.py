@@ -1,13 +1,13 @@
 """`equireg demo`: phantom scans through the whole line, supervised against EquiReg on few labels."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from equireg import disk, folders
-from equireg.config.parsing import from_plain, to_plain
+from equireg.config import DemoConfig
+from equireg.config.parsing import options_from, to_plain
 from equireg.evaluation.evaluate import evaluate
 from equireg.phantom import PhantomConfig, write_dataset
 from equireg.pipeline.sweep import do_sweep
@@ -18,30 +18,13 @@ METHODS = ("supervised", "equireg")
 """The two that the demo compares."""
 
 
-@dataclass(frozen=True)
-class DemoConfig:
-    """Options of `equireg demo`."""
-
-    cases: int = 24
-    """phantom scans to train on"""
-    labelled: int = 3
-    """how many of them are used with their masks"""
-    test_cases: int = 8
-    """further phantom scans, with masks, to score on"""
-    max_steps: int = 500
-    """optimiser steps of each of the two runs"""
-    features: int = 16
-    """channels of the network's first stage"""
-    seed: int = 42
-    """seed of the phantoms and of training"""
-
-
-def demo(out: Path | str, **options: Any) -> pd.DataFrame:
+def demo(out: Path | str, config: DemoConfig | None = None, **options: Any) -> pd.DataFrame:
     """Write phantom scans in BraTS layout, train supervised and EquiReg on few labels, score and report.
 
     Args:
         out: the new folder; its page is ``report/index.html``.
-        options: those of ``DemoConfig``.
+        config: the options; or give them by name.
+        options: those of ``DemoConfig``, laid over ``config``.
 
     Returns:
         The table: a row a run.
@@ -49,7 +32,7 @@ def demo(out: Path | str, **options: Any) -> pd.DataFrame:
     Raises:
         EquiregError: if the folder exists.
     """
-    config = from_plain(DemoConfig, options)
+    config = options_from(DemoConfig, config, options)
     out = disk.refuse_existing(out).absolute()
     total = config.cases + config.test_cases
     raw = write_dataset(out / "phantoms", PhantomConfig(cases=total, seed=config.seed))

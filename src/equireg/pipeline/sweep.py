@@ -7,10 +7,12 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from equireg import disk, folders
-from equireg.config.parsing import from_plain, nested, read_yaml, to_plain
+from equireg.config import SweepOptions
+from equireg.config.parsing import from_plain, merged, nested, options_from, to_plain
+from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.run import RunFolder
 from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
@@ -24,18 +26,14 @@ _FACTS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed"
 """What the table tells of a run's training."""
 
 
-def sweep(
-    grid: Path | str, out: Path | str, *, dry_run: bool = False, jobs: int = 0, cluster: Cluster = "local"
-) -> list[Run]:
+def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None, **options: Any) -> list[Run]:
     """Do every run of a sweep file that is not done, then write ``results.csv`` and the report.
 
     Args:
         grid: the sweep file.
         out: folder of the runs, their predictions and evaluations, and the report; new or an earlier sweep's.
-        dry_run: only list the runs and whether each is done.
-        jobs: runs at once, which share the processor's threads; 0 for one, or as many as the Ray cluster has GPUs
-            (or cores, where it has none).
-        cluster: processes of this machine, or the Ray cluster that it belongs to.
+        config: the options; or give them by name.
+        options: those of ``SweepOptions``, laid over ``config``.
 
     Returns:
         The runs.
@@ -43,22 +41,28 @@ def sweep(
     Raises:
         EquiregError: if the file does not fit; or at the end, if some runs failed.
     """
-    if jobs < 0:
-        raise UsageError(f"--jobs is {jobs}; expected a count from 0.")
-    if cluster not in get_args(Cluster):
-        raise UsageError(f"--cluster is {cluster}; expected one of {', '.join(get_args(Cluster))}.")
+    how = options_from(SweepOptions, config, options)
     grid, out = Path(grid), Path(out)
-    if cluster == "ray":  # other machines find the files by their whole paths
+    if how.cluster == "ray":  # other machines find the files by their whole paths
         grid, out = grid.absolute(), out.absolute()
-    config = from_plain(SweepConfig, read_yaml(grid))
-    runs = list_runs(config, grid.parent)
+    plan = _read_plan(grid)
+    runs = list_runs(plan, grid.parent)
     _check_options(runs)
-    if dry_run:
+    if how.dry_run:
         for run in runs:
             print(f"{'done' if is_done(out, run) else 'to do':6} {run.name}")
         return runs
-    _claim(config, runs, out)
-    return do_sweep(config, out, grid.parent, jobs, cluster)
+    _claim(plan, runs, out)
+    return do_sweep(plan, out, grid.parent, how.jobs, how.cluster)
+
+
+def _read_plan(grid: Path) -> SweepConfig:
+    """Read a sweep file; its errors name it."""
+    content = read_yaml(grid)
+    try:
+        return from_plain(SweepConfig, content)
+    except EquiregError as error:
+        raise type(error)(f"{grid}: {error}") from error
 
 
 def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster: Cluster = "local") -> list[Run]:
@@ -137,7 +141,10 @@ def _differs(trained: Path, run: Run) -> bool:
     from equireg.model import config_from
     from equireg.training.train import differences
 
-    return bool(differences(config_from(earlier.read_config()), config_from(nested(run.options))))
+    stored, wanted = earlier.read_config(), nested(run.options)
+    if wanted.get("method", {}).get("name", "auto") == "auto":  # the run has what the data led to
+        wanted = merged(wanted, {"method": {"name": stored["method"]["name"]}})
+    return bool(differences(config_from(stored), config_from(wanted)))
 
 
 def _prepared(config: SweepConfig, out: Path, base: Path, cluster: Cluster) -> Path:

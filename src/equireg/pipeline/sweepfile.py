@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from equireg.config.parsing import merged, nested, read_yaml
+from equireg.config.parsing import merged, nested
+from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError
 
 _SHORT = {"method": "", "config": "", "sup_cases": "sup", "unsup_cases": "unsup", "sup_cut": "supcut"}

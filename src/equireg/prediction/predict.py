@@ -9,7 +9,7 @@ from typing import Any
 
 from equireg import disk, folders
 from equireg.config import PredictConfig
-from equireg.config.parsing import from_plain, to_plain
+from equireg.config.parsing import options_from, to_plain
 from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders import predictions
@@ -29,7 +29,9 @@ _NAME_BYTES = 255
 """Longest name of a file on the usual disks."""
 
 
-def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any) -> Path:
+def predict(
+    run: Path | str, scans: Path | str, out: Path | str, config: PredictConfig | None = None, **options: Any
+) -> Path:
     """Segment scans with a trained model.
 
     A scan that cannot be used is named at the end; the others are predicted all the same. The same command
@@ -39,7 +41,8 @@ def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any)
         run: output of `equireg train`.
         scans: a raw folder, loose files, one file, or a prepared folder.
         out: the folder of predictions, new or left unfinished by the same command.
-        options: those of ``PredictConfig``.
+        config: the options; or give them by name.
+        options: those of ``PredictConfig``, laid over ``config``.
 
     Returns:
         The folder: ``CASE.nii.gz`` a case, ``labels.json``, ``times.csv``; where asked for ``equivariance/`` with
@@ -48,7 +51,7 @@ def predict(run: Path | str, scans: Path | str, out: Path | str, **options: Any)
     Raises:
         EquiregError: if the run or the scans cannot be read, or after all others when some scans could not.
     """
-    config = from_plain(PredictConfig, options)
+    config = options_from(PredictConfig, config, options)
     if config.cluster == "ray":  # other machines find the files by their whole paths
         run, scans, out = (Path(path).absolute() for path in (run, scans, out))
     scans, out = Path(scans), Path(out)

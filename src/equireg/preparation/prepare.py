@@ -8,7 +8,7 @@ from typing import Any
 
 from equireg import disk, folders
 from equireg.config import PrepareConfig
-from equireg.config.parsing import from_plain, to_plain
+from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
 from equireg.folders.prepared import CASES, MANIFEST, Manifest, Split
 from equireg.layouts import RawDataset, Refusal, discover
@@ -22,7 +22,7 @@ from equireg.processes.workers import Workers
 log = logging.getLogger("equireg")
 
 
-def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
+def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = None, **options: Any) -> Manifest:
     """Check, turn, resample and normalise every case of a raw folder, and split the cases.
 
     A second run on the same output redoes only the cases whose files or plan changed.
@@ -30,7 +30,8 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     Args:
         raw: a raw folder of any known layout.
         out: the prepared folder, new or from an earlier `prepare`.
-        options: those of ``PrepareConfig``.
+        config: the options; or give them by name.
+        options: those of ``PrepareConfig``, laid over ``config``.
 
     Returns:
         The manifest, as written; with ``dry_run`` nothing is written, and the manifest has no cases.
@@ -38,7 +39,7 @@ def prepare(raw: Path | str, out: Path | str, **options: Any) -> Manifest:
     Raises:
         EquiregError: if the folder has no usable case, or an option does not fit.
     """
-    config = from_plain(PrepareConfig, options)
+    config = options_from(PrepareConfig, config, options)
     if config.cluster == "ray":  # other machines find the files by their whole paths
         raw, out = Path(raw).absolute(), Path(out).absolute()
     raw = disk.existing_folder(raw, "scans")

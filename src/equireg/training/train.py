@@ -16,12 +16,13 @@ from equireg.batches.choice import choose_cases
 from equireg.batches.loading import CaseReader, PatchPlan
 from equireg.batches.patches import plan_patches
 from equireg.config import TrainConfig
-from equireg.config.parsing import merged, nested, to_plain
+from equireg.config.parsing import merged, to_plain, with_config
 from equireg.devices import choose_device, choose_precision
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import CHECKPOINTS, CONFIG, LOG, MACHINE_OPTIONS, RunFolder, run_facts
 from equireg.methods import Method, find
+from equireg.methods.default import named_method
 from equireg.model import Facts, config_from, load_weights, new_method, read_checkpoint
 from equireg.processes import launching
 from equireg.processes.memory import keep_freed_memory
@@ -32,14 +33,17 @@ from equireg.training.monitoring import log_to_file
 log = logging.getLogger("equireg")
 
 
-def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **options: Any) -> Path:
+def train(
+    prepared: Path | str, out: Path | str, config: TrainConfig | None = None, *, resume: bool = False, **options: Any
+) -> Path:
     """Train a model on a prepared folder.
 
     Args:
         prepared: output of `equireg prepare`.
         out: the run's folder; new, unless ``resume``.
+        config: the options; or give them by name.
         resume: go on exactly where the run in ``out`` stopped, with its own options.
-        options: those of ``TrainConfig``, nested or with dots; ``method`` may be a bare name.
+        options: those of ``TrainConfig``, nested or with dots, laid over ``config``; ``method`` may be a bare name.
 
     Returns:
         The run's folder.
@@ -51,7 +55,8 @@ def train(prepared: Path | str, out: Path | str, *, resume: bool = False, **opti
     """
     data = PreparedSet(prepared)
     out = Path(out)
-    config = _resumed_config(out, options) if resume else config_from(nested(options))
+    given = with_config(TrainConfig, config, options)
+    config = _resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases))
     if resume and RunFolder(out).is_finished():
         log.info("%s is finished; nothing is left to do", out)
         return out
@@ -119,14 +124,15 @@ def _check_devices(config: TrainConfig, device: torch.device) -> None:
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
 
 
-def _resumed_config(out: Path, options: dict[str, Any]) -> TrainConfig:
+def _resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
     """Return the options of the run in ``out``; those given now may not contradict them."""
     disk.existing_folder(out, "a run to resume")
     run = RunFolder(out)
     if not run.has_config():
         raise EquiregError(f"{out}: has no {CONFIG}, so there is no run to resume. Leave out --resume to begin one.")
     stored = run.read_config()
-    given = nested(options)
+    if given.get("method", {}).get("name") == "auto":
+        given = {**given, "method": stored["method"]}
     config = config_from({**stored, **{name: given[name] for name in MACHINE_OPTIONS if name in given}})
     if given:
         differ = differences(config, config_from(merged(stored, given)))

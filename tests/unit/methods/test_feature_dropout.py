@@ -7,7 +7,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from equireg import networks
-from equireg.config import NetworkConfig
+from equireg.config import UNetConfig
+from equireg.config.choosing import options_of
 from equireg.methods.feature_dropout import feature_dropout
 
 
@@ -15,7 +16,7 @@ from equireg.methods.feature_dropout import feature_dropout
 def network(request: pytest.FixtureRequest) -> nn.Module:
     torch.manual_seed(0)
     options: dict[str, Any] = {} if request.param.startswith("fc") else {"features": 8}
-    config = NetworkConfig(name=request.param, **options)
+    config = options_of("network", request.param)(name=request.param, **options)
     return networks.build(config, in_channels=1, out_channels=2, spatial_dims=2, patch_size=(16, 16)).eval()
 
 
@@ -63,7 +64,7 @@ def test_other_rows_keep_their_maps(network):
 def test_whole_maps_are_missing_and_the_others_are_scaled_up():
     """With what the decoder reads beside it, the encoder's own maps stay whole."""
     torch.manual_seed(0)
-    config = NetworkConfig(features=32, stages=3)
+    config = UNetConfig(features=32, stages=3)
     network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=2, patch_size=(16, 16))
     first = networks.encoder_stages(network)[0]
     whole, read, skipped = [], [], []

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, nn
 
 from equireg import networks
-from equireg.config import NetworkConfig
+from equireg.config import UNetConfig
 from equireg.errors import UsageError
 from equireg.methods import ua_mt
 from equireg.methods.schedules import ramp_up
@@ -17,7 +17,7 @@ from equireg.methods.ua_mt import UAMTConfig, entropy_threshold, noisy, predicti
 
 def unet() -> nn.Module:
     torch.manual_seed(0)
-    return networks.build(NetworkConfig(features=4, stages=2), in_channels=1, out_channels=3, spatial_dims=2)
+    return networks.build(UNetConfig(features=4, stages=2), in_channels=1, out_channels=3, spatial_dims=2)
 
 
 def pointwise() -> nn.Module:

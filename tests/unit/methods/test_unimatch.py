@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from equireg import networks
-from equireg.config import IntensityConfig, NetworkConfig, SpatialConfig, TrainConfig, ViewsConfig
+from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, UNetConfig, ViewsConfig
 from equireg.errors import UsageError
 from equireg.losses import soft_dice_loss
 from equireg.methods.base import Task, evaluating
@@ -20,7 +20,7 @@ VIEWS = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.
 
 def method(**options: Any) -> UniMatch:
     torch.manual_seed(0)
-    config = TrainConfig(method=UniMatchConfig(**options), views=VIEWS, network=NetworkConfig(features=8, stages=3))
+    config = TrainConfig(method=UniMatchConfig(**options), views=VIEWS, network=UNetConfig(features=8, stages=3))
     return UniMatch(
         config,
         lambda: networks.build(config.network, in_channels=1, out_channels=3, spatial_dims=2, patch_size=(16, 16)),

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from equireg import networks
-from equireg.config import NetworkConfig
+from equireg.config import NetworkConfig, SegResNetConfig, TrainConfig, UNetConfig
+from equireg.config.choosing import without_idle
+from equireg.config.parsing import from_plain
 from equireg.errors import UsageError
 
 PATCHES = {2: (32, 48), 3: (16, 32, 32)}
@@ -17,9 +19,9 @@ NAMES = [*((name, 2) for name in networks.NETWORKS), *((name, 3) for name in (*S
 
 def small(name: str, features: int, max_features: int = 320) -> NetworkConfig:
     """Return a network as small as its name allows."""
-    if name in SIZED:
-        return NetworkConfig(name=name, features=features, max_features=max_features)
-    return NetworkConfig(name=name)
+    if name == "unet":
+        return UNetConfig(features=features, max_features=max_features)
+    return SegResNetConfig(features=features) if name == "segresnet" else NetworkConfig(name=name)
 
 
 @pytest.mark.parametrize(("name", "dims"), NAMES)
@@ -48,7 +50,7 @@ def test_the_smallest_patch_has_its_network(name, dims):
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_norm_is_a_choice(norm):
-    config = NetworkConfig(features=4, stages=2, norm=norm)
+    config = UNetConfig(features=4, stages=2, norm=norm)
     network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
     kinds = {type(module).__name__ for module in network.modules() if "Norm" in type(module).__name__}
     assert kinds == {"InstanceNorm2d" if norm == "instance" else "BatchNorm2d"}
@@ -57,7 +59,7 @@ def test_norm_is_a_choice(norm):
 
 def test_widths_double_up_to_the_most():
     def widest(most: int) -> int:
-        config = NetworkConfig(features=4, max_features=most, stages=4)
+        config = UNetConfig(features=4, max_features=most, stages=4)
         network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
         return max(module.out_channels for module in network.modules() if isinstance(module, torch.nn.Conv2d))
 
@@ -67,7 +69,7 @@ def test_widths_double_up_to_the_most():
 
 def test_dropout_is_a_choice():
     def build(dropout: float) -> torch.nn.Module:
-        config = NetworkConfig(features=8, stages=2, dropout=dropout)
+        config = UNetConfig(features=8, stages=2, dropout=dropout)
         return networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
 
     x = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -80,7 +82,7 @@ def test_dropout_is_a_choice():
 def test_weights_come_from_the_seed():
     def weights(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        network = networks.build(NetworkConfig(features=4, stages=2), in_channels=1, out_channels=2, spatial_dims=2)
+        network = networks.build(UNetConfig(features=4, stages=2), in_channels=1, out_channels=2, spatial_dims=2)
         return torch.cat([weight.flatten() for weight in network.parameters()])
 
     assert torch.equal(weights(1), weights(1))
@@ -131,20 +133,36 @@ def test_every_patch_has_its_network(name, patch):
 
 def test_more_stages_than_a_patch_carries_is_an_error():
     with pytest.raises(UsageError, match=r"--network.stages is 6; a patch of \(32, 24\) voxels carries at most 4"):
-        networks.build(NetworkConfig(stages=6), in_channels=1, out_channels=2, spatial_dims=2, patch_size=(32, 24))
+        networks.build(UNetConfig(stages=6), in_channels=1, out_channels=2, spatial_dims=2, patch_size=(32, 24))
 
 
-@pytest.mark.parametrize(("option", "value"), [("stages", 4), ("features", 16), ("max_features", 64)])
-def test_an_option_that_an_fc_densenet_ignores_is_an_error(option, value):
-    config = NetworkConfig(name="fc-densenet56", **{option: value})
-    with pytest.raises(UsageError, match=rf"--network.{option} is {value}, .* fc-densenet56: .*\(unet, segresnet\)"):
-        networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
+@pytest.mark.parametrize(
+    ("name", "option", "value", "others"),
+    [
+        *(("fc-densenet56", option, value, "unet") for option, value in (("stages", 4), ("features", 16))),
+        ("fc-densenet56", "max_features", 64, "unet"),
+        ("fc-densenet56", "norm", "batch", "unet, segresnet"),
+        ("segresnet", "max_features", 320, "unet"),
+        *((name, "checkpointing", True, "tiramisu, fc-densenet56") for name in SIZED),
+    ],
+)
+def test_an_option_that_does_nothing_in_a_network_is_an_error(name, option, value, others):
+    with pytest.raises(UsageError, match=rf"unknown option 'network.{option}'.* an option of --network {others}"):
+        from_plain(TrainConfig, {"network": {"name": name, option: value}})
 
 
-@pytest.mark.parametrize("name", SIZED)
-def test_checkpointing_without_dense_blocks_is_an_error(name):
-    config = NetworkConfig(name=name, features=4, checkpointing=True)
-    with pytest.raises(UsageError, match=f"--network.checkpointing is True, .* {name}: .*tiramisu, fc-densenet56"):
+def test_a_stored_run_of_an_earlier_version_may_list_them():
+    stored = {"network": {"name": "segresnet", "features": 8, "max_features": 320, "checkpointing": False}, "seed": 3}
+    assert without_idle(stored) == {"network": {"name": "segresnet", "features": 8}, "seed": 3}
+    config = from_plain(TrainConfig, without_idle(stored))
+    assert config.network == SegResNetConfig(features=8)
+    with pytest.raises(UsageError, match=r"unknown option 'network\.speed'"):
+        from_plain(TrainConfig, without_idle({"network": {"name": "unet", "speed": 3}}))
+
+
+def test_options_of_another_network_are_an_error():
+    config = UNetConfig(name="segresnet", features=4)
+    with pytest.raises(UsageError, match=r"network.name is segresnet, given with options of another .*SegResNetConfig"):
         networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
 
 

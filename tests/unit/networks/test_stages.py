@@ -6,6 +6,7 @@ from torch import nn
 
 from equireg import networks
 from equireg.config import NetworkConfig
+from equireg.config.choosing import options_of
 
 SIDES = {
     "unet": [16, 8, 4],
@@ -17,7 +18,7 @@ SIDES = {
 
 @pytest.mark.parametrize(("name", "dims"), [(name, 2) for name in SIDES] + [("unet", 3), ("segresnet", 3)])
 def test_the_stages_are_each_resolution_once_and_hand_on_their_maps(name, dims):
-    config = NetworkConfig(name=name, features=4) if len(SIDES[name]) == 3 else NetworkConfig(name=name)
+    config = options_of("network", name)(name=name, features=4) if len(SIDES[name]) == 3 else NetworkConfig(name=name)
     network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=dims, patch_size=(16,) * dims).eval()
     seen, read = [], []
     stages = networks.encoder_stages(network)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from equireg import networks
-from equireg.config import NetworkConfig
+from equireg.config import FCDenseNetConfig
 from equireg.networks.tiramisu import ARCHITECTURES, Architecture, FCDenseNet
 
 SMALL = Architecture(growth=4, down=(2, 2), bottleneck=3, up=(3, 2), whole_stack=False)
@@ -22,7 +22,7 @@ def build(name: str, *, in_channels: int = 4, out_channels: int = 4) -> nn.Modul
 
 def small(dims: int = 2, seed: int = 0, **options) -> FCDenseNet:
     torch.manual_seed(seed)
-    return FCDenseNet(SMALL, NetworkConfig(name="tiramisu", **options), 2, 3, dims)
+    return FCDenseNet(SMALL, FCDenseNetConfig(name="tiramisu", **options), 2, 3, dims)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -116,8 +116,8 @@ def test_the_weights_are_hes_normal_cut_off_at_two_standard_deviations():
         assert not module.bias.any()
 
 
-def test_batch_normalisation_is_that_of_the_thesis_whatever_the_option_says():
-    norms = [module for module in small(norm="instance").modules() if isinstance(module, nn.BatchNorm2d)]
+def test_batch_normalisation_is_that_of_the_thesis():
+    norms = [module for module in small().modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(norms) == 2 + 2 + 1 + 1 + 3 + 3 + 2
     assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
 
@@ -170,7 +170,7 @@ def test_checkpointing_changes_nothing_but_the_memory(dims, dropout, training):
 def test_checkpointing_keeps_well_under_half_of_a_real_network():
     sizes = {}
     for on in (False, True):
-        config = NetworkConfig(name="fc-densenet56", checkpointing=on)
+        config = FCDenseNetConfig(name="fc-densenet56", checkpointing=on)
         network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
         sizes[on] = step(network, noise(1, 1, 64, 64))[2] - sum(4 * weight.numel() for weight in network.parameters())
     assert sizes[True] < 0.4 * sizes[False]

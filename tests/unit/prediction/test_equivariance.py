@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from equireg.config import SpatialConfig
-from equireg.config.parsing import from_plain, read_yaml
+from equireg.config.parsing import from_plain
+from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable

@@ -1,0 +1,104 @@
+"""The command `equireg`: one table of verbs, and one way to fail. Heavy imports happen inside the verbs."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from equireg._version import __version__
+from equireg.cli.verbs import VERBS as VERBS
+from equireg.errors import EquiregError, UsageError, printable
+
+_HELP = ("-h", "--help", "--help-all", "--help_all")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0, 1 for a failure, 2 for a wrong command line."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    _log_to_screen()
+    try:
+        _dispatch(arguments)
+    except KeyboardInterrupt:
+        _complain("interrupted; what was finished is kept.", debug)
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - Python flushes it at the very end
+        return 0
+    except EquiregError as error:
+        _complain(str(error), debug)
+        return 2 if isinstance(error, UsageError) else 1
+    except Exception as error:
+        _complain(f"{type(error).__name__}: {error} (unexpected; --debug shows where)", debug)
+        return 1
+    return 0
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if len(arguments) > 1 and arguments[0] == "help":
+        arguments = [arguments[1], "--help"]
+    if not arguments or arguments[0] in (*_HELP, "help"):
+        print(_overview())
+        return
+    name, *rest = arguments
+    if name in ("--version", "version"):
+        print(f"equireg {__version__}")
+        return
+    if name not in VERBS:
+        import difflib
+
+        near = difflib.get_close_matches(name, VERBS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"unknown verb {name!r}{hint} Expected one of {', '.join(VERBS)}.")
+    verb = VERBS[name]
+    if any(argument in _HELP for argument in rest):
+        from equireg.cli.help import help_text
+
+        print(help_text(name, verb, rest))
+        return
+    from equireg.cli.reading import read
+
+    result = verb.load(verb.target)(**read(name, verb, rest))
+    if verb.show is not None:
+        verb.load(verb.show)(result)
+
+
+def _complain(message: str, debug: bool) -> None:
+    """Print one line on standard error, with the traceback first where it is asked for."""
+    if debug:
+        import traceback
+
+        print(printable(traceback.format_exc()), file=sys.stderr, end="")
+    print("error: " + printable(" ".join(message.split())), file=sys.stderr)
+
+
+def _log_to_screen() -> None:
+    logger = logging.getLogger("equireg")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LevelFormatter())
+    logger.handlers = [handler]
+
+
+class _LevelFormatter(logging.Formatter):
+    """Warnings say that they are; what is merely told does not."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = printable(record.getMessage())
+        return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
+
+
+def _overview() -> str:
+    lines = [
+        "usage: equireg VERB ... [--debug]",
+        "",
+        "Segmentation of medical scans from few labels and many unlabelled scans.",
+        "",
+        *(f"  {name:10} {verb.help}" for name, verb in VERBS.items()),
+        "",
+        "`equireg VERB --help` tells the options that people need, `equireg VERB --help-all` all of them;",
+        "`equireg --version` tells the version.",
+    ]
+    return "\n".join(lines)

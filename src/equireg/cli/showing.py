@@ -1,0 +1,29 @@
+"""What verbs print at their end."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from equireg.errors import printable
+
+
+def show_text(text: str) -> None:
+    """Print text as it is: it is our own."""
+    print(text)
+
+
+def show_path(path: Path) -> None:
+    """Print where the result lies."""
+    print(printable(str(path)))
+
+
+def show_json(content: Mapping[str, Any]) -> None:
+    """Print plain values as JSON."""
+    print(json.dumps(content, indent=2))
+
+
+def show_scores(result: object) -> None:
+    """Print the scores of each region, and their mean."""
+    for line in str(result).splitlines():
+        print(printable(line))

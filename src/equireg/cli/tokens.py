@@ -1,0 +1,75 @@
+"""The words of a command line, before they are parsed: letters, hyphens and bare names are spelled out."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+NAMED = ("method", "network", "optimizer")
+"""Groups of options that a bare name stands for: ``--method equireg`` is ``--method.name equireg``."""
+LETTERS = {"-o": "--out", "-c": "--config", "-j": "--jobs"}
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """Return the words with every option under its whole name: ``-o``, ``--max-steps=3`` and ``--method`` are such."""
+    return [word for argument in arguments for word in _spelled(argument)]
+
+
+def _spelled(argument: str) -> Iterator[str]:
+    letter, rest = argument[:2], argument[2:]
+    if letter in LETTERS:
+        yield LETTERS[letter] + (f"={rest.removeprefix('=')}" if rest else "")
+        return
+    if not argument.startswith("--") or argument == "--":
+        yield argument
+        return
+    option, equals, value = argument.partition("=")
+    name = option[2:].replace("-", "_")
+    yield f"--{name}.name{equals}{value}" if name in NAMED else f"--{name}{equals}{value}"
+
+
+def take(arguments: Sequence[str], option: str) -> tuple[list[str], list[str]]:
+    """Split an option's values from the other words."""
+    values, rest = [], []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == option:
+            values.extend(value for value in [next(remaining, None)] if value is not None)
+        elif argument.startswith(f"{option}="):
+            values.append(argument.removeprefix(f"{option}="))
+        else:
+            rest.append(argument)
+    return values, rest
+
+
+def given_names(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the method and the network that words name, the last where there are several."""
+    found = {group: take(arguments, f"--{group}.name")[0] for group in ("method", "network")}
+    return {group: names[-1] for group, names in found.items() if names}
+
+
+def with_lists(arguments: Sequence[str], lists: Mapping[str, Any]) -> list[str]:
+    """Write the values of options that are lists as such: ``--patch_size 64,64`` and ``--pictures case1,case2``.
+
+    Args:
+        arguments: the words.
+        lists: name of an option to whether its values are text.
+    """
+    result: list[str] = []
+    before = ""
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        if equals and option[2:] in lists and option.startswith("--"):
+            result.append(f"{option}={_listed(value, lists[option[2:]])}")
+        elif before.startswith("--") and before[2:] in lists:
+            result.append(_listed(argument, lists[before[2:]]))
+        else:
+            result.append(argument)
+        before = argument
+    return result
+
+
+def _listed(value: str, text: bool) -> str:
+    if value.startswith("[") or value in ("null", ""):
+        return value or "[]"
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    return json.dumps(parts) if text else f"[{','.join(parts)}]"

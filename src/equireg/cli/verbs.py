@@ -1,0 +1,172 @@
+"""The table of verbs. A new verb is one entry: help, completion, schema and parsing all follow from it.
+
+Nothing is imported for an entry before its verb is asked for.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a verb takes by its place on the command line."""
+
+    name: str
+    help: str
+    several: bool = False
+    """whether it may be given more than once"""
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A word of the command line, what it takes and what it does.
+
+    The function is called with the arguments in their order, then ``out`` where the verb has one, then by keyword
+    with those options that were given.
+    """
+
+    help: str
+    target: str
+    """the function, as ``module:name``"""
+    config: str | None = None
+    """the dataclass of its options, a name in ``equireg.config``"""
+    arguments: tuple[Argument, ...] = ()
+    out: str | None = None
+    """what ``--out`` is; None for a verb without"""
+    common: tuple[str, ...] = ()
+    """the options that people need, about ten; all others show with ``--help-all``"""
+    required: tuple[str, ...] = ()
+    """options that must be given"""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """switches that are no options of its config, with their help"""
+    names: str | None = None
+    """function that finds the method and the network where neither the command line nor a file names them"""
+    show: str | None = None
+    """function that prints what the verb's function has returned"""
+
+    def load(self, what: str) -> Callable[..., Any]:
+        """Import one of the verb's functions."""
+        module, name = what.split(":")
+        return getattr(import_module(module), name)
+
+    def options(self) -> type | None:
+        """Return the dataclass of the verb's options."""
+        return None if self.config is None else getattr(import_module("equireg.config"), self.config)
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb(
+        "phantom scans through the whole line: supervised against EquiReg, and a page to look at",
+        "equireg.pipeline.demo:demo",
+        "DemoConfig",
+        out="the demo's folder",
+        common=("cases", "labelled", "test_cases", "max_steps", "features", "seed"),
+    ),
+    "prepare": Verb(
+        "check, turn, resample and normalise a folder of scans",
+        "equireg.preparation.prepare:prepare",
+        "PrepareConfig",
+        (Argument("raw", "folder with scans, in any known layout"),),
+        out="the prepared folder",
+        common=(
+            "layout",
+            "patients",
+            "spacing",
+            "normalise",
+            "val_fraction",
+            "test_fraction",
+            "split",
+            "dry_run",
+            "jobs",
+        ),
+    ),
+    "train": Verb(
+        "train a model on a prepared folder",
+        "equireg.training.train:train",
+        "TrainConfig",
+        (Argument("prepared", "output of `equireg prepare`"),),
+        out="the run's folder",
+        common=(
+            "method.name",
+            "network.name",
+            "sup_cut",
+            "sup_cases",
+            "batch_size",
+            "unsup_ratio",
+            "spatial_dims",
+            "max_steps",
+            "device",
+            "seed",
+        ),
+        flags={"resume": "go on exactly where the run in --out stopped"},
+        names="equireg.cli.chosen:names_for_training",
+    ),
+    "predict": Verb(
+        "segment scans, in their own geometry and label values",
+        "equireg.prediction.predict:predict",
+        "PredictConfig",
+        (
+            Argument("run", "output of `equireg train`"),
+            Argument("scans", "raw folder, loose files, one file, or a prepared folder"),
+        ),
+        out="the folder of predictions",
+        common=("checkpoint", "split", "test_time", "overlap", "probabilities", "device", "precision", "jobs"),
+    ),
+    "evaluate": Verb(
+        "score predictions against reference masks",
+        "equireg.evaluation.evaluate:evaluate",
+        "EvaluateConfig",
+        (
+            Argument("predictions", "output of `equireg predict`, or a folder of label files"),
+            Argument(
+                "reference", "raw folder, prepared folder, folder of masks, or the CSV file of BraTS' evaluation portal"
+            ),
+        ),
+        out="the evaluation's folder",
+        common=("tolerance_mm", "scans", "pictures", "jobs"),
+        show="equireg.cli.showing:show_scores",
+    ),
+    "report": Verb(
+        "one page from runs and evaluations",
+        "equireg.reporting.build:report",
+        "ReportConfig",
+        (Argument("sources", "runs and evaluations; a prepared folder shows its steps", several=True),),
+        out="the page's folder",
+        show="equireg.cli.showing:show_path",
+    ),
+    "view": Verb(
+        "one predicted case slice by slice, as a page that stands alone",
+        "equireg.viewing.view:view",
+        "ViewConfig",
+        (Argument("predictions", "output of `equireg predict`"),),
+        out="the page, such as viewer.html",
+        common=("case", "channel"),
+        required=("case",),
+        show="equireg.cli.showing:show_path",
+    ),
+    "sweep": Verb(
+        "a grid of runs, their evaluations and one table",
+        "equireg.pipeline.sweep:sweep",
+        "SweepOptions",
+        (Argument("grid", "YAML file with the grid of runs"),),
+        out="folder of the runs and the table",
+        common=("dry_run", "jobs", "cluster"),
+    ),
+    "completion": Verb(
+        "a script with which the shell completes verbs, options and their values",
+        "equireg.cli.completion:completion",
+        arguments=(Argument("shell", "which shell", choices=("bash", "zsh", "fish")),),
+        show="equireg.cli.showing:show_text",
+    ),
+    "schema": Verb(
+        "the JSON schema of a verb's options, for editors of YAML files",
+        "equireg.cli.schema:schema",
+        arguments=(Argument("verb", "which verb; sweep is the schema of a sweep file"),),
+        show="equireg.cli.showing:show_json",
+    ),
+}
+"""Every verb of the command line."""

@@ -1,0 +1,69 @@
+"""The options of a method or network by its name, without importing torch where the name is one of ours."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from equireg import registry
+from equireg.config import methods
+from equireg.config.model import MethodConfig, NetworkConfig
+from equireg.config.networks import FCDenseNetConfig, SegResNetConfig, UNetConfig
+
+CHOSEN = {"method": MethodConfig, "network": NetworkConfig}
+"""Group of options to what all of its choices share."""
+_METHODS: dict[str, type] = {
+    kind.name: kind for kind in vars(methods).values() if isinstance(kind, type) and issubclass(kind, MethodConfig)
+}
+_NETWORKS = {
+    "unet": UNetConfig,
+    "segresnet": SegResNetConfig,
+    **dict.fromkeys(("tiramisu", "fc-densenet56", "fc-densenet67", "fc-densenet103"), FCDenseNetConfig),
+}
+_LIGHT: dict[str, Mapping[str, type]] = {"method": {**_METHODS, "auto": MethodConfig}, "network": _NETWORKS}
+"""Group and name to the options that are known without the method or network itself."""
+_ONCE_SHARED = ("features", "max_features", "stages", "norm", "dropout", "checkpointing")
+"""Options that runs of earlier versions list for every network, whether they act on it or not."""
+
+
+def names(group: str) -> list[str]:
+    """Return the names that a group of options can have, such as those of all methods."""
+    return [*(["auto"] if group == "method" else []), *registry.table(group)]
+
+
+def options_of(group: str, name: str) -> type:
+    """Return the dataclass of a method's or network's options.
+
+    Raises:
+        UsageError: if the name is unknown.
+    """
+    light = _LIGHT[group]
+    if name in light and (name == "auto" or registry.table(group).is_own(name)):
+        return light[name]
+    return registry.table(group).find(name, "--method" if group == "method" else f"--{group}.name").Options
+
+
+def default_name(options: type, group: str) -> str:
+    """Return the name that a group of a dataclass of options has unless another is given."""
+    field = next(field for field in fields(options) if field.name == group)
+    return field.default_factory().name  # pyright: ignore[reportCallIssue]
+
+
+def without_idle(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored run's options without those that do nothing in its network, which earlier versions wrote."""
+    network = stored.get("network")
+    if not isinstance(network, Mapping):
+        return dict(stored)
+    acting = {field.name for field in fields(options_of("network", str(network.get("name", "unet"))))}
+    kept = {key: value for key, value in network.items() if key in acting or key not in _ONCE_SHARED}
+    return {**stored, "network": kept}
+
+
+def idle_in(option: str) -> str:
+    """Return a sentence that says which methods or networks have an option; nothing where none of ours does."""
+    group, _, name = option.partition(".")
+    if group not in CHOSEN:
+        return ""
+    have = [key for key, kind in _LIGHT[group].items() if key != "auto" and name in {f.name for f in fields(kind)}]
+    if not have:
+        return ""
+    return f" It is an option of --{group} {', '.join(have)}; elsewhere it does nothing, so it is refused."

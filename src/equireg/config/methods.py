@@ -1,0 +1,221 @@
+"""Options of the methods, apart from the methods themselves, so that help and completion need no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from equireg.config.checks import require
+from equireg.config.model import MethodConfig
+from equireg.errors import UsageError
+
+
+@dataclass(frozen=True)
+class SupervisedConfig(MethodConfig):
+    """Options of supervised training: none but its name."""
+
+    name: str = "supervised"
+    """the method"""
+
+
+@dataclass(frozen=True)
+class PseudoLabelConfig(MethodConfig):
+    """Options of pseudo-label."""
+
+    name: str = "pseudo_label"
+    """the method"""
+    weight: float = 3.0
+    """weight of the unlabelled loss, once it has risen"""
+    start: float = 0.1
+    """fraction of the steps before that weight starts to rise from 0"""
+    ramp_up: float = 0.5
+    """fraction of the steps over which it rises evenly"""
+
+    def __post_init__(self) -> None:
+        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
+        require(0 <= self.start <= 1, "method.start", self.start, "a fraction from 0 to 1")
+        require(0 <= self.ramp_up <= 1, "method.ramp_up", self.ramp_up, "a fraction from 0 to 1")
+
+
+@dataclass(frozen=True)
+class MeanTeacherConfig(MethodConfig):
+    """Options of the mean teacher."""
+
+    name: str = "mean_teacher"
+    """the method"""
+    ema_decay: float = 0.99
+    """decay a step of the moving average of the weights, which is the teacher"""
+    weight: float = 0.1
+    """weight of the unlabelled loss"""
+    ramp_up: float = 1.0
+    """fraction of the steps over which that weight rises from 0"""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.ema_decay <= 1, "method.ema_decay", self.ema_decay, "a decay from 0 to 1")
+        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
+        require(0 <= self.ramp_up <= 1, "method.ramp_up", self.ramp_up, "a fraction from 0 to 1")
+
+
+@dataclass(frozen=True)
+class UAMTConfig(MeanTeacherConfig):
+    """Options of the uncertainty-aware mean teacher."""
+
+    name: str = "ua_mt"
+    """the method"""
+    passes: int = 8
+    """random passes of the teacher that its uncertainty is measured from"""
+    dropout: float = 0.2
+    """chance that a feature map of the teacher's encoder is left out in such a pass"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.passes >= 1, "method.passes", self.passes, "a count from 1")
+        require(0 <= self.dropout < 1, "method.dropout", self.dropout, "a number from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class ICTConfig(MeanTeacherConfig):
+    """Options of interpolation consistency."""
+
+    name: str = "ict"
+    """the method"""
+    alpha: float = 0.2
+    """shares are drawn from Beta(alpha, alpha): the smaller, the nearer to 0 or 1"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.alpha > 0, "method.alpha", self.alpha, "a number above 0")
+
+
+@dataclass(frozen=True)
+class CPSConfig(MethodConfig):
+    """Options of cross pseudo supervision."""
+
+    name: str = "cps"
+    """the method"""
+    weight: float = 1.5
+    """weight of the loss against the other network's class"""
+    cutmix: float = 0.0
+    """chance that a box of an unlabelled sample is replaced by another sample's"""
+
+    def __post_init__(self) -> None:
+        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
+        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a chance from 0 to 1")
+
+
+@dataclass(frozen=True)
+class WeakToStrongConfig(MethodConfig):
+    """Options of methods that teach a strong view what the student is sure of in the weak one."""
+
+    weight: float = 1.0
+    """weight of the unlabelled loss"""
+    threshold: float = 0.95
+    """least probability of the predicted class for a voxel to count; 0 for every voxel"""
+    cutmix: float = 0.5
+    """chance that a box of an unlabelled sample is replaced by another sample's"""
+
+    def __post_init__(self) -> None:
+        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
+        require(0 <= self.threshold <= 1, "method.threshold", self.threshold, "a probability from 0 to 1")
+        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a chance from 0 to 1")
+
+
+@dataclass(frozen=True)
+class FixMatchConfig(WeakToStrongConfig):
+    """Options of FixMatch."""
+
+    name: str = "fixmatch"
+    """the method"""
+    ema_decay: float = 0.99
+    """decay a step of the moving average of the weights, which inference uses"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.ema_decay <= 1, "method.ema_decay", self.ema_decay, "a decay from 0 to 1")
+
+
+@dataclass(frozen=True)
+class UniMatchConfig(WeakToStrongConfig):
+    """Options of UniMatch."""
+
+    name: str = "unimatch"
+    """the method"""
+    weight: float = 2.0
+    """weight of the unlabelled loss"""
+    dropout: float = 0.5
+    """chance that a feature map of the weak view does not reach the decoder"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.dropout < 1, "method.dropout", self.dropout, "a number from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class BCPConfig(MethodConfig):
+    """Options of bidirectional copy-paste."""
+
+    name: str = "bcp"
+    """the method"""
+    pretraining: float = 0.25
+    """fraction of the steps that train on labelled samples pasted into each other, ahead of the unlabelled ones"""
+    weight: float = 0.5
+    """weight of the unlabelled part of a mixed image"""
+    ema_decay: float = 0.99
+    """decay a step of the moving average of the weights, which is the teacher"""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.pretraining <= 1, "method.pretraining", self.pretraining, "a fraction from 0 to 1")
+        require(self.weight >= 0, "method.weight", self.weight, "0 or more")
+        require(0 <= self.ema_decay <= 1, "method.ema_decay", self.ema_decay, "a decay from 0 to 1")
+
+
+@dataclass(frozen=True)
+class EquiRegConfig(MethodConfig):
+    """Options of EquiReg; the thesis' objective is teacher self, targets soft, loss kl, threshold 0, cutmix 0."""
+
+    name: str = "equireg"
+    """the method"""
+    teacher: Literal["self", "ema"] = "ema"
+    """who predicts the target: the network itself, or the moving average of its weights"""
+    ema_decay: float = 0.99
+    """decay of that average a step"""
+    targets: Literal["soft", "hard"] = "hard"
+    """the teacher's probabilities, or its most probable class"""
+    threshold: float = 0.9
+    """least probability of the teacher's class for a voxel to count; 0 for every voxel"""
+    loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
+    """divergence from the target to the student"""
+    dice_fades: bool = True
+    """weigh the Dice of that divergence by the share of the scans that are not labelled cases too"""
+    cutmix: float = 0.5
+    """chance that a box of an unlabelled sample is replaced by another sample's"""
+    labelled_boxes: float = 1.0
+    """chance that such a box comes from a labelled sample, and brings its annotation as the target"""
+    passes: int = 2
+    """mirrored copies of the weak view over which the teacher's prediction is averaged, where axes may be mirrored"""
+    weight: float = 1.0
+    """weight of the unlabelled loss"""
+    ramp_up: float = 0.3
+    """fraction of the steps over which that weight rises from 0"""
+    temperature: float = 1.0
+    """divides the teacher's logits: below 1 sharpens the target"""
+    averaging: Literal["valid", "tissue", "all"] = "valid"
+    """average over voxels from inside the scan, pooled over the batch; over voxels that are not background in the
+    strong view, image by image (the thesis' unsup_crop); or over all, those from outside with background as target"""
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "ema_decay": (0.0, 1.0),
+            "threshold": (0.0, 1.0),
+            "cutmix": (0.0, 1.0),
+            "labelled_boxes": (0.0, 1.0),
+            "ramp_up": (0.0, 1.0),
+        }
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise UsageError(f"--method.{name} is {getattr(self, name)}; expected {low:g} to {high:g}.")
+        if self.weight < 0 or self.temperature <= 0:
+            raise UsageError(
+                f"--method.weight is {self.weight} and --method.temperature {self.temperature}; "
+                "expected 0 or more, and more than 0."
+            )
+        if self.passes < 1:
+            raise UsageError(f"--method.passes is {self.passes}; expected a count from 1.")

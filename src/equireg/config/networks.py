@@ -1,0 +1,63 @@
+"""Options of the networks, apart from the networks themselves, so that help and completion need no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from equireg.config.checks import require
+from equireg.config.model import NetworkConfig
+
+
+@dataclass(frozen=True)
+class _StagedConfig(NetworkConfig):
+    """Options of networks whose width and depth are a choice."""
+
+    features: int = 32
+    """channels of the first stage; each further stage doubles them"""
+    stages: int | None = None
+    """resolutions, the full one included; by default as many as the patch carries, up to 6"""
+    norm: Literal["instance", "batch"] = "instance"
+    """normalisation layer"""
+    dropout: float = 0.0
+    """probability of dropping a channel"""
+
+    def __post_init__(self) -> None:
+        require(self.features >= 1, "network.features", self.features, "a count of channels from 1")
+        require(self.stages is None or 2 <= self.stages <= 8, "network.stages", self.stages, "2 to 8")
+        require(0 <= self.dropout < 1, "network.dropout", self.dropout, "a number from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class UNetConfig(_StagedConfig):
+    """Options of the U-Net of nnU-Net."""
+
+    name: str = "unet"
+    """the network"""
+    max_features: int = 320
+    """most channels of a stage"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.max_features >= self.features, "network.max_features", self.max_features, "features or more")
+
+
+@dataclass(frozen=True)
+class SegResNetConfig(_StagedConfig):
+    """Options of SegResNet."""
+
+    name: str = "segresnet"
+    """the network"""
+
+
+@dataclass(frozen=True)
+class FCDenseNetConfig(NetworkConfig):
+    """Options of the FC-DenseNets, whose shape is fixed."""
+
+    name: str = "tiramisu"
+    """the network"""
+    dropout: float = 0.0
+    """probability of dropping a channel"""
+    checkpointing: bool = False
+    """compute layers again in the backward pass instead of keeping them: less memory, more time"""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.dropout < 1, "network.dropout", self.dropout, "a number from 0 to below 1")

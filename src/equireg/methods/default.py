@@ -1,0 +1,46 @@
+"""Which method trains where none is named."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from equireg.batches.choice import choose_cases
+from equireg.config import TrainConfig
+from equireg.config.parsing import from_plain
+from equireg.folders.prepared import CaseRecord
+
+log = logging.getLogger("equireg")
+
+
+def default_method(options: Mapping[str, Any], cases: Sequence[CaseRecord]) -> tuple[str, str]:
+    """Return the method that trains where none is named, and why: equireg if a scan is used without its mask alone.
+
+    Args:
+        options: those of a run, nested.
+        cases: of the prepared folder.
+
+    Raises:
+        EquiregError: if an option does not fit, or no labelled case remains.
+    """
+    config = from_plain(
+        TrainConfig, {name: value for name, value in options.items() if name not in ("method", "network")}
+    )
+    labelled, unlabelled = choose_cases(cases, config)
+    alone = set(unlabelled) - set(labelled) if config.unsup_ratio else set()
+    if alone:
+        return "equireg", f"{len(alone)} training scans are used without a mask"
+    return "supervised", "no training scan is used without a mask"
+
+
+def named_method(options: Mapping[str, Any], cases: Sequence[CaseRecord]) -> dict[str, Any]:
+    """Return a run's nested options with their method named; where it was not, the log tells the choice.
+
+    Raises:
+        EquiregError: if an option does not fit, or no labelled case remains.
+    """
+    method = dict(options.get("method", {}))
+    if method.get("name", "auto") != "auto":
+        return dict(options)
+    name, reason = default_method(options, cases)
+    log.info("method: %s, because %s (--method chooses another)", name, reason)
+    return {**options, "method": {**method, "name": name}}
