@@ -78,7 +78,7 @@ def test_a_killed_run_is_gone_on_with(equireg: Command, phantom_raw: Path, tmp_p
     script = (
         "import os, sys\n"
         "from equireg.cli import main\n"
-        "from equireg.preparation import case as store\n"
+        "from equireg.folders.prepared import writer as store\n"
         "write = store.write_array\n"
         "def dying(path, array):\n"
         "    write(path, array)\n"

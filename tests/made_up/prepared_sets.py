@@ -1,6 +1,7 @@
 """Small prepared folders and records of cases, made by hand, for the tests of what reads them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,12 @@ def manifest(cases: Sequence[CaseRecord], **changes: Any) -> Manifest:
         "normalisation": {"name": "zscore"},
         "fingerprint": {"large_shape": [4, 10, 12]},
     }
-    return Manifest(cases=tuple(cases), **(values | changes))
+    values |= changes
+    classes = values["labels"].classes
+    fit = [
+        case if len(case.class_voxels) in (0, classes) else replace(case, class_voxels=(1,) * classes) for case in cases
+    ]
+    return Manifest(cases=tuple(fit), **values)
 
 
 def label_of(case: CaseRecord) -> np.ndarray:

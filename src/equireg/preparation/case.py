@@ -1,10 +1,7 @@
 """One case: from its files to the working arrays, checked; the same for training and for prediction."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from equireg.disk import DiskError, disk_errors, write_json
 from equireg.errors import EquiregError
 from equireg.folders import FORMAT_VERSION
-from equireg.folders.prepared import IMAGE, LABEL, PLACES, RECORD, REFERENCE, SEEDS, write_array
-from equireg.imaging import volume
+from equireg.folders.prepared import RECORD, CaseRecord, CaseWriter, digest_of, new_case
+from equireg.folders.schema import SchemaError, strict
 from equireg.imaging.grid import SliceAxis, WorkingGrid
-from equireg.imaging.labels import IGNORED, LabelTable
+from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
 from equireg.preparation import equivariance_seeds, normalise, recipes
+from equireg.preparation.places import count_classes, draw_places
 from equireg.preparation.recipes import WorkingScan
 
-_PLACES = 1000
-"""Most places kept of each class: enough to draw from, small beside the arrays."""
+MADE_FROM = "made_from"
+"""Key of a case's record on disk: a digest of its files' states and of the plan."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +78,17 @@ def fingerprint(case: RawCase, plan: CasePlan) -> str:
     return sha256(content.encode()).hexdigest()
 
 
-def finished(folder: Path, digest: str) -> dict[str, Any] | None:
-    """Return the record of a case that is prepared already from the same files by the same plan."""
-    path = folder / RECORD
-    if not path.is_file():
+def finished(folder: Path, made_from: str) -> dict[str, Any] | None:
+    """Return the record of a case that is prepared already from the same files by the same plan, and undamaged."""
+    try:
+        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.pop(MADE_FROM, None) != made_from:
+            return None
+        record = strict(CaseRecord, {**content, "split": "train"}, RECORD)
+        whole = record.digests and all(digest_of(folder / name) == found for name, found in record.digests.items())
+    except (OSError, ValueError, RecursionError, SchemaError):
         return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return record if record.get("digest") == digest else None
+    return {name: value for name, value in vars(record).items() if name != "split"} if whole else None
 
 
 def prepare_case(
@@ -95,13 +96,15 @@ def prepare_case(
 ) -> dict[str, Any]:
     """Check one case and write its arrays into ``folder``, whole or not at all; ``watch`` is shown each step.
 
+    The scan is gone from memory before the mask is read.
+
     Returns:
         The case's record for the manifest, without its split.
 
     Raises:
         EquiregError: if a file of the case is not fit for use; names the file.
     """
-    digest = fingerprint(case, plan)
+    made_from = fingerprint(case, plan)
     image, geometry = case.read_image()
     if len(image) != plan.channels:
         raise EquiregError(
@@ -109,70 +112,48 @@ def prepare_case(
         )
     scan = working_scan(image, geometry, plan, watch)
     del image
+    grid = scan.grid
     record: dict[str, Any] = {
         "name": case.name,
         "patient": case.patient,
         "held_out": case.held_out,
         "labelled": case.label is not None,
-        "shape": scan.grid.shape,
-        "spacing_mm": scan.grid.spacing_mm,
-        "grid": scan.grid.as_dict(),
+        "shape": grid.shape,
+        "spacing_mm": grid.spacing_mm,
+        "grid": grid.as_dict(),
         "background": scan.background,
         "class_voxels": (),
-        "digest": digest,
     }
-    with _staged(folder) as staging:
-        # Normalised intensities are small; raw ones may be beyond what 16 bits tell apart.
-        kind = np.float16 if np.abs(scan.image).max() <= normalise.HIGHEST else np.float32
-        write_array(staging / IMAGE, scan.image.astype(kind))
-        slices = range(*scan.grid.crop[0])
-        np.save(staging / SEEDS, equivariance_seeds.draw(case.name, slices))
+    with new_case(folder) as writer:
+        stored = scan.image.astype(_stored_type(scan.image))
+        del scan
+        writer.image(stored)
+        del stored
+        writer.seeds(equivariance_seeds.draw(case.name, range(*grid.crop[0])))
         if case.label is not None:
-            record["class_voxels"] = _write_label(case, geometry, scan.grid, plan.labels, staging)
-        write_json(staging / RECORD, record)
-    return record
+            record["class_voxels"] = _write_label(case, geometry, grid, plan.labels, writer)
+        written = writer.record({**record, MADE_FROM: made_from})
+    return {name: value for name, value in written.items() if name != MADE_FROM}
 
 
-@contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder that becomes ``folder``, in place of an earlier one, when the block ends well.
-
-    Raises:
-        DiskError: if the disk is full; names ``folder``, for a hidden one would tell nobody anything.
-    """
-    staging = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    try:
-        with disk_errors(folder):
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir(parents=True)
-            yield staging
-            shutil.rmtree(folder, ignore_errors=True)
-            staging.rename(folder)
-    except DiskError as error:
-        raise DiskError(str(error).replace(str(staging), str(folder))) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+def _stored_type(image: np.ndarray) -> type[np.floating]:
+    """Return 16 bits for normalised intensities, which are small; raw ones may be beyond what 16 bits tell apart."""
+    return np.float16 if max(-float(image.min()), float(image.max())) <= normalise.HIGHEST else np.float32
 
 
 def _write_label(
-    case: RawCase, geometry: Geometry, grid: WorkingGrid, labels: LabelTable, folder: Path
+    case: RawCase, geometry: Geometry, grid: WorkingGrid, labels: LabelTable, writer: CaseWriter
 ) -> tuple[int, ...]:
     """Write a mask's class indices, some places of each class, and the mask itself in its own geometry."""
     values = case.read_label(geometry)
+    writer.reference(values, geometry)
     try:
         classes = labels.to_classes(values)
     except EquiregError as error:
         raise EquiregError(f"{case.label}: {error} Correct the mask or declare the value in dataset.json.") from error
+    del values
     working = grid.label_to_working(classes)
-    write_array(folder / LABEL, working)
-    rng = np.random.default_rng(working.size)
-    places = {}
-    for index in range(labels.classes):
-        found = np.argwhere(working == index)
-        if len(found):
-            chosen = rng.permutation(len(found))[:_PLACES]
-            places[str(index)] = found[np.sort(chosen)].astype(np.int16)
-    np.savez_compressed(folder / PLACES, **places)
-    volume.write_label(folder / REFERENCE, values, geometry)
-    counts = np.bincount(working[working != IGNORED].ravel(), minlength=labels.classes)
-    return tuple(int(count) for count in counts)
+    del classes
+    counts = count_classes(working, labels.classes)
+    writer.label(working, draw_places(working, counts))
+    return tuple(int(count) for count in counts.sum(axis=0))

@@ -1,7 +1,6 @@
 """`equireg prepare`: from a raw folder to arrays and a manifest; bad cases are refused, the rest go on."""
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from equireg import disk, folders
 from equireg.config import PrepareConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
-from equireg.folders.prepared import CASES, MANIFEST, Manifest, Split
+from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
 from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import tell
@@ -60,20 +59,18 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
         case_plan = _plan(config, dataset, survey, splits)
         flips = plan.choose_flips(config.flips, survey.labels)
         job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
-        created = _begin(out, dataset)
+        created = begin(out, dataset.root.name)
         records, bad = running.prepare_all(job, out, workers)
     refused = [*survey.refused, *bad]
     if not records:
         if created:
-            shutil.rmtree(out)
+            undo(out)
         raise EquiregError(_no_case(raw, refused))
     names = {record["name"]: record for record in records}
     running.remove_others(out / CASES, set(names))
     manifest = summary.manifest_of(dataset, case_plan, flips, summary.with_splits(records, splits), refused)
     running.show_steps(job, names, out)
-    disk.write_json(out / MANIFEST, manifest.as_dict())
-    folders.sign(out, "prepare", to_plain(config), seed=config.split_seed, source=raw)
-    (out / folders.UNDERWAY).unlink()
+    finish(out, manifest, to_plain(config), seed=config.split_seed, source=raw)
     summary.tell(manifest)
     workers.raise_unexpected()
     return manifest
@@ -119,17 +116,6 @@ def _claim(out: Path, raw_name: str) -> Path:
     elif not (out / folders.UNDERWAY).exists():
         disk.refuse_existing(out, "It is not a prepared folder; choose another --out.")
     return out
-
-
-def _begin(out: Path, dataset: RawDataset) -> bool:
-    """Mark the folder as underway, so that no other verb reads it; return whether it is a new one."""
-    created = not (out / CASES).exists()
-    with disk.disk_errors(out):
-        (out / CASES).mkdir(parents=True, exist_ok=True)
-    disk.write_json(out / folders.UNDERWAY, {"raw": dataset.root.name})
-    (out / MANIFEST).unlink(missing_ok=True)
-    (out / folders.SIGNATURE).unlink(missing_ok=True)
-    return created
 
 
 def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:

@@ -1,6 +1,5 @@
 """All cases of a data set, prepared by workers: what is done already stays, what is no use is refused."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from equireg import disk
 from equireg.errors import EquiregError
-from equireg.folders.prepared import CASES, EXAMPLES, Split
+from equireg.folders.prepared import EXAMPLES, Split, case_folder, is_case, remove_case
 from equireg.layouts import RawCase, Refusal
 from equireg.preparation import case as one_case
 from equireg.preparation import checking, examples, recipes
@@ -43,7 +42,7 @@ def prepare_all(job: Job, out: Path, workers: Workers) -> tuple[list[dict[str, A
     tasks = {}
     shown = job.shown(job.cases)
     for name, case in job.cases.items():
-        plan, folder = job.plan_of(name), out / CASES / name
+        plan, folder = job.plan_of(name), case_folder(out, name)
         done = one_case.finished(folder, one_case.fingerprint(case, plan))
         if done is None:
             tasks[name] = (case, plan, folder, out / EXAMPLES if name == shown else None, job.channels)
@@ -56,7 +55,7 @@ def prepare_all(job: Job, out: Path, workers: Workers) -> tuple[list[dict[str, A
             if isinstance(result, (disk.DiskError, WorkerDiedError)):
                 raise result
             refused.append(Refusal(name, str(result), checking.REMEDY))
-            shutil.rmtree(out / CASES / name, ignore_errors=True)
+            remove_case(case_folder(out, name))
         else:
             records[name] = result
     return [records[name] for name in sorted(records)], refused
@@ -70,7 +69,7 @@ def show_steps(job: Job, records: Mapping[str, Any], out: Path) -> None:
 
 
 def remove_others(folder: Path, names: set[str]) -> None:
-    """Remove arrays of cases that the raw folder no longer holds, and what a killed run left."""
+    """Remove the arrays of cases that the raw folder no longer holds, and nothing that `prepare` did not make."""
     for path in folder.iterdir():
-        if path.name not in names and path.is_dir():
-            shutil.rmtree(path)
+        if path.name not in names and is_case(path):
+            remove_case(path)

@@ -62,10 +62,7 @@ def _listed(refused: Sequence[Refusal]) -> tuple[Mapping[str, str], ...]:
 
 def with_splits(records: Sequence[Mapping[str, Any]], splits: Mapping[str, Split]) -> list[CaseRecord]:
     """Return the records of prepared cases as the manifest holds them."""
-    return [
-        CaseRecord(**{key: value for key, value in record.items() if key != "digest"}, split=splits[record["name"]])
-        for record in records
-    ]
+    return [CaseRecord(**record, split=splits[record["name"]]) for record in records]
 
 
 def _fingerprint(cases: Sequence[CaseRecord]) -> dict[str, Any]:

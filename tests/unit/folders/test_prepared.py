@@ -1,15 +1,18 @@
 """The prepared folder: arrays that are read in part, a manifest there and back, and folders that are refused."""
 
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import blosc2
 import numpy as np
 import pytest
 
 from equireg import disk, folders
 from equireg.errors import EquiregError
-from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, write_array
+from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, digest_of, finish, write_array
 from equireg.preparation import equivariance_seeds
 from prepared_sets import LABELS, image_of, label_of, manifest, record, whole, write_set
 
@@ -26,7 +29,7 @@ def test_the_manifest_there_and_back(tmp_path: Path) -> None:
 def test_a_part_of_an_array_is_read_alone(tmp_path: Path) -> None:
     array = np.random.default_rng(0).normal(size=(2, 40, 96, 96)).astype(np.float16)
     write_array(tmp_path / "a.b2nd", array)
-    opened: Any = PreparedSet(write_set(tmp_path / "set", [record("a")]))._open("a", "../../../a.b2nd")
+    opened: Any = blosc2.open(str(tmp_path / "a.b2nd"), mode="r")
     np.testing.assert_array_equal(whole(opened), array)
     np.testing.assert_array_equal(opened[:, 7:9, 3:5, 60:], array[:, 7:9, 3:5, 60:])
     assert opened.chunks[1] < 40, "a slice must not need the whole array"
@@ -74,21 +77,167 @@ def test_another_format_version_is_refused(tmp_path: Path, name: str) -> None:
     assert str(root) in str(caught.value)
 
 
-@pytest.mark.parametrize("change", [{"labels": None}, {"cases": [{"name": "a"}]}, {"channels": None}])
-def test_a_damaged_manifest_is_named(tmp_path: Path, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": None}, "labels is None"),
+        ({"labels": {"labels": {"a": 1.5}, "regions": {}, "ignore": None}}, "labels.labels.a is 1.5"),
+        ({"cases": [{"name": "a"}]}, "lacks"),
+        ({"channels": None}, "channels is None; expected a list"),
+        ({"channels": []}, "channels is empty"),
+        ({"axes": "zzx"}, "axes is 'zzx'"),
+        ({"flips": "w"}, "flips is 'w'"),
+        ({"spacing_mm": [1, 0, 1]}, "spacing_mm"),
+        ({"normalisation": {"name": "ct", "low": [0]}}, "normalisation.low is not one a channel"),
+        ({"fingerprint": {"large_shape": [1, 2]}}, "fingerprint.large_shape is"),
+        ({"colour": 1}, "unknown keys"),
+    ],
+)
+def test_a_damaged_manifest_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     root = write_set(tmp_path / "set", [record("a")])
     content = json.loads((root / MANIFEST).read_text())
     (root / MANIFEST).write_text(json.dumps(content | change))
-    with pytest.raises(EquiregError, match=rf"{root / MANIFEST}: is damaged"):
+    with pytest.raises(EquiregError, match=rf"{root / MANIFEST}: this prepared folder is damaged") as caught:
         PreparedSet(root)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "../a"},
+        {"name": "/tmp/a"},
+        {"name": ""},
+        {"shape": [4, 10, 0]},
+        {"shape": [4, 10, True]},
+        {"shape": [4, 10, 1e3]},
+        {"spacing_mm": [2.0, -1.0, 1.0]},
+        {"background": [0]},
+        {"class_voxels": [1]},
+        {"class_voxels": [1, -1, 1]},
+        {"split": "dev"},
+        {"digests": {"image.b2nd": 3}},
+    ],
+)
+def test_a_damaged_record_is_named(tmp_path: Path, change: dict[str, Any]) -> None:
+    root = write_set(tmp_path / "set", [record("a")])
+    content = json.loads((root / MANIFEST).read_text())
+    content["cases"][0] |= change
+    (root / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(EquiregError, match=rf"{root / MANIFEST}: this prepared folder is damaged"):
+        PreparedSet(root)
+
+
+def test_mutations_of_the_manifest_are_read_or_refused_in_words(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", [record("a"), record("b", "val")])
+    good = (root / MANIFEST).read_bytes()
+    rng = np.random.default_rng(0)
+    odd = (b"null", b"-1", b"1e999", b"NaN", b'""', b"[]", b"{}", b"true", b"9" * 400, b"[" * 5000, b"\xff", b"")
+    refused = 0
+    for _ in range(400):
+        content = bytearray(good)
+        for place in sorted(rng.integers(len(content), size=int(rng.integers(1, 4))), reverse=True):
+            length = int(rng.integers(1, 12))
+            content[place : place + length] = odd[rng.integers(len(odd))]
+        (root / MANIFEST).write_bytes(content)
+        try:
+            data = PreparedSet(root)
+            for case in data.manifest.cases:
+                case.working_grid()
+        except EquiregError:
+            refused += 1
+    assert refused > 300
 
 
 def test_a_missing_or_broken_array_is_named(tmp_path: Path) -> None:
     root = write_set(tmp_path / "set", [record("a")])
     path = root / "cases" / "a" / "image.b2nd"
     path.write_bytes(b"nothing of the kind")
-    with pytest.raises(EquiregError, match=rf"{path}: .*Run `equireg prepare` again"):
+    with pytest.raises(EquiregError, match=rf"{path}: .*Run the same `equireg prepare` again"):
         PreparedSet(root).image("a")
     path.unlink()
-    with pytest.raises(EquiregError, match=rf"{path}: .*Run `equireg prepare` again"):
+    with pytest.raises(EquiregError, match=rf"{path}: .*Run the same `equireg prepare` again"):
         PreparedSet(root).image("a")
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Path:
+    """A set with the digests that `prepare` writes."""
+    root = write_set(tmp_path / "set", [record("a"), record("b")])
+    data = PreparedSet(root).manifest
+    cases = [
+        replace(case, digests={path.name: digest_of(path) for path in (root / "cases" / case.name).iterdir()})
+        for case in data.cases
+    ]
+    finish(root, replace(data, cases=tuple(cases)), {}, seed=0, source=tmp_path)
+    return root
+
+
+@pytest.mark.parametrize("name", ["image.b2nd", "label.b2nd", "foreground.npz", "equivariance.npy"])
+def test_a_flipped_bit_is_found_once_asked_for(signed: Path, name: str) -> None:
+    path = signed / "cases" / "a" / name
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 4
+    path.write_bytes(content)
+    data = PreparedSet(signed)
+    data.verify(["b"])
+    reads = {
+        "image.b2nd": data.image,
+        "label.b2nd": data.label,
+        "foreground.npz": data.foreground,
+        "equivariance.npy": data.equivariance_seeds,
+    }
+    for read in (data.verify, lambda: reads[name]("a")):
+        with pytest.raises(EquiregError, match=rf"{path}: .*not what was written"):
+            read()
+    assert PreparedSet(signed, verify=False).by_name["a"] == data.by_name["a"]
+
+
+def test_a_file_is_read_for_its_digest_once(signed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = PreparedSet(signed)
+    data.verify()
+    monkeypatch.setattr("equireg.folders.prepared.reader.digest_of", lambda path: pytest.fail("read again"))
+    data.image("a")
+    data.foreground("b")
+    pickle.loads(pickle.dumps(data)).label("b")
+
+
+def test_a_number_that_changed_in_the_manifest_is_found(signed: Path) -> None:
+    path = signed / MANIFEST
+    path.write_text(path.read_text().replace('"t1"', '"t2"', 1))
+    with pytest.raises(EquiregError, match=rf"{path}: .*not what was written"):
+        PreparedSet(signed)
+    PreparedSet(signed, verify=False)
+
+
+def test_the_digest_follows_what_training_reads(signed: Path) -> None:
+    first = PreparedSet(signed)
+    made, cases = first.manifest, first.manifest.cases
+    assert PreparedSet(signed).digest == first.digest
+
+    def digest(changed: Manifest) -> str:
+        finish(signed, changed, {}, seed=0, source=signed)
+        return PreparedSet(signed).digest
+
+    assert digest(replace(made, dataset="another", refused=({"case": "c"},))) == first.digest
+    others = {
+        digest(replace(made, flips="")),
+        digest(replace(made, normalisation={"name": "none"})),
+        digest(replace(made, cases=(cases[0], replace(cases[1], split="val")))),
+        digest(replace(made, cases=(cases[0], replace(cases[1], digests={})))),
+    }
+    assert len(others | {first.digest}) == 5
+
+
+def test_references_and_source(signed: Path, tmp_path: Path) -> None:
+    data = PreparedSet(signed)
+    assert data.source == str(tmp_path)
+    assert (data.reference("a"), data.references(), data.examples()) == (None, {}, [])
+    (signed / "cases" / "b" / "reference.nii.gz").touch()
+    assert data.reference("b") == data.references()["b"] == signed / "cases" / "b" / "reference.nii.gz"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../a", "/a", "a/b", "a\\b", ".hidden", "a\n", "x" * 240])
+def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EquiregError, match="is not fit for a folder"):
+        case_folder(tmp_path, name)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import blosc2
 import nibabel as nib
 import numpy as np
 import pytest
@@ -82,13 +83,14 @@ def test_all_files_of_a_case_are_written(case: RawCase, tmp_path: Path) -> None:
     assert list(folder.parent.iterdir()) == [folder]
     assert record["labelled"]
     assert record["class_voxels"] == (6 * 5 * 7 - 3, 1, 1)
+    assert record["digests"] == {name: store.digest_of(folder / name) for name in names - {RECORD}}
     with np.load(folder / "foreground.npz") as places:
         assert set(places.files) == {"0", "1", "2"}
         assert places["2"].tolist() == [[1, 1, 4]]
     reference = nib.Nifti1Image.load(folder / "reference.nii.gz")
     np.testing.assert_array_equal(reference.affine, AFFINE)
     assert set(np.unique(reference.get_fdata())) == {0, 1, 4, 7}
-    label = whole(store.blosc2.open(str(folder / "label.b2nd"), mode="r"))
+    label = whole(blosc2.open(str(folder / "label.b2nd"), mode="r"))
     assert set(np.unique(label)) == {0, 1, 2, IGNORED}
 
 
@@ -128,7 +130,7 @@ def test_a_full_disk_leaves_the_old_case(case: RawCase, tmp_path: Path, monkeypa
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("equireg.preparation.case.write_array", full)
+    monkeypatch.setattr("equireg.folders.prepared.writer.write_array", full)
     with pytest.raises(DiskError, match=r"image\.b2nd: the disk is full"):
         prepare_case(case, PLAN, folder)
     assert list(folder.parent.iterdir()) == [folder]
@@ -143,7 +145,7 @@ def test_a_full_disk_names_the_case_whichever_file_was_written(
     def full(path: Path, content: Any) -> None:
         raise DiskError(f"{path}: the disk is full.")
 
-    monkeypatch.setattr("equireg.preparation.case.write_json", full)
+    monkeypatch.setattr("equireg.folders.prepared.writer.write_json", full)
     with pytest.raises(DiskError) as caught:
         prepare_case(case, PLAN, tmp_path / "out" / "a")
     assert str(caught.value) == f"{tmp_path / 'out' / 'a' / RECORD}: the disk is full."
@@ -169,10 +171,39 @@ def test_the_fingerprint_follows_files_and_plan(case: RawCase) -> None:
     assert len(others | {first}) == 9
 
 
-def test_a_case_is_finished_only_for_the_same_digest(case: RawCase, tmp_path: Path) -> None:
+def test_a_case_is_finished_only_for_the_same_files_and_plan(case: RawCase, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "a"
     assert finished(folder, fingerprint(case, PLAN)) is None
     record = prepare_case(case, PLAN, folder)
     found = finished(folder, fingerprint(case, PLAN))
-    assert found == json.loads(json.dumps(record))
+    assert found is not None
+    assert json.loads(json.dumps(found)) == json.loads(json.dumps(record | {"intensities": [], "notes": []}))
     assert finished(folder, "another") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '{"made_from": 3}', '{"shape": [1, 2'])
+def test_a_damaged_record_is_not_finished(case: RawCase, tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "out" / "a"
+    prepare_case(case, PLAN, folder)
+    (folder / RECORD).write_text(content)
+    assert finished(folder, fingerprint(case, PLAN)) is None
+
+
+def test_a_damaged_array_is_not_finished(case: RawCase, tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "a"
+    prepare_case(case, PLAN, folder)
+    content = bytearray((folder / store.LABEL).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / store.LABEL).write_bytes(content)
+    assert finished(folder, fingerprint(case, PLAN)) is None
+    (folder / store.LABEL).unlink()
+    assert finished(folder, fingerprint(case, PLAN)) is None
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(case: RawCase, tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "a"
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(EquiregError, match=rf"{folder}: is not a prepared case"):
+        prepare_case(case, PLAN, folder)
+    assert [path.name for path in folder.parent.rglob("*")] == ["a", "mine.txt"]

@@ -1,0 +1,184 @@
+"""The manifest: facts of a prepared data set, and a record of every case; strict on reading."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from equireg.errors import EquiregError
+from equireg.folders.prepared.names import case_folder
+from equireg.folders.schema import SchemaError, strict
+from equireg.folders.signature import FORMAT_VERSION
+from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.labels import LabelTable
+
+Split = Literal["train", "val", "test"]
+_LONGEST_AXIS = 2**15
+"""Voxels along an axis, at most: places of classes are kept in 16 bits."""
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """What the manifest says of one case."""
+
+    name: str
+    patient: str
+    split: Split
+    labelled: bool
+    held_out: bool
+    """Its layout calls it test or validation."""
+    shape: tuple[int, int, int]
+    """Working array [D, H, W], voxels."""
+    spacing_mm: tuple[float, float, float]
+    """Spacing of the working array [D, H, W], mm."""
+    grid: Mapping[str, Any]
+    """The way from native voxels to the working array and back, as ``WorkingGrid.as_dict`` wrote it."""
+    background: tuple[float, ...]
+    """Value of each channel's background after normalisation."""
+    class_voxels: tuple[int, ...]
+    """Voxels of each class, empty for an unlabelled case."""
+    intensities: tuple[tuple[float, ...], ...] = ()
+    """Raw percentiles inside the foreground, for each channel; empty where none were kept."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the scan, such as voxels that were clipped."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Name of each file in the case's folder to the digest of its bytes; empty for older folders."""
+
+    def working_grid(self) -> WorkingGrid:
+        """Return the way back to the case's native geometry.
+
+        Raises:
+            EquiregError: if the record is damaged.
+        """
+        try:
+            return WorkingGrid.from_dict(self.grid)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+            raise EquiregError(
+                f"{self.name}: the grid in its record is damaged ({error}). Make the prepared folder again."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The facts of a prepared data set."""
+
+    dataset: str
+    channels: tuple[str, ...]
+    modality: str
+    labels: LabelTable
+    axes: str
+    """Anatomical axis of D, H and W, such as ``zyx``."""
+    flips: str
+    """Anatomical axes along which a mirrored scan is a plausible one, such as ``xz``."""
+    spacing_mm: tuple[float, float, float] | None
+    """Spacing x, y, z that all cases were resampled to, or None where they were not."""
+    normalisation: Mapping[str, Any]
+    """How intensities were normalised: the name, and for CT the numbers."""
+    fingerprint: Mapping[str, Any]
+    """Medians over the cases, for people and for planning."""
+    cases: tuple[CaseRecord, ...]
+    refused: tuple[Mapping[str, str], ...] = field(default=())
+    """Case, reason and remedy of every case that was left out."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; ``from_dict`` reads them back."""
+        content = {name: value for name, value in vars(self).items() if name not in ("labels", "cases")}
+        return {
+            **content,
+            "format_version": FORMAT_VERSION,
+            "labels": self.labels.as_dict(),
+            "cases": [dict(vars(case)) for case in self.cases],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Any) -> "Manifest":
+        """Read what ``as_dict`` wrote.
+
+        Raises:
+            SchemaError: if a value is missing, unknown, of another kind or out of its range.
+        """
+        if not isinstance(content, Mapping):
+            raise SchemaError(f"it holds a {type(content).__name__}; expected a mapping")
+        plain = {key: value for key, value in content.items() if key not in ("labels", "format_version")}
+        made = strict(_Facts, plain, "manifest")
+        labels = _labels(content.get("labels"))
+        manifest = cls(**{**vars(made), "labels": labels})
+        _check(manifest)
+        return manifest
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """The manifest's plain values; the label table has a form of its own."""
+
+    dataset: str
+    channels: tuple[str, ...]
+    modality: str
+    axes: str
+    flips: str
+    spacing_mm: tuple[float, float, float] | None
+    normalisation: Mapping[str, Any]
+    fingerprint: Mapping[str, Any]
+    cases: tuple[CaseRecord, ...]
+    refused: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Labels:
+    labels: Mapping[str, int]
+    regions: Mapping[str, tuple[int, ...]]
+    ignore: int | None
+
+
+def _labels(content: Any) -> LabelTable:
+    strict(_Labels, content, "labels")
+    try:
+        return LabelTable.from_dict(content)
+    except EquiregError as error:
+        raise SchemaError(str(error)) from error
+
+
+def _check(manifest: Manifest) -> None:
+    """Check ranges, and that the parts fit each other."""
+    channels, classes = len(manifest.channels), manifest.labels.classes
+    _require(channels > 0, "channels is empty")
+    _require(classes > 0, "labels is empty")
+    _require(sorted(manifest.axes) == list("xyz"), f"axes is {manifest.axes!r}; expected x, y and z in some order")
+    _require(set(manifest.flips) <= set("xyz"), f"flips is {manifest.flips!r}; expected some of x, y and z")
+    _require(min(manifest.spacing_mm or (1.0,)) > 0, f"spacing_mm is {manifest.spacing_mm}; expected numbers above 0")
+    _check_normalisation(manifest.normalisation, channels)
+    for name in ("median_shape", "large_shape", "median_spacing_mm"):
+        if name in manifest.fingerprint:
+            kind = tuple[float, float, float]
+            _require(min(strict(kind, manifest.fingerprint[name], f"fingerprint.{name}")) > 0, f"{name} is not above 0")
+    names = [case.name for case in manifest.cases]
+    _require(len(set(names)) == len(names), "cases holds a name twice")
+    for case in manifest.cases:
+        _check_case(case, channels, classes)
+
+
+def _check_case(case: CaseRecord, channels: int, classes: int) -> None:
+    what = f"the record of {case.name[:80]!r}"
+    try:
+        case_folder(Path(), case.name)
+    except EquiregError as error:
+        raise SchemaError(str(error)) from error
+    _require(all(0 < size <= _LONGEST_AXIS for size in case.shape), f"{what} has the shape {case.shape}")
+    _require(all(0 < size < 1e6 for size in case.spacing_mm), f"{what} has the spacing {case.spacing_mm} mm")
+    _require(len(case.background) == channels, f"{what} has {len(case.background)} backgrounds for {channels} channels")
+    expected = classes if case.labelled else 0
+    _require(len(case.class_voxels) == expected, f"{what} counts voxels of {len(case.class_voxels)} classes")
+    _require(min(case.class_voxels, default=0) >= 0, f"{what} has a negative count of voxels")
+
+
+def _check_normalisation(content: Mapping[str, Any], channels: int) -> None:
+    strict(str, content.get("name"), "normalisation.name")
+    numbers = {key: value for key, value in content.items() if key != "name"}
+    for key, value in numbers.items():
+        found = strict(float | tuple[float, ...], value, f"normalisation.{key}")
+        _require(not isinstance(found, tuple) or len(found) == channels, f"normalisation.{key} is not one a channel")
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise SchemaError(message)

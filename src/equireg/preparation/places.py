@@ -1,0 +1,53 @@
+"""Some places of each class, from which training draws the centres of its patches."""
+
+import numpy as np
+
+_MOST = 1000
+"""Most places kept of each class: enough to draw from, small beside the arrays."""
+
+
+def count_classes(working: np.ndarray, classes: int) -> np.ndarray:
+    """Count the voxels of each class in each slice.
+
+    Args:
+        working: class indices, uint8 [D, H, W]; indices beyond the classes are left out.
+        classes: number of classes.
+
+    Returns:
+        int64 [D, classes].
+    """
+    return np.stack([np.bincount(part.ravel(), minlength=256)[:classes] for part in working])
+
+
+def draw_places(working: np.ndarray, counts: np.ndarray) -> dict[int, np.ndarray]:
+    """Draw at most a thousand voxels of each class that there is.
+
+    Args:
+        working: class indices, uint8 [D, H, W].
+        counts: what ``count_classes`` returned.
+
+    Returns:
+        Class index to int16 [N, 3] in [D, H, W], in the array's order. The same array gives the same places.
+    """
+    rng = np.random.default_rng(working.size)
+    places = {}
+    for index, count in enumerate(counts.sum(axis=0)):
+        if count:
+            # Numbers of the class' voxels in the array's order, not their places: those of the background would
+            # take 24 bytes a voxel.
+            numbers = np.arange(count, dtype=np.uint32)
+            rng.shuffle(numbers)
+            places[index] = _places_of(working, index, np.sort(numbers[:_MOST]), counts[:, index])
+    return places
+
+
+def _places_of(working: np.ndarray, index: int, numbers: np.ndarray, in_slices: np.ndarray) -> np.ndarray:
+    """Return where the voxels of a class lie whose numbers, sorted, are given; int16 [N, 3]."""
+    ends = np.cumsum(in_slices)
+    found = []
+    for depth in np.unique(np.searchsorted(ends, numbers, side="right")):
+        start = ends[depth] - in_slices[depth]
+        here = numbers[(numbers >= start) & (numbers < ends[depth])] - start
+        inside = np.argwhere(working[depth] == index)[here]
+        found.append(np.column_stack([np.full(len(inside), depth), inside]))
+    return np.concatenate(found).astype(np.int16)
