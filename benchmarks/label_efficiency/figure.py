@@ -15,7 +15,7 @@ from matplotlib import pyplot
 from matplotlib.ticker import NullLocator
 from tables import by_name, runs_of
 
-from equireg.reporting.svg import marker, series_colour
+from equireg.drawing.svg import marker, series_colour
 
 _BASELINE = "#333333"
 _APART = 1.03

@@ -11,6 +11,7 @@ import yaml
 
 from equireg import disk, folders
 from equireg.folders.prepared import Manifest
+from equireg.folders.run import run_facts
 from equireg.imaging.labels import LabelTable
 
 LABELS = LabelTable(
@@ -34,8 +35,26 @@ class Training:
     skill: float = 0.6
     repeat: int = 0
     masked: int | None = None
+    options: Mapping[str, Any] | None = None
+    """of the run beside its method, as far as its facts tell them; None for a foreign run, whose facts do not"""
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "method": {"name": self.method, "teacher": "ema"},
+            "seed": self.seed,
+            "repeat": self.repeat,
+            "split": f"{SECRET}/split.json",
+            "max_steps": 1000,
+            **(self.options or {}),
+        }
+
+    def exact_facts(self) -> dict[str, Any]:
+        cases = {"labelled_cases": self.labelled, "unlabelled_cases": self.unlabelled, "masked_cases": self.masked}
+        return run_facts(self.name, self.config(), "phantom", **cases).as_dict()
 
     def facts(self) -> dict[str, Any]:
+        if self.options is not None:
+            return self.exact_facts()
         return {
             "repeat": self.repeat,
             "masked_cases": self.masked,
@@ -52,12 +71,7 @@ def write_run(folder: Path, training: Training, **signature: Any) -> Path:
     """Write a run folder with 1,000 steps of made-up curves."""
     folder.mkdir(parents=True)
     chance = np.random.default_rng(training.seed)
-    config = {
-        "method": {"name": training.method, "teacher": "ema"},
-        "seed": training.seed,
-        "split": f"{SECRET}/split.json",
-        "max_steps": 1000,
-    }
+    config = training.config()
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     steps = np.arange(0, 1001, 5)
     loss = 1.4 * np.exp(-steps / 180) + 0.06 + 0.05 * chance.random(len(steps))
@@ -71,9 +85,11 @@ def write_run(folder: Path, training: Training, **signature: Any) -> Path:
     for place, name in enumerate(("val/dice", "val/dice/whole", "val/dice/core", "val/dice/enhancing")):
         table[name] = np.where(validated, np.clip(dice + (0, 0.1, 0, -0.1)[place], 0, 1), np.nan)
     table.to_csv(folder / "metrics.csv", index=False)
-    facts: dict[str, Any] = {"finished": True, "seconds": 754.0, **training.facts(), **signature}
-    seed = facts.pop("seed")
-    folders.sign(folder, "train", config, seed=seed, source=f"{SECRET}/prepared", **facts)
+    facts: dict[str, Any] = {"finished": True, "seconds": 754.0, **signature}
+    # Runs of earlier versions hold their facts beside each other.
+    facts |= {"run": training.facts()} if training.options is not None else training.facts()
+    facts.pop("seed", None)
+    folders.sign(folder, "train", config, seed=training.seed, source=f"{SECRET}/prepared", **facts)
     return folder
 
 

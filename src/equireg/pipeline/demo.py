@@ -12,7 +12,7 @@ from equireg.evaluation.evaluate import evaluate
 from equireg.phantom import PhantomConfig, write_dataset
 from equireg.pipeline.sweep import do_sweep
 from equireg.pipeline.sweepfile import SweepConfig
-from equireg.reporting.side_by_side import side_by_side
+from equireg.reporting.sections.beside import side_by_side
 
 METHODS = ("supervised", "equireg")
 """The two that the demo compares."""

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equireg import disk, folders
-from equireg.reporting.comparison import Arms, cohorts
-from equireg.reporting.exports import exports
-from equireg.reporting.page import render
-from equireg.reporting.sources import read_sources
+from equireg.reporting.page import make_page
+from equireg.reporting.results.sources import read_sources
 
 
 def report(sources: Sequence[Path], out: Path) -> Path:
@@ -29,14 +27,11 @@ def report(sources: Sequence[Path], out: Path) -> Path:
     """
     out = disk.refuse_existing(out)
     found = read_sources(sources)
-    compared = [*found.runs, *found.evaluations]
-    arms = Arms(compared)
-    tables = exports(cohorts(found.evaluations, arms), arms)
-    page = render(found)
+    page = make_page(found)
     with disk.staged_folder(out) as staging:
-        disk.write_atomic(staging / "index.html", page)
+        disk.write_atomic(staging / "index.html", page.html)
         (staging / "tables").mkdir()
-        for name, table in tables.items():
+        for name, table in page.tables.items():
             disk.write_atomic(staging / "tables" / name, table)
-        folders.sign(staging, "report", {}, sources=[source.title for source in compared])
+        folders.sign(staging, "report", {}, sources=[source.title for source in (*found.runs, *found.evaluations)])
     return out / "index.html"

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from equireg import disk, folders
+from equireg import folders
+from equireg.drawing.scans import shown_channels
 from equireg.errors import EquiregError, UsageError
+from equireg.folders import predictions as predicted
+from equireg.folders.predictions import Files
 from equireg.folders.prepared import PreparedSet
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry, read_image, read_label
 from equireg.layouts import discover
 from equireg.preparation.plan import choose_slice_axis
-from equireg.reporting.overlays import shown_channels
 
 _logger = logging.getLogger("equireg")
 
@@ -67,12 +69,15 @@ def read_case(predictions: Path, case: str, channel: str | None = None) -> CaseV
         EquiregError: if the folder is not the output of `equireg predict` or has no such case.
         UsageError: if the scan is there and has no such channel.
     """
-    signature = folders.read_signature(predictions, "predict")
-    path = predictions / f"{case}.nii.gz"
+    signature = predicted.read_facts(predictions)
+    path = predicted.prediction_file(predictions, case)
     if not path.is_file():
-        known = sorted(str(name) for name in signature.get("cases") or [])
-        raise EquiregError(f"{path}: no such prediction; expected one of the cases {', '.join(known[:12])}.")
-    labels = LabelTable.from_dict(disk.read_json(predictions / "labels.json"))
+        known = ", ".join(sorted(signature["cases"])[:12])
+        raise EquiregError(f"{path}: no such prediction; expected one of the cases {known}.")
+    labels = predicted.read_labels(predictions)
+    if labels is None:
+        raise EquiregError(f"{predictions}: has no {predicted.LABELS}; run `equireg predict` again.")
+    files = Files.of(predictions, case)
     geometry, _ = read_geometry(path)
     origin = _find(signature, case, geometry)
     grid = origin.grid if origin else _own_grid(geometry)
@@ -80,9 +85,6 @@ def read_case(predictions: Path, case: str, channel: str | None = None) -> CaseV
 
     def mask(file: Path | None) -> np.ndarray | None:
         return _mask(file, geometry, grid) if file and file.is_file() else None
-
-    def moved(name: str) -> Path:
-        return predictions / folders.EQUIVARIANCE / f"{case}_{name}.nii.gz"
 
     return CaseVolumes(
         case=case,
@@ -92,9 +94,9 @@ def read_case(predictions: Path, case: str, channel: str | None = None) -> CaseV
         reference=mask(origin.mask if origin else None),
         scan=_seen(origin.read(index)) if origin else None,
         channel=name,
-        transformed_scan=_transformed(moved("transformed_scan"), grid, index),
-        predicted_transform=mask(moved("predicted_transform")),
-        transformed_prediction=mask(moved("transformed_prediction")),
+        transformed_scan=_transformed(files.transformed_scan, grid, index),
+        predicted_transform=mask(files.predicted_transform),
+        transformed_prediction=mask(files.transformed_prediction),
     )
 
 
@@ -155,7 +157,7 @@ def _prepared(source: Path, case: str) -> _Origin | None:
     def read(index: int) -> np.ndarray:
         return np.asarray(data.image(case)[index], dtype=np.float32)
 
-    return _Origin(record.working_grid(), data.manifest.channels, read, data.folder(case) / "reference.nii.gz")
+    return _Origin(record.working_grid(), data.manifest.channels, read, data.reference(case))
 
 
 def _raw(source: Path, case: str) -> _Origin | None:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from equireg._version import __version__
 from equireg.disk import disk_errors, write_atomic
+from equireg.drawing.scans import foreground, region_colours, window
+from equireg.drawing.templating import content_policy, template
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
-from equireg.reporting.overlays import foreground, region_colours, window
-from equireg.reporting.templating import template
 from equireg.viewing.case_volumes import CaseVolumes, read_case
 from equireg.viewing.sprites import ScanSheets, colour_sheet, scan_sheets
 
@@ -133,7 +134,10 @@ def _render(volumes: CaseVolumes) -> str:
             for panel in panels
         ],
     }
-    return template("viewer.html.jinja").render(
+    script = Markup(Path(__file__).with_name("viewer.js").read_text(encoding="utf-8"))
+    return template("equireg.viewing", "viewer.html.jinja").render(
+        policy=content_policy(script),
+        script=script,
         case=volumes.case,
         channel=volumes.channel if there else None,
         titles=[panel.title for panel in panels],
@@ -162,6 +166,6 @@ def _reduced(drawn: ScanSheets) -> str:
     return f"To keep this page small, scans are shown with {' and '.join(lost)}; masks are whole." if lost else ""
 
 
-def _script_json(content: dict[str, Any]) -> str:
+def _script_json(content: dict[str, Any]) -> Markup:
     """Write JSON that may stand inside a script element."""
-    return json.dumps(content).replace("<", "\\u003c")
+    return Markup(json.dumps(content).replace("<", "\\u003c"))

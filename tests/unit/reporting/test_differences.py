@@ -9,17 +9,18 @@ import pytest
 from scipy.stats import wilcoxon
 
 from equireg.reporting.build import report
-from equireg.reporting.comparison import Arms, Cohort, cohorts
-from equireg.reporting.differences import Difference, bootstrap_interval, differences, holm, signed_rank
-from equireg.reporting.sources import Evaluation, read_sources
-from equireg.reporting.statistics import MEAN
-from equireg.reporting.tables import difference_table
+from equireg.reporting.results.arms import Arms
+from equireg.reporting.results.cohorts import Cohort, cohorts
+from equireg.reporting.results.differences import Difference, bootstrap_interval, holm, signed_rank
+from equireg.reporting.results.sources import Evaluation, read_sources
+from equireg.reporting.results.statistics import MEAN
+from equireg.reporting.sections.differences import difference_rows
 from reporting_made_up import Training, write_evaluation
 
 CASES = tuple("abcdefgh")
 
 
-def cohort_of(tmp_path: Path, *trainings: Training, noise: float = 0.0) -> tuple[Cohort, Arms]:
+def cohort_of(tmp_path: Path, *trainings: Training, noise: float = 0.0) -> Cohort:
     """Write an evaluation a training, whose Dice is its skill and some chance of its own, and read them."""
     folders = []
     for place, training in enumerate(trainings):
@@ -30,9 +31,8 @@ def cohort_of(tmp_path: Path, *trainings: Training, noise: float = 0.0) -> tuple
         }
         folders.append(write_evaluation(tmp_path / f"e{place}", training.facts(), scores))
     found = read_sources(folders).evaluations
-    arms = Arms(found)
-    [cohort] = cohorts(found, arms)
-    return cohort, arms
+    [cohort] = cohorts(found, Arms(found))
+    return cohort
 
 
 def run(method: str, skill: float, seed: int = 1, unlabelled: int = 20) -> Training:
@@ -40,31 +40,31 @@ def run(method: str, skill: float, seed: int = 1, unlabelled: int = 20) -> Train
 
 
 def test_runs_are_paired_by_seed(tmp_path: Path) -> None:
-    cohort, arms = cohort_of(
+    cohort = cohort_of(
         tmp_path,
         run("supervised", 0.4, seed=1),
         run("supervised", 0.6, seed=2),
         run("equireg", 0.5, seed=1),
     )
-    gain = differences(cohort, arms)["equireg", "supervised"]["whole"]
+    gain = cohort.differences["equireg", "supervised"]["whole"]
     assert (gain.cases, gain.pairs) == (8, 1)
     assert gain.difference == pytest.approx(0.1)  # to seed 1 alone; to the mean of both it would be 0
 
 
 def test_without_a_common_seed_each_arm_is_averaged(tmp_path: Path) -> None:
-    cohort, arms = cohort_of(
+    cohort = cohort_of(
         tmp_path,
         run("supervised", 0.4, seed=1),
         run("supervised", 0.6, seed=2),
         run("equireg", 0.7, seed=3),
     )
-    gain = differences(cohort, arms)["equireg", "supervised"]["whole"]
+    gain = cohort.differences["equireg", "supervised"]["whole"]
     assert gain.pairs == 0
     assert gain.difference == pytest.approx(0.2)
 
 
 def test_equireg_meets_its_best_rivals_and_no_other(tmp_path: Path) -> None:
-    cohort, arms = cohort_of(
+    cohort = cohort_of(
         tmp_path,
         run("supervised", 0.4),
         run("equireg", 0.6),
@@ -72,7 +72,7 @@ def test_equireg_meets_its_best_rivals_and_no_other(tmp_path: Path) -> None:
         run("bcp", 0.58),
         run("nnunet", 0.9, unlabelled=0),
     )
-    assert set(differences(cohort, arms)) == {
+    assert set(cohort.differences) == {
         ("equireg", "supervised"),
         ("equireg", "bcp"),
         ("equireg", "nnunet"),
@@ -83,14 +83,14 @@ def test_equireg_meets_its_best_rivals_and_no_other(tmp_path: Path) -> None:
 
 
 def test_rivals_of_other_amounts_of_labels_are_no_rivals(tmp_path: Path) -> None:
-    cohort, arms = cohort_of(tmp_path, run("equireg", 0.6), replace(run("bcp", 0.7), labelled=9))
-    assert differences(cohort, arms) == {}
+    cohort = cohort_of(tmp_path, run("equireg", 0.6), replace(run("bcp", 0.7), labelled=9))
+    assert cohort.differences == {}
 
 
 def test_p_is_of_the_mean_of_regions_and_corrected_for_all_comparisons(tmp_path: Path) -> None:
     trainings = [run(method, 0.5 + 0.05 * place) for place, method in enumerate(("supervised", "bcp", "ict"))]
-    cohort, arms = cohort_of(tmp_path, *trainings, noise=0.05)
-    found = differences(cohort, arms)
+    cohort = cohort_of(tmp_path, *trainings, noise=0.05)
+    found = cohort.differences
     assert [by_region["whole"].p for by_region in found.values()] == pytest.approx([np.nan] * 2, nan_ok=True)
     tested = [by_region[MEAN] for by_region in found.values()]
     assert [one.p_holm for one in tested] == holm([one.p for one in tested])
@@ -100,9 +100,7 @@ def test_p_is_of_the_mean_of_regions_and_corrected_for_all_comparisons(tmp_path:
     ]
     expected = np.asarray(wilcoxon(dice[0], dice[1]))[1]
     assert found["bcp", "supervised"][MEAN].p == pytest.approx(expected)
-    table = difference_table(cohort, arms)
-    assert table is not None
-    assert [row.p for row in table.rows] == [f"{one.p_holm:.2g}" for one in tested]
+    assert [row.p for row in difference_rows(cohort)] == [f"{one.p_holm:.2g}" for one in tested]
 
 
 def found_of(cohort: Cohort, method: str) -> Evaluation:

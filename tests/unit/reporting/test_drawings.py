@@ -10,20 +10,23 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
+from equireg.drawing.scans import REGION_COLOURS, shown_channels
+from equireg.drawing.svg import INK, draw
+from equireg.folders.evaluation import Picture, read_pictures
 from equireg.imaging.labels import LabelTable
-from equireg.reporting.comparison import Arms, cohorts
-from equireg.reporting.efficiency import dice_by_labels
-from equireg.reporting.figures import learning_curves
-from equireg.reporting.overlays import REGION_COLOURS, Panel, panels, shown_channels
-from equireg.reporting.pictures import Picture, read_pictures
-from equireg.reporting.sources import read_sources
-from equireg.reporting.svg import INK, draw
+from equireg.reporting.drawing.panels import Panel, panels
+from equireg.reporting.results.arms import Arms
+from equireg.reporting.results.cohorts import cohorts
+from equireg.reporting.results.sources import read_sources
+from equireg.reporting.sections.curves import learning_curves
+from equireg.reporting.sections.efficiency import dice_by_labels
 from reporting_made_up import LABELS, Training, write_evaluation, write_picture, write_run
 
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Picture:
-    write_picture(tmp_path, "case", "best", 0.8)
+    (tmp_path / "pictures").mkdir()
+    write_picture(tmp_path / "pictures", "case", "best", 0.8)
     return read_pictures(tmp_path)[0]
 
 
@@ -66,7 +69,7 @@ def test_outlines_lie_where_the_mask_is() -> None:
     mask = np.zeros((40, 40), np.uint8)
     mask[4:10, 20:36] = 1
     scan = np.random.default_rng(0).random((1, 40, 40), np.float32)
-    picture = Picture("case", "best", scan, mask, np.zeros_like(mask), (1.0, 1.0), 0.0, ())
+    picture = Picture("case", "best", mask, np.zeros_like(mask), (1.0, 1.0), 0.0, scan)
     [reference] = [
         panel for panel in panels(picture, LabelTable((0, 1), ("background", "whole"))) if panel.caption == "reference"
     ]
@@ -130,6 +133,5 @@ def test_dice_by_labels_needs_two_counts(tmp_path: Path) -> None:
     ]
     both = read_sources(folders).evaluations
     for found, drawn in ((both, True), (both[:1], False)):
-        arms = Arms(found)
-        [cohort] = cohorts(found, arms)
-        assert bool(dice_by_labels(cohort, arms)) == drawn
+        [cohort] = cohorts(found, Arms(found))
+        assert bool(dice_by_labels(cohort)) == drawn

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from equireg.reporting.bars import bridging_bars
-from equireg.reporting.bridging import bridging
+from equireg.drawing.svg import marker, series_colour
 from equireg.reporting.build import report
-from equireg.reporting.comparison import Arms, Cohort, cohorts
-from equireg.reporting.efficiency import dice_by_labels, series_keys
-from equireg.reporting.sources import read_sources
-from equireg.reporting.statistics import MEAN
-from equireg.reporting.svg import marker, series_colour
+from equireg.reporting.results.arms import Arms
+from equireg.reporting.results.cohorts import Cohort, cohorts
+from equireg.reporting.results.sources import read_sources
+from equireg.reporting.results.statistics import MEAN
+from equireg.reporting.sections.bridging import bridging_bars
+from equireg.reporting.sections.efficiency import dice_by_labels, series_keys
 from reporting_made_up import Training, write_evaluation
 
 RIVALS = ("bcp", "cps", "fixmatch", "ict", "mean_teacher", "pseudo_label", "ua_mt", "unimatch")
@@ -42,16 +42,15 @@ def folders(tmp_path: Path) -> list[Path]:
     return folders
 
 
-def read(folders: list[Path]) -> tuple[Cohort, Arms]:
+def read(folders: list[Path]) -> Cohort:
     found = read_sources(folders).evaluations
-    arms = Arms(found)
-    [cohort] = cohorts(found, arms)
-    return cohort, arms
+    [cohort] = cohorts(found, Arms(found))
+    return cohort
 
 
 def test_every_method_has_a_look_of_its_own(folders: list[Path]) -> None:
-    cohort, arms = read(folders)
-    keys = series_keys(cohort, arms)
+    cohort = read(folders)
+    keys = series_keys(cohort)
     assert {key.label for key in keys} == {"supervised", "equireg", "nnunet", *RIVALS}
     assert len({(series_colour(key.index), marker(key.index)) for key in keys}) == 11
     assert len({series_colour(key.index) for key in keys[:10]}) == 10
@@ -59,28 +58,28 @@ def test_every_method_has_a_look_of_its_own(folders: list[Path]) -> None:
 
 
 def test_a_method_keeps_its_look_where_others_are_missing(folders: list[Path]) -> None:
-    cohort, arms = read(folders)
-    looks = {key.label: key.index for key in series_keys(cohort, arms)}
+    cohort = read(folders)
+    looks = {key.label: key.index for key in series_keys(cohort)}
     few = replace(cohort, evaluations=tuple(e for e in cohort.evaluations if e.facts.method in ("equireg", "unimatch")))
-    assert {key.label: key.index for key in series_keys(few, arms)} == {
+    assert {key.label: key.index for key in series_keys(few)} == {
         label: looks[label] for label in ("equireg", "unimatch")
     }
 
 
 def test_methods_with_one_point_stand_on_the_drawing(folders: list[Path]) -> None:
-    cohort, arms = read(folders)
-    for drawing in dice_by_labels(cohort, arms):
-        for key in series_keys(cohort, arms):
+    cohort = read(folders)
+    for drawing in dice_by_labels(cohort):
+        for key in series_keys(cohort):
             assert series_colour(key.index) in drawing.svg
 
 
 def test_bridging_of_many_is_a_drawing_a_region(folders: list[Path]) -> None:
-    cohort, arms = read(folders)
-    found = bridging(cohort, arms)
+    cohort = read(folders)
+    found = cohort.bridging
     assert {one.series for one in found} == {"equireg", *RIVALS}  # nnU-Net sees no unlabelled scan
     drawings = bridging_bars(found)
     assert [drawing.title for drawing in drawings] == ["whole", "core", MEAN]
-    looks = {key.label: series_colour(key.index) for key in series_keys(cohort, arms)}
+    looks = {key.label: series_colour(key.index) for key in series_keys(cohort)}
     assert all(looks[one.series] in drawing.svg for drawing in drawings for one in found)
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from equireg import folders
 from equireg.errors import EquiregError
-from equireg.reporting.naming import distinct_titles
+from equireg.folders.run import RunFacts
 from equireg.reporting.privacy import LEFT_OUT, last_part, without_paths
-from equireg.reporting.sources import Facts, read_sources
+from equireg.reporting.results.naming import distinct_titles
+from equireg.reporting.results.sources import read_sources
 from reporting_made_up import LABELS, Training, write_evaluation, write_picture, write_run
 
 ONE = {("a", "whole"): {"dice": 0.5}}
@@ -28,8 +29,9 @@ def test_sources_are_told_apart_by_their_verb(run: Path, evaluation: Path) -> No
     runs, evaluations, _ = read_sources([evaluation, run])
     assert [source.title for source in runs] == ["run"]
     assert [source.title for source in evaluations] == ["supervised-42"]
-    assert runs[0].facts == Facts("run", "supervised", 3, 21, 42, "phantom", 0)
-    assert evaluations[0].facts == Facts("supervised-42", "supervised", 3, 21, 42, "phantom", 0)
+    known = {"method": "supervised", "labelled_cases": 3, "unlabelled_cases": 21, "seed": 42, "dataset": "phantom"}
+    assert evaluations[0].facts == RunFacts("supervised-42", repeat=0, **known)
+    assert {name: getattr(runs[0].facts, name) for name in known} == known
 
 
 def test_a_folder_given_twice_counts_once(run: Path) -> None:
@@ -104,7 +106,7 @@ def test_broken_curves_are_named(run: Path, content: str, found: str) -> None:
     [
         ("", "is empty"),
         ("case,region,value\na,whole,1\n", "has no column metric"),
-        ("case,region,metric,value\na,whole,nsd,1\n", "expected dice"),
+        ("case,region,metric,value\na,whole,nsd,1\n", "expected one of them"),
         ("case,region,metric,value\na,,dice,1\n", "line 2 lacks"),
         (
             "case,region,metric,value\na,whole,dice,1\na,whole,dice,1\n",

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import numpy as np
 
-from equireg.reporting.comparison import Arms, baseline_of, by_arm, cohorts
-from equireg.reporting.sources import Evaluation, read_sources
-from equireg.reporting.statistics import MEAN, summarise
+from equireg.reporting.results.arms import Arms
+from equireg.reporting.results.cohorts import cohorts
+from equireg.reporting.results.differences import Groups, baseline_of
+from equireg.reporting.results.sources import Evaluation, read_sources
+from equireg.reporting.results.statistics import MEAN
 from reporting_made_up import Training, write_evaluation
 
 
@@ -16,10 +18,9 @@ def evaluations(tmp_path: Path, *trainings: Training) -> tuple[Evaluation, ...]:
     return read_sources(folders).evaluations
 
 
-def groups_of(found: tuple[Evaluation, ...]) -> dict[str, tuple[Evaluation, ...]]:
-    arms = Arms(found)
-    [cohort] = cohorts(found, arms)
-    return by_arm(cohort, arms)
+def groups_of(found: tuple[Evaluation, ...]) -> Groups:
+    [cohort] = cohorts(found, Arms(found))
+    return cohort.groups
 
 
 def test_arms_gather_seeds_and_are_told_apart_by_labels(tmp_path: Path) -> None:
@@ -76,6 +77,6 @@ def test_a_case_without_any_value_stays_missing(tmp_path: Path) -> None:
         ("b", "whole"): {"dice": 0.0, "hd95_mm": None},
     }
     [found] = read_sources([write_evaluation(tmp_path / "e", None, scores)]).evaluations
-    summary = summarise(found, found.regions)["hd95_mm", MEAN]
+    summary = found.summaries["hd95_mm", MEAN]
     assert np.isnan(summary.mean)
     assert summary.missing == 2

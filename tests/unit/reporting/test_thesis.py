@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.reporting.bars import bridging_bars, equivariance_bars, equivariance_sets
-from equireg.reporting.bridging import Bridging, bridging, bridging_table, sentence
+from equireg.folders.examples import read_examples
 from equireg.reporting.build import report
-from equireg.reporting.comparison import Arms, Cohort, by_arm, cohorts
-from equireg.reporting.efficiency import dice_by_labels, runs_by_seed, seed_keys
-from equireg.reporting.overlays import raw_panels, step_panels
-from equireg.reporting.preparation import read_examples
-from equireg.reporting.series import Amount, series_of
-from equireg.reporting.side_by_side import typical_case
-from equireg.reporting.sources import Evaluation, read_sources
-from equireg.reporting.statistics import MEAN, summarise
+from equireg.reporting.drawing.panels import raw_panels, step_panels
+from equireg.reporting.results.arms import Arms
+from equireg.reporting.results.bridging import Bridging, sentence
+from equireg.reporting.results.cohorts import Cohort, cohorts
+from equireg.reporting.results.series import Amount, label_fraction
+from equireg.reporting.results.sources import Evaluation, read_sources
+from equireg.reporting.results.statistics import MEAN
+from equireg.reporting.sections.beside import typical_case
+from equireg.reporting.sections.bridging import bridging_bars, bridging_rows
+from equireg.reporting.sections.efficiency import dice_by_labels
+from equireg.reporting.sections.equivariance import equivariance_bars, told_sets
+from equireg.reporting.sections.every_run import runs_by_seed, seed_keys
 from reporting_made_up import Training, equivariance_scores, write_evaluation, write_picture, write_prepared
 
 ALL = 20
@@ -62,8 +65,8 @@ TABLE = (
 
 
 def test_repeats_of_one_seed_are_one_arm(judged: Callable[..., Found]) -> None:
-    _, arms, [cohort] = judged(*TABLE)
-    groups = {label: sorted(one.facts.chance for one in members) for label, members in by_arm(cohort, arms).items()}
+    _, _, [cohort] = judged(*TABLE)
+    groups = {label: sorted(one.draw for one in members) for label, members in cohort.groups.items()}
     assert groups == {
         "supervised, 2 labelled": [(1, 0), (2, 0)],
         "supervised, 20 labelled": [(1, 0), (1, 1)],
@@ -76,13 +79,13 @@ def test_a_run_and_its_evaluation_are_one_arm_though_one_tells_more(judged: Call
     silent = replace(found[0], facts=replace(found[0].facts, masked_cases=None))
     arms = Arms([found[0], silent])
     assert len(arms.all) == 1
-    assert found[0].facts.fraction == 0.1
-    assert silent.facts.fraction is None
+    assert label_fraction(found[0].facts) == 0.1
+    assert label_fraction(silent.facts) is None
 
 
 def test_bridging_is_the_ratio_of_the_means(judged: Callable[..., Found]) -> None:
-    _, arms, [cohort] = judged(*TABLE)
-    by_region = {one.region: one for one in bridging(cohort, arms)}
+    _, _, [cohort] = judged(*TABLE)
+    by_region = {one.region: one for one in cohort.bridging}
     assert list(by_region) == ["whole", "core", MEAN]
     core = by_region["core"]
     assert core.amount == Amount(2, 0.1)
@@ -99,16 +102,14 @@ def test_bridging_is_the_ratio_of_the_means(judged: Callable[..., Found]) -> Non
 
 def test_without_a_gap_there_is_no_coefficient(judged: Callable[..., Found]) -> None:
     worse = (*TABLE[:2], run("supervised", ALL, 0.25), *TABLE[4:])
-    _, arms, [cohort] = judged(*worse)
-    found = bridging(cohort, arms)
+    _, _, [cohort] = judged(*worse)
+    found = cohort.bridging
     core = next(one for one in found if one.region == "core")
     assert core.gap == pytest.approx(-0.05)
     assert np.isnan(core.coefficient)
     assert core.pairs == pytest.approx((0.2 / 0.05,))
     assert core.pairs_without == 1
-    table = bridging_table(found)
-    assert table is not None
-    assert {cell.text for cell in table.rows[0][3]} == {"\N{EN DASH}"}
+    assert {cell.text for cell in bridging_rows(found)[0].cells} == {"\N{EN DASH}"}
     [drawing] = bridging_bars(found)
     assert drawing.svg.count(">\N{EN DASH}<") == 3
 
@@ -117,9 +118,9 @@ def test_without_a_gap_there_is_no_coefficient(judged: Callable[..., Found]) -> 
 def test_bridging_needs_a_run_known_to_have_used_all_labels(
     judged: Callable[..., Found], trainings: tuple[Training, ...]
 ) -> None:
-    _, arms, [cohort] = judged(*trainings)
-    assert bridging(cohort, arms) == []
-    assert bridging_table([]) is None
+    _, _, [cohort] = judged(*trainings)
+    assert cohort.bridging == []
+    assert bridging_rows([]) == []
     assert sentence([]) is None
 
 
@@ -133,8 +134,8 @@ def test_coefficients_far_off_are_cut_and_said_to_be() -> None:
 
 
 def test_a_line_joins_arms_that_differ_in_their_labels(judged: Callable[..., Found]) -> None:
-    _, arms, [cohort] = judged(*TABLE)
-    assert {one.label: list(one.amounts) for one in series_of(cohort, arms)} == {
+    _, _, [cohort] = judged(*TABLE)
+    assert {one.label: list(one.amounts) for one in cohort.series} == {
         "supervised": [Amount(2, 0.1), Amount(ALL, 1.0)],
         "equireg": [Amount(2, 0.1)],
     }
@@ -142,20 +143,20 @@ def test_a_line_joins_arms_that_differ_in_their_labels(judged: Callable[..., Fou
 
 def test_variants_of_a_method_are_lines_of_their_own(judged: Callable[..., Found]) -> None:
     variants = [
-        Training(f"{teacher}-sup{labelled}-seed1", "equireg", labelled, ALL, 1, 0.5, masked=ALL)
+        Training("r", "equireg", labelled, ALL, 1, 0.5, masked=ALL, options={"teacher": teacher})
         for teacher in ("self", "ema")
         for labelled in (2, 4)
     ]
-    _, arms, [cohort] = judged(*variants)
-    assert sorted((one.label, len(one.amounts)) for one in series_of(cohort, arms)) == [
-        ("equireg (ema)", 2),
-        ("equireg (self)", 2),
+    _, _, [cohort] = judged(*variants)
+    assert sorted((one.label, len(one.amounts)) for one in cohort.series) == [
+        ("equireg (teacher=ema)", 2),
+        ("equireg (teacher=self)", 2),
     ]
 
 
 def test_dice_over_the_fraction_of_labels_in_percent(judged: Callable[..., Found]) -> None:
-    _, arms, [cohort] = judged(*TABLE)
-    drawn = dice_by_labels(cohort, arms)
+    _, _, [cohort] = judged(*TABLE)
+    drawn = dice_by_labels(cohort)
     assert [drawing.title for drawing in drawn] == ["whole", "core", MEAN]
     for drawing in drawn:
         assert "10\N{NO-BREAK SPACE}%" in drawing.svg
@@ -163,16 +164,16 @@ def test_dice_over_the_fraction_of_labels_in_percent(judged: Callable[..., Found
 
 
 def test_where_a_run_tells_no_fraction_the_axis_counts_cases(judged: Callable[..., Found]) -> None:
-    _, arms, [cohort] = judged(*(replace(one, masked=None) for one in TABLE))
-    drawn = dice_by_labels(cohort, arms)
+    _, _, [cohort] = judged(*(replace(one, masked=None) for one in TABLE))
+    drawn = dice_by_labels(cohort)
     assert "labelled cases" in drawn[0].svg
     assert "%" not in drawn[0].svg.split("<g", 1)[1].replace('width="100%"', "")
 
 
 def test_every_run_is_a_point_in_the_colour_of_its_seed(judged: Callable[..., Found]) -> None:
-    _, arms, [cohort] = judged(*TABLE)
+    _, _, [cohort] = judged(*TABLE)
     assert [key.label for key in seed_keys(cohort)] == ["seed 1", "seed 2"]
-    drawn = runs_by_seed(cohort, arms)
+    drawn = runs_by_seed(cohort)
     assert [drawing.title for drawing in drawn] == ["whole", "core", MEAN]
     uses = {colour: drawn[0].svg.count(f"fill: {colour}; stroke: var(--card)") for colour in ("#3b7dd8", "#e07b39")}
     assert sum(uses.values()) >= len(TABLE)
@@ -180,15 +181,15 @@ def test_every_run_is_a_point_in_the_colour_of_its_seed(judged: Callable[..., Fo
 
 
 def test_single_runs_make_no_drawing_by_seed(judged: Callable[..., Found]) -> None:
-    _, arms, [cohort] = judged(run("supervised", 2, 0.3), run("equireg", 2, 0.4))
-    assert runs_by_seed(cohort, arms) == []
-    assert dice_by_labels(cohort, arms) == []
+    _, _, [cohort] = judged(run("supervised", 2, 0.3), run("equireg", 2, 0.4))
+    assert runs_by_seed(cohort) == []
+    assert dice_by_labels(cohort) == []
 
 
 def test_quartiles_are_interpolated(tmp_path: Path) -> None:
     scores = {(f"c{place}", "whole"): {"dice": value} for place, value in enumerate((0.1, 0.2, 0.4, 0.8))}
     [found] = read_sources([write_evaluation(tmp_path / "e", None, scores)]).evaluations
-    summary = summarise(found, found.regions)["dice", "whole"]
+    summary = found.summaries["dice", "whole"]
     assert (summary.q25, summary.q75) == pytest.approx((0.175, 0.5))
 
 
@@ -198,7 +199,7 @@ def test_a_case_without_a_mask_is_not_a_missing_dice(tmp_path: Path) -> None:
         ("b", "whole"): {"equivariance_dice": 0.9},
     }
     [found] = read_sources([write_evaluation(tmp_path / "e", None, scores)]).evaluations
-    summaries = summarise(found, found.regions)
+    summaries = found.summaries
     assert summaries["dice", "whole"].missing == 0
     assert summaries["dice", "whole"].mean == 0.5
     assert summaries["equivariance_dice", "whole"].mean == pytest.approx(0.8)
@@ -232,19 +233,19 @@ def test_a_set_without_masks_is_a_cohort_of_its_own(thesis: list[Path]) -> None:
     assert (masked.title, masked.judged) == ("phantom, val", ("a", "b", "c"))
     assert (held_out.title, held_out.judged) == ("phantom, test", ())
     assert found[0].title == f"{TABLE[0].name}, val"
-    assert dice_by_labels(held_out, arms) == []
-    assert bridging(held_out, arms) == []
-    drawn = equivariance_bars([masked, held_out], arms)
+    assert dice_by_labels(held_out) == []
+    assert held_out.bridging == []
+    drawn = equivariance_bars([masked, held_out])
     assert [drawing.title for drawing in drawn] == ["whole", "core", "enhancing", MEAN]
     assert "<pattern" in drawn[0].svg  # the hatching of the second set
-    assert equivariance_sets([masked, held_out]) == (
+    assert told_sets([masked, held_out]) == (
         "plain: phantom, val, 3 cases with masks; hatched: phantom, test, 5 cases without masks"
     )
 
 
 def test_no_equivariance_no_bars(judged: Callable[..., Found]) -> None:
-    _, arms, gathered = judged(*TABLE)
-    assert equivariance_bars(gathered, arms) == []
+    _, _, gathered = judged(*TABLE)
+    assert equivariance_bars(gathered) == []
 
 
 def test_the_page_has_all_of_the_thesis_figures(thesis: list[Path], tmp_path: Path) -> None:
@@ -280,8 +281,7 @@ def test_only_sets_without_masks_make_a_page_too(thesis: list[Path], tmp_path: P
 
 def test_the_typical_case_is_nearest_the_median_of_those_pictured(thesis: list[Path]) -> None:
     found = read_sources(thesis).evaluations
-    arms = Arms(found)
-    typical = typical_case(cohorts(found, arms)[0], arms)
+    typical = typical_case(cohorts(found, Arms(found))[0])
     assert typical is not None
     assert typical.case == "b"
     assert typical.dice == pytest.approx(typical.median)
@@ -289,8 +289,8 @@ def test_the_typical_case_is_nearest_the_median_of_those_pictured(thesis: list[P
 
 
 def test_nothing_is_typical_without_two_pictures(judged: Callable[..., Found]) -> None:
-    _, arms, [cohort] = judged(*TABLE)
-    assert typical_case(cohort, arms) is None
+    _, _, [cohort] = judged(*TABLE)
+    assert typical_case(cohort) is None
 
 
 def test_an_example_shows_each_contrast_raw_and_after_each_step(tmp_path: Path) -> None:
@@ -340,8 +340,8 @@ def test_variants_of_a_method_keep_their_seeds_and_repeats_together(judged: Call
 
 
 def test_a_gap_of_next_to_nothing_is_none(judged: Callable[..., Found]) -> None:
-    found, arms, (cohort,) = judged(run("supervised", 2, 0.7), run("supervised", ALL, 0.703), run("equireg", 2, 0.75))
-    ones = bridging(cohort, arms)
+    found, _, (cohort,) = judged(run("supervised", 2, 0.7), run("supervised", ALL, 0.703), run("equireg", 2, 0.75))
+    ones = cohort.bridging
     assert len(found) == 3
     assert ones
     assert all(not np.isfinite(one.coefficient) and not one.pairs for one in ones)

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from equireg import disk, folders
+from equireg.drawing.scans import REGION_COLOURS
 from equireg.errors import EquiregError, UsageError
 from equireg.folders import prepared as store
 from equireg.folders.prepared import CaseRecord, Manifest
@@ -20,7 +21,6 @@ from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
-from equireg.reporting.overlays import REGION_COLOURS
 from equireg.viewing.case_volumes import read_case
 from equireg.viewing.sprites import Sheet, colour_sheet, scan_sheets
 from equireg.viewing.view import colour_indices, view
@@ -76,7 +76,7 @@ def predictions(folder: Path, source: Path | str, *, equivariance: bool = False)
 
 def content_of(page: Path) -> dict[str, Any]:
     """Read what the page's script draws from."""
-    found = re.search(r"const content = (.*);\n", page.read_text(encoding="utf-8"))
+    found = re.search(r'<script type="application/json" id="content">(.*)</script>', page.read_text(encoding="utf-8"))
     assert found
     return json.loads(found[1])
 

@@ -1,0 +1,53 @@
+"""How a scan and its regions look in a picture: which channel, which brightness, which colours."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from equireg.imaging.labels import LabelTable
+from equireg.preparation.normalise import constant_background
+
+REGION_COLOURS = (
+    *("#56b4e9", "#f0e442", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#0072b2"),
+    *("#b2df8a", "#fb9a99", "#cab2d6", "#b15928"),
+)
+"""First Okabe & Ito's colours, which the colour-blind tell apart, in an order that stands out on grey."""
+
+
+def region_colours(labels: LabelTable) -> dict[str, str]:
+    """Give each judged region its colour, in the data set's order; they come round after the last."""
+    return {name: REGION_COLOURS[i % len(REGION_COLOURS)] for i, name in enumerate(labels.judged_regions())}
+
+
+def shown_channels(names: Sequence[str], channels: int) -> list[int]:
+    """Choose up to two channels: FLAIR shows most of a tumour, T1 with contrast its rim.
+
+    Without these names, the last and the first.
+    """
+    lowered = [name.lower() for name in names]
+
+    def find(*wanted: str) -> int | None:
+        return next((i for word in wanted for i, name in enumerate(lowered) if word in name), None)
+
+    first, second = find("flair", "t2f"), find("t1ce", "t1c", "t1gd", "t1wce")
+    first = channels - 1 if first is None else first
+    second = 0 if second is None else second
+    return list(dict.fromkeys([first, second]))
+
+
+def window(image: np.ndarray) -> np.ndarray:
+    """Scale intensities [*S] to 0 to 1 between the 1st and the 99.5th percentile of what is not background."""
+    inside = foreground(image)
+    if not inside.any():
+        return np.zeros_like(image, dtype=np.float32)
+    low, high = np.percentile(image[inside], [1, 99.5])
+    # The lowest tissue stays a little above the black of the background.
+    scaled = 0.06 + 0.94 * (image - low) / max(float(high - low), 1e-6)
+    return np.where(inside, np.clip(scaled, 0, 1), 0)
+
+
+def foreground(image: np.ndarray) -> np.ndarray:
+    """Return where [h, w] or [D, h, w] differs from its background: the border's constant value, else the least."""
+    stack = image if image.ndim == 3 else image[None]
+    [constant] = constant_background(stack[None])
+    return image != (stack.min() if constant is None else constant)

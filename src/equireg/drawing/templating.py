@@ -1,0 +1,44 @@
+"""Pages from templates: what they print is escaped, and a browser is told what they may do."""
+
+import base64
+import hashlib
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'"
+"""Pictures inside the page and its own style; no network, no form, and no script but a named one."""
+
+
+def template(package: str, name: str, **functions: object) -> Template:
+    """Return a template of a package; what it prints is escaped, what it lacks is an error.
+
+    It may include ``drawing/style.css``, and the templates of its own package.
+
+    Args:
+        package: where the template lies, such as ``equireg.viewing``.
+        name: its file there.
+        functions: what the template and those that it includes may call.
+    """
+    environment = Environment(
+        loader=ChoiceLoader(
+            [PackageLoader(package, "."), PrefixLoader({"drawing": PackageLoader("equireg.drawing", ".")})]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(functions)
+    return environment.get_template(name)
+
+
+def content_policy(script: str = "") -> Markup:
+    """Return the element that forbids a page everything but its pictures, its style and one script.
+
+    Args:
+        script: the text of the one script element that may run, to the letter; none may where it is empty.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = f"{_POLICY}; script-src 'sha256-{digest}'" if script else _POLICY
+    return Markup(f'<meta http-equiv="Content-Security-Policy" content="{allowed}">')  # without a double quote

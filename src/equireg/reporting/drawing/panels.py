@@ -1,0 +1,175 @@
+"""Pictures of cases: the scan, and both masks as outlines on it, as PNG inside the page."""
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from equireg.drawing.scans import foreground, region_colours, shown_channels, window
+from equireg.folders.evaluation import Picture
+from equireg.folders.examples import Example
+from equireg.imaging.labels import LabelTable
+
+_PANEL_PIXELS = 420
+_STEP_PIXELS = 260
+"""Steps of preparation are many and told apart at a glance."""
+_DPI = 100
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One view of a slice."""
+
+    caption: str
+    png: str
+    """data URI"""
+    alt: str
+    aspect: float
+    """width over height"""
+
+
+def panels(picture: Picture, labels: LabelTable) -> list[Panel]:
+    """Draw up to two channels of a slice, then the reference and the prediction on the first of them."""
+    rows, columns = _content(picture)
+    shown = shown_channels(picture.channels, picture.scan.shape[0])
+    scans = [window(picture.scan[channel])[rows, columns] for channel in shown]
+    reference, prediction = picture.reference[rows, columns], picture.prediction[rows, columns]
+    names = [picture.channels[channel] if picture.channels else f"channel {channel + 1}" for channel in shown]
+    captions = names if picture.channels or picture.scan.shape[0] > 1 else ["scan"]
+    spacing_mm = picture.spacing_mm
+
+    def panel(caption: str, scan: np.ndarray, mask: np.ndarray | None, beside: np.ndarray | None = None) -> Panel:
+        png, aspect = _png(scan, spacing_mm, lambda axes: _outline(axes, mask, beside, labels, spacing_mm))
+        return Panel(caption, png, f"{caption} of case {picture.case}", aspect)
+
+    plain = [panel(caption, scan, None) for caption, scan in zip(captions, scans, strict=True) if scan.any()]
+    return [
+        *plain,
+        panel("reference", scans[0], reference),
+        panel("prediction", scans[0], prediction, reference),
+    ]
+
+
+def in_a_row(pictures: Mapping[str, Picture], labels: LabelTable) -> list[Panel]:
+    """Draw the scan and the reference of the first picture, then the prediction of each.
+
+    Args:
+        pictures: caption to picture, all of one case.
+        labels: the data set's labels.
+    """
+    row: list[Panel] = []
+    for caption, picture in pictures.items():
+        *shared, prediction = panels(picture, labels)
+        row = row or shared
+        row.append(Panel(f"{caption}, Dice {picture.dice:.2f}", prediction.png, prediction.alt, prediction.aspect))
+    return row
+
+
+def raw_panels(example: Example) -> list[Panel]:
+    """Draw every contrast of a raw scan, each with its mask."""
+    raw, spacing_mm = example.steps[0], example.spacing_mm
+    drawn = []
+    for name, channel in zip(example.channels, raw.scan, strict=True):
+        png, aspect = _png(
+            window(channel), spacing_mm, lambda axes: _outline(axes, raw.label, None, example.labels, spacing_mm)
+        )
+        drawn.append(Panel(name, png, f"{name} of case {example.case} with its mask", aspect))
+    return drawn
+
+
+def step_panels(example: Example) -> list[list[Panel]]:
+    """Draw every contrast before and after each step of preparation: a list a contrast, a panel a step."""
+    table = []
+    for place, name in enumerate(example.channels):
+        row = []
+        for step in example.steps:
+            png, aspect = _png(window(step.scan[place]), example.spacing_mm, lambda axes: None, _STEP_PIXELS)
+            row.append(Panel(f"{name}, {step.name}", png, f"{name} of case {example.case}, {step.name}", aspect))
+        table.append(row)
+    return table
+
+
+def _content(picture: Picture) -> tuple[slice, slice]:
+    """Return the rows and columns that hold the scan or a mask, with a narrow margin."""
+    tissue = np.any([foreground(channel) for channel in picture.scan], axis=0)
+    inside = tissue | (picture.reference != 0) | (picture.prediction != 0)
+    if not inside.any():
+        return slice(None), slice(None)
+    spans = []
+    for axis, size in ((1, inside.shape[0]), (0, inside.shape[1])):
+        held = np.flatnonzero(inside.any(axis=axis))
+        margin = max(1, size // 40)
+        spans.append(slice(max(0, int(held[0]) - margin), min(size, int(held[-1]) + 1 + margin)))
+    return spans[0], spans[1]
+
+
+def _outline(
+    axes: Axes,
+    mask: np.ndarray | None,
+    beside: np.ndarray | None,
+    labels: LabelTable,
+    spacing_mm: tuple[float, float],
+) -> None:
+    """Draw each region's outline and a veil of its colour; ``beside`` as a thin dashed white line."""
+    if mask is None:
+        return
+    colours = region_colours(labels)
+    # Large unions first, so that a region inside another stays visible.
+    regions = sorted(labels.judged_regions().items(), key=lambda item: -len(item[1]))
+    veil = np.zeros((*mask.shape, 4))
+    for name, values in regions:
+        veil[np.isin(mask, values)] = (*to_rgb(colours[name]), 0.22)
+    height, width = mask.shape[0] * spacing_mm[0], mask.shape[1] * spacing_mm[1]
+    axes.imshow(veil, extent=(0, width, height, 0), interpolation="nearest")
+    for name, values in regions:
+        # Wider where another region lies inside: outlines that run together show as stripes.
+        inside = sum(set(other) < set(values) for _, other in regions)
+        _contour(axes, np.isin(mask, values), spacing_mm, colors=colours[name], linewidths=1.1 + 0.9 * inside)
+    if beside is not None:
+        judged = np.isin(beside, [value for _, values in regions for value in values])
+        _contour(axes, judged, spacing_mm, colors="black", linewidths=2.0)
+        _contour(axes, judged, spacing_mm, colors="white", linewidths=1.2, linestyles=[(0, (3, 2))])
+
+
+def _contour(axes: Axes, mask: np.ndarray, spacing_mm: tuple[float, float], **style: Any) -> None:
+    """Draw the outline of a mask, if there is one."""
+    if not mask.any():
+        return
+    padded = np.pad(mask, 1).astype(float)  # closes outlines at the border
+    y = (np.arange(padded.shape[0]) - 0.5) * spacing_mm[0]
+    x = (np.arange(padded.shape[1]) - 0.5) * spacing_mm[1]
+    axes.contour(x, y, padded, levels=[0.5], **style)
+
+
+def _png(
+    image: np.ndarray, spacing_mm: tuple[float, float], decorate: Callable[[Axes], None], pixels: int = _PANEL_PIXELS
+) -> tuple[str, float]:
+    """Draw an image and what ``decorate`` adds, in mm; return its data URI and its width over height."""
+    height, width = image.shape[0] * spacing_mm[0], image.shape[1] * spacing_mm[1]
+    scale = pixels / max(height, width)
+    size = max(16.0, width * scale) / _DPI, max(16.0, height * scale) / _DPI
+    with rc_context({"savefig.pad_inches": 0}):
+        figure = Figure(figsize=size, dpi=_DPI, facecolor="black")
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.imshow(
+            image,
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+            extent=(0, width, height, 0),
+            aspect="auto",
+            interpolation="bicubic",
+        )
+        decorate(axes)
+        axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(), size[0] / size[1]

@@ -1,0 +1,1 @@
+"""What the page tells: folders read once, and every number found once."""

@@ -1,0 +1,185 @@
+"""Paired differences of Dice between arms: their size, an interval over cases and seeds, and a test over cases."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import wilcoxon
+
+from equireg.reporting.results.arms import BASELINE
+from equireg.reporting.results.sources import Evaluation
+from equireg.reporting.results.statistics import MEAN, nan_mean
+
+OURS = "equireg"
+"""The method that is compared with its best rival, beside the baseline."""
+RESAMPLES = 10_000
+_BOOTSTRAP_SEED = 20_201
+
+Groups = Mapping[str, tuple[Evaluation, ...]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How an arm's Dice differs from another's, over the cases that both have."""
+
+    cases: int
+    pairs: int
+    """seeds (with their repeats) that both arms have; 0 where each is averaged over its own"""
+    difference: float
+    low: float
+    """2.5 % end of the bootstrap interval; NaN for fewer than two cases"""
+    high: float
+    p: float = np.nan
+    """two-sided, of the signed-rank test over cases; for `MEAN` alone, NaN elsewhere and for fewer than two cases"""
+    p_holm: float = np.nan
+    """the same, corrected over all comparisons of the cohort"""
+
+
+def differences(groups: Groups, regions: Sequence[str]) -> dict[tuple[str, str], dict[str, Difference]]:
+    """Compare arms of as many labels, case by case: each with the supervised one, EquiReg with its best rivals too.
+
+    Runs are paired by seed, because those of one seed have the same labelled cases. A case's value is its mean over
+    the seeds. Only the mean of the regions is tested, so that the tests are as many as the comparisons; Holm's
+    correction is over them all.
+
+    Args:
+        groups: label of each arm to its runs, all of the same cases.
+        regions: names of the regions.
+
+    Returns:
+        (arm's label, other's label) to region or `MEAN` to the difference.
+    """
+    found: dict[tuple[str, str], dict[str, Difference]] = {}
+    for label in groups:
+        for other in opponents(label, groups):
+            gains = _gains(groups[label], groups[other], (*regions, MEAN))
+            by_region = {region: _difference(gain, pairs) for region, (gain, pairs) in gains.items()}
+            by_region[MEAN] = replace(by_region[MEAN], p=signed_rank(gains[MEAN][0].mean(axis=1)))
+            found[label, other] = by_region
+    corrected = holm([by_region[MEAN].p for by_region in found.values()])
+    for by_region, p_holm in zip(found.values(), corrected, strict=True):
+        by_region[MEAN] = replace(by_region[MEAN], p_holm=p_holm)
+    return found
+
+
+def baseline_of(label: str, groups: Groups) -> str | None:
+    """Name the group that a group is compared with: the supervised one with as many labelled cases.
+
+    Returns:
+        Its label, or None for a supervised group, and where no baseline or more than one would fit.
+    """
+    if groups[label][0].facts.method in (None, BASELINE):
+        return None
+    fitting = [
+        other
+        for other, members in groups.items()
+        if members[0].facts.method == BASELINE and _data(members) == _data(groups[label])
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def opponents(label: str, groups: Groups) -> list[str]:
+    """Name the groups that a group is compared with, all of as many labelled cases.
+
+    That is the supervised one; for EquiReg also the best other method that learns from unlabelled scans, and the
+    best one beside them that does not (nnU-Net, say). "Best" means the highest mean Dice on these very cases,
+    which is in the rival's favour.
+    """
+    baseline = baseline_of(label, groups)
+    found = [baseline] if baseline else []
+    if groups[label][0].facts.method != OURS:
+        return found
+    rivals: dict[bool, dict[str, float]] = {True: {}, False: {}}
+    for other, members in groups.items():
+        theirs = members[0].facts
+        if _data(members) == _data(groups[label]) and theirs.method not in (None, OURS, BASELINE):
+            dice = float(np.mean([member.mean("dice", MEAN) for member in members]))
+            rivals[theirs.unlabelled_cases != 0][other] = dice
+    return found + [max(means, key=lambda other: means[other]) for means in rivals.values() if means]
+
+
+def _data(members: Sequence[Evaluation]) -> tuple:
+    """Return what two groups must have in common to be compared."""
+    return members[0].facts.labelled_cases, members[0].facts.dataset
+
+
+def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean over resampled cases and resampled seeds.
+
+    Both are drawn anew, each with replacement and apart from the other (the pigeonhole bootstrap: Owen 2007,
+    The pigeonhole bootstrap, section 3): the interval tells how far other cases and other trainings might move
+    the mean. With one seed it is the plain bootstrap over cases (Efron & Tibshirani 1993, chapter 13). The
+    generator is seeded: the same values give the same interval.
+
+    Args:
+        values: [cases] or [cases, seeds], none of them NaN.
+        resamples: how often to draw.
+
+    Returns:
+        Low and high end; NaN for fewer than two cases.
+    """
+    if len(values) < 2:
+        return np.nan, np.nan
+    table = values.reshape(len(values), -1)
+    generator = np.random.default_rng(_BOOTSTRAP_SEED)
+    counts = [
+        generator.multinomial(size, np.full(size, 1 / size), size=resamples) / size for size in table.shape
+    ]  # how often each case and each seed is drawn, as weights
+    drawn = ((counts[0] @ table) * counts[1]).sum(axis=1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def signed_rank(values: np.ndarray) -> float:
+    """Return the two-sided p of Wilcoxon's signed-rank test that the values [cases] lie about zero.
+
+    Zeros are left out, as Wilcoxon did; 1 where all are zero, NaN for fewer than two values.
+    """
+    if len(values) < 2:
+        return np.nan
+    if not values.any():
+        return 1.0
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning)  # few cases: the normal approximation is rough
+        warnings.filterwarnings("ignore", category=RuntimeWarning)
+        return float(np.asarray(wilcoxon(values, zero_method="wilcox"))[1])
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).
+
+    Returns:
+        The adjusted values in the given order; NaN stays and does not count.
+    """
+    known = [place for place, p in enumerate(p_values) if np.isfinite(p)]
+    adjusted = [np.nan] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(sorted(known, key=lambda place: p_values[place])):
+        highest = max(highest, min(1.0, (len(known) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def _gains(
+    ours: Sequence[Evaluation], theirs: Sequence[Evaluation], regions: Sequence[str]
+) -> dict[str, tuple[np.ndarray, int]]:
+    """Return region or `MEAN` to the differences [cases, seeds] without missing ones, and how many seeds are paired.
+
+    Without a common seed each side is averaged over its own, and there is one column.
+    """
+    mine, others = ({run.draw: run for run in runs} for runs in (ours, theirs))
+    common = sorted(set(mine) & set(others), key=str)
+    sides = ([table[draw] for draw in common] or runs for table, runs in ((mine, ours), (others, theirs)))
+    first, second = ([run.values["dice"] for run in side if "dice" in run.values] for side in sides)
+    gains = {}
+    for region in regions:
+        left, right = (np.stack([values[region] for values in side], axis=1) for side in (first, second))
+        gain = left - right if common else left.mean(axis=1, keepdims=True) - right.mean(axis=1, keepdims=True)
+        gains[region] = gain[~np.isnan(gain).any(axis=1)], len(common)
+    return gains
+
+
+def _difference(gain: np.ndarray, pairs: int) -> Difference:
+    low, high = bootstrap_interval(gain)
+    return Difference(len(gain), pairs, float(nan_mean(gain)), low, high)

@@ -1,0 +1,261 @@
+"""The folders of a page as the report sees them: frozen, checked, free of paths."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from equireg import disk, folders
+from equireg.errors import EquiregError
+from equireg.folders import evaluation, tables
+from equireg.folders.evaluation import Picture
+from equireg.folders.examples import Example, read_examples
+from equireg.folders.run import FACTS, RunFacts, RunFolder
+from equireg.imaging.labels import LabelTable
+from equireg.reporting.privacy import last_part, without_paths
+from equireg.reporting.results.naming import distinct_titles
+from equireg.reporting.results.statistics import MEAN, Summary, nan_mean, summarise
+
+_VERBS = ("train", "evaluate", "prepare")
+"""Verbs whose folders a page is made from."""
+_REMEDY = "Wait until the verb has ended, or run it again."
+Values = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a folder was made."""
+
+    config: Mapping[str, Any]
+    """nested options, without paths"""
+    versions: Mapping[str, str]
+    """library to version"""
+    commit: str | None
+    seconds: float | None
+    """wall-clock time, where the folder tells it"""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A folder made by `equireg train`."""
+
+    title: str
+    """name to show, unlike that of any other run of the page"""
+    facts: RunFacts
+    provenance: Provenance
+    finished: bool
+    last_step: int
+    scalars: Mapping[str, np.ndarray]
+    """scalar's name to its steps and values [n, 2], by step; none is empty"""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A folder made by `equireg evaluate`; its numbers are found once, at the first call."""
+
+    title: str
+    """name to show, unlike that of any other evaluation of the page"""
+    facts: RunFacts
+    """of the run that predicted"""
+    provenance: Provenance
+    scores: Mapping[tuple[str, str, str], float]
+    """(case, region, metric) to its value; NaN where missing"""
+    labels: LabelTable
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def draw(self) -> tuple[int | None, int]:
+        """What tells runs of one arm apart: the seed, and the repeat of that seed, 0 for the first."""
+        return self.facts.seed, self.facts.repeat or 0
+
+    @cached_property
+    def cases(self) -> tuple[str, ...]:
+        """Names of the evaluated cases, sorted."""
+        return tuple(sorted({case for case, _, _ in self.scores}))
+
+    @cached_property
+    def regions(self) -> tuple[str, ...]:
+        """Names of the judged regions, in the data set's order; those that it does not name come last."""
+        found = list(dict.fromkeys(region for _, region, _ in self.scores))
+        declared = [region for region in self.labels.judged_regions() if region in found]
+        return tuple(declared + [region for region in found if region not in declared])
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that it has, in the order of its table."""
+        return tuple(dict.fromkeys(metric for _, _, metric in self.scores))
+
+    @cached_property
+    def cases_with(self) -> Mapping[str, tuple[str, ...]]:
+        """Metric to the cases that it was asked of, sorted; those without a mask have no Dice, not even none."""
+        asked = dict.fromkeys((metric, case) for case, _, metric in sorted(self.scores))
+        return {name: tuple(case for metric, case in asked if metric == name) for name in self.metrics}
+
+    @cached_property
+    def values(self) -> Mapping[str, Values]:
+        """Metric to region, and `MEAN` of those that a case has a value for, to values [cases]; NaN if missing."""
+        return {metric: self._values(metric) for metric in self.metrics}
+
+    @cached_property
+    def summaries(self) -> Mapping[tuple[str, str], Summary]:
+        """Describe each metric, by region over the cases and the mean of the regions."""
+        found = {}
+        for metric, by_region in self.values.items():
+            asked = np.isin(self.cases, self.cases_with[metric])
+            described = summarise({region: values[asked] for region, values in by_region.items()})
+            found |= {(metric, region): summary for region, summary in described.items()}
+        return found
+
+    def mean(self, metric: str, region: str) -> float:
+        """Return a metric's mean over the cases, of a region or of `MEAN`; NaN where there is none."""
+        summary = self.summaries.get((metric, region))
+        return np.nan if summary is None else summary.mean
+
+    def _values(self, metric: str) -> Values:
+        table = {
+            region: np.array([self.scores.get((case, region, metric), np.nan) for case in self.cases])
+            for region in self.regions
+        }
+        return {**table, MEAN: nan_mean(np.stack(list(table.values())), axis=0)}
+
+
+class Sources(NamedTuple):
+    """Everything that a page is made from."""
+
+    runs: tuple[Run, ...]
+    evaluations: tuple[Evaluation, ...]
+    examples: tuple[Example, ...]
+    """the case that each prepared folder shows its steps on"""
+
+
+def read_sources(paths: Sequence[Path | str]) -> Sources:
+    """Read folders of `equireg train`, `evaluate` and `prepare`, in any order; one given twice counts once.
+
+    Raises:
+        EquiregError: if there is none, or one is missing, unsigned, of another verb or format, or broken.
+    """
+    if not paths:
+        raise EquiregError("no folder given; expected run folders (`equireg train`) or evaluation folders.")
+    resolved = dict.fromkeys(Path(path).resolve() for path in paths)
+    signed = [(folder, _signature(folder)) for folder in resolved]
+    runs, evaluations, prepared = (
+        [(folder, signature) for folder, signature in signed if signature["verb"] == verb] for verb in _VERBS
+    )
+    trained = {_named(facts): facts for facts in (_without_paths(RunFolder(folder).facts()) for folder, _ in runs)}
+    judged = [_facts(signature.get(FACTS), folder.name, trained) for folder, signature in evaluations]
+    counts = Counter(facts.name for facts in judged)
+    names = [f"{one.name}, {one.split}" if one.split and counts[one.name] > 1 else one.name for one in judged]
+    titles = distinct_titles([(name, folder) for name, (folder, _) in zip(names, evaluations, strict=True)])
+    run_titles = distinct_titles([(last_part(folder.name), folder) for folder, _ in runs])
+    return Sources(
+        tuple(_read_run(*source, title) for source, title in zip(runs, run_titles, strict=True)),
+        tuple(
+            _read_evaluation(*source, facts, title)
+            for source, facts, title in zip(evaluations, judged, titles, strict=True)
+        ),
+        tuple(example for folder, _ in prepared for example in read_examples(folder)),
+    )
+
+
+def _signature(folder: Path) -> dict[str, Any]:
+    expected = "expected a folder made by `equireg train`, `equireg evaluate` or `equireg prepare`"
+    disk.existing_folder(folder, "a run, an evaluation or a prepared data set")
+    path = folder / folders.SIGNATURE
+    if not path.is_file():
+        raise EquiregError(f"{folder}: has no {folders.SIGNATURE}; {expected}. Give the folder of a finished verb.")
+    signature = disk.read_json(path)
+    if not isinstance(signature, dict) or "verb" not in signature:
+        raise EquiregError(f"{path}: names no verb; {expected}. Make the folder again.")
+    if signature["verb"] not in _VERBS:
+        raise EquiregError(f"{folder}: was made by `equireg {signature['verb']}`; {expected}.")
+    folders.check_format(folder, signature.get("format_version"))
+    return signature
+
+
+def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> Run:
+    run = RunFolder(folder)
+    last_step, scalars = read_scalars(run.metrics)
+    return Run(
+        title=title,
+        facts=_without_paths(run.facts()),
+        provenance=_provenance(signature, run.read_config() if run.has_config() else signature.get("config") or {}),
+        finished=signature.get("finished") is not False,
+        last_step=last_step,
+        scalars=scalars,
+    )
+
+
+def _facts(told: Any, name: str, trained: Mapping[tuple, RunFacts]) -> RunFacts:
+    """Read the facts of the run behind an evaluation; foreign predictions have but the name of their folder."""
+    content = dict(told) if isinstance(told, Mapping) else {"name": told}
+    facts = _without_paths(RunFacts.from_dict({**content, "name": str(content.get("name") or name)}))
+    run = trained.get(_named(facts))
+    # An evaluation of an earlier version names its run, and not that run's options.
+    return facts if facts.arm or not run else replace(facts, arm=run.arm, series=run.series, options=run.options)
+
+
+def _named(facts: RunFacts) -> tuple:
+    return facts.name, facts.method, facts.dataset, facts.seed, facts.repeat or 0
+
+
+def _without_paths(facts: RunFacts) -> RunFacts:
+    texts = {
+        key: last_part(str(value))
+        for key in ("name", "method", "dataset", "split")
+        if (value := getattr(facts, key)) is not None
+    }
+    return replace(facts, **texts, options=without_paths(facts.options))
+
+
+def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts, title: str) -> Evaluation:
+    scores = evaluation.read_scores(folder)
+    if not {"dice", "equivariance_dice"} & {metric for _, _, metric in scores}:
+        raise EquiregError(
+            f"{folder / evaluation.METRICS_CSV}: has no dice and no equivariance_dice; expected one of them. {_REMEDY}"
+        )
+    return Evaluation(
+        title=title,
+        facts=facts,
+        provenance=_provenance(signature, signature.get("config") or {}),
+        scores=scores,
+        labels=evaluation.read_labels(folder),
+        pictures=evaluation.read_pictures(folder),
+    )
+
+
+def _provenance(signature: Mapping[str, Any], config: Mapping[str, Any]) -> Provenance:
+    seconds = signature.get("seconds")
+    versions = without_paths(signature.get("versions") or {})
+    return Provenance(
+        config=without_paths(config),
+        versions={str(library): str(version) for library, version in versions.items()},
+        commit=str(signature["git_commit"])[:10] if signature.get("git_commit") else None,
+        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+    )
+
+
+def read_scalars(path: Path) -> tuple[int, dict[str, np.ndarray]]:
+    """Read a run's scalars.
+
+    Returns:
+        The last step, and scalar's name to its steps and values [n, 2], by step; empty cells and scalars
+        without a value are left out.
+
+    Raises:
+        EquiregError: if the file is missing or empty, has no column step, or a cell is not a number.
+    """
+    last, points = 0.0, dict[str, list[tuple[float, float]]]()
+    for line, row in tables.read_table(path, ("step",), _REMEDY):
+        step = tables.number(path, line, "step", row.pop("step"), _REMEDY)
+        if not np.isfinite(step):
+            raise EquiregError(f"{path}: line {line} has no step; expected one in each line. {_REMEDY}")
+        last = max(last, step)
+        for name, cell in row.items():
+            value = tables.number(path, line, name, cell, _REMEDY)
+            if np.isfinite(value):
+                points.setdefault(name, []).append((step, value))
+    return int(last), {name: np.array(sorted(pairs, key=lambda pair: pair[0])) for name, pairs in points.items()}

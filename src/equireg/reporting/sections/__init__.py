@@ -1,0 +1,1 @@
+"""The sections of the page, one file each with its template beside it: what it shows, draws and writes as CSV."""

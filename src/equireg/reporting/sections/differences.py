@@ -1,0 +1,64 @@
+"""Differences of Dice to the supervised arm, and of EquiReg to its best rivals."""
+
+from dataclasses import asdict
+from typing import NamedTuple
+
+import numpy as np
+
+from equireg.reporting.results.cohorts import Cohort
+from equireg.reporting.results.differences import Difference
+from equireg.reporting.results.statistics import MEAN
+from equireg.reporting.section import NONE, Section, signed
+from equireg.reporting.sections.results import Cell
+
+
+class DifferenceRow(NamedTuple):
+    """One comparison."""
+
+    arm: str
+    other: str
+    cases: int
+    pairs: int
+    """seeds that both have; 0 where each is averaged over its own"""
+    cells: list[Cell]
+    p: str
+    """of the mean of regions, corrected; a dash where there is none"""
+
+
+def section(cohort: Cohort) -> Section:
+    """Return the paired differences, with `differences.csv`."""
+    rows = difference_rows(cohort)
+    table = [
+        {"dataset": cohort.title, "arm": arm, "baseline": other, "region": region, "metric": "dice", **asdict(found)}
+        for (arm, other), by_region in cohort.differences.items()
+        for region, found in by_region.items()
+    ]
+    return Section("differences", {"columns": cohort.columns, "rows": rows} if rows else {}, {"differences.csv": table})
+
+
+def difference_rows(cohort: Cohort) -> list[DifferenceRow]:
+    """Return a row a comparison; none where no arm has another to be compared with."""
+    return [
+        DifferenceRow(
+            arm,
+            other,
+            max(found.cases for found in by_region.values()),
+            by_region[MEAN].pairs,
+            [_cell(by_region[column]) for column in cohort.columns],
+            _p(by_region[MEAN].p_holm),
+        )
+        for (arm, other), by_region in cohort.differences.items()
+    ]
+
+
+def _cell(found: Difference) -> Cell:
+    known = np.isfinite(found.low)
+    interval = f"{signed(found.low)} to {signed(found.high)}" if known else "one case: no interval"
+    return Cell(signed(found.difference), interval, best=found.low > 0 or found.high < 0)
+
+
+def _p(value: float) -> str:
+    """Write a p value with two digits; a dash where there is none."""
+    if not np.isfinite(value):
+        return NONE
+    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.995 else "1"

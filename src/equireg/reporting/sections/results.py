@@ -1,0 +1,210 @@
+"""The tables of results: a row an arm over its runs, and a row a run over its cases; which cells are best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from equireg.folders.run import RunFacts
+from equireg.metrics import METRICS, Metric
+from equireg.reporting.results.arms import Arm
+from equireg.reporting.results.cohorts import Cohort
+from equireg.reporting.results.differences import baseline_of
+from equireg.reporting.results.series import label_fraction
+from equireg.reporting.results.sources import Evaluation
+from equireg.reporting.results.statistics import MEAN, RunSpread, Summary
+from equireg.reporting.section import NONE, Section, counted, number, signed
+
+
+class Cell(NamedTuple):
+    """A value with its spread."""
+
+    text: str
+    spread: str = ""
+    quartiles: str = ""
+    """lower and upper quartile over the cases"""
+    missing: int = 0
+    """values that are missing from it"""
+    best: bool = False
+
+
+class Row(NamedTuple):
+    """A line of a table: an evaluation or an arm."""
+
+    title: str
+    arm: Arm
+    facts: RunFacts
+    cells: list[Cell]
+    runs: int = 1
+    """evaluations behind it"""
+
+
+class MetricTable(NamedTuple):
+    """One metric: a row an evaluation or arm, a column a region and one for their mean."""
+
+    title: str
+    note: str
+    columns: list[str]
+    rows: list[Row]
+    cases: int
+    """cases that were asked for the metric"""
+
+
+def section(cohort: Cohort) -> Section:
+    """Return the tables of every arm and every run, with `results.csv` and `seeds.csv`."""
+    content: dict[str, Any] = {
+        "title": cohort.title,
+        "cases": len(cohort.cases),
+        "judged": len(cohort.judged),
+        "seeds": seed_tables(cohort),
+        "metrics": metric_tables(cohort),
+    }
+    return Section(
+        "results", content, {"results.csv": _result_rows(cohort), "seeds.csv": _seed_rows(cohort)}, takeaway(cohort)
+    )
+
+
+def metric_tables(cohort: Cohort) -> list[MetricTable]:
+    """Return a table a metric, a row an evaluation: mean ± standard deviation over the cases."""
+    lines = [evaluation.summaries for evaluation in cohort.evaluations]
+    heads = [(one.title, one) for one in cohort.evaluations]
+    return [_table(cohort, METRICS[name], heads, lines) for name in cohort.metrics]
+
+
+def seed_tables(cohort: Cohort) -> list[MetricTable]:
+    """Return a table a metric, a row an arm: mean ± standard deviation over its runs; none without several."""
+    heads = [(label, cohort.groups[label][0]) for label in cohort.spreads]
+    lines = list(cohort.spreads.values())
+    return [_table(cohort, METRICS[name], heads, lines) for name in cohort.metrics if lines]
+
+
+def takeaway(cohort: Cohort) -> str:
+    """Say in one sentence what the cohort's numbers say: the best arm, against the supervised one."""
+    metric, words = ("dice", "mean Dice") if cohort.judged else ("equivariance_dice", "mean equivariance Dice")
+    groups = cohort.groups
+    dice = {label: cohort.mean_over_runs(label, metric) for label in groups}
+    best = max(dice, key=lambda label: -1.0 if np.isnan(dice[label]) else dice[label])
+    over = counted(len(cohort.judged or cohort.cases), "case")
+    over += f" and {len(groups[best])} runs" if len(groups[best]) > 1 else ""
+    digits = 2 if len({f"{value:.2f}" for value in dice.values()}) == len(dice) else 3
+    said = f"{best}: {words} {dice[best]:.{digits}f} over {over}"
+    baseline = baseline_of(best, groups)
+    others = [baseline] if baseline else [label for label in groups if label != best][:3]
+    said += "".join(f"; {label}: {dice[label]:.{digits}f}" for label in others)
+    if baseline and cohort.judged:
+        found = cohort.differences[best, baseline][MEAN]
+        if np.isfinite(found.low):
+            interval = f"{signed(found.low)} to {signed(found.high)}"
+            said += f" (difference {signed(found.difference)}, 95\N{NO-BREAK SPACE}% interval {interval})"
+    unmentioned = len(groups) - 1 - len(others)
+    return said + (f"; {unmentioned} more below." if unmentioned else ".")
+
+
+def best_of(values: Sequence[tuple[float, int]], metric: Metric) -> set[int]:
+    """Return the places of the best value as it is written; none where there is nothing to choose from.
+
+    A value that lacks more cases than another is not ranked: it would win by what it leaves out.
+
+    Args:
+        values: each with the number of values that are missing from it; NaN where there is none.
+        metric: which way is better.
+    """
+    known = {place: missing for place, (value, missing) in enumerate(values) if np.isfinite(value)}
+    if len(known) < 2:
+        return set()
+    fewest = min(missing for _, missing in values)
+    written = {place: float(number(values[place][0], metric.name)) for place in known if known[place] == fewest}
+    best = metric.best(list(written.values())) if written else None
+    return {place for place, value in written.items() if value == best}
+
+
+def _table(
+    cohort: Cohort,
+    metric: Metric,
+    heads: Sequence[tuple[str, Evaluation]],
+    lines: Sequence[Mapping[tuple[str, str], Summary]] | Sequence[Mapping[tuple[str, str], RunSpread]],
+) -> MetricTable:
+    """Write one metric's table, a row a head and line, the best of each column marked."""
+    cells: list[list[Cell]] = [[] for _ in lines]
+    for column in cohort.columns:
+        found = [line.get((metric.name, column)) for line in lines]
+        ranked = [(np.nan, len(cohort.cases)) if one is None else (one.mean, one.missing) for one in found]
+        best = best_of(ranked, metric)
+        for place, value in enumerate(found):
+            cells[place].append(Cell(NONE) if value is None else _cell(value, metric, place in best))
+    rows = [
+        Row(title, cohort.arms.of(first), first.facts, line, len(cohort.groups.get(title, ())))
+        for (title, first), line in zip(heads, cells, strict=True)
+    ]
+    cases = max(len(evaluation.cases_with.get(metric.name, ())) for evaluation in cohort.evaluations)
+    return MetricTable(metric.label, _note(metric, cohort.evaluations, rows), cohort.columns, rows, cases)
+
+
+def _cell(value: Summary | RunSpread, metric: Metric, best: bool) -> Cell:
+    std = number(value.std, metric.name) if np.isfinite(value.std) else ""
+    quartiles = ""
+    # Those of the other metrics stand in the CSV.
+    if metric.name == "dice" and isinstance(value, Summary) and value.min != value.max and np.isfinite(value.q25):
+        quartiles = f"{number(value.q25, metric.name)} to {number(value.q75, metric.name)}"
+    return Cell(number(value.mean, metric.name), std, quartiles, value.missing, best)
+
+
+def _note(metric: Metric, evaluations: Sequence[Evaluation], rows: Sequence[Row]) -> str:
+    told = [metric.note]
+    if metric.name == "nsd":
+        tolerances = {evaluation.provenance.config.get("tolerance_mm") for evaluation in evaluations}
+        known = sorted(str(tolerance) for tolerance in tolerances if tolerance is not None)
+        told.append(f"Tolerance {', '.join(known)} mm." if known else "")
+    if any(len({cell.missing for cell in column}) > 1 for column in zip(*(row.cells for row in rows), strict=True)):
+        told.append("Best is chosen among the values that lack the fewest cases.")
+    return " ".join(part for part in told if part)
+
+
+def _trained_on(facts: RunFacts) -> dict[str, object]:
+    return {
+        "method": facts.method,
+        "dataset": facts.dataset,
+        "labelled_cases": facts.labelled_cases,
+        "masked_cases": facts.masked_cases,
+        "label_fraction": label_fraction(facts),
+        "unlabelled_cases": facts.unlabelled_cases,
+    }
+
+
+def _result_rows(cohort: Cohort) -> list[dict[str, object]]:
+    """Return a row an evaluation, metric and region."""
+    return [
+        {
+            "evaluation": evaluation.title,
+            **_trained_on(evaluation.facts),
+            "seed": evaluation.facts.seed,
+            "repeat": evaluation.facts.repeat,
+            "split": evaluation.facts.split,
+            "cases": len(evaluation.cases_with[metric]),
+            "region": region,
+            "metric": metric,
+            **asdict(evaluation.summaries[metric, region]),
+        }
+        for evaluation in cohort.evaluations
+        for metric in cohort.metrics
+        if metric in evaluation.metrics
+        for region in (*cohort.regions, MEAN)
+    ]
+
+
+def _seed_rows(cohort: Cohort) -> list[dict[str, object]]:
+    """Return a row an arm, metric and region."""
+    return [
+        {
+            "arm": label,
+            **_trained_on(cohort.groups[label][0].facts),
+            "runs": len(cohort.groups[label]),
+            "region": region,
+            "metric": metric,
+            **asdict(spread),
+        }
+        for label, spreads in cohort.spreads.items()
+        for (metric, region), spread in spreads.items()
+        if metric in cohort.metrics
+    ]

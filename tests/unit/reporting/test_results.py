@@ -1,0 +1,131 @@
+"""What stands in the tables: what is missing, what is best, metrics of others, and how often a number is found."""
+
+import csv
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equireg.metrics import METRICS, Metric
+from equireg.reporting.build import report
+from equireg.reporting.results import differences, statistics
+from equireg.reporting.results.cohorts import Cohort, Results
+from equireg.reporting.results.sources import read_sources
+from equireg.reporting.sections.results import best_of, metric_tables, seed_tables
+from reporting_made_up import Training, write_evaluation
+
+Scores = dict[tuple[str, str], dict[str, float | None]]
+
+
+def hd95(*values: float | None) -> Scores:
+    """Write a distance a case, and a Dice that is the same everywhere."""
+    return {(f"c{place}", "whole"): {"dice": 0.5, "hd95_mm": value} for place, value in enumerate(values)}
+
+
+def cohort_of(tmp_path: Path, *arms: tuple[str, int, Scores]) -> Cohort:
+    folders = [
+        write_evaluation(tmp_path / f"e{place}", Training(f"{method}-seed{seed}", method, seed=seed).facts(), scores)
+        for place, (method, seed, scores) in enumerate(arms)
+    ]
+    [cohort] = Results.of(read_sources(folders)).cohorts
+    return cohort
+
+
+FEW = hd95(2.0, None, None, None)
+ALL = hd95(9.0, 8.0, 7.0, 8.0)
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_a_value_over_fewer_cases_is_never_best(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    arms = [(method, seed, scores) for method, scores in (("bcp", FEW), ("supervised", ALL)) for seed in seeds]
+    cohort = cohort_of(tmp_path, *arms)
+    tables = [metric_tables(cohort)] + ([seed_tables(cohort)] if len(seeds) > 1 else [])
+    for found, runs in zip(tables, (1, len(seeds)), strict=False):
+        [table] = [one for one in found if one.title.endswith("mm")]
+        cells = {row.title.split("-")[0]: row.cells[0] for row in table.rows}
+        assert cells["bcp"].text == "2.0"
+        assert (cells["bcp"].best, cells["bcp"].missing) == (False, 3 * runs)
+        assert (cells["supervised"].best, cells["supervised"].missing) == (True, 0)
+        assert "lack the fewest cases" in table.note
+
+
+def test_the_first_table_shows_what_is_missing(tmp_path: Path) -> None:
+    for place, (method, seed) in enumerate((m, s) for m in ("bcp", "supervised") for s in (1, 2)):
+        scores = FEW if method == "bcp" else ALL
+        write_evaluation(tmp_path / f"e{place}", Training(f"{method}-seed{seed}", method, seed=seed).facts(), scores)
+    page = report(sorted(tmp_path.glob("e*")), tmp_path / "report")
+    first = page.read_text().split("Every run (4)")[0]
+    assert "6 missing" in first
+    assert 'class="best">2.0' not in first
+    with (page.parent / "tables" / "seeds.csv").open() as file:
+        missing = {row["arm"]: row["missing"] for row in csv.DictReader(file) if row["metric"] == "hd95_mm"}
+    assert missing == {"supervised": "0", "bcp": "6"}
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([(1.0, 0), (2.0, 0)], {0}),
+        ([(1.0, 0), (1.04, 0)], {0, 1}),  # alike as they are written
+        ([(1.0, 1), (2.0, 0)], {1}),
+        ([(1.0, 1), (2.0, 1)], {0}),
+        ([(np.nan, 4), (2.0, 0)], set()),
+        ([(1.0, 1), (3.0, 2), (np.nan, 0)], set()),
+        ([], set()),
+    ],
+)
+def test_the_best_is_among_those_that_lack_the_fewest(values: list[tuple[float, int]], best: set[int]) -> None:
+    assert best_of(values, METRICS["hd95_mm"]) == best
+
+
+def test_a_metric_from_outside_has_its_table_and_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Metric("clicks", title="Clicks to mend", short="Clicks", compute=lambda _: 1.0, better="lower", digits=1)
+    monkeypatch.setitem(METRICS, "clicks", made)
+    folders = []
+    for place, clicks in enumerate((4.0, 6.5)):
+        scores: Scores = {("a", "whole"): {"dice": 0.5, "clicks": clicks}}
+        method = ("supervised", "equireg")[place]
+        folders.append(write_evaluation(tmp_path / f"e{place}", Training(method, method).facts(), scores))
+    page = report(folders, tmp_path / "report")
+    assert "<h3>Clicks to mend</h3>" in page.read_text()
+    assert 'class="best">4.0' in page.read_text()
+    with (page.parent / "tables" / "results.csv").open() as file:
+        means = [row["mean"] for row in csv.DictReader(file) if row["metric"] == "clicks"]
+    assert means == ["4.0", "4.0", "6.5", "6.5"]
+
+
+def test_every_number_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Counter[str] = Counter()
+
+    def counted(module: Any, name: str) -> None:
+        real: Callable[..., Any] = getattr(module, name)
+
+        def once(*arguments: Any, **options: Any) -> Any:
+            calls[name] += 1
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, once)
+
+    for module, name in ((statistics, "describe"), (differences, "bootstrap_interval"), (differences, "signed_rank")):
+        counted(module, name)
+    folders = []
+    methods = ("supervised", "equireg", "bcp")
+    for method in methods:
+        for labelled in (2, 20):
+            for seed in (1, 2):
+                one = replace(Training(f"{method}-{labelled}-seed{seed}", method, labelled, 20, seed), masked=20)
+                scores: Scores = {
+                    (case, region): {"dice": 0.5 + 0.01 * seed, "nsd": 0.4} for case in "abc" for region in ("x", "y")
+                }
+                folders.append(write_evaluation(tmp_path / one.name, one.facts(), scores))
+    report(folders, tmp_path / "report")
+    regions, comparisons = 3, 2 * 3  # x, y and their mean; equireg against two, bcp against one, twice
+    assert calls == {
+        "describe": len(folders) * 2 * regions,
+        "bootstrap_interval": comparisons * regions,
+        "signed_rank": comparisons,
+    }
