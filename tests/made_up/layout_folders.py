@@ -21,6 +21,7 @@ def put(root: Path, *names: str, channels: int = 1) -> None:
 
 
 def describe(root: Path, **content: object) -> None:
+    root.mkdir(parents=True, exist_ok=True)
     (root / "dataset.json").write_text(json.dumps(content))
 
 

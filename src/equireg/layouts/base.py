@@ -10,8 +10,6 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, read_image, read_label
-from equireg.layouts import names
-from equireg.layouts.patients import patients_of
 
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
@@ -126,6 +124,8 @@ class FoundCase:
     """Where the layout tells the patient, by a folder say; None leaves it to the case's name."""
     parts: Mapping[int, Path] = field(default_factory=dict)
     """Label value to the mask of that class, where ``label`` is a folder with a mask a class."""
+    problem: str | None = None
+    """Why the case cannot be used, known from names alone; begins with a file."""
     label_problem: str | None = None
     """Why the case's mask cannot be told; begins with a file. The scan can be predicted all the same."""
 
@@ -161,85 +161,6 @@ def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> 
     if neighbour is None:
         return Path(f"{case.name}_{channel}")
     return neighbour.parent / f"{case.name}{suffixes.get(channel, '_' + channel)}{extension_of(neighbour)}"
-
-
-def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
-    """Keep the cases that have every channel and a name of their own; refuse the others with the reason.
-
-    Args:
-        root: the raw folder.
-        found: what its layout found.
-        follow_links: whether files outside the folder may be used.
-    """
-    home = None if follow_links else root.resolve()
-    cases: dict[str, RawCase] = {}
-    refused = list(found.refused)
-    for mask in found.orphans:
-        refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", "Add its scan under the same name."))
-    patients = patients_of(case.name for case in found.cases)
-    for case in sorted(found.cases, key=lambda case: (case.name, [str(file) for file in case.files.values()])):
-        refusal = _outside(case, home) or _refusal(case, found, cases.get(case.name))
-        if refusal:
-            refused.append(refusal)
-            continue
-        images = (case.stacked,) if case.stacked else tuple(case.files[channel] for channel in found.channels)
-        patient = case.patient or patients[case.name]
-        parts = tuple(sorted(case.parts.items()))
-        cases[case.name] = RawCase(case.name, images, case.label, patient, case.held_out, parts=parts)
-    return RawDataset(
-        root=root,
-        layout=found.layout,
-        channels=found.channels,
-        modality=found.modality,
-        labels=found.labels,
-        cases=tuple(cases.values()),
-        refused=tuple(sorted(refused, key=lambda refusal: refusal.case)),
-        notes=found.notes,
-        warnings=found.warnings,
-    )
-
-
-def _outside(case: FoundCase, home: Path | None) -> Refusal | None:
-    """Return a refusal where a file of the case lies outside the raw folder, by a link or by a listed path."""
-    if home is None:
-        return None
-    for file in (*case.files.values(), *([case.label] if case.label else []), *case.parts.values()):
-        place = file.resolve()
-        if not place.is_relative_to(home):
-            return Refusal(
-                names.safe(case.name),
-                f"{file}: lies outside the raw folder, in {place.parent}; expected files below {home}.",
-                "Copy it there, or give --follow_links true if you trust this folder.",
-            )
-    return None
-
-
-def _refusal(case: FoundCase, found: FoundSet, earlier: RawCase | None) -> Refusal | None:
-    """Return why a case cannot stand, or None."""
-    problem = names.problem_of(case.name)
-    if problem is not None:
-        file = next(iter(case.files.values()), case.label)
-        return Refusal(names.safe(case.name), f"{file}: {problem}; expected a name for files.", names.REMEDY)
-    if case.label_problem is not None:
-        return Refusal(case.name, case.label_problem, "Keep the mask that counts, and move the others elsewhere.")
-    if case.stacked is None:
-        missing = [channel for channel in found.channels if channel not in case.files]
-        if missing:
-            file = missing_file(case, missing[0], found.suffixes)
-            expected = ", ".join(found.channels)
-            return Refusal(
-                case.name,
-                f"{file}: no such file; the case lacks {', '.join(missing)} of the channels {expected}.",
-                "Add the file, or remove the case's folder or files.",
-            )
-    if earlier is not None:
-        file = next(iter(case.files.values()))
-        return Refusal(
-            case.name,
-            f"{file}: the name {case.name} is taken by {earlier.images[0]}; expected each name once.",
-            "Rename one of the two.",
-        )
-    return None
 
 
 def describe(channels: Sequence[str]) -> str:

@@ -127,7 +127,9 @@ def _case(folder: Path, files: list[Path], style: _Style, held_out: bool) -> Fou
     # BraTS 2020 itself has a mask under another name (case 355: W39_1998.09.19_Segm.nii).
     others = [file for file in files if file not in matches and "seg" in stem_of(file).lower()]
     label = by_ending.get("seg") or (others[0] if len(others) == 1 else None)
-    return FoundCase(names.pop(), images, label, held_out)
+    twice = next((file for file, match in matches.items() if by_ending[match[2].lower()] != file), None)
+    problem = f"{twice}: is a second file of that name; expected each name once." if twice else None
+    return FoundCase(names.pop(), images, label, held_out, problem=problem)
 
 
 def _labels_of(cases: Sequence[FoundCase], style: _Style) -> LabelTable:

@@ -1,14 +1,21 @@
-"""The ``dataset.json`` of Decathlon and nnU-Net: what both say of channels and labels."""
+"""The ``dataset.json`` of Decathlon and nnU-Net: read, checked, and what both say of channels and labels."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equireg.disk import read_json
+from equireg.disk import read_errors, read_json
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 
 NAME = "dataset.json"
+_MOST_BYTES = 64 * 2**20
+_MOST_CHANNELS = 256
+_LARGEST_LABEL = 2**53
+"""Readers hold label values as 64-bit floating point numbers, which are exact up to here."""
+_LONGEST_NAME = 200
+_SHOWN = 200
 
 
 def read_description(root: Path) -> dict[str, Any] | None:
@@ -20,10 +27,57 @@ def read_description(root: Path) -> dict[str, Any] | None:
     path = root / NAME
     if not path.is_file():
         return None
-    content = read_json(path)
+    with read_errors(path):
+        size = path.stat().st_size
+    if size > _MOST_BYTES:
+        raise EquiregError(f"{path}: has {size} bytes; expected a list of cases below {_MOST_BYTES}. Restore it.")
+    content = read_json(path, "Restore or remove it.")
     if not isinstance(content, dict):
         raise EquiregError(f"{path}: is a JSON {type(content).__name__}; expected an object. Restore it.")
     return content
+
+
+def listed_entries(path: Path, description: Mapping[str, Any], key: str) -> Sequence[Any]:
+    """Return the list of cases under a key, empty where it is absent.
+
+    Raises:
+        EquiregError: if it is no list.
+    """
+    entries = description.get(key)
+    if entries is None:
+        return ()
+    if not isinstance(entries, list):
+        raise EquiregError(f'{path}: has a "{key}" that is no list; expected a list of cases. Correct it.')
+    return entries
+
+
+def listed_file(path: Path, entry: Any) -> Path:
+    """Return the file that an entry of ``dataset.json`` names, relative to its folder.
+
+    Raises:
+        EquiregError: if the entry cannot be the path of a file.
+    """
+    if not isinstance(entry, str) or not entry.strip() or not _is_path(entry):
+        raise EquiregError(f"{path}: names the file {shown(entry)}; expected the path of an image. Correct it.")
+    return Path(os.path.normpath(path.parent / entry))
+
+
+def is_there(file: Path) -> bool:
+    """Whether a listed file can be opened; a folder that may not be entered hides it."""
+    try:
+        return file.is_file()
+    except OSError:
+        return False
+
+
+def _is_path(text: str) -> bool:
+    """Whether a file system can take a text for a path."""
+    try:
+        encoded = text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    short = len(encoded) < 4096 and all(len(part) <= 255 for part in encoded.split(b"/"))
+    return b"\0" not in encoded and short
 
 
 def channel_names(path: Path, entry: Any) -> tuple[str, ...]:
@@ -37,11 +91,13 @@ def channel_names(path: Path, entry: Any) -> tuple[str, ...]:
     if isinstance(entry, list):
         entry = dict(enumerate(entry))
     try:
-        named = {int(number): str(name) for number, name in entry.items()}
+        named = {int(number): _name(name) for number, name in entry.items()}
     except (AttributeError, TypeError, ValueError):
         named = {}
-    if not named or sorted(named) != list(range(len(named))):
-        raise EquiregError(f'{path}: has the channels {entry!r}; expected {{"0": NAME, "1": NAME, ...}}. Correct it.')
+    if not named or len(named) > _MOST_CHANNELS or sorted(named) != list(range(len(named))):
+        raise EquiregError(
+            f'{path}: has the channels {shown(entry)}; expected {{"0": NAME, "1": NAME, ...}}. Correct it.'
+        )
     names = [named[number] for number in range(len(named))]
     # Two channels of one name would be one channel in every table that follows.
     return tuple(name if names.count(name) == 1 else f"{name}_{index}" for index, name in enumerate(names))
@@ -60,24 +116,69 @@ def label_table(path: Path, entry: Any) -> LabelTable:
     try:
         for key, value in entry.items():
             if isinstance(value, str):
-                named[_unused(value, named)] = (int(key),)
+                named[_unused(_name(value), named)] = (_value(int(key)),)
             else:
-                named[key] = tuple(int(item) for item in (value if isinstance(value, list) else [value]))
-    except (AttributeError, TypeError, ValueError):
+                values = value if isinstance(value, list) else [value]
+                named[_name(key)] = tuple(_value(item) for item in values)
+    except (AttributeError, TypeError, ValueError, OverflowError):
         named = {}
     values = {value for several in named.values() for value in several}
     if not named or min(values, default=0) < 0 or () in named.values():
         raise EquiregError(
-            f'{path}: has the labels {entry!r}; expected {{"0": NAME, ...}} or '
-            f"{{NAME: value or [values], ...}}, "
-            "none below 0. Correct it."
+            f'{path}: has the labels {shown(entry)}; expected {{"0": NAME, ...}} or '
+            f"{{NAME: value or [values], ...}}, whole numbers from 0 on. Correct it."
         )
-    return _table(named, values)
+    single = [several[0] for several in named.values() if len(set(several)) == 1]
+    twice = sorted({value for value in single if single.count(value) > 1})
+    if twice:
+        raise EquiregError(f"{path}: gives the label values {twice} two names each; expected one a value. Correct it.")
+    try:
+        return _table(named, values)
+    except EquiregError as error:
+        raise EquiregError(f"{path}: {error} Correct it.") from error
+
+
+def _name(name: Any) -> str:
+    """Return a name of a channel or label that can be shown.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    text = str(name) if isinstance(name, (str, int, float)) and not isinstance(name, bool) else ""
+    if not text.strip() or len(text) > _LONGEST_NAME or not text.isprintable():
+        raise ValueError("not a name")
+    return text
+
+
+def _value(number: Any) -> int:
+    """Return a label value.
+
+    Raises:
+        ValueError: if it is not a whole number that a file can hold.
+    """
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or number != int(number):
+        raise ValueError("not a whole number")
+    if abs(number) > _LARGEST_LABEL:
+        raise ValueError("too large")
+    return int(number)
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:
     """Return the name, numbered if it is taken: two label values may be called alike."""
-    return name if name not in taken else _unused(f"{name}_{len(taken)}", taken)
+    number = len(taken)
+    candidate = name
+    while candidate in taken:
+        candidate, number = f"{name}_{number}", number + 1
+    return candidate
+
+
+def shown(entry: Any) -> str:
+    """Return an entry as it stands in the file, cut where it is long, for a message."""
+    try:
+        text = ascii(entry)
+    except RecursionError:
+        text = "a value nested too deeply"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _table(named: Mapping[str, tuple[int, ...]], values: set[int]) -> LabelTable:

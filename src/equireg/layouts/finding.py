@@ -6,7 +6,8 @@ from pathlib import Path
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError, UsageError
 from equireg.layouts import acdc, bids, brats, decathlon, kits, nnunet, plain, totalsegmentator
-from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset, to_dataset
+from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
+from equireg.layouts.judging import to_dataset
 
 LAYOUTS: dict[str, Callable[[Path], FoundSet]] = {
     "decathlon": decathlon.find,

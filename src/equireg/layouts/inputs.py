@@ -1,54 +1,83 @@
 """What a model is to predict: a raw folder, loose files or one file, its channels matched to the model's."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
-from equireg.layouts.base import FoundCase, FoundSet, RawCase, missing_file
+from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, missing_file
 from equireg.layouts.channels import ALIASES, match_channels, meaning
 from equireg.layouts.finding import find_layout
 from equireg.layouts.grouping import choose_scheme, group_files
+from equireg.layouts.judging import judged
+
+log = logging.getLogger("equireg")
 
 
-def discover_inputs(path: Path | str, channels: Sequence[str]) -> tuple[RawCase, ...]:
+def discover_inputs(path: Path | str, channels: Sequence[str], *, follow_links: bool = True) -> tuple[RawCase, ...]:
     """Find the scans to predict.
 
     Args:
         path: a raw folder of any layout, a folder of loose files, or a file.
         channels: names of the channels that the model was trained on, in its order.
+        follow_links: whether files outside the folder are used, which links or listed paths lead to.
 
     Returns:
-        Cases by name, with images in the order of ``channels``; ``RawCase.read_image`` reads them so.
+        Cases by name, with images in the order of ``channels``; ``RawCase.read_image`` reads them so. What cannot be
+        predicted is among them, with its problem: a listed scan that is missing, or a name that two scans bear.
 
     Raises:
-        EquiregError: if nothing is found, no case has the channels, or two cases have one name.
+        EquiregError: if nothing can be predicted.
     """
     path = Path(path)
     found = _one_file(path, len(channels)) if path.is_file() else find_layout(path, "auto", len(channels))
+    home = path.parent if path.is_file() else path
     cases: dict[str, RawCase] = {}
-    for case in sorted(found.cases, key=lambda case: case.name):
-        problem = None
-        try:
-            images, picks = _images(case, found, channels)
-        except EquiregError as error:  # told when it is read, after the others have been predicted
-            images, picks, problem = tuple(case.files.values()) or (path,), None, str(error)
-        if case.name in cases:
-            raise EquiregError(
-                f"{images[0]}: the name {case.name} is taken by {cases[case.name].images[0]}; expected "
-                "each name once, "
-                "as predictions are named after it. Rename one of the two, or predict them apart."
-            )
-        cases[case.name] = RawCase(
-            case.name, images, case.label, case.patient or case.name, case.held_out, picks, problem
-        )
+    for case, refusal in judged(home, found, follow_links=follow_links or path.is_file()):
+        made = _to_predict(case, refusal, found, channels)
+        cases[made.name] = _alike(cases[made.name], made) if made.name in cases else made
+    for refusal in found.refused:
+        problem = f"{refusal.reason} {refusal.remedy}"
+        if refusal.case in cases:
+            log.warning("%s", problem)  # the case of this name is whole
+        else:
+            cases[refusal.case] = RawCase(refusal.case, (), None, refusal.case, False, problem=problem)
+    for mask in found.orphans:
+        log.warning("%s: is a mask without a scan, which may be missing", mask)
+    for note in (*found.notes, *found.warnings):
+        log.info("%s", note)
     if not cases:
-        reasons = "; ".join(refusal.reason for refusal in found.refused[:3]) or "no case is whole"
-        raise EquiregError(f"{path}: has nothing to predict ({reasons}).")
+        raise EquiregError(f"{path}: has nothing to predict.")
     problems = [case.problem for case in cases.values() if case.problem is not None]
     if len(problems) == len(cases):
         raise EquiregError(problems[0])
-    return tuple(cases.values())
+    return tuple(cases[name] for name in sorted(cases))
+
+
+def _to_predict(case: FoundCase, refusal: Refusal | None, found: FoundSet, channels: Sequence[str]) -> RawCase:
+    """Return a case with its images in the model's order, or with the reason why it cannot be predicted."""
+    images, picks = tuple(case.files.values()), None
+    problem = None if refusal is None else f"{refusal.reason} {refusal.remedy}"
+    if problem is None:
+        try:
+            images, picks = _images(case, found, channels)
+        except EquiregError as error:  # told when it is read, after the others have been predicted
+            problem = str(error)
+    name = case.name if refusal is None else refusal.case
+    return RawCase(name, images, case.label, case.patient or name, case.held_out, picks, problem)
+
+
+def _alike(first: RawCase, second: RawCase) -> RawCase:
+    """Return the case that two cases of one name become: neither can be predicted under that name."""
+    file = second.images[0] if second.images else second.name
+    other = first.images[0] if first.images else first.name
+    problem = (
+        f"{file}: the name {second.name} is taken by {other}; expected each name once, as predictions are named after "
+        "it. Rename one of the two, or predict them apart."
+    )
+    return replace(first, problem=problem)
 
 
 def _one_file(path: Path, channel_count: int) -> FoundSet:

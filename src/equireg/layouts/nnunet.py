@@ -2,15 +2,25 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from equireg.errors import EquiregError
-from equireg.imaging.formats import EXTENSIONS
+from equireg.imaging.formats import EXTENSIONS, extension_of
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError
 from equireg.layouts.channels import modality_of
-from equireg.layouts.dataset_json import NAME, channel_names, label_table, read_description
-from equireg.layouts.files import folder_pairs, image_files, stem_of
+from equireg.layouts.dataset_json import (
+    NAME,
+    channel_names,
+    is_there,
+    label_table,
+    listed_entries,
+    listed_file,
+    read_description,
+    shown,
+)
+from equireg.layouts.files import FolderPair, folder_pairs, image_files, stem_of
 
 NUMBERED = re.compile(r"(.+)_(\d{4})")
 """A stem with nnU-Net's channel number."""
@@ -20,7 +30,7 @@ def find(root: Path) -> FoundSet:
     """Find the cases of an nnU-Net data set (version 2, or 1 with its ``modality``).
 
     A case without a mask is unlabelled, in ``imagesTr`` or a folder such as ``imagesUn``; ``imagesTs`` is
-    held out.
+    held out. Cases that ``dataset.json`` lists file by file go before those of the folders.
 
     Raises:
         LayoutMismatchError: if the folder is of another layout.
@@ -35,12 +45,16 @@ def find(root: Path) -> FoundSet:
         raise LayoutMismatchError(f'{path}: has no "channel_names" with a folder imagesTr; expected an nnU-Net {NAME}.')
     ending = description.get("file_ending", ".nii.gz")
     if ending not in EXTENSIONS:
-        raise EquiregError(f"{path}: has the file_ending {ending!r}; expected one of {', '.join(EXTENSIONS)}. Convert.")
+        raise EquiregError(
+            f"{path}: has the file_ending {shown(ending)}; expected one of {', '.join(EXTENSIONS)}. Convert."
+        )
     channels = channel_names(path, names)
     cases, orphans = _cases_of_folders(root, channels)
-    if isinstance(explicit, dict):
-        cases = _listed_cases(path, explicit, channels) + [case for case in cases if case.name not in explicit]
-        orphans = []
+    if explicit is not None:
+        listed = _listed_cases(path, explicit, channels)
+        cases, orphans = [*listed, *_not_listed(cases, listed)], []
+    else:
+        cases += _missing(path, description, {case.name for case in cases}, channels)
     if not cases:
         raise LayoutMismatchError(f"{root}: has no file such as imagesTr/CASE_0000{ending}; expected nnU-Net's names.")
     return FoundSet(
@@ -59,27 +73,73 @@ def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[Found
     cases, orphans = [], []
     for pair in folder_pairs(root):
         groups: defaultdict[str, dict[str, Path]] = defaultdict(dict)
+        problems: dict[str, str] = {}
         for file in image_files(pair.images):
             match = NUMBERED.fullmatch(stem_of(file))
             if match and int(match[2]) < len(channels):
-                groups[match[1]][channels[int(match[2])]] = file
-        masks = {stem_of(file): file for file in image_files(pair.labels)} if pair.labels else {}
-        cases += [FoundCase(name, files, masks.get(name), pair.held_out) for name, files in groups.items()]
-        orphans += [file for stem, file in masks.items() if stem not in groups]
+                channel, files = channels[int(match[2])], groups[match[1]]
+                if channel in files:
+                    problems[match[1]] = f"{files[channel]}: the same name is that of {file.name}; expected one file."
+                files[channel] = file
+        masks: defaultdict[str, list[Path]] = defaultdict(list)
+        for file in image_files(pair.labels) if pair.labels else ():
+            masks[stem_of(file)].append(file)
+        cases += [_case(name, files, masks[name], problems.get(name), pair) for name, files in groups.items()]
+        orphans += [file for stem, several in masks.items() if stem not in groups for file in several]
     return cases, orphans
 
 
-def _listed_cases(path: Path, listed: dict[str, Any], channels: tuple[str, ...]) -> list[FoundCase]:
+def _case(name: str, files: dict[str, Path], masks: Sequence[Path], problem: str | None, pair: FolderPair) -> FoundCase:
+    """Return the case of a folder; with two masks of its name, which one counts is open."""
+    twice = f"{masks[0]}: the same name is that of {masks[1].name}; expected one mask." if len(masks) > 1 else None
+    label = masks[0] if masks and twice is None else None
+    return FoundCase(name, files, label, pair.held_out, problem=problem, label_problem=twice)
+
+
+def _missing(
+    path: Path, description: Mapping[str, Any], found: Collection[str], channels: tuple[str, ...]
+) -> list[FoundCase]:
+    """Return the training cases that version 1 lists and that have no file at all."""
+    missing = []
+    for entry in listed_entries(path, description, "training"):
+        image = listed_file(path, entry.get("image") if isinstance(entry, dict) else entry)
+        name = stem_of(image)
+        if name not in found and not is_there(image):
+            first = image.with_name(f"{name}_0000{extension_of(image) or ''}")
+            missing.append(FoundCase(name, {}, problem=f"{first}: no such file, though {NAME} lists its case."))
+    return missing
+
+
+def _listed_cases(path: Path, listed: Any, channels: tuple[str, ...]) -> list[FoundCase]:
     """Read the cases that ``dataset.json`` lists file by file, which nnU-Net allows too."""
+    if not isinstance(listed, dict):
+        raise EquiregError(
+            f'{path}: has a "dataset" {shown(listed)}; expected {{CASE: {{"images": [...]}}}}. Correct it.'
+        )
     cases = []
     for name, entry in listed.items():
         files = entry.get("images") if isinstance(entry, dict) else None
         if not isinstance(files, list) or len(files) != len(channels):
             raise EquiregError(
-                f'{path}: lists the case {name} as {entry!r}; expected "images" with {len(channels)} files. Correct it.'
+                f"{path}: lists the case {shown(name)} as {shown(entry)}; "
+                f'expected "images" with {len(channels)} files. Correct it.'
             )
-        images = {channel: path.parent / file for channel, file in zip(channels, files, strict=True)}
-        there = {channel: file for channel, file in images.items() if file.is_file()}
-        label = path.parent / entry["label"] if entry.get("label") else None
-        cases.append(FoundCase(name, there, label if label is not None and label.is_file() else None))
+        images = {channel: listed_file(path, file) for channel, file in zip(channels, files, strict=True)}
+        label = listed_file(path, entry["label"]) if entry.get("label") else None
+        absent = [file for file in (*images.values(), label) if file is not None and not is_there(file)]
+        problem = f"{absent[0]}: no such file, though {NAME} lists it." if absent else None
+        if len(set(images.values())) < len(images):
+            problem = f"{path}: lists one file for two channels of the case {shown(name)}; expected one for each."
+        cases.append(FoundCase(name, images, label, problem=problem))
     return cases
+
+
+def _not_listed(cases: Sequence[FoundCase], listed: Sequence[FoundCase]) -> list[FoundCase]:
+    """Return the cases of the folders that the list leaves out, under any name."""
+    names = {case.name for case in listed}
+    files = {file.resolve() for case in listed for file in case.files.values()}
+    return [
+        case
+        for case in cases
+        if case.name not in names and not any(file.resolve() in files for file in case.files.values())
+    ]

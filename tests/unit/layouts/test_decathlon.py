@@ -58,7 +58,7 @@ def test_modality_by_channel(tmp_path, names_, modality):
         ({"modality": {"1": "T1"}}, "channels"),
         ({"labels": {"one": "tumour"}}, "labels"),
         ({"labels": ["tumour"]}, "labels"),
-        ({"training": [7]}, "lists 7"),
+        ({"training": [7]}, "the file 7"),
         ({"training": {"a": 1}}, "training"),
     ],
 )

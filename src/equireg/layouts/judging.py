@@ -1,0 +1,144 @@
+"""Which of the cases that a layout finds can stand: names, files and their places are judged here for all layouts."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from equireg.layouts import names
+from equireg.layouts.base import FoundCase, FoundSet, RawCase, RawDataset, Refusal, missing_file
+from equireg.layouts.patients import patients_of
+
+
+def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
+    """Keep the cases that have every channel and a name of their own; refuse the others with the reason.
+
+    Args:
+        root: the raw folder.
+        found: what its layout found.
+        follow_links: whether files outside the folder may be used.
+    """
+    cases: dict[str, RawCase] = {}
+    refused = list(found.refused)
+    for mask in found.orphans:
+        refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", "Add its scan under the same name."))
+    patients = patients_of(case.name for case in found.cases)
+    for case, problem in judged(root, found, follow_links=follow_links):
+        refusal = problem or _mask_problem(case) or _missing_channel(case, found) or _taken(case, cases.get(case.name))
+        if refusal:
+            refused.append(refusal)
+            continue
+        images = (case.stacked,) if case.stacked else tuple(case.files[channel] for channel in found.channels)
+        patient = case.patient or patients[case.name]
+        parts = tuple(sorted(case.parts.items()))
+        cases[case.name] = RawCase(case.name, images, case.label, patient, case.held_out, parts=parts)
+    return RawDataset(
+        root=root,
+        layout=found.layout,
+        channels=found.channels,
+        modality=found.modality,
+        labels=found.labels,
+        cases=tuple(cases.values()),
+        refused=tuple(sorted(refused, key=lambda refusal: refusal.case)),
+        notes=found.notes,
+        warnings=found.warnings,
+    )
+
+
+def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple[FoundCase, Refusal | None]]:
+    """Yield each case, sorted by name, with the reason why nothing can be done with it, or None.
+
+    A name that two files of one folder bear is refused once, and so is the second case with the same file.
+    """
+    home = None if follow_links else Path(os.path.realpath(root))
+    alike: defaultdict[str, list[FoundCase]] = defaultdict(list)
+    for case in sorted(found.cases, key=lambda case: (case.name, [str(file) for file in case.files.values()])):
+        alike[case.name].append(case)
+    owners: dict[str, FoundCase] = {}
+    for several in alike.values():
+        twice = _twice(several)
+        if twice is not None:
+            yield several[0], twice
+            continue
+        for case in several:
+            refusal = _bad_name(case) or _known_problem(case) or _outside(case, home) or _shared(case, owners)
+            if refusal is None:
+                owners.update((os.path.realpath(file), case) for file in case.files.values())
+            yield case, refusal
+
+
+def _twice(cases: Sequence[FoundCase]) -> Refusal | None:
+    """Refuse a name that two files of one folder bear (``c1.nii`` beside ``c1.nii.gz``): which counts is open."""
+    files = [next(iter(case.files.values())) for case in cases if case.files]
+    beside = [file for file in files if sum(other.parent == file.parent for other in files) > 1]
+    if not beside:
+        return None
+    others = ", ".join(file.name for file in beside[1:])
+    reason = f"{beside[0]}: its name is that of {others} too; expected each name once in a folder."
+    return Refusal(names.safe(cases[0].name), reason, "Remove or rename all but one.")
+
+
+def _bad_name(case: FoundCase) -> Refusal | None:
+    problem = names.problem_of(case.name)
+    if problem is None:
+        return None
+    file = next(iter(case.files.values()), case.label)
+    return Refusal(names.safe(case.name), f"{file}: {problem}; expected a name for files.", names.REMEDY)
+
+
+def _known_problem(case: FoundCase) -> Refusal | None:
+    return None if case.problem is None else Refusal(case.name, case.problem, "Correct it, or take the case out.")
+
+
+def _outside(case: FoundCase, home: Path | None) -> Refusal | None:
+    """Refuse a case with a file outside the raw folder, by a link or by a listed path."""
+    if home is None:
+        return None
+    for file in (*case.files.values(), *([case.label] if case.label else []), *case.parts.values()):
+        place = Path(os.path.realpath(file))
+        if not place.is_relative_to(home):
+            return Refusal(
+                case.name,
+                f"{file}: lies outside the raw folder, in {place.parent}; expected files below {home}.",
+                "Copy it there, or give --follow_links true if you trust this folder.",
+            )
+    return None
+
+
+def _shared(case: FoundCase, owners: dict[str, FoundCase]) -> Refusal | None:
+    """Refuse a case whose scan is another case's too, under another name: it might be trained and tested on."""
+    for file in case.files.values():
+        owner = owners.get(os.path.realpath(file))
+        if owner is not None:
+            reason = f"{file}: is the same file as that of the case {owner.name}; expected each scan once."
+            return Refusal(case.name, reason, "Remove one of the two.")
+    return None
+
+
+def _mask_problem(case: FoundCase) -> Refusal | None:
+    if case.label_problem is not None:
+        return Refusal(case.name, case.label_problem, "Keep the mask that counts, and move the others elsewhere.")
+    if case.label is not None and case.label in case.files.values():
+        return Refusal(case.name, f"{case.label}: is the case's scan and its mask; expected two files.", "Correct it.")
+    return None
+
+
+def _missing_channel(case: FoundCase, found: FoundSet) -> Refusal | None:
+    missing = [channel for channel in found.channels if channel not in case.files]
+    if case.stacked is not None or not missing:
+        return None
+    file = missing_file(case, missing[0], found.suffixes)
+    return Refusal(
+        case.name,
+        f"{file}: no such file; the case lacks {', '.join(missing)} of the channels {', '.join(found.channels)}.",
+        "Add the file, or remove the case's folder or files.",
+    )
+
+
+def _taken(case: FoundCase, earlier: RawCase | None) -> Refusal | None:
+    """Refuse a case whose name one in another folder bears."""
+    if earlier is None:
+        return None
+    file = next(iter(case.files.values()))
+    reason = f"{file}: the name {case.name} is taken by {earlier.images[0]}; expected each name once."
+    return Refusal(case.name, reason, "Rename one of the two.")
