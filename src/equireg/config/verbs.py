@@ -74,6 +74,8 @@ class PredictConfig:
     """write CASE_probabilities.nii.gz too, one volume a class"""
     equivariance: bool = False
     """predict each scan of a prepared folder under its fixed transform too, for the equivariance Dice"""
+    follow_links: bool = False
+    """use files outside the folder of scans, which links or the paths in dataset.json lead to"""
     portal_zip: bool = False
     """write portal.zip too: all predictions, as the evaluation portal of BraTS takes them"""
     device: Literal["auto", "cpu", "cuda"] = "auto"

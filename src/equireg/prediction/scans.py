@@ -112,7 +112,8 @@ def find_cases(scans: Path, facts: Facts, config: PredictConfig) -> list[Case]:
             "`equireg prepare` on the scans first, or leave it out."
         )
     plan = facts.case_plan()
-    return [Case(case.name, RawScan(case, plan)) for case in discover_inputs(scans, facts.channels)]
+    found = discover_inputs(scans, facts.channels, follow_links=config.follow_links)
+    return [Case(case.name, RawScan(case, plan)) for case in found]
 
 
 def _prepared_cases(data: PreparedSet, facts: Facts, config: PredictConfig) -> list[Case]:

