@@ -1,25 +1,27 @@
-"""Image files to plain arrays: NIfTI by nibabel, MetaImage and NRRD by SimpleITK.
+"""Image files to plain arrays: NIfTI in this process, MetaImage and NRRD by a process of ITK's own.
 
-Nothing here judges what a file holds beyond being an image; ``volume`` does.
+Nothing here judges what a file holds beyond being an image; ``volume`` and ``masks`` do.
 """
 
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
 from nibabel.wrapstruct import WrapStructError
 
+from equireg.disk import read_errors
 from equireg.errors import EquiregError
-
-if TYPE_CHECKING:
-    import SimpleITK as sitk
+from equireg.imaging.header import Header, Slab
+from equireg.imaging.itk import itk_slabs, read_itk_header
+from equireg.imaging.itk_readers import ReaderError
+from equireg.imaging.limits import LIMITS, Limits
+from equireg.imaging.nifti import nifti_slabs, read_nifti_header
 
 EXTENSIONS = (".nii", ".nii.gz", ".mha", ".nrrd")
 """Endings of the files that equireg reads, in lower case."""
@@ -28,24 +30,24 @@ _UNREADABLE = (
     OSError,
     EOFError,
     ValueError,
+    OverflowError,
     RuntimeError,
     zlib.error,
+    ReaderError,
     ImageFileError,
     HeaderDataError,
     WrapStructError,
 )
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Header:
-    """What a file says about its voxels, brought to three axes and a number of channels."""
+class Channel:
+    """What was seen of one channel while it was read."""
 
-    shape: tuple[int, int, int]
-    """Voxels along the file's own axes."""
-    channels: int
-    affine: np.ndarray
-    """Voxel index to RAS millimetres, [4, 4] float64."""
+    low: float
+    high: float
+    bad: int
+    """Voxels that are NaN or infinite."""
 
 
 def extension_of(path: Path | str) -> str | None:
@@ -54,37 +56,77 @@ def extension_of(path: Path | str) -> str | None:
     return next((ending for ending in sorted(EXTENSIONS, key=len, reverse=True) if name.endswith(ending)), None)
 
 
-def read_header(path: Path) -> Header:
-    """Read what a file says of its voxels, without the voxels.
+def read_header(path: Path, limits: Limits = LIMITS) -> Header:
+    """Read what a file says of its voxels, without the voxels; checked against the file's length.
 
     Raises:
-        EquiregError: if the file is missing, cut short, or not an image.
+        EquiregError: if the file is missing, cut short, not an image, or claims more than it can hold.
     """
     with _readable(path):
-        if _is_nifti(path):
-            return _nifti_header(path, _open_nifti(path))
-        return _itk_header(path, _open_itk(path))
+        return read_nifti_header(path, limits) if _is_nifti(path) else read_itk_header(path, limits)
 
 
-def read_voxels(path: Path) -> tuple[np.ndarray, Header]:
-    """Read all voxels of a file.
+def read_voxels(
+    path: Path, picks: Sequence[int] | None = None, into: np.ndarray | None = None, limits: Limits = LIMITS
+) -> tuple[np.ndarray, Header, list[Channel]]:
+    """Read the voxels of a file, a few slices at a time: beside the result it needs little memory.
+
+    Args:
+        path: the file.
+        picks: channels to keep, in this order; None keeps all as they are.
+        into: array [C, X, Y, Z] float32 to write to; None makes a new one.
+        limits: what the file may claim.
 
     Returns:
-        Voxels [C, X, Y, Z] float32 along the file's own axes, any intensity scaling applied, and the header.
+        Voxels [C, X, Y, Z] float32 along the file's own axes, any intensity scaling applied; the header; and what was
+        seen of each of these channels.
 
     Raises:
-        EquiregError: if the file is missing, cut short, or not an image.
+        EquiregError: if the file is missing, damaged, not an image, or claims more than it can hold.
     """
-    with _readable(path), np.errstate(over="ignore", invalid="ignore"):
-        if _is_nifti(path):
-            image = _open_nifti(path)
-            header = _nifti_header(path, image)
-            voxels = image.get_fdata(caching="unchanged", dtype=np.float32)
-            voxels = voxels.reshape(*header.shape, header.channels, order="F")
-            return np.ascontiguousarray(np.moveaxis(voxels, -1, 0)), header
-        reader = _open_itk(path)
-        header = _itk_header(path, reader)
-        return _itk_voxels(reader, header), header
+    with open_slabs(path, limits) as (header, slabs), np.errstate(over="ignore", invalid="ignore"):
+        kept = list(range(header.channels) if picks is None else picks)
+        shape = (len(kept), *header.shape)
+        voxels = np.empty(shape, dtype=np.float32) if into is None else into
+        if voxels.shape != shape:
+            raise ValueError(f"it has the shape {shape}, not {voxels.shape} as when its header was read")
+        seen = [[np.inf, -np.inf, 0.0] for _ in kept]
+        for slab in slabs:
+            for index, channel in enumerate(kept):
+                if slab.channels.start <= channel < slab.channels.stop:
+                    part = voxels[index, :, :, slab.slices]
+                    part[...] = scaled(slab.values[channel - slab.channels.start], header)
+                    _look(part, seen[index])
+    return voxels, header, [Channel(low, high, int(bad)) for low, high, bad in seen]
+
+
+def scaled(values: np.ndarray, header: Header) -> np.ndarray:
+    """Apply a file's intensity scale to stored numbers, if it has one."""
+    if header.scale is None:
+        return values
+    return apply_read_scaling(values, *header.scale)
+
+
+@contextmanager
+def open_slabs(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[Header, Iterator[Slab]]]:
+    """Open an image; give its header, and its stored numbers some slices at a time.
+
+    Raises:
+        EquiregError: if the file is missing, damaged, not an image, or claims more than it can hold.
+    """
+    with _readable(path):
+        opened: AbstractContextManager[tuple[Header, Iterator[Slab]]]
+        opened = nifti_slabs(path, limits) if _is_nifti(path) else itk_slabs(path, limits)
+        with opened as (header, slabs):
+            yield header, slabs
+
+
+def _look(values: np.ndarray, seen: list[float]) -> None:
+    """Note the lowest and highest value, and how many are not finite."""
+    low, high = float(values.min()), float(values.max())
+    seen[0], seen[1] = min(seen[0], low), max(seen[1], high)
+    if not np.isfinite([low, high]).all():
+        seen[2] += values.size - int(np.count_nonzero(np.isfinite(values)))
 
 
 def _is_nifti(path: Path) -> bool:
@@ -94,16 +136,20 @@ def _is_nifti(path: Path) -> bool:
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     """Turn whatever a reader raises into one error that names the file."""
-    if not path.exists():
-        raise EquiregError(f"{path}: no such file. Check the path.")
-    if not path.is_file():
-        raise EquiregError(f"{path}: is a folder; expected an image file ({', '.join(EXTENSIONS)}).")
-    if extension_of(path) is None:
-        raise EquiregError(f"{path}: is not a known kind of image; expected one of {', '.join(EXTENSIONS)}.")
+    with read_errors(path):
+        if not path.exists():
+            raise EquiregError(f"{path}: no such file. Check the path.")
+        if not path.is_file():
+            raise EquiregError(f"{path}: is no file; expected an image file ({', '.join(EXTENSIONS)}), not a folder.")
+        if extension_of(path) is None:
+            raise EquiregError(f"{path}: is not a known kind of image; expected one of {', '.join(EXTENSIONS)}.")
     try:
-        yield
-    except PermissionError as error:
-        raise EquiregError(f"{path}: reading is not permitted. Change the file's permissions.") from error
+        with read_errors(path):
+            yield
+    except MemoryError as error:
+        raise EquiregError(
+            f"{path}: does not fit into this machine's memory. Lower --jobs, or use a machine with more memory."
+        ) from error
     except _UNREADABLE as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[-1].rstrip(".") if lines else type(error).__name__
@@ -111,75 +157,3 @@ def _readable(path: Path) -> Iterator[None]:
             f"{path}: cannot be read as an image, it is cut short, damaged or of another format ({reason}). "
             "Copy it again from its source, or remove it."
         ) from error
-
-
-def _three_axes(path: Path, sizes: tuple[int, ...]) -> tuple[tuple[int, int, int], int]:
-    """Split the sizes of an array into three spatial ones and a number of channels."""
-    spatial = (*sizes, 1, 1)[:3] if len(sizes) >= 2 else ()
-    extra = [size for size in sizes[3:] if size != 1]
-    if not spatial or len(extra) > 1 or min(sizes) < 1:
-        raise EquiregError(
-            f"{path}: has the array shape {sizes}; expected 2 or 3 spatial axes and at most one of "
-            "channels, none empty."
-        )
-    return (spatial[0], spatial[1], spatial[2]), extra[0] if extra else 1
-
-
-def _open_nifti(path: Path) -> SpatialImage:
-    image = nib.load(path, mmap=False)
-    if not isinstance(image, SpatialImage):
-        raise EquiregError(f"{path}: is a {type(image).__name__}; expected an image of voxels.")
-    if image.get_data_dtype().kind not in "buif":
-        raise EquiregError(
-            f"{path}: has voxels of type {image.get_data_dtype()}; expected plain numbers. Save it as one "
-            "grey value a voxel and channel."
-        )
-    return image
-
-
-def _nifti_header(path: Path, image: SpatialImage) -> Header:
-    shape, channels = _three_axes(path, tuple(int(size) for size in image.shape))
-    affine = image.affine
-    if affine is None:
-        raise EquiregError(f"{path}: has no affine; expected where its voxels lie. Save it again with one.")
-    return Header(shape, channels, np.asarray(affine, dtype=np.float64))
-
-
-def _open_itk(path: Path) -> "sitk.ImageFileReader":
-    import SimpleITK as sitk  # 0.2 s that a folder of NIfTI files need not wait for
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    return reader
-
-
-def _itk_header(path: Path, reader: "sitk.ImageFileReader") -> Header:
-    """Bring ITK's spacing, direction and origin (LPS) to one affine (RAS)."""
-    sizes = tuple(int(size) for size in reader.GetSize())
-    dimension = len(sizes)
-    components = int(reader.GetNumberOfComponents())
-    shape, channels = _three_axes(path, sizes)
-    if components > 1 and channels > 1:
-        raise EquiregError(
-            f"{path}: has {components} values a voxel and a fourth axis of {channels}; expected channels "
-            "in one of them."
-        )
-    used = min(dimension, 3)
-    direction = np.array(reader.GetDirection(), dtype=np.float64).reshape(dimension, dimension)[:used, :used]
-    affine = np.eye(4)
-    affine[:used, :used] = direction * np.array(reader.GetSpacing()[:used])
-    affine[:used, 3] = reader.GetOrigin()[:used]
-    return Header(shape, max(components, channels), _LPS_TO_RAS @ affine)
-
-
-def _itk_voxels(reader: "sitk.ImageFileReader", header: Header) -> np.ndarray:
-    """Read the voxels, which SimpleITK gives slowest axis first and components last, as [C, X, Y, Z]."""
-    import SimpleITK as sitk
-
-    image = reader.Execute()
-    voxels = sitk.GetArrayViewFromImage(image)
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        voxels = np.moveaxis(voxels, -1, 0)
-    voxels = voxels.reshape(header.channels, *header.shape[::-1])
-    return np.ascontiguousarray(voxels.transpose(0, 3, 2, 1), dtype=np.float32)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from nibabel.orientations import io_orientation
 
+from equireg.imaging.geometry import Geometry
 from equireg.imaging.resampling import blocks, needed_rows, resample, resample_box
-from equireg.imaging.volume import Geometry
 
 SliceAxis = Literal["x", "y", "z"]
 WorkingRows = Callable[[int, int], np.ndarray]

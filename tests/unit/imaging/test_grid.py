@@ -251,7 +251,8 @@ def test_classes_come_back_as_by_their_probabilities(monkeypatch, block, spacing
     native = geometry_of((1, 2, 0), (1, -1, 1), spacing=(0.8, 1.5, 1.1), tilt=10.0)
     grid = WorkingGrid.plan(native, spacing, "y")
     if cropped:
-        grid = grid.with_crop(tuple((size // 3, size) for size in grid.full_shape))
+        d, h, w = ((size // 3, size) for size in grid.full_shape)
+        grid = grid.with_crop((d, h, w))
     rng = np.random.default_rng(0)
     probs = rng.dirichlet(np.ones(4), size=grid.shape).transpose(3, 0, 1, 2).astype(np.float32)
     image = rng.normal(size=(2, *SHAPE)).astype(np.float32)

@@ -1,0 +1,63 @@
+"""What an image file says of its voxels, whatever its format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from equireg.errors import EquiregError
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about its voxels, brought to three axes and a number of channels."""
+
+    shape: tuple[int, int, int]
+    """Voxels along the file's own axes."""
+    channels: int
+    affine: np.ndarray
+    """Voxel index to RAS millimetres, [4, 4] float64."""
+    dtype: np.dtype[Any]
+    """Type of the stored numbers."""
+    scale: tuple[float, float] | None = None
+    """Slope and offset that make values of the stored numbers, where they change them."""
+    other: np.ndarray | None = None
+    """The affine that another reader takes, where it differs."""
+    stated: Mapping[str, Any] | None = None
+    """Fields of the header that a file in the same place must repeat."""
+    remark: str | None = None
+    """What is odd about the place, for people."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all stored numbers."""
+        x, y, z = self.shape
+        return self.channels * x * y * z * self.dtype.itemsize
+
+
+class Slab(NamedTuple):
+    """Some slices of an image, as they are stored."""
+
+    channels: slice
+    slices: slice
+    """Where they lie along the file's third axis."""
+    values: np.ndarray
+    """Stored numbers, [channels, X, Y, slices]."""
+
+
+def three_axes(path: Path, sizes: tuple[int, ...]) -> tuple[tuple[int, int, int], int]:
+    """Split the sizes of an array into three spatial ones and a number of channels.
+
+    Raises:
+        EquiregError: if there are other axes, or one is empty.
+    """
+    spatial = (*sizes, 1, 1)[:3] if len(sizes) >= 2 else ()
+    extra = [size for size in sizes[3:] if size != 1]
+    if not spatial or len(extra) > 1 or min(sizes) < 1:
+        raise EquiregError(
+            f"{path}: has the array shape {sizes}; expected 2 or 3 spatial axes and at most one of "
+            "channels, none empty."
+        )
+    return (spatial[0], spatial[1], spatial[2]), extra[0] if extra else 1

@@ -1,0 +1,105 @@
+"""MetaImage and NRRD files: the header is checked here, the voxels come from a process of ITK's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg.errors import EquiregError
+from equireg.imaging.header import Header, Slab, three_axes
+from equireg.imaging.itk_readers import Reader, reading
+from equireg.imaging.limits import Limits, check_ratio, check_size
+from equireg.imaging.streams import GzipStream
+from equireg.imaging.text_headers import TextHeader, read_text_header
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_SLAB_BYTES = 2**23
+_BYTES_A_SECOND = 10e6
+_READERS = {".mha": "MetaImageIO", ".nrrd": "NrrdImageIO"}
+
+
+def read_itk_header(path: Path, limits: Limits) -> Header:
+    """Read what a file says of its voxels, and check it against the file's length."""
+    claimed = _checked(path, limits)
+    with reading(_request(path, claimed, voxels=False), limits.seconds) as (answer, _):
+        return _header(path, answer, claimed)
+
+
+@contextmanager
+def itk_slabs(path: Path, limits: Limits) -> Iterator[tuple[Header, Iterator[Slab]]]:
+    """Open a file; give its header, and its numbers some slices at a time."""
+    claimed = _checked(path, limits)
+    if claimed.packing == "zlib":
+        if not limits.any_ratio:
+            check_ratio(path, claimed.bytes, claimed.data.stat().st_size, limits)
+        _check_sum(claimed)
+    seconds = limits.seconds + claimed.bytes / _BYTES_A_SECOND
+    with reading(_request(path, claimed, voxels=True), seconds) as (answer, reader):
+        header = _header(path, answer, claimed)
+        yield header, _slabs(answer, reader, header)
+
+
+def _checked(path: Path, limits: Limits) -> TextHeader:
+    claimed = read_text_header(path)
+    check_size(path, claimed.sizes, claimed.voxel_bytes, claimed.capacity(), limits)
+    return claimed
+
+
+def _check_sum(claimed: TextHeader) -> None:
+    """Decompress once to see whether the checksum fits: ITK does not look at it."""
+    with claimed.data.open("rb") as file:
+        file.seek(claimed.offset)
+        stream = GzipStream(file, claimed.data.stat().st_size, zlib_too=True)
+        stream.skip(claimed.bytes)
+        stream.finish()
+
+
+def _request(path: Path, claimed: TextHeader, *, voxels: bool) -> dict[str, Any]:
+    # ITK holds the packed bytes, the unpacked ones, and once more what it converts.
+    memory = 3 * claimed.bytes + claimed.data.stat().st_size if voxels else 0
+    kind = next(name for ending, name in _READERS.items() if path.name.lower().endswith(ending))
+    return {"path": str(path.absolute()), "io": kind, "voxels": voxels, "memory": memory}
+
+
+def _header(path: Path, answer: dict[str, Any], claimed: TextHeader) -> Header:
+    """Bring ITK's spacing, direction and origin (LPS) to one affine (RAS)."""
+    sizes = tuple(int(size) for size in answer["size"])
+    dimension, components = len(sizes), int(answer["components"])
+    if int(np.prod([*sizes, components], dtype=object)) > int(np.prod(claimed.sizes, dtype=object)):
+        raise ValueError("its header can be read in two ways")
+    shape, channels = three_axes(path, sizes)
+    if components > 1 and channels > 1:
+        raise EquiregError(
+            f"{path}: has {components} values a voxel and a fourth axis of {channels}; expected channels "
+            "in one of them."
+        )
+    used = min(dimension, 3)
+    direction = np.array(answer["direction"], dtype=np.float64).reshape(dimension, dimension)[:used, :used]
+    affine = np.eye(4)
+    with np.errstate(all="ignore"):
+        affine[:used, :used] = direction * np.array(answer["spacing"][:used])
+        affine[:used, 3] = answer["origin"][:used]
+        affine = _LPS_TO_RAS @ affine
+    dtype = np.dtype(answer.get("dtype", "f4"))
+    return Header(shape, max(components, channels), affine, dtype)
+
+
+def _slabs(answer: dict[str, Any], reader: Reader, header: Header) -> Iterator[Slab]:
+    """Give slices as they come: slowest axis first, channels last if a voxel has several values."""
+    x, y, z = header.shape
+    vector = int(answer["components"]) > 1
+    of_slice = x * y * header.dtype.itemsize * (header.channels if vector else 1)
+    step = max(1, _SLAB_BYTES // of_slice)
+    for channel in range(1 if vector else header.channels):
+        for start in range(0, z, step):
+            stop = min(start + step, z)
+            values = np.frombuffer(reader.read((stop - start) * of_slice), dtype=header.dtype)
+            if vector:
+                where = slice(0, header.channels)
+                values = values.reshape(stop - start, y, x, header.channels).transpose(3, 2, 1, 0)
+            else:
+                where = slice(channel, channel + 1)
+                values = values.reshape(1, stop - start, y, x).transpose(0, 3, 2, 1)
+            yield Slab(where, slice(start, stop), values)

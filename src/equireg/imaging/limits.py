@@ -1,0 +1,96 @@
+"""What a file may claim: foreign headers are not believed before they are checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from equireg.errors import EquiregError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of what is read; a file beyond them is refused before memory is asked for."""
+
+    min_spacing_mm: float = 0.01
+    """Smallest distance of neighbouring voxels."""
+    max_spacing_mm: float = 50.0
+    """Largest distance of neighbouring voxels."""
+    max_voxels: int = 2**31
+    """Most values in one file, all channels together."""
+    max_ratio: float = 200.0
+    """How many times its own size a compressed scan may grow; noise lets no scan come near."""
+    any_ratio: bool = False
+    """Let compressed files grow as they will: masks of one value shrink a thousand times."""
+    small_bytes: int = 2**27
+    """Decompressed size below which the ratio is not looked at."""
+    seconds: float = 60.0
+    """Longest time for a .mha or .nrrd file, beside one second for each 10 MB of it."""
+
+
+LIMITS = Limits()
+"""The limits where none are given."""
+
+PACKED = 1040
+"""Times that deflate can shrink at most (1032), with its frame."""
+
+
+def check_size(path: Path, sizes: tuple[int, ...], voxel_bytes: int, capacity: int, limits: Limits) -> None:
+    """Refuse a header that claims more than its file can hold, or than is sane.
+
+    Args:
+        path: the file.
+        sizes: voxels along each axis, channels included.
+        voxel_bytes: bytes a voxel.
+        capacity: bytes that the file can hold at most.
+        limits: the most voxels.
+
+    Raises:
+        EquiregError: if the header claims too much; nothing has been allocated.
+    """
+    count = 1
+    for size in sizes:
+        count *= size
+    shape = " x ".join(str(size) for size in sizes)
+    if count > limits.max_voxels:
+        raise EquiregError(
+            f"{path}: its header claims {shape} voxels; expected at most {limits.max_voxels} in all. The header is "
+            "damaged, or the scan has to be cut."
+        )
+    if count * voxel_bytes > capacity:
+        raise EquiregError(
+            f"{path}: is cut short or damaged: its header claims {shape} voxels of {voxel_bytes} bytes, the file can "
+            f"hold {capacity} bytes. Copy it again from its source, or remove it."
+        )
+
+
+def check_ratio(path: Path, claimed: int, packed: int, limits: Limits) -> None:
+    """Refuse a compressed scan that would grow as none does.
+
+    Args:
+        path: the file.
+        claimed: bytes when decompressed.
+        packed: bytes of the file.
+        limits: the ratio, and the size from which it counts.
+
+    Raises:
+        EquiregError: if the file would grow beyond the ratio.
+    """
+    if claimed > limits.small_bytes and claimed > limits.max_ratio * packed:
+        raise EquiregError(
+            f"{path}: {packed} bytes would become {claimed}, {claimed / max(packed, 1):.0f} times as many; expected at "
+            f"most {limits.max_ratio:g} times of a scan. If it is one, decompress it first (gunzip)."
+        )
+
+
+def check_spacing(path: Path, spacing_mm: tuple[float, ...], limits: Limits) -> None:
+    """Refuse voxel sizes that no scanner makes.
+
+    Raises:
+        EquiregError: if a spacing is beyond the limits.
+    """
+    low, high = limits.min_spacing_mm, limits.max_spacing_mm
+    if not all(low <= spacing <= high for spacing in spacing_mm):
+        shown = " x ".join(f"{spacing:g}" for spacing in spacing_mm)
+        raise EquiregError(
+            f"{path}: has a voxel spacing of {shown} mm; expected {low:g} to {high:g} mm along each axis. Correct the "
+            "spacing or the unit in its header."
+        )

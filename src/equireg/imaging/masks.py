@@ -1,0 +1,178 @@
+"""Reading masks: label values exactly as they are meant, in the smallest integer type."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg.errors import EquiregError
+from equireg.imaging.alignment import check_same, geometry_of
+from equireg.imaging.formats import open_slabs, scaled
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.header import Header, Slab
+from equireg.imaging.labels import LabelTable, distinct, smallest_integer
+from equireg.imaging.limits import LIMITS, Limits
+
+log = logging.getLogger("equireg")
+
+_TOLERANCE = 1e-3
+"""Distance from a whole number that counts as rounding, where the mask is stored as floats or with a scale."""
+_FLOAT32 = 2.0**-21
+"""The same, relative to the value: a scale is stored with 24 bits."""
+_MOST_STORED = 256
+"""Distinct stored numbers up to which a mask with an odd scale is still taken for labels."""
+
+
+def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, Header]:
+    """Read the label values of a mask, of any sign.
+
+    Integers are read as they are, and so exactly, whatever their size. Floats must be whole numbers. With an intensity
+    scale the values after the scale count if they are whole, as other readers show them; else the stored integers do.
+    Both is told.
+
+    Args:
+        path: the mask's file.
+        limits: what the file may claim; any compression is fine, as a mask of one value shrinks a thousand times.
+
+    Returns:
+        Label values [X, Y, Z] in the smallest integer type, and the header.
+
+    Raises:
+        EquiregError: if the file is unreadable or holds no labels.
+    """
+    mask = _read(path, limits, use_scale=True)
+    if mask.header.scale is None:
+        mask.check()
+        return mask.values, mask.header
+    slope, inter = mask.header.scale
+    about = f"{path}: the mask has an intensity scale (stored number x {slope:.8g} + {inter:.8g})"
+    if not mask.bad and not mask.off:
+        rounded = f", rounded to whole numbers (by {mask.farthest:.2g} at most)" if mask.farthest > 0 else ""
+        log.warning("%s; the values after the scale are used%s. Save masks as plain integers.", about, rounded)
+        return mask.values, mask.header
+    stored = _read(path, limits, use_scale=False) if mask.header.dtype.kind in "iub" else None
+    if stored is None or len(distinct(stored.values)) > _MOST_STORED:
+        mask.check()
+    if stored is None:
+        raise ValueError("a mask with a fault passed its check")
+    log.warning(
+        "%s, which gives values that are not whole, such as %.10g; the stored ids %s are used without it. "
+        "Save masks as plain integers.",
+        about,
+        mask.example,
+        _few(distinct(stored.values)),
+    )
+    return stored.values, stored.header
+
+
+def read_label(
+    path: Path | str, expected: Geometry, declared: LabelTable | None = None, limits: Limits = LIMITS
+) -> np.ndarray:
+    """Read the mask of a scan.
+
+    Args:
+        path: the mask's file.
+        expected: geometry of the scan that it belongs to.
+        declared: the data set's labels; negative values are labels only where they are declared.
+        limits: what the file may claim.
+
+    Returns:
+        Label values [X, Y, Z] in the smallest integer type.
+
+    Raises:
+        EquiregError: if the file is unreadable, lies elsewhere than the scan, or holds no labels.
+    """
+    path = Path(path)
+    values, header = read_label_values(path, limits)
+    check_same(path, geometry_of(path, header, limits), expected, "its scan")
+    low = int(values.min())
+    known = () if declared is None else (*declared.values, declared.ignore)
+    if low < 0 and low not in known:
+        raise EquiregError(
+            f"{path}: is a mask with the negative value {low}; expected label values from 0 on. Give those voxels a "
+            "label of their own, or declare the value in dataset.json."
+        )
+    return values
+
+
+class _Mask:
+    """A mask that grows slab by slab, and with it its type."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self.header = header
+        self.values = np.zeros(header.shape, dtype=np.uint8)
+        self.low = self.high = 0
+        self.bad = 0
+        """Voxels that are NaN or infinite."""
+        self.off = 0
+        """Voxels that are no whole number."""
+        self.farthest = 0.0
+        self.example: Any = None
+
+    def put(self, slab: Slab, values: np.ndarray) -> None:
+        """Write a slab's values."""
+        if values.dtype.kind == "f":
+            values = self._whole(values)
+        low, high = min(self.low, int(values.min())), max(self.high, int(values.max()))
+        needed = smallest_integer(low, high)
+        if needed != self.values.dtype:
+            self.values = self.values.astype(needed)
+        self.low, self.high = low, high
+        self.values[:, :, slab.slices] = values
+
+    def check(self) -> None:
+        """Raise what is wrong with the values."""
+        if self.bad:
+            raise EquiregError(
+                f"{self.path}: has {self.bad} voxels that are NaN or infinite, of {self.values.size}; expected "
+                "numbers only. Replace them, by the background's value say."
+            )
+        if self.off:
+            raise EquiregError(
+                f"{self.path}: is a mask with values that are not whole numbers, such as {self.example:.10g} "
+                f"({self.off} voxels); expected label values. Resample masks with nearest neighbour."
+            )
+
+    def _whole(self, values: np.ndarray) -> np.ndarray:
+        """Return whole numbers as integers; count what is none."""
+        finite = np.isfinite(values)
+        if not finite.all():
+            self.bad += values.size - int(np.count_nonzero(finite))
+            values = np.where(finite, values, 0)
+        rounded = np.rint(values)
+        distance = np.abs(values - rounded)
+        self.farthest = max(self.farthest, float(distance.max()))
+        allowed = np.maximum(np.abs(rounded) * _FLOAT32, _TOLERANCE) if self.header.scale else _TOLERANCE
+        off = distance > allowed
+        if off.any():
+            self.off += int(np.count_nonzero(off))
+            self.example = values[off][0] if self.example is None else self.example
+        highest = float(np.abs(rounded).max())
+        exact = 2.0 ** (np.finfo(values.dtype).nmant + 1)
+        if highest > min(exact, 2.0**62):
+            raise EquiregError(
+                f"{self.path}: is a mask of {values.dtype.name} with the value {highest:.0f}; floats of that type hold "
+                f"whole numbers apart only up to {min(exact, 2.0**62):.0f}. Save it with an integer type."
+            )
+        return rounded.astype(np.int64)
+
+
+def _read(path: Path, limits: Limits, *, use_scale: bool) -> _Mask:
+    with open_slabs(path, replace(limits, any_ratio=True)) as (header, slabs), np.errstate(all="ignore"):
+        if header.channels != 1:
+            raise EquiregError(
+                f"{path}: is a mask with {header.channels} channels; expected one label value a voxel. Merge the "
+                "channels."
+            )
+        mask = _Mask(path, header)
+        for slab in slabs:
+            values = slab.values[0]
+            mask.put(slab, scaled(values, header) if use_scale else values)
+    return mask
+
+
+def _few(values: list[int]) -> str:
+    return ", ".join(str(value) for value in values[:5]) + (", ..." if len(values) > 5 else "")

@@ -1,0 +1,87 @@
+"""NIfTI files, read slice by slice: no header is believed before it is checked against the file's length."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from equireg.errors import EquiregError
+from equireg.imaging.header import Header, Slab, three_axes
+from equireg.imaging.limits import Limits, check_ratio, check_size
+from equireg.imaging.placing import place
+from equireg.imaging.streams import GzipStream, PlainStream, open_stream
+
+_SIZES = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
+"""Bytes of a header, which are its first number too."""
+_SLAB_BYTES = 2**23
+_FARTHEST = 2**26
+"""Bytes after which the voxels of a file must have begun."""
+_SURFACES = range(3000, 3100)
+"""Intents of CIFTI files, which hold no voxels in a row."""
+
+
+def read_nifti_header(path: Path, limits: Limits) -> Header:
+    """Read what a NIfTI file says of its voxels, and check it against the file's length."""
+    with path.open("rb") as file:
+        stream = open_stream(path, file, packed=path.name.lower().endswith(".gz"))
+        return _header(path, stream, limits)
+
+
+@contextmanager
+def nifti_slabs(path: Path, limits: Limits) -> Iterator[tuple[Header, Iterator[Slab]]]:
+    """Open a NIfTI file; give its header, and its stored numbers some slices at a time.
+
+    Whoever takes all slabs has read the file to its end, with its checksum.
+    """
+    with path.open("rb") as file:
+        stream = open_stream(path, file, packed=path.name.lower().endswith(".gz"))
+        header = _header(path, stream, limits)
+        if isinstance(stream, GzipStream) and not limits.any_ratio:
+            check_ratio(path, header.bytes, path.stat().st_size, limits)
+        yield header, _slabs(stream, header)
+
+
+def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Header:
+    """Read the header, check it, and go to the first voxel."""
+    raw = stream.read(4)
+    sizes = {int.from_bytes(raw, order): order for order in ("little", "big")}
+    length = next((size for size in _SIZES if size in sizes), None)
+    if length is None:
+        raise ValueError("it does not begin with a NIfTI header")
+    raw += stream.read(length - 4)
+    nifti = _SIZES[length](raw, "<" if sizes[length] == "little" else ">")
+    if not nifti["magic"].item().startswith(b"n+"):
+        raise ValueError("its voxels lie in another file (.hdr and .img)")
+    dtype = nifti.get_data_dtype()
+    if int(nifti["intent_code"]) in _SURFACES:
+        raise EquiregError(f"{path}: is a CIFTI file of surfaces; expected an image of voxels.")
+    if dtype.kind not in "buif":
+        raise EquiregError(
+            f"{path}: has voxels of type {dtype}; expected plain numbers. Save it as one grey value a voxel and "
+            "channel."
+        )
+    sizes_of_axes = tuple(int(size) for size in nifti.get_data_shape())
+    shape, channels = three_axes(path, sizes_of_axes)
+    offset = int(nifti.get_data_offset())
+    if not length <= offset <= min(_FARTHEST, stream.capacity):
+        raise ValueError(f"its voxels are said to begin at byte {offset}")
+    check_size(path, sizes_of_axes, dtype.itemsize, stream.capacity - offset, limits)
+    slope, inter = nifti.get_slope_inter()
+    placed = place(nifti, shape)
+    stream.skip(offset - length)
+    scale = None if slope is None or inter is None or (slope, inter) == (1.0, 0.0) else (slope, inter)
+    return Header(shape, channels, placed.affine, dtype, scale, placed.other, placed.stated, placed.remark)
+
+
+def _slabs(stream: PlainStream | GzipStream, header: Header) -> Iterator[Slab]:
+    x, y, z = header.shape
+    step = max(1, _SLAB_BYTES // (x * y * header.dtype.itemsize))
+    for channel in range(header.channels):
+        for start in range(0, z, step):
+            stop = min(start + step, z)
+            raw = stream.read((stop - start) * x * y * header.dtype.itemsize)
+            values = np.frombuffer(raw, dtype=header.dtype).reshape(1, x, y, stop - start, order="F")
+            yield Slab(slice(channel, channel + 1), slice(start, stop), values)
+    stream.finish()

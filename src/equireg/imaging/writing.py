@@ -1,0 +1,83 @@
+"""Label values, probabilities and channels into .nii.gz files that lie on their scan in every reader."""
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from equireg.disk import disk_errors
+from equireg.disk.leftovers import partial_name
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.labels import smallest_integer
+
+_SCANNER = 1  # NIfTI code of coordinates in the scanner's frame
+
+
+def write_label(path: Path | str, values: np.ndarray, geometry: Geometry) -> None:
+    """Write label values [X, Y, Z] as .nii.gz in the smallest integer type for them; whole or not at all.
+
+    The type is unsigned unless a value is negative.
+
+    Raises:
+        EquiregError: if the disk is full or not writable.
+        ValueError: if the shape is not the geometry's.
+    """
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    _write(Path(path), values.astype(smallest_integer(low, high), copy=False), geometry)
+
+
+def write_probabilities(path: Path | str, probs: np.ndarray, geometry: Geometry) -> None:
+    """Write probabilities [K, X, Y, Z] as a .nii.gz of four axes, classes last, float32; whole or not at all.
+
+    Raises:
+        EquiregError: if the disk is full or not writable.
+        ValueError: if the shape is not the geometry's.
+    """
+    _write(Path(path), np.moveaxis(probs, 0, -1).astype(np.float32, copy=False), geometry)
+
+
+def write_channels(path: Path | str, image: np.ndarray, geometry: Geometry) -> None:
+    """Write voxels [C, X, Y, Z] as a .nii.gz of four axes, channels last, in their own type; whole or not at all.
+
+    Raises:
+        EquiregError: if the disk is full or not writable.
+        ValueError: if the shape is not the geometry's.
+    """
+    _write(Path(path), np.moveaxis(image, 0, -1), geometry)
+
+
+def _write(path: Path, voxels: np.ndarray, geometry: Geometry) -> None:
+    if voxels.shape[:3] != geometry.shape:
+        raise ValueError(f"{path.name}: voxels of shape {voxels.shape}; expected {geometry.shape} as the scan has.")
+    if not path.name.endswith(".nii.gz"):
+        raise ValueError(f"{path.name}: expected a name that ends in .nii.gz.")
+    header = nib.Nifti1Header()
+    header.set_data_dtype(voxels.dtype)
+    header.set_data_shape(voxels.shape)
+    if geometry.stated is None:
+        header.set_xyzt_units("mm")
+        # Readers differ in which of the two they trust. The qform gives the voxel sizes and holds no shear; the
+        # sform is exact.
+        header.set_qform(geometry.affine_array, _SCANNER)
+        header.set_sform(geometry.affine_array, _SCANNER)
+    else:
+        _repeat(header, geometry.stated)
+    image = nib.Nifti1Image(voxels, header.get_best_affine(), header)
+    # The writer compresses by the ending, so the temporary name keeps it.
+    temporary = partial_name(path, ".nii.gz")
+    try:
+        with disk_errors(path):
+            nib.save(image, temporary)
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _repeat(header: Any, stated: Any) -> None:
+    """State the scan's place as the scan's own header does."""
+    for name, value in stated.items():
+        if name == "pixdim":
+            header["pixdim"][:4] = value[:4]
+        else:
+            header[name] = value
