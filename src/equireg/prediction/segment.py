@@ -1,6 +1,8 @@
 """The network over one case, and what is written of it."""
 
-from collections.abc import Sequence
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +11,18 @@ import torch
 
 from equireg.config import PredictConfig
 from equireg.devices import autocast, choose_device, choose_precision
+from equireg.errors import EquiregError
 from equireg.folders import predictions
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
-from equireg.inference import InferencePlan, predict_scan
+from equireg.inference import InferencePlan, predict_slabs
 from equireg.model import Model
 from equireg.prediction import equivariance
 from equireg.prediction.scans import Case
 from equireg.preparation.case import WorkingScan
+
+_WHOLE_BYTES = 2**30
+"""Bytes of a case's probabilities, in 32 bits, from which on its classes are chosen some slices at a time."""
 
 
 class Predictor:
@@ -34,14 +40,38 @@ class Predictor:
             config.test_time,
             config.passes,
             config.overlap,
+            self.labels.classes,
         )
 
     def __call__(self, scan: WorkingScan, image: torch.Tensor | None = None) -> torch.Tensor:
         """Return probabilities of a scan, or of an image [C, d, H, W] in its place: [K, D, H, W], float32."""
+        depth = scan.image.shape[1] if image is None else image.shape[1]
+        probs, done = torch.empty((self.labels.classes, depth, *scan.image.shape[2:])), 0
+        for slab in self.slabs(scan, image):
+            probs[:, done : done + slab.shape[1]] = slab
+            done += slab.shape[1]
+        return probs
+
+    def slabs(self, scan: WorkingScan, image: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
+        """Yield the same some slices at a time, [K, d, H, W].
+
+        Raises:
+            EquiregError: if the network's output is not finite; its argmax would be the background.
+        """
         if image is None:
             image = torch.from_numpy(scan.image)
-        with autocast(self.precision, self.device):
-            return predict_scan(self.network, image, scan.background, scan.grid.spacing_mm, self.plan)
+        slabs = predict_slabs(self.network, image, scan.background, scan.grid.spacing_mm, self.plan)
+        while True:
+            with autocast(self.precision, self.device):
+                slab = next(slabs, None)
+            if slab is None:
+                return
+            if not torch.isfinite(slab.sum()):
+                raise EquiregError(
+                    f"the network's output holds values that are NaN or infinite (--precision is {self.precision}); "
+                    "expected numbers only. Predict with --precision 32, or give another checkpoint."
+                )
+            yield slab
 
     def under_transform(self, scan: WorkingScan, probs: torch.Tensor, seeds: Sequence[int]) -> equivariance.Transformed:
         """Return what becomes of a scan and of its probabilities [K, D, H, W] under the fixed transforms."""
@@ -50,30 +80,74 @@ class Predictor:
 
 @dataclass(frozen=True)
 class Segmented:
-    """What the network says of one case, in the working frame."""
+    """What the network says of one case: all probabilities, or of a large case the classes alone."""
 
     grid: WorkingGrid
-    probs: np.ndarray
-    """Probabilities of each class, float32 [K, D, H, W]."""
-    transformed: equivariance.Transformed | None
+    probs: np.ndarray | None = None
+    """Probabilities of each class in the working frame, float32 [K, D, H, W]."""
+    classes: np.ndarray | None = None
+    """Class indices in the scan's own grid, [X, Y, Z]."""
+    transformed: equivariance.Transformed | None = None
     """The case under its fixed transforms, where that is asked for."""
 
 
 def segment(predictor: Predictor, case: Case, scan: WorkingScan, config: PredictConfig) -> Segmented:
     """Run the network over one case, and over the case under its fixed transforms where it has seeds."""
+    grid, count = scan.grid, predictor.labels.classes
+    voxels = max(math.prod(grid.shape), math.prod(grid.native.shape))
+    whole = config.probabilities or case.seeds is not None
+    if not whole and 4 * count * voxels > _WHOLE_BYTES:
+        return Segmented(grid, classes=grid.argmax_to_native(Rows(predictor.slabs(scan)), count))
     probs = predictor(scan)
     transformed = None if case.seeds is None else predictor.under_transform(scan, probs, case.seeds)
-    return Segmented(scan.grid, probs.numpy(), transformed)
+    return Segmented(grid, probs.numpy(), transformed=transformed)
 
 
 def write(predictor: Predictor, case: Case, segmented: Segmented, folder: Path, config: PredictConfig) -> None:
     """Write all that is asked for of one case, in its scan's own geometry; its prediction comes last."""
-    grid = segmented.grid
+    grid, classes = segmented.grid, segmented.classes
     if segmented.transformed is not None:
         equivariance.write(segmented.transformed, grid, predictor.labels, predictions.Files.of(folder, case.name))
-    probs = grid.probs_to_native(segmented.probs)
-    if config.probabilities:
-        volume.write_probabilities(predictions.probabilities_file(folder, case.name), probs, grid.native)
-    volume.write_label(
-        predictions.prediction_file(folder, case.name), predictor.labels.to_values(probs.argmax(axis=0)), grid.native
-    )
+    if classes is None:
+        classes = _write_probabilities(case, segmented, folder, config)
+    volume.write_label(predictions.prediction_file(folder, case.name), predictor.labels.to_values(classes), grid.native)
+
+
+def _write_probabilities(case: Case, segmented: Segmented, folder: Path, config: PredictConfig) -> np.ndarray:
+    """Write the probabilities where they are asked for; return the classes [X, Y, Z]."""
+    if segmented.probs is None:
+        raise ValueError("got neither probabilities nor classes; expected one of them")
+    if not config.probabilities:
+        return segmented.grid.argmax_to_native(segmented.probs)
+    probs = segmented.grid.probs_to_native(segmented.probs)
+    volume.write_probabilities(predictions.probabilities_file(folder, case.name), probs, segmented.grid.native)
+    return probs.argmax(axis=0)
+
+
+class Rows:
+    """Slices of a stream of slabs [K, d, H, W], asked for by ranges that only grow; what is behind is let go."""
+
+    def __init__(self, slabs: Iterator[torch.Tensor]) -> None:
+        self._slabs = slabs
+        self._kept: deque[tuple[int, np.ndarray]] = deque()
+        self._end = 0
+
+    def __call__(self, start: int, stop: int) -> np.ndarray:
+        """Return the slices from ``start`` to ``stop``, [K, stop - start, H, W].
+
+        Raises:
+            ValueError: if a slice is asked for that was let go, or that never comes.
+        """
+        while self._kept and self._kept[0][0] + self._kept[0][1].shape[1] <= start:
+            self._kept.popleft()
+        while self._end < stop:
+            slab = next(self._slabs, None)
+            if slab is None:
+                raise ValueError(f"slices {start} to {stop} are asked for; expected at most {self._end}")
+            if self._end + slab.shape[1] > start:
+                self._kept.append((self._end, slab.numpy()))
+            self._end += slab.shape[1]
+        if not self._kept or self._kept[0][0] > start:
+            raise ValueError(f"slices from {start} on are asked for again; expected ranges that only grow")
+        parts = [slab[:, max(start - first, 0) : stop - first] for first, slab in self._kept if first < stop]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

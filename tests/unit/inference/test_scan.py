@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from equireg import inference
 from equireg.inference import InferencePlan, predict_scan
+from equireg.inference import plan as plans
 
 SPACING = (3.0, 1.5, 1.0)
 BACKGROUND = (2.5, -1.0)
@@ -67,7 +67,7 @@ def test_a_scan_of_a_patchs_size_goes_through_the_network_as_it_is(dims, patch):
 
 
 def test_slices_are_independent_and_in_order(monkeypatch):
-    monkeypatch.setattr(inference, "_BATCH_VOXELS", 240)  # two slices at once, and a rest of one
+    monkeypatch.setattr(plans, "_PASS_VOXELS", 240)  # two slices at once, and a rest of one
     network = convolution(2, 3)
     probs = predict_scan(network, scan(5, 12, 10), BACKGROUND, SPACING, InferencePlan(2, (12, 10)))
     assert torch.allclose(probs, directly(network, scan(5, 12, 10), 2), atol=1e-5)

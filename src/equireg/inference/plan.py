@@ -1,0 +1,37 @@
+"""How a scan is cut, and how much goes through the network at once."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+_PASS_VOXELS = 2**19
+"""Voxels that go through the network at once."""
+SLAB_BYTES = 2**27
+"""Most bytes of probabilities, in 32 bits, that are worked on at once; a single slice or window may need more."""
+
+
+@dataclass(frozen=True)
+class InferencePlan:
+    """How a scan is cut, and over which transformed scans the prediction is averaged."""
+
+    spatial_dims: int
+    patch_size: tuple[int, ...]
+    flip_axes: tuple[int, ...] = ()
+    """Spatial axes of mirroring, used unless ``test_time`` is none."""
+    test_time: Literal["none", "flips", "equivariance"] = "none"
+    passes: int = 8
+    """Random transforms of ``equivariance``."""
+    overlap: float = 0.5
+    """Part that neighbouring windows share, where a scan is larger than the patch."""
+    classes: int = 1
+    """Of the network's output; many classes make the pieces smaller that are worked on at once."""
+
+    @property
+    def windows_at_once(self) -> int:
+        """Windows of a patch that go through the network at once."""
+        patch = math.prod(self.patch_size)
+        return max(1, min(_PASS_VOXELS // patch, self.slices_at_once(patch)))
+
+    def slices_at_once(self, voxels: int) -> int:
+        """Slices of so many voxels whose probabilities are worked on at once."""
+        return max(1, SLAB_BYTES // (4 * self.classes * voxels))

@@ -1,0 +1,117 @@
+"""A whole scan through a network, all at once or some slices at a time."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from monai.inferers.utils import sliding_window_inference
+from torch import Tensor, nn
+
+from equireg.inference.plan import InferencePlan
+from equireg.inference.stitching import stitched
+from equireg.inference.views import averaged, views_of
+
+
+def predict_scan(
+    network: nn.Module,
+    image: Tensor,
+    background: Sequence[float],
+    spacing_mm: Sequence[float],
+    plan: InferencePlan,
+) -> Tensor:
+    """Predict a whole scan.
+
+    Args:
+        network: from images [B, C, *S] to logits [B, K, *S], in evaluation mode, on the device to use.
+        image: working array, [C, D, H, W], on any device.
+        background: value of each channel's background, with which small scans are padded.
+        spacing_mm: spacing of D, H and W, mm.
+        plan: windows and transforms.
+
+    Returns:
+        Probabilities, [K, D, H, W], float32, on the CPU.
+    """
+    probs, done = None, 0
+    for slab in predict_slabs(network, image, background, spacing_mm, plan):
+        if probs is None:
+            probs = slab.new_empty((len(slab), *image.shape[1:]))
+        probs[:, done : done + slab.shape[1]] = slab
+        done += slab.shape[1]
+    if probs is None:
+        raise ValueError(f"got an image of shape {tuple(image.shape)}; expected at least one slice")
+    return probs
+
+
+@torch.no_grad()
+def predict_slabs(
+    network: nn.Module,
+    image: Tensor,
+    background: Sequence[float],
+    spacing_mm: Sequence[float],
+    plan: InferencePlan,
+) -> Iterator[Tensor]:
+    """Predict a scan some slices at a time, so that nobody holds all classes of all of it.
+
+    Args and yields are as in ``predict_scan``: probabilities [K, d, H, W] of the next slices.
+    """
+    device = next(network.parameters()).device
+    if plan.spatial_dims == 2:
+        batch, spacing = image.movedim(1, 0), spacing_mm[1:]  # slices are the batch: [D, C, H, W]
+    else:
+        batch, spacing = image[None], spacing_mm
+    padded, inner = _pad(batch.float(), plan.patch_size, background)
+    views = views_of(plan, spacing)
+
+    def predict(window: Tensor) -> Tensor:
+        return averaged(network, window, views)
+
+    if plan.spatial_dims == 2:
+        yield from _slices(predict, padded, inner, plan, device)
+        return
+    done = 0
+    along, *plane = inner
+    for slab in stitched(predict, padded[0], plan, device):
+        low, high = max(along.start - done, 0), min(along.stop - done, slab.shape[1])
+        done += slab.shape[1]
+        if low < high:
+            yield slab[(slice(None), slice(low, high), *plane)]
+
+
+def _slices(
+    predict: Callable[[Tensor], Tensor],
+    padded: Tensor,
+    inner: tuple[slice, ...],
+    plan: InferencePlan,
+    device: torch.device,
+) -> Iterator[Tensor]:
+    """Predict slices [D, C, H, W], each on its own; yield [K, d, H, W]."""
+    per_pass = plan.windows_at_once
+    for rows in padded.split(min(per_pass, plan.slices_at_once(math.prod(padded.shape[2:])))):
+        merged = sliding_window_inference(
+            rows.to(device),
+            roi_size=plan.patch_size,
+            sw_batch_size=per_pass,
+            predictor=predict,
+            overlap=plan.overlap,
+            mode="gaussian",
+        )
+        if not isinstance(merged, Tensor):
+            raise TypeError(f"the network returned {type(merged).__name__}; expected one tensor of logits")
+        yield merged[(slice(None), slice(None), *inner)].float().cpu().movedim(0, 1)
+
+
+def _pad(batch: Tensor, patch_size: Sequence[int], background: Sequence[float]) -> tuple[Tensor, tuple[slice, ...]]:
+    """Centre a batch [B, C, *S] in at least a patch of background, as in training; return where it lies in S."""
+    pads, inner = [], []
+    for length, size in zip(patch_size, batch.shape[2:], strict=True):
+        before = max(length - size, 0) // 2
+        pads.append((before, max(length - size, 0) - before))
+        inner.append(slice(before, before + size))
+    where = tuple(inner)
+    if not any(sum(pad) for pad in pads):
+        return batch, where
+    shape = [size + sum(pad) for size, pad in zip(batch.shape[2:], pads, strict=True)]
+    fill = torch.tensor(background, dtype=batch.dtype, device=batch.device)
+    padded = fill.view(1, -1, *[1] * len(shape)).expand(len(batch), -1, *shape).clone()
+    padded[(slice(None), slice(None), *where)] = batch
+    return padded, where
