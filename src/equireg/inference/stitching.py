@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equireg.inference.plan import InferencePlan
 
-_HALF_FROM = 2**31
+_HALF_FROM = 2**30
 """Bytes from which on the sums are kept in 16 bits."""
 _HALF_SCALE = 2.0**12
 """Factor of weights in 16 bits: the least, 0.001, keeps all its digits, and the sum of a few stays finite."""
