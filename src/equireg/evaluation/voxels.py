@@ -9,7 +9,7 @@ from scipy.ndimage import find_objects
 
 from equireg.imaging.volume import Geometry, read_label
 
-_CHUNK_VOXELS = 2**21
+_CHUNK_VOXELS = 2**18
 """Voxels that are looked at in one go, so that what is needed on the way stays small."""
 
 Box = tuple[slice, ...]
@@ -44,7 +44,7 @@ class LabelVoxels:
         else:
             code_of = {0: 0, **{value: code for code, value in enumerate((v for v in found if v), start=1)}}
             labels = _coded(labels, code_of)
-        return cls(labels, code_of, find_objects(labels, max(code_of.values())) if len(found) > 1 else [])
+        return cls(labels, code_of, _boxes(labels, max(code_of.values())))
 
     @property
     def values(self) -> frozenset[int]:
@@ -100,6 +100,15 @@ def _found_values(labels: np.ndarray) -> list[int]:
             # Most of a mask is background; to sort it would take longer than all metrics together.
             found.update(int(value) for value in np.unique(chunk[chunk != 0]))
     return sorted(found)
+
+
+def _boxes(codes: np.ndarray, largest: int) -> list[Box | None]:
+    """Return the box of each code from 1 on; SciPy is ten times faster along the memory's own order."""
+    if not largest:
+        return []
+    if codes.flags.c_contiguous:
+        return find_objects(codes, largest)
+    return [None if box is None else box[::-1] for box in find_objects(codes.T, largest)]
 
 
 def _coded(labels: np.ndarray, code_of: Mapping[int, int]) -> np.ndarray:

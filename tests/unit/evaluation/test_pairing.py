@@ -1,0 +1,103 @@
+"""Which cases are judged, and what is said of the others."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import prepared_sets
+from equireg import disk, folders
+from equireg.errors import EquiregError
+from equireg.evaluation.evaluate import evaluate
+from equireg.imaging.volume import write_label
+from judged_folders import GEOMETRY, SHAPE, box, sign_predictions, write_masks, write_raw
+
+MASKS = {case: box(1) for case in "abcdef"}
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return write_raw(tmp_path / "raw", MASKS)
+
+
+def prepared(root: Path, splits: dict[str, str]) -> Path:
+    records = [prepared_sets.record(case, split) for case, split in splits.items()]  # pyright: ignore[reportArgumentType]
+    for case in splits:
+        write_masks(root / "cases" / case, {"reference": box(1)})
+    disk.write_json(root / "manifest.json", prepared_sets.manifest(records).as_dict())
+    folders.sign(root, "prepare", {})
+    return root
+
+
+def judge(tmp_path: Path, reference: Path, cases: str, *, signed: bool = False):
+    predictions = write_masks(tmp_path / "predictions", {case: box(1) for case in cases})
+    if signed:
+        sign_predictions(predictions)
+    return evaluate(predictions, reference, tmp_path / "out")
+
+
+def test_masks_without_a_foreign_prediction_are_told_and_counted(raw, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "equireg"):
+        result = judge(tmp_path, raw, "abc")
+    assert (result["cases"], result["masks_without_prediction"]) == (3, 3)
+    assert "3 of 6 masks have no prediction" in caplog.text
+    assert "d, e, f" in caplog.text
+
+
+def test_of_own_predictions_it_is_no_warning_as_they_say_what_they_were_asked_for(raw, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "equireg"):
+        result = judge(tmp_path, raw, "abc", signed=True)
+    assert result["masks_without_prediction"] == 3
+    told = [record for record in caplog.records if "3 of 6 masks" in record.getMessage()]
+    assert [record.levelname for record in told] == ["INFO"]
+
+
+def test_masks_of_other_splits_of_a_prepared_folder_are_not_missed(tmp_path, caplog):
+    reference = prepared(tmp_path / "prepared", {"a": "test", "b": "test", "c": "train", "d": "train", "e": "val"})
+    with caplog.at_level(logging.WARNING, "equireg"):
+        result = judge(tmp_path, reference, "a")
+    assert result["masks_without_prediction"] == 1
+    assert "no prediction" in caplog.text
+    assert "not judged: b" in caplog.text
+
+
+def test_where_every_mask_was_predicted_nothing_is_said(raw, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "equireg"):
+        assert judge(tmp_path, raw, "abcdef")["masks_without_prediction"] == 0
+    assert "no prediction" not in caplog.text
+
+
+def test_all_absent_predictions_of_a_folder_of_masks_are_named(tmp_path):
+    masks = write_masks(tmp_path / "masks", MASKS)
+    with pytest.raises(EquiregError, match=r"b\.nii\.gz: no such file; .*2 more: d, f\. Predict"):
+        judge(tmp_path, masks, "ace")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("wrong", ["shape", "value", "cut"])
+def test_all_bad_cases_are_named_in_one_error(tmp_path, wrong):
+    masks = write_masks(tmp_path / "masks", MASKS)
+    predictions = write_masks(tmp_path / "predictions", MASKS, prepared_sets.LABELS)
+    for case in ("b", "e"):
+        if wrong == "shape":
+            write_masks(predictions, {case: np.zeros((12, 10, 7), np.uint8)})
+        elif wrong == "value":
+            write_label(predictions / f"{case}.nii.gz", np.full(SHAPE, 7), GEOMETRY)
+        else:
+            path = predictions / f"{case}.nii.gz"
+            path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(EquiregError, match=r"2 of 6 cases cannot be judged, so none is\..*b\.nii\.gz.*e\.nii\.gz"):
+        evaluate(predictions, masks, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_many_bad_cases_all_are_named_and_five_explained(tmp_path):
+    cases = [f"case{index:02d}" for index in range(8)]
+    masks = write_masks(tmp_path / "masks", {case: box(1) for case in cases})
+    predictions = write_masks(tmp_path / "predictions", {case: box(7) for case in cases}, prepared_sets.LABELS)
+    with pytest.raises(EquiregError) as caught:
+        evaluate(predictions, masks, tmp_path / "out")
+    assert str(caught.value).count("has the label values") == 5
+    assert all(case in str(caught.value) for case in cases)
+    assert "\n" not in str(caught.value)
