@@ -1,5 +1,6 @@
 """Options of the verbs but `equireg train`; each says its unit and checks its values."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -107,7 +108,7 @@ class EvaluateConfig:
     """cases compared at once; 0 for as many as cores and memory allow"""
 
     def __post_init__(self) -> None:
-        require(self.tolerance_mm >= 0, "tolerance_mm", self.tolerance_mm, "0 mm or more")
+        require(0 <= self.tolerance_mm < math.inf, "tolerance_mm", self.tolerance_mm, "0 mm or more")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
 
 

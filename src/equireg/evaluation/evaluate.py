@@ -126,7 +126,8 @@ def _by_masks(predictions: Predictions, folder: Path, scans: Path | None, tolera
 
 def _metrics(of: str) -> list[Metric]:
     """Return the metrics that compare a prediction with a reference, or with itself under a transform."""
-    return [metric for metric in METRICS.values() if metric.of == of]
+    # Where a package registered a metric under another name than its own, the registered one counts.
+    return [replace(metric, name=name) for name, metric in METRICS.items() if metric.of == of]
 
 
 def _score(score: Callable[[Item], Score], items: Sequence[Item], jobs: int) -> list[Score]:

@@ -25,9 +25,7 @@ def summarise(scores: Sequence[Score], not_predicted: int = 0) -> dict[str, Any]
         not_predicted: masks that had no prediction, as far as those are not demanded.
     """
     names = list(scores[0].regions)
-    metrics = [
-        metric.name for metric in METRICS.values() if metric.averaged and any(s.has(metric.name) for s in scores)
-    ]
+    metrics = [name for name, metric in METRICS.items() if metric.averaged and any(s.has(name) for s in scores)]
     regions = {
         name: {
             metric: _statistics([score.regions[name][metric] for score in scores if score.has(metric)])

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from equireg.errors import EquiregError
 from equireg.metrics import masks
 from equireg.metrics.comparison import Comparison
 from equireg.registry import Table
@@ -71,24 +70,7 @@ class Metric:
         return None if found is None else float(found)
 
 
-METRICS: Table[Metric] = Table("metric", {})
-"""Every metric by its name, in the order in which tables show them."""
-
-
-def add(metric: Metric) -> None:
-    """Enter a metric into the table; entering the same one again changes nothing.
-
-    Raises:
-        EquiregError: if another metric has its name.
-    """
-    if METRICS.setdefault(metric.name, metric) != metric:
-        raise EquiregError(
-            f"a metric named {metric.name} is known already ({METRICS[metric.name].title}); expected a new name. "
-            "Rename the one that is added."
-        )
-
-
-for _metric in (
+_OWN = (
     Metric(
         "dice",
         title="Dice",
@@ -151,5 +133,7 @@ for _metric in (
         both_empty=0.0,
         one_empty=COMPUTED,
     ),
-):
-    add(_metric)
+)
+
+METRICS: Table[Metric] = Table("metric", {metric.name: metric for metric in _OWN})
+"""Every metric by its name, in the order in which tables show them; ``equireg.register`` adds more."""
