@@ -4,10 +4,9 @@ import math
 
 import pytest
 
-import equireg
 from equireg.evaluation.evaluate import evaluate
 from equireg.metrics import METRICS, Comparison, Metric
-from equireg.registry import TABLES
+from equireg.registry import TABLES, register
 from judged_folders import box, write_masks
 
 
@@ -22,7 +21,7 @@ SENSITIVITY = Metric("recall", "Sensitivity", "Sens.", sensitivity, better="high
 def known(monkeypatch):
     """Under another name than its own: the registered one counts."""
     monkeypatch.setattr("equireg.registry._registered", {kind: {} for kind in TABLES})
-    equireg.register("metric", "sensitivity", SENSITIVITY)
+    register("metric", "sensitivity", SENSITIVITY)
 
 
 def judge(tmp_path, **options):
