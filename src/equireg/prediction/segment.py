@@ -73,6 +73,10 @@ class Predictor:
                 )
             yield slab
 
+    def classes(self, scan: WorkingScan) -> np.ndarray:
+        """Return the class indices of a scan in its own grid, [X, Y, Z]; classes are chosen some slices at a time."""
+        return scan.grid.argmax_to_native(Rows(self.slabs(scan)), self.labels.classes)
+
     def under_transform(self, scan: WorkingScan, probs: torch.Tensor, seeds: Sequence[int]) -> equivariance.Transformed:
         """Return what becomes of a scan and of its probabilities [K, D, H, W] under the fixed transforms."""
         return equivariance.transform_scan(scan, probs, seeds, self.plan, lambda image: self(scan, image))
@@ -97,7 +101,7 @@ def segment(predictor: Predictor, case: Case, scan: WorkingScan, config: Predict
     voxels = max(math.prod(grid.shape), math.prod(grid.native.shape))
     whole = config.probabilities or case.seeds is not None
     if not whole and 4 * count * voxels > _WHOLE_BYTES:
-        return Segmented(grid, classes=grid.argmax_to_native(Rows(predictor.slabs(scan)), count))
+        return Segmented(grid, classes=predictor.classes(scan))
     probs = predictor(scan)
     transformed = None if case.seeds is None else predictor.under_transform(scan, probs, case.seeds)
     return Segmented(grid, probs.numpy(), transformed=transformed)

@@ -1,0 +1,113 @@
+"""A trained model in Python: arrays in, arrays out, no file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equireg.config import PredictConfig
+from equireg.config.parsing import options_from
+from equireg.errors import EquiregError
+from equireg.folders.run import RunFolder
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import Geometry
+from equireg.model import Model, load_model
+from equireg.prediction.segment import Predictor
+from equireg.preparation.case import working_scan
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a model says of one scan, in the scan's own voxels."""
+
+    labels: np.ndarray
+    """Label values of the training set, [X, Y, Z], the smallest unsigned integers that hold them."""
+    probabilities: np.ndarray | None
+    """Probabilities of each class, background first, [K, X, Y, Z] float32; None where they were not asked for."""
+    quality: float | None = None
+    """How far the prediction is to be trusted, 0 to 1; None: it was not estimated."""
+
+
+class LoadedModel:
+    """A trained model that is ready to predict; ``equireg.load`` makes it."""
+
+    def __init__(self, model: Model, config: PredictConfig) -> None:
+        self.step = model.step
+        self._facts = model.facts
+        self._predictor = Predictor(model, config)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels that a scan must have, in this order."""
+        return self._facts.channels
+
+    @property
+    def labels(self) -> LabelTable:
+        """What the label values mean."""
+        return self._facts.labels
+
+    def predict(self, array: npt.ArrayLike, affine: npt.ArrayLike, *, probabilities: bool = True) -> Segmentation:
+        """Segment one scan, as ``equireg predict`` does with a file.
+
+        Args:
+            array: intensities as they stand in a file, [X, Y, Z] of one channel or [C, X, Y, Z].
+            affine: voxel index to RAS millimetres, [4, 4], as nibabel gives it.
+            probabilities: whether to return them too; they need 8 bytes a voxel and class.
+
+        Raises:
+            EquiregError: if the array or the affine does not fit the model.
+        """
+        image, geometry = self._checked(np.asarray(array), np.asarray(affine, dtype=np.float64))
+        scan = working_scan(image, geometry, self._facts.case_plan())
+        if not probabilities:
+            return Segmentation(self.labels.to_values(self._predictor.classes(scan)), None)
+        probs = scan.grid.probs_to_native(self._predictor(scan).numpy())
+        return Segmentation(self.labels.to_values(probs.argmax(axis=0)), probs)
+
+    def _checked(self, array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, Geometry]:
+        """Return the scan as [C, X, Y, Z] float32 with its geometry."""
+        image = array[None] if array.ndim == 3 else array
+        if image.ndim != 4 or len(image) != len(self.channels) or image.size == 0:
+            raise EquiregError(
+                f"got an array of shape {array.shape}; expected [X, Y, Z] or [C, X, Y, Z] with the "
+                f"{len(self.channels)} channels {', '.join(self.channels)}. Move the channels to the front."
+            )
+        if not np.issubdtype(image.dtype, np.number) or np.iscomplexobj(image):
+            raise EquiregError(f"got an array of {image.dtype}; expected real numbers. Convert it.")
+        image = image.astype(np.float32)
+        for name, channel in zip(self.channels, image, strict=True):
+            if not np.isfinite(channel).all():
+                raise EquiregError(f"channel {name} holds values that are NaN or infinite. Replace them.")
+            if channel.min() == channel.max():
+                raise EquiregError(f"channel {name} is empty, every voxel is {channel.flat[0]:g}; expected a scan.")
+        lengths = np.linalg.norm(affine[:3, :3], axis=0) if affine.shape == (4, 4) else np.zeros(3)
+        sound = np.isfinite(affine).all() and lengths.min() > 0
+        if not sound or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3:
+            raise EquiregError(
+                f"got the affine {affine.tolist()}; expected [4, 4] with three axes that span space, in mm. "
+                "Give that of the scan's file."
+            )
+        return image, Geometry.from_array(image.shape[1:], affine)
+
+
+def load(run: Path | str, config: PredictConfig | None = None, **options: Any) -> LoadedModel:
+    """Load a trained model to predict arrays with.
+
+    Args:
+        run: output of `equireg train`, or a checkpoint file.
+        config: options of `equireg predict`; or give them by name.
+        options: such as ``device`` and ``test_time``, laid over ``config``.
+
+    Raises:
+        EquiregError: if there is no checkpoint, or it is damaged.
+    """
+    config, path = options_from(PredictConfig, config, options), Path(run)
+    if path.is_dir():
+        folder = RunFolder(path)
+        folder.signature()
+        path = folder.checkpoint(config.checkpoint)
+    elif not path.is_file():
+        raise EquiregError(f"{path}: no such file or folder; expected a run or a checkpoint. Check the path.")
+    return LoadedModel(load_model(path), config)
