@@ -79,12 +79,7 @@ def colour_indices(labels: LabelTable, values: np.ndarray) -> np.ndarray:
 def _cropped(volumes: CaseVolumes) -> CaseVolumes:
     """Cut the rows and columns away that are empty in all slices; a page is heavy enough."""
     scans = [foreground(scan) for scan in (volumes.scan, volumes.transformed_scan) if scan is not None]
-    masks = (
-        volumes.prediction,
-        volumes.reference,
-        volumes.predicted_transform,
-        volumes.transformed_prediction,
-    )
+    masks = (volumes.prediction, volumes.reference, volumes.predicted_transform, volumes.transformed_prediction)
     held = np.any([*scans, *[mask != 0 for mask in masks if mask is not None]], axis=(0, 1))
     if not held.any():
         return volumes

@@ -13,8 +13,9 @@ from equireg.reporting.results.cohorts import Cohort
 from equireg.reporting.results.differences import baseline_of
 from equireg.reporting.results.series import label_fraction
 from equireg.reporting.results.sources import Evaluation
-from equireg.reporting.results.statistics import MEAN, RunSpread, Summary
+from equireg.reporting.results.statistics import MEAN, RunSpread
 from equireg.reporting.section import NONE, Section, counted, number, signed
+from equireg.statistics import Summary
 
 
 class Cell(NamedTuple):
