@@ -66,6 +66,8 @@ class Evaluation:
     """(case, region, metric) to its value; NaN where missing"""
     labels: LabelTable
     pictures: tuple[Picture, ...] = ()
+    left_out: frozenset[str] = frozenset()
+    """regions that no case shows; they are not in the mean of the regions"""
 
     @property
     def draw(self) -> tuple[int | None, int]:
@@ -106,7 +108,7 @@ class Evaluation:
         found = {}
         for metric, by_region in self.values.items():
             asked = np.isin(self.cases, self.cases_with[metric])
-            described = summarise({region: values[asked] for region, values in by_region.items()})
+            described = summarise({region: values[asked] for region, values in by_region.items()}, self.left_out)
             found |= {(metric, region): summary for region, summary in described.items()}
         return found
 
@@ -120,7 +122,8 @@ class Evaluation:
             region: np.array([self.scores.get((case, region, metric), np.nan) for case in self.cases])
             for region in self.regions
         }
-        return {**table, MEAN: nan_mean(np.stack(list(table.values())), axis=0)}
+        meant = [values for region, values in table.items() if region not in self.left_out]
+        return {**table, MEAN: nan_mean(np.stack(meant), axis=0)}
 
 
 class Sources(NamedTuple):
@@ -218,6 +221,7 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts
             f"{folder / evaluation.METRICS_CSV}: has no dice and no equivariance_dice; expected one of them. "
             "Run `equireg evaluate` again."
         )
+    summary = evaluation.read_summary(folder) if (folder / evaluation.SUMMARY).is_file() else {}
     return Evaluation(
         title=title,
         facts=facts,
@@ -225,6 +229,7 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts
         scores=scores,
         labels=evaluation.read_labels(folder),
         pictures=evaluation.read_pictures(folder),
+        left_out=frozenset(summary.get("left_out_of_mean", ())),
     )
 
 

@@ -1,6 +1,6 @@
 """Numbers over regions and over runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ class RunSpread:
     """values that all the runs together lack"""
 
 
-def summarise(values: Mapping[str, np.ndarray]) -> dict[str, Summary]:
+def summarise(values: Mapping[str, np.ndarray], left_out: Collection[str] = ()) -> dict[str, Summary]:
     """Describe one metric of each region over the cases.
 
     The mean of the regions averages their means, as `summary.json` does; its spread is that of the cases' means
@@ -30,10 +30,12 @@ def summarise(values: Mapping[str, np.ndarray]) -> dict[str, Summary]:
 
     Args:
         values: region, and `MEAN`, to values [cases], NaN where missing.
+        left_out: regions that are not in the mean.
     """
     found = {region: describe(one) for region, one in values.items() if region != MEAN}
-    over_regions = nan_mean(np.array([summary.mean for summary in found.values()]))
-    missing = sum(summary.missing for summary in found.values())
+    meant = [summary for region, summary in found.items() if region not in left_out]
+    over_regions = nan_mean(np.array([summary.mean for summary in meant]))
+    missing = sum(summary.missing for summary in meant)
     return {**found, MEAN: describe(values[MEAN], mean=float(over_regions), missing=missing)}
 
 
