@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import CPSConfig
-from equireg.losses import cross_entropy, argmax
+from equireg.losses import argmax, cross_entropy
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.transforms import mixing
 

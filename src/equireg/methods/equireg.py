@@ -10,7 +10,7 @@ from torch.nn import functional
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import EquiRegConfig
-from equireg.losses import Averaging, cross_entropy, equivariance_loss, argmax, one_hot, soft_dice_loss
+from equireg.losses import Averaging, argmax, cross_entropy, equivariance_loss, one_hot, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow

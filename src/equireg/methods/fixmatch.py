@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import FixMatchConfig, WeakToStrongConfig
-from equireg.losses import Averaging, cross_entropy, argmax
+from equireg.losses import Averaging, argmax, cross_entropy
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.teacher import copy_as_teacher, follow
 from equireg.transforms import mixing
