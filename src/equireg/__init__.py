@@ -1,7 +1,8 @@
 """equireg: segmentation of medical scans from few labels and many unlabelled scans.
 
-Each verb of the command line is a function here, with the same arguments. They are imported when first
-used, so that ``import equireg`` stays light.
+Each verb of the command line is a function here, with the same arguments; its options may be given by name or as a
+config, such as ``equireg.train("prepared", "run", equireg.TrainConfig(max_steps=2000))``. All is imported when it is
+first used, so that ``import equireg`` stays light.
 """
 
 from importlib import import_module
@@ -11,33 +12,66 @@ from equireg._version import __version__ as __version__
 from equireg.errors import EquiregError as EquiregError
 
 if TYPE_CHECKING:
+    from equireg.batches.looking import Prepared as open
+    from equireg.config import DemoConfig as DemoConfig
+    from equireg.config import EvaluateConfig as EvaluateConfig
+    from equireg.config import PredictConfig as PredictConfig
+    from equireg.config import PrepareConfig as PrepareConfig
+    from equireg.config import SweepOptions as SweepOptions
+    from equireg.config import TrainConfig as TrainConfig
     from equireg.evaluation.evaluate import evaluate as evaluate
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
+    from equireg.prediction.load import load as load
     from equireg.prediction.predict import predict as predict
     from equireg.preparation.prepare import prepare as prepare
+    from equireg.registry import register as register
     from equireg.reporting.build import report as report
     from equireg.training.train import train as train
     from equireg.viewing.view import view as view
 
-_VERBS = {
-    "demo": "equireg.pipeline.demo",
-    "prepare": "equireg.preparation.prepare",
-    "train": "equireg.training.train",
-    "predict": "equireg.prediction.predict",
-    "evaluate": "equireg.evaluation.evaluate",
-    "report": "equireg.reporting.build",
-    "sweep": "equireg.pipeline.sweep",
-    "view": "equireg.viewing.view",
+_PLACES = {
+    "demo": "equireg.pipeline.demo:demo",
+    "prepare": "equireg.preparation.prepare:prepare",
+    "train": "equireg.training.train:train",
+    "predict": "equireg.prediction.predict:predict",
+    "evaluate": "equireg.evaluation.evaluate:evaluate",
+    "report": "equireg.reporting.build:report",
+    "sweep": "equireg.pipeline.sweep:sweep",
+    "view": "equireg.viewing.view:view",
+    "load": "equireg.prediction.load:load",
+    "open": "equireg.batches.looking:Prepared",
+    "register": "equireg.registry:register",
+    **{
+        name: f"equireg.config:{name}"
+        for name in (
+            "DemoConfig",
+            "EvaluateConfig",
+            "PredictConfig",
+            "PrepareConfig",
+            "SweepOptions",
+            "TrainConfig",
+        )
+    },
 }
+"""Public name to where it is, as ``module:name``."""
 
 __all__ = [
+    "DemoConfig",
     "EquiregError",
+    "EvaluateConfig",
+    "PredictConfig",
+    "PrepareConfig",
+    "SweepOptions",
+    "TrainConfig",
     "__version__",
     "demo",
     "evaluate",
+    "load",
+    "open",
     "predict",
     "prepare",
+    "register",
     "report",
     "sweep",
     "train",
@@ -46,12 +80,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a verb when it is first asked for."""
-    if name in _VERBS:
-        return getattr(import_module(_VERBS[name]), name)
+    """Import a public name when it is first asked for."""
+    if name in _PLACES:
+        module, own = _PLACES[name].split(":")
+        return getattr(import_module(module), own)
     raise AttributeError(f"module 'equireg' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Name the verbs too."""
+    """Name what is imported later too."""
     return sorted(__all__)

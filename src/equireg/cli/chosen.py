@@ -22,7 +22,8 @@ def names_for_training(places: Mapping[str, Any], values: Mapping[str, Any]) -> 
         stored = nested(read_yaml(path)) if path.is_file() else {}
         groups = {group: stored.get(group) for group in ("method", "network")}
         return {group: str(own["name"]) for group, own in groups.items() if isinstance(own, Mapping) and "name" in own}
-    if not values.get("method"):
+    method = values.get("method")
+    if not isinstance(method, Mapping) or not method or "name" in method:
         return {}
     from equireg.folders.prepared import PreparedSet
     from equireg.methods.default import default_method

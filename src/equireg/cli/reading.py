@@ -10,7 +10,16 @@ from equireg.cli.tokens import given_names, spelled_out, take, with_lists
 from equireg.cli.verbs import Verb
 from equireg.config.choosing import CHOSEN
 from equireg.config.describe import Option, options_in
-from equireg.config.parsing import OptionParser, add_options, chosen_options, from_plain, merged, nested, to_plain
+from equireg.config.parsing import (
+    OptionParser,
+    add_options,
+    check_groups,
+    chosen_options,
+    from_plain,
+    merged,
+    nested,
+    to_plain,
+)
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 
@@ -45,6 +54,7 @@ def read(name: str, verb: Verb, arguments: Sequence[str]) -> dict[str, Any]:
         raise _told(error, files, {}) from error
     for file in files:
         try:
+            check_groups(options, file.values)
             _options_parser(options, chosen).read(file.values)
         except UsageError as error:
             raise UsageError(f"{file.path}: {error}") from error
@@ -78,14 +88,17 @@ def _names_by_itself(
     parser = _parser(name, verb)
     add_options(parser, options, chosen)
     for option in loose:
-        if re.fullmatch(r"--\w+\.\w+", option):
+        if re.fullmatch(r"--\w+\.(?!name$)\w+", option):
             parser.add_argument(option)
     parsed = parser.read(with_lists(words, _lists(options, chosen)), defaults=False)
     values: dict[str, Any] = {}
     for given in (*(file.values for file in files), to_plain(parsed.as_dict())):
         values = merged(values, given)
     places = _places(parsed, verb)
-    return verb.load(str(verb.names))(places, {key: value for key, value in values.items() if key not in places})
+    try:
+        return verb.load(str(verb.names))(places, {key: value for key, value in values.items() if key not in places})
+    except UsageError as error:
+        raise _told(error, files, to_plain(parsed.as_dict())) from error
 
 
 def _check(options: type, values: dict[str, Any], files: Sequence[OptionFile], given: Mapping[str, Any]) -> None:
@@ -106,11 +119,13 @@ def _told(error: UsageError, files: Sequence[OptionFile], given: Mapping[str, An
 
 
 def _holds(values: Any, option: str) -> bool:
-    for part in option.split("."):
-        if not isinstance(values, Mapping) or part not in values:
-            return False
-        values = values[part]
-    return True
+    """Whether nested options hold one, which may lack the names of its outer groups."""
+    if not isinstance(values, Mapping):
+        return False
+    first, _, rest = option.partition(".")
+    if first in values and (not rest or _holds(values[first], rest)):
+        return True
+    return any(_holds(inner, option) for inner in values.values())
 
 
 def _read_file(path: str) -> OptionFile:

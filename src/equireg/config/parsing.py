@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from equireg.config.choosing import CHOSEN, default_name, idle_in, options_of
-from equireg.config.describe import words_of
+from equireg.config.describe import default_of, words_of
 from equireg.errors import EquiregError, UsageError
 
 Options = TypeVar("Options")
@@ -108,8 +108,26 @@ def from_plain(options: type[Options], values: Mapping[str, Any]) -> Options:
     values = nested(values)
     parser = OptionParser()
     add_options(parser, options, chosen_options(options, values))
+    check_groups(options, values)
     made = parser.instantiate(parser.read(values))
     return options(**{field.name: made[field.name] for field in dataclasses.fields(options)})  # pyright: ignore[reportArgumentType]
+
+
+def check_groups(options: type, values: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse a single value where a group of options, such as ``views.strong``, was expected.
+
+    Raises:
+        UsageError: names the group.
+    """
+    for field in dataclasses.fields(options):
+        group = default_of(field)
+        if field.name not in values or not dataclasses.is_dataclass(group):
+            continue
+        given = values[field.name]
+        if not isinstance(given, Mapping):
+            name, expected = prefix + field.name, "options as `name: value`"
+            raise UsageError(f"--{name} is {given!r}; expected {expected}.")
+        check_groups(type(group), given, f"{prefix}{field.name}.")
 
 
 def options_from(options: type[Options], config: Options | None, given: Mapping[str, Any]) -> Options:

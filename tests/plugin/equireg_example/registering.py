@@ -1,0 +1,6 @@
+"""The same four, registered by a module that EQUIREG_PLUGINS names, under other names."""
+
+import equireg
+
+equireg.register("method", "weighted_too", "equireg_example.method:Weighted")
+equireg.register("network", "flat-too", "equireg_example.network:FLAT")
