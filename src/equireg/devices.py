@@ -1,10 +1,11 @@
 """Where and in which precision a network computes."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
-from equireg.errors import UsageError
+from equireg.errors import EquiregError, UsageError
 
 
 def choose_device(option: str) -> torch.device:
@@ -35,3 +36,25 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     """Return the context in which a network computes in a precision."""
     kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(precision, torch.float32)
     return torch.autocast(device.type, dtype=kind, enabled=precision != "32")
+
+
+@contextmanager
+def memory_errors(remedy: str) -> Iterator[None]:
+    """Say within the block, where a GPU or the machine has too little memory, what to do about it.
+
+    Raises:
+        EquiregError: ends with the remedy.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise EquiregError(f"memory ran out ({_first_line(error)}). {remedy}") from error
+    except RuntimeError as error:
+        # What torch raises on a CPU has no class of its own.
+        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
+            raise
+        raise EquiregError(f"memory ran out ({_first_line(error)}). {remedy}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split(". ")[0].splitlines()[0] if str(error).strip() else type(error).__name__

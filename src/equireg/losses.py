@@ -183,7 +183,7 @@ def soft_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return 1 - ((2 * overlap + _SMOOTH) / (sizes + _SMOOTH)).mean()
 
 
-def most_probable(scores: Tensor, dim: int = 1) -> Tensor:
+def argmax(scores: Tensor, dim: int = 1) -> Tensor:
     """Return the class of the highest score along ``dim``, which is kept; of equal ones the first.
 
     By ``max``, for on a CPU ``argmax`` takes eight times as long along an axis that is not the last.

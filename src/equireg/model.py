@@ -44,6 +44,8 @@ class Facts:
     normalisation: Mapping[str, Any]
     patch_size: tuple[int, ...]
     flip_axes: tuple[int, ...]
+    intensities: Mapping[str, Any] | None = None
+    """Ranges of raw percentiles over the training cases, from the manifest; None in older runs."""
 
     @classmethod
     def of(cls, manifest: Manifest, plan: PatchPlan) -> "Facts":
@@ -57,6 +59,7 @@ class Facts:
             normalisation=manifest.normalisation,
             patch_size=plan.patch_size,
             flip_axes=plan.flip_axes,
+            intensities=manifest.fingerprint.get("intensities"),
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -61,9 +61,25 @@ def rank_work(prepared: str, out: str) -> None:
     for method in METHODS:
         train(prepared, Path(out, method), method=method, devices=2, **COMMON)
     rank = int(os.environ["RANK"])
-    losses, gradient = loss_gradient(ranks.Share(rank, 2).rows(2))
-    torch.save({"losses": losses, "gradient": gradient}, Path(out, f"losses-{rank}.pt"))
+    losses, gradient = loss_gradient(ranks.Rank(rank, 2).rows(2))
+    found = {"losses": losses, "gradient": gradient, "listening": listening_addresses()}
+    torch.save(found, Path(out, f"losses-{rank}.pt"))
     stopped_run(prepared, Path(out, "stopped"), devices=2)
+
+
+def listening_addresses() -> list[str]:
+    """Return the addresses at which this process waits for connections, in hexadecimal digits as Linux tells them."""
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return []
+    mine = {os.readlink(path) for path in folder.iterdir() if path.is_symlink() and os.path.lexists(path)}
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/self/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in mine:
+                found.append(fields[1].split(":")[0])
+    return found
 
 
 def stopped_run(prepared: str | Path, out: Path, **options: Any) -> None:
@@ -121,7 +137,7 @@ def pair(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with what two ranks did; they are started once, for that takes longer than all they do."""
     out = tmp_path_factory.mktemp("pair")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         launching.launch("test_distributed:rank_work", {"prepared": str(prepared), "out": str(out)}, 2)
     return out
 
@@ -135,6 +151,15 @@ def test_two_ranks_give_the_curve_of_one(pair: Path, prepared: Path, tmp_path: P
     for name, value in one["state_dict"].items():
         # The optimiser divides by the gradient's own size, so a weight of next to no gradient may move a little more.
         torch.testing.assert_close(value, other["state_dict"][name], rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_ranks_listen_on_the_loopback_interface_alone(pair: Path) -> None:
+    addresses = [address for rank in range(2) for address in torch.load(pair / f"losses-{rank}.pt")["listening"]]
+    assert addresses, "what is looked at does listen"
+    # 127.0.0.1; ::1 and ::ffff:127.0.0.1 of IPv6
+    loopback = {"0100007F", "0" * 24 + "01000000", "0" * 16 + "FFFF00000100007F"}
+    assert set(addresses) <= loopback
 
 
 def test_losses_and_gradients_are_those_of_the_whole_batch(pair: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from equireg import devices
-from equireg.errors import UsageError
+from equireg.errors import EquiregError, UsageError
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
@@ -44,3 +44,23 @@ def test_autocast_computes_in_its_precision():
         for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
             with devices.autocast(precision, torch.device("cpu")):
                 assert network(x).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of"),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_memory_that_runs_out_is_an_error_with_a_remedy(error):
+    expected = pytest.raises(EquiregError, match=r"memory ran out \(.+\)\. Lower --batch_size\.")
+    with expected as caught, devices.memory_errors("Lower --batch_size."):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+def test_other_errors_are_no_lack_of_memory():
+    with pytest.raises(RuntimeError, match="shapes"), devices.memory_errors("Lower --batch_size."):
+        raise RuntimeError("shapes differ")

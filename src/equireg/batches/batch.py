@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
+from equireg.processes.ranks import Random
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -17,13 +19,21 @@ class Samples:
     fill: Tensor
     """Value of each channel's background, [B, C]."""
     spacing_mm: Tensor
-    """[B, n], on the CPU, where chance is drawn; of the whole batch, also where this is one rank's share of it."""
+    """[B, n], mm, on the CPU, where random numbers are drawn."""
     cases: tuple[str, ...]
     """Case name of each sample."""
     label: Tensor | None = None
     """Class indices, [B, 1, *S]; IGNORED where nobody annotated; None for unlabelled samples."""
     masked: Tensor | None = None
     """True where an unlabelled sample's case is a labelled case too, [B]; None where that is not known."""
+
+    batch_spacing_mm: Tensor | None = None
+    """``spacing_mm`` of the whole batch, of which this may be one rank's slice; None where it is all of it."""
+
+    @property
+    def drawn_spacing_mm(self) -> Tensor:
+        """The spacing by which a transform is drawn: of the whole batch, because ranks draw it together."""
+        return self.spacing_mm if self.batch_spacing_mm is None else self.batch_spacing_mm
 
     def to(self, device: torch.device | str) -> "Samples":
         """Return the samples on a device."""
@@ -36,20 +46,30 @@ class Samples:
     def _large(self) -> dict[str, Tensor]:
         """Return what goes to the device; the spacing stays, or drawing would wait for a GPU."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return {name: value for name, value in tensors.items() if name != "spacing_mm"}
+        return {name: value for name, value in tensors.items() if not name.endswith("spacing_mm")}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The batch of one step, a function of seed and step alone, or one rank's share of it."""
+    """The batch of one step, a function of seed and step alone, or one rank's slice of it."""
 
     labelled: Samples
     unlabelled: Samples | None
     """None for methods that use no unlabelled scans."""
     generator: Generator
-    """The only source of chance for transforms, on the CPU; it draws for the whole batch (`processes.ranks`)."""
+    """The only source of random numbers, on the CPU; it draws for the whole batch (`processes.ranks`)."""
     flip_axes: tuple[int, ...]
     """Spatial axes along which a mirrored scan is a plausible one."""
+
+    @property
+    def cases(self) -> list[str]:
+        """Names of all cases at hand."""
+        return sorted({*self.labelled.cases, *(self.unlabelled.cases if self.unlabelled else ())})
+
+    @property
+    def random(self) -> Random:
+        """Random numbers for the samples at hand, drawn from ``generator``."""
+        return Random(self.generator)
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on a device; chance stays on the CPU."""

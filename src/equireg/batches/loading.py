@@ -1,44 +1,24 @@
 """The batch of every step, drawn from a prepared folder as a function of seed and step alone."""
 
-import os
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from equireg.batches.batch import Batch, Samples
+from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
-from equireg.folders.prepared import CaseRecord, PreparedSet
+from equireg.folders.prepared import CaseRecord
 from equireg.imaging.labels import IGNORED
-from equireg.processes.ranks import Share, generator
+from equireg.processes.ranks import Rank, generator
 
 _LABELLED, _UNLABELLED, _METHOD = 0, 1, 2
 """Streams of chance; each is drawn from (seed, stream, ...), so that none depends on another's length."""
-_MEMORY_SHARE = 0.4
-"""Part of the free memory, the machine's or a GPU's, that cached cases may take."""
-_CPU = torch.device("cpu")
-
-
-def free_memory(device: torch.device = _CPU) -> float:
-    """Return the bytes that this process may still take: what a GPU has, or the machine, capped by its container."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    known = []
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        known += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        if limit != "max":
-            known.append(float(limit) - float((group / "memory.current").read_text(encoding="ascii")))
-    except (OSError, ValueError):
-        pass  # not Linux, or no container
-    return min(known, default=float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2)
 
 
 @dataclass(frozen=True)
@@ -58,81 +38,45 @@ class PatchPlan:
         return d, h, w
 
 
-class CaseReader:
-    """Cases as tensors: kept whole on the GPU, or in memory, where they fit, else read by parts from disk.
-
-    What is kept is kept as it lies on disk, images in 16 bits.
+class _Patches:
+    """Windows of a batch that may reach beyond their cases: there the image is background and ``valid`` 0.
 
     Args:
-        prepared: the prepared folder.
-        names: cases that will be read.
-        in_memory: keep whole cases; None decides by what is free.
-        readers: processes on this machine that each keep them.
-        device: where they are kept if its memory allows; each reader has a GPU of its own.
+        background: value of each channel's background, [B, C].
+        window: voxels of each, [D, H, W].
+        device: where the cases are kept.
+        labelled: whether labels are read too.
     """
 
-    def __init__(
-        self,
-        prepared: PreparedSet,
-        names: Sequence[str],
-        in_memory: bool | None = None,
-        readers: int = 1,
-        device: torch.device = _CPU,
-    ) -> None:
-        self.prepared = prepared
-        size = self._size(names)
-        on_device = device != _CPU and in_memory is not False and size < _MEMORY_SHARE * free_memory(device)
-        self.device = device if on_device else _CPU
-        if in_memory is None:
-            in_memory = on_device or size < _MEMORY_SHARE * free_memory() / readers
-        self.in_memory = in_memory
-        self._kept: dict[tuple[str, str], Tensor] = {}
-        self._foreground = lru_cache(maxsize=4096)(prepared.foreground)
+    def __init__(self, background: Tensor, window: Sequence[int], device: torch.device, *, labelled: bool) -> None:
+        count = len(background)
+        self._background = pinned(background, device).to(device, non_blocking=True)[..., None, None, None]
+        self.image = torch.empty((*background.shape, *window), device=device)
+        self.valid = torch.ones((count, 1, *window), device=device)
+        self.label = torch.empty((count, 1, *window), dtype=torch.uint8, device=device) if labelled else None
 
-    def _size(self, names: Sequence[str]) -> int:
-        """Return the bytes of cases."""
-        channels = len(self.prepared.manifest.channels)
-        voxels = sum(int(np.prod(self.prepared.by_name[name].shape)) for name in set(names))
-        return voxels * (2 * channels + 1)
-
-    def read(self, case: str, what: str, box: tuple[slice, ...]) -> Tensor:
-        """Read a box of a case's ``image`` [C, d, h, w] or ``label`` [d, h, w], from where it is kept."""
-        if not self.in_memory:
-            return torch.from_numpy(getattr(self.prepared, what)(case)[(..., *box)])
-        if (case, what) not in self._kept:
-            self._kept[case, what] = torch.from_numpy(getattr(self.prepared, what)(case)[...]).to(self.device)
-        return self._kept[case, what][(..., *box)]
-
-    def places(self, case: str) -> dict[int, np.ndarray]:
-        """Return places of each class that a labelled case shows."""
-        return self._foreground(case)
+    def cut(self, row: int, reader: CaseReader, record: CaseRecord, start: Sequence[int]) -> None:
+        """Fill a row with the window of a case that begins at ``start``."""
+        inside, within = [], []
+        for first, length, size in zip(start, self.image.shape[2:], record.shape, strict=True):
+            low, high = max(first, 0), min(first + length, size)
+            inside.append(slice(low, high))
+            within.append(slice(low - first, high - first))
+        place = (row, slice(None), *within)
+        if any(part.stop - part.start < length for part, length in zip(within, self.image.shape[2:], strict=True)):
+            self.image[row] = self._background[row]
+            self.valid[row] = 0
+            self.valid[place] = 1
+            if self.label is not None:
+                self.label[row] = IGNORED
+        self.image[place] = reader.read(record.name, "image", tuple(inside))
+        if self.label is not None:
+            self.label[place] = reader.read(record.name, "label", tuple(inside))
 
 
-@dataclass(frozen=True)
-class _Patch:
-    image: Tensor
-    valid: Tensor
-    label: Tensor | None
-
-
-def _cut(reader: CaseReader, record: CaseRecord, start: Sequence[int], window: Sequence[int], labelled: bool) -> _Patch:
-    """Cut a window that may reach beyond the case: there the image is background and ``valid`` 0."""
-    inside, within = [], []
-    for first, length, size in zip(start, window, record.shape, strict=True):
-        low, high = max(first, 0), min(first + length, size)
-        inside.append(slice(low, high))
-        within.append(slice(low - first, high - first))
-    device = reader.device
-    background = torch.tensor(record.background, device=device).view(-1, 1, 1, 1)
-    image = torch.empty((len(background), *window), device=device).copy_(background)
-    image[(slice(None), *within)] = reader.read(record.name, "image", tuple(inside))
-    valid = torch.zeros((1, *window), device=device)
-    valid[(slice(None), *within)] = 1
-    if not labelled:
-        return _Patch(image, valid, None)
-    label = torch.full((1, *window), IGNORED, dtype=torch.uint8, device=device)
-    label[(slice(None), *within)] = reader.read(record.name, "label", tuple(inside))
-    return _Patch(image, valid, label)
+def pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a small tensor in page-locked memory where it is to go to a GPU, which then need not be waited for."""
+    return tensor.pin_memory() if device.type == "cuda" else tensor
 
 
 class BatchSource(Dataset[Batch]):
@@ -148,7 +92,7 @@ class BatchSource(Dataset[Batch]):
         unlabelled: names of those used without; empty for methods that use none.
         config: batch size, ratio, seed and foreground fraction.
         plan: size of the samples.
-        share: the part of each batch that is read.
+        rank: whose slice of each batch is read.
     """
 
     def __init__(
@@ -158,15 +102,22 @@ class BatchSource(Dataset[Batch]):
         unlabelled: Sequence[str],
         config: TrainConfig,
         plan: PatchPlan,
-        share: Share = Share(),  # noqa: B008 - it is frozen
+        rank: Rank = Rank(),  # noqa: B008 - it is frozen
     ) -> None:
         self.reader, self.labelled, self.unlabelled = reader, tuple(labelled), tuple(unlabelled)
-        self.config, self.plan, self.share = config, plan, share
+        self.config, self.plan, self.rank = config, plan, rank
         self._masked = frozenset(labelled)
 
     def __len__(self) -> int:
         """Return the number of steps of the whole run."""
         return self.config.max_steps
+
+    def batch_bytes(self) -> int:
+        """Return the bytes of this rank's slice of a batch."""
+        labelled = self.config.batch_size // self.rank.count
+        unlabelled = labelled * self.config.unsup_ratio if self.unlabelled else 0
+        images = 4 * len(self.reader.prepared.manifest.channels) + 4  # and ``valid``
+        return math.prod(self.plan.patch_size) * ((labelled + unlabelled) * images + 8 * labelled)
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of a step, where the cases are kept."""
@@ -179,35 +130,33 @@ class BatchSource(Dataset[Batch]):
         return Batch(
             labelled=self._samples(_LABELLED, self.labelled, step, size),
             unlabelled=unlabelled,
-            generator=generator(self.share, seed >> 1),
+            generator=generator(self.rank, seed >> 1),
             flip_axes=self.plan.flip_axes,
         )
 
     def _samples(self, stream: int, names: Sequence[str], step: int, count: int) -> Samples:
         """Draw the samples of one stream for one step, of ``count`` samples in the whole batch."""
         whole = [self._record(stream, names, index) for index in range(step * count, (step + 1) * count)]
-        rows = self.share.rows(count // self.share.ranks)
-        records, patches = whole[rows], []
-        for index, record in enumerate(records, start=step * count + rows.start):
-            rng = np.random.default_rng([self.config.chance_seed, stream, index])
-            start = self._start(record, rng, stream == _LABELLED)
-            patches.append(_cut(self.reader, record, start, self.plan.window, stream == _LABELLED))
-        squeeze = self.plan.spatial_dims == 2
-        stack = {
-            name: torch.stack([getattr(patch, name) for patch in patches])
-            for name in ("image", "valid", *(["label"] if stream == _LABELLED else []))
-        }
-        if squeeze:
-            stack = {name: value[:, :, 0] for name, value in stack.items()}
+        rows = self.rank.rows(count // self.rank.count)
+        records, window = whole[rows], self.plan.window
+        background = torch.tensor([record.background for record in records], dtype=torch.float32)
+        patches = _Patches(background, window, self.reader.device, labelled=stream == _LABELLED)
+        for row, record in enumerate(records):
+            rng = np.random.default_rng([self.config.chance_seed, stream, step * count + rows.start + row])
+            patches.cut(row, self.reader, record, self._start(record, rng, stream == _LABELLED))
+        flat = (slice(None), slice(None), 0) if self.plan.spatial_dims == 2 else ()
         spacing = torch.tensor([record.spacing_mm for record in whole], dtype=torch.float32)
+        spacing = spacing[:, -self.plan.spatial_dims :]
+        masked = torch.tensor([record.name in self._masked for record in records])
         return Samples(
-            image=stack["image"],
-            valid=stack["valid"],
-            fill=torch.tensor([record.background for record in records], dtype=torch.float32),
-            spacing_mm=spacing[:, -self.plan.spatial_dims :],
+            image=patches.image[flat],
+            valid=patches.valid[flat],
+            fill=pinned(background, self.reader.device),
+            spacing_mm=spacing[rows],
+            batch_spacing_mm=spacing,
             cases=tuple(record.name for record in records),
-            label=stack["label"].long() if "label" in stack else None,
-            masked=torch.tensor([record.name in self._masked for record in records]),
+            label=None if patches.label is None else patches.label[flat].long(),
+            masked=pinned(masked, self.reader.device),
         )
 
     def _record(self, stream: int, names: Sequence[str], index: int) -> CaseRecord:
@@ -243,18 +192,3 @@ class BatchSource(Dataset[Batch]):
 def _permutation(seed: int, stream: int, epoch: int, count: int) -> np.ndarray:
     """Return the order of the cases in one pass over them."""
     return np.random.default_rng([seed, stream, epoch, count]).permutation(count)
-
-
-class StepSampler(Sampler[int]):
-    """The steps from ``first`` to the next validation, or to the end of the run."""
-
-    def __init__(self, first: int, val_every: int, max_steps: int) -> None:
-        self._steps = range(first, min((first // val_every + 1) * val_every, max_steps))
-
-    def __len__(self) -> int:
-        """Return the number of steps; 0 where the run is at its end."""
-        return len(self._steps)
-
-    def __iter__(self):
-        """Yield absolute step numbers."""
-        return iter(self._steps)

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
 from equireg.errors import EquiregError, UsageError, printable
+from equireg.processes.memory import own_process
 
 _HELP = ("-h", "--help", "--help-all", "--help_all")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, 1 for a failure, 2 for a wrong command line."""
+    if argv is None:  # the command itself, and not a call from Python
+        own_process()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]

@@ -66,6 +66,8 @@ class TrainConfig:
     """steps between rows of metrics.csv"""
     pictures_every: int = 1000
     """steps between pictures in TensorBoard; 0 for none"""
+    logger: str = "tensorboard"
+    """where scalars go beside metrics.csv: none, or some of tensorboard,csv,wandb,mlflow"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"

@@ -19,18 +19,7 @@ RULE = "#030405"
 PAPER = "#040506"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--card)"}
 
-SERIES = (
-    "#3b7dd8",
-    "#e07b39",
-    "#2a9d7f",
-    "#c65b9c",
-    "#c9a227",
-    "#7d6fd1",
-    "#4fb0c6",
-    "#b5523b",
-    "#8a9a3a",
-    "#8c8c94",
-)
+SERIES = ("#3b7dd8", "#e07b39", "#2a9d7f", "#c65b9c", "#c9a227", "#7d6fd1", "#4fb0c6", "#b5523b", "#8a9a3a", "#8c8c94")
 """Colours of arms, legible on white and on near-black, apart for the colour-blind in their first five; beyond
 these the marker tells them apart."""
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")

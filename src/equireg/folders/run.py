@@ -9,11 +9,14 @@ made_by.json      the signature, with the facts of the run under ``run``
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from equireg import disk
 from equireg.config import TrainConfig
@@ -21,6 +24,7 @@ from equireg.config.choosing import without_idle
 from equireg.config.parsing import to_plain, to_yaml
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError
+from equireg.folders import tables
 from equireg.folders.signature import SIGNATURE, read_signature, sign
 
 CONFIG = "config.yaml"
@@ -30,7 +34,7 @@ LOG = "log.txt"
 FACTS = "run"
 """Key of the facts in the signature of a run, of its predictions and of their evaluation."""
 
-MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every")
+MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every", "logger")
 """Options that do not change what is computed: they may differ when a run is resumed, and within an arm."""
 _DRAWS = ("seed", "repeat")
 """Options by which the runs of an arm differ."""
@@ -226,6 +230,29 @@ class RunFolder:
                 raise EquiregError(
                     f"{self.metrics}: is damaged ({error}); expected numbers. Remove it to go on without the rows."
                 ) from error
+
+    def read_scalars(self) -> tuple[int, dict[str, np.ndarray]]:
+        """Read the curves of a run that logged something.
+
+        Returns:
+            The last step, and scalar's name to its steps and values [n, 2], by step; empty cells and scalars
+            without a value are left out.
+
+        Raises:
+            EquiregError: if the table is missing or empty, has no column step, or a cell is not a number.
+        """
+        remedy = "Wait until training has ended, or run it again."
+        last, points = 0.0, dict[str, list[tuple[float, float]]]()
+        for line, row in tables.read_table(self.metrics, ("step",), remedy):
+            step = tables.number(self.metrics, line, "step", row.pop("step"), remedy)
+            if not math.isfinite(step):
+                raise EquiregError(f"{self.metrics}: line {line} has no step; expected one in each line. {remedy}")
+            last = max(last, step)
+            for name, cell in row.items():
+                value = tables.number(self.metrics, line, name, cell, remedy)
+                if math.isfinite(value):
+                    points.setdefault(name, []).append((step, value))
+        return int(last), {name: np.array(sorted(pairs, key=lambda pair: pair[0])) for name, pairs in points.items()}
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write the table of scalars, whole or not at all."""

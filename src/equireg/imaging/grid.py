@@ -112,7 +112,8 @@ class WorkingGrid:
         first, last = self.crop[0]
         for channel in range(image.shape[0]):
             turned = self._turn(image[channel])
-            for start, stop in blocks(first, last, self.shape[1] * self.shape[2]):
+            row = max(turned[0].size, self.shape[1] * self.shape[2])
+            for start, stop in blocks(first, last, row):
                 keeps = ((start, stop), *self.crop[1:])
                 working[channel, start - first : stop - first] = resample_box(
                     turned, self.full_shape, keeps, antialias=True

@@ -55,6 +55,7 @@ def find(root: Path) -> FoundSet:
         labels=LABELS,
         cases=tuple(cases),
         orphans=tuple(mask for mask in masks.values() if mask not in used),
+        aside=tuple(series),
         notes=_notes(series),
     )
 

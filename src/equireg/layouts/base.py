@@ -149,6 +149,8 @@ class FoundSet:
     refused: tuple[Refusal, ...] = ()
     orphans: tuple[Path, ...] = ()
     """Masks without a scan."""
+    aside: tuple[Path, ...] = ()
+    """Images that are known and not used, which a note tells of."""
     notes: tuple[str, ...] = ()
     """What was left aside or decided, for the user to see."""
     warnings: tuple[str, ...] = ()

@@ -83,6 +83,7 @@ def find(root: Path) -> FoundSet:
         suffixes={channel: f"_{channel}" for channel in channels},
         refused=tuple(refused),
         orphans=tuple(mask.path for mask in masks if mask.path not in used),
+        aside=tuple(file for files in left.values() for file in files),
         notes=tuple(f"left aside: {len(files)} {what}, such as {files[0].name}" for what, files in left.items()),
     )
 

@@ -59,7 +59,7 @@ def listed_file(path: Path, entry: Any) -> Path:
     """
     if not isinstance(entry, str) or not entry.strip() or not _is_path(entry):
         raise EquiregError(f"{path}: names the file {shown(entry)}; expected the path of an image. Correct it.")
-    return Path(os.path.normpath(path.parent / entry))
+    return path.parent / os.path.normpath(entry)
 
 
 def is_there(file: Path) -> bool:

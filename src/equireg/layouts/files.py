@@ -3,9 +3,12 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from equireg.disk import read_errors
 from equireg.folders import UNDERWAY, is_signed
 from equireg.imaging.formats import extension_of
 
@@ -36,7 +39,8 @@ class FolderPair:
 
 def image_files(folder: Path) -> list[Path]:
     """List the images directly in a folder by name; hidden files (``._x``, ``.DS_Store``) are none."""
-    return sorted(file for file in folder.iterdir() if is_image(file))
+    with read_errors(folder):
+        return sorted(file for file in folder.iterdir() if is_image(file))
 
 
 def is_image(file: Path) -> bool:
@@ -49,9 +53,35 @@ def stem_of(file: Path) -> str:
     return file.name[: len(file.name) - len(extension_of(file) or "")]
 
 
-def folders_with_images(root: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """Walk over the root and the folders below, save hidden ones; yield those with images and the images."""
-    for folder, below, _ in os.walk(root, followlinks=True):
+_walks: ContextVar[dict[Path, list[tuple[Path, list[Path]]]] | None] = ContextVar("walks", default=None)
+
+
+@contextmanager
+def walked_once() -> Iterator[None]:
+    """Walk over each folder once within the block, though several layouts look at it."""
+    token = _walks.set({})
+    try:
+        yield
+    finally:
+        _walks.reset(token)
+
+
+def folders_with_images(root: Path) -> list[tuple[Path, list[Path]]]:
+    """Return the root and the folders below that hold images, with these; hidden folders are left out.
+
+    Raises:
+        EquiregError: if a folder cannot be read.
+    """
+    known = _walks.get()
+    if known is None:
+        return list(_walk(root))
+    if root not in known:
+        known[root] = list(_walk(root))
+    return known[root]
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    for folder, below, _ in os.walk(root, onerror=_unreadable, followlinks=True):
         here = Path(folder)
         deep = len(here.relative_to(root).parts) >= _DEPTH
         above = {here.resolve(), *here.resolve().parents}
@@ -79,6 +109,11 @@ def folder_pairs(root: Path) -> list[FolderPair]:
             labels = next((masks[other] for other in alike(part) if other in masks), None)
             pairs.append(FolderPair(folder, labels, part in _HELD_OUT))
     return pairs
+
+
+def _unreadable(error: OSError) -> None:
+    with read_errors(error.filename):
+        raise error
 
 
 def scan_part(name: str) -> str | None:

@@ -1,12 +1,14 @@
 """The layouts by name, and the first of them that fits a folder."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError, UsageError
 from equireg.layouts import acdc, bids, brats, decathlon, kits, nnunet, plain, totalsegmentator
 from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
+from equireg.layouts.files import folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
 from equireg.registry import Table
 
@@ -42,7 +44,23 @@ def discover(root: Path | str, layout: str = "auto", *, follow_links: bool = Tru
         EquiregError: if the folder is missing, the layout is unknown or does not fit, or nothing is found.
     """
     root = Path(root)
-    return to_dataset(root, find_layout(root, layout), follow_links=follow_links)
+    with walked_once():
+        found = find_layout(root, layout)
+        dataset = to_dataset(root, found, follow_links=follow_links)
+        return replace(dataset, notes=(*dataset.notes, *_unused(root, found)))
+
+
+def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
+    """Tell of images that are neither in a case, nor refused, nor left aside with a note."""
+    used = {*found.orphans, *found.aside}
+    for case in found.cases:
+        used |= {*case.files.values(), *case.parts.values(), *([case.label] if case.label else [])}
+    reasons = " ".join([*(item.reason for item in found.refused), *(case.label_problem or "" for case in found.cases)])
+    left = [file for _, files in folders_with_images(root) for file in files if file not in used]
+    left = [file for file in left if file.name not in reasons]
+    if not left:
+        return ()
+    return (f"not used: {len(left)} images that the layout {found.layout} does not know, such as {left[0]}",)
 
 
 def find_layout(root: Path, layout: str = "auto", channel_count: int | None = None) -> FoundSet:

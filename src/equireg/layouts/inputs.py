@@ -9,6 +9,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
 from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, missing_file
 from equireg.layouts.channels import ALIASES, match_channels, meaning
+from equireg.layouts.files import walked_once
 from equireg.layouts.finding import find_layout
 from equireg.layouts.grouping import choose_scheme, group_files
 from equireg.layouts.judging import judged
@@ -32,7 +33,8 @@ def discover_inputs(path: Path | str, channels: Sequence[str], *, follow_links: 
         EquiregError: if nothing can be predicted.
     """
     path = Path(path)
-    found = _one_file(path, len(channels)) if path.is_file() else find_layout(path, "auto", len(channels))
+    with walked_once():
+        found = _one_file(path, len(channels)) if path.is_file() else find_layout(path, "auto", len(channels))
     home = path.parent if path.is_file() else path
     cases: dict[str, RawCase] = {}
     for case, refusal in judged(home, found, follow_links=follow_links or path.is_file()):
@@ -44,8 +46,8 @@ def discover_inputs(path: Path | str, channels: Sequence[str], *, follow_links: 
             log.warning("%s", problem)  # the case of this name is whole
         else:
             cases[refusal.case] = RawCase(refusal.case, (), None, refusal.case, False, problem=problem)
-    for mask in found.orphans:
-        log.warning("%s: is a mask without a scan, which may be missing", mask)
+    if found.orphans:
+        log.warning("%d masks have no scan, such as %s: a scan may be missing", len(found.orphans), found.orphans[0])
     for note in (*found.notes, *found.warnings):
         log.info("%s", note)
     if not cases:

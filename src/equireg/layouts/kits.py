@@ -21,17 +21,17 @@ def find(root: Path) -> FoundSet:
         LayoutMismatchError: if no folder ``case_NUMBER`` holds ``imaging``.
     """
     cases: list[FoundCase] = []
-    left = 0
+    left: list[Path] = []
     for folder, files in folders_with_images(root):
         inside = any(re.fullmatch(r"case_\d+", place.name, re.IGNORECASE) for place in folder.parents)
         if not re.fullmatch(r"case_\d+", folder.name, re.IGNORECASE):
-            left += len(files) if inside else 0
+            left += files if inside else []
             continue
         image = next((file for file in files if _IMAGE.fullmatch(stem_of(file))), None)
         masks = [file for pattern in (_MASK, _VOTE) for file in files if pattern.fullmatch(stem_of(file))]
         if image is not None:
             mask = masks[0] if masks else None
-            left += len(files) - 1 - bool(masks)
+            left += [file for file in files if file not in (image, mask)]
             cases.append(FoundCase(folder.name, {STACKED: image}, mask, is_held_out(folder.parent, root)))
     if not cases:
         raise LayoutMismatchError(f"{root}: has no folder case_00000 with imaging.nii.gz; expected KiTS' names.")
@@ -41,5 +41,12 @@ def find(root: Path) -> FoundSet:
         modality="ct",
         labels=None,
         cases=tuple(cases),
-        notes=(f"left aside: {left} further images in the cases' folders, such as other annotations",) if left else (),
+        aside=tuple(left),
+        notes=_notes(left),
     )
+
+
+def _notes(left: list[Path]) -> tuple[str, ...]:
+    if not left:
+        return ()
+    return (f"left aside: {len(left)} further images in the cases' folders, such as {left[0].name}",)

@@ -11,7 +11,7 @@ from equireg.layouts.files import (
     scan_part_beside_masks,
     stem_of,
 )
-from equireg.layouts.masks import MaskIndex, split_mask
+from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask
 
 
 class Places:
@@ -62,7 +62,7 @@ class Places:
     def _keep_folders_of_scans(self) -> None:
         """Where folders called ``images`` hold scans, leave images elsewhere aside."""
         inside = {folder: files for folder, files in self.scans.items() if self._home(folder) != self.root}
-        outside = {folder: files for folder, files in self.scans.items() if folder not in inside}
+        outside = {folder: files + self._beside[folder] for folder, files in self.scans.items() if folder not in inside}
         self._left = {}
         if inside:
             self.scans, self._left = inside, outside
@@ -124,6 +124,13 @@ class Places:
         """Return all masks, brain masks left out."""
         beside = {file for folder in self._beside for file in self.masks_beside(folder)}
         return beside | {file for home, files in self._apart.items() for file in MaskIndex(files, home).files}
+
+    def aside(self) -> tuple[Path, ...]:
+        """Return the images that ``notes`` tells of, and the brain masks."""
+        brain = [
+            file for files in (*self._beside.values(), *self._apart.values()) for file in files if is_brain_mask(file)
+        ]
+        return (*(file for files in self._left.values() for file in files), *brain)
 
     def notes(self) -> tuple[str, ...]:
         """Say which images were left aside because folders of scans lie beside them."""

@@ -143,6 +143,7 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         suffixes=_suffixes(cases),
         refused=tuple(refused),
         orphans=tuple(harvest.orphans),
+        aside=places.aside(),
         notes=places.notes(),
         warnings=harvest.warnings,
     )

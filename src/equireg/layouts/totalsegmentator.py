@@ -28,6 +28,8 @@ def find(root: Path) -> FoundSet:
         EquiregError: if there are more classes than a mask of 8 bits holds.
     """
     found = {folder: parts for folder, files in folders_with_images(root) if (parts := _parts(folder, files))}
+    if len(found) > 1:
+        found.pop(root, None)
     names = _classes(list(found.values()))
     if not names:
         raise LayoutMismatchError(

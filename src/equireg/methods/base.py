@@ -12,7 +12,7 @@ from torch.nn import functional
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.imaging.labels import IGNORED
-from equireg.losses import annealed_cross_entropy, cross_entropy, most_probable, soft_dice_loss
+from equireg.losses import annealed_cross_entropy, argmax, cross_entropy, soft_dice_loss
 from equireg.methods.schedules import annealing_threshold
 from equireg.processes import ranks
 from equireg.transforms import intensity
@@ -68,7 +68,7 @@ class Method(nn.Module, ABC):
         return {
             "scan": image[:, :1],
             "target": torch.where(label == IGNORED, 0, label),
-            "student": most_probable(student),
+            "student": argmax(student),
             "valid": valid,
         }
 
@@ -84,7 +84,7 @@ class Method(nn.Module, ABC):
             label_of(samples),
             samples.valid,
             samples.fill,
-            samples.spacing_mm,
+            samples.drawn_spacing_mm,
             self.config.views,
             batch.generator,
             batch.flip_axes,
@@ -105,7 +105,7 @@ class Method(nn.Module, ABC):
             samples.image,
             samples.valid,
             samples.fill,
-            samples.spacing_mm,
+            samples.drawn_spacing_mm,
             views.weak if strength == "weak" else views.strong,
             batch.generator,
             batch.flip_axes,
@@ -242,7 +242,7 @@ def task_pictures(student: nn.Module, image: Tensor, target_probs: Tensor, area:
         "scan": image[:, :1],
         "target": target,
         "teacher": confidence,
-        "student": most_probable(answer),
+        "student": argmax(answer),
         "valid": area,
     }
 

@@ -139,7 +139,7 @@ class BidirectionalCopyPaste(Method):
     def _pretraining_loss(self, labelled: _Part, batch: Batch, step: int) -> Tensor:
         """Return the mean of both parts' losses on labelled samples that are pasted into each other."""
         whole = labelled.of_all_ranks()
-        mine = ranks.share_of(batch.generator).rows(len(labelled.image))
+        mine = ranks.rank_of(batch.generator).rows(len(labelled.image))
         rows = torch.arange(len(whole.image)).roll(1)[mine]
         mix = _Mix(labelled, whole[rows], draw_box(labelled.image, batch.generator))
         logits = self.student(mix.whole.image)
@@ -155,9 +155,7 @@ class BidirectionalCopyPaste(Method):
         count = max(len(labelled.image), len(samples.image))
         unlabelled, labelled = self._predicted(samples, batch).of_all_ranks(), labelled.of_all_ranks()
         box = draw_box(labelled.image, batch.generator)
-        rows = torch.arange(max(len(labelled.image), len(unlabelled.image)))[
-            ranks.share_of(batch.generator).rows(count)
-        ]
+        rows = torch.arange(max(len(labelled.image), len(unlabelled.image)))[ranks.rank_of(batch.generator).rows(count)]
         known, following = rows % len(labelled.image), (rows + 1) % len(labelled.image)
         guest = unlabelled[rows % len(unlabelled.image)]
         return _Mix(labelled[known], guest, box), _Mix(guest, labelled[following], box)

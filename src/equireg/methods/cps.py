@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import CPSConfig
-from equireg.losses import cross_entropy, most_probable
+from equireg.losses import argmax, cross_entropy
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
 from equireg.transforms import mixing
 
@@ -93,8 +93,8 @@ class CrossPseudoSupervision(Method):
 
     def _crossed(self, logits: list[Tensor], task: _Task, area: Tensor) -> Tensor:
         """Return the sum of both networks' cross-entropies against the other's class, over all samples."""
-        classes = [most_probable(part.detach()) for part in logits]
+        classes = [argmax(part.detach()) for part in logits]
         if task.probs is not None:
             for known, probs in zip(classes, task.probs, strict=True):
-                known[-len(probs) :] = most_probable(probs)
+                known[-len(probs) :] = argmax(probs)
         return cross_entropy(logits[0], classes[1], area) + cross_entropy(logits[1], classes[0], area)

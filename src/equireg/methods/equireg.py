@@ -10,7 +10,7 @@ from torch.nn import functional
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import EquiRegConfig
-from equireg.losses import Averaging, cross_entropy, equivariance_loss, most_probable, one_hot, soft_dice_loss
+from equireg.losses import Averaging, argmax, cross_entropy, equivariance_loss, one_hot, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, follow
@@ -70,7 +70,7 @@ class EquiReg(TaskMethod):
             samples.image,
             samples.valid,
             samples.fill,
-            samples.spacing_mm,
+            samples.drawn_spacing_mm,
             self.config.views,
             batch.generator,
             batch.flip_axes,
@@ -109,7 +109,7 @@ class EquiReg(TaskMethod):
         averaging = Averaging(task.area, by_image=options.averaging == "tissue")
         target = task.target
         if options.targets == "hard":
-            target = one_hot(most_probable(target), target.shape[1])
+            target = one_hot(argmax(target), target.shape[1])
         if options.loss == "kl":
             return equivariance_loss(logits, target, task.counts, averaging)
         loss = cross_entropy(logits, target, task.counts, averaging)

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from equireg.networks import EncoderStage, encoder_stages
-from equireg.processes.ranks import share_of
+from equireg.processes.ranks import Random
 
 
 @contextmanager
@@ -49,9 +49,7 @@ class _Dropout:
         """Return a stage's maps [B, C, *S] with some of them 0."""
         self.whole = maps
         count = len(range(len(maps))[self.rows])
-        share = share_of(self.generator)
-        chance = torch.rand((share.whole(count), maps.shape[1]), generator=self.generator)[share.rows(count)]
-        kept = chance >= self.probability
+        kept = Random(self.generator).uniform(count, maps.shape[1]) >= self.probability
         factors = torch.ones(maps.shape[:2])
         factors[self.rows] = kept / (1 - self.probability)
         return maps * factors.to(maps.device, maps.dtype).view(*maps.shape[:2], *[1] * (maps.ndim - 2))

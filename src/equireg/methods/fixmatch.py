@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import FixMatchConfig, WeakToStrongConfig
-from equireg.losses import Averaging, cross_entropy, most_probable
+from equireg.losses import Averaging, argmax, cross_entropy
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.teacher import copy_as_teacher, follow
 from equireg.transforms import mixing
@@ -81,4 +81,4 @@ class FixMatch(WeakToStrong):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the cross-entropy of the voxels that count, divided by all."""
-        return cross_entropy(logits, most_probable(task.target), task.counts, Averaging(task.area))
+        return cross_entropy(logits, argmax(task.target), task.counts, Averaging(task.area))

@@ -51,9 +51,9 @@ def draw_mix(batch_size: int, alpha: float, generator: Generator) -> tuple[Tenso
         The share that each sample keeps, [B], and the index of the sample that the rest comes from, [B], counted
         in the whole batch where ranks share it.
     """
-    rows, batch_size = ranks.share_of(generator).rows(batch_size), ranks.share_of(generator).whole(batch_size)
+    rows, batch_size = ranks.rank_of(generator).rows(batch_size), ranks.rank_of(generator).whole(batch_size)
     # Torch's beta distribution takes no generator.
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed = ranks.Random(generator).seed()
     share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, batch_size))
     shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
     return share[rows], ((torch.arange(batch_size) + shift) % batch_size)[rows]

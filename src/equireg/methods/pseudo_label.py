@@ -7,7 +7,7 @@ from torch import Tensor
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import PseudoLabelConfig
-from equireg.losses import most_probable
+from equireg.losses import argmax
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 
 
@@ -42,4 +42,4 @@ class PseudoLabel(TaskMethod):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the loss of an annotation against the predicted class."""
-        return self.segmentation_loss(logits, most_probable(task.target), task.counts)
+        return self.segmentation_loss(logits, argmax(task.target), task.counts)

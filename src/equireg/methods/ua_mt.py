@@ -13,7 +13,7 @@ from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout
 from equireg.methods.mean_teacher import MeanTeacher
 from equireg.methods.schedules import ramp_up
-from equireg.processes.ranks import share_of
+from equireg.processes.ranks import Random, rank_of
 
 _NOISE = 0.1
 """Standard deviation of the noise on the input of each pass; scans have a standard deviation of about 1."""
@@ -73,10 +73,9 @@ def noisy(image: Tensor, generator: Generator) -> Tensor:
 
     The noise is drawn on the image's device, from a seed that ``generator`` draws.
     """
-    share = share_of(generator)
-    seed = int(torch.randint(2**62, (), generator=generator))
-    there = Generator(image.device).manual_seed(seed)
-    shape = (share.whole(len(image)), *image.shape[1:])
+    rank = rank_of(generator)
+    there = Generator(image.device).manual_seed(Random(generator).seed())
+    shape = (rank.whole(len(image)), *image.shape[1:])
     noise = _NOISE * torch.randn(shape, generator=there, device=image.device, dtype=image.dtype)
-    noise = noise[share.rows(len(image))]
+    noise = noise[rank.rows(len(image))]
     return image + noise.clamp(-_MOST_NOISE, _MOST_NOISE)

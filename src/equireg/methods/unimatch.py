@@ -8,7 +8,7 @@ from torch import Tensor
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import UniMatchConfig
-from equireg.losses import most_probable, soft_dice_loss
+from equireg.losses import argmax, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout
 from equireg.methods.fixmatch import WeakToStrong
@@ -53,6 +53,6 @@ class UniMatch(WeakToStrong):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the weighted soft Dice of the three views, each over its voxels that count."""
-        target = most_probable(task.target)
+        target = argmax(task.target)
         parts = zip(_SHARES, logits.chunk(3), target.chunk(3), task.counts.chunk(3), strict=True)
         return sum((share * soft_dice_loss(*part) for share, *part in parts), start=logits.new_zeros(()))

@@ -10,9 +10,9 @@ from equireg.config import DemoConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.evaluation.evaluate import evaluate
 from equireg.phantom import PhantomConfig, write_dataset
+from equireg.pipeline.side_by_side import side_by_side
 from equireg.pipeline.sweep import do_sweep
 from equireg.pipeline.sweepfile import SweepConfig
-from equireg.reporting.sections.beside import side_by_side
 
 METHODS = ("supervised", "equireg")
 """The two that the demo compares."""

@@ -139,7 +139,7 @@ def _differs(trained: Path, run: Run) -> bool:
     if not earlier.has_config():
         return False
     from equireg.model import config_from
-    from equireg.training.train import differences
+    from equireg.training.resuming import differences
 
     stored, wanted = earlier.read_config(), nested(run.options)
     if wanted.get("method", {}).get("name", "auto") == "auto":  # the run has what the data led to

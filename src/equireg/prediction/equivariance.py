@@ -20,7 +20,7 @@ from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.inference import InferencePlan
-from equireg.losses import most_probable
+from equireg.losses import argmax
 from equireg.preparation.case import WorkingScan
 from equireg.transforms import chance, spatial
 
@@ -86,8 +86,8 @@ def transform_scan(
     for start in range(0, depth, step):
         some = slice(start, start + step)
         moved, warped, inside = _transform(scan, image[:, some], probs[:, some], seeds[some], plan)
-        predicted = most_probable(predict(moved), dim=0)[0] * inside
-        parts.append((scale(moved), _small(predicted), _small(most_probable(warped, dim=0)[0] * inside)))
+        predicted = argmax(predict(moved), dim=0)[0] * inside
+        parts.append((scale(moved), _small(predicted), _small(argmax(warped, dim=0)[0] * inside)))
     scans, predicted, transformed = zip(*parts, strict=True)
     outside = tuple(int(value) for value in scale(torch.tensor(scan.background).view(-1, 1, 1, 1)).ravel())
     return Transformed(np.concatenate(scans, axis=1), outside, np.concatenate(predicted), np.concatenate(transformed))

@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+_TINY = 1e-3
+"""Range of intensities below which a step of 1 would drown them."""
 _LEAST_VOX = 8
 """Voxels that coarsening leaves along an axis: fewer do not carry the field's control points."""
 
@@ -33,8 +35,10 @@ def correct(channel: np.ndarray, mask: np.ndarray, spacing_mm: tuple[float, floa
     inside = corrected[mask]
     if inside.size == 0 or inside.min() == inside.max():
         return corrected
-    # The least tissue becomes 1, the least step of a scanner's intensities.
-    shift = np.float32(1 - float(inside.min()) if inside.min() <= 0 else 0)
+    # The least tissue becomes 1, the least step of a scanner's intensities; of tiny maps a like part of their range.
+    low, high = float(inside.min()), float(inside.max())
+    least = 1.0 if high - low > _TINY else (high - low) / 256
+    shift = np.float32(least - low if low <= 0 else 0)
     positive = np.where(mask, corrected + shift, np.float32(0))
     with _one_thread():
         field = _log_field(positive, mask, spacing_mm, shrink)

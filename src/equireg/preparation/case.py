@@ -19,6 +19,7 @@ from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
 from equireg.preparation import equivariance_seeds, normalise, recipes
 from equireg.preparation.places import count_classes, draw_places
+from equireg.preparation.plan import grid_of
 from equireg.preparation.recipes import WorkingScan
 
 MADE_FROM = "made_from"
@@ -32,6 +33,7 @@ class CasePlan:
     spacing_mm: tuple[float, float, float] | None
     """Spacing x, y, z to resample to, or None for each scan's own."""
     slice_axis: SliceAxis
+    """Axis across which slices are cut; a scan of one slice is cut across its flat axis all the same."""
     normalisation: Mapping[str, Any]
     """What is done to intensities, and by its name the recipe."""
     labels: LabelTable
@@ -46,7 +48,7 @@ class CasePlan:
 
 def recipe_steps(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> Iterator[tuple[str, WorkingScan]]:
     """Yield each step from a scan, [C, X, Y, Z] in its own voxels, to what the network sees, with the step's name."""
-    grid = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
+    grid = grid_of(geometry, plan.spacing_mm, plan.slice_axis)
     recipe = recipes.of(plan.normalisation)
     return recipe.steps(image, grid, plan.normalisation, keep_empty_slices=plan.keep_empty_slices)
 
@@ -123,6 +125,8 @@ def prepare_case(
         "grid": grid.as_dict(),
         "background": scan.background,
         "class_voxels": (),
+        "intensities": scan.intensities,
+        "notes": scan.notes,
     }
     with new_case(folder) as writer:
         stored = scan.image.astype(_stored_type(scan.image))

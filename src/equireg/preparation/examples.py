@@ -14,6 +14,7 @@ from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.layouts import RawCase
 from equireg.preparation import case as one_case
 from equireg.preparation.case import CasePlan, WorkingScan, fingerprint, recipe_steps
+from equireg.preparation.plan import grid_of
 
 
 def prepare_shown(
@@ -73,7 +74,7 @@ def renew(
 def _arrays(case: RawCase, plan: CasePlan, steps: Sequence[tuple[str, WorkingScan]] | None) -> dict[str, Any]:
     image, geometry = case.read_image()
     values = case.read_label(geometry)
-    whole = WorkingGrid.plan(geometry, plan.spacing_mm, plan.slice_axis)
+    whole = grid_of(geometry, plan.spacing_mm, plan.slice_axis)
     frames = [("raw", whole.image_to_working(image), whole)]
     done = recipe_steps(image, geometry, plan) if steps is None else steps
     frames += [(name, scan.image, scan.grid) for name, scan in done]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from equireg.imaging.grid import Box
+from equireg.preparation import outliers
 
 _CONSTANT_SHARE = 0.5
 """Part of the outermost voxels that must hold one value for it to count as the background's."""
@@ -14,6 +15,13 @@ HIGHEST = 1000.0
 """Greatest normalised intensity: far beyond any tissue, and safe in 16 bits."""
 _BINS = (256, 2**16)
 """Least and most bins of a histogram: intensities may span a unit or billions, though a scanner's span thousands."""
+PERCENTILES = (0.5, 50.0, 99.5)
+"""Percentiles of raw intensities by which scans are compared with those trained on."""
+_SAMPLE = 100_000
+"""Voxels that percentiles are taken of, about."""
+_ROUNDING = 1e-7
+"""Relative precision of 32 bits."""
+_BLOCK = 2**20
 _LEAST_EQUALISED = 2.0**-14
 """Least equalised tissue: the least normal number of 16 bits, so that none is stored as the background's 0."""
 
@@ -26,6 +34,8 @@ class Normalised:
     """float32 [C, D, H, W]."""
     background: tuple[float, ...]
     """Value of each channel's background after normalisation."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
 
 
 def constant_background(image: np.ndarray) -> list[float | None]:
@@ -75,11 +85,30 @@ def box_of(differs: np.ndarray) -> Box:
     return spans[0], spans[1], spans[2]
 
 
+def raw_percentiles(image: np.ndarray, backgrounds: list[float | None]) -> tuple[tuple[float, ...], ...]:
+    """Return the ``PERCENTILES`` of each channel's raw intensities inside its foreground, [C][3]."""
+    return tuple(
+        tuple(float(value) for value in np.percentile(_sample(_inside(channel, value)), PERCENTILES))
+        for channel, value in zip(image, backgrounds, strict=True)
+    )
+
+
+def _sample(values: np.ndarray) -> np.ndarray:
+    """Return every n-th of many values."""
+    return values[:: max(1, len(values) // _SAMPLE)]
+
+
+def _inside(channel: np.ndarray, background: float | None) -> np.ndarray:
+    """Return the intensities of a channel that are not background, [N]; all of them where nothing else is left."""
+    inside = channel.ravel() if background is None else channel[channel != background]
+    return inside if inside.size else channel.ravel()
+
+
 def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation: Mapping[str, Any]) -> Normalised:
     """Normalise a scan's intensities.
 
     Args:
-        image: float32 [C, *S].
+        image: float32 [C, *S]; left as it is.
         backgrounds: each channel's constant background, or None.
         normalisation: ``{"name": "zscore"}``, mean 0 and deviation 1 inside each channel's foreground;
             ``{"name": "ct", "low": [C], "high": [C], "mean": [C], "std": [C]}``, a clip and one scale for all
@@ -89,55 +118,95 @@ def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation:
         ValueError: if the name is unknown.
     """
     result = np.empty(image.shape, dtype=np.float32)
-    outside = []
+    outside, notes = [], []
     for index, (channel, value) in enumerate(zip(image, backgrounds, strict=True)):
-        scale = _scale(channel, value, normalisation, index)
-        result[index] = scale(channel)
+        scale, note = _scale(channel, value, normalisation, index)
+        step = max(1, _BLOCK * len(channel) // max(1, channel.size))
+        for start in range(0, len(channel), step):  # slab by slab: no copy of the whole scan
+            result[index, start : start + step] = scale(channel[start : start + step])
         outside.append(float(np.median(_border(result[index])) if value is None else scale(np.float32(value))))
-    return Normalised(result, tuple(outside))
+        notes += [f"channel {index + 1}: {note}"] if note else []
+    return Normalised(result, tuple(outside), tuple(notes))
 
 
 def _scale(
     channel: np.ndarray, background: float | None, normalisation: Mapping[str, Any], index: int
-) -> Callable[[np.ndarray | np.float32], np.ndarray]:
-    """Return what is done to every intensity of a channel."""
-    name = normalisation["name"]
+) -> tuple[Callable[[np.ndarray | np.float32], np.ndarray], str | None]:
+    """Return what is done to every intensity of a channel, and what the user should know of it."""
+    name, note = normalisation["name"], None
     if name == "none":
-        return np.asarray
+        return np.asarray, None
     if name == "ct":
         low, high, mean, std = (float(normalisation[key][index]) for key in ("low", "high", "mean", "std"))
+        largest = max(abs(low), abs(high))
     elif name == "zscore":
-        inside = channel if background is None else channel[channel != background]
-        inside = inside if inside.size else channel
+        inside = _inside(channel, background)
         low, high = -np.inf, np.inf
-        mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
+        mean, std = float(inside.mean(dtype=np.float64)), deviation(inside)
+        absurd = outliers.that_widen(inside, std)
+        if absurd is not None:
+            low, high = absurd
+            note = outliers.describe(inside, absurd)
+            inside = np.clip(inside, low, high)
+            mean, std = float(inside.mean(dtype=np.float64)), deviation(inside)
+        largest = max(abs(float(inside.min())), abs(float(inside.max())), abs(background or 0.0))
     else:
         raise ValueError(f"normalisation {name!r}; expected zscore, ct or none")
-    return lambda values: np.clip((np.clip(values, low, high) - mean) / max(std, 1e-6), -HIGHEST, HIGHEST)
+    # Below what 32 bits tell apart, a deviation is rounding. Maps of 1e-9 are scans like any other.
+    std = max(std, _ROUNDING * largest) or 1.0
+    return lambda values: np.clip((np.clip(values, low, high) - mean) / std, -HIGHEST, HIGHEST), note
 
 
-def equalise(channel: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Replace each intensity inside a mask by the share of the mask that is at most as bright.
+def deviation(values: np.ndarray) -> float:
+    """Return what ``values.std(dtype=float64)`` returns for float32 [N], bit for bit, without 8 bytes a voxel."""
+    if not values.size:
+        return 0.0
+    mean = values.mean(dtype=np.float64)
+    return float(np.sqrt(_squares(values, mean) / len(values)))
 
-    The histogram has one bin an intensity unit. A bin's share, itself included, stands at its lower edge, and between
-    these edges the shares are interpolated.
+
+def _squares(values: np.ndarray, mean: np.floating) -> np.floating:
+    """Sum squared differences in numpy's own order: halves, each a multiple of 8 long, down to small blocks."""
+    if len(values) <= _BLOCK:
+        difference = np.subtract(values, mean, dtype=np.float64)
+        return np.multiply(difference, difference, out=difference).sum()
+    half = len(values) // 2
+    half -= half % 8
+    return _squares(values[:half], mean) + _squares(values[half:], mean)
+
+
+def equalise(channel: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """Replace each intensity inside a mask by the fraction of the mask that is at most as bright.
+
+    The histogram has one bin an intensity unit. A bin's fraction, itself included, stands at its lower edge, and
+    between these edges the fractions are interpolated. A few absurd voxels are clipped if they would leave the rest
+    too few bins.
 
     Args:
         channel: intensities [*S].
         mask: where there is tissue, bool [*S].
 
     Returns:
-        A new float32 [*S]: above 0 to 1 inside the mask, exactly 0 outside.
+        A new float32 [*S], above 0 to 1 inside the mask and exactly 0 outside; and what the user should know, or None.
     """
     equalised = np.zeros(channel.shape, dtype=np.float32)
     inside = channel[mask].astype(np.float64)
     if inside.size == 0:
-        return equalised
-    low, high = float(inside.min()), float(inside.max())
+        return equalised, None
+    note, low, high = None, float(inside.min()), float(inside.max())
+    absurd = outliers.that_coarsen(inside, _bins(low, high))
+    if absurd is not None:
+        note = outliers.describe(inside, absurd)
+        inside = np.clip(inside, *absurd)
+        low, high = float(inside.min()), float(inside.max())
     if low == high:
         equalised[mask] = 1
-        return equalised
-    counts, edges = np.histogram(inside, bins=int(np.clip(np.ceil(high - low), *_BINS)), range=(low, high))
-    shares = counts.cumsum() / inside.size
-    equalised[mask] = np.maximum(np.interp(inside, edges[:-1], shares), _LEAST_EQUALISED)
-    return equalised
+        return equalised, note
+    counts, edges = np.histogram(inside, bins=_bins(low, high), range=(low, high))
+    fractions = counts.cumsum() / inside.size
+    equalised[mask] = np.maximum(np.interp(inside, edges[:-1], fractions), _LEAST_EQUALISED)
+    return equalised, note
+
+
+def _bins(low: float, high: float) -> int:
+    return int(np.clip(np.ceil(high - low), *_BINS))

@@ -1,6 +1,5 @@
 """Decisions for a whole data set, from its headers: spacing, slice axis, normalisation, mirror axes."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,15 +10,12 @@ from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
+from equireg.preparation.sides import told_apart
 
+_AXES: tuple[SliceAxis, SliceAxis, SliceAxis] = ("x", "y", "z")
+_CUBE = Geometry.from_array((2, 2, 2), np.eye(4))
 _ALIKE = 1.1
 """Spacings within 10 % of each other count as alike when the slice axis is chosen."""
-_SIDES = {
-    "x": r"\b(left|right)\b",
-    "y": r"\b(anterior|posterior|front|back)\b",
-    "z": r"\b(superior|inferior|upper|lower)\b",
-}
-"""Words in label names that tell the two ends of an axis apart: mirrored, such a label would be wrong."""
 _CT_CASES = 40
 """Cases that the CT scale is measured on: percentiles change little beyond them."""
 
@@ -28,6 +24,53 @@ def canonical_spacing(geometry: Geometry) -> tuple[float, float, float]:
     """Return a scan's spacing along x, y, z of the canonical orientation, mm."""
     d, h, w = WorkingGrid.plan(geometry, None, "z").spacing_mm
     return w, h, d
+
+
+def canonical_shape(geometry: Geometry) -> tuple[int, int, int]:
+    """Return a scan's voxels along x, y, z of the canonical orientation."""
+    d, h, w = WorkingGrid.plan(geometry, None, "z").full_shape
+    return w, h, d
+
+
+def common_spacings(
+    geometries: Sequence[Geometry],
+) -> tuple[list[tuple[float, float, float]], SliceAxis | None]:
+    """Return each scan's spacing along x, y, z, and the flat axis where all scans are pictures of one slice.
+
+    Pictures that are stored across another axis than most are turned, as ``grid_of`` turns them.
+    """
+    spacings = [canonical_spacing(geometry) for geometry in geometries]
+    flat = [flat_axis(canonical_shape(geometry)) for geometry in geometries]
+    found: list[SliceAxis] = [_AXES[axis] for axis in flat if axis is not None]
+    if len(found) < len(flat):
+        return spacings, None
+    most: SliceAxis = max(_AXES, key=lambda axis: (found.count(axis), axis))
+    return [_turned(spacing, _order(own), _order(most)) for spacing, own in zip(spacings, found, strict=True)], most
+
+
+def _turned(spacing_mm: Sequence[float], before: str, after: str) -> tuple[float, float, float]:
+    """Turn a spacing x, y, z from one order of axes to another: what was the first of ``before`` is of ``after``."""
+    of_place = [spacing_mm["xyz".index(name)] for name in before]
+    x, y, z = (of_place[after.index(name)] for name in "xyz")
+    return x, y, z
+
+
+def grid_of(geometry: Geometry, spacing_mm: tuple[float, float, float] | None, axis: SliceAxis) -> WorkingGrid:
+    """Return the working grid of a scan before cropping.
+
+    A scan of one slice is cut across its flat axis, whichever that is: a picture stored as (1, X, Y) is the one stored
+    as (X, Y, 1). The spacing, planned for slices across ``axis``, turns with it.
+    """
+    flat = flat_axis(canonical_shape(geometry))
+    own = axis if flat is None else _AXES[flat]
+    if own == axis or spacing_mm is None:
+        return WorkingGrid.plan(geometry, spacing_mm, own)
+    return WorkingGrid.plan(geometry, _turned(spacing_mm, _order(axis), _order(own)), own)
+
+
+def _order(axis: SliceAxis) -> str:
+    """Return the canonical axes in working order, of slices across ``axis``."""
+    return WorkingGrid.plan(_CUBE, None, axis).axes
 
 
 def choose_spacing(option: str, spacings: Sequence[tuple[float, ...]]) -> tuple[float, float, float] | None:
@@ -51,15 +94,31 @@ def choose_spacing(option: str, spacings: Sequence[tuple[float, ...]]) -> tuple[
     return x, y, z
 
 
-def choose_slice_axis(option: str, spacing_mm: tuple[float, float, float]) -> SliceAxis:
-    """Return the axis across which slices are cut: that of widest spacing, axial where all are alike."""
+def flat_axis(shape: Sequence[int]) -> int | None:
+    """Return the one axis of a single voxel, or None where none or several are: a picture of one slice."""
+    flat = [axis for axis, size in enumerate(shape) if size == 1]
+    return flat[0] if len(flat) == 1 and len(shape) == 3 else None
+
+
+def choose_slice_axis(
+    option: str, spacing_mm: tuple[float, float, float], shape: Sequence[int] | None = None
+) -> SliceAxis:
+    """Return the axis across which slices are cut: that of widest spacing, axial where all are alike.
+
+    Args:
+        option: an axis, or auto.
+        spacing_mm: spacing along x, y, z.
+        shape: voxels along x, y, z, where it is known: a scan of one slice is cut across its flat axis.
+    """
+    flat = None if shape is None else flat_axis(shape)
     if option != "auto":
         return slice_axis(option)
+    if flat is not None:
+        return _AXES[flat]
     if max(spacing_mm) <= _ALIKE * min(spacing_mm):
         return "z"
-    axes: tuple[SliceAxis, ...] = ("x", "y", "z")
     # Where two axes are as wide, the later one, so that axial is preferred.
-    return max(axes, key=lambda axis: (round(spacing_mm[axes.index(axis)], 3), axis))
+    return max(_AXES, key=lambda axis: (round(spacing_mm[_AXES.index(axis)], 3), axis))
 
 
 def slice_axis(name: str) -> SliceAxis:
@@ -86,8 +145,8 @@ def choose_flips(option: str, labels: LabelTable) -> str:
     if option == "none":
         return ""
     if option == "auto":
-        names = " ".join((*labels.names, *labels.regions)).lower().replace("_", " ")
-        return "".join(axis for axis, words in _SIDES.items() if not re.search(words, names))
+        apart = told_apart((*labels.names, *labels.regions))
+        return "".join(axis for axis in "xyz" if axis not in apart)
     return named_axes(option, "auto")
 
 

@@ -10,8 +10,9 @@ from equireg.folders.prepared import CaseRecord, Manifest, Split
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.layouts import RawDataset, Refusal
-from equireg.preparation import recipes
+from equireg.preparation import checks, recipes
 from equireg.preparation.case import CasePlan
+from equireg.preparation.normalise import PERCENTILES
 
 log = logging.getLogger("equireg")
 
@@ -74,7 +75,15 @@ def _fingerprint(cases: Sequence[CaseRecord]) -> dict[str, Any]:
         "large_shape": np.percentile(shapes, 90, axis=0).tolist(),
         "median_spacing_mm": np.median(np.array([case.spacing_mm for case in cases]), axis=0).tolist(),
         "class_voxels": np.sum(counts, axis=0).tolist() if counts else [],
+        "intensities": _intensities([case for case in cases if case.split == "train"] or cases),
     }
+
+
+def _intensities(cases: Sequence[CaseRecord]) -> dict[str, Any]:
+    """Return the range over some cases of each channel's raw percentiles inside the foreground, [C][3] each."""
+    found = np.array([case.intensities for case in cases])
+    ranges = {"least": found.min(axis=0), "median": np.median(found, axis=0), "greatest": found.max(axis=0)}
+    return {"percentiles": list(PERCENTILES), **{name: values.tolist() for name, values in ranges.items()}}
 
 
 def tell(manifest: Manifest) -> None:
@@ -94,5 +103,10 @@ def tell(manifest: Manifest) -> None:
     warning = recipes.of(manifest.normalisation).refused_warning
     if manifest.refused and warning:
         log.warning("%s", warning)
+    for case in manifest.cases:
+        for note in case.notes:
+            log.warning("%s: %s", case.name, note)
+    for note in checks.of_masks(manifest.cases, manifest.labels):
+        log.warning("%s", note)
     for item in manifest.refused:
         log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])

@@ -1,8 +1,10 @@
 """Starting the processes of a run on several devices of one machine, and telling their errors as one."""
 
+import atexit
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +18,8 @@ from typing import Any
 
 from equireg.errors import EquiregError, UsageError
 from equireg.processes.cores import usable_cores
-from equireg.processes.ranks import Share
+from equireg.processes.memory import own_process
+from equireg.processes.ranks import Rank
 
 log = logging.getLogger("equireg")
 
@@ -30,31 +33,33 @@ _PATIENCE_S = 15.0
 """Time that the other ranks have to end by themselves once one has failed, s."""
 
 
-def place(devices: int, nodes: int) -> Share | None:
+def place(devices: int, nodes: int) -> Rank | None:
     """Return this process' place in a run; None where its processes are still to be started.
 
     Raises:
         UsageError: if a launcher has started another number of processes than the options say, or several machines
             are asked for and there is no launcher.
     """
-    ranks = devices * nodes
-    if ranks == 1:
-        return Share()
+    count = devices * nodes
+    if count == 1:
+        return Rank()
     launchers = {
-        "equireg": ("RANK", _RANKS),
-        "torchrun": ("RANK", "WORLD_SIZE"),
-        "srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+        "equireg": ("RANK", _RANKS, "LOCAL_RANK"),
+        "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+        "srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
     }
-    for launcher, (rank, size) in launchers.items():
-        started = int(os.environ.get(size, "1"))
-        if rank not in os.environ or (started == 1 and nodes == 1):
+    for launcher, (rank, size, local) in launchers.items():
+        if rank not in os.environ or size not in os.environ:
             continue
-        if started != ranks:
+        started, index = int(os.environ[size]), int(os.environ[rank])
+        if started == 1 and nodes == 1:
+            continue
+        if started != count:
             raise UsageError(
-                f"{launcher} has started {started} processes, --devices {devices} and --nodes {nodes} ask for {ranks}. "
+                f"{launcher} has started {started} processes, --devices {devices} and --nodes {nodes} ask for {count}. "
                 "Give the processes of each machine as --devices, and the machines as --nodes."
             )
-        return Share(int(os.environ[rank]), ranks)
+        return Rank(index, count, int(os.environ.get(local, index % devices)))
     if nodes > 1:
         raise UsageError(f"--nodes is {nodes}, and nothing has started the processes. Start them by torchrun or srun.")
     return None
@@ -94,16 +99,29 @@ def launch(target: str, job: Mapping[str, Any], count: int) -> None:
         _raise_first(Path(folder), [process.returncode for process in processes])
 
 
+def join(backend: str) -> None:
+    """Join the process group of a run that `launch` has started; nothing to do elsewhere.
+
+    The ranks find each other by a file and talk over the loopback interface, so that no other machine can reach them.
+    """
+    from torch import distributed
+
+    if not launched_here() or distributed.is_initialized():
+        return
+    rank, count = int(os.environ["RANK"]), int(os.environ[_RANKS])
+    store = Path(os.environ[_ERRORS], "store").as_uri()
+    distributed.init_process_group(backend, init_method=store, rank=rank, world_size=count)
+    atexit.register(distributed.destroy_process_group)
+
+
 def _environments(folder: str, count: int) -> list[dict[str, str]]:
     """Return the environment of each rank, by the names that torchrun uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     common = {
         "OMP_NUM_THREADS": str(max(1, usable_cores() // count)),
+        **{name: _loopback() for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")},
         **os.environ,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
+        "MASTER_ADDR": "127.0.0.1",  # read by Lightning; `join` opens no port there
+        "MASTER_PORT": "0",
         "WORLD_SIZE": str(count),
         "NODE_RANK": "0",
         _RANKS: str(count),
@@ -111,6 +129,15 @@ def _environments(folder: str, count: int) -> list[dict[str, str]]:
         _TELLS: str(int(log.hasHandlers())),
     }
     return [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def _loopback() -> str:
+    """Return the name of the interface that only this machine reaches, such as lo."""
+    try:
+        names = [name for _, name in socket.if_nameindex()]
+    except (AttributeError, OSError):
+        names = []
+    return next((name for name in names if name.startswith("lo")), "lo")
 
 
 def _wait(processes: list["subprocess.Popen[bytes]"]) -> None:
@@ -141,12 +168,12 @@ def _raise_first(folder: Path, codes: list[int]) -> None:
     """Raise the error of the ranks, if there was one."""
     if not any(codes):
         return
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.iterdir()]
+    paths = [path for path in folder.iterdir() if path.name.isdigit()]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     # A rank that only lost the others has an error of the library's.
     found.sort(key=lambda error: (not error["ours"], error["time"]))
     if not found:
-        ended = ", ".join(f"process {rank} with {code}" for rank, code in enumerate(codes) if code)
-        raise EquiregError(f"the run ended without a word: {ended} (-9 is often a want of memory).")
+        raise EquiregError(" ".join(_ending(rank, code) for rank, code in enumerate(codes) if code))
     first = found[0]
     kind = {"usage": UsageError, "failure": EquiregError}.get(first["ours"], RuntimeError)
     error = kind(first["message"])
@@ -154,11 +181,23 @@ def _raise_first(folder: Path, codes: list[int]) -> None:
     raise error
 
 
+def _ending(rank: int, code: int) -> str:
+    """Say how a process ended that left no error."""
+    if code == -signal.SIGKILL:
+        return (
+            f"Process {rank} was killed (signal 9), usually because memory ran out. Lower --batch_size or "
+            "--patch_size, or give fewer --devices; --resume goes on from the last checkpoint."
+        )
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return f"Process {rank} {how} and left no error; --resume goes on from the last checkpoint."
+
+
 def run_rank() -> None:
     """Be one rank: call the function that the command line names; leave an error where ``launch`` looks for it."""
     import importlib
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    own_process()
     _log_to_screen()
     module, name = sys.argv[1].split(":")
     try:

@@ -8,8 +8,20 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 """Options of glibc's ``mallopt``."""
 
 
+_OURS: list[bool] = []
+"""Not empty where this process was started for equireg alone."""
+
+
+def own_process() -> None:
+    """Declare that this process was started for equireg alone, as the command line and workers are.
+
+    A notebook's process is its user's; settings of the whole process are left alone there.
+    """
+    _OURS.append(True)
+
+
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees; return whether that took.
+    """Let this process keep what it frees, if it is equireg's own; return whether that took.
 
     A step frees and asks for the same tensors over and over, and each time the system would hand out cleared pages,
     one fault each. So no block is mapped by itself (glibc gives every mapped block back), the heap is not trimmed, and
@@ -17,7 +29,7 @@ def keep_freed_memory() -> bool:
     a training reaches in every step anyway.
     Nothing is done beside glibc, or where the user's own settings of it are in the environment.
     """
-    if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
+    if not _OURS or sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt

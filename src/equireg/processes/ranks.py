@@ -1,7 +1,7 @@
 """One run over several processes (ranks): what each draws, sums and gathers, so that together they are one.
 
-Each rank computes its share of every batch: as many samples as the others, in the order of the ranks. Chance is
-drawn for the whole batch on every rank, and sums run over all of it; so ranks give what one process would.
+Each rank computes its slice of every batch: as many samples as the others, in the order of the ranks. Random numbers
+are drawn for the whole batch on every rank, and sums run over all of it; so ranks give what one process would.
 """
 
 from collections.abc import Sequence
@@ -13,48 +13,84 @@ from torch import Generator, Tensor, distributed
 
 
 @dataclass(frozen=True)
-class Share:
-    """Which part of every batch a process computes; alone, all of it."""
+class Rank:
+    """This process among those that compute every batch together; by default the only one."""
 
-    rank: int = 0
-    ranks: int = 1
+    index: int = 0
+    count: int = 1
+    local: int = 0
+    """Index among the processes of the same machine: the number of its GPU."""
 
-    def whole(self, count: int) -> int:
-        """Return the samples of the whole batch, of which ``count`` are this rank's."""
-        return count * self.ranks
+    def whole(self, own: int) -> int:
+        """Return the samples of the whole batch, of which ``own`` are this rank's."""
+        return own * self.count
 
-    def rows(self, count: int) -> slice:
-        """Return where this rank's ``count`` samples lie in the whole batch."""
-        return slice(self.rank * count, (self.rank + 1) * count)
+    def rows(self, own: int) -> slice:
+        """Return where this rank's ``own`` samples lie in the whole batch."""
+        return slice(self.index * own, (self.index + 1) * own)
 
 
-class SharedGenerator(Generator):
-    """Chance of a whole batch, from which a rank takes the rows of its share."""
+class BatchGenerator(Generator):
+    """A generator that draws for a whole batch on every rank; each rank takes its rows of what is drawn."""
 
-    share = Share()
+    rank = Rank()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Go to another process with the state and the share."""
-        return _generator, (self.share, self.get_state())
+        """Go to another process with the state and the rank."""
+        return _generator, (self.rank, self.get_state())
 
 
-def generator(share: Share, seed: int) -> SharedGenerator:
+def generator(rank: Rank, seed: int) -> BatchGenerator:
     """Return a generator on the CPU that draws the same on every rank."""
-    result = SharedGenerator()
-    result.share = share
+    result = BatchGenerator()
+    result.rank = rank
     result.manual_seed(seed)
     return result
 
 
-def _generator(share: Share, state: Tensor) -> SharedGenerator:
-    result = generator(share, 0)
+def _generator(rank: Rank, state: Tensor) -> BatchGenerator:
+    result = generator(rank, 0)
     result.set_state(state)
     return result
 
 
-def share_of(generator: Generator) -> Share:
-    """Return the share that a generator draws for; all of the batch where it is not a batch's own."""
-    return generator.share if isinstance(generator, SharedGenerator) else Share()
+def rank_of(generator: Generator) -> Rank:
+    """Return the rank that a generator draws for; the only one where it is not a batch's own."""
+    return generator.rank if isinstance(generator, BatchGenerator) else Rank()
+
+
+@dataclass(frozen=True)
+class Random:
+    """Random numbers for a batch's samples: the same for a sample, whichever rank computes it.
+
+    ``own`` is the number of samples that this rank has, the length of the tensors at hand. A method draws by these
+    functions alone: ``torch.rand(len(image), generator=...)`` would give the samples of every rank the same numbers.
+    """
+
+    generator: Generator
+    """The source, on the CPU."""
+
+    def uniform(self, own: int, *shape: int) -> Tensor:
+        """Draw evenly from 0 to below 1, [own, *shape]."""
+        return self._rows(own, torch.rand((self._whole(own), *shape), generator=self.generator))
+
+    def normal(self, own: int, *shape: int) -> Tensor:
+        """Draw from the normal distribution of mean 0 and deviation 1, [own, *shape]."""
+        return self._rows(own, torch.randn((self._whole(own), *shape), generator=self.generator))
+
+    def integers(self, high: int, own: int, *shape: int) -> Tensor:
+        """Draw whole numbers from 0 to below ``high``, [own, *shape]."""
+        return self._rows(own, torch.randint(high, (self._whole(own), *shape), generator=self.generator))
+
+    def seed(self) -> int:
+        """Draw one seed for the whole batch, the same on every rank, for a generator of another kind."""
+        return int(torch.randint(2**62, (), generator=self.generator))
+
+    def _whole(self, own: int) -> int:
+        return rank_of(self.generator).whole(own)
+
+    def _rows(self, own: int, drawn: Tensor) -> Tensor:
+        return drawn[rank_of(self.generator).rows(own)]
 
 
 def count() -> int:

@@ -1,4 +1,4 @@
-"""What a run leaves behind while it trains: metrics.csv, checkpoints, pictures, a bar and a log.
+"""What a run leaves behind while it trains: metrics.csv, checkpoints, pictures, the progress and a log.
 
 On several ranks all compute the same scalars and take part in checkpoints and pictures; the first alone writes.
 """
@@ -14,29 +14,36 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
-from tqdm import tqdm
 
 from equireg.disk import disk_errors
+from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders.run import RunFolder
+from equireg.processes.progress import Progress
+from equireg.training.loggers import picture_makers
 
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Append what equireg says to a file, within the block."""
+    """Append what equireg says to a file, within the block; show it too where nobody has chosen what to see."""
     logger = logging.getLogger("equireg")
+    screen = None if logger.hasHandlers() else logging.StreamHandler()
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.addHandler(handler)
+    added = [handler] if screen is None else [handler, screen]
+    for one in added:
+        logger.addHandler(one)
     level = logger.level
-    if level == logging.NOTSET:  # called from Python, where nobody has chosen what to see
+    if level == logging.NOTSET:  # called from Python
         logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.setLevel(level)
-        logger.removeHandler(handler)
+        for one in added:
+            logger.removeHandler(one)
         handler.close()
 
 
@@ -116,45 +123,45 @@ class Checkpoints(Callback):
         """Write the checkpoints, each whole or not at all.
 
         Raises:
-            EquiregError: if a weight is not finite; the checkpoint before stays.
+            EquiregError: if a weight is not finite; the previous checkpoint stays.
         """
         if not all(bool(torch.isfinite(weight).all()) for weight in pl_module.parameters()):
             raise EquiregError(
                 f"a weight is not finite at step {trainer.global_step}. Try a lower --optimizer.lr or --precision 32; "
-                "--resume goes on from the checkpoint before."
+                "--resume goes on from the last checkpoint."
             )
         found = _scalars(trainer, self.score).get(self.score)
-        worth = -math.inf if found is None else found if self.score == "val/dice" else -found
-        risen = worth > self.best
-        self.best = max(self.best, worth)
+        score = -math.inf if found is None else found if self.score == "val/dice" else -found
+        improved = score > self.best
+        self.best = max(self.best, score)
         last = self.folder / "last.ckpt"
-        temporary = self.folder / ".partial.ckpt"
+        temporary, best = partial_name(last), self.folder / "best.ckpt"
+        copy = partial_name(best)
         with disk_errors(last):
             try:
                 trainer.save_checkpoint(temporary)  # on all ranks, of which the first writes
                 if not trainer.is_global_zero:
                     return
-                if risen:
-                    copy = self.folder / ".best.partial.ckpt"
+                if improved:
                     shutil.copyfile(temporary, copy)
-                    copy.replace(self.folder / "best.ckpt")
+                    copy.replace(best)
                 temporary.replace(last)
             finally:
-                if trainer.is_global_zero:
-                    temporary.unlink(missing_ok=True)
+                for path in (temporary, copy):
+                    path.unlink(missing_ok=True)
 
 
-class StepBar(Callback):
-    """A progress bar over the steps of the whole run, with the losses and the last validation Dice."""
+class Steps(Callback):
+    """The progress over the steps of the whole run, with the losses and the last validation."""
 
     def __init__(self, max_steps: int) -> None:
         self.max_steps = max_steps
-        self._bar: tqdm[Any] | None = None
+        self._progress: Progress | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begin at the step that the run resumes from."""
-        hidden = None if trainer.is_global_zero else True  # None: where nobody looks at a screen
-        self._bar = tqdm(total=self.max_steps, initial=trainer.global_step, unit="step", disable=hidden)
+        what = "train" if trainer.is_global_zero else None
+        self._progress = Progress(self.max_steps, what, "step", done=trainer.global_step)
 
     def on_train_batch_end(
         self,
@@ -164,23 +171,39 @@ class StepBar(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Move on; the numbers are read now and then, for reading them makes a GPU wait."""
-        if self._bar is None:
+        """Move on; the numbers are read now and then, because reading them makes a GPU wait."""
+        if self._progress is None:
             return
-        self._bar.update()
-        if trainer.global_step % 20 == 0:
-            shown = {name.split("/")[-1]: value for name, value in _scalars(trainer, "train/").items()}
-            dice = _scalars(trainer, "val/dice").get("val/dice")
-            self._bar.set_postfix({**shown, **({} if dice is None else {"dice": dice})}, refresh=False)
+        if self._progress.update():
+            self._progress.tell(*_facts(trainer))
+        elif trainer.global_step % 20 == 0:
+            self._progress.show({name: f"{value:.3g}" for name, value in _numbers(trainer).items()})
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Tell how the validation went."""
+        if self._progress is not None:
+            self._progress.tell(*_facts(trainer))
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Leave the line as it stands."""
-        if self._bar is not None:
-            self._bar.close()
+        if self._progress is not None:
+            self._progress.close()
+
+
+def _numbers(trainer: lightning.Trainer) -> dict[str, float]:
+    """Return the last losses and validation scores by the names that people see."""
+    losses = {name.removeprefix("train/"): value for name, value in _scalars(trainer, "train/").items()}
+    scores = _scalars(trainer, "val/")
+    shown = ("val/dice", "val/loss", "val/false_positives")
+    return {**losses, **{name.replace("/", " "): scores[name] for name in shown if name in scores}}
+
+
+def _facts(trainer: lightning.Trainer) -> list[str]:
+    return [", ".join(f"{name} {value:.4g}" for name, value in _numbers(trainer).items())]
 
 
 class Pictures(Callback):
-    """Show a batch in TensorBoard every so many steps: scan, target, teacher, student, valid."""
+    """Show a batch in the loggers that take pictures every so many steps: scan, target, teacher, student, valid."""
 
     def __init__(self, every_steps: int) -> None:
         self.every_steps = every_steps
@@ -194,12 +217,17 @@ class Pictures(Callback):
         batch_idx: int,
     ) -> None:
         """Add one picture: a column a sample, a row a kind."""
-        if not self.every_steps or trainer.global_step % self.every_steps or trainer.logger is None:
+        loggers = picture_makers(trainer.loggers)
+        if not self.every_steps or trainer.global_step % self.every_steps or not loggers:
             return
         pictures = pl_module.method.pictures(batch)
-        writer: Any = trainer.logger.experiment  # pyright: ignore[reportAttributeAccessIssue]
-        caption = ", ".join(pictures)
-        writer.add_image(f"samples ({caption})", picture_grid(pictures), trainer.global_step)
+        grid, name = picture_grid(pictures), f"samples ({', '.join(pictures)})"
+        for logger in loggers:
+            show: Any = logger
+            if isinstance(logger, TensorBoardLogger):
+                show.experiment.add_image(name, grid, trainer.global_step)
+            else:
+                show.log_image(name, [grid], step=trainer.global_step)
 
 
 def picture_grid(pictures: dict[str, Tensor], columns: int = 4) -> Tensor:

@@ -3,38 +3,60 @@
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 
-from equireg import disk, folders
+from equireg import disk
 from equireg.batches.choice import choose_cases
-from equireg.batches.loading import CaseReader, PatchPlan
+from equireg.batches.loading import PatchPlan
 from equireg.batches.patches import plan_patches
+from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
-from equireg.config.parsing import merged, to_plain, with_config
-from equireg.devices import choose_device, choose_precision
+from equireg.config.parsing import to_plain, with_config
+from equireg.devices import choose_device, choose_precision, memory_errors
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
-from equireg.folders.run import CHECKPOINTS, CONFIG, LOG, MACHINE_OPTIONS, RunFolder, run_facts
+from equireg.folders.run import CHECKPOINTS, LOG, RunFolder, run_facts
 from equireg.methods import Method, find
 from equireg.methods.default import named_method
-from equireg.model import Facts, config_from, load_weights, new_method, read_checkpoint
+from equireg.model import Facts, config_from, new_method
 from equireg.processes import launching
+from equireg.processes.cores import threads_that_fit
 from equireg.processes.memory import keep_freed_memory
-from equireg.processes.ranks import Share
-from equireg.training.loop import Cases, DataSource, LoopModule, make_trainer
+from equireg.processes.ranks import Rank
+from equireg.training.data import Cases, DataSource
+from equireg.training.loggers import make_loggers, names_of
+from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
+from equireg.training.resuming import (
+    LastCheckpoint,
+    check_same_data,
+    check_same_precision,
+    data_digest,
+    last_checkpoint,
+    resumed_config,
+)
 
 log = logging.getLogger("equireg")
 
 
 def train(
-    prepared: Path | str, out: Path | str, config: TrainConfig | None = None, *, resume: bool = False, **options: Any
+    prepared: Path | str,
+    out: Path | str,
+    config: TrainConfig | None = None,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
+    **options: Any,
 ) -> Path:
     """Train a model on a prepared folder.
 
@@ -43,6 +65,8 @@ def train(
         out: the run's folder; new, unless ``resume``.
         config: the options; or give them by name.
         resume: go on exactly where the run in ``out`` stopped, with its own options.
+        callbacks: Lightning's callbacks beside the run's own.
+        loggers: Lightning's loggers beside those that the option ``logger`` names.
         options: those of ``TrainConfig``, nested or with dots, laid over ``config``; ``method`` may be a bare name.
 
     Returns:
@@ -56,62 +80,103 @@ def train(
     data = PreparedSet(prepared)
     out = Path(out)
     given = with_config(TrainConfig, config, options)
-    config = _resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases))
-    if resume and RunFolder(out).is_finished():
-        log.info("%s is finished; nothing is left to do", out)
-        return out
-    share = launching.place(config.devices, config.nodes)
-    if not resume and (share is None or share.rank == 0):
-        disk.refuse_existing(out, "Give --resume to go on with it, or choose another --out.")
-    plan = plan_patches(data.manifest, config)
-    cases = _cases(data, config)
-    device = choose_device(config.device)
-    _check_devices(config, device)
-    precision = choose_precision(config.precision, device)
-    if resume:
-        _check_same_data(out, cases, precision)
-    method = new_method(config, Facts.of(data.manifest, plan))
-    last = _last_checkpoint(out, method) if resume else None
-    if share is None:
-        job = {"prepared": str(prepared), "out": str(out), "resume": resume, **to_plain(config)}
-        launching.launch("equireg.training.train:train", job, config.devices)
-        return out
-    _compute(_Folder(out, data, config, cases, precision), plan, method, last, share)
+    config = resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases))
+    rank = launching.place(config.devices, config.nodes)
+    if rank is None and (callbacks or loggers):
+        raise UsageError(
+            f"callbacks and loggers are given, and devices is {config.devices}; objects do not reach the processes "
+            "that are started here. Start the processes by torchrun, or give devices=1."
+        )
+    names_of(config.logger)
+    # The process that the user started has the folder to itself; ranks work for it.
+    alone = rank is None or (rank.index == 0 and not launching.launched_here())
+    with disk.locked_folder(out) if alone else nullcontext():
+        if alone and not resume:
+            disk.refuse_existing(out, "Give --resume to go on with it, or choose another --out.")
+        if resume and RunFolder(out).is_finished():
+            log.info("%s is finished; nothing is left to do", out)
+        elif rank is None:
+            _launch(_Folder(out, data, config, _cases(data, config)), str(prepared), resume)
+        else:
+            _train(_Folder(out, data, config, _cases(data, config)), rank, resume, callbacks, loggers)
     return out
 
 
-def _compute(folder: "_Folder", plan: PatchPlan, method: Method, last: Path | None, share: Share) -> None:
-    """Do this process' share of the training; the first one tells, and writes the folder."""
-    out, config, cases, first = folder.out, folder.config, folder.cases, share.rank == 0
+def _launch(folder: "_Folder", prepared: str, resume: bool) -> None:
+    """Check what can be checked without a GPU, and start the processes of a run; this one computes nothing."""
+    config = folder.config
+    _check_devices(config, choose_device(config.device))
+    method = new_method(config, Facts.of(folder.data.manifest, plan_patches(folder.data.manifest, config)))
+    if resume:
+        check_same_data(folder.out, folder.cases, folder.data)
+        last_checkpoint(folder.out, method)
+    job = {"prepared": prepared, "out": str(folder.out), "resume": resume, **to_plain(config)}
+    launching.launch("equireg.training.train:train", job, config.devices)
+
+
+def _train(
+    folder: "_Folder", rank: Rank, resume: bool, callbacks: Sequence[Callback], loggers: Sequence[Logger]
+) -> None:
+    """Do this process' slice of the training; the first one tells, and writes the folder."""
+    out, config, cases, first = folder.out, folder.config, folder.cases, rank.index == 0
+    plan = plan_patches(folder.data.manifest, config)
     device = choose_device(config.device)
+    _check_devices(config, device)
+    precision = choose_precision(config.precision, device)
+    facts = Facts.of(folder.data.manifest, plan)
+    method = new_method(config, facts)
+    last = LastCheckpoint()
+    if resume:
+        check_same_data(out, cases, folder.data)
+        check_same_precision(out, precision)
+        last = last_checkpoint(out, method)
+    made = make_loggers(config.logger, out)
     keep_freed_memory()
     if first:
-        folder.begin()
+        folder.begin(precision)
+    begin = time.monotonic()
     with log_to_file(out / LOG) if first else nullcontext(), _quiet_libraries():
         if first:
-            _tell(config, plan, cases, method, f"{device.type}, {folder.precision}")
+            _tell(config, plan, cases, method, f"{device.type}, {precision}")
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]
-        reader = CaseReader(folder.data, names, readers=config.devices, device=_home(config, device, share))
-        source = DataSource(reader, cases, config, plan, device.type != reader.device.type, share)
-        run = LoopModule(config, Facts.of(folder.data.manifest, plan), method, source)
-        trainer = make_trainer(out, config, device, folder.precision, bool(cases.validation))
-        begin = time.monotonic()
-        try:
-            trainer.fit(run, ckpt_path=last, weights_only=True)
-        except SystemExit as stop:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from stop
-        seconds = time.monotonic() - begin
+        readers = config.devices * max(1, config.workers or 0)
+        reader = CaseReader(folder.data, names, readers=readers, device=_home(config, device, rank))
+        source = DataSource(reader, cases, config, plan, device.type != reader.device.type, rank)
+        trainer = make_trainer(
+            out, config, device, precision, bool(cases.validation), Watchers([*made, *loggers], callbacks)
+        )
+        if not last.ended:
+            _fit(trainer, LoopModule(config, facts, method, source), last.path, device)
         if first:
-            log.info("finished at step %d; the model lies in %s", trainer.global_step, out / CHECKPOINTS)
+            step = last.step if last.ended else trainer.global_step
+            log.info("finished at step %d; the model lies in %s", step, out / CHECKPOINTS)
     if first:
-        folder.sign(seconds)
+        folder.sign(precision, time.monotonic() - begin)
 
 
-def _home(config: TrainConfig, device: torch.device, share: Share) -> torch.device:
+def _fit(trainer: lightning.Trainer, run: LoopModule, last: Path | None, device: torch.device) -> None:
+    """Run Lightning's loop, and leave the process' random state and threads as they were.
+
+    Raises:
+        EquiregError: if memory runs out.
+    """
+    launching.join("nccl" if device.type == "cuda" else "gloo")
+    devices = [run.data.rank.local] if device.type == "cuda" else []
+    remedy = "Lower --batch_size, --patch_size or --unsup_ratio, or give --precision bf16."
+    try:
+        with torch.random.fork_rng(devices), threads_that_fit(), memory_errors(remedy):
+            trainer.fit(run, ckpt_path=last, weights_only=True)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from stop
+    finally:
+        run.data.close()
+
+
+def _home(config: TrainConfig, device: torch.device, rank: Rank) -> torch.device:
     """Return where cases should be kept: on this rank's own GPU, unless other processes are to read them."""
     if device.type == "cpu" or config.workers:
         return torch.device("cpu")
-    return torch.device(device.type, share.rank % config.devices)
+    return torch.device(device.type, rank.local)
 
 
 def _check_devices(config: TrainConfig, device: torch.device) -> None:
@@ -122,61 +187,6 @@ def _check_devices(config: TrainConfig, device: torch.device) -> None:
     """
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
-
-
-def _resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
-    """Return the options of the run in ``out``; those given now may not contradict them."""
-    disk.existing_folder(out, "a run to resume")
-    run = RunFolder(out)
-    if not run.has_config():
-        raise EquiregError(f"{out}: has no {CONFIG}, so there is no run to resume. Leave out --resume to begin one.")
-    stored = run.read_config()
-    if given.get("method", {}).get("name") == "auto":
-        given = {**given, "method": stored["method"]}
-    config = config_from({**stored, **{name: given[name] for name in MACHINE_OPTIONS if name in given}})
-    if given:
-        differ = differences(config, config_from(merged(stored, given)))
-        if differ:
-            raise EquiregError(
-                f"{out}: the run has other options for {', '.join(differ)} than given now. Leave them out to resume "
-                "it, or choose another --out for a new run."
-            )
-    return config
-
-
-def differences(run: TrainConfig, other: TrainConfig) -> list[str]:
-    """Name the options in which two runs differ and that change what is computed."""
-    return [name for name in vars(run) if name not in MACHINE_OPTIONS and getattr(run, name) != getattr(other, name)]
-
-
-def _check_same_data(out: Path, cases: Cases, precision: str) -> None:
-    """Refuse to resume on other cases, or in another precision, than the run began with.
-
-    Raises:
-        EquiregError: if either differs.
-    """
-    signature = disk.read_json(out / folders.SIGNATURE)
-    if signature.get("data") != cases.digest():
-        raise EquiregError(
-            f"{out}: the run began with other cases than this prepared folder gives it. Resume it with the folder it "
-            "began with, or choose another --out for a new run."
-        )
-    if signature.get("precision") != precision:
-        raise EquiregError(
-            f"{out}: the run began with precision {signature.get('precision')}, this machine computes in {precision}. "
-            "Resume it where it began, or choose another --out for a new run."
-        )
-
-
-def _last_checkpoint(out: Path, method: Method) -> Path | None:
-    """Return the checkpoint to resume from, checked; None where the run stopped before its first."""
-    path = out / CHECKPOINTS / "last.ckpt"
-    if not path.is_file():
-        return None
-    content = read_checkpoint(path)
-    weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
-    load_weights(method, weights, path)
-    return path
 
 
 def _cases(data: PreparedSet, config: TrainConfig) -> Cases:
@@ -200,19 +210,18 @@ class _Folder:
     data: PreparedSet
     config: TrainConfig
     cases: Cases
-    precision: str
 
-    def begin(self) -> None:
+    def begin(self, precision: str) -> None:
         """Make the folder; nothing is written before all that can be checked has been."""
         with disk.disk_errors(self.out):
             (self.out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        self.sign()
+        self.sign(precision)
         # Last: a run that has it can be resumed.
         run = RunFolder(self.out)
         if not run.has_config():
             run.write_config(self.config)
 
-    def sign(self, seconds: float | None = None) -> None:
+    def sign(self, precision: str, seconds: float | None = None) -> None:
         """Sign the folder; ``seconds``, those since the run was begun or last resumed, mark it as finished."""
         masked = sum(case.labelled and case.split == "train" for case in self.data.manifest.cases)
         facts = run_facts(
@@ -232,7 +241,8 @@ class _Folder:
             **{name: getattr(facts, name) for name in counts},
             validation_cases=len(self.cases.validation),
             data=self.cases.digest(),
-            precision=self.precision,
+            prepared=data_digest(self.data),
+            precision=precision,
             finished=seconds is not None,
             seconds=seconds,
         )

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from equireg.config import SpatialConfig
-from equireg.processes.ranks import share_of
+from equireg.processes.ranks import rank_of
 from equireg.transforms.precision import full_precision
 from equireg.transforms.spatial import Pullback, SpatialParams, spacing_tensor
 
@@ -43,10 +43,10 @@ def sample(
     Returns:
         Parameters on the CPU, so that every device sees the same transforms.
     """
-    share = share_of(generator)
-    whole = share.whole(batch_size)
+    rank = rank_of(generator)
+    whole = rank.whole(batch_size)
     draw = _Draw(config, whole, tuple(spatial_shape), spacing_tensor(spacing_mm, whole), generator)
-    return _drawn(draw, flip_axes)[share.rows(batch_size)]
+    return _drawn(draw, flip_axes)[rank.rows(batch_size)]
 
 
 def _drawn(draw: "_Draw", flip_axes: Sequence[int]) -> SpatialParams:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from equireg.config import IntensityConfig
-from equireg.processes.ranks import share_of
+from equireg.processes.ranks import rank_of
 from equireg.transforms.precision import full_precision
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -46,8 +46,8 @@ class IntensityParams:
 def sample(config: IntensityConfig, batch_size: int, channels: int, generator: Generator) -> IntensityParams:
     """Draw changes for every sample of a batch, on the CPU; ``generator`` is the only source of chance."""
 
-    share = share_of(generator)
-    whole = share.whole(batch_size)
+    rank = rank_of(generator)
+    whole = rank.whole(batch_size)
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand((whole, *shape), generator=generator)
@@ -69,7 +69,7 @@ def sample(config: IntensityConfig, batch_size: int, channels: int, generator: G
         noise_seed=torch.randint(2**62, (whole,), generator=generator),
         blur_vox=torch.where(active()[:, 0], uniform() * config.blur_vox, 0.0),
         low_resolution=torch.where(active()[:, 0], lowered, 1.0),
-    )[share.rows(batch_size)]
+    )[rank.rows(batch_size)]
 
 
 @full_precision

@@ -39,8 +39,8 @@ def sample(
         volume: least and greatest part of the field of view that a box takes.
         others: how many samples stand beside the batch, and the chance that a box comes from one of them.
     """
-    share = ranks.share_of(generator)
-    rows, batch_size = share.rows(batch_size), share.whole(batch_size)
+    rank = ranks.rank_of(generator)
+    rows, batch_size = rank.rows(batch_size), rank.whole(batch_size)
     n = len(spatial_shape)
     mixed = torch.rand(batch_size, generator=generator) < probability
     part = volume[0] + (volume[1] - volume[0]) * torch.rand(batch_size, generator=generator)
@@ -58,7 +58,7 @@ def sample(
         box = box & within.view(view)
     shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
     partner = (torch.arange(batch_size) + shift) % batch_size
-    count, chance = share.whole(others[0]), others[1]
+    count, chance = rank.whole(others[0]), others[1]
     if count and chance:
         outside = batch_size + torch.randint(count, (batch_size,), generator=generator)
         partner = torch.where(torch.rand(batch_size, generator=generator) < chance, outside, partner)

@@ -168,7 +168,8 @@ def _raw(source: Path, case: str) -> _Origin | None:
     image, geometry = found.read_image()
     grid = _own_grid(geometry)
     names = raw.channels if len(raw.channels) == len(image) else [f"channel {place}" for place in range(len(image))]
-    return _Origin(grid, tuple(names), lambda index: grid.image_to_working(image[index : index + 1])[0], found.label)
+    mask = None if found.parts else found.label  # a mask a class is not shown
+    return _Origin(grid, tuple(names), lambda index: grid.image_to_working(image[index : index + 1])[0], mask)
 
 
 def _transformed(path: Path, grid: WorkingGrid, index: int) -> np.ndarray | None:

@@ -69,22 +69,17 @@ def view(predictions: Path | str, case: str, out: Path | str, *, channel: str | 
 def colour_indices(labels: LabelTable, values: np.ndarray) -> np.ndarray:
     """Return 1 + place of the smallest judged region that holds each label value; 0 where none does."""
     regions = list(labels.judged_regions().values())
-    table = np.zeros(int(max([0, *labels.values, labels.ignore or 0, int(values.max(initial=0))])) + 1, np.uint8)
+    found = np.zeros(values.shape, np.uint8)
     # Large unions first, so that a region inside another has the last word.
     for members in sorted(regions, key=len, reverse=True):
-        table[list(members)] = 1 + regions.index(members)
-    return table[values]
+        found[np.isin(values, members)] = 1 + regions.index(members)
+    return found
 
 
 def _cropped(volumes: CaseVolumes) -> CaseVolumes:
     """Cut the rows and columns away that are empty in all slices; a page is heavy enough."""
     scans = [foreground(scan) for scan in (volumes.scan, volumes.transformed_scan) if scan is not None]
-    masks = (
-        volumes.prediction,
-        volumes.reference,
-        volumes.predicted_transform,
-        volumes.transformed_prediction,
-    )
+    masks = (volumes.prediction, volumes.reference, volumes.predicted_transform, volumes.transformed_prediction)
     held = np.any([*scans, *[mask != 0 for mask in masks if mask is not None]], axis=(0, 1))
     if not held.any():
         return volumes

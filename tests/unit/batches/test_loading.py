@@ -1,5 +1,6 @@
 """The batch of step k is a function of (seed, k), whoever asks, in whatever order and from wherever."""
 
+import pickle
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
@@ -7,15 +8,15 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
-from equireg.batches import loading
+from equireg.batches import reading
 from equireg.batches.batch import Batch
-from equireg.batches.loading import BatchSource, CaseReader, PatchPlan, StepSampler
+from equireg.batches.loading import BatchSource, PatchPlan
+from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
-from equireg.folders.prepared import PreparedSet
+from equireg.folders.prepared import PreparedSet, write_array
 from equireg.imaging.labels import IGNORED
-from equireg.processes.ranks import Share, share_of
+from equireg.processes.ranks import Rank, rank_of
 from prepared_sets import image_of, label_of, record, write_set
 
 CASES = [
@@ -38,13 +39,13 @@ def source(
     *,
     in_memory: bool | None = True,
     patch: tuple[int, ...] | None = None,
-    share: Share = Share(),  # noqa: B008 - it is frozen
+    rank: Rank = Rank(),  # noqa: B008 - it is frozen
     **options: Any,
 ) -> BatchSource:
     values: dict[str, Any] = {"batch_size": 2, "unsup_ratio": 2, "max_steps": 50, "spatial_dims": dims} | options
     reader = CaseReader(prepared, ["a", "b", "c", "d"], in_memory)
     plan = PatchPlan(dims, patch or PATCHES[dims], (1,))
-    return BatchSource(reader, ("a", "b", "c"), ("a", "b", "c", "d"), TrainConfig(**values), plan, share)
+    return BatchSource(reader, ("a", "b", "c"), ("a", "b", "c", "d"), TrainConfig(**values), plan, rank)
 
 
 def assert_equal(one: Batch, other: Batch) -> None:
@@ -67,18 +68,6 @@ def test_a_batch_depends_on_seed_and_step_alone(prepared: PreparedSet, dims: Lit
     np.random.seed(1)
     for step in (5, 0, 3, 3):
         assert_equal(forward[step], other[step])
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-def test_workers_change_nothing(prepared: PreparedSet, dims: Literal[2, 3]) -> None:
-    data = source(prepared, dims)
-    sampler = StepSampler(0, 4, 50)
-    alone = list(DataLoader(data, batch_size=None, sampler=sampler))
-    workers = list(DataLoader(data, batch_size=None, sampler=sampler, num_workers=2))
-    assert len(alone) == len(workers) == 4
-    for one, other in zip(alone, workers, strict=True):
-        assert_equal(one, other)
-        assert torch.equal(torch.rand(3, generator=one.generator), torch.rand(3, generator=other.generator))
 
 
 def test_seed_and_step_change_the_batch(prepared: PreparedSet) -> None:
@@ -191,47 +180,48 @@ def test_memory_decides_by_itself(prepared: PreparedSet) -> None:
     assert CaseReader(prepared, ["a", "b"]).in_memory
 
 
-def test_the_steps_of_an_epoch_end_with_the_run() -> None:
-    seen = {first: StepSampler(first, 4, 10) for first in (0, 4, 5, 8, 10)}
-    assert {first: list(steps) for first, steps in seen.items()} == {
-        0: [0, 1, 2, 3],
-        4: [4, 5, 6, 7],
-        5: [5, 6, 7],
-        8: [8, 9],
-        10: [],
-    }
-    assert all(len(steps) == len(list(steps)) for steps in seen.values())
-
-
 @pytest.mark.parametrize("dims", [2, 3])
 def test_ranks_read_their_rows_of_the_batch(prepared: PreparedSet, dims: Literal[2, 3]) -> None:
     whole = source(prepared, dims)[3]
-    shares = [source(prepared, dims, share=Share(rank, 2))[3] for rank in range(2)]
+    shares = [source(prepared, dims, rank=Rank(rank, 2))[3] for rank in range(2)]
     for kind in ("labelled", "unlabelled"):
         samples, parts = getattr(whole, kind), [getattr(share, kind) for share in shares]
         assert parts[0].cases + parts[1].cases == samples.cases
-        for name in ("image", "valid", "fill", *(["label"] if kind == "labelled" else [])):
+        for name in ("image", "valid", "fill", "spacing_mm", *(["label"] if kind == "labelled" else [])):
             assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(samples, name)), name
         # Chance is drawn for the whole batch, and its ranges depend on the spacing.
-        assert all(torch.equal(part.spacing_mm, samples.spacing_mm) for part in parts)
+        assert all(torch.equal(part.drawn_spacing_mm, samples.spacing_mm) for part in parts)
     for rank, share in enumerate(shares):
-        assert share_of(share.generator) == Share(rank, 2)
+        assert rank_of(share.generator) == Rank(rank, 2)
         assert torch.equal(share.generator.get_state(), whole.generator.get_state())
 
 
-def test_workers_keep_the_share(prepared: PreparedSet) -> None:
-    data = source(prepared, share=Share(1, 2))
-    sampler = StepSampler(0, 2, 50)
-    for step, batch in enumerate(DataLoader(data, batch_size=None, sampler=sampler, num_workers=1)):
-        assert_equal(batch, data[step])
-        assert share_of(batch.generator) == Share(1, 2)
+def test_a_reader_goes_to_another_process_without_what_it_keeps(prepared: PreparedSet) -> None:
+    reader = CaseReader(prepared, ["a", "b"], True)
+    box = (slice(None),) * 3
+    image, places = reader.read("a", "image", box), reader.places("a")
+    content = pickle.dumps(reader)
+    assert len(content) < image.numel()
+    copy = pickle.loads(content)
+    assert copy.in_memory
+    assert torch.equal(copy.read("a", "image", box), image)
+    assert copy.places("a").keys() == places.keys()
+
+
+def test_cases_of_32_bits_are_counted_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = record("a", shape=(5, 20, 24))
+    data = PreparedSet(write_set(tmp_path / "set", [case]))
+    half, voxels = CaseReader(data, ["a"])._size(["a"]), 5 * 20 * 24
+    write_array(data.folder("a") / "image.b2nd", image_of(case, 0).astype(np.float32))
+    wide = CaseReader(PreparedSet(data.root), ["a"])._size(["a"])
+    assert (half, wide) == (voxels * (2 * 2 + 1), voxels * (2 * 4 + 1))
 
 
 def test_readers_on_one_machine_share_its_memory(prepared: PreparedSet, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = CaseReader(prepared, ["a"])
     voxels = 5 * 20 * 24
     needed = voxels * (2 * len(prepared.manifest.channels) + 1)
-    monkeypatch.setattr(loading, "free_memory", lambda: 1.5 * needed / loading._MEMORY_SHARE)
+    monkeypatch.setattr(reading, "free_memory", lambda: 1.5 * needed / reading._MEMORY_PART)
     assert alone.in_memory
     assert CaseReader(prepared, ["a"]).in_memory
     assert not CaseReader(prepared, ["a"], readers=2).in_memory
@@ -243,7 +233,7 @@ def test_cases_are_kept_on_the_device_that_has_room(
 ) -> None:
     names, meta = ["a", "b", "c", "d"], torch.device("meta")  # in place of a GPU: shapes without values
     room = {"cpu": 0.0, "meta": 1e9}
-    monkeypatch.setattr(loading, "free_memory", lambda device=loading._CPU: room[device.type])
+    monkeypatch.setattr(reading, "free_memory", lambda device=reading._CPU: room[device.type])
     reader = CaseReader(prepared, names, device=meta)
     assert reader.in_memory
     assert reader.read("a", "image", (slice(None),) * 3).dtype == torch.float16

@@ -8,7 +8,7 @@ import pytest
 from equireg.errors import EquiregError
 from equireg.layouts import LAYOUTS, discover
 from equireg.layouts.base import STACKED, FoundCase, FoundSet
-from layout_folders import FOUR, labelled, put, put_brats
+from layout_folders import FOUR, describe, labelled, put, put_brats
 
 
 def test_missing_and_empty_folder(tmp_path):
@@ -48,6 +48,22 @@ def test_layout_by_name(tmp_path):
     assert set(LAYOUTS) >= {"decathlon", "nnunet", "brats", "plain"}
     assert discover(tmp_path, "plain").labels is None
     assert discover(tmp_path, "plain").channels == FOUR
+
+
+def test_images_that_no_layout_knows_are_told(tmp_path):
+    put_brats(tmp_path, "A_1")
+    put(tmp_path, "extra/odd.nii.gz")
+    (note,) = discover(tmp_path).notes
+    assert "1 images" in note
+    assert "extra/odd.nii.gz" in note
+
+
+def test_a_root_that_is_written_in_a_roundabout_way(tmp_path):
+    put(tmp_path, "raw/imagesTr/a.nii.gz", "other/x.nii.gz")
+    describe(tmp_path / "raw", modality={"0": "T1"}, training=["./imagesTr/a.nii.gz"])
+    dataset = discover(tmp_path / "other/../raw")
+    assert [case.name for case in dataset.cases] == ["a"]
+    assert dataset.refused == dataset.notes == ()
 
 
 def test_a_layout_from_outside_is_tried_before_plain(tmp_path, monkeypatch):

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from equireg.preparation.normalise import box_of, constant_background, equalise, foreground, normalise
+from equireg.preparation.normalise import (
+    HIGHEST,
+    box_of,
+    constant_background,
+    deviation,
+    equalise,
+    foreground,
+    normalise,
+    raw_percentiles,
+)
 
 
 def skull_stripped(background: float = 0.0) -> np.ndarray:
@@ -83,7 +92,7 @@ def test_an_unknown_name_is_refused() -> None:
 def test_equalised_intensities_are_shares() -> None:
     """Each value 0 to 299 as often: the share that is at most as bright grows evenly from 1/300 to 1."""
     channel = np.random.default_rng(0).permutation(np.repeat(np.arange(300.0), 4)).astype(np.float32)
-    result = equalise(channel, np.ones(channel.shape, dtype=bool))
+    result, _ = equalise(channel, np.ones(channel.shape, dtype=bool))
     np.testing.assert_allclose(result, (channel + 1) / 300, atol=1 / 300)
     assert (result.min(), result.max()) == (pytest.approx(1 / 300), 1)
     assert result.dtype == np.float32
@@ -91,14 +100,14 @@ def test_equalised_intensities_are_shares() -> None:
 
 def test_equalisation_spreads_what_lies_close_and_keeps_order() -> None:
     channel = np.concatenate([np.linspace(0, 10, 900), np.linspace(500, 2000, 100)]).astype(np.float32)
-    result = equalise(channel, np.ones(channel.shape, dtype=bool))
+    result, _ = equalise(channel, np.ones(channel.shape, dtype=bool))
     assert (np.diff(result) >= 0).all()
     assert result[899] == pytest.approx(0.9, abs=0.01)
 
 
 def test_equalisation_sees_the_mask_alone() -> None:
     channel = np.array([-5.0, 1000.0, 1001.0, 9999.0], dtype=np.float32)
-    result = equalise(channel, np.array([False, True, True, False]))
+    result, _ = equalise(channel, np.array([False, True, True, False]))
     np.testing.assert_array_equal(result[[0, 3]], 0)
     assert result[1] == pytest.approx(0.5)
     assert result[2] == 1
@@ -107,22 +116,100 @@ def test_equalisation_sees_the_mask_alone() -> None:
 def test_shares_of_a_scan_in_small_units_are_told_apart() -> None:
     """A scan scaled to 0 to 1 beforehand has less than one intensity unit."""
     channel = np.linspace(0, 1, 1000, dtype=np.float32)
-    result = equalise(channel, np.ones(channel.shape, dtype=bool))
+    result, _ = equalise(channel, np.ones(channel.shape, dtype=bool))
     np.testing.assert_allclose(result, channel, atol=0.01)
 
 
 @pytest.mark.parametrize("value", [0.0, -4.0])
 def test_a_single_value_is_the_brightest(value: float) -> None:
     mask = np.array([True, True, False])
-    assert equalise(np.full(3, value, dtype=np.float32), mask).tolist() == [1, 1, 0]
+    assert equalise(np.full(3, value, dtype=np.float32), mask)[0].tolist() == [1, 1, 0]
 
 
 def test_nothing_masked_is_nothing() -> None:
-    assert equalise(np.ones(3, dtype=np.float32), np.zeros(3, dtype=bool)).tolist() == [0, 0, 0]
+    assert equalise(np.ones(3, dtype=np.float32), np.zeros(3, dtype=bool))[0].tolist() == [0, 0, 0]
 
 
 def test_the_darkest_of_many_voxels_is_no_background_in_16_bits() -> None:
     channel = np.full(200_000, 1000.0, dtype=np.float32)
     channel[0] = 0
-    result = equalise(channel, np.ones(channel.shape, dtype=bool))
+    result, _ = equalise(channel, np.ones(channel.shape, dtype=bool))
     assert result[0].astype(np.float16) > 0
+
+
+@pytest.mark.parametrize("size", [1, 7, 127, 9_999, 1_000_003, 3_000_001])
+def test_the_deviation_is_numpys_own_bit_for_bit(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(size).normal(300, 70, size).astype(np.float32)
+    expected = float(values.std(dtype=np.float64))
+    assert deviation(values) == expected
+    monkeypatch.setattr("equireg.preparation.normalise._BLOCK", 1024)
+    assert deviation(values) == expected
+    cube = values[: size // 6 * 6].reshape(-1, 2, 3) if size > 6 else values.reshape(1, 1, 1)
+    assert deviation(cube.ravel()) == float(cube.std(dtype=np.float64))
+
+
+def tissue(shape: tuple[int, ...] = (24, 24, 12)) -> np.ndarray:
+    image = np.zeros((1, *shape), dtype=np.float32)
+    image[0, 2:-2, 2:-2, 2:-2] = np.random.default_rng(0).normal(100, 20, [size - 4 for size in shape])
+    return image
+
+
+def test_a_hot_voxel_does_not_squash_the_rest() -> None:
+    healthy, hot = tissue(), tissue()
+    hot[0, 5, 5, 5] = 1e8
+    expected = normalise(healthy, [0.0], {"name": "zscore"})
+    found = normalise(hot, [0.0], {"name": "zscore"})
+    assert expected.notes == ()
+    assert "channel 1: 1 of 3200 voxels lie absurdly far from the rest" in found.notes[0]
+    rest = healthy[0] != 0
+    rest[5, 5, 5] = False
+    assert found.image[0][rest].std() == pytest.approx(float(expected.image[0][rest].std()), rel=0.1)
+    assert found.image[0, 5, 5, 5] == found.image.max() <= HIGHEST
+
+
+def test_a_hot_voxel_does_not_squash_a_histogram() -> None:
+    healthy, hot = tissue()[0], tissue()[0]
+    hot[5, 5, 5] = 1e8
+    mask = healthy != 0
+    expected, told = equalise(healthy, mask)
+    found, note = equalise(hot, mask)
+    assert told is None
+    assert note is not None
+    mask[5, 5, 5] = False
+    np.testing.assert_allclose(found[mask], expected[mask], atol=0.05)
+
+
+@pytest.mark.parametrize("tail", [1.0, 1.5])
+def test_bright_vessels_are_no_absurd_voxels(tail: float) -> None:
+    image = tissue()
+    image[0, 5, 5:9, 5] = 600 * tail
+    inside = image[image != 0]
+    found = normalise(image, [0.0], {"name": "zscore"})
+    expected = (image[0] - inside.mean(dtype=np.float64)) / inside.std(dtype=np.float64)
+    assert found.notes == ()
+    np.testing.assert_allclose(found.image[0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e-5, 1.0, 1e6])
+def test_the_unit_of_intensities_does_not_matter(factor: float) -> None:
+    expected = normalise(tissue(), [0.0], {"name": "zscore"})
+    scaled = (tissue() * factor).astype(np.float32)
+    found = normalise(scaled, [0.0], {"name": "zscore"})
+    np.testing.assert_allclose(found.image, expected.image, rtol=1e-3, atol=1e-3)
+
+
+def test_constant_tissue_is_no_division_by_zero() -> None:
+    image = np.zeros((1, 6, 6, 6), dtype=np.float32)
+    image[0, 2:4, 2:4, 2:4] = 7
+    found = normalise(image, [0.0], {"name": "zscore"})
+    assert (found.image[0, 2:4, 2:4, 2:4] == 0).all()
+    assert np.isfinite(found.image).all()
+    zeros = np.zeros((1, 6, 6, 6), dtype=np.float32)
+    assert (normalise(zeros, [None], {"name": "zscore"}).image == 0).all()
+
+
+def test_percentiles_are_of_the_foreground() -> None:
+    image = tissue()
+    low, middle, high = raw_percentiles(image, [0.0])[0]
+    assert middle == pytest.approx(100, abs=2)
+    assert (low, high) == pytest.approx((100 - 2.58 * 20, 100 + 2.58 * 20), abs=6)

@@ -110,3 +110,39 @@ def test_voxels_with_the_ignore_label_do_not_set_the_ct_scale(tmp_path: Path) ->
     mask[:6], image[:6] = 2, 900
     scale = plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)], LABELS)
     assert scale["high"][0] < 120
+
+
+@pytest.mark.parametrize(("order", "axis"), [((0, 1, 2), "z"), ((2, 0, 1), "x"), ((0, 2, 1), "y")])
+@pytest.mark.parametrize("thickness_mm", [1.0, 0.2, 9.0])
+def test_a_picture_of_one_slice_is_the_same_picture_however_it_is_stored(
+    order: tuple[int, ...], axis: str, thickness_mm: float
+) -> None:
+    spacing = np.array([0.5, 0.75, thickness_mm])
+    picture = np.arange(40 * 36, dtype=np.float32).reshape(40, 36, 1)
+
+    def working(order: tuple[int, ...]) -> tuple[np.ndarray, object]:
+        stored = picture.transpose(order)
+        geometry = Geometry.from_array(stored.shape, np.diag([*spacing[list(order)], 1.0]))
+        spacings, flat = plan.common_spacings([geometry])
+        assert flat is not None
+        grid = plan.grid_of(geometry, (spacings[0][0], spacings[0][1], spacings[0][2]), flat)
+        return grid.image_to_working(stored[None]), grid.spacing_mm
+
+    found, expected = working(order), working((0, 1, 2))
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[1] == expected[1]
+
+
+def test_pictures_stored_in_two_ways_are_planned_as_one() -> None:
+    flat = [
+        Geometry.from_array((40, 36, 1), np.diag([0.5, 0.75, 3.0, 1.0])),
+        Geometry.from_array((1, 40, 36), np.diag([3.0, 0.5, 0.75, 1.0])),
+        Geometry.from_array((40, 36, 1), np.diag([0.5, 0.75, 3.0, 1.0])),
+    ]
+    spacings, axis = plan.common_spacings(flat)
+    assert (set(spacings), axis) == ({(0.5, 0.75, 3.0)}, "z")
+    for geometry in flat:
+        grid = plan.grid_of(geometry, (0.5, 0.75, 3.0), "z")
+        assert (grid.full_shape, grid.spacing_mm) == ((1, 36, 40), (3.0, 0.75, 0.5))
+    volume = Geometry.from_array((40, 36, 8), np.diag([0.5, 0.75, 3.0, 1.0]))
+    assert plan.common_spacings([*flat, volume])[1] is None

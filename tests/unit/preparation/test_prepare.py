@@ -287,3 +287,101 @@ def test_the_modification_time_is_part_of_the_state(raw: Path, tmp_path: Path) -
     os.utime(path, (1, 1))
     prepare(raw, out, jobs=1)
     assert redone(before, states(out)) == {"a"}
+
+
+def ct_folder(root: Path, shift: int) -> Path:
+    """Four training scans of a CT set, and two test scans whose lesions are ``shift`` brighter."""
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        part, mask = ("Tr", "Ts")[index > 3], np.zeros((12, 12, 8), dtype=np.uint8)
+        mask[3:7, 3:7, 2:6] = 1
+        scan = rng.normal(40, 9, mask.shape) + float(shift if part == "Ts" else 0) * mask
+        for folder, name, voxels in (("images", f"c{index}_0000", scan), ("labels", f"c{index}", mask)):
+            (root / f"{folder}{part}").mkdir(parents=True, exist_ok=True)
+            kind = np.int16 if folder == "images" else np.uint8
+            write(root / f"{folder}{part}" / f"{name}.nii.gz", voxels.astype(kind))
+    content = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}
+    (root / "dataset.json").write_text(json.dumps(content | {"numTraining": 4, "file_ending": ".nii.gz"}))
+    return root
+
+
+def test_the_ct_scale_does_not_depend_on_held_out_scans(tmp_path: Path) -> None:
+    one, other = (
+        prepare(ct_folder(tmp_path / str(shift) / "raw", shift), tmp_path / str(shift) / "out", jobs=1)
+        for shift in (0, 500)
+    )
+    assert one.normalisation["name"] == "ct"
+    assert one.normalisation == other.normalisation
+    assert one.fingerprint["intensities"] == other.fingerprint["intensities"]
+
+
+def test_the_ct_scale_does_not_depend_on_the_validation_cases(tmp_path: Path) -> None:
+    raw = ct_folder(tmp_path / "raw", 0)
+    made = prepare(raw, tmp_path / "out", jobs=1)
+    val = next(case.name for case in made.cases if case.split == "val")
+    path = raw / "imagesTr" / f"{val}_0000.nii.gz"
+    write(path, (nib.Nifti1Image.load(path).get_fdata() + 700).astype(np.int16))
+    assert prepare(raw, tmp_path / "out", jobs=1).normalisation == made.normalisation
+
+
+def test_empty_masks_and_classes_that_nobody_shows_are_told(
+    raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in "bc":
+        write(raw / "labels" / f"{name}.nii.gz", np.zeros((10, 9, 8), dtype=np.uint8))
+    with caplog.at_level("WARNING", logger="equireg"):
+        prepare(raw, tmp_path / "out", jobs=1, val_fraction=0)
+    assert "2 of 3 masks are empty, such as those of b, c" in caplog.text
+    caplog.clear()
+    (tmp_path / "split.json").write_text(json.dumps({"val": ["a"]}))
+    prepare(raw, tmp_path / "out", jobs=1, split=str(tmp_path / "split.json"))
+    assert "no mask of a training case shows 'label 1', 'label 2'" in caplog.text
+
+
+def test_a_hot_voxel_is_told_with_the_case(raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    scan = nib.Nifti1Image.load(raw / "images" / "b.nii.gz").get_fdata(dtype=np.float32).copy()
+    scan[5, 5, 5] = 1e8
+    write(raw / "images" / "b.nii.gz", scan)
+    prepare(raw, tmp_path / "out", jobs=1)
+    assert "b: channel 1: 1 of 720 voxels lie absurdly far from the rest" in caplog.text
+    caplog.clear()
+    prepare(raw, tmp_path / "out", jobs=1)
+    assert "b: channel 1: 1 of 720 voxels" in caplog.text, "a second run says it again"
+
+
+def test_the_same_command_twice_and_elsewhere_makes_the_same_bytes(raw: Path, tmp_path: Path) -> None:
+    def everything(out: Path) -> dict[str, bytes]:
+        files = [path for path in out.rglob("*") if path.is_file() and path.name != "made_by.json"]
+        return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+    prepare(raw, tmp_path / "one", jobs=1)
+    before = everything(tmp_path / "one")
+    prepare(raw, tmp_path / "one", jobs=1)
+    prepare(raw, tmp_path / "two", jobs=1)
+    assert everything(tmp_path / "one") == before
+    assert everything(tmp_path / "two") == before
+    assert PreparedSet(tmp_path / "one").digest == PreparedSet(tmp_path / "two").digest
+
+
+def test_a_damaged_array_is_made_again(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    content, digest = contents(out), PreparedSet(out).digest
+    path = out / "cases" / "b" / "image.b2nd"
+    path.write_bytes(path.read_bytes()[:-3] + b"abc")
+    with pytest.raises(EquiregError, match=rf"{path}: this prepared folder is damaged"):
+        PreparedSet(out).verify()
+    prepare(raw, out, jobs=1)
+    assert contents(out) == content
+    assert PreparedSet(out).digest == digest
+
+
+def test_what_a_user_put_into_the_folder_stays(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(raw, out, jobs=1)
+    (out / "cases" / "notes").mkdir()
+    (out / "cases" / "notes" / "mine.txt").write_text("mine")
+    (out / "cases" / "link").symlink_to(raw)
+    prepare(raw, out, jobs=1)
+    assert (out / "cases" / "notes" / "mine.txt").read_text() == "mine"
+    assert (raw / "images" / "a.nii.gz").is_file()

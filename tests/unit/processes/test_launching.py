@@ -10,7 +10,7 @@ import pytest
 
 from equireg.errors import EquiregError, UsageError
 from equireg.processes import launching
-from equireg.processes.ranks import Share
+from equireg.processes.ranks import Rank
 
 
 def work(out: str, fails: str) -> None:
@@ -29,7 +29,7 @@ def work(out: str, fails: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     monkeypatch.setattr(launching, "_PATIENCE_S", 0.5)
 
     def late(*_: object) -> None:
@@ -52,7 +52,7 @@ def test_each_rank_runs_once(tmp_path: Path) -> None:
     [
         ("usage", UsageError, "--lr is wrong."),
         ("both", EquiregError, "a case is damaged."),
-        ("killed", EquiregError, "process 1 with -9"),
+        ("killed", EquiregError, r"Process 1 was killed \(signal 9\), usually because memory ran out\."),
     ],
 )
 def test_an_error_of_one_rank_ends_all(tmp_path: Path, fails: str, kind: type[Exception], message: str) -> None:
@@ -62,17 +62,21 @@ def test_an_error_of_one_rank_ends_all(tmp_path: Path, fails: str, kind: type[Ex
 
 
 def test_a_launchers_processes_know_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"):
         monkeypatch.delenv(name, raising=False)
-    assert launching.place(1, 1) == Share()
+    assert launching.place(1, 1) == Rank()
     assert launching.place(2, 1) is None
     with pytest.raises(UsageError, match="Start them by torchrun or srun"):
         launching.place(2, 2)
     monkeypatch.setenv("SLURM_PROCID", "3")
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
-    assert launching.place(2, 2) == Share(3, 4)
     with pytest.raises(UsageError, match="srun has started 4 processes, --devices 2 and --nodes 1 ask for 2"):
         launching.place(2, 1)
+    assert launching.place(2, 2) == Rank(3, 4, 1)
+    monkeypatch.setenv("SLURM_LOCALID", "0")
+    assert launching.place(2, 2) == Rank(3, 4, 0), "cyclic distribution"
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert launching.place(4, 1) == Share(1, 4), "torchrun inside of SLURM"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert launching.place(2, 2) == Rank(1, 4, 1), "torchrun on two machines"
+    assert launching.place(4, 1) == Rank(1, 4, 1), "torchrun inside of SLURM"

@@ -9,8 +9,10 @@ import pytest
 FAULTS = """
 import resource, sys
 import numpy as np
-from equireg.processes.memory import keep_freed_memory
-took = keep_freed_memory() if sys.argv[1] == "kept" else None
+from equireg.processes.memory import keep_freed_memory, own_process
+if sys.argv[1] != "a notebook":
+    own_process()
+took = keep_freed_memory() if sys.argv[1] != "given back" else None
 np.ones(4 * 2**20, dtype=np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
@@ -37,3 +39,7 @@ def test_freed_blocks_cost_no_faults_the_second_time() -> None:
 
 def test_the_users_own_settings_stay() -> None:
     assert faults("kept", MALLOC_ARENA_MAX="2")[0] == "False"
+
+
+def test_a_notebooks_process_is_left_alone() -> None:
+    assert faults("a notebook")[0] == "False"

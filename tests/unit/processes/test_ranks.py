@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from equireg.config import IntensityConfig, SpatialConfig
 from equireg.processes import ranks
-from equireg.processes.ranks import Share
+from equireg.processes.ranks import Rank
 from equireg.transforms import chance, intensity, mixing
 
 SPACING_MM = torch.tensor([[3.0, 1.0, 1.0], [9.0, 0.8, 0.8], [1.0, 1.0, 1.0], [2.0, 1.5, 1.5]])
@@ -35,17 +35,17 @@ def boxes(count: int, generator: Generator) -> list[Tensor]:
 @pytest.mark.parametrize("draw", [spatial, intensities, boxes])
 def test_the_shares_are_the_rows_of_the_whole(draw: Callable[[int, Generator], list[Tensor]]) -> None:
     whole = draw(4, torch.Generator().manual_seed(3))
-    shares = [draw(2, ranks.generator(Share(rank, 2), 3)) for rank in range(2)]
+    shares = [draw(2, ranks.generator(Rank(rank, 2), 3)) for rank in range(2)]
     for index, values in enumerate(whole):
         assert torch.equal(torch.cat([share[index] for share in shares]), values), index
     assert not torch.equal(shares[0][0], shares[1][0])
 
 
 def test_a_shared_generator_goes_to_another_process_with_its_state() -> None:
-    generator = ranks.generator(Share(1, 2), 3)
+    generator = ranks.generator(Rank(1, 2), 3)
     torch.rand(5, generator=generator)
     copy = pickle.loads(pickle.dumps(generator))
-    assert copy.share == Share(1, 2)
+    assert copy.rank == Rank(1, 2)
     assert torch.equal(torch.rand(3, generator=copy), torch.rand(3, generator=generator))
 
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equireg.disk import write_json
 from equireg.metrics import METRICS, Metric
 from equireg.reporting.build import report
 from equireg.reporting.results import differences, statistics
 from equireg.reporting.results.cohorts import Cohort, Results
 from equireg.reporting.results.sources import read_sources
+from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.sections.results import best_of, metric_tables, seed_tables
 from reporting_made_up import Training, write_evaluation
 
@@ -129,3 +131,21 @@ def test_every_number_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "bootstrap_interval": comparisons * regions,
         "signed_rank": comparisons,
     }
+
+
+def test_a_region_that_no_case_shows_is_not_in_the_mean_of_any_model(tmp_path: Path) -> None:
+    folders = []
+    for place, (method, spleen) in enumerate((("supervised", 1.0), ("equireg", 0.0))):
+        scores: Scores = {
+            ("a", "liver"): {"dice": 0.5},
+            ("a", "spleen"): {"dice": spleen},
+            ("a", "kidney"): {"dice": 1.0},
+        }
+        folder = write_evaluation(tmp_path / f"e{place}", Training(method, method).facts(), scores)
+        left_out = ["spleen", "kidney"] if spleen else ["kidney"]  # the second model invents a spleen
+        write_json(folder / "summary.json", {"cases": 1, "regions": {}, "mean": {}, "left_out_of_mean": left_out})
+        folders.append(folder)
+    [cohort] = Results.of(read_sources(folders)).cohorts
+    assert [one.mean("dice", MEAN) for one in cohort.evaluations] == [0.75, 0.25]
+    [table] = metric_tables(cohort)
+    assert "no case shows it: kidney." in table.note

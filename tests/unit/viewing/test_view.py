@@ -1,6 +1,7 @@
 """`view`: what each panel holds, in which frame, within which size, and that the page stands alone."""
 
 import base64
+import hashlib
 import io
 import json
 import re
@@ -224,6 +225,29 @@ def test_the_smallest_region_gives_the_colour() -> None:
     assert colour_indices(LABELS, values).tolist() == [0, 2, 1, 3]
     plain = LabelTable((0, 3, 7), ("background", "a", "b"), ignore=255)
     assert colour_indices(plain, np.array([0, 3, 7, 255])).tolist() == [0, 1, 2, 0]
+    far = LabelTable((0, -5, 2**40), ("background", "a", "b"))
+    assert colour_indices(far, np.array([0, -5, 2**40])).tolist() == [0, 1, 2]
+
+
+def test_one_script_runs_and_no_other(tmp_path: Path) -> None:
+    page = view(predictions(tmp_path / "q", prepared(tmp_path / "p")), "case", tmp_path / "v.html").read_text()
+    [script] = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'\"" in page
+    assert "unsafe-inline'; script-src" in page  # of the style alone
+
+
+def test_hostile_names_stay_names(tmp_path: Path) -> None:
+    source = predictions(tmp_path / "q", SECRET)
+    evil = "<script>alert(1)</script>"
+    table = {"labels": {"background": 0, evil: 2, '"><b>': 4}, "regions": {}, "ignore": None}
+    disk.write_json(source / "labels.json", table)
+    page = view(source, "case", tmp_path / "v.html").read_text()
+    assert evil not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<b>" not in page
+    with pytest.raises(EquiregError):
+        view(source, "../q/case", tmp_path / "w.html")
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 4), (7, 5, 4), (3, 2, 30), (30, 40, 3)])

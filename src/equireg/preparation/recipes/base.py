@@ -23,6 +23,10 @@ class WorkingScan:
     """float32 [C, D, H, W]."""
     background: tuple[float, ...]
     grid: WorkingGrid
+    intensities: tuple[tuple[float, ...], ...] = ()
+    """Raw percentiles ``normalise.PERCENTILES`` inside the foreground, [C][3]."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the scan."""
 
 
 class Recipe(ABC):

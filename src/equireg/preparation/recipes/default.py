@@ -11,7 +11,7 @@ from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase, RawDataset
-from equireg.preparation import normalise, plan
+from equireg.preparation import checks, normalise, plan
 from equireg.preparation.recipes.base import Recipe, WorkingScan
 from equireg.preparation.split import SplitCase, split_cases
 
@@ -28,10 +28,11 @@ class Default(Recipe):
         self, config: PrepareConfig, geometries: Sequence[Geometry]
     ) -> tuple[tuple[float, float, float] | None, SliceAxis]:
         """Resample to the median spacing; cut slices across its widest axis."""
-        spacings = [plan.canonical_spacing(geometry) for geometry in geometries]
+        spacings, flat = plan.common_spacings(geometries)
         spacing_mm = plan.choose_spacing(config.spacing, spacings)
         x, y, z = spacing_mm or (float(value) for value in np.median(np.array(spacings), axis=0))
-        return spacing_mm, plan.choose_slice_axis(config.slice_axis, (x, y, z))
+        axis = flat if flat and config.slice_axis == "auto" else None
+        return spacing_mm, axis or plan.choose_slice_axis(config.slice_axis, (x, y, z))
 
     def normalisation(
         self, config: PrepareConfig, modality: str, training: Sequence[RawCase], labels: LabelTable
@@ -51,7 +52,11 @@ class Default(Recipe):
         """Do all in one step."""
         # In the scan's own voxels: resampling blurs the background's edge into what is neither it nor tissue.
         backgrounds = normalise.constant_background(image)
-        normalised = normalise.normalise(image, backgrounds, normalisation)
         foreground = grid.label_to_working(normalise.foreground(image, backgrounds))
         cropped = grid.with_crop(normalise.box_of(foreground))
-        yield "normalised", WorkingScan(cropped.image_to_working(normalised.image), normalised.background, cropped)
+        del foreground
+        normalised = normalise.normalise(image, backgrounds, normalisation)
+        working = cropped.image_to_working(normalised.image)
+        percentiles = normalise.raw_percentiles(image, backgrounds)
+        notes = (*checks.of_scan(image, backgrounds), *normalised.notes)
+        yield "normalised", WorkingScan(working, normalised.background, cropped, percentiles, notes)

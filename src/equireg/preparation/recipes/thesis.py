@@ -13,7 +13,7 @@ from equireg.imaging.grid import Box, SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase, RawDataset
-from equireg.preparation import bias_field, normalise
+from equireg.preparation import bias_field, checks, normalise
 from equireg.preparation.recipes.base import Recipe, WorkingScan
 from equireg.preparation.split import thesis_split
 
@@ -90,10 +90,12 @@ class Thesis(Recipe):
         )
         del working
         yield "bias corrected", WorkingScan(corrected, outside, cropped)
-        equalised = np.stack(
-            [normalise.equalise(channel, mask) for channel, mask in zip(corrected, masks, strict=True)]
-        )
-        yield "equalised", WorkingScan(equalised, (0.0,) * len(equalised), cropped)
+        percentiles = normalise.raw_percentiles(image, backgrounds)
+        found = [normalise.equalise(channel, mask) for channel, mask in zip(corrected, masks, strict=True)]
+        equalised = np.stack([channel for channel, _ in found])
+        odd = (f"channel {index}: {note}" for index, (_, note) in enumerate(found, start=1) if note)
+        notes = (*checks.of_scan(image, backgrounds), *odd)
+        yield "equalised", WorkingScan(equalised, (0.0,) * len(equalised), cropped, percentiles, notes)
 
 
 def _tissue(channel: np.ndarray, background: float | None) -> np.ndarray:

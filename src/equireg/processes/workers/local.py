@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 from equireg.processes.cores import usable_cores
+from equireg.processes.memory import own_process
 from equireg.processes.workers.tasks import WorkerDiedError, guarded
 
 
@@ -112,12 +113,24 @@ def _begin(ends: Connection, threads: int, gpus: str | None) -> None:
     """Give a process its part of the cores and GPUs, and let it end with the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the other decides what becomes of this one
     Thread(target=_end_with, args=(ends,), daemon=True).start()
+    own_process()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is imported
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus  # read when CUDA is first used
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
-    logging.getLogger("equireg").setLevel(logging.WARNING)
+    _log_warnings()
+
+
+def _log_warnings() -> None:
+    """Show warnings alone; what is merely told goes to files, such as a run's log."""
+    logger = logging.getLogger("equireg")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    logger.handlers = [handler]
 
 
 def _end_with(ends: Connection) -> None:

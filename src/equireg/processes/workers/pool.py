@@ -5,9 +5,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from tqdm import tqdm
-
 from equireg.errors import EquiregError, UnexpectedError
+from equireg.processes.progress import Progress
 from equireg.processes.workers.local import LocalProcesses
 from equireg.processes.workers.ray_cluster import RayCluster
 from equireg.processes.workers.tasks import Place, Result, WorkerDiedError, guarded
@@ -62,9 +61,9 @@ class Workers:
         Args:
             function: importable by name; works on one task.
             tasks: name to the function's arguments.
-            what: what the progress bar is called; none without it.
+            what: what the progress is called; none is shown without it.
         """
-        with tqdm(total=len(tasks), desc=what, unit="case", disable=True if what is None else None) as bar:
+        with Progress(len(tasks), what) as progress:
             if self._place is None and (self.jobs == 1 or len(tasks) == 1):
                 results = ((name, guarded(function, *arguments)) for name, arguments in tasks.items())
             else:
@@ -73,7 +72,8 @@ class Workers:
                 if isinstance(result, UnexpectedError):
                     self.unexpected[name] = result
                 yield name, result
-                bar.update()
+                if progress.update():
+                    progress.tell()
 
     def raise_unexpected(self) -> None:
         """Raise what was met that nobody foresaw; called once a verb has finished all else.

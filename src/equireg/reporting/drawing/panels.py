@@ -50,11 +50,7 @@ def panels(picture: Picture, labels: LabelTable) -> list[Panel]:
         return Panel(caption, png, f"{caption} of case {picture.case}", aspect)
 
     plain = [panel(caption, scan, None) for caption, scan in zip(captions, scans, strict=True) if scan.any()]
-    return [
-        *plain,
-        panel("reference", scans[0], reference),
-        panel("prediction", scans[0], prediction, reference),
-    ]
+    return [*plain, panel("reference", scans[0], reference), panel("prediction", scans[0], prediction, reference)]
 
 
 def in_a_row(pictures: Mapping[str, Picture], labels: LabelTable) -> list[Panel]:
@@ -111,11 +107,7 @@ def _content(picture: Picture) -> tuple[slice, slice]:
 
 
 def _outline(
-    axes: Axes,
-    mask: np.ndarray | None,
-    beside: np.ndarray | None,
-    labels: LabelTable,
-    spacing_mm: tuple[float, float],
+    axes: Axes, mask: np.ndarray | None, beside: np.ndarray | None, labels: LabelTable, spacing_mm: tuple[float, float]
 ) -> None:
     """Draw each region's outline and a veil of its colour; ``beside`` as a thin dashed white line."""
     if mask is None:
@@ -160,13 +152,7 @@ def _png(
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.imshow(
-            image,
-            cmap="gray",
-            vmin=0,
-            vmax=1,
-            extent=(0, width, height, 0),
-            aspect="auto",
-            interpolation="bicubic",
+            image, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0), aspect="auto", interpolation="bicubic"
         )
         decorate(axes)
         axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")

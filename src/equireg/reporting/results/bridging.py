@@ -66,12 +66,7 @@ def _bridges(one: Series, runs: Sequence[Evaluation]) -> bool:
 
 
 def _coefficient(
-    one: Series,
-    amount: Amount,
-    region: str,
-    full: float,
-    ours: Mapping[tuple, float],
-    theirs: Mapping[tuple, float],
+    one: Series, amount: Amount, region: str, full: float, ours: Mapping[tuple, float], theirs: Mapping[tuple, float]
 ) -> Bridging:
     mine, baseline = float(np.mean(list(ours.values()))), float(np.mean(list(theirs.values())))
     gain, gap = mine - baseline, full - baseline

@@ -1,7 +1,7 @@
 """Cohorts: which results may stand side by side, and every number that comes of comparing them, found once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -128,11 +128,14 @@ def cohorts(evaluations: Sequence[Evaluation], arms: Arms) -> tuple[Cohort, ...]
         alike = evaluation.cases, evaluation.regions, evaluation.cases_with.get("dice")
         gathered.setdefault(alike, []).append(evaluation)
     found = []
-    for members in gathered.values():
+    for (_, regions, _), members in gathered.items():
         datasets = list(dict.fromkeys(e.facts.dataset for e in members if e.facts.dataset))
         splits = list(dict.fromkeys(e.facts.split for e in members if e.facts.split))
         title = ", ".join([*datasets, *splits]) or "Test cases"
-        ordered = sorted(members, key=lambda e: (arms.of(e).index, e.draw[0] or 0, e.draw[1], e.title))
+        # What one model shows wrongly counts for all of them: their means are of the same regions.
+        left_out = frozenset.intersection(*(e.left_out for e in members))
+        alike = [replace(e, left_out=left_out if left_out != set(regions) else frozenset()) for e in members]
+        ordered = sorted(alike, key=lambda e: (arms.of(e).index, e.draw[0] or 0, e.draw[1], e.title))
         found.append(Cohort(title, tuple(ordered), arms))
     return tuple(found)
 

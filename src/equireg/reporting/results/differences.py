@@ -1,20 +1,17 @@
 """Paired differences of Dice between arms: their size, an interval over cases and seeds, and a test over cases."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import wilcoxon
 
 from equireg.reporting.results.arms import BASELINE
 from equireg.reporting.results.sources import Evaluation
-from equireg.reporting.results.statistics import MEAN, nan_mean
+from equireg.reporting.results.statistics import MEAN
+from equireg.statistics import bootstrap_interval, holm, nan_mean, signed_rank
 
 OURS = "equireg"
 """The method that is compared with its best rival, beside the baseline."""
-RESAMPLES = 10_000
-_BOOTSTRAP_SEED = 20_201
 
 Groups = Mapping[str, tuple[Evaluation, ...]]
 
@@ -102,63 +99,6 @@ def opponents(label: str, groups: Groups) -> list[str]:
 def _data(members: Sequence[Evaluation]) -> tuple:
     """Return what two groups must have in common to be compared."""
     return members[0].facts.labelled_cases, members[0].facts.dataset
-
-
-def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """Return the 95 % percentile interval of the mean over resampled cases and resampled seeds.
-
-    Both are drawn anew, each with replacement and apart from the other (the pigeonhole bootstrap: Owen 2007,
-    The pigeonhole bootstrap, section 3): the interval tells how far other cases and other trainings might move
-    the mean. With one seed it is the plain bootstrap over cases (Efron & Tibshirani 1993, chapter 13). The
-    generator is seeded: the same values give the same interval.
-
-    Args:
-        values: [cases] or [cases, seeds], none of them NaN.
-        resamples: how often to draw.
-
-    Returns:
-        Low and high end; NaN for fewer than two cases.
-    """
-    if len(values) < 2:
-        return np.nan, np.nan
-    table = values.reshape(len(values), -1)
-    generator = np.random.default_rng(_BOOTSTRAP_SEED)
-    counts = [
-        generator.multinomial(size, np.full(size, 1 / size), size=resamples) / size for size in table.shape
-    ]  # how often each case and each seed is drawn, as weights
-    drawn = ((counts[0] @ table) * counts[1]).sum(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def signed_rank(values: np.ndarray) -> float:
-    """Return the two-sided p of Wilcoxon's signed-rank test that the values [cases] lie about zero.
-
-    Zeros are left out, as Wilcoxon did; 1 where all are zero, NaN for fewer than two values.
-    """
-    if len(values) < 2:
-        return np.nan
-    if not values.any():
-        return 1.0
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning)  # few cases: the normal approximation is rough
-        warnings.filterwarnings("ignore", category=RuntimeWarning)
-        return float(np.asarray(wilcoxon(values, zero_method="wilcox"))[1])
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).
-
-    Returns:
-        The adjusted values in the given order; NaN stays and does not count.
-    """
-    known = [place for place, p in enumerate(p_values) if np.isfinite(p)]
-    adjusted = [np.nan] * len(p_values)
-    highest = 0.0
-    for rank, place in enumerate(sorted(known, key=lambda place: p_values[place])):
-        highest = max(highest, min(1.0, (len(known) - rank) * p_values[place]))
-        adjusted[place] = highest
-    return adjusted
 
 
 def _gains(

@@ -11,18 +11,18 @@ import numpy as np
 
 from equireg import disk, folders
 from equireg.errors import EquiregError
-from equireg.folders import evaluation, tables
+from equireg.folders import evaluation
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example, read_examples
 from equireg.folders.run import FACTS, RunFacts, RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.reporting.privacy import last_part, without_paths
 from equireg.reporting.results.naming import distinct_titles
-from equireg.reporting.results.statistics import MEAN, Summary, nan_mean, summarise
+from equireg.reporting.results.statistics import MEAN, summarise
+from equireg.statistics import Summary, nan_mean
 
 _VERBS = ("train", "evaluate", "prepare")
 """Verbs whose folders a page is made from."""
-_REMEDY = "Wait until the verb has ended, or run it again."
 Values = Mapping[str, np.ndarray]
 
 
@@ -66,6 +66,8 @@ class Evaluation:
     """(case, region, metric) to its value; NaN where missing"""
     labels: LabelTable
     pictures: tuple[Picture, ...] = ()
+    left_out: frozenset[str] = frozenset()
+    """regions that no case shows; they are not in the mean of the regions"""
 
     @property
     def draw(self) -> tuple[int | None, int]:
@@ -106,7 +108,7 @@ class Evaluation:
         found = {}
         for metric, by_region in self.values.items():
             asked = np.isin(self.cases, self.cases_with[metric])
-            described = summarise({region: values[asked] for region, values in by_region.items()})
+            described = summarise({region: values[asked] for region, values in by_region.items()}, self.left_out)
             found |= {(metric, region): summary for region, summary in described.items()}
         return found
 
@@ -120,7 +122,8 @@ class Evaluation:
             region: np.array([self.scores.get((case, region, metric), np.nan) for case in self.cases])
             for region in self.regions
         }
-        return {**table, MEAN: nan_mean(np.stack(list(table.values())), axis=0)}
+        meant = [values for region, values in table.items() if region not in self.left_out]
+        return {**table, MEAN: nan_mean(np.stack(meant), axis=0)}
 
 
 class Sources(NamedTuple):
@@ -178,7 +181,7 @@ def _signature(folder: Path) -> dict[str, Any]:
 
 def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> Run:
     run = RunFolder(folder)
-    last_step, scalars = read_scalars(run.metrics)
+    last_step, scalars = run.read_scalars()
     return Run(
         title=title,
         facts=_without_paths(run.facts()),
@@ -215,8 +218,10 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts
     scores = evaluation.read_scores(folder)
     if not {"dice", "equivariance_dice"} & {metric for _, _, metric in scores}:
         raise EquiregError(
-            f"{folder / evaluation.METRICS_CSV}: has no dice and no equivariance_dice; expected one of them. {_REMEDY}"
+            f"{folder / evaluation.METRICS_CSV}: has no dice and no equivariance_dice; expected one of them. "
+            "Run `equireg evaluate` again."
         )
+    summary = evaluation.read_summary(folder) if (folder / evaluation.SUMMARY).is_file() else {}
     return Evaluation(
         title=title,
         facts=facts,
@@ -224,6 +229,7 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts
         scores=scores,
         labels=evaluation.read_labels(folder),
         pictures=evaluation.read_pictures(folder),
+        left_out=frozenset(summary.get("left_out_of_mean", ())),
     )
 
 
@@ -236,26 +242,3 @@ def _provenance(signature: Mapping[str, Any], config: Mapping[str, Any]) -> Prov
         commit=str(signature["git_commit"])[:10] if signature.get("git_commit") else None,
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
     )
-
-
-def read_scalars(path: Path) -> tuple[int, dict[str, np.ndarray]]:
-    """Read a run's scalars.
-
-    Returns:
-        The last step, and scalar's name to its steps and values [n, 2], by step; empty cells and scalars
-        without a value are left out.
-
-    Raises:
-        EquiregError: if the file is missing or empty, has no column step, or a cell is not a number.
-    """
-    last, points = 0.0, dict[str, list[tuple[float, float]]]()
-    for line, row in tables.read_table(path, ("step",), _REMEDY):
-        step = tables.number(path, line, "step", row.pop("step"), _REMEDY)
-        if not np.isfinite(step):
-            raise EquiregError(f"{path}: line {line} has no step; expected one in each line. {_REMEDY}")
-        last = max(last, step)
-        for name, cell in row.items():
-            value = tables.number(path, line, name, cell, _REMEDY)
-            if np.isfinite(value):
-                points.setdefault(name, []).append((step, value))
-    return int(last), {name: np.array(sorted(pairs, key=lambda pair: pair[0])) for name, pairs in points.items()}

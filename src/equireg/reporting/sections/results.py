@@ -13,8 +13,9 @@ from equireg.reporting.results.cohorts import Cohort
 from equireg.reporting.results.differences import baseline_of
 from equireg.reporting.results.series import label_fraction
 from equireg.reporting.results.sources import Evaluation
-from equireg.reporting.results.statistics import MEAN, RunSpread, Summary
+from equireg.reporting.results.statistics import MEAN, RunSpread
 from equireg.reporting.section import NONE, Section, counted, number, signed
+from equireg.statistics import Summary
 
 
 class Cell(NamedTuple):
@@ -156,6 +157,8 @@ def _note(metric: Metric, evaluations: Sequence[Evaluation], rows: Sequence[Row]
         tolerances = {evaluation.provenance.config.get("tolerance_mm") for evaluation in evaluations}
         known = sorted(str(tolerance) for tolerance in tolerances if tolerance is not None)
         told.append(f"Tolerance {', '.join(known)} mm." if known else "")
+    left_out = sorted(evaluations[0].left_out)
+    told.append(f"Not in the mean, because no case shows it: {', '.join(left_out)}." if left_out else "")
     if any(len({cell.missing for cell in column}) > 1 for column in zip(*(row.cells for row in rows), strict=True)):
         told.append("Best is chosen among the values that lack the fewest cases.")
     return " ".join(part for part in told if part)

@@ -1,0 +1,57 @@
+"""What looks wrong about a scan or about the masks of a data set, though it can be used; said, not refused."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from equireg.folders.prepared import CaseRecord
+from equireg.imaging.labels import LabelTable
+
+_SAMPLE = 100_000
+_HUGE = 1e9
+"""Intensities beyond what any scanner or map has."""
+_FEW = 1e-5
+"""Fraction of voxels below which a scan is background almost all over."""
+_EMPTY = 0.5
+"""Fraction of empty masks from which the user is told."""
+
+
+def of_scan(image: np.ndarray, backgrounds: Sequence[float | None]) -> tuple[str, ...]:
+    """Return what looks wrong about a scan [C, *S], one sentence each."""
+    notes = []
+    for index, (channel, background) in enumerate(zip(image, backgrounds, strict=True), start=1):
+        what = f"channel {index}: "
+        flat = channel.ravel()
+        values = np.unique(flat[:: max(1, flat.size // _SAMPLE)])
+        if len(values) <= 2 and np.isin(flat, values).all() and flat.size > 8:
+            notes.append(f"{what}holds {len(values)} different values alone, as a mask does; is it a scan?")
+        largest = max(abs(float(flat.min())), abs(float(flat.max())))
+        if np.median(np.abs(values)) > _HUGE:
+            notes.append(f"{what}has intensities up to {largest:.3g}, which no scanner makes; is it the right file?")
+        tissue = flat.size if background is None else int(np.count_nonzero(flat != background))
+        if tissue < _FEW * flat.size:
+            notes.append(f"{what}has {tissue} voxels alone that differ from its background")
+    return tuple(notes)
+
+
+def of_masks(cases: Sequence[CaseRecord], labels: LabelTable) -> list[str]:
+    """Return what looks wrong about the masks of a prepared data set, one sentence each."""
+    masked = [case for case in cases if case.labelled]
+    empty = [case.name for case in masked if sum(case.class_voxels[1:]) == 0]
+    notes = []
+    if empty and len(empty) >= _EMPTY * len(masked):
+        notes.append(
+            f"{len(empty)} of {len(masked)} masks are empty, such as those of {', '.join(empty[:3])}: every voxel is "
+            "background. They are trained on as scans that show nothing. If they stand for scans that nobody "
+            "annotated, remove these mask files."
+        )
+    training = [case for case in masked if case.split == "train"]
+    unseen = [
+        name for index, name in enumerate(labels.names) if index and not sum(c.class_voxels[index] for c in training)
+    ]
+    if training and unseen:
+        notes.append(
+            f"no mask of a training case shows {', '.join(map(repr, unseen))}, so this cannot be learnt. Check the "
+            "labels in dataset.json, or the split."
+        )
+    return notes

@@ -1,0 +1,76 @@
+"""Loggers beside metrics.csv: Lightning's own, by name."""
+
+import difflib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from equireg.errors import UsageError
+
+
+def _tensorboard(out: Path) -> Logger:
+    return TensorBoardLogger(out, name="tensorboard", version="")
+
+
+def _csv(out: Path) -> Logger:
+    return CSVLogger(out, name="csv", version="")
+
+
+def _wandb(out: Path) -> Logger:
+    # Project, account and whether to go on the network are wandb's own settings (WANDB_PROJECT, WANDB_MODE).
+    return WandbLogger(name=out.resolve().name, save_dir=out, project=os.environ.get("WANDB_PROJECT", "equireg"))
+
+
+def _mlflow(out: Path) -> Logger:
+    address = os.environ.get("MLFLOW_TRACKING_URI") or (out / "mlruns").resolve().as_uri()
+    experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "equireg")
+    return MLFlowLogger(experiment_name=experiment, run_name=out.resolve().name, tracking_uri=address)
+
+
+LOGGERS: dict[str, Callable[[Path], Logger]] = {
+    "tensorboard": _tensorboard,
+    "csv": _csv,
+    "wandb": _wandb,
+    "mlflow": _mlflow,
+}
+"""Logger name to what makes it for a run's folder."""
+
+
+def names_of(option: str) -> list[str]:
+    """Return the loggers that the option names.
+
+    Raises:
+        UsageError: if one is unknown.
+    """
+    names = [name.strip() for name in option.split(",") if name.strip() not in ("", "none")]
+    for name in names:
+        if name not in LOGGERS:
+            near = difflib.get_close_matches(name, LOGGERS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise UsageError(f"--logger is {option}; expected none or some of {','.join(LOGGERS)}.{hint}")
+    return names
+
+
+def make_loggers(option: str, out: Path) -> list[Logger]:
+    """Make the loggers that the option names, for a run's folder.
+
+    Raises:
+        UsageError: if one is unknown, or its library is not installed.
+    """
+    found = []
+    for name in names_of(option):
+        try:
+            found.append(LOGGERS[name](out))
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"--logger is {option}, but {name} is not installed. Install it with `pip install 'equireg[{name}]'`, "
+                "or leave it out."
+            ) from error
+    return found
+
+
+def picture_makers(loggers: Sequence[Logger]) -> list[Logger]:
+    """Return the loggers that take pictures."""
+    return [logger for logger in loggers if isinstance(logger, TensorBoardLogger) or hasattr(logger, "log_image")]

@@ -1,0 +1,112 @@
+"""Going on with a run exactly where it stopped: only with its own options, on its own data."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from equireg import disk
+from equireg.config import TrainConfig
+from equireg.config.parsing import merged
+from equireg.errors import EquiregError
+from equireg.folders.prepared import MANIFEST, PreparedSet
+from equireg.folders.run import CONFIG, MACHINE_OPTIONS, RunFolder
+from equireg.methods import Method
+from equireg.model import ENTRY, config_from, load_weights, read_checkpoint
+from equireg.training.data import Cases
+from equireg.training.loop import ENDED
+
+
+def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
+    """Return the options of the run in ``out``; those given now may not contradict them.
+
+    Raises:
+        EquiregError: if there is no run, or an option differs that changes what is computed.
+    """
+    disk.existing_folder(out, "a run to resume")
+    run = RunFolder(out)
+    if not run.has_config():
+        raise EquiregError(f"{out}: has no {CONFIG}, so there is no run to resume. Leave out --resume to begin one.")
+    stored = run.read_config()
+    if given.get("method", {}).get("name") == "auto":
+        given = {**given, "method": stored["method"]}
+    config = config_from({**stored, **{name: given[name] for name in MACHINE_OPTIONS if name in given}})
+    if given:
+        differ = differences(config, config_from(merged(stored, given)))
+        if differ:
+            raise EquiregError(
+                f"{out}: the run has other options for {', '.join(differ)} than given now. Leave them out to resume "
+                "it, or choose another --out for a new run."
+            )
+    return config
+
+
+def differences(run: TrainConfig, other: TrainConfig) -> list[str]:
+    """Name the options in which two runs differ and that change what is computed."""
+    return [name for name in vars(run) if name not in MACHINE_OPTIONS and getattr(run, name) != getattr(other, name)]
+
+
+def data_digest(data: PreparedSet) -> str:
+    """Return a digest of all that training reads of a prepared folder."""
+    digest = getattr(data, "digest", None)
+    return digest if isinstance(digest, str) else sha256((data.root / MANIFEST).read_bytes()).hexdigest()
+
+
+def check_same_data(out: Path, cases: Cases, data: PreparedSet) -> None:
+    """Refuse to resume on other cases than the run began with, or on the same ones prepared otherwise.
+
+    Raises:
+        EquiregError: if either differs.
+    """
+    signature = RunFolder(out).signature()
+    if signature.get("data") != cases.digest():
+        raise EquiregError(
+            f"{out}: the run began with other cases than this prepared folder gives it. Resume it with the folder it "
+            "began with, or choose another --out for a new run."
+        )
+    if signature.get("prepared") not in (None, data_digest(data)):
+        raise EquiregError(
+            f"{out}: {data.root} was prepared again with other scans, masks or options since the run began, so its "
+            "cases are no longer what the run was trained on. Choose another --out for a new run, or resume with the "
+            "folder as it was."
+        )
+
+
+def check_same_precision(out: Path, precision: str) -> None:
+    """Refuse to resume in another precision than the run began with.
+
+    Raises:
+        EquiregError: if it differs.
+    """
+    began = RunFolder(out).signature().get("precision")
+    if began != precision:
+        raise EquiregError(
+            f"{out}: the run began with precision {began}, this machine computes in {precision}. "
+            "Resume it where it began, or choose another --out for a new run."
+        )
+
+
+@dataclass(frozen=True)
+class LastCheckpoint:
+    """Where a run goes on."""
+
+    path: Path | None = None
+    """None where it stopped before its first checkpoint"""
+    step: int = 0
+    ended: bool = False
+    """whether training had ended by itself, so that nothing is left but to say so"""
+
+
+def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
+    """Return the checkpoint to resume from, checked.
+
+    Raises:
+        EquiregError: if it is damaged or of another network.
+    """
+    path = RunFolder(out).checkpoints / "last.ckpt"
+    if not path.is_file():
+        return LastCheckpoint()
+    content = read_checkpoint(path)
+    weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
+    load_weights(method, weights, path)
+    return LastCheckpoint(path, int(content["global_step"]), bool(content[ENTRY].get(ENDED)))

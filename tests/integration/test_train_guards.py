@@ -1,0 +1,161 @@
+"""`equireg train`: what it refuses to go on with, what it leaves alone, and what it tells."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger
+
+from equireg import disk
+from equireg.errors import EquiregError, UsageError
+from equireg.model import read_checkpoint
+from equireg.preparation.prepare import prepare
+from equireg.processes import progress
+from equireg.training.train import train
+
+Command = Callable[..., Any]
+COMMON: dict[str, Any] = {
+    "method": "supervised",
+    "network.features": 4,
+    "batch_size": 2,
+    "val_every": 2,
+    "max_steps": 4,
+    "device": "cpu",
+    "precision": "32",
+}
+
+
+def unfinished(run: Path) -> None:
+    """Make a run look as if it had been killed ahead of its signature."""
+    path = run / "made_by.json"
+    disk.write_json(path, {**json.loads(path.read_text()), "finished": False})
+
+
+def test_a_folder_that_was_prepared_otherwise_is_refused(
+    equireg: Command, phantom_raw: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    prepared, run = tmp_path / "prepared", tmp_path / "run"
+    shutil.copytree(phantom_prepared, prepared)
+    train(prepared, run, **COMMON)
+    unfinished(run)
+    assert equireg("train", prepared, "--out", run, "--resume").code == 0
+    unfinished(run)
+    shutil.rmtree(prepared)
+    prepare(phantom_raw, prepared, val_fraction=0.25, test_fraction=0.25, jobs=1, normalise="none")
+    outcome = equireg("train", prepared, "--out", run, "--resume")
+    assert outcome.code == 1
+    assert "was prepared again with other scans, masks or options since the run began" in outcome.error
+
+
+def test_a_run_that_has_stopped_early_goes_no_further_when_it_is_resumed(
+    phantom_prepared: Path, tmp_path: Path
+) -> None:
+    options = {**COMMON, "max_steps": 40, "optimizer.lr": 1e-12, "early_stopping_steps": 4}
+    run = train(phantom_prepared, tmp_path / "run", **options)
+    files = {path: path.read_bytes() for path in (run / "metrics.csv", *(run / "checkpoints").iterdir())}
+    unfinished(run)
+    train(phantom_prepared, run, resume=True)
+    assert {path: path.read_bytes() for path in files} == files
+    assert json.loads((run / "made_by.json").read_text())["finished"] is True
+    assert "finished at step 6" in (run / "log.txt").read_text().splitlines()[-1]
+
+
+def test_a_second_training_on_the_same_folder_is_refused(phantom_prepared: Path, tmp_path: Path) -> None:
+    holder = (
+        "import sys\n"
+        "from equireg import disk\n"
+        f"with disk.locked_folder({str(tmp_path / 'run')!r}):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(EquiregError, match=str(process.pid)):
+            train(phantom_prepared, tmp_path / "run", **COMMON)
+        assert not (tmp_path / "run").exists()
+    finally:
+        process.communicate("")
+
+
+def test_the_process_of_a_notebook_keeps_its_random_state(phantom_prepared: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train(phantom_prepared, tmp_path / "run", **COMMON)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_validation_is_told_and_kept_in_the_log(
+    phantom_prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)  # else a line a minute
+    with caplog.at_level(logging.INFO, "equireg"):
+        run = train(phantom_prepared, tmp_path / "run", **COMMON)
+    lines = [line for line in (run / "log.txt").read_text().splitlines() if "train: step" in line]
+    assert [message in line for message, line in zip(caplog.messages[1:-1], lines, strict=True)]
+    steps = [line.split("train: step ")[1].split(" of 4;")[0] for line in lines]
+    assert steps == ["1", "2", "2", "3", "4", "4"]
+    assert "val dice 0." in lines[2]
+    assert " left" in lines[2]
+    assert "total " in lines[0]
+
+
+def test_a_script_without_logging_sees_what_is_done(phantom_prepared: Path, tmp_path: Path) -> None:
+    script = f"import equireg\nequireg.train({str(phantom_prepared)!r}, {str(tmp_path / 'run')!r}, **{COMMON!r})\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "train: step 4 of 4; " in done.stderr
+
+
+def test_workers_are_spawned_and_change_nothing(phantom_prepared: Path, tmp_path: Path) -> None:
+    options = {**COMMON, "method": "equireg", "unsup_ratio": 1}
+    alone, spawned = (
+        train(phantom_prepared, tmp_path / str(workers), workers=workers, **options) for workers in (0, 2)
+    )
+    one, other = (read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (alone, spawned))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert (alone / "metrics.csv").read_bytes() == (spawned / "metrics.csv").read_bytes()
+
+
+class Counting(Callback):
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any, **__: Any) -> None:
+        self.steps += 1
+
+
+def test_callbacks_and_loggers_from_python(phantom_prepared: Path, tmp_path: Path) -> None:
+    counting, logger = Counting(), CSVLogger(tmp_path / "mine", name="", version="")
+    options = {**COMMON, "logger": "csv", "log_every": 1}
+    run = train(phantom_prepared, tmp_path / "run", callbacks=[counting], loggers=[logger], **options)
+    assert counting.steps == 4
+    assert not (run / "tensorboard").exists()
+    for table in (tmp_path / "mine" / "metrics.csv", run / "csv" / "metrics.csv"):
+        assert "train/total" in table.read_text()
+
+
+def test_objects_do_not_reach_the_processes_of_several_devices(phantom_prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Start the processes by torchrun, or give devices=1"):
+        train(phantom_prepared, tmp_path / "run", callbacks=[Counting()], devices=2, **COMMON)
+
+
+def test_too_little_memory_names_what_to_lower(
+    phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losses(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr("equireg.methods.supervised.Supervised.losses", losses)
+    with pytest.raises(EquiregError, match=r"memory ran out \(CUDA out of memory\)\. Lower --batch_size, --patch_size"):
+        train(phantom_prepared, tmp_path / "run", **COMMON)

@@ -1,0 +1,77 @@
+"""Spellings of left and right, front and back, top and bottom in the names of labels."""
+
+import pytest
+
+from equireg.preparation.sides import told_apart
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("left_kidney", "right_kidney"),
+        ("Kidney_L", "Kidney_R"),
+        ("Kidney_L",),
+        ("R_hippocampus",),
+        ("hippocampus-l", "hippocampus-r"),
+        ("lh", "rh"),
+        ("ctx-lh-bankssts", "ctx-rh-bankssts"),
+        ("leftKidney",),
+        ("kidneyRight",),
+        ("KidneyL", "KidneyR"),
+        ("leftkidney", "rightkidney"),
+        ("kidneyleft",),
+        ("kidney(left)",),
+        ("kidney left",),
+        ("Left-Thalamus-Proper",),
+        ("LEFT_LUNG",),
+        ("l_atrium",),
+        ("L", "R"),
+        ("RV", "MYO", "LV"),
+        ("lkidney", "rkidney"),
+        ("lung_lt", "lung_rt"),
+        ("niere_links", "niere_rechts"),
+        ("left ventricle",),
+    ],
+)
+def test_sides_in_any_common_spelling(names: tuple[str, ...]) -> None:
+    assert told_apart(("background", *names)) == "x"
+
+
+@pytest.mark.parametrize(
+    ("names", "axes"),
+    [
+        (("Anterior", "Posterior"), "y"),
+        (("lobe_a", "lobe_p"), "y"),
+        (("lobe-ant", "lobe-post"), "y"),
+        (("upper lobe",), "z"),
+        (("lung_upper_lobe_left", "lung_lower_lobe_right"), "xz"),
+        (("superiorPole", "inferiorPole"), "z"),
+        (("pole_sup", "pole_inf"), "z"),
+    ],
+)
+def test_the_other_axes(names: tuple[str, ...], axes: str) -> None:
+    assert told_apart(("background", *names)) == axes
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("tumour", "oedema"),
+        ("bright spot",),
+        ("cleft",),
+        ("leftover tissue",),
+        ("upright",),
+        ("whole", "core", "enhancing"),
+        ("liver", "lesion", "rib"),
+        ("LV",),
+        ("lumen", "rumen wall"),
+        ("vertebra L1", "vertebra L2"),
+        ("class a", "class b"),
+        ("infarct", "sinus", "posture"),
+        ("post-contrast rim",),
+        ("label 1", "label 2"),
+        ("myocardium",),
+    ],
+)
+def test_plain_words_are_no_sides(names: tuple[str, ...]) -> None:
+    assert told_apart(("background", *names)) == ""

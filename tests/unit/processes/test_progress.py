@@ -1,0 +1,83 @@
+"""Progress: a bar where somebody looks, lines where a log is kept."""
+
+import io
+import logging
+import sys
+import types
+
+import pytest
+
+from equireg.processes import progress
+from equireg.processes.progress import Progress, duration, track
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(progress, "time", found)
+    return found
+
+
+def test_without_a_terminal_a_line_is_due_every_minute(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "equireg"), Progress(100, "train", "step", done=40) as shown:
+        clock.now += 20
+        assert not shown.update(10)
+        clock.now += 40
+        assert shown.update(5)
+        shown.tell("total 0.5")
+        clock.now += 40
+        assert not shown.update(5)
+    assert caplog.messages == ["train: step 55 of 100; total 0.5; 4 s a step; 3 min left"]
+
+
+def test_items_are_tracked(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "equireg"):
+        for item in track("abc", 3, "predict"):
+            clock.now += 45
+            assert item in "abc"
+    assert caplog.messages == ["predict: case 2 of 3; 45 s a case; 45 s left"]
+
+
+def test_on_a_terminal_a_bar_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Progress(2, "prepare") as shown:
+        assert not shown.update(2)
+        shown.show({"dice": 0.5})
+        shown.tell("done")
+    assert "prepare: 100%" in terminal.getvalue()
+    assert "2/2" in terminal.getvalue()
+
+
+def test_a_notebook_is_a_place_where_people_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not progress.is_watched()
+    kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: kernel))  # pyright: ignore
+    assert progress.is_watched()
+
+
+def test_what_has_no_name_is_not_told(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "equireg"), Progress(3, None) as shown:
+        clock.now += 500
+        assert not shown.update()
+        shown.tell()
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3.2, "3 s"), (600, "10 min"), (11_100, "3 h 5 min"), (187_200, "2 d 4 h")]
+)
+def test_times_are_for_people(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

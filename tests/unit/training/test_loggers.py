@@ -1,0 +1,61 @@
+"""Loggers by name, without their libraries where those are absent."""
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from equireg.errors import UsageError
+from equireg.training import loggers
+from equireg.training.loggers import make_loggers, names_of, picture_makers
+
+
+def test_loggers_are_made_by_name(tmp_path: Path) -> None:
+    made = make_loggers("tensorboard, csv", tmp_path)
+    assert [type(logger) for logger in made] == [TensorBoardLogger, CSVLogger]
+    assert make_loggers("none", tmp_path) == make_loggers("", tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+    assert picture_makers(made) == made[:1]
+
+
+def test_an_unknown_logger_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--logger is csv,wnadb; expected none or some of .*Did you mean wandb\?"):
+        names_of("csv,wnadb")
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_library_that_is_absent_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def absent(_: Path) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setitem(loggers.LOGGERS, name, absent)
+    with pytest.raises(
+        UsageError, match=rf"{name} is not installed\. Install it with `pip install 'equireg\[{name}\]'`"
+    ):
+        make_loggers(f"csv,{name}", tmp_path)
+
+
+def test_wandb_and_mlflow_are_lightnings_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their libraries are not needed to see what they are asked."""
+    asked = {}
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    for kind in ("WandbLogger", "MLFlowLogger"):
+        monkeypatch.setattr(loggers, kind, lambda kind=kind, **given: asked.setdefault(kind, given))
+    make_loggers("wandb,mlflow", tmp_path / "run")
+    assert asked["WandbLogger"] == {"name": "run", "save_dir": tmp_path / "run", "project": "equireg"}
+    assert asked["MLFlowLogger"] == {
+        "experiment_name": "equireg",
+        "run_name": "run",
+        "tracking_uri": (tmp_path / "run" / "mlruns").as_uri(),
+    }
+
+
+def test_a_logger_that_takes_pictures_is_found() -> None:
+    one = types.SimpleNamespace(log_image=lambda *_: None)
+    assert picture_makers([one, types.SimpleNamespace()]) == [one]  # pyright: ignore[reportArgumentType]
+    assert "wandb" not in sys.modules
