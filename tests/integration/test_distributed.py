@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -230,3 +231,36 @@ def test_torchrun_starts_the_ranks_as_well(pair: Path, prepared: Path, tmp_path:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
     assert done.returncode == 0, done.stderr
     assert_same_curve(out, pair / "supervised")
+
+
+@pytest.mark.slow
+def test_two_agents_of_torchrun_train_and_resume(prepared: Path, tmp_path: Path) -> None:
+    """Two agents on one machine stand for two machines; what one process stopped, they go on with."""
+    whole = train(prepared, tmp_path / "whole", **STOPPED)
+    stopped_run(prepared, tmp_path / "stopped")
+    run_agents(["train", prepared, "--out", tmp_path / "stopped", "--resume", "--nodes", 2], tmp_path)
+    assert_same_curve(tmp_path / "stopped", whole)
+    given = [part for name, value in STOPPED.items() for part in (f"--{name}", value)]
+    run_agents(["train", prepared, "--out", tmp_path / "new", *given, "--nodes", 2], tmp_path)
+    assert_same_curve(tmp_path / "new", whole)
+
+
+def run_agents(command: list[Any], folder: Path) -> None:
+    """Run a command line under two agents of torchrun, a process each."""
+    script = folder / "start.py"
+    script.write_text(SCRIPT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    meeting = ["--master-addr", "127.0.0.1", "--master-port", str(port)]
+    agents = [
+        subprocess.Popen(
+            [*torchrun, *meeting, "--node-rank", str(rank), str(script), *map(str, command)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    errors = [agent.communicate(timeout=LIMIT_S)[1] for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0], errors

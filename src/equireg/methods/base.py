@@ -151,11 +151,16 @@ class Task:
     image: Tensor
     """What it sees, [B, C, *S]."""
     target: Tensor
-    """Probabilities that it should answer, [B, K, *S]."""
+    """Probabilities that it should answer, [B, K, *S]; [B, 0, *S] where the method has none (``without_target``)."""
     area: Tensor
     """1 where the target is known, [B, 1, *S]."""
     counts: Tensor
     """1 where the loss counts, a part of ``area``, [B, 1, *S]."""
+
+    @classmethod
+    def without_target(cls, image: Tensor, area: Tensor, counts: Tensor) -> "Task":
+        """Return a task whose loss needs no target, such as the entropy of the answer."""
+        return Task(image, image[:, :0], area, counts)
 
 
 class TaskMethod(Method):
@@ -228,7 +233,7 @@ def task_pictures(student: nn.Module, image: Tensor, target_probs: Tensor, area:
     Args:
         student: answers in evaluation mode.
         image: what the student sees, [B, C, *S].
-        target_probs: what the student should answer, [B, K, *S].
+        target_probs: what the student should answer, [B, K, *S]; [B, 0, *S] where there is no such thing.
         area: 1 where that is known, [B, 1, *S].
 
     Returns:
@@ -237,14 +242,11 @@ def task_pictures(student: nn.Module, image: Tensor, target_probs: Tensor, area:
     """
     with evaluating(student):
         answer = student(image)
+    shown = {"scan": image[:, :1], "student": argmax(answer), "valid": area}
+    if not target_probs.shape[1]:
+        return shown
     confidence, target = target_probs.max(dim=1, keepdim=True)
-    return {
-        "scan": image[:, :1],
-        "target": target,
-        "teacher": confidence,
-        "student": argmax(answer),
-        "valid": area,
-    }
+    return {"scan": shown.pop("scan"), "target": target, "teacher": confidence, **shown}
 
 
 def label_of(samples: Samples) -> Tensor:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tqdm import tqdm
-
 from equireg import disk
 from equireg.config import PredictConfig
 from equireg.devices import choose_device, choose_precision
@@ -19,6 +17,7 @@ from equireg.prediction.scans import Case
 from equireg.prediction.segment import Predictor, Segmented, segment, write
 from equireg.preparation.case import WorkingScan
 from equireg.processes.memory import keep_freed_memory
+from equireg.processes.progress import track
 from equireg.processes.workers import Workers
 
 _GPU_A_CASE = 0.5
@@ -59,8 +58,8 @@ def predict_here(job: Job, predictor: Predictor, cases: Sequence[Case], note: No
         note(case.name, made[1] + time.perf_counter() - begin)
 
     stages = overlapping(cases, read, work, put)
-    bar = tqdm(stages, desc="predict", total=len(cases), unit="case", disable=None)
-    return {case.name: failure for case, failure in bar if failure is not None}
+    outcomes = track(stages, len(cases), "predict")
+    return {case.name: failure for case, failure in outcomes if failure is not None}
 
 
 def predict_by_workers(job: Job, cases: Sequence[Case], note: Note) -> dict[str, Failure]:
