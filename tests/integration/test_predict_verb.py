@@ -250,6 +250,20 @@ def test_loose_files_keep_their_names(equireg: Command, one_channel_run: Path, r
     }
 
 
+def test_a_scan_in_another_unit_is_told(
+    equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "loose").mkdir()
+    image = load(raw_case / f"{raw_case.name}_flair.nii.gz")
+    for name, factor in (("usual", 1.0), ("large", 1000.0)):
+        voxels = np.asarray(image.dataobj, dtype=np.float32) * factor
+        nib.save(nib.Nifti1Image(voxels, image.affine), tmp_path / "loose" / f"{name}.nii.gz")
+    outcome = equireg("predict", one_channel_run, tmp_path / "loose", "--out", tmp_path / "out", *PLAIN)
+    assert outcome.code == 0, outcome.err
+    told = [line for line in outcome.err.splitlines() if "training scans" in line]
+    assert [f"warning: {tmp_path / 'loose' / 'large.nii.gz'}: channel" in line for line in told] == [True]
+
+
 def test_a_single_file(equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path) -> None:
     shutil.copy(raw_case / f"{raw_case.name}_flair.nii.gz", tmp_path / "patient7.nii.gz")
     outcome = equireg("predict", one_channel_run, tmp_path / "patient7.nii.gz", "--out", tmp_path / "out", *PLAIN)

@@ -14,6 +14,7 @@ from equireg.folders.run import RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.model import Model, load_model
+from equireg.prediction.intensities import tell
 from equireg.prediction.segment import Predictor
 from equireg.preparation.case import working_scan
 
@@ -61,6 +62,7 @@ class LoadedModel:
         """
         image, geometry = self._checked(np.asarray(array), np.asarray(affine, dtype=np.float64))
         scan = working_scan(image, geometry, self._facts.case_plan())
+        tell(scan, self._facts, "the array")
         if not probabilities:
             return Segmentation(self.labels.to_values(self._predictor.classes(scan)), None)
         probs = scan.grid.probs_to_native(self._predictor(scan).numpy())

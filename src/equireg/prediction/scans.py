@@ -15,9 +15,11 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.layouts import RawCase, discover_inputs
 from equireg.model import Facts
-from equireg.preparation.case import CasePlan, WorkingScan, working_scan
+from equireg.prediction.intensities import tell
+from equireg.preparation.case import WorkingScan, working_scan
 
 _PART_BYTES = 2**16
+"""Bytes at the beginning and at the end of a file that its digest is of."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class RawScan:
     """A scan of a raw folder, or a loose file."""
 
     case: RawCase
-    plan: CasePlan
+    facts: Facts
 
     def read(self) -> WorkingScan:
-        """Read the scan and prepare it as the model's training scans were."""
-        return working_scan(*self.case.read_image(), self.plan)
+        """Read the scan and prepare it as the model's training scans were; warn of what the user should know."""
+        scan = working_scan(*self.case.read_image(), self.facts.case_plan())
+        tell(scan, self.facts, str(self.case.images[0]))
+        return scan
 
     def state(self) -> tuple[list[Path], Any]:
         """Return the files that the scan is read from, and what else decides what is read."""
@@ -111,9 +115,8 @@ def find_cases(scans: Path, facts: Facts, config: PredictConfig) -> list[Case]:
             f"{scans}: --equivariance needs a prepared folder, which keeps the fixed transforms of its cases. Run "
             "`equireg prepare` on the scans first, or leave it out."
         )
-    plan = facts.case_plan()
     found = discover_inputs(scans, facts.channels, follow_links=config.follow_links)
-    return [Case(case.name, RawScan(case, plan)) for case in found]
+    return [Case(case.name, RawScan(case, facts)) for case in found]
 
 
 def _prepared_cases(data: PreparedSet, facts: Facts, config: PredictConfig) -> list[Case]:

@@ -1,0 +1,55 @@
+"""A scan in another unit is told; one that differs as scans do is not."""
+
+import pytest
+
+from equireg.prediction.intensities import far_from_training
+
+KNOWN = {
+    "percentiles": [0.5, 50.0, 99.5],
+    "least": [[-980.0, 20.0, 700.0], [10.0, 80.0, 200.0]],
+    "median": [[-900.0, 40.0, 900.0], [15.0, 100.0, 250.0]],
+    "greatest": [[-700.0, 60.0, 1300.0], [20.0, 120.0, 300.0]],
+}
+USUAL = [[-850.0, 50.0, 1000.0], [12.0, 90.0, 260.0]]
+CHANNELS = ("ct", "pet")
+
+
+def warnings(found: list[list[float]], name: str = "ct") -> list[str]:
+    return list(far_from_training(found, KNOWN, {"name": name}, CHANNELS))
+
+
+@pytest.mark.parametrize("name", ["ct", "zscore"])
+@pytest.mark.parametrize(
+    "found",
+    [
+        USUAL,
+        [[-150.0, 50.0, 400.0], USUAL[1]],  # a small field of view
+        [[-1000.0, -100.0, 1500.0], USUAL[1]],
+        [USUAL[0], [20.0, 170.0, 420.0]],
+    ],
+)
+def test_scans_that_differ_as_scans_do(found: list[list[float]], name: str) -> None:
+    assert warnings(found, name) == []
+
+
+@pytest.mark.parametrize("name", ["ct", "zscore"])
+@pytest.mark.parametrize(
+    "of_ct",
+    [[474.0, 1374.0, 2324.0], [-850e3, 50e3, 1000e3], [-0.85, 0.05, 1.0], [10.0, 110.0, 250.0]],
+    ids=["shifted", "larger", "smaller", "8 bits"],
+)
+def test_another_unit_is_told(of_ct: list[float], name: str) -> None:
+    (told,) = warnings([of_ct, USUAL[1]], name)
+    assert told.startswith("channel ct:")
+    assert f"{of_ct[0]:.4g} to {of_ct[2]:.4g}" in told
+    assert "-980 to 1300" in told
+
+
+def test_an_offset_of_many_widths_is_told_always() -> None:
+    (told,) = warnings([USUAL[0], [1012.0, 1090.0, 1260.0]], "zscore")
+    assert told.startswith("channel pet:")
+
+
+def test_runs_that_know_nothing_are_silent() -> None:
+    assert list(far_from_training(USUAL, None, {"name": "ct"}, CHANNELS)) == []
+    assert list(far_from_training((), KNOWN, {"name": "ct"}, CHANNELS)) == []
