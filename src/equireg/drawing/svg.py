@@ -19,7 +19,10 @@ RULE = "#030405"
 PAPER = "#040506"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--card)"}
 
-SERIES = ("#3b7dd8", "#e07b39", "#2a9d7f", "#c65b9c", "#c9a227", "#7d6fd1", "#4fb0c6", "#b5523b", "#8a9a3a", "#8c8c94")
+SERIES = (
+    *("#3b7dd8", "#e07b39", "#2a9d7f", "#c65b9c", "#c9a227"),
+    *("#7d6fd1", "#4fb0c6", "#b5523b", "#8a9a3a", "#8c8c94"),
+)
 """Colours of arms, legible on white and on near-black, apart for the colour-blind in their first five; beyond
 these the marker tells them apart."""
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
@@ -39,14 +42,9 @@ _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "grid.color": RULE,
     "grid.linewidth": 0.6,
-    "xtick.color": RULE,
-    "ytick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "xtick.major.size": 0.0,
-    "ytick.major.size": 0.0,
-    "xtick.minor.size": 0.0,
-    "ytick.minor.size": 0.0,
+    **{f"{axis}tick.color": RULE for axis in "xy"},
+    **{f"{axis}tick.labelcolor": MUTED for axis in "xy"},
+    **{f"{axis}tick.{kind}.size": 0.0 for axis in "xy" for kind in ("major", "minor")},
 }
 
 

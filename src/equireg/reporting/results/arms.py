@@ -10,6 +10,13 @@ from equireg.reporting.results.sources import Evaluation, Run
 BASELINE = "supervised"
 """The method that all others are compared with."""
 _Words = Callable[[RunFacts, Sequence[RunFacts]], str]
+_WORDS: dict[str, _Words] = {
+    "labels": lambda facts, _: f", {facts.labelled_cases} labelled",
+    "unlabelled": lambda facts, _: f", {facts.unlabelled_cases} unlabelled",
+    "dataset": lambda facts, _: f", {facts.dataset}",
+    "name": lambda facts, _: f" ({own_name(facts)})",
+}
+"""What tells arms of one method and options apart, as far as it is needed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Arms:
         for facts in sorted((source.facts for source in sources), key=_order):
             first.setdefault(_key(facts), facts)
         members = list(first.values())
-        labels = _titles(members, (_options_that_differ, _labelled, _unlabelled, _dataset, _own_name))
+        labels = _titles(members, (_options_that_differ, *_WORDS.values()))
         self._of = {
             _key(facts): Arm(label, index, facts.method, facts.labelled_cases, line)
             for index, (facts, label, line) in enumerate(zip(members, labels, _lines(members), strict=True))
@@ -79,7 +86,7 @@ def _lines(members: Sequence[RunFacts]) -> list[Line | None]:
     keys = [_line_key(facts, [one for one in points if one.method == facts.method]) for facts in points]
     first = dict(reversed(list(zip(keys, points, strict=True))))
     ordered = list(dict.fromkeys(keys))
-    labels = _titles([first[key] for key in ordered], (_options_that_differ, _own_name))
+    labels = _titles([first[key] for key in ordered], (_options_that_differ, _WORDS["name"]))
     lines = {key: Line(label, place) for place, (key, label) in enumerate(zip(ordered, labels, strict=True))}
     of = {_key(facts): lines[key] for facts, key in zip(points, keys, strict=True)}
     return [of.get(_key(facts)) for facts in members]
@@ -101,7 +108,7 @@ def _titles(members: Sequence[RunFacts], wordings: Sequence[_Words]) -> list[str
         told = [f"{title}{words(facts, members)}" for title, facts in zip(titles, members, strict=True)]
         alike = {title for title in titles if len({m for m, one in zip(told, titles, strict=True) if one == title}) > 1}
         # Where one title needs its labels, all show them.
-        chosen = set(titles) if alike and words is _labelled else alike
+        chosen = set(titles) if alike and words is _WORDS["labels"] else alike
         titles = [more if title in chosen else title for more, title in zip(told, titles, strict=True)]
     return [f"{title} #{place}" if titles.count(title) > 1 else title for place, title in enumerate(titles, start=1)]
 
@@ -111,19 +118,3 @@ def _options_that_differ(facts: RunFacts, members: Sequence[RunFacts]) -> str:
     differ = [name for name in facts.options if len({str(one.get(name)) for one in alike}) > 1]
     words = ", ".join(f"{name.removeprefix('method.')}={facts.options[name]}" for name in differ)
     return f" ({words})" if words else ""
-
-
-def _labelled(facts: RunFacts, _: Sequence[RunFacts]) -> str:
-    return f", {facts.labelled_cases} labelled"
-
-
-def _unlabelled(facts: RunFacts, _: Sequence[RunFacts]) -> str:
-    return f", {facts.unlabelled_cases} unlabelled"
-
-
-def _dataset(facts: RunFacts, _: Sequence[RunFacts]) -> str:
-    return f", {facts.dataset}"
-
-
-def _own_name(facts: RunFacts, _: Sequence[RunFacts]) -> str:
-    return f" ({own_name(facts)})"
