@@ -12,7 +12,7 @@ from equireg.imaging.alignment import check_same, geometry_of
 from equireg.imaging.formats import open_slabs, scaled
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header, Slab
-from equireg.imaging.labels import LabelTable, distinct, smallest_integer
+from equireg.imaging.labels import distinct, smallest_integer
 from equireg.imaging.limits import LIMITS, Limits
 
 log = logging.getLogger("equireg")
@@ -67,15 +67,12 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
     return stored.values, stored.header
 
 
-def read_label(
-    path: Path | str, expected: Geometry, declared: LabelTable | None = None, limits: Limits = LIMITS
-) -> np.ndarray:
+def read_label(path: Path | str, expected: Geometry, limits: Limits = LIMITS) -> np.ndarray:
     """Read the mask of a scan.
 
     Args:
         path: the mask's file.
         expected: geometry of the scan that it belongs to.
-        declared: the data set's labels; negative values are labels only where they are declared.
         limits: what the file may claim.
 
     Returns:
@@ -87,12 +84,10 @@ def read_label(
     path = Path(path)
     values, header = read_label_values(path, limits)
     check_same(path, geometry_of(path, header, limits), expected, "its scan")
-    low = int(values.min())
-    known = () if declared is None else (*declared.values, declared.ignore)
-    if low < 0 and low not in known:
+    if values.min() < 0:
         raise EquiregError(
-            f"{path}: is a mask with the negative value {low}; expected label values from 0 on. Give those voxels a "
-            "label of their own, or declare the value in dataset.json."
+            f"{path}: is a mask with the negative value {int(values.min())}; expected label values from "
+            "0 on. Give those voxels a label of their own."
         )
     return values
 

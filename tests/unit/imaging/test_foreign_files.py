@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
+from equireg.imaging.masks import read_label_values
 from equireg.imaging.volume import read_geometry, read_image, read_label, write_label
 
 NOISE = (np.random.default_rng(0).normal(size=(9, 8, 7)) * 100).astype(np.int16)
@@ -172,19 +172,15 @@ def test_the_smallest_type_is_found_slice_by_slice(tmp_path, monkeypatch, highes
     assert found.tolist() == values.tolist()
 
 
-def test_negative_values_are_labels_where_they_are_declared(tmp_path):
+def test_negative_values_are_no_labels_but_can_be_read_and_written(tmp_path):
     values = np.array([-1, 0, 2, -3], dtype=np.int16).reshape(2, 2, 1)
-    with pytest.raises(EquiregError, match=r"negative value -3;.*dataset\.json"):
+    with pytest.raises(EquiregError, match=r"negative value -3; expected label values from 0 on"):
         mask(tmp_path, values)
-    path = tmp_path / "mask.nii.gz"
-    geometry, _ = read_geometry(path)
-    table = LabelTable((0, 2, -3), ("background", "a", "b"), ignore=-1)
-    found = read_label(path, geometry, table)
+    geometry, _ = read_geometry(tmp_path / "mask.nii.gz")
+    write_label(tmp_path / "made.nii.gz", values, geometry)
+    found, header = read_label_values(tmp_path / "made.nii.gz")
     assert found.tolist() == values.tolist()
-    with pytest.raises(EquiregError, match="negative value -3"):
-        read_label(path, geometry, LabelTable((0, 2), ("background", "a"), ignore=-1))
-    write_label(tmp_path / "made.nii.gz", found, geometry)
-    assert read_label(tmp_path / "made.nii.gz", geometry, table).tolist() == values.tolist()
+    assert header.dtype == np.int8
 
 
 def test_a_scale_that_rounds_is_undone_and_told(tmp_path, caplog):
