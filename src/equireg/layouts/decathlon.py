@@ -152,7 +152,7 @@ def _unlisted(root: Path, listed: _Listed, *, by_folder: bool) -> tuple[list[Fou
         masks = {stem_of(file): file for file in image_files(pair.labels)} if pair.labels else {}
         for file in scans:
             if file not in known:
-                label = masks.get(stem_of(file)) if by_folder else None
+                label = masks.get(stem_of(file)) if by_folder or pair.held_out else None
                 cases.append(FoundCase(stem_of(file), {STACKED: file}, label, pair.held_out))
         stems = {stem_of(file) for file in scans}
         orphans += [file for stem, file in masks.items() if stem not in stems and file not in known]

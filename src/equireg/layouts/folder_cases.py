@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from equireg.layouts.channels import meaning
+from equireg.layouts.channels import is_known, meaning
 from equireg.layouts.files import stem_of
 from equireg.layouts.grouping import Group, choose_scheme, group_files, single
 from equireg.layouts.patients import is_time_point
@@ -46,10 +46,16 @@ def group_folders(
         for name in set(names):
             count[name] += 1
     result = FolderCases()
+    across = _across_folders(folders)
+    result.groups += across
+    done = {file for group in across for file in group.files.values()}
     for folder, files in folders.items():
+        if done.issuperset(files):
+            continue
         owned = _with_own_mask(folder, files, has_mask)
         found = group_files(files, choose_scheme(files, owned.__contains__, channel_count))
         recurring = all(count[name] > 1 and name and not name.isdigit() for name in rests[folder])
+        recurring = recurring and not (len(files) >= len(folders) and _are_numbered(rests[folder]))
         name = _folder_name(folder, folders, root)
         words = [_rest_of(folder, group.name) for group in found]
         if len(found) == 1:
@@ -63,6 +69,39 @@ def group_folders(
         else:
             result.groups += found
     return result
+
+
+def _across_folders(folders: Mapping[Path, Sequence[Path]]) -> list[Group]:
+    """Group scans where a folder is a channel (``T1/c1``, ``T2/c1``) or a time point (``baseline/c1``) of all cases."""
+    siblings: defaultdict[Path, list[Path]] = defaultdict(list)
+    for folder in folders:
+        siblings[folder.parent].append(folder)
+    groups: list[Group] = []
+    for several in siblings.values():
+        names = [folder.name.lower() for folder in several]
+        stems = [{stem_of(file) for file in folders[folder]} for folder in several]
+        if len(several) < 2 or not set.intersection(*stems) or max(map(len, stems)) < 2:
+            continue
+        if len({meaning(name) for name in names}) == len(names) and all(is_known(name) for name in names):
+            for stem in sorted(set.union(*stems)):
+                files = {meaning(file.parent.name): file for file in _called(stem, several, folders)}
+                groups.append(Group(stem, files))
+        elif _are_times(names) and len(siblings) == 1 and not all(map(is_known, set.union(*stems))):
+            groups += [
+                Group(f"{stem_of(file)}_{folder.name}", single(file).files)
+                for folder in several
+                for file in folders[folder]
+            ]
+    return groups
+
+
+def _called(stem: str, several: Sequence[Path], folders: Mapping[Path, Sequence[Path]]) -> list[Path]:
+    return [file for folder in several for file in folders[folder] if stem_of(file) == stem]
+
+
+def _are_numbered(names: Sequence[str]) -> bool:
+    """Whether names differ by a number alone, as those of cases do."""
+    return len(names) > 1 and len({name.rstrip("0123456789") for name in names}) == 1
 
 
 def _with_own_mask(folder: Path, files: Sequence[Path], has_mask: Callable[[Path, str], bool]) -> set[str]:

@@ -12,7 +12,11 @@ _WORDS = (
     r"annotations?|annot|manual|rois?|contours?|lesions?|delineations?)"
 )
 _FIRST_WORDS = r"(?:seg|segm|segmentation|mask|msk|labels?|label[_\-. ]?map|lbl|gt|ground[_\-. ]?truth|annotation)"
-_LAST = re.compile(rf"(?P<rest>.*?)(?:^|[_\-. ]){_WORDS}(?:[_\-. ]?(?:map|mask|seg|file|\d))?", re.IGNORECASE)
+_LAST = re.compile(
+    rf"(?P<rest>.*?)(?:^|[_\-. ]){_WORDS}(?:[_\-. ]?(?:map|mask|seg|file|\d))?"
+    r"(?:[_\-. ](?:manual|final|corrected|edited|expert|binary|bin))*",
+    re.IGNORECASE,
+)
 _FIRST = re.compile(rf"{_FIRST_WORDS}(?:[_\-. ]+(?=.)|(?=\d))(?P<rest>.+)", re.IGNORECASE)
 _SCAN_FIRST = re.compile(
     r"(?:img|image|im|scan|volume|vol|ct|mri|mr|input)(?:[_\-. ]+(?=.)|(?=\d))(?P<rest>.+)", re.IGNORECASE

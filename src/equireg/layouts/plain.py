@@ -67,7 +67,8 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
     renamed = _names_by_folder_above(root, flat_groups, lone)
     used: set[Path] = set()
     for group in (*flat_groups, *found.groups):
-        masks = places.masks_of(group.folder, group.names())
+        homes = dict.fromkeys(file.parent for file in group.files.values())
+        masks = next((masks for home in homes if (masks := places.masks_of(home, group.names()))), [])
         if not masks and group.folder in lone:
             masks = places.only_mask(group.folder)
         used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])

@@ -29,6 +29,13 @@ def test_a_validation_list_is_held_out(tmp_path):
     assert dataset.refused == ()
 
 
+def test_validation_scans_that_no_list_names_have_their_masks(tmp_path):
+    put(decathlon(tmp_path), "imagesVa/v1.nii.gz", "labelsVa/v1.nii.gz")
+    case = next(case for case in discover(tmp_path).cases if case.name == "v1")
+    assert case.held_out
+    assert case.label == tmp_path / "labelsVa/v1.nii.gz"
+
+
 def test_decathlon_lists_a_scan_that_is_not_there(tmp_path):
     entry = {"image": "./imagesTr/gone.nii.gz", "label": "./labelsTr/a.nii.gz"}
     dataset = discover(decathlon(tmp_path, training=[entry]))

@@ -30,6 +30,7 @@ END = ".nii.gz"
         ("c{:02d}", "c{:02d}_ground_truth"),
         ("c{:02d}", "C{:02d}_GT".replace("C", "c")),
         ("c{:02d}", "c{:02d}-labelmap"),
+        ("c{:02d}", "c{:02d}_seg-manual"),
         ("c{:02d}", "c{:02d}_lesion"),
         ("c{:02d}", "c{:02d}.seg"),
         ("c{:02d}", "seg/c{:02d}_seg"),
@@ -114,6 +115,31 @@ def test_t1_and_t2_are_channels_unless_each_has_a_mask(tmp_path):
     assert discover(tmp_path).channels == ("t1", "t2")
     put(tmp_path / "own", *(f"p{p}_{c}{m}.nii.gz" for p in range(2) for c in ("t1", "t2") for m in ("", "_seg")))
     assert labelled(discover(tmp_path / "own")) == ["p0_t1", "p0_t2", "p1_t1", "p1_t2"]
+
+
+@pytest.mark.parametrize("mask", ["seg/p{p}", "T1/p{p}_seg", "labels/p{p}"])
+def test_a_folder_a_channel(tmp_path, mask):
+    put(tmp_path, *(f"{folder}/p{p}.nii.gz" for folder in ("T1", "FLAIR") for p in range(3)))
+    put(tmp_path, *(mask.format(p=p) + END for p in range(3)))
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1", "flair")
+    assert names(dataset) == labelled(dataset) == ["p0", "p1", "p2"]
+
+
+@pytest.mark.parametrize("times", [("baseline", "followup"), ("t0", "t1"), ("visit1", "visit2")])
+def test_a_folder_a_time_point(tmp_path, times):
+    put(tmp_path, *(f"{time}/p{p}{m}.nii.gz" for time in times for p in range(3) for m in ("", "_seg")))
+    dataset = discover(tmp_path)
+    assert names(dataset) == labelled(dataset) == sorted(f"p{p}_{time}" for p in range(3) for time in times)
+    assert {case.patient for case in dataset.cases} == {"p0", "p1", "p2"}
+
+
+def test_a_folder_a_site_is_no_case(tmp_path):
+    put(tmp_path, *(f"{site}/p{p}.nii.gz" for site in ("left hospital", "other") for p in range(3)))
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("image",)
+    assert names(dataset) == ["p0", "p1", "p2"]
+    assert len(dataset.refused) == 3  # the second of each name, told with the reason
 
 
 def test_contrasts_before_and_after_the_agent_are_channels(tmp_path):
