@@ -9,9 +9,10 @@ from equireg import disk, folders
 from equireg.config import DemoConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.evaluation.evaluate import evaluate
+from equireg.folders.evaluation import read_scores
 from equireg.phantom import PhantomConfig, write_dataset
 from equireg.pipeline.side_by_side import side_by_side
-from equireg.pipeline.sweep import do_sweep
+from equireg.pipeline.sweep import RESULTS, do_sweep
 from equireg.pipeline.sweepfile import SweepConfig
 
 METHODS = ("supervised", "equireg")
@@ -51,7 +52,7 @@ def demo(out: Path | str, config: DemoConfig | None = None, **options: Any) -> p
     )
     # Both runs at once, one thread each: on a busy machine, threads of one run would wait for each other.
     do_sweep(plan, out, out, jobs=2)
-    table = pd.read_csv(out / "results.csv")
+    table = pd.read_csv(out / RESULTS)
     picture = _picture(out)
     folders.sign(out, "demo", to_plain(config), seed=config.seed)
     shown = table[["method", "labelled_cases", "unlabelled_cases", "cases", "dice", "hd95_mm", "nsd"]]
@@ -65,8 +66,9 @@ def _picture(out: Path) -> Path:
     """Draw one test case by both methods: that whose Dice, averaged over both, is the median, so no rare one."""
     dice = {}
     for method in METHODS:
-        scores = pd.read_csv(out / "evaluations" / method / "metrics.csv").query("metric == 'dice'")
-        dice[method] = scores.groupby("case")["value"].mean()
+        scores = read_scores(out / "evaluations" / method)
+        rows = [(case, value) for (case, _, metric), value in scores.items() if metric == "dice"]
+        dice[method] = pd.DataFrame(rows, columns=["case", "value"]).groupby("case")["value"].mean()
     both = pd.DataFrame(dice).mean(axis=1).sort_values()
     case = str(both.index[len(both) // 2])
     for method in METHODS:

@@ -14,16 +14,19 @@ from equireg.config import SweepOptions
 from equireg.config.parsing import from_plain, merged, nested, options_from, to_plain
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
-from equireg.folders.run import RunFolder
-from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
+from equireg.folders import evaluation as evaluation_folder
+from equireg.folders import tables
+from equireg.folders.run import FACTS, RunFacts, RunFolder
+from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
 from equireg.preparation.prepare import prepare
 from equireg.processes.workers import Cluster, Workers
 
 log = logging.getLogger("equireg")
 
 _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
-_FACTS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat")
-"""What the table tells of a run's training."""
+_FACTS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
+"""What the table tells of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
+RESULTS = "results.csv"
 
 
 def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None, **options: Any) -> list[Run]:
@@ -45,28 +48,39 @@ def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None,
     grid, out = Path(grid), Path(out)
     if how.cluster == "ray":  # other machines find the files by their whole paths
         grid, out = grid.absolute(), out.absolute()
-    plan = _read_plan(grid)
-    runs = list_runs(plan, grid.parent)
-    _check_options(runs)
+    plan, runs = _read_plan(grid)
     if how.dry_run:
         for run in runs:
             print(f"{'done' if is_done(out, run) else 'to do':6} {run.name}")
         return runs
-    _claim(plan, runs, out)
-    return do_sweep(plan, out, grid.parent, how.jobs, how.cluster)
+    with disk.locked_folder(out):
+        _claim(plan, runs, out)
+        return do_sweep(plan, out, grid.parent, how.jobs, how.cluster)
 
 
-def _read_plan(grid: Path) -> SweepConfig:
-    """Read a sweep file; its errors name it."""
+def _read_plan(grid: Path) -> tuple[SweepConfig, list[Run]]:
+    """Read a sweep file and list its runs; all errors name the file."""
     content = read_yaml(grid)
     try:
-        return from_plain(SweepConfig, content)
+        check_size(content)
+        plan = from_plain(SweepConfig, content)
+        runs = list_runs(plan, grid.parent)
+        _check_options(runs)
     except EquiregError as error:
         raise type(error)(f"{grid}: {error}") from error
+    return plan, runs
 
 
 def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster: Cluster = "local") -> list[Run]:
-    """Do what ``sweep`` does, for options that are at hand; relative paths count from ``base``."""
+    """Do what ``sweep`` does, for options that are at hand; relative paths count from ``base``.
+
+    One process does it at a time in a folder.
+    """
+    with disk.locked_folder(out):
+        return _do_runs(config, out, base, jobs, cluster)
+
+
+def _do_runs(config: SweepConfig, out: Path, base: Path, jobs: int, cluster: Cluster) -> list[Run]:
     runs = list_runs(config, base)
     prepared = _prepared(config, out, base, cluster)
     todo = [run for run in runs if not is_done(out, run)]
@@ -173,9 +187,7 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
         train(prepared, trained.root, resume=trained.has_config(), **nested(run.options))
     for split, name in run.judged().items():
         predictions, evaluation = out / _PREDICTIONS / name, out / _EVALUATIONS / name
-        if not folders.is_signed(predictions):
-            if not (predictions / folders.UNDERWAY).is_file():  # else `predict` goes on with it
-                shutil.rmtree(predictions, ignore_errors=True)
+        if not folders.is_signed(predictions):  # `predict` goes on with what it left unfinished
             predict(trained.root, prepared, predictions, split=split, **config.predict)
         if not folders.is_signed(evaluation):
             evaluate(predictions, prepared, evaluation, pictures=_pictured(prepared, split))
@@ -192,8 +204,6 @@ def _pictured(prepared: Path, split: str) -> list[str]:
 
 def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
     """Write one row a finished run and split, and the page."""
-    import pandas as pd
-
     from equireg.reporting.build import report
 
     rows = [
@@ -203,18 +213,31 @@ def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
     ]
     if not rows:
         return
-    disk.write_atomic(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
-    shutil.rmtree(out / "report", ignore_errors=True)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    tables.write_table(out / RESULTS, columns, [[row.get(column) for column in columns] for row in rows])
+    _remove_report(out / "report")
     runs = [out / _RUNS / run.name for run in done]
     evaluations = [out / _EVALUATIONS / name for run in done for name in run.judged().values()]
     report([prepared, *runs, *evaluations], out / "report")
 
 
+def _remove_report(report: Path) -> None:
+    """Remove the page of an earlier call, which counts as one only where `report` made it.
+
+    Raises:
+        EquiregError: if something else lies there.
+    """
+    if folders.made_by(report) == "report":
+        shutil.rmtree(report)
+    else:
+        disk.refuse_existing(report, "Move it away: the sweep's own page is written there.")
+
+
 def _row(evaluation: Path) -> dict[str, Any]:
     """Return what the table says of one evaluation: its training, and the means over cases."""
-    summary = disk.read_json(evaluation / "summary.json")
-    trained = disk.read_json(evaluation / folders.SIGNATURE)["run"]
-    facts = {key: trained.get(key) for key in _FACTS}
+    summary = evaluation_folder.read_summary(evaluation)
+    trained = RunFacts.from_dict(evaluation_folder.read_signature(evaluation).get(FACTS) or {})
+    facts = {key: getattr(trained, key) for key in _FACTS}
     regions = {
         f"{metric} {name}": region[metric]["mean"]
         for metric in ("dice", "equivariance_dice")

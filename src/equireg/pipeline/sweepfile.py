@@ -20,6 +20,8 @@ Relative paths count from the sweep file.
 """
 
 import itertools
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +33,12 @@ from equireg.errors import EquiregError
 
 _SHORT = {"method": "", "config": "", "sup_cases": "sup", "unsup_cases": "unsup", "sup_cut": "supcut"}
 """How an option that differs between runs shows in their names."""
+_MOST_RUNS = 10_000
+"""A grid of more was not meant."""
+_MOST_VALUES = 1_000
+"""Entries of one list of a sweep file; checking them takes time that grows with the square."""
+_NAME = re.compile(r"[^\W_][^/\\\x00-\x1f\x7f]{0,199}")
+"""What a run's folder may be called."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,11 @@ class Part:
         for name, values in self.grid.items():
             if not values:
                 raise EquiregError(f"a sweep's grid has no value for {name}; expected one or more.")
+
+    @property
+    def size(self) -> int:
+        """Number of runs that the grid spans."""
+        return math.prod(len(values) for values in self.grid.values()) if self.grid else 0
 
     def combinations(self) -> list[dict[str, Any]]:
         """Return the options of each run that the grid spans."""
@@ -111,17 +124,40 @@ class Run:
         return {split: f"{self.name}-{split}" for split in self.splits}
 
 
+def check_size(content: Any) -> None:
+    """Refuse plain values of a sweep file with a list that is longer than anybody means, before they are checked.
+
+    Raises:
+        EquiregError: names the option.
+    """
+    waiting = [("the file", content)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, list) and len(value) > _MOST_VALUES:
+            raise EquiregError(
+                f"{name} has {len(value)} values; expected {_MOST_VALUES} at most. Cut the sweep in parts."
+            )
+        if isinstance(value, Mapping):
+            waiting += [(str(key), below) for key, below in value.items()]
+        elif isinstance(value, list):
+            waiting += [(name, below) for below in value]
+
+
 def list_runs(config: SweepConfig, base: Path) -> list[Run]:
     """Return the runs of a sweep, named by what differs between them; config files lie relative to ``base``.
 
     Raises:
-        EquiregError: if two runs are the same.
+        EquiregError: if two runs are the same, there are too many, a name is no name for a folder, or a config file
+            is missing or damaged.
     """
     parts = [
         Part({}, config.grid),
         *config.parts,
         *(Part({}, {key: [value] for key, value in run.items()}) for run in config.runs),
     ]
+    size = sum(part.size for part in parts)
+    if size > _MOST_RUNS:
+        raise EquiregError(f"the sweep holds {size} runs; expected {_MOST_RUNS} at most. Take values out of its grid.")
     runs = [
         Run(_name(options), _with_config([config.train, part.train, options], base), config.splits)
         for part in parts
@@ -150,4 +186,10 @@ def _name(options: Mapping[str, Any]) -> str:
         shown = value.get("name", "") if isinstance(value, Mapping) else value
         shown = Path(str(value)).stem if key == "config" else shown
         parts.append(f"{word}{shown}")
-    return "-".join(parts).replace("/", "_").replace(" ", "")
+    name = "-".join(parts).replace("/", "_").replace(" ", "")
+    if not _NAME.fullmatch(name):
+        raise EquiregError(
+            f"the sweep's run with the options {dict(options)} would be named {name!r}; expected a name that begins "
+            "with a letter or digit, of 200 characters at most. Move what all runs share to `train:`."
+        )
+    return name
