@@ -1,7 +1,7 @@
 """One slice of the best, the median and the worst case, for the report to draw."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +87,9 @@ def make_picture(pair: Pair, role: str, dice: float, table: LabelTable, scans: S
 
     Rows run from anterior (or superior) to posterior, columns from the patient's right to the left.
     """
-    judged = {value for values in table.judged_regions().values() for value in values}
-    axis, index = _choose_slice(pair, judged)
+    axis, index = _choose_slice(pair, table)
     views = [
-        _view(_canonical(read_label(path, pair.geometry), pair.geometry), axis, index)
+        _view(_canonical(read_label(path, pair.geometry, table), pair.geometry), axis, index)
         for path in (pair.reference, pair.prediction)
     ]
     scan, channels = np.zeros((1, *views[0].shape), np.float32), ()
@@ -128,15 +127,16 @@ def _canonical(array: np.ndarray, geometry: Geometry) -> np.ndarray:
     return apply_orientation(array, io_orientation(geometry.affine_array))
 
 
-def _choose_slice(pair: Pair, judged: Collection[int]) -> tuple[int, int]:
+def _choose_slice(pair: Pair, table: LabelTable) -> tuple[int, int]:
     """Return axis and index of the slice to show, in the canonical orientation.
 
     Axial, unless the scan is a single sagittal or coronal slice; where most reference is, else where most
     prediction is, else the middle.
     """
+    judged = {value for values in table.judged_regions().values() for value in values}
     axis, size = 2, 1
     for path in (pair.reference, pair.prediction):
-        voxels = LabelVoxels.read(path, pair.geometry)
+        voxels = LabelVoxels.read(path, pair.geometry, table)
         codes = _canonical(voxels.codes, pair.geometry)
         axis = next((axis for axis in (2, 1, 0) if codes.shape[axis] == 1), 2)
         size = codes.shape[axis]

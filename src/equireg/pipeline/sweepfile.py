@@ -95,6 +95,8 @@ class SweepConfig:
             raise EquiregError(f"a sweep has prepared: {self.prepared} and raw: {self.raw}; expected one of the two.")
         if not (self.grid or self.runs or any(part.grid for part in self.parts)):
             raise EquiregError("a sweep has neither a grid nor runs; expected at least one run.")
+        if {} in self.runs:
+            raise EquiregError("a sweep has a run without options under runs; expected one or more. Remove it.")
         unknown = [split for split in self.splits if split not in ("train", "val", "test")]
         if unknown or not self.splits or len(set(self.splits)) < len(self.splits):
             raise EquiregError(f"a sweep has split: {self.split}; expected train, val, test, or a list of them.")
