@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from equireg.errors import EquiregError
+from equireg.folders.prepared import case_folder
 from equireg.imaging import volume
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.layouts import RawCase, RawDataset, Refusal
 from equireg.processes.workers import WorkerDiedError, Workers, guarded
 
 REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
+
+
+DIED = "Give it more memory or fewer --jobs, or remove the file, then run the same command again."
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,19 @@ class Survey:
     refused: tuple[Refusal, ...]
 
 
-def survey(dataset: RawDataset, workers: Workers) -> Survey:
-    """Read every header, and the masks of a layout that declares no labels; what cannot be read is refused."""
-    cases, geometries, refused = read_headers(dataset)
+@dataclass(frozen=True)
+class Headers:
+    """What the headers of a raw folder say."""
+
+    cases: tuple[RawCase, ...]
+    """Those whose header can be read."""
+    geometries: Mapping[str, volume.Geometry]
+    refused: tuple[Refusal, ...]
+
+
+def survey(dataset: RawDataset, headers: Headers, workers: Workers) -> Survey:
+    """Read the masks of a layout that declares no labels; what cannot be read is refused."""
+    cases, geometries, refused = list(headers.cases), headers.geometries, [*headers.refused]
     labels = dataset.labels
     if labels is None:
         labels, cases, bad = _labels_of_masks(cases, geometries, workers)
@@ -37,13 +52,12 @@ def survey(dataset: RawDataset, workers: Workers) -> Survey:
 
 
 def _header(case: RawCase) -> volume.Geometry:
+    case_folder(Path(), case.name)
     return volume.read_geometry(case.images[0])[0]
 
 
-def read_headers(
-    dataset: RawDataset,
-) -> tuple[list[RawCase], dict[str, volume.Geometry], list[Refusal]]:
-    """Read every case's header; those that cannot be read are refused."""
+def read_headers(dataset: RawDataset) -> Headers:
+    """Read every case's header; those that cannot be read, or whose name is not fit for a folder, are refused."""
     refused = list(dataset.refused)
     geometries: dict[str, volume.Geometry] = {}
     usable = []
@@ -54,7 +68,7 @@ def read_headers(
         else:
             geometries[case.name] = found
             usable.append(case)
-    return usable, geometries, refused
+    return Headers(tuple(usable), geometries, tuple(refused))
 
 
 def _mask_values(case: RawCase, geometry: volume.Geometry) -> list[int]:
@@ -69,10 +83,9 @@ def _labels_of_masks(
     values: set[int] = {0}
     refused = []
     for name, found in workers.run(_mask_values, tasks, "masks"):
-        if isinstance(found, WorkerDiedError):
-            raise found
         if isinstance(found, EquiregError):
-            refused.append(Refusal(name, str(found), REMEDY))
+            died = isinstance(found, WorkerDiedError)
+            refused.append(Refusal(name, str(found), DIED if died else REMEDY))
         elif len(found) > IGNORED:
             reason = f"{tasks[name][0].label}: holds {len(found)} values; expected a mask of at most {IGNORED}."
             refused.append(Refusal(name, reason, REMEDY))

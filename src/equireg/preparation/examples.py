@@ -1,8 +1,9 @@
 """One slice of one case after each step of preparation, for the report to draw."""
 
 import io
-import shutil
+import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,46 @@ import numpy as np
 from equireg import disk
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import IGNORED, LabelTable
+from equireg.imaging.volume import read_geometry
 from equireg.layouts import RawCase
 from equireg.preparation import case as one_case
-from equireg.preparation.case import CasePlan, WorkingScan, fingerprint, recipe_steps
+from equireg.preparation.case import CasePlan, WorkingScan, fingerprint, working_scan
 from equireg.preparation.plan import grid_of
+
+
+class _Slices:
+    """The slice with most labelled voxels after each step, cut out as the steps come: whole steps fill the memory."""
+
+    def __init__(self, case: RawCase, plan: CasePlan) -> None:
+        geometry, _ = read_geometry(case.images[0])
+        self._values = case.read_label(geometry)
+        self._labels = plan.labels
+        self._whole = grid_of(geometry, plan.spacing_mm, plan.slice_axis)
+        self._chosen = 0
+        self._steps: list[tuple[str, np.ndarray, np.ndarray]] = []
+
+    def __call__(self, step: tuple[str, WorkingScan]) -> None:
+        """Keep the slice of a step."""
+        name, scan = step
+        if not self._steps:
+            self._chosen = _most_labelled(self._values, self._labels, scan.grid)
+        at = self._chosen - scan.grid.crop[0][0]
+        label = scan.grid.label_to_working(self._values)[at]
+        self._steps.append((name, _view(scan.image[:, at]).astype(np.float32), _view(label)))
+
+    def arrays(self, image: np.ndarray) -> dict[str, Any]:
+        """Return the arrays of the example, with the raw scan [C, X, Y, Z] as its first step."""
+        rows, columns = ((0, size) for size in self._whole.full_shape[1:])
+        one = self._whole.with_crop(((self._chosen, self._chosen + 1), rows, columns))
+        raw = _view(one.image_to_working(image)[:, 0]), _view(one.label_to_working(self._values)[0])
+        steps = [("raw", *raw), *self._steps]
+        arrays: dict[str, Any] = {
+            "steps": np.array([name for name, _, _ in steps]),
+            "spacing_mm": np.array(one.spacing_mm[1:]),
+        }
+        for index, (_, scan, label) in enumerate(steps):
+            arrays[f"scan_{index}"], arrays[f"label_{index}"] = scan, label
+        return arrays
 
 
 def prepare_shown(
@@ -26,18 +63,14 @@ def prepare_shown(
     """
     if examples is None:
         return one_case.prepare_case(case, plan, folder)
-    steps: list[tuple[str, WorkingScan]] = []
-    record = one_case.prepare_case(case, plan, folder, steps.append)
-    renew(examples, case, plan, channels, steps)
+    slices = _Slices(case, plan)
+    record = one_case.prepare_case(case, plan, folder, slices)
+    renew(examples, case, plan, channels, slices)
     return record
 
 
 def renew(
-    folder: Path,
-    case: RawCase | None,
-    plan: CasePlan,
-    channels: Sequence[str],
-    steps: Sequence[tuple[str, WorkingScan]] | None = None,
+    folder: Path, case: RawCase | None, plan: CasePlan, channels: Sequence[str], slices: _Slices | None = None
 ) -> None:
     """Write ``CASE.npz`` as the folder's only file, unless it is there from the same files and plan.
 
@@ -50,44 +83,44 @@ def renew(
         case: a case with a mask, or None.
         plan: the case's own.
         channels: names of its channels.
-        steps: its steps, where they are at hand; else they are done anew.
+        slices: those of its steps, where they are at hand; else the steps are done anew.
 
     Raises:
         EquiregError: if the case cannot be read, or the disk is full.
     """
     if case is None or case.label is None:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         return
     path, digest = folder / f"{case.name}.npz", fingerprint(case, plan)
-    if path.is_file():
-        with np.load(path) as earlier:
-            if str(earlier["digest"]) == digest:
-                return
+    if _digest_of(path) == digest:
+        return
+    image, geometry = case.read_image()
+    if slices is None:
+        slices = _Slices(case, plan)
+        working_scan(image, geometry, plan, slices)
     content = io.BytesIO()
-    np.savez_compressed(content, **_arrays(case, plan, steps), channel_names=np.array(channels), digest=digest)
+    np.savez_compressed(content, **slices.arrays(image), channel_names=np.array(channels), digest=digest)
     with disk.disk_errors(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        _remove(folder)
+        folder.mkdir(exist_ok=True)
     disk.write_atomic(path, content.getvalue())
 
 
-def _arrays(case: RawCase, plan: CasePlan, steps: Sequence[tuple[str, WorkingScan]] | None) -> dict[str, Any]:
-    image, geometry = case.read_image()
-    values = case.read_label(geometry)
-    whole = grid_of(geometry, plan.spacing_mm, plan.slice_axis)
-    frames = [("raw", whole.image_to_working(image), whole)]
-    done = recipe_steps(image, geometry, plan) if steps is None else steps
-    frames += [(name, scan.image, scan.grid) for name, scan in done]
-    chosen = _most_labelled(values, plan.labels, frames[-1][2])
-    arrays: dict[str, Any] = {
-        "steps": np.array([name for name, _, _ in frames]),
-        "spacing_mm": np.array(whole.spacing_mm[1:]),
-    }
-    for index, (_, working, grid) in enumerate(frames):
-        at = chosen - grid.crop[0][0]
-        arrays[f"scan_{index}"] = _view(working[:, at]).astype(np.float32)
-        arrays[f"label_{index}"] = _view(grid.label_to_working(values)[at])
-    return arrays
+def _digest_of(path: Path) -> str | None:
+    """Return what an example was made from, or None where there is none that can be read."""
+    try:
+        with np.load(path) as content:
+            return str(content["digest"])
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _remove(folder: Path) -> None:
+    """Remove the examples, and the folder unless there is something else in it."""
+    for path in folder.glob("*.npz"):
+        path.unlink()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _most_labelled(values: np.ndarray, labels: LabelTable, grid: WorkingGrid) -> int:

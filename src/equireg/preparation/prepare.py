@@ -15,7 +15,6 @@ from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import tell
 from equireg.preparation import checking, plan, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
-from equireg.processes.cores import usable_cores
 from equireg.processes.workers import Workers
 
 log = logging.getLogger("equireg")
@@ -46,13 +45,23 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     dataset = with_patients(discover(raw, config.layout, follow_links=config.follow_links), config.patients)
     if config.dry_run:
         return _dry_run(dataset)
-    tell(dataset)
     recipe = recipes.find(config.recipe)
     recipe.check(config, dataset.layout)
+    tell(dataset)
+    with disk.locked_folder(out):
+        return _prepare(raw, out, config, dataset)
+
+
+def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -> Manifest:
+    """Prepare a data set into a folder that no other process writes."""
+    recipe = recipes.find(config.recipe)
     listed = split.read_split(Path(config.split), dataset.cases) if config.split else None
-    jobs = config.jobs if config.cluster == "ray" else config.jobs or usable_cores()
+    headers = checking.read_headers(dataset)
+    jobs = config.jobs
+    if config.cluster == "local":
+        jobs = running.choose_jobs(jobs, list(headers.geometries.values()), len(dataset.channels))
     with Workers(jobs, config.cluster) as workers:
-        survey = checking.survey(dataset, workers)
+        survey = checking.survey(dataset, headers, workers)
         if not survey.cases:
             raise EquiregError(_no_case(raw, survey.refused))
         splits = listed or recipe.split(config, dataset, survey.cases)
@@ -83,13 +92,13 @@ def _dry_run(dataset: RawDataset) -> Manifest:
         EquiregError: if no case is usable.
     """
     tell(dataset)
-    usable, _, refused = checking.read_headers(dataset)
-    for item in refused:
+    headers = checking.read_headers(dataset)
+    for item in headers.refused:
         log.warning("refused %s: %s %s", item.case, item.reason, item.remedy)
-    if not usable:
-        raise EquiregError(_no_case(dataset.root, refused))
-    log.info("%d cases can be prepared. This was a dry run: nothing was written.", len(usable))
-    return summary.empty_manifest(dataset, refused)
+    if not headers.cases:
+        raise EquiregError(_no_case(dataset.root, headers.refused))
+    log.info("%d cases can be prepared. This was a dry run: nothing was written.", len(headers.cases))
+    return summary.empty_manifest(dataset, headers.refused)
 
 
 def _plan(config: PrepareConfig, dataset: RawDataset, survey: checking.Survey, splits: Mapping[str, Split]) -> CasePlan:

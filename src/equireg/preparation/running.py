@@ -1,18 +1,27 @@
 """All cases of a data set, prepared by workers: what is done already stays, what is no use is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.prepared import EXAMPLES, Split, case_folder, is_case, remove_case
+from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase, Refusal
 from equireg.preparation import case as one_case
 from equireg.preparation import checking, examples, recipes
 from equireg.preparation.case import CasePlan
+from equireg.processes.cores import usable_cores
+from equireg.processes.memory import free_memory
 from equireg.processes.workers import WorkerDiedError, Workers
+
+BYTES_A_VOXEL, BYTES_A_CHANNEL = 20, 12
+"""Memory that a case of one channel needs, and each further channel (docs/performance.md)."""
+_PROCESS_BYTES = 200 * 2**20
+"""Memory that a process needs without any case."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +61,31 @@ def prepare_all(job: Job, out: Path, workers: Workers) -> tuple[list[dict[str, A
     refused = []
     for name, result in workers.run(examples.prepare_shown, tasks, "prepare"):
         if isinstance(result, EquiregError):
-            if isinstance(result, (disk.DiskError, WorkerDiedError)):
+            if isinstance(result, disk.DiskError):  # no case is to blame, and no other would fare better
                 raise result
-            refused.append(Refusal(name, str(result), checking.REMEDY))
+            died = isinstance(result, WorkerDiedError)
+            refused.append(Refusal(name, str(result), checking.DIED if died else checking.REMEDY))
             remove_case(case_folder(out, name))
         else:
             records[name] = result
     return [records[name] for name in sorted(records)], refused
+
+
+def choose_jobs(asked: int, geometries: Sequence[Geometry], channels: int, free_bytes: float | None = None) -> int:
+    """Return how many cases are prepared at once: as asked, or for 0 as many as cores and memory allow.
+
+    Args:
+        asked: what the user wants; 0 leaves it to us.
+        geometries: those of the cases.
+        channels: channels of each.
+        free_bytes: memory that is free; None to ask the system.
+    """
+    if asked or not geometries:
+        return asked or usable_cores()
+    free = free_memory() if free_bytes is None else free_bytes
+    largest = max(prod(geometry.shape) for geometry in geometries)
+    case_bytes = (BYTES_A_VOXEL + BYTES_A_CHANNEL * (channels - 1)) * largest
+    return max(1, min(usable_cores(), int(free // (_PROCESS_BYTES + case_bytes))))
 
 
 def show_steps(job: Job, records: Mapping[str, Any], out: Path) -> None:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from pathlib import Path
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 """Options of glibc's ``mallopt``."""
@@ -18,6 +19,25 @@ def own_process() -> None:
     A notebook's process is its user's; settings of the whole process are left alone there.
     """
     _OURS.append(True)
+
+
+def free_memory(root: Path = Path("/")) -> float:
+    """Return the bytes that this process may still take: the machine's, capped by its container's limit.
+
+    Args:
+        root: where ``proc`` and ``sys`` lie.
+    """
+    known = []
+    try:
+        lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
+        known += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+        group = root / "sys/fs/cgroup"
+        limit = (group / "memory.max").read_text(encoding="ascii").strip()
+        if limit != "max":
+            known.append(float(limit) - float((group / "memory.current").read_text(encoding="ascii")))
+    except (OSError, ValueError, IndexError):
+        pass  # not Linux, or no container
+    return min(known, default=float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2)
 
 
 def keep_freed_memory() -> bool:

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ import pytest
 
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
+from equireg.imaging.volume import Geometry
 from equireg.preparation import case as one_case
 from equireg.preparation.prepare import prepare
+from equireg.preparation.running import choose_jobs
+from equireg.processes.workers import WorkerDiedError, Workers
 from prepared_sets import whole
 
 
@@ -385,3 +390,42 @@ def test_what_a_user_put_into_the_folder_stays(raw: Path, tmp_path: Path) -> Non
     prepare(raw, out, jobs=1)
     assert (out / "cases" / "notes" / "mine.txt").read_text() == "mine"
     assert (raw / "images" / "a.nii.gz").is_file()
+
+
+def test_a_case_whose_worker_dies_is_refused_alone(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Workers.run
+
+    def run(self: Workers, function: Any, tasks: Any, what: str | None = None) -> Any:
+        for name, result in real(self, function, tasks, what):
+            yield name, WorkerDiedError("its process died 3 times") if name == "b" and what == "prepare" else result
+
+    monkeypatch.setattr(Workers, "run", run)
+    made = prepare(raw, tmp_path / "out", jobs=1)
+    assert [case.name for case in made.cases] == list("acd")
+    assert made.refused[0]["reason"] == "its process died 3 times"
+    assert "memory" in made.refused[0]["remedy"]
+
+
+def test_a_second_process_is_refused(raw: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom equireg.disk import locked_folder\n"
+        "with locked_folder(Path(sys.argv[1])):\n    print('locked', flush=True)\n    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(EquiregError, match=str(other.pid)):
+            prepare(raw, tmp_path / "out", jobs=1)
+        other.communicate("")
+    prepare(raw, tmp_path / "out", jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "gib", "expected"),
+    [(3, 0.1, 3), (0, 100.0, 2), (0, 5.6, 2), (0, 5.0, 1), (0, 0.1, 1)],
+)
+def test_jobs_follow_cores_and_memory(asked: int, gib: float, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("equireg.preparation.running.usable_cores", lambda: 2)
+    geometry = Geometry.from_array((512, 512, 500), np.eye(4))  # 2.4 GiB at 20 bytes a voxel
+    assert choose_jobs(asked, [geometry], 1, gib * 2**30) == expected
