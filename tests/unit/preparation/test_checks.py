@@ -1,0 +1,34 @@
+"""What is told of a scan that looks wrong."""
+
+import numpy as np
+import pytest
+
+from equireg.preparation import checks
+
+
+def scan(**changes: float) -> np.ndarray:
+    image = np.zeros((1, 20, 20, 20), dtype=np.float32)
+    image[0, 4:16, 4:16, 4:16] = np.random.default_rng(0).normal(100, 10, (12, 12, 12))
+    return image * changes.get("factor", 1)
+
+
+def test_a_healthy_scan_is_told_nothing_of() -> None:
+    assert checks.of_scan(scan(), [0.0]) == ()
+    assert checks.of_scan(scan(), [None]) == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ((scan() > 0).astype(np.float32), "holds 2 different values alone, as a mask does"),
+        (scan(factor=1e12) + np.float32(1e13), "which no scanner makes"),
+    ],
+)
+def test_a_scan_that_looks_wrong_is_told(image: np.ndarray, words: str) -> None:
+    assert words in checks.of_scan(image, [float(image[0, 0, 0, 0])])[0]
+
+
+def test_hardly_any_tissue_is_told() -> None:
+    image = np.zeros((1, 60, 60, 60), dtype=np.float32)
+    image[0, 5, 5, 5] = 7
+    assert "has 1 voxels alone that differ" in checks.of_scan(image, [0.0])[-1]
