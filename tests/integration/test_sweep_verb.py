@@ -162,7 +162,7 @@ def test_a_run_that_breaks_leaves_the_others(
     monkeypatch.setattr(module, "train", train)
     outcome = equireg("sweep", write_sweep(grid={"seed": [1, 2]}), "--out", tmp_path / "out")
     assert outcome.code == 1
-    assert "1 of 2 runs failed. seed1: RuntimeError: out of memory" in outcome.error
+    assert "1 of 2 runs failed. seed1: RuntimeError: out of memory" in outcome.err.splitlines()[-1]
     assert pd.read_csv(tmp_path / "out" / "results.csv")["run"].tolist() == ["seed2"]
 
 

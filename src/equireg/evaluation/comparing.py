@@ -27,8 +27,8 @@ def score_case(pair: Pair, table: LabelTable | None, tolerance_mm: float, metric
     Raises:
         EquiregError: if a file cannot be read or holds a value that the table does not know.
     """
-    prediction = LabelVoxels.read(pair.prediction, pair.geometry, table)
-    reference = LabelVoxels.read(pair.reference, pair.geometry, table)
+    prediction = LabelVoxels.read(pair.prediction, pair.geometry)
+    reference = LabelVoxels.read(pair.reference, pair.geometry)
     values = prediction.values | reference.values
     table = table or table_of_values(values)
     check_values(prediction.values, table.values, pair.prediction)

@@ -89,7 +89,7 @@ def make_picture(pair: Pair, role: str, dice: float, table: LabelTable, scans: S
     """
     axis, index = _choose_slice(pair, table)
     views = [
-        _view(_canonical(read_label(path, pair.geometry, table), pair.geometry), axis, index)
+        _view(_canonical(read_label(path, pair.geometry), pair.geometry), axis, index)
         for path in (pair.reference, pair.prediction)
     ]
     scan, channels = np.zeros((1, *views[0].shape), np.float32), ()
@@ -136,7 +136,7 @@ def _choose_slice(pair: Pair, table: LabelTable) -> tuple[int, int]:
     judged = {value for values in table.judged_regions().values() for value in values}
     axis, size = 2, 1
     for path in (pair.reference, pair.prediction):
-        voxels = LabelVoxels.read(path, pair.geometry, table)
+        voxels = LabelVoxels.read(path, pair.geometry)
         codes = _canonical(voxels.codes, pair.geometry)
         axis = next((axis for axis in (2, 1, 0) if codes.shape[axis] == 1), 2)
         size = codes.shape[axis]

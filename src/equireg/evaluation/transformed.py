@@ -55,7 +55,7 @@ def score_transformed(pair: TransformedPair, table: LabelTable | None, metrics: 
         EquiregError: if a file cannot be read, differs in geometry, or holds a value that the table does not know.
     """
     paths = (pair.files.predicted_transform, pair.files.transformed_prediction)
-    first, second = (LabelVoxels.read(path, pair.geometry, table) for path in paths)
+    first, second = (LabelVoxels.read(path, pair.geometry) for path in paths)
     values = first.values | second.values
     table = table or table_of_values(values)
     for path, voxels in zip(paths, (first, second), strict=True):

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import find_objects
 
-from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, read_label
 
 _CHUNK_VOXELS = 2**18
@@ -28,13 +27,13 @@ class LabelVoxels:
     """The smallest box around each code from 1 on."""
 
     @classmethod
-    def read(cls, path: Path, geometry: Geometry, declared: LabelTable | None) -> "LabelVoxels":
-        """Read a mask that lies as ``geometry`` says; negative values are labels only where they are declared.
+    def read(cls, path: Path, geometry: Geometry) -> "LabelVoxels":
+        """Read a mask that lies as ``geometry`` says.
 
         Raises:
             EquiregError: as ``volume.read_label`` does.
         """
-        return cls.of(read_label(path, geometry, declared))
+        return cls.of(read_label(path, geometry))
 
     @classmethod
     def of(cls, labels: np.ndarray) -> "LabelVoxels":

@@ -2,14 +2,11 @@
 
 import tracemalloc
 
-import nibabel as nib
 import numpy as np
 import pytest
 
 from equireg.evaluation.comparing import compare
 from equireg.evaluation.voxels import LabelVoxels, union, with_margin
-from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import Geometry
 from equireg.metrics import METRICS, hd95_mm, nsd
 
 SCATTERED = (1, 5, 100, 200, 1000, 2**24 + 1)
@@ -117,12 +114,3 @@ def test_memory_stays_within_eight_bytes_a_voxel(dtype):
         assert all(metric.value(compared) is not None for metric in METRICS.values())
 
     assert peak_bytes(work) / labels.size < 8
-
-
-def test_a_declared_negative_label_is_read(tmp_path):
-    labels = np.zeros((4, 4, 4), np.int16)
-    labels[1, 1, 1], labels[2, 2, 2] = -1, 5
-    nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / "a.nii.gz")
-    table = LabelTable((0, 5), ("background", "lesion"), ignore=-1)
-    voxels = LabelVoxels.read(tmp_path / "a.nii.gz", Geometry.from_array((4, 4, 4), np.eye(4)), table)
-    assert voxels.values == {-1, 0, 5}
