@@ -1,5 +1,7 @@
 """The one kind of error that a user is meant to see, and text that is safe to show."""
 
+import logging
+
 
 class EquiregError(Exception):
     """Something that the user can mend: says what was got, what was expected, and how to mend it.
@@ -31,3 +33,16 @@ def printable(text: str) -> str:
         letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+class PrintableFormatter(logging.Formatter):
+    """A log line whose message holds no control character; further lines of a message are indented.
+
+    So a name in a message can neither steer the terminal nor pass for a line of the log.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line."""
+        shown = logging.makeLogRecord(record.__dict__)
+        shown.msg, shown.args = printable(record.getMessage()).replace("\n", "\n  "), None
+        return super().format(shown)

@@ -1,5 +1,6 @@
 """The command line: exit codes, one-line errors, lightness, and how options reach the verbs."""
 
+import logging
 import re
 import subprocess
 import sys
@@ -163,3 +164,46 @@ def test_a_method_on_the_command_line_wins(equireg: Command, captured: dict[str,
 def test_resume_hands_over_only_what_was_given(equireg: Command, captured: dict[str, Any]) -> None:
     assert equireg("train", "p", "--out", "r", "--resume", "--max_steps", 9, "--network.features=4").code == 0
     assert captured["options"] == {"resume": True, "max_steps": 9, "network": {"features": 4}}
+
+
+def test_resume_takes_options_of_the_runs_own_method(
+    equireg: Command, captured: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text("method: {name: equireg}\nnetwork: {name: tiramisu}\n")
+    words = ("train", "p", "--out", tmp_path, "--resume", "--method.teacher", "ema", "--network.checkpointing")
+    outcome = equireg(*words)
+    assert outcome.code == 0, outcome.err
+    assert captured["options"] == {
+        "resume": True,
+        "method": {"teacher": "ema"},
+        "network": {"checkpointing": True},
+    }
+    assert "method.alpha" in equireg(*words, "--method.alpha", 0.3).error
+
+
+def test_letters_hyphens_and_lists(equireg: Command, captured: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("seed: 5\n")
+    outcome = equireg("train", "p", "-o", "r", "-c", file, "--max-steps=9", "--patch-size", "16,32", "--method=bcp")
+    assert outcome.code == 0, outcome.err
+    assert captured["out"] == "r"
+    assert captured["options"] == {"seed": 5, "max_steps": 9, "patch_size": [16, 32], "method": {"name": "bcp"}}
+
+
+@pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if verb.common])
+def test_the_short_help_is_short_and_names_what_there_is(equireg: Command, verb: str) -> None:
+    short, long = equireg(verb, "--help").out, equireg(verb, "--help-all").out
+    assert len(re.findall(r"^  +(?:-\w, )?--", short, re.MULTILINE)) <= 10 + 6
+    assert [option for option in VERBS[verb].common if option.removesuffix(".name") not in short] == []
+    assert len(short) <= len(long)
+
+
+def test_names_of_others_cannot_steer_the_terminal(equireg: Command) -> None:
+    outcome = equireg("predict", "\x1b[2J\u202erun", "s", "--out", "q")
+    assert "\\x1b[2J\\u202erun" in outcome.error
+    log = logging.getLogger("equireg")
+    equireg("--version")
+    record = log.makeRecord("equireg", logging.WARNING, "", 0, "case %s", ("a\nerror: b\x1b",), None)
+    formatter = log.handlers[0].formatter
+    assert formatter is not None
+    assert formatter.format(record) == "warning: case a\n  error: b\\x1b"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
-from equireg.errors import EquiregError, UsageError, printable
+from equireg.errors import EquiregError, PrintableFormatter, UsageError, printable
 from equireg.processes.memory import own_process
 
 _HELP = ("-h", "--help", "--help-all", "--help_all")
@@ -85,11 +85,11 @@ def _log_to_screen() -> None:
     logger.handlers = [handler]
 
 
-class _LevelFormatter(logging.Formatter):
+class _LevelFormatter(PrintableFormatter):
     """Warnings say that they are; what is merely told does not."""
 
     def format(self, record: logging.LogRecord) -> str:
-        message = printable(record.getMessage())
+        message = super().format(record)
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
 
 

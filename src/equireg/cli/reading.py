@@ -8,7 +8,7 @@ from typing import Any
 
 from equireg.cli.tokens import given_names, spelled_out, take, with_lists
 from equireg.cli.verbs import Verb
-from equireg.config.choosing import CHOSEN
+from equireg.config.choosing import CHOSEN, is_switch
 from equireg.config.describe import Option, options_in
 from equireg.config.parsing import (
     OptionParser,
@@ -89,7 +89,7 @@ def _names_by_itself(
     add_options(parser, options, chosen)
     for option in loose:
         if re.fullmatch(r"--\w+\.(?!name$)\w+", option):
-            parser.add_argument(option)
+            parser.add_argument(option, type=bool if is_switch(option[2:]) else str)
     parsed = parser.read(with_lists(words, _lists(options, chosen)), defaults=False)
     values: dict[str, Any] = {}
     for given in (*(file.values for file in files), to_plain(parsed.as_dict())):

@@ -67,3 +67,9 @@ def idle_in(option: str) -> str:
     if not have:
         return ""
     return f" It is an option of --{group} {', '.join(have)}; elsewhere it does nothing, so it is refused."
+
+
+def is_switch(option: str) -> bool:
+    """Whether an option of one of our methods or networks, such as ``network.checkpointing``, is true or false."""
+    group, _, name = option.partition(".")
+    return any(field.name == name and field.type is bool for kind in _LIGHT[group].values() for field in fields(kind))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from equireg.disk import disk_errors
 from equireg.disk.leftovers import partial_name
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, PrintableFormatter
 from equireg.folders.run import RunFolder
 from equireg.processes.progress import Progress
 from equireg.training.loggers import picture_makers
@@ -31,7 +31,7 @@ def log_to_file(path: Path) -> Iterator[None]:
     logger = logging.getLogger("equireg")
     screen = None if logger.hasHandlers() else logging.StreamHandler()
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
     added = [handler] if screen is None else [handler, screen]
     for one in added:
         logger.addHandler(one)

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
+from equireg.errors import PrintableFormatter
 from equireg.processes.cores import usable_cores
 from equireg.processes.memory import own_process
 from equireg.processes.workers.tasks import WorkerDiedError, guarded
@@ -129,7 +130,7 @@ def _log_warnings() -> None:
     logger.propagate = False
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    handler.setFormatter(PrintableFormatter("warning: %(message)s"))
     logger.handlers = [handler]
 
 
