@@ -223,7 +223,11 @@ def test_a_batch_that_the_ranks_cannot_share_is_refused(prepared: Path, tmp_path
 
 @pytest.mark.slow
 def test_torchrun_starts_the_ranks_as_well(pair: Path, prepared: Path, tmp_path: Path) -> None:
-    given = [str(part) for name, value in {**COMMON, "devices": 2}.items() for part in (f"--{name}", value)]
+    given = [
+        str(part)
+        for name, value in {**COMMON, "method": "supervised", "devices": 2}.items()
+        for part in (f"--{name}", value)
+    ]
     out, script = tmp_path / "run", tmp_path / "start.py"
     script.write_text(SCRIPT)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
