@@ -16,6 +16,7 @@ import torch
 
 from equireg.folders.prepared import PreparedSet
 from equireg.imaging.volume import write_label
+from equireg.model import seal
 from equireg.preparation.prepare import prepare
 
 Command = Callable[..., Any]
@@ -295,6 +296,7 @@ def test_a_checkpoint_of_another_network(
     path = run / "checkpoints" / "best.ckpt"
     content = torch.load(path, weights_only=True)
     content["equireg"]["config"]["network"]["features"] = 6
+    seal(content)
     torch.save(content, path)
     outcome = equireg("predict", run, phantom_prepared, "--out", tmp_path / "out")
     assert outcome.code == 1

@@ -4,6 +4,7 @@ import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from equireg.cli.tokens import given_names, spelled_out, take, with_lists
@@ -132,6 +133,8 @@ def _read_file(path: str) -> OptionFile:
     try:
         content = read_yaml(path)
     except EquiregError as error:
+        if not Path(path).exists():  # as for every other file that is missing
+            raise
         raise UsageError(str(error)) from error
     try:
         return OptionFile(path, nested(content))

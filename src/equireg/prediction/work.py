@@ -53,7 +53,8 @@ def predict_here(job: Job, predictor: Predictor, cases: Sequence[Case], note: No
 
     def put(case: Case, made: tuple[Segmented, float]) -> None:
         begin = time.perf_counter()
-        write(predictor, case, made[0], job.folder, job.config)
+        with disk.disk_errors(job.folder):
+            write(predictor, case, made[0], job.folder, job.config)
         # Noted here, so that an interrupted command too knows all that it has written.
         note(case.name, made[1] + time.perf_counter() - begin)
 

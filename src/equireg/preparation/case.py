@@ -145,16 +145,25 @@ def _stored_type(image: np.ndarray) -> type[np.floating]:
     return np.float16 if max(-float(image.min()), float(image.max())) <= normalise.HIGHEST else np.float32
 
 
+def classes_of(case: RawCase, values: np.ndarray, labels: LabelTable) -> np.ndarray:
+    """Turn the label values of a case's mask into class indices.
+
+    Raises:
+        EquiregError: if a value is unknown; names the mask.
+    """
+    try:
+        return labels.to_classes(values)
+    except EquiregError as error:
+        raise EquiregError(f"{case.label}: {error} Correct the mask or declare the value in dataset.json.") from error
+
+
 def _write_label(
     case: RawCase, geometry: Geometry, grid: WorkingGrid, labels: LabelTable, writer: CaseWriter
 ) -> tuple[int, ...]:
     """Write a mask's class indices, some places of each class, and the mask itself in its own geometry."""
     values = case.read_label(geometry)
     writer.reference(values, geometry)
-    try:
-        classes = labels.to_classes(values)
-    except EquiregError as error:
-        raise EquiregError(f"{case.label}: {error} Correct the mask or declare the value in dataset.json.") from error
+    classes = classes_of(case, values, labels)
     del values
     working = grid.label_to_working(classes)
     del classes

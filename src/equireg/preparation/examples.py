@@ -11,7 +11,7 @@ import numpy as np
 
 from equireg import disk
 from equireg.imaging.grid import WorkingGrid
-from equireg.imaging.labels import IGNORED, LabelTable
+from equireg.imaging.labels import IGNORED
 from equireg.imaging.volume import read_geometry
 from equireg.layouts import RawCase
 from equireg.preparation import case as one_case
@@ -25,7 +25,7 @@ class _Slices:
     def __init__(self, case: RawCase, plan: CasePlan) -> None:
         geometry, _ = read_geometry(case.images[0])
         self._values = case.read_label(geometry)
-        self._labels = plan.labels
+        self._classes = one_case.classes_of(case, self._values, plan.labels)
         self._whole = grid_of(geometry, plan.spacing_mm, plan.slice_axis)
         self._chosen = 0
         self._steps: list[tuple[str, np.ndarray, np.ndarray]] = []
@@ -34,7 +34,7 @@ class _Slices:
         """Keep the slice of a step."""
         name, scan = step
         if not self._steps:
-            self._chosen = _most_labelled(self._values, self._labels, scan.grid)
+            self._chosen = _most_labelled(self._classes, scan.grid)
         at = self._chosen - scan.grid.crop[0][0]
         label = scan.grid.label_to_working(self._values)[at]
         self._steps.append((name, _view(scan.image[:, at]).astype(np.float32), _view(label)))
@@ -123,9 +123,9 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
-def _most_labelled(values: np.ndarray, labels: LabelTable, grid: WorkingGrid) -> int:
+def _most_labelled(mask: np.ndarray, grid: WorkingGrid) -> int:
     """Return the slice with most labelled voxels, by its index before cropping; the middle one where none has any."""
-    classes = grid.label_to_working(labels.to_classes(values))
+    classes = grid.label_to_working(mask)
     counts = ((classes > 0) & (classes != IGNORED)).sum(axis=(1, 2))
     return grid.crop[0][0] + (int(counts.argmax()) if counts.any() else len(counts) // 2)
 
