@@ -98,7 +98,7 @@ def watched(clock: Clock) -> ExitStack:
         ("losses", equireg.methods.base, "soft_dice_loss"),
         ("losses", equireg.methods.equireg, "cross_entropy"),
         ("losses", equireg.methods.equireg, "soft_dice_loss"),
-        ("average", equireg.methods.equireg, "follow"),
+        ("average", equireg.methods.equireg, "update_ema"),
         ("other", equireg.training.loop.LoopModule, "training_step"),
         ("optimiser", torch.optim.AdamW, "step"),
         ("optimiser", nn.utils, "clip_grad_norm_"),

@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 from equireg.config import IntensityConfig, SpatialConfig, ViewsConfig
 from equireg.prediction.equivariance import TRANSFORM
 from equireg.processes.memory import keep_freed_memory
-from equireg.transforms import chance, spatial
+from equireg.transforms import sampling, spatial
 from equireg.transforms.views import two_views
 
 THESIS = ViewsConfig(
@@ -99,7 +99,7 @@ def same_work(size: tuple[int, ...]) -> Callable[[], object]:
 
     @torch.no_grad()
     def work() -> tuple[Tensor, Tensor]:
-        params = chance.sample(SAME, batch, size[1:], [1.0] * (len(size) - 1), generator)
+        params = sampling.sample(SAME, batch, size[1:], [1.0] * (len(size) - 1), generator)
         return spatial.apply(image, params, fill=fill)[0], spatial.apply(label, params, "nearest")[0]
 
     return work

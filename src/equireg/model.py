@@ -118,7 +118,7 @@ def new_method(config: TrainConfig, facts: Facts) -> Method:
         )
 
     with torch.random.fork_rng():
-        torch.manual_seed(config.chance_seed)
+        torch.manual_seed(config.random_seed)
         return find(config.method.name)(config, network_factory, config.max_steps)
 
 

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from equireg.config import IntensityConfig, SpatialConfig
-from equireg.transforms import chance, intensity, mixing, spatial
+from equireg.transforms import intensity, mixing, sampling, spatial
 from equireg.transforms.spatial import SpatialParams
 
 SEEDS = st.integers(0, 2**32)
@@ -45,7 +45,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 def drawn(config: SpatialConfig, field, seed: int, batch_size: int) -> SpatialParams:
     shape, spacing = field
-    return chance.sample(config, batch_size, shape, spacing, seeded(seed), flip_axes=range(len(shape)))
+    return sampling.sample(config, batch_size, shape, spacing, seeded(seed), flip_axes=range(len(shape)))
 
 
 @quick

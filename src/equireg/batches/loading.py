@@ -126,7 +126,7 @@ class BatchSource(Dataset[Batch]):
         if self.unlabelled and self.config.unsup_ratio:
             count = size * self.config.unsup_ratio
             unlabelled = self._samples(_UNLABELLED, self.unlabelled, step, count)
-        seed = int(np.random.SeedSequence([self.config.chance_seed, _METHOD, step]).generate_state(1, np.uint64)[0])
+        seed = int(np.random.SeedSequence([self.config.random_seed, _METHOD, step]).generate_state(1, np.uint64)[0])
         return Batch(
             labelled=self._samples(_LABELLED, self.labelled, step, size),
             unlabelled=unlabelled,
@@ -142,7 +142,7 @@ class BatchSource(Dataset[Batch]):
         background = torch.tensor([record.background for record in records], dtype=torch.float32)
         patches = _Patches(background, window, self.reader.device, labelled=stream == _LABELLED)
         for row, record in enumerate(records):
-            rng = np.random.default_rng([self.config.chance_seed, stream, step * count + rows.start + row])
+            rng = np.random.default_rng([self.config.random_seed, stream, step * count + rows.start + row])
             patches.cut(row, self.reader, record, self._start(record, rng, stream == _LABELLED))
         flat = (slice(None), slice(None), 0) if self.plan.spatial_dims == 2 else ()
         spacing = torch.tensor([record.spacing_mm for record in whole], dtype=torch.float32)
@@ -162,7 +162,7 @@ class BatchSource(Dataset[Batch]):
     def _record(self, stream: int, names: Sequence[str], index: int) -> CaseRecord:
         """Return the case of a stream's sample, counted from the first of the run."""
         epoch, place = divmod(index, len(names))
-        name = names[int(_permutation(self.config.chance_seed, stream, epoch, len(names))[place])]
+        name = names[int(_permutation(self.config.random_seed, stream, epoch, len(names))[place])]
         return self.reader.prepared.by_name[name]
 
     def _start(self, record: CaseRecord, rng: np.random.Generator, labelled: bool) -> list[int]:

@@ -103,7 +103,7 @@ class TrainConfig:
         require(good, "patch_size", patch, f"{self.spatial_dims} numbers of 8 or more")
 
     @property
-    def chance_seed(self) -> int:
+    def random_seed(self) -> int:
         """Seed of all chance but the choice of cases; that of the first run is the seed itself."""
         if not self.repeat:
             return self.seed

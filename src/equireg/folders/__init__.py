@@ -3,7 +3,7 @@
 from equireg.folders.signature import EQUIVARIANCE as EQUIVARIANCE
 from equireg.folders.signature import FORMAT_VERSION as FORMAT_VERSION
 from equireg.folders.signature import SIGNATURE as SIGNATURE
-from equireg.folders.signature import UNDERWAY as UNDERWAY
+from equireg.folders.signature import UNFINISHED as UNFINISHED
 from equireg.folders.signature import check_format as check_format
 from equireg.folders.signature import is_signed as is_signed
 from equireg.folders.signature import made_by as made_by

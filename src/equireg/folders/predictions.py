@@ -11,7 +11,7 @@ from typing import Any
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import tables
-from equireg.folders.signature import EQUIVARIANCE, UNDERWAY, read_signature
+from equireg.folders.signature import EQUIVARIANCE, UNFINISHED, read_signature
 from equireg.imaging.labels import LabelTable
 
 ENDING = ".nii.gz"
@@ -96,7 +96,7 @@ def refuse_unfinished(folder: Path) -> None:
     Raises:
         EquiregError: if it is unfinished.
     """
-    if (folder / UNDERWAY).is_file():
+    if (folder / UNFINISHED).is_file():
         raise EquiregError(f"{folder}: is not finished. Run the same `equireg predict` again: it goes on from there.")
 
 

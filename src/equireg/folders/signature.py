@@ -15,7 +15,7 @@ FORMAT_VERSION = 1
 """Version of every folder's layout; raised when an older reader would misread a newer folder."""
 
 SIGNATURE = "made_by.json"
-UNDERWAY = "underway.json"
+UNFINISHED = "underway.json"
 """Marks a folder that a verb has begun and not finished: it may be gone on with, and not be read."""
 EQUIVARIANCE = "equivariance"
 """Where a folder of predictions keeps those of transformed scans."""

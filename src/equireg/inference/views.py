@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from equireg.config import SpatialConfig
 from equireg.inference.plan import InferencePlan
-from equireg.transforms import chance, spatial
+from equireg.transforms import sampling, spatial
 
 _TEST_TIME = SpatialConfig(probability=1.0, flips=False, rotation_deg=15.0, scale=1.1)
 """Random transforms of test-time equivariance: affine, so that each has an inverse."""
@@ -29,7 +29,7 @@ def views_of(plan: InferencePlan, spacing_mm: Sequence[float]) -> list[View]:
 
     def random(seed: int, count: int) -> spatial.SpatialParams:
         generator = Generator().manual_seed(seed)
-        drawn = chance.sample(_TEST_TIME, 1, plan.patch_size, spacing_mm, generator)
+        drawn = sampling.sample(_TEST_TIME, 1, plan.patch_size, spacing_mm, generator)
         return drawn[torch.zeros(count, dtype=torch.long)]
 
     views: list[View] = []

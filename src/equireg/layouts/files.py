@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.disk import read_errors
-from equireg.folders import UNDERWAY, is_signed
+from equireg.folders import UNFINISHED, is_signed
 from equireg.imaging.formats import extension_of
 
 _DEPTH = 8  # folders below the root; a data set nests no deeper
@@ -90,7 +90,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
             if deep
             else sorted(name for name in below if not name.startswith(".") and (here / name).resolve() not in above)
         )
-        if here != root and (is_signed(here) or (here / UNDERWAY).exists()):
+        if here != root and (is_signed(here) or (here / UNFINISHED).exists()):
             below[:] = []  # an output of equireg inside the raw folder
             continue
         files = image_files(here)

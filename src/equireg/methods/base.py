@@ -154,13 +154,13 @@ class Task:
     """Probabilities that it should answer, [B, K, *S]; [B, 0, *S] where the method has none (``without_target``)."""
     area: Tensor
     """1 where the target is known, [B, 1, *S]."""
-    counts: Tensor
-    """1 where the loss counts, a part of ``area``, [B, 1, *S]."""
+    mask: Tensor
+    """1 where the loss is computed, a part of ``area``, [B, 1, *S]."""
 
     @classmethod
-    def without_target(cls, image: Tensor, area: Tensor, counts: Tensor) -> "Task":
+    def without_target(cls, image: Tensor, area: Tensor, mask: Tensor) -> "Task":
         """Return a task whose loss needs no target, such as the entropy of the answer."""
-        return Task(image, image[:, :0], area, counts)
+        return Task(image, image[:, :0], area, mask)
 
 
 class TaskMethod(Method):
@@ -200,7 +200,7 @@ class TaskMethod(Method):
         supervised = self.supervised_loss(logits[: len(image)], label, valid, step)
         unsupervised = self.unsupervised_loss(logits[len(image) :], task)
         weight = self.weight_at(step)
-        counted, known = ranks.summed(task.counts.sum(), task.area.sum())
+        counted, known = ranks.summed(task.mask.sum(), task.area.sum())
         return {
             "total": supervised + weight * unsupervised,
             "supervised": supervised.detach(),

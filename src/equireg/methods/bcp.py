@@ -13,7 +13,7 @@ from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import BCPConfig
 from equireg.losses import one_hot
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
-from equireg.methods.teacher import copy_as_teacher, follow
+from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
 
 
@@ -115,7 +115,7 @@ class BidirectionalCopyPaste(Method):
 
     def after_step(self, step: int) -> None:
         """Let the teacher be the student's copy to the end of the first phase, and its average from there on."""
-        follow(self.teacher, self.student, step, 0.0 if self._is_pretraining(step) else self.options.ema_decay)
+        update_ema(self.teacher, self.student, step, 0.0 if self._is_pretraining(step) else self.options.ema_decay)
 
     @torch.no_grad()
     def pictures(self, batch: Batch) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from equireg.transforms import mixing
 
 
 @dataclass(frozen=True)
-class _Task:
+class _CrossTask:
     """What both networks are asked on the unlabelled samples."""
 
     image: Tensor
@@ -30,7 +30,7 @@ class _Task:
 class CrossPseudoSupervision(Method):
     """CPS (Chen et al. 2021): two networks of different first weights see the same images.
 
-    Each learns from the labels, and from the other's most probable class at every voxel of labelled and unlabelled
+    Each learns from the labels, and from the other's argmax class at every voxel of labelled and unlabelled
     scans (equations 2 to 4), by cross-entropy. The two kinds of scans are pooled, as in the authors' code. The
     weight is theirs for few labels, 1.5, from the first step. With ``cutmix`` the classes are predicted ahead of
     mixing and mixed like the images (section 3, "incorporation with the CutMix augmentation"). Inference uses the
@@ -81,17 +81,17 @@ class CrossPseudoSupervision(Method):
         return one + other
 
     @torch.no_grad()
-    def _task(self, samples: Samples, batch: Batch) -> _Task:
+    def _task(self, samples: Samples, batch: Batch) -> _CrossTask:
         """Make the unlabelled images; with mixing, also both predictions; no statistic moves here."""
         view, area = self.geometric_view(samples, batch, "strong")
         image = self.changed_intensities(view, batch)
         if not self.options.cutmix:
-            return _Task(image, area, None)
+            return _CrossTask(image, area, None)
         params = mixing.sample(len(image), image.shape[2:], batch.generator, self.options.cutmix)
         one, other = (mixing.apply(predicted(student, image), params) for student in self.students)
-        return _Task(mixing.apply(image, params), mixing.apply(area, params), (one, other))
+        return _CrossTask(mixing.apply(image, params), mixing.apply(area, params), (one, other))
 
-    def _crossed(self, logits: list[Tensor], task: _Task, area: Tensor) -> Tensor:
+    def _crossed(self, logits: list[Tensor], task: _CrossTask, area: Tensor) -> Tensor:
         """Return the sum of both networks' cross-entropies against the other's class, over all samples."""
         classes = [argmax(part.detach()) for part in logits]
         if task.probs is not None:

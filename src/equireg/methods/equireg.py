@@ -13,7 +13,7 @@ from equireg.config.methods import EquiRegConfig
 from equireg.losses import Averaging, argmax, cross_entropy, equivariance_loss, one_hot, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
 from equireg.methods.schedules import ramp_up
-from equireg.methods.teacher import copy_as_teacher, follow
+from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
 from equireg.transforms import mirrors, mixing
 from equireg.transforms.spatial import warp_probabilities
@@ -21,7 +21,7 @@ from equireg.transforms.views import two_views
 
 
 @dataclass(frozen=True)
-class _Task(Task):
+class _WeightedTask(Task):
     """An unlabelled task that says how much its Dice weighs."""
 
     dice_weight: Tensor
@@ -52,9 +52,9 @@ class EquiReg(TaskMethod):
         return self.student if self.teacher is None else self.teacher
 
     def after_step(self, step: int) -> None:
-        """Let the teacher follow the student."""
+        """Update the teacher, the moving average of the student."""
         if self.teacher is not None:
-            follow(self.teacher, self.student, step, self.options.ema_decay)
+            update_ema(self.teacher, self.student, step, self.options.ema_decay)
 
     def weight_at(self, step: int) -> float:
         """Return the weight of the unlabelled loss at a step."""
@@ -79,13 +79,13 @@ class EquiReg(TaskMethod):
         inside = views.strong_valid * seen
         dice_weight = self._dice_weight(samples)
         if self.options.averaging == "valid":
-            return self._counting(views.strong, target, inside, dice_weight)
+            return self._masked(views.strong, target, inside, dice_weight)
         if self.options.averaging == "tissue":
-            return self._counting(views.strong, target, views.strong_tissue, dice_weight)
+            return self._masked(views.strong, target, views.strong_tissue, dice_weight)
         background = torch.zeros_like(target)
         background[:, 0] = 1
         known = torch.where(inside > 0, target, background)
-        return self._counting(views.strong, known, torch.ones_like(inside), dice_weight)
+        return self._masked(views.strong, known, torch.ones_like(inside), dice_weight)
 
     def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
         """Put boxes of other samples into the unlabelled ones, in the image and in the target alike."""
@@ -96,26 +96,26 @@ class EquiReg(TaskMethod):
         others = (len(image), options.labelled_boxes)
         params = mixing.sample(len(task.image), task.image.shape[2:], batch.generator, options.cutmix, others=others)
         annotation = one_hot(torch.where(valid > 0, label, 0), task.target.shape[1])
-        return self._counting(
+        return self._masked(
             mixing.apply(task.image, params, image),
             mixing.apply(task.target, params, annotation),
             mixing.apply(task.area, params, valid),
-            cast(_Task, task).dice_weight,
+            cast(_WeightedTask, task).dice_weight,
         )
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
-        """Return the divergence of the student's answer from the target, where that counts."""
+        """Return the divergence of the student's answer from the target, inside the task's mask."""
         options = self.options
         averaging = Averaging(task.area, by_image=options.averaging == "tissue")
         target = task.target
         if options.targets == "hard":
             target = one_hot(argmax(target), target.shape[1])
         if options.loss == "kl":
-            return equivariance_loss(logits, target, task.counts, averaging)
-        loss = cross_entropy(logits, target, task.counts, averaging)
+            return equivariance_loss(logits, target, task.mask, averaging)
+        loss = cross_entropy(logits, target, task.mask, averaging)
         if options.loss == "ce":
             return loss
-        return loss + cast(_Task, task).dice_weight * soft_dice_loss(logits, target, task.counts)
+        return loss + cast(_WeightedTask, task).dice_weight * soft_dice_loss(logits, target, task.mask)
 
     def _taught(self, weak: Tensor, batch: Batch) -> Tensor:
         """Return the teacher's probabilities for the weak view, the mean over mirrored copies of it, [B, K, *S]."""
@@ -126,13 +126,13 @@ class EquiReg(TaskMethod):
         return torch.stack([mirrors.apply(*pair) for pair in zip(probs, copies, strict=True)]).mean(dim=0)
 
     def _dice_weight(self, samples: Samples) -> Tensor:
-        """Return the share of the whole batch's samples that are not of labelled cases; 1 where that is not known."""
+        """Return the fraction of the batch's samples that come from unlabelled cases; 1 where that is not known."""
         if not self.options.dice_fades or samples.masked is None:
             return samples.image.new_ones(())
-        (shares,) = ranks.summed((~samples.masked).to(samples.image).mean())
-        return shares / ranks.count()
+        (fractions,) = ranks.summed((~samples.masked).to(samples.image).mean())
+        return fractions / ranks.count()
 
-    def _counting(self, image: Tensor, target: Tensor, area: Tensor, dice_weight: Tensor) -> _Task:
-        """Return a task that counts where the target's class is probable enough."""
-        counts = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
-        return _Task(image, target, area, counts, dice_weight)
+    def _masked(self, image: Tensor, target: Tensor, area: Tensor, dice_weight: Tensor) -> _WeightedTask:
+        """Return a task whose mask holds the voxels where the target's class is probable enough."""
+        mask = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
+        return _WeightedTask(image, target, area, mask, dice_weight)

@@ -9,7 +9,7 @@ from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import FixMatchConfig, WeakToStrongConfig
 from equireg.losses import Averaging, argmax, cross_entropy
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
-from equireg.methods.teacher import copy_as_teacher, follow
+from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.transforms import mixing
 
 
@@ -32,20 +32,20 @@ class WeakToStrong(TaskMethod):
     def weak_task(self, samples: Samples, batch: Batch) -> Task:
         """Return the weak view and the student's own prediction for it; called without gradient."""
         image, valid = self.geometric_view(samples, batch, "weak")
-        return self._counting(image, predicted(self.student, image), valid)
+        return self._masked(image, predicted(self.student, image), valid)
 
     def strong_task(self, weak: Task, batch: Batch) -> Task:
         """Return the strong view of a weak one, with its target mixed alike; each call draws another."""
         image = self.changed_intensities(weak.image, batch)
         if not self.options.cutmix:
-            return Task(image, weak.target, weak.area, weak.counts)
+            return Task(image, weak.target, weak.area, weak.mask)
         params = mixing.sample(len(image), image.shape[2:], batch.generator, self.options.cutmix)
-        return self._counting(*(mixing.apply(part, params) for part in (image, weak.target, weak.area)))
+        return self._masked(*(mixing.apply(part, params) for part in (image, weak.target, weak.area)))
 
-    def _counting(self, image: Tensor, probs: Tensor, area: Tensor) -> Task:
-        """Return a task that counts where the prediction is sure."""
-        sure = probs.amax(dim=1, keepdim=True) >= self.options.threshold
-        return Task(image, probs, area, area * sure)
+    def _masked(self, image: Tensor, probs: Tensor, area: Tensor) -> Task:
+        """Return a task whose mask holds the voxels where the prediction is confident."""
+        confident = probs.amax(dim=1, keepdim=True) >= self.options.threshold
+        return Task(image, probs, area, area * confident)
 
 
 class FixMatch(WeakToStrong):
@@ -72,13 +72,13 @@ class FixMatch(WeakToStrong):
         return self.average
 
     def after_step(self, step: int) -> None:
-        """Let the average follow the student."""
-        follow(self.average, self.student, step, self.options.ema_decay)
+        """Update the moving average."""
+        update_ema(self.average, self.student, step, self.options.ema_decay)
 
     def task(self, samples: Samples, batch: Batch, step: int) -> Task:
-        """Ask, in a strong view, for what the student is sure of in the weak one."""
+        """Ask, in a strong view, for the student's confident predictions for the weak one."""
         return self.strong_task(self.weak_task(samples, batch), batch)
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
-        """Return the cross-entropy of the voxels that count, divided by all."""
-        return cross_entropy(logits, argmax(task.target), task.counts, Averaging(task.area))
+        """Return the cross-entropy summed over the mask, divided by all voxels of the scans."""
+        return cross_entropy(logits, argmax(task.target), task.mask, Averaging(task.area))

@@ -10,7 +10,7 @@ from equireg.config.methods import MeanTeacherConfig
 from equireg.losses import squared_error
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 from equireg.methods.schedules import ramp_up
-from equireg.methods.teacher import copy_as_teacher, follow
+from equireg.methods.teacher import copy_as_teacher, update_ema
 
 
 class MeanTeacher(TaskMethod):
@@ -34,8 +34,8 @@ class MeanTeacher(TaskMethod):
         return self.teacher
 
     def after_step(self, step: int) -> None:
-        """Let the teacher follow the student."""
-        follow(self.teacher, self.student, step, self.options.ema_decay)
+        """Update the teacher, the moving average of the student."""
+        update_ema(self.teacher, self.student, step, self.options.ema_decay)
 
     def weight_at(self, step: int) -> float:
         """Return the weight of the unlabelled loss at a step."""
@@ -48,7 +48,7 @@ class MeanTeacher(TaskMethod):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the squared error of probabilities over the voxels that count."""
-        return squared_error(logits, task.target, task.counts)
+        return squared_error(logits, task.target, task.mask)
 
     def two_images(self, samples: Samples, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return the student's and the teacher's image [B, C, *S], of one view, and ``valid`` [B, 1, *S]."""

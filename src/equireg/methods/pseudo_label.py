@@ -42,4 +42,4 @@ class PseudoLabel(TaskMethod):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the loss of an annotation against the predicted class."""
-        return self.segmentation_loss(logits, argmax(task.target), task.counts)
+        return self.segmentation_loss(logits, argmax(task.target), task.mask)

@@ -22,10 +22,10 @@ def annealing_threshold(schedule: Literal["linear", "log", "exp"], part: float, 
         part: part of the run's steps that are done, 0 to 1.
         classes: number of classes.
     """
-    risen = {"linear": part, "log": 1 - math.exp(-5 * part), "exp": math.exp(5 * (part - 1))}[schedule]
-    return 1 / classes + risen * (1 - 1 / classes)
+    increase = {"linear": part, "log": 1 - math.exp(-5 * part), "exp": math.exp(5 * (part - 1))}[schedule]
+    return 1 / classes + increase * (1 - 1 / classes)
 
 
 def moving_average_decay(step: int, decay: float) -> float:
-    """Let a moving average follow closely at first, then with its own decay (Tarvainen and Valpola 2017)."""
+    """Return the decay of a moving average at a step: small at first, then as asked (Tarvainen and Valpola 2017)."""
     return min(decay, 1.0 - 1.0 / (step + 2.0))

@@ -14,8 +14,11 @@ def copy_as_teacher(student: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, step: int, decay: float) -> None:
-    """Move the teacher towards the student: weights by the average, counts and statistics by copy or average."""
+def update_ema(teacher: nn.Module, student: nn.Module, step: int, decay: float) -> None:
+    """Update the teacher by one step of the exponential moving average of the student.
+
+    Floating-point values are averaged, integers (such as counts of batches) are copied.
+    """
     keep = moving_average_decay(step, decay)
     ours, theirs = [], []
     for mine, other in zip(teacher.state_dict().values(), student.state_dict().values(), strict=True):

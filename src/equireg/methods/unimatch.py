@@ -13,7 +13,7 @@ from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout
 from equireg.methods.fixmatch import WeakToStrong
 
-_SHARES = (0.25, 0.25, 0.5)
+_WEIGHTS = (0.25, 0.25, 0.5)
 """Part of the unlabelled loss that each strong view has, and the view with gaps in its features."""
 
 
@@ -52,7 +52,7 @@ class UniMatch(WeakToStrong):
         return Task(*(torch.cat([vars(task)[name] for task in tasks]) for name in vars(weak)))
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
-        """Return the weighted soft Dice of the three views, each over its voxels that count."""
+        """Return the weighted soft Dice of the three views, each inside its mask."""
         target = argmax(task.target)
-        parts = zip(_SHARES, logits.chunk(3), target.chunk(3), task.counts.chunk(3), strict=True)
-        return sum((share * soft_dice_loss(*part) for share, *part in parts), start=logits.new_zeros(()))
+        parts = zip(_WEIGHTS, logits.chunk(3), target.chunk(3), task.mask.chunk(3), strict=True)
+        return sum((weight * soft_dice_loss(*part) for weight, *part in parts), start=logits.new_zeros(()))

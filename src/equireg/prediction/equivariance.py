@@ -22,7 +22,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.inference import InferencePlan
 from equireg.losses import argmax
 from equireg.preparation.case import WorkingScan
-from equireg.transforms import chance, spatial
+from equireg.transforms import sampling, spatial
 
 TRANSFORM = SpatialConfig(
     some_of=True,
@@ -138,7 +138,7 @@ def _transform(
     parts = []
     for index, seed in enumerate(seeds[: len(images)]):
         generator = Generator().manual_seed(int(seed))
-        params = chance.sample(TRANSFORM, 1, images.shape[2:], spacing_mm, generator, plan.flip_axes)
+        params = sampling.sample(TRANSFORM, 1, images.shape[2:], spacing_mm, generator, plan.flip_axes)
         moved, valid = spatial.apply(images[index : index + 1], params, fill=fill)
         warped, _ = spatial.warp_probabilities(outputs[index : index + 1], params)
         parts.append((moved[0], warped[0], valid[0, 0] > 0))

@@ -23,7 +23,7 @@ class Unfinished:
     def __init__(self, folder: Path, command: Mapping[str, Any], scans: Mapping[str, str]) -> None:
         self.folder = folder
         self._made = False
-        marker = folder / folders.UNDERWAY
+        marker = folder / folders.UNFINISHED
         before = _read_marker(marker) if marker.is_file() else None
         if before is None:
             disk.refuse_existing(folder)
@@ -59,7 +59,7 @@ class Unfinished:
         """Remove the marks of a folder without predictions, and the folder where this command made it."""
         if self.seconds or any(self.folder.glob(f"*{predictions.ENDING}")):
             return
-        for path in (self.folder / folders.UNDERWAY, self.folder / predictions.TIMES):
+        for path in (self.folder / folders.UNFINISHED, self.folder / predictions.TIMES):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # a folder with something in it stays
             if (self.folder / folders.EQUIVARIANCE).is_dir():

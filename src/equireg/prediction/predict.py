@@ -130,4 +130,4 @@ def _finish(folder: Unfinished, run: RunFolder, scans: Path, model: Model, job: 
         cases=cases,
         **{FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
     )
-    (folder.folder / folders.UNDERWAY).unlink()
+    (folder.folder / folders.UNFINISHED).unlink()

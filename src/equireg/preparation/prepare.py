@@ -122,7 +122,7 @@ def _claim(out: Path, raw_name: str) -> Path:
             raise EquiregError(
                 f"{out}: was prepared from a folder {earlier!r}, not {raw_name!r}. Choose another --out or remove it."
             )
-    elif not (out / folders.UNDERWAY).exists():
+    elif not (out / folders.UNFINISHED).exists():
         disk.refuse_existing(out, "It is not a prepared folder; choose another --out.")
     return out
 

@@ -150,7 +150,7 @@ class LoopModule(lightning.LightningModule):
         # Dropout draws from torch's own generator: seeded by step, a resumed run draws the same. Each rank has
         # other samples, so other seeds, far from those of any step.
         rank = self.data.rank.index
-        torch.manual_seed(self.config.chance_seed * 1_000_003 + self.global_step + (rank << 53))
+        torch.manual_seed(self.config.random_seed * 1_000_003 + self.global_step + (rank << 53))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a step.

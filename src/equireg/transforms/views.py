@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Generator, Tensor
 
 from equireg.config import SpatialConfig, ViewsConfig
-from equireg.transforms import chance, intensity, spatial
+from equireg.transforms import intensity, sampling, spatial
 from equireg.transforms.spatial import SpatialParams
 
 _ROUNDING = 1e-3
@@ -53,8 +53,8 @@ def two_views(
         flip_axes: axes along which a mirrored scan is a plausible one.
     """
     shape = image.shape[2:]
-    weak = chance.sample(config.weak, len(image), shape, spacing_mm, generator, flip_axes)
-    strong = chance.sample(config.strong, len(image), shape, spacing_mm, generator, flip_axes)
+    weak = sampling.sample(config.weak, len(image), shape, spacing_mm, generator, flip_axes)
+    strong = sampling.sample(config.strong, len(image), shape, spacing_mm, generator, flip_axes)
     changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
     weak_image, weak_valid = spatial.apply(image, weak, fill=fill, valid=valid)
     strong_image, strong_valid = spatial.apply(image, spatial.compose(weak, strong), fill=fill, valid=valid)
@@ -85,7 +85,7 @@ def geometric_view(
     Returns:
         Image [B, C, *S] and ``valid`` [B, 1, *S], 0 where the transform read from outside.
     """
-    params = chance.sample(ranges, len(image), image.shape[2:], spacing_mm, generator, flip_axes)
+    params = sampling.sample(ranges, len(image), image.shape[2:], spacing_mm, generator, flip_axes)
     return spatial.apply(image, params, fill=fill, valid=valid)
 
 
@@ -108,7 +108,7 @@ def labelled_view(
         Image [B, C, *S], label [B, 1, *S] and ``valid`` [B, 1, *S].
     """
     ranges = config.strong if view == "strong" else config.weak
-    params = chance.sample(ranges, len(image), image.shape[2:], spacing_mm, generator, flip_axes)
+    params = sampling.sample(ranges, len(image), image.shape[2:], spacing_mm, generator, flip_axes)
     changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
     moved, seen = spatial.apply(image, params, fill=fill, valid=valid)
     moved_label, _ = spatial.apply(label, params, mode="nearest")

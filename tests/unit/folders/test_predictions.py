@@ -70,10 +70,10 @@ def test_the_zip_is_flat_and_the_same_every_time(tmp_path: Path) -> None:
 def test_facts_are_checked(tmp_path: Path) -> None:
     folders.sign(tmp_path, "predict", {}, cases=["a"], run={"name": "R"})
     assert predictions.read_facts(tmp_path)["cases"] == ["a"]
-    disk.write_json(tmp_path / folders.UNDERWAY, {})
+    disk.write_json(tmp_path / folders.UNFINISHED, {})
     with pytest.raises(EquiregError, match="is not finished"):
         predictions.read_facts(tmp_path)
-    (tmp_path / folders.UNDERWAY).unlink()
+    (tmp_path / folders.UNFINISHED).unlink()
     folders.sign(tmp_path, "predict", {}, cases="a", run={})
     with pytest.raises(EquiregError, match=r"made_by\.json: is damaged"):
         predictions.read_facts(tmp_path)

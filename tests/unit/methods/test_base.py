@@ -19,7 +19,7 @@ class Entropy(TaskMethod):
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         entropy = torch.special.entr(functional.softmax(logits, dim=1)).sum(dim=1, keepdim=True)
-        return masked_mean(entropy, task.counts)
+        return masked_mean(entropy, task.mask)
 
     def weight_at(self, step: int) -> float:
         return 1.0

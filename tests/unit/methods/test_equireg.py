@@ -15,7 +15,7 @@ from equireg.methods.base import evaluating
 from equireg.methods.equireg import EquiReg, EquiRegConfig
 from equireg.methods.schedules import annealing_threshold, moving_average_decay, ramp_up
 from equireg.methods.supervised import Supervised
-from equireg.methods.teacher import copy_as_teacher, follow
+from equireg.methods.teacher import copy_as_teacher, update_ema
 
 SHAPE = (12, 16)
 MOVES = SpatialConfig(probability=1.0)  # flips alone, which are exact
@@ -310,7 +310,7 @@ def test_the_teacher_takes_the_students_statistics():
     teacher = copy_as_teacher(student)
     assert not any(weight.requires_grad for weight in teacher.parameters())
     student(torch.randn((4, 1, 5, 5), generator=Generator().manual_seed(0)) + 3)
-    follow(teacher, student, 0, 0.99)
+    update_ema(teacher, student, 0, 0.99)
     ours, theirs = teacher.state_dict(), student.state_dict()
     assert int(ours["1.num_batches_tracked"]) == 1
     assert torch.allclose(ours["1.running_mean"], theirs["1.running_mean"] / 2)

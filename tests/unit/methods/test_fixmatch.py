@@ -29,11 +29,11 @@ def ask(made: FixMatch, seed: int = 0) -> Task:
 def test_sure_voxels_count_and_all_are_divided_by():
     made = method(threshold=0.6, cutmix=0.0)
     task = ask(made)
-    assert torch.equal(task.counts, (task.target.amax(dim=1, keepdim=True) >= 0.6).float())
-    assert 0.1 < task.counts.mean() < 0.9
+    assert torch.equal(task.mask, (task.target.amax(dim=1, keepdim=True) >= 0.6).float())
+    assert 0.1 < task.mask.mean() < 0.9
     logits = torch.randn((4, 3, 12, 16), generator=Generator().manual_seed(1))
     surprise = functional.cross_entropy(logits, task.target.argmax(dim=1), reduction="none")
-    expected = (surprise * task.counts[:, 0]).sum() / task.area.sum()
+    expected = (surprise * task.mask[:, 0]).sum() / task.area.sum()
     assert float(made.unsupervised_loss(logits, task)) == pytest.approx(float(expected), rel=1e-5)
     unsure = Task(task.image, task.target, task.area, torch.zeros_like(task.area))
     assert float(made.unsupervised_loss(logits, unsure)) == 0

@@ -36,7 +36,7 @@ def test_image_and_target_are_the_same_mix(made, batch, still, unlabelled):
     assert torch.allclose(task.image, by_hand(unlabelled.image), atol=1e-5)
     assert torch.allclose(task.target, expected, atol=1e-5)
     assert torch.allclose(task.target.sum(1), torch.ones(4, 12, 16), atol=1e-5)
-    assert task.counts.all()
+    assert task.mask.all()
 
 
 @pytest.mark.usefixtures("known")
@@ -63,7 +63,7 @@ def test_a_voxel_counts_where_both_scans_have_it(made, batch, still, unlabelled)
     assert (task.area[:2, ..., :8] == 0).all()  # the first is mixed with the second
     assert (task.area[:2, ..., 8:] == 1).all()
     assert (task.area[2:] == 1).all()
-    assert torch.equal(task.counts, task.area)
+    assert torch.equal(task.mask, task.area)
 
 
 def test_a_share_of_one_changes_nothing():

@@ -80,7 +80,7 @@ def test_target_and_answer_are_of_one_image(made, batch, unlabelled):
         task = method.task(unlabelled, batch(), 0)
         assert not torch.equal(task.image, unlabelled.image)
         assert torch.allclose(task.target, method.student(task.image).softmax(1), atol=1e-6)
-    assert torch.equal(task.counts, task.area)
+    assert torch.equal(task.mask, task.area)
 
 
 def test_the_target_is_predicted_in_evaluation_mode(made, batch, unlabelled):

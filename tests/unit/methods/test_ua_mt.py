@@ -42,10 +42,10 @@ def test_the_mask_follows_the_entropy(half_known, unlabelled):
     method, given = half_known
     with torch.no_grad():
         early, late = (method.task(unlabelled, given, step) for step in (0, 100))
-    assert (early.counts[..., :8] == 1).all()
-    assert (early.counts[..., 8:] == 0).all()
+    assert (early.mask[..., :8] == 1).all()
+    assert (early.mask[..., 8:] == 0).all()
     assert early.area.all()
-    assert late.counts.float().mean() > 0.95  # by the end nearly all may count
+    assert late.mask.float().mean() > 0.95  # by the end nearly all may count
     assert float(method.losses(given, 0)["counted"]) == pytest.approx(0.5)
 
 

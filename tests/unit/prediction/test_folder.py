@@ -59,7 +59,7 @@ def test_predictions_of_scans_that_are_gone_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["[]", "{}", '{"scans": "x", "step": 3}', "no json"])
 def test_a_mark_that_is_not_ours_is_refused(tmp_path: Path, content: str) -> None:
     out = begun(tmp_path / "out", "a")
-    (out / folders.UNDERWAY).write_text(content)
+    (out / folders.UNFINISHED).write_text(content)
     with pytest.raises(EquiregError):
         Unfinished(out, COMMAND, SCANS)
     assert (out / "a.nii.gz").is_file()
@@ -106,5 +106,5 @@ def test_what_a_failed_case_left_goes(tmp_path: Path) -> None:
     for path in predictions.files_of(out, "b"):
         path.touch()
     Unfinished(out, COMMAND, SCANS).discard(["b"])
-    assert names(out) == {"a.nii.gz", predictions.TIMES, folders.UNDERWAY, folders.EQUIVARIANCE}
+    assert names(out) == {"a.nii.gz", predictions.TIMES, folders.UNFINISHED, folders.EQUIVARIANCE}
     assert names(out / folders.EQUIVARIANCE) == set()

@@ -11,14 +11,14 @@ from torch import Generator, Tensor
 from equireg.config import IntensityConfig, SpatialConfig
 from equireg.processes import ranks
 from equireg.processes.ranks import Rank
-from equireg.transforms import chance, intensity, mixing
+from equireg.transforms import intensity, mixing, sampling
 
 SPACING_MM = torch.tensor([[3.0, 1.0, 1.0], [9.0, 0.8, 0.8], [1.0, 1.0, 1.0], [2.0, 1.5, 1.5]])
 """Of the whole batch; the second sample has thick slices, and the elastic grid depends on all of them."""
 
 
 def spatial(count: int, generator: Generator) -> list[Tensor]:
-    params = chance.sample(SpatialConfig(), count, (8, 16, 16), SPACING_MM, generator, (1, 2))
+    params = sampling.sample(SpatialConfig(), count, (8, 16, 16), SPACING_MM, generator, (1, 2))
     assert len(params) == count
     link = params.links[0]
     return [part for part in (link.before, link.displacement, link.after, params.spacing_mm) if part is not None]

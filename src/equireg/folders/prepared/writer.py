@@ -28,7 +28,7 @@ from equireg.folders.prepared.names import (
     REFERENCE,
     SEEDS,
 )
-from equireg.folders.signature import SIGNATURE, UNDERWAY, sign
+from equireg.folders.signature import SIGNATURE, UNFINISHED, sign
 from equireg.imaging.volume import Geometry, write_label
 
 _CHUNK_BYTES = 2**20
@@ -79,7 +79,7 @@ def begin(out: Path, raw_name: str) -> bool:
     created = not cases.exists()
     with disk_errors(out):
         cases.mkdir(parents=True, exist_ok=True)
-        write_json(out / UNDERWAY, {"raw": raw_name})
+        write_json(out / UNFINISHED, {"raw": raw_name})
         for name in (MANIFEST, SIGNATURE):
             (out / name).unlink(missing_ok=True)
         for path in cases.iterdir():
@@ -96,12 +96,12 @@ def finish(out: Path, manifest: Manifest, config: Mapping[str, Any], *, seed: in
     """Write the manifest and the signature: from now on other verbs read the folder."""
     write_json(out / MANIFEST, manifest.as_dict())
     sign(out, "prepare", config, seed=seed, source=source, **{MANIFEST_DIGEST: digest_of(out / MANIFEST)})
-    (out / UNDERWAY).unlink(missing_ok=True)
+    (out / UNFINISHED).unlink(missing_ok=True)
 
 
 def undo(out: Path) -> None:
     """Take back ``begin`` where no case could be prepared: remove what it made, and nothing else."""
-    (out / UNDERWAY).unlink(missing_ok=True)
+    (out / UNFINISHED).unlink(missing_ok=True)
     for folder in (out / CASES, out):
         with suppress(OSError):  # there is something of the user's in it
             folder.rmdir()

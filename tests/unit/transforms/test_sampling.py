@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from equireg.config import SpatialConfig, ViewsConfig
 from equireg.transforms import spatial
-from equireg.transforms.chance import sample
+from equireg.transforms.sampling import sample
 from equireg.transforms.spatial import SpatialParams
 
 ALL = SpatialConfig(probability=0.7, rotation_deg=20.0, shear=0.1, scale=1.2, translation=0.1, elastic_amplitude=0.02)
