@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from equireg.folders import sign
-from equireg.folders.run import CHECKPOINTS, FACTS, RunFacts
+from equireg.folders.run import CHECKPOINTS, RUN_FACTS, RunFacts
 from equireg.imaging.labels import LabelTable
-from equireg.model import ENTRY, Facts, config_from, entry, new_method, seal
+from equireg.model import ENTRY, ModelFacts, config_from, entry, new_method, seal
 from equireg.prediction.predict import predict
 
 
@@ -26,7 +26,7 @@ def write_run(root: Path, classes: int, dims: int, patch: int) -> Path:
     """Write a run whose network was never trained."""
     config = config_from({"method": {"name": "supervised"}, "network": {"features": 4}, "spatial_dims": dims})
     labels = LabelTable(tuple(range(classes)), tuple(f"label_{index}" for index in range(classes)))
-    facts = Facts("large", ("ct",), labels, "zyx", None, {"name": "zscore"}, (patch,) * dims, ())
+    facts = ModelFacts("large", ("ct",), labels, "zyx", None, {"name": "zscore"}, (patch,) * dims, ())
     method = new_method(config, facts)
     weights = {f"method.{name}": value for name, value in method.state_dict().items()}
     content = {"state_dict": weights, "global_step": 1, ENTRY: entry(config, facts)}
@@ -34,7 +34,7 @@ def write_run(root: Path, classes: int, dims: int, patch: int) -> Path:
     (root / CHECKPOINTS).mkdir(parents=True)
     torch.save(content, root / CHECKPOINTS / "last.ckpt")
     made = RunFacts("large", "supervised", "large")
-    sign(root, "train", {}, seed=1, **{FACTS: made.as_dict()})
+    sign(root, "train", {}, seed=1, **{RUN_FACTS: made.as_dict()})
     return root
 
 

@@ -31,11 +31,11 @@ from equireg.config import PredictConfig
 from equireg.config.parsing import from_plain, nested
 from equireg.devices import autocast
 from equireg.layouts import discover_inputs
-from equireg.model import Facts, Model, config_from, new_method
+from equireg.model import Model, ModelFacts, config_from, new_method
 from equireg.phantom import PhantomConfig, write_dataset
 from equireg.prediction import segment as _segment
 from equireg.prediction.overlap import overlapping
-from equireg.prediction.scans import Case, RawScan
+from equireg.prediction.scans import InputCase, RawScan
 from equireg.preparation.case import WorkingScan
 from equireg.preparation.prepare import prepare
 from equireg.processes.memory import keep_freed_memory
@@ -55,23 +55,23 @@ class Bench:
         keep_freed_memory()  # as `equireg predict` does; MONAI's window in this process has it too
         manifest = prepare(root / "raw", root / "prepared", jobs=1)
         config = config_from(nested(options))
-        known = Facts.of(manifest, plan_patches(manifest, config))
+        known = ModelFacts.of(manifest, plan_patches(manifest, config))
         model = Model(new_method(config, known), config, known, step=0)
         self.config = from_plain(PredictConfig, {"device": device, "test_time": "none"})
         self.predictor = _segment.Predictor(model, self.config)
         plan = known.case_plan()
         found = discover_inputs(root / "raw", known.channels)
-        self.cases = [Case(case.name, RawScan(case, plan)) for case in found]
+        self.cases = [InputCase(case.name, RawScan(case, plan)) for case in found]
         self.out = root / "predictions"
         self.out.mkdir(exist_ok=True)
 
-    def read(self, case: Case) -> WorkingScan:
+    def read(self, case: InputCase) -> WorkingScan:
         return case.scan.read()
 
-    def work(self, case: Case, scan: WorkingScan) -> _segment.Segmented:
+    def work(self, case: InputCase, scan: WorkingScan) -> _segment.Segmented:
         return _segment.segment(self.predictor, case, scan)
 
-    def put(self, case: Case, segmented: _segment.Segmented) -> None:
+    def put(self, case: InputCase, segmented: _segment.Segmented) -> None:
         _segment.write(self.predictor, case, segmented, self.out, self.config)
 
     def one_after_the_other(self) -> None:
@@ -84,7 +84,7 @@ class Bench:
         exhaust(overlapping(self.cases, self.read, self.work, self.put))
 
 
-def exhaust(outcomes: Iterable[tuple[Case, Exception | None]]) -> None:
+def exhaust(outcomes: Iterable[tuple[InputCase, Exception | None]]) -> None:
     for _, error in outcomes:
         if error is not None:
             raise error

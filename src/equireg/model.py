@@ -33,7 +33,7 @@ _DIGEST = "digest"
 
 
 @dataclass(frozen=True)
-class Facts:
+class ModelFacts:
     """What a model needs to know of the data set that it was trained on."""
 
     dataset: str
@@ -48,7 +48,7 @@ class Facts:
     """Ranges of raw percentiles over the training cases, from the manifest; None in older runs."""
 
     @classmethod
-    def of(cls, manifest: Manifest, plan: PatchPlan) -> "Facts":
+    def of(cls, manifest: Manifest, plan: PatchPlan) -> "ModelFacts":
         """Take the facts from a prepared folder's manifest and the patch of the run."""
         return cls(
             dataset=manifest.dataset,
@@ -67,7 +67,7 @@ class Facts:
         return to_plain({**vars(self), "labels": self.labels.as_dict()})
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Facts":
+    def from_dict(cls, content: Mapping[str, Any]) -> "ModelFacts":
         """Read what ``as_dict`` wrote."""
         spacing = content["spacing_mm"]
         sequences = {name: tuple(content[name]) for name in ("channels", "patch_size", "flip_axes")}
@@ -91,7 +91,7 @@ class Model:
 
     method: Method
     config: TrainConfig
-    facts: Facts
+    facts: ModelFacts
     step: int
 
     @property
@@ -105,7 +105,7 @@ def config_from(content: Mapping[str, Any]) -> TrainConfig:
     return from_plain(TrainConfig, content)
 
 
-def new_method(config: TrainConfig, facts: Facts) -> Method:
+def new_method(config: TrainConfig, facts: ModelFacts) -> Method:
     """Make a method with new weights, drawn from the seed alone."""
 
     def network_factory() -> nn.Module:
@@ -122,7 +122,7 @@ def new_method(config: TrainConfig, facts: Facts) -> Method:
         return find(config.method.name)(config, network_factory, config.max_steps)
 
 
-def entry(config: TrainConfig, facts: Facts) -> dict[str, Any]:
+def entry(config: TrainConfig, facts: ModelFacts) -> dict[str, Any]:
     """Return what a checkpoint holds beside the weights."""
     return {"format_version": folders.FORMAT_VERSION, "config": to_plain(config), "facts": facts.as_dict()}
 
@@ -206,7 +206,7 @@ def load_model(path: Path) -> Model:
     content = read_checkpoint(path)
     with _damage(path):
         config = config_from(without_idle(content[ENTRY]["config"]))
-        facts = Facts.from_dict(content[ENTRY]["facts"])
+        facts = ModelFacts.from_dict(content[ENTRY]["facts"])
         method = new_method(config, facts)
         weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
         load_weights(method, weights, path)

@@ -16,7 +16,7 @@ from equireg.config import NetworkConfig, TrainConfig, UNetConfig
 from equireg.errors import UsageError
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.methods import METHODS, Method
-from equireg.model import ENTRY, Facts, entry, load_model, new_method
+from equireg.model import ENTRY, ModelFacts, entry, load_model, new_method
 
 MAX_STEPS = 100
 LATE = 90
@@ -365,7 +365,7 @@ def test_resumed_is_uninterrupted(name):
 
 @over_names
 def test_a_checkpoint_holds_every_network(name, tmp_path: Path):
-    facts = Facts(
+    facts = ModelFacts(
         dataset="made up",
         channels=("t1", "t2"),
         labels=LabelTable((0, 1, 2), ("background", "rim", "core"), {}),

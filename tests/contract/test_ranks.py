@@ -82,7 +82,7 @@ def samples(count: int, seed: int, labelled: bool) -> Samples:
 
 def slice_of(whole: Samples, rank: Rank) -> Samples:
     """Return a rank's samples, as the loader makes them."""
-    rows = rank.rows(len(whole.image) // rank.count)
+    rows = rank.slice_of(len(whole.image) // rank.count)
     tensors = {name: value[rows] for name, value in vars(whole).items() if isinstance(value, Tensor)}
     return replace(whole, **tensors, cases=whole.cases[rows], batch_spacing_mm=whole.spacing_mm)
 

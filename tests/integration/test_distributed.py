@@ -33,7 +33,7 @@ COMMON: dict[str, Any] = {
     "device": "cpu",
     "precision": "32",
 }
-METHODS = ("supervised", "equireg", "cps")
+COMPARED = ("supervised", "equireg", "cps")
 STOPPED = {**COMMON, "method": "supervised", "max_steps": 6, "val_every": 2}
 SCRIPT = "import sys; from equireg.cli import main; sys.exit(main(sys.argv[1:]))"
 LIMIT_S = 300
@@ -59,10 +59,10 @@ def loss_gradient(rows: slice) -> tuple[list[float], torch.Tensor]:
 
 def rank_work(prepared: str, out: str) -> None:
     """Do, on each of two ranks, all that the tests below look at."""
-    for method in METHODS:
+    for method in COMPARED:
         train(prepared, Path(out, method), method=method, devices=2, **COMMON)
     rank = int(os.environ["RANK"])
-    losses, gradient = loss_gradient(ranks.Rank(rank, 2).rows(2))
+    losses, gradient = loss_gradient(ranks.Rank(rank, 2).slice_of(2))
     found = {"losses": losses, "gradient": gradient, "listening": listening_addresses()}
     torch.save(found, Path(out, f"losses-{rank}.pt"))
     stopped_run(prepared, Path(out, "stopped"), devices=2)
@@ -143,7 +143,7 @@ def pair(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", COMPARED)
 def test_two_ranks_give_the_curve_of_one(pair: Path, prepared: Path, tmp_path: Path, method: str) -> None:
     alone = train(prepared, tmp_path / method, method=method, **COMMON)
     assert_same_curve(pair / method, alone)

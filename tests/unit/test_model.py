@@ -11,7 +11,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.model import (
     ENTRY,
-    Facts,
+    ModelFacts,
     config_from,
     entry,
     find_checkpoint,
@@ -22,7 +22,7 @@ from equireg.model import (
     seal,
 )
 
-FACTS = Facts(
+FACTS = ModelFacts(
     dataset="made up",
     channels=("t1", "t2"),
     labels=LabelTable((0, 4), ("background", "rim"), {"whole": (4,)}),
@@ -51,8 +51,8 @@ def write(path: Path, made: TrainConfig, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("spacing", [None, (1.0, 1.0, 2.0)])
 def test_facts_there_and_back(spacing: tuple[float, float, float] | None) -> None:
-    facts = Facts(**{**vars(FACTS), "spacing_mm": spacing})
-    assert Facts.from_dict(facts.as_dict()) == facts
+    facts = ModelFacts(**{**vars(FACTS), "spacing_mm": spacing})
+    assert ModelFacts.from_dict(facts.as_dict()) == facts
     plan = facts.case_plan()
     assert (plan.spacing_mm, plan.slice_axis, plan.channels, plan.labels) == (spacing, "z", 2, FACTS.labels)
 

@@ -34,15 +34,15 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
             f"no labelled case among the {len(training)} training cases; expected at least one case with a mask. "
             "Add masks, or lower --val_fraction and --test_fraction of `equireg prepare`."
         )
-    share = 1.0 if config.sup_cut is None else config.sup_cut
-    count = math.ceil(share * len(masked) - 1e-9) if config.sup_cases is None else config.sup_cases
+    fraction = 1.0 if config.sup_cut is None else config.sup_cut
+    count = math.ceil(fraction * len(masked) - 1e-9) if config.sup_cases is None else config.sup_cases
     if not 1 <= count <= len(masked):
         raise EquiregError(
             f"--sup_cases or --sup_cut asks for {count} labelled cases; expected 1 to {len(masked)}, "
             "the training cases with a mask."
         )
-    share = 1.0 if config.unsup_cut is None else config.unsup_cut
-    part = max(math.floor(share * len(order) + 1e-9), int(share > 0))
+    fraction = 1.0 if config.unsup_cut is None else config.unsup_cut
+    part = max(math.floor(fraction * len(order) + 1e-9), int(fraction > 0))
     unlabelled = part if config.unsup_cases is None else config.unsup_cases
     if unlabelled > len(order):
         raise EquiregError(

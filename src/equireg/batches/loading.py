@@ -137,12 +137,12 @@ class BatchSource(Dataset[Batch]):
     def _samples(self, stream: int, names: Sequence[str], step: int, count: int) -> Samples:
         """Draw the samples of one stream for one step, of ``count`` samples in the whole batch."""
         whole = [self._record(stream, names, index) for index in range(step * count, (step + 1) * count)]
-        rows = self.rank.rows(count // self.rank.count)
-        records, window = whole[rows], self.plan.window
+        own = self.rank.slice_of(count // self.rank.count)
+        records, window = whole[own], self.plan.window
         background = torch.tensor([record.background for record in records], dtype=torch.float32)
         patches = _Patches(background, window, self.reader.device, labelled=stream == _LABELLED)
         for row, record in enumerate(records):
-            rng = np.random.default_rng([self.config.random_seed, stream, step * count + rows.start + row])
+            rng = np.random.default_rng([self.config.random_seed, stream, step * count + own.start + row])
             patches.cut(row, self.reader, record, self._start(record, rng, stream == _LABELLED))
         flat = (slice(None), slice(None), 0) if self.plan.spatial_dims == 2 else ()
         spacing = torch.tensor([record.spacing_mm for record in whole], dtype=torch.float32)
@@ -152,7 +152,7 @@ class BatchSource(Dataset[Batch]):
             image=patches.image[flat],
             valid=patches.valid[flat],
             fill=pinned(background, self.reader.device),
-            spacing_mm=spacing[rows],
+            spacing_mm=spacing[own],
             batch_spacing_mm=spacing,
             cases=tuple(record.name for record in records),
             label=None if patches.label is None else patches.label[flat].long(),

@@ -11,15 +11,18 @@ from equireg.config.networks import FCDenseNetConfig, SegResNetConfig, UNetConfi
 
 CHOSEN = {"method": MethodConfig, "network": NetworkConfig}
 """Group of options to what all of its choices share."""
-_METHODS: dict[str, type] = {
+_METHOD_OPTIONS: dict[str, type] = {
     kind.name: kind for kind in vars(methods).values() if isinstance(kind, type) and issubclass(kind, MethodConfig)
 }
-_NETWORKS = {
+_NETWORK_OPTIONS = {
     "unet": UNetConfig,
     "segresnet": SegResNetConfig,
     **dict.fromkeys(("tiramisu", "fc-densenet56", "fc-densenet67", "fc-densenet103"), FCDenseNetConfig),
 }
-_LIGHT: dict[str, Mapping[str, type]] = {"method": {**_METHODS, "auto": MethodConfig}, "network": _NETWORKS}
+_LIGHT: dict[str, Mapping[str, type]] = {
+    "method": {**_METHOD_OPTIONS, "auto": MethodConfig},
+    "network": _NETWORK_OPTIONS,
+}
 """Group and name to the options that are known without the method or network itself."""
 _ONCE_SHARED = ("features", "max_features", "stages", "norm", "dropout", "checkpointing")
 """Options that runs of earlier versions list for every network, whether they act on it or not."""

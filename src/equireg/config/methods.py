@@ -78,7 +78,7 @@ class ICTConfig(MeanTeacherConfig):
     name: str = "ict"
     """the method"""
     alpha: float = 0.2
-    """shares are drawn from Beta(alpha, alpha): the smaller, the nearer to 0 or 1"""
+    """mixing fractions are drawn from Beta(alpha, alpha): the smaller alpha, the nearer to 0 or 1"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -178,13 +178,13 @@ class EquiRegConfig(MethodConfig):
     ema_decay: float = 0.99
     """decay of that average a step"""
     targets: Literal["soft", "hard"] = "hard"
-    """the teacher's probabilities, or its most probable class"""
+    """the teacher's probabilities, or their argmax"""
     threshold: float = 0.9
     """least probability of the teacher's class for a voxel to count; 0 for every voxel"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
     dice_fades: bool = True
-    """weigh the Dice of that divergence by the share of the scans that are not labelled cases too"""
+    """multiply the Dice part of that loss by the fraction of the scans that have no mask"""
     cutmix: float = 0.5
     """chance that a box of an unlabelled sample is replaced by another sample's"""
     labelled_boxes: float = 1.0

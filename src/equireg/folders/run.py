@@ -31,7 +31,7 @@ CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.csv"
 LOG = "log.txt"
-FACTS = "run"
+RUN_FACTS = "run"
 """Key of the facts in the signature of a run, of its predictions and of their evaluation."""
 
 MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every", "logger")
@@ -177,8 +177,8 @@ class RunFolder:
         """
         signature = self.signature()
         name = self.root.resolve().name
-        if FACTS in signature:
-            return RunFacts.from_dict({**signature[FACTS], "name": name})
+        if RUN_FACTS in signature:
+            return RunFacts.from_dict({**signature[RUN_FACTS], "name": name})
         # A run of an earlier version has no facts in one place.
         counts = {key: signature.get(key) for key in ("labelled_cases", "unlabelled_cases", "masked_cases")}
         return run_facts(name, signature["config"], str(signature.get("dataset")), **counts)
@@ -213,7 +213,8 @@ class RunFolder:
             source: the prepared folder.
             more: further plain values, such as ``finished`` and ``seconds``.
         """
-        sign(self.root, "train", to_plain(config), seed=config.seed, source=source, **{FACTS: facts.as_dict()}, **more)
+        more = {RUN_FACTS: facts.as_dict(), **more}
+        sign(self.root, "train", to_plain(config), seed=config.seed, source=source, **more)
 
     def read_metrics(self) -> list[dict[str, float]]:
         """Read the table of scalars: a row a step, each with the scalars that it has, ``step`` among them.

@@ -9,7 +9,7 @@ import numpy as np
 from equireg.imaging.placing import farthest_mm
 
 Row = tuple[float, float, float, float]
-Rows = tuple[Row, Row, Row, Row]
+AffineRows = tuple[Row, Row, Row, Row]
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Geometry:
 
     shape: tuple[int, int, int]
     """Voxels along the file's own axes."""
-    affine: Rows
+    affine: AffineRows
     """Voxel index to RAS millimetres."""
-    other: Rows | None = field(default=None, compare=False)
+    other: AffineRows | None = field(default=None, compare=False)
     """The affine that another reader takes of the same file, where its header states two places."""
     stated: Mapping[str, Any] | None = field(default=None, compare=False)
     """What the file's header says of its place, where a file in the same place must say it again."""
@@ -83,7 +83,7 @@ class Geometry:
         )
 
 
-def _rows(affine: np.ndarray) -> Rows:
+def _rows(affine: np.ndarray) -> AffineRows:
     a, b, c, d = (
         (float(row[0]), float(row[1]), float(row[2]), float(row[3])) for row in np.asarray(affine, dtype=np.float64)
     )

@@ -16,7 +16,7 @@ from equireg.imaging.geometry import Geometry
 from equireg.imaging.resampling import blocks, needed_rows, resample, resample_box
 
 SliceAxis = Literal["x", "y", "z"]
-WorkingRows = Callable[[int, int], np.ndarray]
+WorkingSlices = Callable[[int, int], np.ndarray]
 """Gives the slices ``start`` to ``stop`` of a working array [K, D, H, W]."""
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """(start, stop) along D, H and W."""
@@ -156,12 +156,12 @@ class WorkingGrid:
         self._expect(probs.shape[1:], self.shape)
         native = np.empty((probs.shape[0], *self.native.shape), dtype=np.float32)
         turned = [self._turn(of_class) for of_class in native]
-        for rows, values in self._native_rows(probs):
+        for slices, values in self._native_slices(probs):
             for index, of_class in enumerate(values):
-                turned[index][rows] = of_class
+                turned[index][slices] = of_class
         return native
 
-    def argmax_to_native(self, probs: "np.ndarray | WorkingRows", classes: int | None = None) -> np.ndarray:
+    def argmax_to_native(self, probs: "np.ndarray | WorkingSlices", classes: int | None = None) -> np.ndarray:
         """Return ``probs_to_native(probs).argmax(axis=0)`` without holding all classes of the scan's own grid.
 
         Args:
@@ -180,19 +180,21 @@ class WorkingGrid:
         count = len(probs) if isinstance(probs, np.ndarray) else classes
         native = np.empty(self.native.shape, dtype=np.min_scalar_type((count or 1) - 1))
         turned = self._turn(native)
-        for rows, values in self._native_rows(probs, count):
-            turned[rows] = values.argmax(axis=0)
+        for slices, values in self._native_slices(probs, count):
+            turned[slices] = values.argmax(axis=0)
         return native
 
-    def _native_rows(
-        self, probs: "np.ndarray | WorkingRows", classes: int | None = None
+    def _native_slices(
+        self, probs: "np.ndarray | WorkingSlices", classes: int | None = None
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield probabilities of the scan's own voxels, some rows of the first working axis at a time.
+        """Yield probabilities of the scan's own voxels, some slices along the first working axis at a time.
 
         Yields:
-            The rows of the turned scan, and their values [K, rows, H, W] float32, which sum to 1 over K.
+            The slices of the turned scan, and their values [K, slices, H, W] float32, which sum to 1 over K.
         """
-        rows_of: WorkingRows = (lambda start, stop: probs[:, start:stop]) if isinstance(probs, np.ndarray) else probs
+        slices_of: WorkingSlices = (
+            (lambda start, stop: probs[:, start:stop]) if isinstance(probs, np.ndarray) else probs
+        )
         classes = len(probs) if isinstance(probs, np.ndarray) else classes or 0
         depth, height, width = self._turned_shape
         full, (first, last) = self.full_shape, self.crop[0]
@@ -200,7 +202,7 @@ class WorkingGrid:
         for start, stop in blocks(0, depth, classes * max(height * width, full[1] * full[2])):
             low, high = needed_rows(full[0], depth, (start, stop))
             kept_low, kept_high = max(low, first), min(high, last)
-            known = rows_of(kept_low - first, kept_high - first) if kept_low < kept_high else None
+            known = slices_of(kept_low - first, kept_high - first) if kept_low < kept_high else None
             values = np.empty((classes, stop - start, height, width), dtype=np.float32)
             for index in range(classes):
                 padded = np.full((high - low, *full[1:]), 1.0 if index == 0 else 0.0, dtype=np.float32)

@@ -30,9 +30,9 @@ class _Part:
     confidence: Tensor
     """Probability of a predicted class, [B, 1, *S]; 1 for an annotation."""
 
-    def __getitem__(self, rows: Tensor) -> "_Part":
+    def __getitem__(self, index: Tensor) -> "_Part":
         """Return some of the samples."""
-        return _Part(**{name: value[rows] for name, value in vars(self).items()})
+        return _Part(**{name: value[index] for name, value in vars(self).items()})
 
     def of_all_ranks(self) -> "_Part":
         """Return the samples of the whole batch."""
@@ -139,9 +139,9 @@ class BidirectionalCopyPaste(Method):
     def _pretraining_loss(self, labelled: _Part, batch: Batch, step: int) -> Tensor:
         """Return the mean of both parts' losses on labelled samples that are pasted into each other."""
         whole = labelled.of_all_ranks()
-        mine = ranks.rank_of(batch.generator).rows(len(labelled.image))
-        rows = torch.arange(len(whole.image)).roll(1)[mine]
-        mix = _Mix(labelled, whole[rows], draw_box(labelled.image, batch.generator))
+        own = ranks.rank_of(batch.generator).slice_of(len(labelled.image))
+        index = torch.arange(len(whole.image)).roll(1)[own]
+        mix = _Mix(labelled, whole[index], draw_box(labelled.image, batch.generator))
         logits = self.student(mix.whole.image)
         outside = self.supervised_loss(logits, *mix.outside, step)
         return (outside + self.supervised_loss(logits, *mix.inside, step)) / 2
@@ -155,9 +155,10 @@ class BidirectionalCopyPaste(Method):
         count = max(len(labelled.image), len(samples.image))
         unlabelled, labelled = self._predicted(samples, batch).of_all_ranks(), labelled.of_all_ranks()
         box = draw_box(labelled.image, batch.generator)
-        rows = torch.arange(max(len(labelled.image), len(unlabelled.image)))[ranks.rank_of(batch.generator).rows(count)]
-        known, following = rows % len(labelled.image), (rows + 1) % len(labelled.image)
-        guest = unlabelled[rows % len(unlabelled.image)]
+        own = ranks.rank_of(batch.generator).slice_of(count)
+        index = torch.arange(max(len(labelled.image), len(unlabelled.image)))[own]
+        known, following = index % len(labelled.image), (index + 1) % len(labelled.image)
+        guest = unlabelled[index % len(unlabelled.image)]
         return _Mix(labelled[known], guest, box), _Mix(guest, labelled[following], box)
 
     def _predicted(self, samples: Samples, batch: Batch) -> _Part:

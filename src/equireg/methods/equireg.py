@@ -33,10 +33,11 @@ class EquiReg(TaskMethod):
 
     The teacher sees the weak view of an unlabelled scan. Its prediction, transformed by T, is the target for
     the student, who sees T of the weak view. With several passes that prediction is the mean over mirrored copies,
-    turned back: what is not equivariant in the teacher averages out. The Dice pulls as hard as the labelled scans'
-    own, and a scan that has a mask is pulled by that already: so it fades with the share of such scans, and with all
-    labels the cross-entropy is left. Confident hard targets follow FixMatch (Sohn et al. 2020), CutMix follows
-    French et al. (2020), boxes of labelled samples follow BCP (Bai et al. 2023).
+    turned back; what is not equivariant in the teacher averages out. The Dice loss of the unlabelled scans acts as
+    strongly as that of the labelled ones. A scan that has a mask needs no second one, so the Dice loss is multiplied
+    by the fraction of scans without a mask; with all labels only the cross-entropy is left. Confident hard targets
+    follow FixMatch (Sohn et al. 2020), CutMix follows French et al. (2020), boxes of labelled samples follow BCP (Bai
+    et al. 2023).
     """
 
     Options: ClassVar[type[MethodConfig]] = EquiRegConfig

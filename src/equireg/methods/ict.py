@@ -19,7 +19,7 @@ class InterpolationConsistency(MeanTeacher):
 
     The student sees a mix of two scans. Its target is the same mix of the averaged teacher's predictions for both
     (section 2); the loss is the squared error of probabilities. Each sample is mixed with another of the
-    batch, by a share of its own. The paper's settings are for classification; alpha 0.2, weight 0.1, decay 0.99 and
+    batch, by a fraction of its own. The paper's settings are for classification; alpha 0.2, weight 0.1, decay 0.99 and
     a weight that rises over the whole run are those of SSL4MIS (Luo et al. 2020).
     """
 
@@ -33,10 +33,10 @@ class InterpolationConsistency(MeanTeacher):
         """Ask for the mix of the teacher's predictions; known where both scans are."""
         view, valid = self.geometric_view(samples, batch, "strong")
         image = self.changed_intensities(view, batch)
-        share, partner = draw_mix(len(image), self.options.alpha, batch.generator)
-        target = mixed(self.predicted(image), share, partner)
+        fraction, partner = draw_mix(len(image), self.options.alpha, batch.generator)
+        target = mixed(self.predicted(image), fraction, partner)
         valid = valid * ranks.gathered(valid)[partner.to(valid.device)]
-        return Task(mixed(image, share, partner), target, valid, valid)
+        return Task(mixed(image, fraction, partner), target, valid, valid)
 
 
 def draw_mix(batch_size: int, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -48,18 +48,18 @@ def draw_mix(batch_size: int, alpha: float, generator: Generator) -> tuple[Tenso
         generator: the only source of chance, on the CPU.
 
     Returns:
-        The share that each sample keeps, [B], and the index of the sample that the rest comes from, [B], counted
-        in the whole batch where ranks share it.
+        The fraction that each sample keeps, [B], and the index of the sample that the rest comes from, [B], counted
+        in the whole batch over all ranks.
     """
-    rows, batch_size = ranks.rank_of(generator).rows(batch_size), ranks.rank_of(generator).whole(batch_size)
+    own, batch_size = ranks.rank_of(generator).slice_of(batch_size), ranks.rank_of(generator).whole(batch_size)
     # Torch's beta distribution takes no generator.
     seed = ranks.Random(generator).seed()
-    share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, batch_size))
+    fraction = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, batch_size))
     shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
-    return share[rows], ((torch.arange(batch_size) + shift) % batch_size)[rows]
+    return fraction[own], ((torch.arange(batch_size) + shift) % batch_size)[own]
 
 
-def mixed(values: Tensor, share: Tensor, partner: Tensor) -> Tensor:
-    """Return ``share`` of each sample plus the rest of its partner, [B, C, *S]."""
-    keep = share.to(values.device, values.dtype).view(-1, *[1] * (values.ndim - 1))
+def mixed(values: Tensor, fraction: Tensor, partner: Tensor) -> Tensor:
+    """Return ``fraction`` of each sample plus the rest of its partner, [B, C, *S]."""
+    keep = fraction.to(values.device, values.dtype).view(-1, *[1] * (values.ndim - 1))
     return keep * values + (1 - keep) * ranks.gathered(values)[partner.to(values.device)]

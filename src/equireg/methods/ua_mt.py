@@ -77,5 +77,5 @@ def noisy(image: Tensor, generator: Generator) -> Tensor:
     there = Generator(image.device).manual_seed(Random(generator).seed())
     shape = (rank.whole(len(image)), *image.shape[1:])
     noise = _NOISE * torch.randn(shape, generator=there, device=image.device, dtype=image.dtype)
-    noise = noise[rank.rows(len(image))]
+    noise = noise[rank.slice_of(len(image))]
     return image + noise.clamp(-_MOST_NOISE, _MOST_NOISE)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from equireg.phantom.field import Field, ellipsoid_mm, soft_share
+from equireg.phantom.field import Field, ellipsoid_mm, inside_fraction
 from equireg.phantom.tissues import Tissue, paint
 
 _HALF_AXES_MM = np.array([66.0, 82.0, 56.0])
@@ -35,7 +35,7 @@ def brain_depth_mm(field: Field, place: np.ndarray) -> np.ndarray:
 
 
 def paint_anatomy(field: Field, place: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Paint the healthy brain and what a tumour could be confused with; shares [9, X, Y, Z] that sum to 1."""
+    """Paint the healthy brain and what a tumour could be confused with; fractions [9, X, Y, Z] that sum to 1."""
     rng = field.rng
     x, y, z = place
     tissues = np.zeros((len(Tissue), *field.shape), np.float32)
@@ -46,14 +46,14 @@ def paint_anatomy(field: Field, place: np.ndarray, depth: np.ndarray) -> np.ndar
     )
     midline = np.abs(x + 1.5 * field.noise(15))
     cerebrum_gap = np.where((y / 42) ** 2 + ((z - 4) / 24) ** 2 > 1, 1.0, -9.0)
-    paint(tissues, Tissue.GREY, soft_share((0.85 * fade - folds) / 0.2))
-    paint(tissues, Tissue.GREY, soft_share(3.2 - depth))
-    paint(tissues, Tissue.GREY, soft_share(4.0 * cerebrum_gap - midline))
+    paint(tissues, Tissue.GREY, inside_fraction((0.85 * fade - folds) / 0.2))
+    paint(tissues, Tissue.GREY, inside_fraction(3.2 - depth))
+    paint(tissues, Tissue.GREY, inside_fraction(4.0 * cerebrum_gap - midline))
     _paint_deep_grey(tissues, place)
     _paint_hindbrain(field, tissues, place)
-    paint(tissues, Tissue.CSF, soft_share((rng.uniform(0.18, 0.32) * fade - folds) / 0.2, 0.6))
-    paint(tissues, Tissue.CSF, soft_share(0.9 * cerebrum_gap - midline, 0.6))
-    paint(tissues, Tissue.CSF, 0.8 * soft_share(0.6 - depth, 0.6))
+    paint(tissues, Tissue.CSF, inside_fraction((rng.uniform(0.18, 0.32) * fade - folds) / 0.2, 0.6))
+    paint(tissues, Tissue.CSF, inside_fraction(0.9 * cerebrum_gap - midline, 0.6))
+    paint(tissues, Tissue.CSF, 0.8 * inside_fraction(0.6 - depth, 0.6))
     _paint_distractors(field, tissues, place, depth)
     return tissues
 
@@ -73,19 +73,19 @@ def _paint_deep_grey(tissues: np.ndarray, place: np.ndarray) -> None:
     mirrored = np.stack([np.abs(place[0]), place[1], place[2]])
     nuclei = (((12, -14, 2), (8, 13, 9)), ((26, 3, 0), (7, 16, 9)), ((15, 18, 8), (5, 10, 9)))
     for centre, half_axes in nuclei:  # thalamus, lentiform nucleus, head of the caudate
-        paint(tissues, Tissue.GREY, 0.8 * soft_share(ellipsoid_mm(mirrored, centre, half_axes)))
+        paint(tissues, Tissue.GREY, 0.8 * inside_fraction(ellipsoid_mm(mirrored, centre, half_axes)))
 
 
 def _paint_hindbrain(field: Field, tissues: np.ndarray, place: np.ndarray) -> None:
     x, y, z = place
     cerebellum = ellipsoid_mm(place, (0, -46, -36), (46, 30, 22))
-    paint(tissues, Tissue.CSF, soft_share(2.0 - np.abs(cerebellum + 1)) * (z < -8))
-    paint(tissues, Tissue.GREY, soft_share(cerebellum))
+    paint(tissues, Tissue.CSF, inside_fraction(2.0 - np.abs(cerebellum + 1)) * (z < -8))
+    paint(tissues, Tissue.GREY, inside_fraction(cerebellum))
     leaves = np.abs(field.noise(3.5))
-    paint(tissues, Tissue.WHITE, 0.8 * soft_share(cerebellum - 5) * soft_share((leaves - 0.5) / 0.2))
+    paint(tissues, Tissue.WHITE, 0.8 * inside_fraction(cerebellum - 5) * inside_fraction((leaves - 0.5) / 0.2))
     stem = 12 - np.hypot(x, 1.1 * (y + 13))
-    paint(tissues, Tissue.CSF, soft_share(stem + 4) * soft_share(-20 - z, 2.0))
-    paint(tissues, Tissue.WHITE, soft_share(stem) * soft_share(-12 - z, 2.0))
+    paint(tissues, Tissue.CSF, inside_fraction(stem + 4) * inside_fraction(-20 - z, 2.0))
+    paint(tissues, Tissue.WHITE, inside_fraction(stem) * inside_fraction(-12 - z, 2.0))
 
 
 def _ventricles_mm(field: Field, place: np.ndarray) -> np.ndarray:
@@ -107,14 +107,14 @@ def _paint_distractors(field: Field, tissues: np.ndarray, place: np.ndarray, dep
     rng = field.rng
     ventricles = _ventricles_mm(field, place)
     white = tissues[Tissue.WHITE].copy()
-    caps = soft_share(rng.uniform(1.0, 7.0) + ventricles + 2.0 * field.noise(8))
-    spots = soft_share((field.noise(3.5) - rng.uniform(1.6, 2.6)) / 0.25) * (depth > 8)
+    caps = inside_fraction(rng.uniform(1.0, 7.0) + ventricles + 2.0 * field.noise(8))
+    spots = inside_fraction((field.noise(3.5) - rng.uniform(1.6, 2.6)) / 0.25) * (depth > 8)
     paint(tissues, Tissue.LESION, rng.uniform(0.6, 1.0) * white * np.maximum(caps, spots))
-    paint(tissues, Tissue.CSF, soft_share(ventricles))
-    plexus = soft_share(1.5 - np.abs(ventricles - 2)) * soft_share((field.noise(5) - 0.8) / 0.2)
+    paint(tissues, Tissue.CSF, inside_fraction(ventricles))
+    plexus = inside_fraction(1.5 - np.abs(ventricles - 2)) * inside_fraction((field.noise(5) - 0.8) / 0.2)
     # Two sheets cross along lines, which makes tubes.
     tubes = 1.6 - np.hypot(field.noise(9), field.noise(9)) * 9
     sinus = 4.0 - np.hypot(place[0], depth - 1.5)
-    vessels = np.maximum(soft_share(tubes), soft_share(sinus) * (place[2] > -5))
-    meninges = 0.5 * soft_share(1.0 - depth) * soft_share((field.noise(12) - 0.3) / 0.3)
+    vessels = np.maximum(inside_fraction(tubes), inside_fraction(sinus) * (place[2] > -5))
+    meninges = 0.5 * inside_fraction(1.0 - depth) * inside_fraction((field.noise(12) - 0.3) / 0.3)
     paint(tissues, Tissue.VESSEL, np.maximum.reduce([0.9 * vessels, 0.6 * plexus, meninges]))

@@ -30,8 +30,8 @@ class Field:
         return np.stack(np.meshgrid(*axes, indexing="ij"))
 
 
-def soft_share(depth_mm: np.ndarray, blur_mm: float = 0.8) -> np.ndarray:
-    """Turn a depth below a surface into the share of the voxel inside it: partial volume."""
+def inside_fraction(depth_mm: np.ndarray, blur_mm: float = 0.8) -> np.ndarray:
+    """Turn a depth below a surface into the fraction of the voxel inside it: partial volume."""
     return 1 / (1 + np.exp(np.clip(-depth_mm / blur_mm, -30, 30)))
 
 

@@ -8,7 +8,7 @@ from equireg.phantom.field import Field
 
 
 class Tissue(IntEnum):
-    """What a voxel may hold a share of; the index into an array of shares, [9, X, Y, Z]."""
+    """What a voxel may hold a fraction of; the index into an array of fractions, [9, X, Y, Z]."""
 
     CSF = 0
     GREY = 1
@@ -35,14 +35,14 @@ INTENSITIES = {
 }
 
 
-def paint(tissues: np.ndarray, tissue: Tissue, share: np.ndarray) -> None:
-    """Lay ``share`` of one tissue over what is there, in place."""
-    tissues *= 1 - share
-    tissues[tissue] += share
+def paint(tissues: np.ndarray, tissue: Tissue, fraction: np.ndarray) -> None:
+    """Lay ``fraction`` of one tissue over what is there, in place."""
+    tissues *= 1 - fraction
+    tissues[tissue] += fraction
 
 
 def acquire(field: Field, tissues: np.ndarray) -> np.ndarray:
-    """Turn shares of tissue into scans: gamma, texture, bias field and Rician noise; [4, X, Y, Z]."""
+    """Turn fractions of tissue into scans: gamma, texture, bias field and Rician noise; [4, X, Y, Z]."""
     rng = field.rng
     means = np.array([INTENSITIES[tissue] for tissue in Tissue])
     means = means * np.exp(rng.normal(0, 0.09, means.shape))

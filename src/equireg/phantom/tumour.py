@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from equireg.phantom.field import Field, largest_part, soft_share
+from equireg.phantom.field import Field, inside_fraction, largest_part
 from equireg.phantom.tissues import Tissue, paint
 
 NECROSIS, OEDEMA, ENHANCING = 1, 2, 4
@@ -82,13 +82,13 @@ def paint_tumours(field: Field, tissues: np.ndarray, tumours: list[Tumour], brai
         whole = np.maximum(oedema, tumour.core_mm)
         stray = (whole > 0) & ~largest_part((whole > 0) & brain)
         oedema, core = (np.where(stray, -9.0, depth) for depth in (oedema, tumour.core_mm))
-        paint(tissues, Tissue.OEDEMA, soft_share(oedema, 1.2) * (1 - fluid))
+        paint(tissues, Tissue.OEDEMA, inside_fraction(oedema, 1.2) * (1 - fluid))
         label[oedema > 0] = OEDEMA
         cores.append(core)
     for tumour, core in zip(tumours, cores, strict=True):
         inner = core - tumour.rim_mm
-        paint(tissues, Tissue.ENHANCING, soft_share(core))
-        paint(tissues, Tissue.NECROSIS if tumour.rim_mm.any() else Tissue.SOLID, soft_share(inner))
+        paint(tissues, Tissue.ENHANCING, inside_fraction(core))
+        paint(tissues, Tissue.NECROSIS if tumour.rim_mm.any() else Tissue.SOLID, inside_fraction(inner))
         label[core > 0] = ENHANCING
         label[inner > 0] = NECROSIS
     return label

@@ -15,7 +15,7 @@ from equireg.pipeline.side_by_side import side_by_side
 from equireg.pipeline.sweep import RESULTS, do_sweep
 from equireg.pipeline.sweepfile import SweepConfig
 
-METHODS = ("supervised", "equireg")
+DEMO_METHODS = ("supervised", "equireg")
 """The two that the demo compares."""
 
 
@@ -48,7 +48,7 @@ def demo(out: Path | str, config: DemoConfig | None = None, **options: Any) -> p
             "network.features": config.features,
             "seed": config.seed,
         },
-        grid={"method": list(METHODS)},
+        grid={"method": list(DEMO_METHODS)},
     )
     # Both runs at once, one thread each: on a busy machine, threads of one run would wait for each other.
     do_sweep(plan, out, out, jobs=2)
@@ -65,12 +65,12 @@ def demo(out: Path | str, config: DemoConfig | None = None, **options: Any) -> p
 def _picture(out: Path) -> Path:
     """Draw one test case by both methods: that whose Dice, averaged over both, is the median, so no rare one."""
     dice = {}
-    for method in METHODS:
+    for method in DEMO_METHODS:
         scores = read_scores(out / "evaluations" / method)
         rows = [(case, value) for (case, _, metric), value in scores.items() if metric == "dice"]
         dice[method] = pd.DataFrame(rows, columns=["case", "value"]).groupby("case")["value"].mean()
     both = pd.DataFrame(dice).mean(axis=1).sort_values()
     case = str(both.index[len(both) // 2])
-    for method in METHODS:
+    for method in DEMO_METHODS:
         evaluate(out / "predictions" / method, out / "prepared", out / "pictured" / method, pictures=[case])
-    return side_by_side({method: out / "pictured" / method for method in METHODS}, case, out / "side_by_side.png")
+    return side_by_side({method: out / "pictured" / method for method in DEMO_METHODS}, case, out / "side_by_side.png")

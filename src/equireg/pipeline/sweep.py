@@ -16,7 +16,7 @@ from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
-from equireg.folders.run import FACTS, RunFacts, RunFolder
+from equireg.folders.run import RUN_FACTS, RunFacts, RunFolder
 from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
 from equireg.preparation.prepare import prepare
 from equireg.processes.workers import Cluster, Workers
@@ -24,7 +24,7 @@ from equireg.processes.workers import Cluster, Workers
 log = logging.getLogger("equireg")
 
 _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
-_FACTS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
+_RUN_COLUMNS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
 """What the table tells of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
 RESULTS = "results.csv"
 
@@ -45,29 +45,29 @@ def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None,
         EquiregError: if the file does not fit; or at the end, if some runs failed.
     """
     how = options_from(SweepOptions, config, options)
-    grid, out = Path(grid), Path(out)
+    file, out = Path(grid), Path(out)
     if how.cluster == "ray":  # other machines find the files by their whole paths
-        grid, out = grid.absolute(), out.absolute()
-    plan, runs = _read_plan(grid)
+        file, out = file.absolute(), out.absolute()
+    plan, runs = _read_plan(file)
     if how.dry_run:
         for run in runs:
             print(f"{'done' if is_done(out, run) else 'to do':6} {run.name}")
         return runs
     with disk.locked_folder(out):
         _claim(plan, runs, out)
-        return do_sweep(plan, out, grid.parent, how.jobs, how.cluster)
+        return do_sweep(plan, out, file.parent, how.jobs, how.cluster)
 
 
-def _read_plan(grid: Path) -> tuple[SweepConfig, list[Run]]:
+def _read_plan(file: Path) -> tuple[SweepConfig, list[Run]]:
     """Read a sweep file and list its runs; all errors name the file."""
-    content = read_yaml(grid)
+    content = read_yaml(file)
     try:
         check_size(content)
         plan = from_plain(SweepConfig, content)
-        runs = list_runs(plan, grid.parent)
+        runs = list_runs(plan, file.parent)
         _check_options(runs)
     except EquiregError as error:
-        raise type(error)(f"{grid}: {error}") from error
+        raise type(error)(f"{file}: {error}") from error
     return plan, runs
 
 
@@ -236,8 +236,8 @@ def _remove_report(report: Path) -> None:
 def _row(evaluation: Path) -> dict[str, Any]:
     """Return what the table says of one evaluation: its training, and the means over cases."""
     summary = evaluation_folder.read_summary(evaluation)
-    trained = RunFacts.from_dict(evaluation_folder.read_signature(evaluation).get(FACTS) or {})
-    facts = {key: getattr(trained, key) for key in _FACTS}
+    trained = RunFacts.from_dict(evaluation_folder.read_signature(evaluation).get(RUN_FACTS) or {})
+    facts = {key: getattr(trained, key) for key in _RUN_COLUMNS}
     regions = {
         f"{metric} {name}": region[metric]["mean"]
         for metric in ("dice", "equivariance_dice")

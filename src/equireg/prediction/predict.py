@@ -13,11 +13,11 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders import predictions
-from equireg.folders.run import FACTS, RunFolder
+from equireg.folders.run import RUN_FACTS, RunFolder
 from equireg.model import Model, file_digest, load_model
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
-from equireg.prediction.scans import Case, find_cases
+from equireg.prediction.scans import InputCase, find_cases
 from equireg.prediction.segment import Predictor
 from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
 
@@ -82,7 +82,7 @@ def predict(
     return out
 
 
-def _misnamed(cases: Sequence[Case], job: Job) -> dict[str, Failure]:
+def _misnamed(cases: Sequence[InputCase], job: Job) -> dict[str, Failure]:
     """Return why some cases have no place in the folder of predictions."""
     names = {case.name: case for case in cases}
     failed: dict[str, Failure] = {}
@@ -128,6 +128,6 @@ def _finish(folder: Unfinished, run: RunFolder, scans: Path, model: Model, job: 
         seed=model.config.seed,
         source=scans,
         cases=cases,
-        **{FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
+        **{RUN_FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
     )
     (folder.folder / folders.UNFINISHED).unlink()

@@ -14,7 +14,7 @@ from equireg.config import PredictConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.layouts import RawCase, discover_inputs
-from equireg.model import Facts
+from equireg.model import ModelFacts
 from equireg.prediction.intensities import tell
 from equireg.preparation.case import WorkingScan, working_scan
 
@@ -27,7 +27,7 @@ class RawScan:
     """A scan of a raw folder, or a loose file."""
 
     case: RawCase
-    facts: Facts
+    facts: ModelFacts
 
     def read(self) -> WorkingScan:
         """Read the scan and prepare it as the model's training scans were; warn of what the user should know."""
@@ -67,7 +67,7 @@ def _opened(root: Path, _modified_ns: int) -> PreparedSet:
 
 
 @dataclass(frozen=True)
-class Case:
+class InputCase:
     """A scan that is to be predicted."""
 
     name: str
@@ -100,7 +100,7 @@ def _file_state(path: Path) -> tuple[object, ...]:
         return path.name, type(error).__name__
 
 
-def find_cases(scans: Path, facts: Facts, config: PredictConfig) -> list[Case]:
+def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig) -> list[InputCase]:
     """Find the scans of a raw folder, loose files or a prepared folder, in order of their names.
 
     Raises:
@@ -116,10 +116,10 @@ def find_cases(scans: Path, facts: Facts, config: PredictConfig) -> list[Case]:
             "`equireg prepare` on the scans first, or leave it out."
         )
     found = discover_inputs(scans, facts.channels, follow_links=config.follow_links)
-    return [Case(case.name, RawScan(case, facts)) for case in found]
+    return [InputCase(case.name, RawScan(case, facts)) for case in found]
 
 
-def _prepared_cases(data: PreparedSet, facts: Facts, config: PredictConfig) -> list[Case]:
+def _prepared_cases(data: PreparedSet, facts: ModelFacts, config: PredictConfig) -> list[InputCase]:
     """Take the cases of a prepared folder, all of them or one split."""
     split, manifest = config.split, data.manifest
     ours = (facts.channels, facts.axes, facts.spacing_mm, dict(facts.normalisation))
@@ -134,4 +134,4 @@ def _prepared_cases(data: PreparedSet, facts: Facts, config: PredictConfig) -> l
         counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
         raise EquiregError(f"{data.root}: has no case in the split {split}; it has {counts}.")
     seeds = {name: data.equivariance_seeds(name).tolist() for name in names} if config.equivariance else {}
-    return [Case(name, PreparedScan(data.root, name), seeds.get(name)) for name in names]
+    return [InputCase(name, PreparedScan(data.root, name), seeds.get(name)) for name in names]

@@ -18,7 +18,7 @@ from equireg.imaging.grid import WorkingGrid
 from equireg.inference import InferencePlan, predict_slabs
 from equireg.model import Model
 from equireg.prediction import equivariance
-from equireg.prediction.scans import Case
+from equireg.prediction.scans import InputCase
 from equireg.preparation.case import WorkingScan
 
 _WHOLE_BYTES = 2**30
@@ -75,7 +75,7 @@ class Predictor:
 
     def classes(self, scan: WorkingScan) -> np.ndarray:
         """Return the class indices of a scan in its own grid, [X, Y, Z]; classes are chosen some slices at a time."""
-        return scan.grid.argmax_to_native(Rows(self.slabs(scan)), self.labels.classes)
+        return scan.grid.argmax_to_native(SlabStream(self.slabs(scan)), self.labels.classes)
 
     def under_transform(self, scan: WorkingScan, probs: torch.Tensor, seeds: Sequence[int]) -> equivariance.Transformed:
         """Return what becomes of a scan and of its probabilities [K, D, H, W] under the fixed transforms."""
@@ -95,7 +95,7 @@ class Segmented:
     """The case under its fixed transforms, where that is asked for."""
 
 
-def segment(predictor: Predictor, case: Case, scan: WorkingScan, config: PredictConfig) -> Segmented:
+def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: PredictConfig) -> Segmented:
     """Run the network over one case, and over the case under its fixed transforms where it has seeds."""
     grid, count = scan.grid, predictor.labels.classes
     voxels = max(math.prod(grid.shape), math.prod(grid.native.shape))
@@ -107,7 +107,7 @@ def segment(predictor: Predictor, case: Case, scan: WorkingScan, config: Predict
     return Segmented(grid, probs.numpy(), transformed=transformed)
 
 
-def write(predictor: Predictor, case: Case, segmented: Segmented, folder: Path, config: PredictConfig) -> None:
+def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig) -> None:
     """Write all that is asked for of one case, in its scan's own geometry; its prediction comes last."""
     grid, classes = segmented.grid, segmented.classes
     if segmented.transformed is not None:
@@ -117,7 +117,7 @@ def write(predictor: Predictor, case: Case, segmented: Segmented, folder: Path, 
     volume.write_label(predictions.prediction_file(folder, case.name), predictor.labels.to_values(classes), grid.native)
 
 
-def _write_probabilities(case: Case, segmented: Segmented, folder: Path, config: PredictConfig) -> np.ndarray:
+def _write_probabilities(case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig) -> np.ndarray:
     """Write the probabilities where they are asked for; return the classes [X, Y, Z]."""
     if segmented.probs is None:
         raise ValueError("got neither probabilities nor classes; expected one of them")
@@ -128,7 +128,7 @@ def _write_probabilities(case: Case, segmented: Segmented, folder: Path, config:
     return probs.argmax(axis=0)
 
 
-class Rows:
+class SlabStream:
     """Slices of a stream of slabs [K, d, H, W], asked for by ranges that only grow; what is behind is let go."""
 
     def __init__(self, slabs: Iterator[torch.Tensor]) -> None:

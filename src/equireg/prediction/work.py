@@ -13,7 +13,7 @@ from equireg.errors import EquiregError
 from equireg.model import load_model
 from equireg.prediction.failures import Failure
 from equireg.prediction.overlap import overlapping
-from equireg.prediction.scans import Case
+from equireg.prediction.scans import InputCase
 from equireg.prediction.segment import Predictor, Segmented, segment, write
 from equireg.preparation.case import WorkingScan
 from equireg.processes.memory import keep_freed_memory
@@ -39,19 +39,19 @@ Note = Callable[[str, float], None]
 """Called with a case's name and the seconds of its work, once it lies on the disk."""
 
 
-def predict_here(job: Job, predictor: Predictor, cases: Sequence[Case], note: Note) -> dict[str, Failure]:
+def predict_here(job: Job, predictor: Predictor, cases: Sequence[InputCase], note: Note) -> dict[str, Failure]:
     """Predict in this process; return why cases failed, in their order."""
     keep_freed_memory()
 
-    def read(case: Case) -> tuple[WorkingScan, float]:
+    def read(case: InputCase) -> tuple[WorkingScan, float]:
         begin = time.perf_counter()
         return case.read(), time.perf_counter() - begin
 
-    def work(case: Case, source: tuple[WorkingScan, float]) -> tuple[Segmented, float]:
+    def work(case: InputCase, source: tuple[WorkingScan, float]) -> tuple[Segmented, float]:
         begin = time.perf_counter()
         return segment(predictor, case, source[0], job.config), source[1] + time.perf_counter() - begin
 
-    def put(case: Case, made: tuple[Segmented, float]) -> None:
+    def put(case: InputCase, made: tuple[Segmented, float]) -> None:
         begin = time.perf_counter()
         with disk.disk_errors(job.folder):
             write(predictor, case, made[0], job.folder, job.config)
@@ -63,7 +63,7 @@ def predict_here(job: Job, predictor: Predictor, cases: Sequence[Case], note: No
     return {case.name: failure for case, failure in outcomes if failure is not None}
 
 
-def predict_by_workers(job: Job, cases: Sequence[Case], note: Note) -> dict[str, Failure]:
+def predict_by_workers(job: Job, cases: Sequence[InputCase], note: Note) -> dict[str, Failure]:
     """Predict by workers, each a case at a time; return why cases failed, in their order."""
     config = job.config
     if config.cluster == "local":  # told once here, and not by each worker
@@ -83,12 +83,12 @@ def predict_by_workers(job: Job, cases: Sequence[Case], note: Note) -> dict[str,
     return in_order(failed, cases)
 
 
-def in_order(failed: Mapping[str, Failure], cases: Sequence[Case]) -> dict[str, Failure]:
+def in_order(failed: Mapping[str, Failure], cases: Sequence[InputCase]) -> dict[str, Failure]:
     """Return failures in the order of their cases."""
     return {case.name: failed[case.name] for case in cases if case.name in failed}
 
 
-def predict_case(job: Job, case: Case) -> float | Failure:
+def predict_case(job: Job, case: InputCase) -> float | Failure:
     """Predict one case in a worker; return its seconds, or why it failed.
 
     Raises:

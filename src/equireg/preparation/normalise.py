@@ -9,7 +9,7 @@ import numpy as np
 from equireg.imaging.grid import Box
 from equireg.preparation import outliers
 
-_CONSTANT_SHARE = 0.5
+_CONSTANT_FRACTION = 0.5
 """Part of the outermost voxels that must hold one value for it to count as the background's."""
 HIGHEST = 1000.0
 """Greatest normalised intensity: far beyond any tissue, and safe in 16 bits."""
@@ -50,7 +50,7 @@ def constant_background(image: np.ndarray) -> list[float | None]:
 def _background_of(channel: np.ndarray) -> float | None:
     values, counts = np.unique(_border(channel), return_counts=True)
     most = int(counts.argmax())
-    return float(values[most]) if counts[most] >= _CONSTANT_SHARE * counts.sum() else None
+    return float(values[most]) if counts[most] >= _CONSTANT_FRACTION * counts.sum() else None
 
 
 def _border(channel: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def split_cases(
     held_out = {case.patient for case in cases if case.held_out}
     patients = sorted({case.patient for case in cases if case.name in labelled} - held_out)
     order = [patients[index] for index in np.random.default_rng([seed, len(patients)]).permutation(len(patients))]
-    val, test = (_share(fraction, len(order)) for fraction in fractions)
+    val, test = (_count_of(fraction, len(order)) for fraction in fractions)
     if val + test >= len(order) > 0:
         # Too few patients for every set: training comes first, then validation.
         test = min(test, max(len(order) - 2, 0))
@@ -71,7 +71,7 @@ def thesis_split(cases: Sequence[RawCase], val_fraction: float, seed: int) -> di
     return result
 
 
-def _share(fraction: float, count: int) -> int:
+def _count_of(fraction: float, count: int) -> int:
     """Return how many of ``count`` a fraction is: none for 0, else at least one."""
     return 0 if fraction == 0 else max(1, round(fraction * count))
 

@@ -25,13 +25,13 @@ class Rank:
         """Return the samples of the whole batch, of which ``own`` are this rank's."""
         return own * self.count
 
-    def rows(self, own: int) -> slice:
+    def slice_of(self, own: int) -> slice:
         """Return where this rank's ``own`` samples lie in the whole batch."""
         return slice(self.index * own, (self.index + 1) * own)
 
 
 class BatchGenerator(Generator):
-    """A generator that draws for a whole batch on every rank; each rank takes its rows of what is drawn."""
+    """A generator that draws for a whole batch on every rank; each rank takes its slice of what is drawn."""
 
     rank = Rank()
 
@@ -72,15 +72,15 @@ class Random:
 
     def uniform(self, own: int, *shape: int) -> Tensor:
         """Draw evenly from 0 to below 1, [own, *shape]."""
-        return self._rows(own, torch.rand((self._whole(own), *shape), generator=self.generator))
+        return self._own(own, torch.rand((self._whole(own), *shape), generator=self.generator))
 
     def normal(self, own: int, *shape: int) -> Tensor:
         """Draw from the normal distribution of mean 0 and deviation 1, [own, *shape]."""
-        return self._rows(own, torch.randn((self._whole(own), *shape), generator=self.generator))
+        return self._own(own, torch.randn((self._whole(own), *shape), generator=self.generator))
 
     def integers(self, high: int, own: int, *shape: int) -> Tensor:
         """Draw whole numbers from 0 to below ``high``, [own, *shape]."""
-        return self._rows(own, torch.randint(high, (self._whole(own), *shape), generator=self.generator))
+        return self._own(own, torch.randint(high, (self._whole(own), *shape), generator=self.generator))
 
     def seed(self) -> int:
         """Draw one seed for the whole batch, the same on every rank, for a generator of another kind."""
@@ -89,8 +89,8 @@ class Random:
     def _whole(self, own: int) -> int:
         return rank_of(self.generator).whole(own)
 
-    def _rows(self, own: int, drawn: Tensor) -> Tensor:
-        return drawn[rank_of(self.generator).rows(own)]
+    def _own(self, own: int, drawn: Tensor) -> Tensor:
+        return drawn[rank_of(self.generator).slice_of(own)]
 
 
 def count() -> int:

@@ -15,7 +15,7 @@ from equireg.processes.ranks import Rank
 
 
 @dataclass(frozen=True)
-class Cases:
+class TrainingCases:
     """Which cases a run uses, and for what."""
 
     labelled: tuple[str, ...]
@@ -32,7 +32,7 @@ class DataSource:
     """Where the batches and the validation cases of a run come from."""
 
     reader: CaseReader
-    cases: Cases
+    cases: TrainingCases
     config: TrainConfig
     plan: PatchPlan
     pinned: bool

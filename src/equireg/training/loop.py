@@ -21,7 +21,7 @@ from equireg.errors import EquiregError
 from equireg.folders.run import RunFolder
 from equireg.inference import InferencePlan, predict_scan
 from equireg.methods import Method, evaluating
-from equireg.model import ENTRY, Facts, entry, seal
+from equireg.model import ENTRY, ModelFacts, entry, seal
 from equireg.processes import launching, ranks
 from equireg.training import validation
 from equireg.training.data import DataSource
@@ -104,7 +104,7 @@ class _Losses:
 class LoopModule(lightning.LightningModule):
     """What Lightning needs to know of a run."""
 
-    def __init__(self, config: TrainConfig, facts: Facts, method: Method, data: DataSource) -> None:
+    def __init__(self, config: TrainConfig, facts: ModelFacts, method: Method, data: DataSource) -> None:
         super().__init__()
         self.config, self.facts, self.method, self.data = config, facts, method, data
         self._scores: list[validation.CaseScore] = []

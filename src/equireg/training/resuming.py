@@ -13,7 +13,7 @@ from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.folders.run import CONFIG, MACHINE_OPTIONS, RunFolder
 from equireg.methods import Method
 from equireg.model import ENTRY, config_from, load_weights, read_checkpoint
-from equireg.training.data import Cases
+from equireg.training.data import TrainingCases
 from equireg.training.loop import ENDED
 
 
@@ -52,7 +52,7 @@ def data_digest(data: PreparedSet) -> str:
     return digest if isinstance(digest, str) else sha256((data.root / MANIFEST).read_bytes()).hexdigest()
 
 
-def check_same_data(out: Path, cases: Cases, data: PreparedSet) -> None:
+def check_same_data(out: Path, cases: TrainingCases, data: PreparedSet) -> None:
     """Refuse to resume on other cases than the run began with, or on the same ones prepared otherwise.
 
     Raises:

@@ -27,12 +27,12 @@ from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import CHECKPOINTS, LOG, RunFolder, run_facts
 from equireg.methods import Method, find
 from equireg.methods.default import named_method
-from equireg.model import Facts, config_from, new_method
+from equireg.model import ModelFacts, config_from, new_method
 from equireg.processes import launching
 from equireg.processes.cores import threads_that_fit
 from equireg.processes.memory import keep_freed_memory
 from equireg.processes.ranks import Rank
-from equireg.training.data import Cases, DataSource
+from equireg.training.data import DataSource, TrainingCases
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
@@ -106,7 +106,7 @@ def _launch(folder: "_Folder", prepared: str, resume: bool) -> None:
     """Check what can be checked without a GPU, and start the processes of a run; this one computes nothing."""
     config = folder.config
     _check_devices(config, choose_device(config.device))
-    method = new_method(config, Facts.of(folder.data.manifest, plan_patches(folder.data.manifest, config)))
+    method = new_method(config, ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config)))
     if resume:
         check_same_data(folder.out, folder.cases, folder.data)
         last_checkpoint(folder.out, method)
@@ -123,7 +123,7 @@ def _train(
     device = choose_device(config.device)
     _check_devices(config, device)
     precision = choose_precision(config.precision, device)
-    facts = Facts.of(folder.data.manifest, plan)
+    facts = ModelFacts.of(folder.data.manifest, plan)
     method = new_method(config, facts)
     last = LastCheckpoint()
     if resume:
@@ -189,7 +189,7 @@ def _check_devices(config: TrainConfig, device: torch.device) -> None:
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
 
 
-def _cases(data: PreparedSet, config: TrainConfig) -> Cases:
+def _cases(data: PreparedSet, config: TrainConfig) -> TrainingCases:
     labelled, unlabelled = choose_cases(data.manifest.cases, config)
     validation = [case.name for case in data.manifest.cases if case.split == "val" and case.labelled]
     if config.early_stopping_steps is not None and not validation:
@@ -199,7 +199,7 @@ def _cases(data: PreparedSet, config: TrainConfig) -> Cases:
     uses = find(config.method.name).uses_unlabelled
     if uses and config.unsup_ratio and not unlabelled:
         log.warning("no unlabelled case is used; %s then trains on labelled cases alone", config.method.name)
-    return Cases(tuple(labelled), tuple(unlabelled if uses else ()), tuple(validation))
+    return TrainingCases(tuple(labelled), tuple(unlabelled if uses else ()), tuple(validation))
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class _Folder:
     out: Path
     data: PreparedSet
     config: TrainConfig
-    cases: Cases
+    cases: TrainingCases
 
     def begin(self, precision: str) -> None:
         """Make the folder; nothing is written before all that can be checked has been."""
@@ -248,7 +248,7 @@ class _Folder:
         )
 
 
-def _tell(config: TrainConfig, plan: PatchPlan, cases: Cases, method: Method, where: str) -> None:
+def _tell(config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, where: str) -> None:
     weights = sum(weight.numel() for weight in method.student.parameters())
     log.info(
         "%s on %d labelled and %d unlabelled cases, %d to validate; %s of %s voxels; %s weights; %s",

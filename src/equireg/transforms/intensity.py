@@ -69,7 +69,7 @@ def sample(config: IntensityConfig, batch_size: int, channels: int, generator: G
         noise_seed=torch.randint(2**62, (whole,), generator=generator),
         blur_vox=torch.where(active()[:, 0], uniform() * config.blur_vox, 0.0),
         low_resolution=torch.where(active()[:, 0], lowered, 1.0),
-    )[rank.rows(batch_size)]
+    )[rank.slice_of(batch_size)]
 
 
 @full_precision
@@ -102,14 +102,14 @@ def _spread(value: Tensor, image: Tensor) -> Tensor:
     return value.to(image.device, image.dtype, non_blocking=True).view(-1, *[1] * (image.ndim - 1))
 
 
-def _rows(active: Tensor) -> list[int]:
+def _indices(active: Tensor) -> list[int]:
     """Return the samples in which a change is active, given for every sample or channel."""
     return active.view(len(active), -1).any(dim=1).nonzero()[:, 0].tolist()
 
 
 def _stretch(image: Tensor, brightness: Tensor, contrast: Tensor) -> None:
     """Multiply intensities, then their distance from the channel's mean."""
-    for row in _rows((brightness != 1) | (contrast != 1)):
+    for row in _indices((brightness != 1) | (contrast != 1)):
         part = image[row]
         mean = part.mean(dim=tuple(range(1, part.ndim)), keepdim=True)
         part *= _spread(brightness[row] * contrast[row], part)
@@ -118,7 +118,7 @@ def _stretch(image: Tensor, brightness: Tensor, contrast: Tensor) -> None:
 
 def _gamma(image: Tensor, exponent: Tensor, inverted: Tensor) -> None:
     """Raise intensities, scaled to 0 to 1 by channel, to a power; 1 less them where inverted."""
-    for row in _rows(exponent != 1):
+    for row in _indices(exponent != 1):
         part = image[row]
         spatial = tuple(range(1, part.ndim))
         low, high = part.amin(dim=spatial, keepdim=True), part.amax(dim=spatial, keepdim=True)
@@ -132,7 +132,7 @@ def _gamma(image: Tensor, exponent: Tensor, inverted: Tensor) -> None:
 
 def _add_noise(image: Tensor, deviation: Tensor, seeds: Tensor) -> None:
     """Add Gaussian noise of a deviation [B, C], each sample from its own seed."""
-    for row in _rows(deviation != 0):
+    for row in _indices(deviation != 0):
         generator = Generator(image.device).manual_seed(int(seeds[row]))
         noise = torch.randn(image.shape[1:], generator=generator, device=image.device, dtype=image.dtype)
         image[row] += noise.mul_(_spread(deviation[row], noise))
@@ -140,7 +140,7 @@ def _add_noise(image: Tensor, deviation: Tensor, seeds: Tensor) -> None:
 
 def _blur(image: Tensor, sigma_vox: Tensor) -> None:
     """Blur each sample by its own Gaussian, axis by axis; borders are repeated."""
-    for row in _rows(sigma_vox >= 0.1):
+    for row in _indices(sigma_vox >= 0.1):
         sigma = float(sigma_vox[row])
         radius = math.ceil(3 * sigma)
         kernel = torch.exp(-(torch.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
@@ -159,7 +159,7 @@ def _blur(image: Tensor, sigma_vox: Tensor) -> None:
 def _lower_resolution(image: Tensor, factors: Tensor) -> None:
     """Sample each image more coarsely by its factor, and back to its size."""
     size = image.shape[2:]
-    for row in _rows(factors > 1):
+    for row in _indices(factors > 1):
         coarse = [max(2, round(length / float(factors[row]))) for length in size]
         if coarse != list(size):
             small = functional.interpolate(image[row : row + 1], size=coarse, mode="nearest-exact")

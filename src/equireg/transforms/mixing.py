@@ -40,7 +40,7 @@ def sample(
         others: how many samples stand beside the batch, and the chance that a box comes from one of them.
     """
     rank = ranks.rank_of(generator)
-    rows, batch_size = rank.rows(batch_size), rank.whole(batch_size)
+    own, batch_size = rank.slice_of(batch_size), rank.whole(batch_size)
     n = len(spatial_shape)
     mixed = torch.rand(batch_size, generator=generator) < probability
     part = volume[0] + (volume[1] - volume[0]) * torch.rand(batch_size, generator=generator)
@@ -62,7 +62,7 @@ def sample(
     if count and chance:
         outside = batch_size + torch.randint(count, (batch_size,), generator=generator)
         partner = torch.where(torch.rand(batch_size, generator=generator) < chance, outside, partner)
-    return MixParams(partner=partner[rows], box=box[rows])
+    return MixParams(partner=partner[own], box=box[own])
 
 
 def apply(x: Tensor, params: MixParams, others: Tensor | None = None) -> Tensor:

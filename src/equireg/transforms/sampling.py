@@ -46,7 +46,7 @@ def sample(
     rank = rank_of(generator)
     whole = rank.whole(batch_size)
     draw = _Draw(config, whole, tuple(spatial_shape), spacing_tensor(spacing_mm, whole), generator)
-    return _drawn(draw, flip_axes)[rank.rows(batch_size)]
+    return _drawn(draw, flip_axes)[rank.slice_of(batch_size)]
 
 
 def _drawn(draw: "_Draw", flip_axes: Sequence[int]) -> SpatialParams:

@@ -9,7 +9,7 @@ import torch
 
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
-from equireg.model import ENTRY, Facts, config_from, entry, new_method, seal
+from equireg.model import ENTRY, ModelFacts, config_from, entry, new_method, seal
 from equireg.prediction.load import LoadedModel, load
 
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
@@ -19,7 +19,7 @@ AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = config_from({"method": {"name": "supervised"}})
     labels = LabelTable((0, 4), ("background", "rim"))
-    facts = Facts("made up", ("t1", "t2"), labels, "zyx", None, {"name": "zscore"}, (16, 16), (1,))
+    facts = ModelFacts("made up", ("t1", "t2"), labels, "zyx", None, {"name": "zscore"}, (16, 16), (1,))
     method = new_method(config, facts)
     weights = {f"method.{name}": value for name, value in method.state_dict().items()}
     content: dict[str, Any] = {"state_dict": weights, "global_step": 3, ENTRY: entry(config, facts)}

@@ -14,8 +14,8 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.inference import InferencePlan
 from equireg.prediction import segment as room
-from equireg.prediction.scans import Case
-from equireg.prediction.segment import Predictor, Rows, Segmented, segment, write
+from equireg.prediction.scans import InputCase
+from equireg.prediction.segment import Predictor, Segmented, SlabStream, segment, write
 from equireg.preparation.case import WorkingScan
 
 LABELS = LabelTable(tuple(range(5)), tuple("abcde"))
@@ -58,7 +58,7 @@ def scan(*, finer: bool = False, crop: bool = False) -> WorkingScan:
 @pytest.mark.parametrize("finer", [False, True])
 @pytest.mark.parametrize("crop", [False, True])
 def test_slabs_give_what_all_at_once_gives(monkeypatch: pytest.MonkeyPatch, dims: int, finer: bool, crop: bool) -> None:
-    case, config, network = Case("a", Any), PredictConfig(), predictor(dims)  # pyright: ignore[reportArgumentType]
+    case, config, network = InputCase("a", Any), PredictConfig(), predictor(dims)  # pyright: ignore[reportArgumentType]
     one = scan(finer=finer, crop=crop)
     whole = segment(network, case, one, config)
     assert whole.probs is not None
@@ -83,7 +83,7 @@ def test_an_output_of_nan_is_an_error() -> None:
 
 def test_rows_let_go_of_what_is_behind() -> None:
     whole = torch.arange(2 * 10 * 3).view(2, 10, 3, 1).float()
-    rows = Rows(iter(whole.split(4, dim=1)))
+    rows = SlabStream(iter(whole.split(4, dim=1)))
     for start, stop in ((0, 1), (0, 3), (2, 7), (6, 10)):
         np.testing.assert_array_equal(rows(start, stop), whole[:, start:stop].numpy())
     with pytest.raises(ValueError, match="only grow"):
@@ -94,4 +94,4 @@ def test_rows_let_go_of_what_is_behind() -> None:
 
 def test_nothing_to_write_is_an_error(tmp_path: Any) -> None:
     with pytest.raises(ValueError, match="neither"):
-        write(predictor(2), Case("a", Any), Segmented(scan().grid), tmp_path, PredictConfig())  # pyright: ignore[reportArgumentType]
+        write(predictor(2), InputCase("a", Any), Segmented(scan().grid), tmp_path, PredictConfig())  # pyright: ignore[reportArgumentType]

@@ -7,14 +7,14 @@ from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
 from equireg.folders.prepared import PreparedSet
 from equireg.processes.ranks import Rank
-from equireg.training.data import Cases, DataSource
+from equireg.training.data import DataSource, TrainingCases
 from prepared_sets import record, write_set
 
 
 def source(root: Path, rank: Rank) -> DataSource:
     data = PreparedSet(write_set(root / "set", [record("a"), record("b")]))
     config = TrainConfig(batch_size=2, unsup_ratio=0, val_every=4, max_steps=10, workers=0)
-    cases = Cases(("a",), (), ("v", "w", "x"))
+    cases = TrainingCases(("a",), (), ("v", "w", "x"))
     return DataSource(CaseReader(data, ["a", "b"]), cases, config, PatchPlan(2, (8, 8), ()), False, rank)
 
 

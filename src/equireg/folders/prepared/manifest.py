@@ -100,7 +100,7 @@ class Manifest:
         if not isinstance(content, Mapping):
             raise SchemaError(f"it holds a {type(content).__name__}; expected a mapping")
         plain = {key: value for key, value in content.items() if key not in ("labels", "format_version")}
-        made = strict(_Facts, plain, "manifest")
+        made = strict(_PlainManifest, plain, "manifest")
         labels = _labels(content.get("labels"))
         manifest = cls(**{**vars(made), "labels": labels})
         _check(manifest)
@@ -108,7 +108,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class _Facts:
+class _PlainManifest:
     """The manifest's plain values; the label table has a form of its own."""
 
     dataset: str

@@ -14,7 +14,7 @@ from equireg.errors import EquiregError
 from equireg.folders import evaluation
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example, read_examples
-from equireg.folders.run import FACTS, RunFacts, RunFolder
+from equireg.folders.run import RUN_FACTS, RunFacts, RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.reporting.privacy import last_part, without_paths
 from equireg.reporting.results.naming import distinct_titles
@@ -149,7 +149,7 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
         [(folder, signature) for folder, signature in signed if signature["verb"] == verb] for verb in _VERBS
     )
     trained = {_named(facts): facts for facts in (_without_paths(RunFolder(folder).facts()) for folder, _ in runs)}
-    judged = [_facts(signature.get(FACTS), folder.name, trained) for folder, signature in evaluations]
+    judged = [_facts(signature.get(RUN_FACTS), folder.name, trained) for folder, signature in evaluations]
     counts = Counter(facts.name for facts in judged)
     names = [f"{one.name}, {one.split}" if one.split and counts[one.name] > 1 else one.name for one in judged]
     titles = distinct_titles([(name, folder) for name, (folder, _) in zip(names, evaluations, strict=True)])
