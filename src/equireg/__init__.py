@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from equireg.config import EvaluateConfig as EvaluateConfig
     from equireg.config import PredictConfig as PredictConfig
     from equireg.config import PrepareConfig as PrepareConfig
+    from equireg.config import ReportConfig as ReportConfig
     from equireg.config import SweepOptions as SweepOptions
     from equireg.config import TrainConfig as TrainConfig
+    from equireg.config import ViewConfig as ViewConfig
     from equireg.evaluation.evaluate import evaluate as evaluate
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
@@ -49,8 +51,10 @@ _PLACES = {
             "EvaluateConfig",
             "PredictConfig",
             "PrepareConfig",
+            "ReportConfig",
             "SweepOptions",
             "TrainConfig",
+            "ViewConfig",
         )
     },
 }
@@ -62,8 +66,10 @@ __all__ = [
     "EvaluateConfig",
     "PredictConfig",
     "PrepareConfig",
+    "ReportConfig",
     "SweepOptions",
     "TrainConfig",
+    "ViewConfig",
     "__version__",
     "demo",
     "evaluate",

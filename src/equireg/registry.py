@@ -1,8 +1,9 @@
-"""Tables of what has a name (methods, networks, layouts, metrics), open to packages outside this one.
+"""Tables of what has a name (methods, networks, layouts, metrics, loggers), open to packages outside this one.
 
 A name is known by one of four ways: a line in our own table, ``equireg.register``, an entry point of an installed
-package (group ``equireg.methods``, ``equireg.networks``, ``equireg.layouts`` or ``equireg.metrics``), or a module
-that the environment variable ``EQUIREG_PLUGINS`` names, which calls ``equireg.register`` when it is imported.
+package (group ``equireg.methods``, ``equireg.networks``, ``equireg.layouts``, ``equireg.metrics`` or
+``equireg.loggers``), or a module that the environment variable ``EQUIREG_PLUGINS`` names, which calls
+``equireg.register`` when it is imported.
 """
 
 import difflib
@@ -17,7 +18,7 @@ from equireg.errors import EquiregError, UsageError
 
 log = logging.getLogger("equireg")
 
-Kind = Literal["method", "network", "layout", "metric"]
+Kind = Literal["method", "network", "layout", "metric", "logger"]
 """What can be added from outside."""
 PLUGINS = "EQUIREG_PLUGINS"
 """Environment variable: modules that register something, with commas between them."""
@@ -26,6 +27,7 @@ TABLES: dict[str, str] = {
     "network": "equireg.networks:NETWORKS",
     "layout": "equireg.layouts.finding:LAYOUTS",
     "metric": "equireg.metrics:METRICS",
+    "logger": "equireg.training.loggers:LOGGERS",
 }
 """Kind to our own table of it."""
 
@@ -90,7 +92,7 @@ def table(kind: str) -> Table[Any]:
 
 
 def register(kind: Kind, name: str, thing: Any = None) -> Any:
-    """Add a method, network, layout or metric under a name of its own.
+    """Add a method, network, layout, metric or logger under a name of its own.
 
     What is registered is known in this process. Processes that this one starts (the ranks of ``--devices``, workers
     of ``equireg sweep`` and ``predict``) know it too if a module that registers it is named by the environment variable
@@ -98,7 +100,8 @@ def register(kind: Kind, name: str, thing: Any = None) -> Any:
 
     Args:
         kind: method (a class as ``equireg.methods.Method``), network (an ``equireg.networks.Network``), layout (a
-            function from a folder to an ``equireg.layouts.base.FoundSet``) or metric (an ``equireg.metrics.Metric``).
+            function from a folder to an ``equireg.layouts.base.FoundSet``), metric (an ``equireg.metrics.Metric``) or
+            logger (a function from a run's folder to one of Lightning's loggers).
         name: how options and files name it.
         thing: what is added, or ``"module:name"`` of it, imported when it is first used; left out,
             ``register`` is a decorator.
@@ -111,7 +114,7 @@ def register(kind: Kind, name: str, thing: Any = None) -> Any:
     """
     if kind not in TABLES:
         raise EquiregError(f"nothing of the kind {kind!r} can be registered; expected one of {', '.join(TABLES)}.")
-    if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name == "auto":
+    if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name in ("auto", "none"):
         raise EquiregError(f"a {kind} is registered as {name!r}; expected a word of letters, digits, _ and -.")
     if thing is None:
         return _decorator(kind, name)

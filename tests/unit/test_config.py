@@ -171,3 +171,24 @@ def test_a_switch_needs_no_value(arguments: list[str], expected: bool) -> None:
     parser = OptionParser()
     add_options(parser, PredictConfig, {})
     assert parser.read(arguments).probabilities is expected
+
+
+def test_none_and_null_are_the_same_where_an_option_can_be_none() -> None:
+    prepare = from_plain(PrepareConfig, {"spacing": None, "flips": None, "normalise": None})
+    assert (prepare.spacing, prepare.flips, prepare.normalise) == ("none", "none", "none")
+    train = train_config(**{"optimizer.clip_norm": "none", "sup_cut": "None", "patch_size": "none", "logger": None})
+    assert (train.optimizer.clip_norm, train.sup_cut, train.patch_size, train.logger) == (None, None, None, "none")
+    for values in ({"max_steps": "none"}, {"device": None}, {"seed": None}):
+        with pytest.raises(UsageError, match="expected"):
+            train_config(**values)
+
+
+def test_none_and_null_are_the_same_on_the_command_line() -> None:
+    parser = OptionParser()
+    add_options(parser, TrainConfig, {})
+    words = ["--sup_cut", "none", "--optimizer.clip_norm=none", "--logger", "null", "--tsa=null", "--unsup_cut=null"]
+    given = parser.read(words, defaults=False)
+    assert (given["sup_cut"], given["optimizer.clip_norm"], given["unsup_cut"]) == (None, None, None)
+    assert (given["logger"], given["tsa"]) == ("none", "none")
+    with pytest.raises(UsageError, match="--device is none; expected one of auto, cpu, cuda"):
+        parser.read(["--device", "none"])

@@ -1,5 +1,6 @@
 """A prepared folder opened to look at: its cases as arrays, and the batches that a run would train on."""
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,7 +102,10 @@ class Batches(Sequence["Batch"]):
         return self.config.max_steps
 
     def __getitem__(self, step: Any) -> Any:
-        """Return the batch of a step, counted from 0."""
-        if not 0 <= step < len(self):
-            raise IndexError(f"step {step} is not one of the {len(self)} steps of the run.")
-        return self._source[step]
+        """Return the batch of a step, counted from 0, or from the last one as -1; a list of them for a slice."""
+        if isinstance(step, slice):
+            return [self._source[one] for one in range(*step.indices(len(self)))]
+        index = operator.index(step)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"step {index} is not one of the {len(self)} steps of the run.")
+        return self._source[index % len(self)]

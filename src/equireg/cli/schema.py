@@ -40,6 +40,7 @@ def _sweep_file() -> dict[str, Any]:
     from equireg.pipeline.sweepfile import SweepConfig
 
     content = object_of(SweepConfig)
+    content["properties"] |= object_of(_options("sweep"))["properties"]
     for key, verb in (("prepare", "prepare"), ("train", "train"), ("predict", "predict")):
         content["properties"][key] |= object_of(_options(verb))
     content["properties"]["train"]["properties"]["config"] = {

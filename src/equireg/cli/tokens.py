@@ -71,5 +71,7 @@ def with_lists(arguments: Sequence[str], lists: Mapping[str, Any]) -> list[str]:
 def _listed(value: str, text: bool) -> str:
     if value.startswith("[") or value in ("null", ""):
         return value or "[]"
+    if value.lower() == "none" and not text:
+        return "null"
     parts = [part.strip() for part in value.split(",") if part.strip()]
     return json.dumps(parts) if text else f"[{','.join(parts)}]"

@@ -106,6 +106,22 @@ def choices_of(kind: Any) -> tuple[str, ...]:
     return tuple(choice for part in parts for choice in choices_of(part)) if len(parts) > 1 else ()
 
 
+def with_none(kind: Any, value: Any) -> Any:
+    """Return a value with ``null`` and ``none`` told apart as its type has it: either may be written for the other."""
+    parts = _parts(kind)
+    has_none = any(part is str or (get_origin(part) is Literal and "none" in get_args(part)) for part in parts)
+    if value is None and type(None) not in parts and has_none:
+        return "none"
+    if isinstance(value, str) and value.lower() == "none" and type(None) in parts and not has_none:
+        return None
+    return value
+
+
+def takes_null(kind: Any) -> bool:
+    """Whether a value of a type may be null."""
+    return kind is Any or type(None) in _parts(kind)
+
+
 def words_of(kind: Any) -> str:
     """Say what a value of a type looks like, such as ``a whole number or null``."""
     if get_origin(kind) is Literal:

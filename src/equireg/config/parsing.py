@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from equireg.config.choosing import CHOSEN, default_name, idle_in, options_of
-from equireg.config.describe import default_of, words_of
+from equireg.config.describe import default_of, takes_null, with_none, words_of
 from equireg.errors import EquiregError, UsageError
 
 Options = TypeVar("Options")
@@ -41,7 +41,7 @@ class OptionParser(ArgumentParser):
         """
         try:
             if isinstance(arguments, Mapping):
-                return self.parse_object(dict(arguments), defaults=defaults)
+                return self.parse_object(self._with_none(arguments), defaults=defaults)
             return self.parse_args(self._spelled_out(arguments), defaults=defaults)
         except EquiregError:
             raise
@@ -49,13 +49,43 @@ class OptionParser(ArgumentParser):
             raise UsageError(self._explain(str(error))) from error
 
     def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
-        """Give a bare switch its value: ``--probabilities`` stands for ``--probabilities=true``."""
+        """Give a bare switch its value: ``--probabilities`` stands for ``--probabilities=true``; ``none`` is null."""
         switches = {f"--{action.dest}" for action in self._actions if getattr(action, "_typehint", None) is bool}
+        arguments = [self._none_spelled_out(*pair) for pair in zip(["", *arguments], arguments, strict=False)]
         following = [*arguments, ""][1:]
         return [
             f"{argument}=true" if argument in switches and after.lower() not in ("true", "false") else argument
             for argument, after in zip(arguments, following, strict=True)
         ]
+
+    def _none_spelled_out(self, before: str, argument: str) -> str:
+        """Return a word of the command line with ``null`` in place of ``none`` where the option's type has it so."""
+        option, equals, value = argument.partition("=") if argument.startswith("--") else (before, "", argument)
+        kind = self._kinds().get(option.removeprefix("--"))
+        if value.lower() not in ("none", "null") or kind is None:
+            return argument
+        plain = with_none(kind, with_none(kind, None if value.lower() == "null" else value))
+        return (f"{option}=" if equals else "") + ("null" if plain is None else plain)
+
+    def _with_none(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        """Return nested values with ``none`` and ``null`` as the options' types have them.
+
+        Raises:
+            UsageError: if a value is null where the option cannot be; the parser lets it through.
+        """
+        kinds, result = self._kinds(), dict(values)
+        for key, value in values.items():
+            name = f"{prefix}{key}"
+            if isinstance(value, Mapping):
+                result[key] = self._with_none(value, f"{name}.")
+            elif kinds.get(name) is not None:
+                result[key] = with_none(kinds[name], value)
+                if result[key] is None and not takes_null(kinds[name]):
+                    raise UsageError(f"--{name} is null; expected {words_of(kinds[name])}.")
+        return result
+
+    def _kinds(self) -> dict[str, Any]:
+        return {action.dest: getattr(action, "_typehint", None) for action in self._actions}
 
     def _explain(self, message: str) -> str:
         """Turn the parser's message into one line, with the nearest known option where one is unknown."""

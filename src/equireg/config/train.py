@@ -67,7 +67,7 @@ class TrainConfig:
     pictures_every: int = 1000
     """steps between pictures in TensorBoard; 0 for none"""
     logger: str = "tensorboard"
-    """where scalars go beside metrics.csv: none, or some of tensorboard,csv,wandb,mlflow"""
+    """where scalars go beside metrics.csv: none, or some of tensorboard,csv,wandb,mlflow, with commas between"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"

@@ -12,6 +12,7 @@ from equireg.losses import argmax, soft_dice_loss
 from equireg.methods.base import NetworkFactory, Task
 from equireg.methods.feature_dropout import feature_dropout
 from equireg.methods.fixmatch import WeakToStrong
+from equireg.networks import encoder_stages
 
 _WEIGHTS = (0.25, 0.25, 0.5)
 """Part of the unlabelled loss that each strong view has, and the view with gaps in its features."""
@@ -34,6 +35,7 @@ class UniMatch(WeakToStrong):
     def __init__(self, config: TrainConfig, network_factory: NetworkFactory, max_steps: int) -> None:
         super().__init__(config, network_factory, max_steps)
         self.options = cast(UniMatchConfig, config.method)
+        encoder_stages(self.student)  # a network whose encoder is not known is refused before training
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Return ``supervised``, ``unsupervised``, the part of voxels that counted, and their weighted ``total``."""

@@ -8,6 +8,7 @@ import pandas as pd
 from equireg import disk, folders
 from equireg.config import DemoConfig
 from equireg.config.parsing import options_from, to_plain
+from equireg.errors import printable
 from equireg.evaluation.evaluate import evaluate
 from equireg.folders.evaluation import read_scores
 from equireg.phantom import PhantomConfig, write_dataset
@@ -57,8 +58,8 @@ def demo(out: Path | str, config: DemoConfig | None = None, **options: Any) -> p
     folders.sign(out, "demo", to_plain(config), seed=config.seed)
     shown = table[["method", "labelled_cases", "unlabelled_cases", "cases", "dice", "hd95_mm", "nsd"]]
     print(shown.round(3).to_string(index=False))
-    print(f"\nOne case in a picture: {picture}")
-    print(f"The page: {out / 'report' / 'index.html'}")
+    print(printable(f"\nOne case in a picture: {picture}"))
+    print(printable(f"The page: {out / 'report' / 'index.html'}"))
     return table
 
 

@@ -5,7 +5,8 @@ A run that is finished is never repeated, one that was stopped goes on from its 
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from equireg import disk, folders
 from equireg.config import SweepOptions
 from equireg.config.parsing import from_plain, merged, nested, options_from, to_plain
 from equireg.config.yaml_files import read_yaml
-from equireg.errors import EquiregError, UsageError
+from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
 from equireg.folders.run import RUN_FACTS, RunFacts, RunFolder
@@ -44,23 +45,33 @@ def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None,
     Raises:
         EquiregError: if the file does not fit; or at the end, if some runs failed.
     """
-    how = options_from(SweepOptions, config, options)
     file, out = Path(grid), Path(out)
+    content = read_yaml(file)
+    own = {field.name: content.pop(field.name) for field in fields(SweepOptions) if field.name in content}
+    how = _how(file, own, config, options)
     if how.cluster == "ray":  # other machines find the files by their whole paths
         file, out = file.absolute(), out.absolute()
-    plan, runs = _read_plan(file)
+    plan, runs = _read_plan(file, content)
     if how.dry_run:
         for run in runs:
-            print(f"{'done' if is_done(out, run) else 'to do':6} {run.name}")
+            print(printable(f"{'done' if is_done(out, run) else 'to do':6} {run.name}"))
         return runs
     with disk.locked_folder(out):
         _claim(plan, runs, out)
         return do_sweep(plan, out, file.parent, how.jobs, how.cluster)
 
 
-def _read_plan(file: Path) -> tuple[SweepConfig, list[Run]]:
-    """Read a sweep file and list its runs; all errors name the file."""
-    content = read_yaml(file)
+def _how(file: Path, own: Mapping[str, Any], config: SweepOptions | None, options: Mapping[str, Any]) -> SweepOptions:
+    """Return the verb's options: those that the sweep file holds, under a config, under keywords."""
+    try:
+        from_plain(SweepOptions, own)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
+    return options_from(SweepOptions, config, options if config is not None else {**own, **options})
+
+
+def _read_plan(file: Path, content: dict[str, Any]) -> tuple[SweepConfig, list[Run]]:
+    """Return the plan of a sweep file's content, and its runs; all errors name the file."""
     try:
         check_size(content)
         plan = from_plain(SweepConfig, content)

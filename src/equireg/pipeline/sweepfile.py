@@ -14,6 +14,7 @@ A sweep file is YAML::
       - {train: {max_steps: 4000}, grid: {method: [supervised], sup_cases: [100], seed: [42]}}
     runs:                          # further runs, each on its own; optional
       - {method: equireg, method.teacher: self, sup_cases: 5, seed: 42}
+    jobs: 2                        # options of the verb itself; those on the command line win
 
 The option ``config``, of all runs or of the grid, names a file of options that the others are laid over.
 Relative paths count from the sweep file.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from equireg.errors import EquiregError, UsageError
+from equireg.errors import EquiregError, PrintableFormatter, UsageError
 from equireg.processes.cores import usable_cores
 from equireg.processes.memory import own_process
 from equireg.processes.ranks import Rank
@@ -224,6 +224,7 @@ def _log_to_screen() -> None:
     if os.environ["RANK"] == "0" and os.environ[_TELLS] == "1":
         log.setLevel(logging.INFO)
         handler = logging.StreamHandler()
+        handler.setFormatter(PrintableFormatter())
         handler.addFilter(lambda record: record.levelno < logging.WARNING)
         log.addHandler(handler)
 

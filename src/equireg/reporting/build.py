@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from equireg import disk, folders
+from equireg.config import ReportConfig
+from equireg.config.parsing import options_from, to_plain
 from equireg.reporting.page import make_page
 from equireg.reporting.results.sources import read_sources
 
 
-def report(sources: Sequence[Path], out: Path) -> Path:
+def report(sources: Sequence[Path | str], out: Path | str, config: ReportConfig | None = None, **options: Any) -> Path:
     """Write a page that compares runs and evaluations, and its tables.
 
     Neither page nor tables hold a path. `out` gets `index.html`, `tables/*.csv` and `made_by.json`;
@@ -18,6 +21,8 @@ def report(sources: Sequence[Path], out: Path) -> Path:
         sources: folders made by `equireg train` and `equireg evaluate`, in any order and number; of `equireg
             prepare` too, to show a case on its way from the raw scan.
         out: the folder to make.
+        config: the options; or give them by name.
+        options: those of ``ReportConfig``, laid over ``config``; there is none yet.
 
     Returns:
         The page, `out/index.html`: one file that needs no other and no network.
@@ -25,6 +30,7 @@ def report(sources: Sequence[Path], out: Path) -> Path:
     Raises:
         EquiregError: if a source is missing, of another verb or broken, or `out` exists.
     """
+    config = options_from(ReportConfig, config, options)
     out = disk.refuse_existing(out)
     found = read_sources(sources)
     page = make_page(found)
@@ -33,5 +39,7 @@ def report(sources: Sequence[Path], out: Path) -> Path:
         (staging / "tables").mkdir()
         for name, table in page.tables.items():
             disk.write_atomic(staging / "tables" / name, table)
-        folders.sign(staging, "report", {}, sources=[source.title for source in (*found.runs, *found.evaluations)])
+        folders.sign(
+            staging, "report", to_plain(config), sources=[source.title for source in (*found.runs, *found.evaluations)]
+        )
     return out / "index.html"

@@ -1,6 +1,5 @@
 """Loggers beside metrics.csv: Lightning's own, by name."""
 
-import difflib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from equireg.errors import UsageError
+from equireg.registry import Table
 
 
 def _tensorboard(out: Path) -> Logger:
@@ -29,12 +29,9 @@ def _mlflow(out: Path) -> Logger:
     return MLFlowLogger(experiment_name=experiment, run_name=out.resolve().name, tracking_uri=address)
 
 
-LOGGERS: dict[str, Callable[[Path], Logger]] = {
-    "tensorboard": _tensorboard,
-    "csv": _csv,
-    "wandb": _wandb,
-    "mlflow": _mlflow,
-}
+LOGGERS: Table[Callable[[Path], Logger]] = Table(
+    "logger", {"tensorboard": _tensorboard, "csv": _csv, "wandb": _wandb, "mlflow": _mlflow}
+)
 """Logger name to what makes it for a run's folder."""
 
 
@@ -46,10 +43,7 @@ def names_of(option: str) -> list[str]:
     """
     names = [name.strip() for name in option.split(",") if name.strip() not in ("", "none")]
     for name in names:
-        if name not in LOGGERS:
-            near = difflib.get_close_matches(name, LOGGERS, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise UsageError(f"--logger is {option}; expected none or some of {','.join(LOGGERS)}.{hint}")
+        LOGGERS.find(name)
     return names
 
 
@@ -64,9 +58,10 @@ def make_loggers(option: str, out: Path) -> list[Logger]:
         try:
             found.append(LOGGERS[name](out))
         except ModuleNotFoundError as error:
+            wanted = f"equireg[{name}]" if LOGGERS.is_own(name) else error.name or name
             raise UsageError(
-                f"--logger is {option}, but {name} is not installed. Install it with `pip install 'equireg[{name}]'`, "
-                "or leave it out."
+                f"--logger is {option}, but {name} is not installed ({error}). Install it with "
+                f"`pip install '{wanted}'`, or leave it out."
             ) from error
     return found
 

@@ -32,6 +32,8 @@ def log_to_file(path: Path) -> Iterator[None]:
     screen = None if logger.hasHandlers() else logging.StreamHandler()
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
+    if screen is not None:
+        screen.setFormatter(PrintableFormatter())
     added = [handler] if screen is None else [handler, screen]
     for one in added:
         logger.addHandler(one)

@@ -9,10 +9,12 @@ import numpy as np
 from markupsafe import Markup
 
 from equireg._version import __version__
+from equireg.config import ViewConfig
+from equireg.config.parsing import options_from
 from equireg.disk import disk_errors, write_atomic
 from equireg.drawing.scans import foreground, region_colours, window
 from equireg.drawing.templating import content_policy, template
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.imaging.labels import LabelTable
 from equireg.viewing.case_volumes import CaseVolumes, read_case
 from equireg.viewing.sprites import ScanSheets, colour_sheet, scan_sheets
@@ -34,7 +36,7 @@ class _Panel:
     difference: bool = False
 
 
-def view(predictions: Path | str, case: str, out: Path | str, *, channel: str | None = None) -> Path:
+def view(predictions: Path | str, out: Path | str, config: ViewConfig | None = None, **options: Any) -> Path:
     """Write a page on which one looks at a case slice by slice, with a slider and the arrow keys.
 
     It shows the prediction and, where they are still there, the reference, the prediction of the transformed scan
@@ -42,23 +44,25 @@ def view(predictions: Path | str, case: str, out: Path | str, *, channel: str | 
 
     Args:
         predictions: output of `equireg predict`.
-        case: name of the case.
         out: the page to write.
-        channel: name of the channel to show; by default FLAIR where there is one.
+        config: the options; or give them by name.
+        options: those of ``ViewConfig``, laid over ``config``; ``case`` must be given.
 
     Returns:
         The page.
 
     Raises:
         EquiregError: if there is no such prediction, or the page is there already.
-        UsageError: if the scan has no such channel.
+        UsageError: if no case is named, or the scan has no such channel.
     """
-    out = Path(out)
+    config, out = options_from(ViewConfig, config, options), Path(out)
+    if not config.case:
+        raise UsageError("no case is named; expected the name of a predicted case as --case.")
     if out.exists():
         raise EquiregError(
             f"{out}: exists already; expected the name of a new page. Choose another --out or remove it."
         )
-    volumes = _cropped(read_case(Path(predictions), case, channel))
+    volumes = _cropped(read_case(Path(predictions), config.case, config.channel))
     page = _render(volumes)
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)

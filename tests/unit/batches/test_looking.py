@@ -41,6 +41,15 @@ def test_batches_are_those_of_a_run(root: Path) -> None:
     assert len(equireg.open(root).batches(options, max_steps=2)) == 2
 
 
+def test_batches_are_counted_from_both_ends(root: Path) -> None:
+    batches = equireg.open(root).batches(batch_size=2, unsup_ratio=0, max_steps=3, patch_size=(8, 8))
+    assert (batches[-1].labelled.image == batches[2].labelled.image).all()
+    assert [len(part) for part in (batches[1:], batches[:-1], batches[5:])] == [2, 2, 0]
+    for step in (3, -4):
+        with pytest.raises(IndexError, match="is not one of the 3 steps"):
+            batches[step]
+
+
 def test_looking_at_cases_needs_no_torch(root: Path) -> None:
     code = f"import equireg, sys; equireg.open({str(root)!r})['a']; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

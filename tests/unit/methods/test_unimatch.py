@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from equireg import networks
 from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, UNetConfig, ViewsConfig
@@ -83,3 +83,8 @@ def test_maps_are_missing_in_the_weak_view_of_the_students_pass_alone():
 def test_a_dropout_of_everything_is_refused():
     with pytest.raises(UsageError, match=r"--method.dropout is 1.0; expected a number from 0 to below 1"):
         UniMatchConfig(dropout=1.0)
+
+
+def test_a_network_whose_encoder_is_not_known_is_refused_before_training():
+    with pytest.raises(UsageError, match="where that of Conv2d has its stages is not known"):
+        UniMatch(TrainConfig(method=UniMatchConfig()), lambda: nn.Conv2d(1, 2, 1), 10)

@@ -7,6 +7,7 @@ from torch import nn
 from equireg import networks
 from equireg.config import NetworkConfig
 from equireg.config.choosing import options_of
+from equireg.errors import UsageError
 
 SIDES = {
     "unet": [16, 8, 4],
@@ -35,5 +36,14 @@ def test_the_stages_are_each_resolution_once_and_hand_on_their_maps(name, dims):
 
 
 def test_a_network_of_another_make_is_refused():
-    with pytest.raises(TypeError, match="got a Conv2d, whose encoder is not known"):
+    with pytest.raises(UsageError, match=r"Conv2d has its stages is not known\. Choose another --network"):
         networks.encoder_stages(nn.Conv2d(1, 1, 1))
+
+
+def test_a_network_of_another_package_may_tell_its_stages():
+    class Own(nn.Sequential):
+        def encoder_stages(self):
+            return [networks.EncoderStage(self[0], self[1]), networks.EncoderStage(self[1], None)]
+
+    network = Own(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1))
+    assert [stage.module for stage in networks.encoder_stages(network)] == list(network)

@@ -151,3 +151,23 @@ def test_foreign_predictions_in_the_folder_are_not_removed(tmp_path: Path, monke
     with pytest.raises(EquiregError, match="exists already"):
         module._do_run(SweepConfig(prepared="p", grid={"seed": [1]}), Run("a", {}), tmp_path / "p", tmp_path)
     assert mine.is_file()
+
+
+def test_a_sweep_file_may_hold_the_verbs_own_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "plan.yaml", jobs=2, dry_run=True)
+    runs = sweep(path, tmp_path / "out")
+    assert capsys.readouterr().out.splitlines() == [f"to do  {run.name}" for run in runs]
+    assert len(runs) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_options_in_a_sweep_file_name_it(tmp_path: Path) -> None:
+    assert "plan.yaml: --jobs is -1" in refused(tmp_path, "prepared: p\ngrid: {seed: [1]}\njobs: -1")
+
+
+def test_a_dry_run_spells_out_what_could_steer_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_read_plan", lambda *_: (None, [Run("a\x1b[2Jb", {})]))
+    sweep(write(tmp_path / "plan.yaml"), tmp_path / "out", dry_run=True)
+    assert capsys.readouterr().out == "to do  a\\x1b[2Jb\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from equireg.config import ReportConfig
 from equireg.errors import EquiregError
 from equireg.reporting.build import report
 from reporting_made_up import SECRET, Training, plausible_scores, write_evaluation, write_run
@@ -116,7 +117,7 @@ def test_only_the_best_of_a_column_is_bold(html: str) -> None:
 
 
 def test_a_single_evaluation_has_no_best(tmp_path: Path) -> None:
-    page = report([small(tmp_path, "alone", {"a": 0.5, "b": 0.7})], tmp_path / "report")
+    page = report([small(tmp_path, "alone", {"a": 0.5, "b": 0.7})], tmp_path / "report", ReportConfig())
     assert Page(text_of(page)).bold == []
     assert "Bold: best" not in text_of(page)
 

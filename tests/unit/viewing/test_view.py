@@ -13,6 +13,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+import equireg
 from equireg import disk, folders
 from equireg.drawing.scans import REGION_COLOURS
 from equireg.errors import EquiregError, UsageError
@@ -122,7 +123,7 @@ def test_the_frame_is_that_of_the_prepared_scan(tmp_path: Path) -> None:
 
 def test_each_panel_holds_its_mask_in_the_colours_of_the_regions(tmp_path: Path) -> None:
     source = prepared(tmp_path / "p")
-    page = view(predictions(tmp_path / "q", source, equivariance=True), "case", tmp_path / "new" / "v.html")
+    page = view(predictions(tmp_path / "q", source, equivariance=True), tmp_path / "new" / "v.html", case="case")
     assert titles_of(page) == [
         "Prediction",
         "Reference",
@@ -146,7 +147,7 @@ def test_each_panel_holds_its_mask_in_the_colours_of_the_regions(tmp_path: Path)
 
 
 def test_empty_margins_are_cut_away_from_all_panels_alike(tmp_path: Path) -> None:
-    content = content_of(view(predictions(tmp_path / "q", prepared(tmp_path / "p")), "case", tmp_path / "v.html"))
+    content = content_of(view(predictions(tmp_path / "q", prepared(tmp_path / "p")), tmp_path / "v.html", case="case"))
     cells = [*content["scans"].values(), *content["panels"]]
     assert {(cell["height"], cell["width"]) for cell in cells} == {(content["height"], content["width"])}
     assert content["height"] <= 10
@@ -163,7 +164,7 @@ def test_the_channel_is_chosen_by_name(tmp_path: Path) -> None:
 
 
 def test_a_scan_that_is_gone_is_left_out(tmp_path: Path) -> None:
-    page = view(predictions(tmp_path / "q", SECRET, equivariance=True), "case", tmp_path / "v.html")
+    page = view(predictions(tmp_path / "q", SECRET, equivariance=True), tmp_path / "v.html", case="case")
     assert "Reference" not in titles_of(page)
     content = content_of(page)
     assert list(content["scans"]) == ["transformed"]
@@ -195,7 +196,7 @@ def test_a_raw_folder_gives_scan_and_mask(tmp_path: Path) -> None:
 
 def test_the_page_stands_alone_and_names_the_case_only(tmp_path: Path) -> None:
     source = prepared(tmp_path / "p")
-    html = view(predictions(tmp_path / "q", source), "case", tmp_path / "v.html").read_text(encoding="utf-8")
+    html = view(predictions(tmp_path / "q", source), tmp_path / "v.html", case="case").read_text(encoding="utf-8")
     assert "default-src 'none'" in html
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:)""", html)
     assert "http://" not in html
@@ -206,17 +207,27 @@ def test_the_page_stands_alone_and_names_the_case_only(tmp_path: Path) -> None:
 
 def test_the_page_is_made_once(tmp_path: Path) -> None:
     q = predictions(tmp_path / "q", SECRET)
-    page = view(q, "case", tmp_path / "v.html")
+    page = view(q, tmp_path / "v.html", case="case")
     with pytest.raises(EquiregError, match="exists already"):
-        view(q, "case", page)
+        view(q, page, case="case")
+
+
+def test_options_may_be_a_config(tmp_path: Path) -> None:
+    q = predictions(tmp_path / "q", SECRET)
+    page = view(q, tmp_path / "v.html", equireg.ViewConfig(case="case"))
+    assert page.read_text() == view(q, tmp_path / "w.html", case="case").read_text()
+    with pytest.raises(EquiregError, match=r"other\.nii\.gz: no such prediction"):
+        view(q, tmp_path / "x.html", equireg.ViewConfig(case="case"), case="other")
+    with pytest.raises(UsageError, match="no case is named"):
+        view(q, tmp_path / "x.html")
 
 
 def test_an_unknown_case_and_another_folder_are_refused(tmp_path: Path) -> None:
     q = predictions(tmp_path / "q", SECRET)
     with pytest.raises(EquiregError, match=r"other.nii.gz: no such prediction; expected one of the cases case"):
-        view(q, "other", tmp_path / "v.html")
+        view(q, tmp_path / "v.html", case="other")
     with pytest.raises(EquiregError, match="was made by `equireg prepare`"):
-        view(prepared(tmp_path / "p"), "case", tmp_path / "v.html")
+        view(prepared(tmp_path / "p"), tmp_path / "v.html", case="case")
     assert not (tmp_path / "v.html").exists()
 
 
@@ -230,7 +241,7 @@ def test_the_smallest_region_gives_the_colour() -> None:
 
 
 def test_one_script_runs_and_no_other(tmp_path: Path) -> None:
-    page = view(predictions(tmp_path / "q", prepared(tmp_path / "p")), "case", tmp_path / "v.html").read_text()
+    page = view(predictions(tmp_path / "q", prepared(tmp_path / "p")), tmp_path / "v.html", case="case").read_text()
     [script] = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'\"" in page
@@ -242,12 +253,12 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     table = {"labels": {"background": 0, evil: 2, '"><b>': 4}, "regions": {}, "ignore": None}
     disk.write_json(source / "labels.json", table)
-    page = view(source, "case", tmp_path / "v.html").read_text()
+    page = view(source, tmp_path / "v.html", case="case").read_text()
     assert evil not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<b>" not in page
     with pytest.raises(EquiregError):
-        view(source, "../q/case", tmp_path / "w.html")
+        view(source, tmp_path / "w.html", case="../q/case")
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 4), (7, 5, 4), (3, 2, 30), (30, 40, 3)])
