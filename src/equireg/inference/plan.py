@@ -27,6 +27,11 @@ class InferencePlan:
     """Of the network's output; many classes make the pieces smaller that are worked on at once."""
 
     @property
+    def mirrored_views(self) -> int:
+        """Views that differ by mirroring alone, the scan itself among them; they come first."""
+        return 1 if self.test_time == "none" else 2 ** len(self.flip_axes)
+
+    @property
     def windows_at_once(self) -> int:
         """Windows of a patch that go through the network at once."""
         patch = math.prod(self.patch_size)

@@ -7,6 +7,7 @@ import torch
 from monai.inferers.utils import sliding_window_inference
 from torch import Tensor, nn
 
+from equireg.inference.agreement import Agreement
 from equireg.inference.plan import InferencePlan
 from equireg.inference.stitching import stitched
 from equireg.inference.views import averaged, views_of
@@ -49,10 +50,12 @@ def predict_slabs(
     background: Sequence[float],
     spacing_mm: Sequence[float],
     plan: InferencePlan,
+    agreement: Agreement | None = None,
 ) -> Iterator[Tensor]:
     """Predict a scan some slices at a time, so that nobody holds all classes of all of it.
 
-    Args and yields are as in ``predict_scan``: probabilities [K, d, H, W] of the next slices.
+    Args and yields are as in ``predict_scan``: probabilities [K, d, H, W] of the next slices. ``agreement`` counts
+    how far the mirrored views agree.
     """
     device = next(network.parameters()).device
     if plan.spatial_dims == 2:
@@ -63,7 +66,7 @@ def predict_slabs(
     views = views_of(plan, spacing)
 
     def predict(window: Tensor) -> Tensor:
-        return averaged(network, window, views)
+        return averaged(network, window, views, agreement)
 
     if plan.spatial_dims == 2:
         yield from _slices(predict, padded, inner, plan, device)

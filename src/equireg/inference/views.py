@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from equireg.config import SpatialConfig
+from equireg.inference.agreement import Agreement
 from equireg.inference.plan import InferencePlan
 from equireg.transforms import sampling, spatial
 
@@ -42,19 +43,23 @@ def views_of(plan: InferencePlan, spacing_mm: Sequence[float]) -> list[View]:
     return views
 
 
-def averaged(network: nn.Module, window: Tensor, views: Sequence[View]) -> Tensor:
+def averaged(network: nn.Module, window: Tensor, views: Sequence[View], agreement: Agreement | None = None) -> Tensor:
     """Average the probabilities [B, K, *S] over the views, each brought back; a voxel that left a view does not count.
 
-    At most three arrays of that size are held at once.
+    At most three arrays of that size are held at once. ``agreement`` counts how far the first views agree.
     """
-    total, weight = None, None
+    total, weight, labels = None, None, []
     for view in views:
         params = view(len(window))
         probs = functional.softmax(network(spatial.apply(window, params)[0]).float(), dim=1)
         probs, seen = spatial.apply(probs, spatial.invert(params))
         probs *= seen
+        if agreement is not None and 1 < agreement.views > len(labels):
+            labels.append(probs.argmax(dim=1).to(torch.uint8 if probs.shape[1] <= 256 else torch.int32))
         total = probs if total is None else total.add_(probs)
         weight = seen if weight is None else weight + seen
     if total is None or weight is None:
         raise ValueError("got no view; expected at least the scan itself")
+    if agreement is not None and labels:
+        agreement.add(labels)
     return total.div_(weight)

@@ -28,7 +28,9 @@ class Segmentation:
     probabilities: np.ndarray | None
     """Probabilities of each class, background first, [K, X, Y, Z] float32; None where they were not asked for."""
     quality: float | None = None
-    """How far the prediction is to be trusted, 0 to 1; None: it was not estimated."""
+    """How far the mirrored views of the scan agree, 0 to 1: the mean Dice of all pairs of views, over the foreground
+    classes that any of them shows; 1 where none shows any. None where there is one view (``test_time="none"``, or a
+    data set without mirroring). Low values mark scans to look at; it is no estimate of the Dice with a reference."""
 
 
 class LoadedModel:
@@ -63,10 +65,12 @@ class LoadedModel:
         image, geometry = self._checked(np.asarray(array), np.asarray(affine, dtype=np.float64))
         scan = working_scan(image, geometry, self._facts.case_plan())
         tell(scan, self._facts, "the array")
+        agreement = self._predictor.agreement()
         if not probabilities:
-            return Segmentation(self.labels.to_values(self._predictor.classes(scan)), None)
-        probs = scan.grid.probs_to_native(self._predictor(scan).numpy())
-        return Segmentation(self.labels.to_values(probs.argmax(axis=0)), probs)
+            classes = self._predictor.classes(scan, agreement)
+            return Segmentation(self.labels.to_values(classes), None, agreement.dice())
+        probs = scan.grid.probs_to_native(self._predictor(scan, agreement=agreement).numpy())
+        return Segmentation(self.labels.to_values(probs.argmax(axis=0)), probs, agreement.dice())
 
     def _checked(self, array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """Return the scan as [C, X, Y, Z] float32 with its geometry."""

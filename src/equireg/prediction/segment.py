@@ -15,7 +15,7 @@ from equireg.errors import EquiregError
 from equireg.folders import predictions
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
-from equireg.inference import InferencePlan, predict_slabs
+from equireg.inference import Agreement, InferencePlan, predict_slabs
 from equireg.model import Model
 from equireg.prediction import equivariance
 from equireg.prediction.scans import InputCase
@@ -43,16 +43,20 @@ class Predictor:
             self.labels.classes,
         )
 
-    def __call__(self, scan: WorkingScan, image: torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(
+        self, scan: WorkingScan, image: torch.Tensor | None = None, agreement: Agreement | None = None
+    ) -> torch.Tensor:
         """Return probabilities of a scan, or of an image [C, d, H, W] in its place: [K, D, H, W], float32."""
         depth = scan.image.shape[1] if image is None else image.shape[1]
         probs, done = torch.empty((self.labels.classes, depth, *scan.image.shape[2:])), 0
-        for slab in self.slabs(scan, image):
+        for slab in self.slabs(scan, image, agreement):
             probs[:, done : done + slab.shape[1]] = slab
             done += slab.shape[1]
         return probs
 
-    def slabs(self, scan: WorkingScan, image: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
+    def slabs(
+        self, scan: WorkingScan, image: torch.Tensor | None = None, agreement: Agreement | None = None
+    ) -> Iterator[torch.Tensor]:
         """Yield the same some slices at a time, [K, d, H, W].
 
         Raises:
@@ -60,7 +64,7 @@ class Predictor:
         """
         if image is None:
             image = torch.from_numpy(scan.image)
-        slabs = predict_slabs(self.network, image, scan.background, scan.grid.spacing_mm, self.plan)
+        slabs = predict_slabs(self.network, image, scan.background, scan.grid.spacing_mm, self.plan, agreement)
         while True:
             with autocast(self.precision, self.device):
                 slab = next(slabs, None)
@@ -73,9 +77,13 @@ class Predictor:
                 )
             yield slab
 
-    def classes(self, scan: WorkingScan) -> np.ndarray:
+    def agreement(self) -> Agreement:
+        """Return the counts, still empty, of how far the mirrored views of a scan agree."""
+        return Agreement(self.plan.mirrored_views, self.labels.classes)
+
+    def classes(self, scan: WorkingScan, agreement: Agreement | None = None) -> np.ndarray:
         """Return the class indices of a scan in its own grid, [X, Y, Z]; classes are chosen some slices at a time."""
-        return scan.grid.argmax_to_native(SlabStream(self.slabs(scan)), self.labels.classes)
+        return scan.grid.argmax_to_native(SlabStream(self.slabs(scan, agreement=agreement)), self.labels.classes)
 
     def under_transform(self, scan: WorkingScan, probs: torch.Tensor, seeds: Sequence[int]) -> equivariance.Transformed:
         """Return what becomes of a scan and of its probabilities [K, D, H, W] under the fixed transforms."""

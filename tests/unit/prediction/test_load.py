@@ -51,7 +51,15 @@ def test_labels_and_probabilities_in_the_scans_own_voxels(model: LoadedModel) ->
     alone = model.predict(array, AFFINE, probabilities=False)
     assert alone.probabilities is None
     np.testing.assert_array_equal(alone.labels, made.labels)
+    assert made.quality == alone.quality
+    assert made.quality is not None
+    assert 0 < made.quality < 1
     np.testing.assert_array_equal(array, scan(2, 18, 20, 5))
+
+
+def test_one_view_has_no_quality(checkpoint: Path) -> None:
+    alone = load(checkpoint, device="cpu", precision="32", test_time="none")
+    assert alone.predict(scan(2, 18, 20, 5), AFFINE).quality is None
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 20, 18), (2, 20, 1, 18), (2, 2, 2, 2), (2, 1, 1, 2)])
