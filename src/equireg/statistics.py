@@ -1,5 +1,6 @@
 """Numbers over cases: a summary, an interval, a test; for evaluations and for the report."""
 
+import statistics
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,11 @@ class Summary:
     std: float
     """of the sample of cases, 0 for a single one, as in `summary.json`"""
     median: float
-    min: float
-    max: float
     q25: float
     """quartiles by linear interpolation"""
     q75: float
+    min: float
+    max: float
     missing: int
     """cases that should have a value and have none"""
 
@@ -37,18 +38,18 @@ def nan_mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
 
 def describe(values: np.ndarray, **known: float) -> Summary:
     """Summarise values with NaN for missing ones; what is ``known`` replaces what they would give."""
-    there = values[~np.isnan(values)]
-    facts: Mapping[str, float] = dict.fromkeys(("mean", "std", "median", "min", "max", "q25", "q75"), np.nan)
-    if len(there):
-        q25, median, q75 = np.percentile(there, [25, 50, 75])
+    there = values[~np.isnan(values)].tolist()
+    facts: Mapping[str, float] = dict.fromkeys(("mean", "std", "median", "q25", "q75", "min", "max"), np.nan)
+    if there:
+        q25, q75 = np.quantile(there, (0.25, 0.75))
         facts = {
-            "mean": there.mean(),
-            "std": there.std(ddof=1) if len(there) > 1 else 0.0,
-            "median": median,
-            "min": there.min(),
-            "max": there.max(),
+            "mean": statistics.fmean(there),
+            "std": statistics.stdev(there) if len(there) > 1 else 0.0,
+            "median": statistics.median(there),
             "q25": q25,
             "q75": q75,
+            "min": min(there),
+            "max": max(there),
         }
     chosen = {"missing": len(values) - len(there), **facts, **known}
     missing = int(chosen.pop("missing"))

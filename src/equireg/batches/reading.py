@@ -1,9 +1,7 @@
 """Cases as tensors, kept whole where there is room for them, else read by parts."""
 
-import os
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,27 +9,16 @@ import torch
 from torch import Tensor
 
 from equireg.folders.prepared import PreparedSet
+from equireg.processes.memory import free_memory
 
 _MEMORY_PART = 0.4
 """Part of the free memory, the machine's or a GPU's, that cached cases may take."""
 _CPU = torch.device("cpu")
 
 
-def free_memory(device: torch.device = _CPU) -> float:
-    """Return the bytes that this process may still take: what a GPU has, or the machine, capped by its container."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    known = []
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        known += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        if limit != "max":
-            known.append(float(limit) - float((group / "memory.current").read_text(encoding="ascii")))
-    except (OSError, ValueError):
-        pass  # not Linux, or no container
-    return min(known, default=float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2)
+def _room(device: torch.device = _CPU) -> float:
+    """Return the bytes that this process may still take on a device."""
+    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else free_memory()
 
 
 class CaseReader:
@@ -58,10 +45,10 @@ class CaseReader:
     ) -> None:
         self.prepared = prepared
         size = self._size(names) if in_memory is None or device != _CPU else 0.0
-        on_device = device != _CPU and in_memory is not False and size < _MEMORY_PART * free_memory(device)
+        on_device = device != _CPU and in_memory is not False and size < _MEMORY_PART * _room(device)
         self.device = device if on_device else _CPU
         if in_memory is None:
-            in_memory = on_device or size < _MEMORY_PART * free_memory() / readers
+            in_memory = on_device or size < _MEMORY_PART * _room() / readers
         self.in_memory = in_memory
         self._forget()
 

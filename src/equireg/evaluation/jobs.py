@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from math import prod
-from pathlib import Path
 
 from equireg.imaging.volume import Geometry
 from equireg.processes.cores import usable_cores
+from equireg.processes.memory import free_memory
 
 BYTES_A_VOXEL = 10
 """What a process needs of memory for its case, at most, where masks have 256 values or fewer."""
@@ -26,23 +26,7 @@ def choose_jobs(asked: int, geometries: Sequence[Geometry], memory_bytes: int | 
     if asked or not geometries:
         return asked or 1
     voxels = [prod(geometry.shape) for geometry in geometries]
-    free = _free_bytes() if memory_bytes is None else memory_bytes
-    by_memory = len(voxels) if free is None else free // (_PROCESS_BYTES + BYTES_A_VOXEL * max(voxels))
+    free = free_memory() if memory_bytes is None else memory_bytes
+    by_memory = int(free // (_PROCESS_BYTES + BYTES_A_VOXEL * max(voxels)))
     by_work = 1 + sum(voxels) // _WORTH_VOXELS
     return max(1, min(usable_cores(), len(voxels), by_memory, by_work))
-
-
-def _free_bytes() -> int | None:
-    """Return how much memory this process may still take: the machine's, or its container's; None if unknown."""
-    found = []
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                found.append(int(line.split()[1]) * 1024)
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        if limit != "max":
-            found.append(int(limit) - int((group / "memory.current").read_text(encoding="ascii")))
-    except (OSError, ValueError, IndexError):
-        pass  # another system: what was found until here counts
-    return min(found, default=None)

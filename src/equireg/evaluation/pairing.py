@@ -9,8 +9,9 @@ from equireg.errors import EquiregError
 from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references.masks import Reference, described_labels
+from equireg.imaging.alignment import check_same
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry
+from equireg.imaging.volume import Geometry, read_geometry
 
 _logger = logging.getLogger("equireg")
 
@@ -127,17 +128,7 @@ def _common_geometry(prediction: Path, reference: Path) -> Geometry:
     """
     ours, _ = read_geometry(prediction)
     theirs, _ = read_geometry(reference)
-    remedy = "Give the prediction in the geometry of its scan."
-    if ours.shape != theirs.shape:
-        raise EquiregError(
-            f"{prediction}: has the shape {ours.shape}; expected {theirs.shape} as {reference} has. {remedy}"
-        )
-    distance_mm = ours.corner_distance_mm(theirs)
-    if distance_mm > TOLERANCE_MM:
-        raise EquiregError(
-            f"{prediction}: has another affine than {reference}: corners lie up to {distance_mm:.4g} mm "
-            f"apart; expected at most {TOLERANCE_MM:g} mm. {remedy}"
-        )
+    check_same(prediction, ours, theirs, str(reference), "Give the prediction in the geometry of its scan.")
     return theirs
 
 

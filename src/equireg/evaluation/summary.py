@@ -2,12 +2,14 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
 
 from equireg.evaluation.scores import Score, shown_regions
 from equireg.metrics import METRICS
+from equireg.statistics import describe
 
 
 def summarise(scores: Sequence[Score], not_predicted: int = 0) -> dict[str, Any]:
@@ -66,19 +68,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _statistics(values: Sequence[float | None]) -> dict[str, float | int | None]:
-    """Return mean, spread, median, extremes and the number of missing values."""
-    found = [value for value in values if value is not None]
-    missing = len(values) - len(found)
-    if not found:
-        return {**dict.fromkeys(("mean", "std", "median", "q25", "q75", "min", "max")), "missing": missing}
-    q25, q75 = (float(quartile) for quartile in np.quantile(found, (0.25, 0.75)))
-    return {
-        "mean": statistics.fmean(found),
-        "std": statistics.stdev(found) if len(found) > 1 else 0.0,
-        "median": statistics.median(found),
-        "q25": q25,
-        "q75": q75,
-        "min": min(found),
-        "max": max(found),
-        "missing": missing,
-    }
+    """Return mean, spread, median, quartiles, extremes and the number of missing values; None where none is there."""
+    summary = vars(describe(np.array([np.nan if value is None else value for value in values])))
+    return {name: None if isnan(value) else value for name, value in summary.items()}

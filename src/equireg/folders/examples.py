@@ -14,8 +14,6 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.imaging.labels import LabelTable
 
-EXAMPLES = "examples"
-
 
 @dataclass(frozen=True)
 class Step:
@@ -49,7 +47,7 @@ def read_examples(prepared: Path) -> tuple[Example, ...]:
         EquiregError: if the folder is not the finished output of `equireg prepare`, or a file is broken.
     """
     data = PreparedSet(prepared)
-    return tuple(_read(path, data) for path in sorted((prepared / EXAMPLES).glob("*.npz")))
+    return tuple(_read(path, data) for path in data.examples())
 
 
 def _read(path: Path, data: PreparedSet) -> Example:

@@ -42,20 +42,27 @@ def _tell_once(message: str) -> None:
     log.warning("%s", message)
 
 
-def check_same(path: Path, found: Geometry, expected: Geometry, what: str) -> None:
+def check_same(path: Path, found: Geometry, expected: Geometry, what: str, remedy: str = "") -> None:
     """Refuse a file that lies elsewhere than ``what``.
+
+    Args:
+        path: the file.
+        found: its geometry.
+        expected: that of ``what``.
+        what: the other file, in words.
+        remedy: how to mend it; by default to resample, or to correct the header.
 
     Raises:
         EquiregError: if shapes differ, or corners lie farther apart than ``TOLERANCE_MM``.
     """
     if found.shape != expected.shape:
         raise EquiregError(
-            f"{path}: has the shape {found.shape}; expected {expected.shape} as {what} has. Resample it to that grid."
+            f"{path}: has the shape {found.shape}; expected {expected.shape} as {what} has. "
+            f"{remedy or 'Resample it to that grid.'}"
         )
-    distance = found.corner_distance_mm(expected)
-    if distance > TOLERANCE_MM:
+    distance_mm = found.corner_distance_mm(expected)
+    if distance_mm > TOLERANCE_MM:
         raise EquiregError(
-            f"{path}: has another affine than {what}: corners lie up to {distance:.4g} mm apart, expected "
-            "at most "
-            f"{TOLERANCE_MM:g} mm. Resample it to that grid, or copy the header if only that is wrong."
+            f"{path}: has another affine than {what}: corners lie up to {distance_mm:.4g} mm apart; expected at most "
+            f"{TOLERANCE_MM:g} mm. {remedy or 'Resample it to that grid, or copy the header if only that is wrong.'}"
         )

@@ -18,7 +18,7 @@ from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry, read_image, read_label
 from equireg.layouts import discover
-from equireg.preparation.plan import choose_slice_axis
+from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
 
 _logger = logging.getLogger("equireg")
 
@@ -110,9 +110,9 @@ def _seen(volume: np.ndarray) -> np.ndarray:
 
 
 def _own_grid(geometry: Geometry) -> WorkingGrid:
-    """Return the grid of the file's own voxels, cut across the axis of widest spacing."""
-    z, y, x = WorkingGrid.plan(geometry, None, "z").spacing_mm
-    return WorkingGrid.plan(geometry, None, choose_slice_axis("auto", (x, y, z)))
+    """Return the grid of the file's own voxels, cut across its flat axis, or else that of widest spacing."""
+    axis = choose_slice_axis("auto", canonical_spacing(geometry), canonical_shape(geometry))
+    return WorkingGrid.plan(geometry, None, axis)
 
 
 def _choose(channels: Sequence[str], wanted: str | None) -> tuple[int, str | None]:

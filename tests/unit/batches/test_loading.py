@@ -221,7 +221,7 @@ def test_readers_on_one_machine_share_its_memory(prepared: PreparedSet, monkeypa
     alone = CaseReader(prepared, ["a"])
     voxels = 5 * 20 * 24
     needed = voxels * (2 * len(prepared.manifest.channels) + 1)
-    monkeypatch.setattr(reading, "free_memory", lambda: 1.5 * needed / reading._MEMORY_PART)
+    monkeypatch.setattr(reading, "_room", lambda: 1.5 * needed / reading._MEMORY_PART)
     assert alone.in_memory
     assert CaseReader(prepared, ["a"]).in_memory
     assert not CaseReader(prepared, ["a"], readers=2).in_memory
@@ -233,7 +233,7 @@ def test_cases_are_kept_on_the_device_that_has_room(
 ) -> None:
     names, meta = ["a", "b", "c", "d"], torch.device("meta")  # in place of a GPU: shapes without values
     room = {"cpu": 0.0, "meta": 1e9}
-    monkeypatch.setattr(reading, "free_memory", lambda device=reading._CPU: room[device.type])
+    monkeypatch.setattr(reading, "_room", lambda device=reading._CPU: room[device.type])
     reader = CaseReader(prepared, names, device=meta)
     assert reader.in_memory
     assert reader.read("a", "image", (slice(None),) * 3).dtype == torch.float16

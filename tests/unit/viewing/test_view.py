@@ -194,6 +194,16 @@ def test_a_raw_folder_gives_scan_and_mask(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.scan, shown(image))
 
 
+@pytest.mark.parametrize("flat", [0, 1, 2])
+def test_a_picture_without_its_scan_is_cut_across_its_flat_axis(tmp_path: Path, flat: int) -> None:
+    # The widest spacing lies along another axis, so that only the shape tells.
+    shape, spacing_mm = [8, 8, 8], [1.0, 1.0, 1.0, 1.0]
+    shape[flat], spacing_mm[(flat + 1) % 3] = 1, 3.0
+    q = predictions(tmp_path / "q", tmp_path / "gone")
+    volume.write_label(q / "case.nii.gz", np.ones(shape, np.uint8), Geometry.from_array(shape, np.diag(spacing_mm)))
+    assert read_case(q, "case").prediction.shape == (1, 8, 8)
+
+
 def test_the_page_stands_alone_and_names_the_case_only(tmp_path: Path) -> None:
     source = prepared(tmp_path / "p")
     html = view(predictions(tmp_path / "q", source), tmp_path / "v.html", case="case").read_text(encoding="utf-8")
