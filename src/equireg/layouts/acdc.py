@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
 from equireg.layouts.files import folders_with_images, is_held_out, stem_of
@@ -37,6 +38,11 @@ def find(root: Path) -> FoundSet:
                 masks[home or folder, frame] = file
             elif _SERIES.fullmatch(stem):
                 series.append(file)
+    if series and not frames:
+        raise EquiregError(
+            f"{series[0]}: is a series of all frames, without patient001_frame01.nii.gz or the like beside it; "
+            "expected the frames, which are scans of one time each. Add them, or cut them from the series."
+        )
     if not frames or not (masks or series):
         raise LayoutMismatchError(
             f"{root}: has no patient001/patient001_frame01.nii.gz beside patient001_frame01_gt.nii.gz or "

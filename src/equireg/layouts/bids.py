@@ -18,6 +18,9 @@ _OTHER_KINDS = ("func", "fmap", "perf", "meg", "eeg", "ieeg", "beh")
 _OTHER_SUFFIXES = ("bold", "sbref", "epi", "asl", "m0scan", "phasediff", "magnitude1", "magnitude2", "phase1", "phase2")
 
 
+_NATIVE_SPACES = ("orig", "native", "individual", "scanner", "subject", "t1w", "t2w", "flair")
+
+
 @dataclass(frozen=True)
 class _File:
     """A file, taken apart by its name."""
@@ -60,6 +63,7 @@ def find(root: Path) -> FoundSet:
     channels = common_channels([Group(name, {file.channel: file.path for file in files}) for name, files in groups])
     cases: list[FoundCase] = []
     refused: list[Refusal] = []
+    masks = _settle(groups, masks, left)
     used: set[Path] = set()
     for name, files in groups:
         images = {file.channel: file.path for file in files}
@@ -88,7 +92,7 @@ def find(root: Path) -> FoundSet:
     )
 
 
-def _harvest(root: Path) -> tuple[list[_File], list[_File], Mapping[str, list[Path]]]:
+def _harvest(root: Path) -> tuple[list[_File], list[_File], defaultdict[str, list[Path]]]:
     """Return the scans, the masks, and what is left aside by kind."""
     scans: list[_File] = []
     masks: list[_File] = []
@@ -159,6 +163,39 @@ def _masks_of(scans: Sequence[_File], masks: Iterable[_File]) -> list[_File]:
     fitting = [mask for mask in masks if any(_fits(mask, scan) for scan in scans)]
     named = [mask for mask in fitting if any(_names_contrast(mask, scan) for scan in scans)]
     return named if len(named) == 1 else fitting
+
+
+def _settle(
+    groups: Sequence[tuple[str, list[_File]]], masks: Sequence[_File], left: defaultdict[str, list[Path]]
+) -> list[_File]:
+    """Return the masks that may count: none in another space, none of a kind that loses to another kind anywhere.
+
+    Where one pipeline's masks are named after the contrast (``T1w_seg``), those of another pipeline (``desc-aseg``)
+    mean something else, also in a session that has no other.
+    """
+    native = [mask for mask in masks if mask.entities.get("space", "orig").lower() in _NATIVE_SPACES]
+    if not native:
+        native = list(masks)
+    left["masks in another space than the scans"] += [mask.path for mask in masks if mask not in native]
+    losers: set[tuple[str, ...]] = set()
+    for _, files in groups:
+        fitting = [mask for mask in native if any(_fits(mask, scan) for scan in files)]
+        chosen = _masks_of(files, native)
+        if len(chosen) == 1:
+            losers |= {_kind(mask) for mask in fitting} - {_kind(chosen[0])}
+    kept = [mask for mask in native if _kind(mask) not in losers]
+    left["masks of another kind"] += [mask.path for mask in native if mask not in kept]
+    for what in [what for what, files in left.items() if not files]:
+        del left[what]
+    return kept
+
+
+def _kind(mask: _File) -> tuple[str, ...]:
+    """Return what tells masks of one meaning from others: the pipeline's folder, ``desc``, ``label`` and suffix."""
+    parts = [part.lower() for part in mask.path.parts]
+    pipeline = parts[parts.index("derivatives") + 1] if "derivatives" in parts[:-2] else ""
+    pipeline = "" if pipeline.startswith("sub-") else pipeline
+    return (pipeline, mask.entities.get("desc", ""), mask.entities.get("label", ""), mask.suffix.lower())
 
 
 def _fits(mask: _File, scan: _File) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from equireg.errors import EquiregError
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "t1": ("t1", "t1n", "t1w", "t1native", "t1pre", "t1weighted"),
+    "t1": ("t1", "t1n", "t1w", "t1native", "t1pre", "t1weighted", "mprage", "t1mprage", "t1mpr"),
     "t1ce": (
         "t1ce",
         "t1c",
@@ -28,12 +28,17 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "adc": ("adc",),
     "dwi": ("dwi",),
     "ct": ("ct", "cta", "cect", "ncct"),
-    "pet": ("pet", "suv"),
+    "pet": ("pet", "suv", "pt"),
 }
 """Canonical name to the names that mean it, lower case without separators; the order is that of channels."""
 
 _MEANING = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 _MRI = ("t1", "t1ce", "t2", "flair", "pd", "t2star", "swi", "adc", "dwi", "mri", "mr", "mrt")
+_PROCESSED = (
+    *("pp", "preproc", "preprocessed", "deface", "defaced", "reg", "registered", "coreg", "n4", "bfc", "biascorrected"),
+    *("bet", "brain", "stripped", "skullstripped", "ss", "norm", "normalized", "normalised", "resampled", "mni"),
+)
+"""Last words of names that say what was done to a scan, after its channel."""
 _TOKEN = re.compile(r"[^_\-. ]+")
 
 
@@ -58,9 +63,11 @@ def split_channel(stem: str) -> tuple[str, str] | None:
     """Split a file's stem into the case's part and the canonical channel that it ends with.
 
     ``"P01_T2_FLAIR"`` gives ``("P01", "flair")``, ``"t1"`` gives ``("", "t1")``, and a stem that ends with no
-    known channel gives None.
+    known channel gives None. Words for what was done to the scan (``"P01_T1_brain"``) may follow the channel.
     """
     tokens = list(_TOKEN.finditer(stem))
+    while len(tokens) > 1 and tokens[-1][0].lower() in _PROCESSED:
+        tokens.pop()
     for count in (2, 1):
         if len(tokens) >= count:
             start = tokens[-count].start()

@@ -1,5 +1,6 @@
 """Folders below the root to cases: a folder a case, or a folder of many cases."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from pathlib import Path
 from equireg.layouts.channels import is_known, meaning
 from equireg.layouts.files import stem_of
 from equireg.layouts.grouping import Group, choose_scheme, group_files, single
-from equireg.layouts.patients import is_time_point
+from equireg.layouts.patients import differ_by_time, is_count, is_time_point
 
 
 @dataclass
@@ -52,6 +53,10 @@ def group_folders(
     for folder, files in folders.items():
         if done.issuperset(files):
             continue
+        named = _channels_after_folder(folder, files)
+        if named is not None:
+            result.groups.append(Group(_folder_name(folder, folders, root), named))
+            continue
         owned = _with_own_mask(folder, files, has_mask)
         found = group_files(files, choose_scheme(files, owned.__contains__, channel_count))
         recurring = all(count[name] > 1 and name and not name.isdigit() for name in rests[folder])
@@ -60,7 +65,7 @@ def group_folders(
         words = [_rest_of(folder, group.name) for group in found]
         if len(found) == 1:
             result.groups.append(Group(name, found[0].files, found[0].contrast, found[0].twice))
-        elif len(owned) > 1 or _are_times(words):
+        elif len(owned) > 1 or _are_times(words) or differ_by_time(words):
             cases = [_case_of_folder(group, name, folder, count) for group in found]
             shared = mask_count(folder) and not any(has_mask(folder, name) for group in found for name in group.names())
             (result.unclear if shared else result.groups).extend(cases)
@@ -82,17 +87,27 @@ def _across_folders(folders: Mapping[Path, Sequence[Path]]) -> list[Group]:
         stems = [{stem_of(file) for file in folders[folder]} for folder in several]
         if len(several) < 2 or not set.intersection(*stems) or max(map(len, stems)) < 2:
             continue
-        if len({meaning(name) for name in names}) == len(names) and all(is_known(name) for name in names):
+        contrasts = all(map(is_known, set.union(*stems)))  # then the folders T1 and T2 are times
+        if len({meaning(name) for name in names}) == len(names) and all(map(is_known, names)) and not contrasts:
             for stem in sorted(set.union(*stems)):
                 files = {meaning(file.parent.name): file for file in _called(stem, several, folders)}
                 groups.append(Group(stem, files))
-        elif _are_times(names) and len(siblings) == 1 and not all(map(is_known, set.union(*stems))):
+        elif (_are_times(names) or all(map(is_count, names))) and len(siblings) == 1 and not contrasts:
             groups += [
                 Group(f"{stem_of(file)}_{folder.name}", single(file).files)
                 for folder in several
                 for file in folders[folder]
             ]
     return groups
+
+
+def _channels_after_folder(folder: Path, files: Sequence[Path]) -> dict[str, Path] | None:
+    """Return channel to file where each name is its folder's and then a channel: ``P1/T2/P1_T2_FLAIR`` at time T2."""
+    pattern = re.compile(rf"(?P<case>(?:.*[_\-. ])?{re.escape(folder.name)})[_\-. ]+(?P<rest>.+)", re.IGNORECASE)
+    matches = {file: match for file in files if (match := pattern.match(stem_of(file)))}
+    channels = {meaning(match["rest"]): file for file, match in matches.items() if is_known(match["rest"])}
+    alone = len({match["case"] for match in matches.values()}) == 1
+    return channels if alone and 1 < len(channels) == len(files) else None
 
 
 def _called(stem: str, several: Sequence[Path], folders: Mapping[Path, Sequence[Path]]) -> list[Path]:

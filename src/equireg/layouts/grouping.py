@@ -1,5 +1,6 @@
 """Loose files to cases: files that are alike but for a channel's name or number belong together."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ Scheme = Literal["contrast", "number", "single"]
 _MOST_CHANNELS = 16  # a case_0000 to case_0199 counts cases
 _MOST_UNPROVEN_CHANNELS = 6
 """Channels by number that are believed where no mask shows what a case is."""
+
+
+_SCAN_LAST = re.compile(r"[_\-. ](?:image|img|im|scan|volume|vol|orig|original|raw|input|mri|mr)$", re.IGNORECASE)
+"""Last words of a scan's name that its mask has another word for: ``c1_image`` and ``c1_label``."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Group:
         """Return the names that a mask of this case may have, the likeliest first."""
         stems = [stem_of(file) for file in self.files.values()]
         split = split_channel(stems[0])
-        return [self.name, *stems, *([split[0]] if split and split[0] else [])]
+        plain = _SCAN_LAST.sub("", stems[0])
+        return [self.name, *stems, *([split[0]] if split and split[0] else []), *([plain] if plain != stems[0] else [])]
 
 
 def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channel_count: int | None = None) -> Scheme:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from equireg.layouts.files import stem_of
@@ -17,16 +17,18 @@ _LAST = re.compile(
     r"(?:[_\-. ](?:manual|final|corrected|edited|expert|binary|bin))*",
     re.IGNORECASE,
 )
+_COUNTED = re.compile(rf"(?P<rest>.+?)[_\-. ]{_WORDS}\d{{2,3}}", re.IGNORECASE)
+"""Such as ``aligned_seg35``, with 35 classes."""
 _FIRST = re.compile(rf"{_FIRST_WORDS}(?:[_\-. ]+(?=.)|(?=\d))(?P<rest>.+)", re.IGNORECASE)
 _SCAN_FIRST = re.compile(
     r"(?:img|image|im|scan|volume|vol|ct|mri|mr|input)(?:[_\-. ]+(?=.)|(?=\d))(?P<rest>.+)", re.IGNORECASE
 )
-_BRAIN = re.compile(r".*(?:brain|bet|head|skull)[_\-. ]?(?:mask|seg|msk)", re.IGNORECASE)
+_BRAIN = re.compile(r".*(?:brain|bet|head|skull)[_\-. ]?(?:mask|seg|msk|segmentation)", re.IGNORECASE)
 
 
 def split_mask(stem: str) -> str | None:
     """Return the case's part of a stem that is a mask's (``c1_seg``, ``c1-mask``, ``label_c1``), or None."""
-    for pattern in (_LAST, _FIRST):
+    for pattern in (_LAST, _FIRST, _COUNTED):
         match = pattern.fullmatch(stem)
         if match:
             return match["rest"]
@@ -47,8 +49,14 @@ def _core(stem: str) -> str | None:
 class MaskIndex:
     """Masks of one place, to be looked up by the names that a case goes by."""
 
-    def __init__(self, files: Iterable[Path], home: Path) -> None:
-        """Index masks that lie anywhere below ``home``."""
+    def __init__(self, files: Iterable[Path], home: Path, cases: Mapping[Path, str] | None = None) -> None:
+        """Index masks that lie anywhere below ``home``.
+
+        Args:
+            files: the masks.
+            home: a folder above them.
+            cases: the case's part of names that no word calls a mask's.
+        """
         self.home = home
         self.files = [file for file in files if not is_brain_mask(file)]
         self._levels: list[defaultdict[str, list[Path]]] = [defaultdict(list) for _ in range(4)]
@@ -56,7 +64,8 @@ class MaskIndex:
         for file in self.files:
             alone[file.parent].append(file)
             stem = stem_of(file)
-            for level, key in zip(self._levels, (stem, split_mask(stem), _core(stem)), strict=False):
+            part = split_mask(stem) or (cases or {}).get(file)
+            for level, key in zip(self._levels, (stem, part, _core(stem)), strict=False):
                 if key:
                     level[key].append(file)
         for folder, files_there in alone.items():

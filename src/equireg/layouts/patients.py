@@ -71,9 +71,13 @@ _VARIANTS = (
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])",
     r"(?:19|20)\d\d[_\-.](?:0[1-9]|1[0-2])[_\-.](?:0[1-9]|[12]\d|3[01])",
     r"(?:ed|es|systole|diastole|inhale|exhale|insp|exp|supine|prone|arterial|venous|portal|delayed|native)",
-    r"(?:left|right|l|r|lh|rh)",
+    r"(?:left|right|l|r|lh|rh|od|os)",
+    r"(?:before|after|prior|current|previous|initial|final|first|second|third|screening|intra(?:[_\-. ]?op)?)",
+    r"(?:\d+[_\-. ]?(?:months?|mo|m|weeks?|wks?|days?|years?|yrs?)|\d\d+d|(?:19|20)\d\d)",
 )
 """Words that do so where a number stands before, which tells the patient."""
+_OTHERS = (r"(?:test|sa|la|sax|lax|[234]ch|ax|axial|cor|coronal|sag|sagittal|tra|transversal)",)
+"""The same, for words that alone are no time point: ``test``, and views of one organ."""
 
 
 def _ending(words: Sequence[str]) -> re.Pattern[str]:
@@ -83,13 +87,36 @@ def _ending(words: Sequence[str]) -> re.Pattern[str]:
 _TIME = _ending(_TIMES)
 _COUNT = _ending(_COUNTS)
 _VARIANT = _ending(_VARIANTS)
+_OTHER = _ending(_OTHERS)
+_SIDES = ("left", "right", "l", "r", "lh", "rh", "od", "os", "arterial", "venous", "portal", "delayed", "native")
+"""Words that may well tell channels of one scan, or parts of it, from each other."""
 _NUMBERED = re.compile(r"(?P<rest>.*[^_\-. ])(?:[_\-. ]+(?:\d{1,3}|[a-z])|(?<=\d)[a-d])", re.IGNORECASE)
+_WORD = re.compile(
+    r"(?P<rest>.*\d[^_\-. ]*)[_\-. ]+(?P<last>[^_\-. ]+)|(?P<before>.*\d)(?P<after>[a-z]+\d*)", re.IGNORECASE
+)
+"""A name with a word after what may be a patient's number: ``P01_s2``, ``P01T2``."""
 _SETS = re.compile(r"(?:tr|train|training|ts|test|testing|val|valid|validation|un|unlabelled)", re.IGNORECASE)
 
 
 def is_time_point(word: str) -> bool:
     """Whether a word alone names one scan of several (``baseline``, ``ses-01``, ``tp2``, a date), not a patient."""
     return any(match is not None and not match["rest"] for match in (_TIME.fullmatch(word), _VARIANT.fullmatch(word)))
+
+
+def is_count(word: str) -> bool:
+    """Whether a word alone counts a patient's scans (``V1``, ``scan_2``), where something else names the patient."""
+    match = _COUNT.fullmatch(word)
+    return match is not None and not match["rest"]
+
+
+def differ_by_time(names: Sequence[str]) -> bool:
+    """Whether two of the names differ by a word for a time point alone, wherever it stands (``flair_time01_reg``)."""
+    left = {tuple(word for word in re.split(r"[_\-. ]+", name) if not _is_sure_time(word)) for name in set(names)}
+    return len(left) < len(set(names))
+
+
+def _is_sure_time(word: str) -> bool:
+    return is_time_point(word) and word.lower() not in ("t1", "t2", "pre", "post", *_SIDES)
 
 
 def split_time(name: str) -> tuple[str, str] | None:
@@ -123,7 +150,8 @@ def _without_scan(name: str) -> tuple[str, bool]:
     """Strip from a name what tells the scan; say too whether a mere count was among it."""
     rest, counted = name, False
     while True:
-        time, count, variant = (pattern.fullmatch(rest) for pattern in (_TIME, _COUNT, _VARIANT))
+        time, count = _TIME.fullmatch(rest), _COUNT.fullmatch(rest)
+        variant = _VARIANT.fullmatch(rest) or _OTHER.fullmatch(rest)
         channel = split_channel(rest)
         if time and time["rest"]:
             rest = time["rest"]
@@ -147,16 +175,34 @@ def look_alike(patients: Mapping[str, str]) -> list[list[str]]:
     Args:
         patients: case name to patient.
     """
+    distrusted: defaultdict[str, list[str]] = defaultdict(list)
     groups: defaultdict[str, list[str]] = defaultdict(list)
-    for name, patient in patients.items():
-        stripped = _without_scan(name)[0]
-        match = _NUMBERED.fullmatch(name)
-        if patient == name and stripped != name:
-            groups[stripped].append(name)  # a scheme that was not trusted here
-        elif patient == name and match and not _SETS.fullmatch(match["rest"]):
-            groups[match["rest"]].append(name)
-    several = [sorted(names) for names in groups.values() if len(names) > 1]
-    lone = len(patients) - sum(map(len, several))
-    distrusted = any(_without_scan(names[0])[0] != names[0] for names in several)
-    few = sum(map(len, several)) <= 5 * len(several) and len(several) > 1 and lone <= len(patients) / 2
-    return sorted(several, key=lambda names: (-len(names), names)) if distrusted or few else []
+    for patient in sorted(set(patients.values())):
+        stripped = _without_scan(patient)[0]
+        match = _NUMBERED.fullmatch(patient)
+        if stripped != patient and patient in patients:
+            distrusted[stripped].append(patient)  # a scheme that was not trusted here
+        elif match and not _SETS.fullmatch(match["rest"]):
+            groups[match["rest"]].append(patient)
+    groups |= _with_recurring_words(set(patients.values()) - {name for names in groups.values() for name in names})
+    sure = [[rest, *names] for rest, names in groups.items() if rest in patients and _has_number(rest)]
+    unsure = [names for names in distrusted.values() if len(names) > 1]
+    several = [names for names in groups.values() if len(names) > 1]
+    total = sum(map(len, several))
+    if len(several) < 2 or total > 5 * len(several) or len(set(patients.values())) > 2 * total:
+        several = []
+    found = unsure + (several if several or unsure else sure)
+    return sorted((sorted(names) for names in found), key=lambda names: (-len(names), names))
+
+
+def _with_recurring_words(names: Iterable[str]) -> dict[str, list[str]]:
+    """Group names by what stands before their last word, where the same few words come after many numbers."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    words: defaultdict[str, int] = defaultdict(int)
+    matches = {name: match for name in sorted(names) if (match := _WORD.fullmatch(name))}
+    for match in matches.values():
+        words[(match["last"] or match["after"]).lower()] += 1
+    for name, match in matches.items():
+        if words[(match["last"] or match["after"]).lower()] > 1:
+            groups[match["rest"] or match["before"]].append(name)
+    return groups

@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from equireg.layouts import unnamed_masks
 from equireg.layouts.files import (
     alike,
     folders_with_images,
@@ -32,11 +33,23 @@ class Places:
             self._beside[folder] = masks
             self.scans[folder] = [file for file in files if file not in masks]
         self.scans = {folder: files for folder, files in self.scans.items() if files}
+        self._unnamed = self._set_apart_unnamed()
         self._keep_folders_of_scans()
         self.homes = sorted({self._home(folder) for folder in self.scans})
         """Folders that may hold many cases directly: the root, or those called ``images`` and the like."""
         self._find_apart = cache(self._index_apart)
-        self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder))
+        self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder, self._unnamed))
+
+    def _set_apart_unnamed(self) -> dict[Path, str]:
+        """Take masks that no word calls so from the scans; return the case's part of their names."""
+        for folder in unnamed_masks.folders(self.scans):
+            self._apart[folder] = self.scans.pop(folder)
+        unnamed = unnamed_masks.find(self.scans)
+        for file in unnamed:
+            self._beside[file.parent].append(file)
+        left = {folder: [file for file in files if file not in unnamed] for folder, files in self.scans.items()}
+        self.scans = {folder: files for folder, files in left.items() if files}
+        return unnamed
 
     def _mask_folder(self, folder: Path) -> Path | None:
         """Return the topmost folder of masks that a folder is or lies in, or None."""
@@ -96,13 +109,25 @@ class Places:
         if len(masks) == 1 and not (at_root and split_mask(stem_of(masks[0]))):
             return masks
         inner = self.masks_inside(folder)
-        return inner if len(inner) == 1 else []
+        if len(inner) == 1 or at_root:
+            return inner if len(inner) == 1 else []
+        return masks or inner or self._masks_above(folder)
 
     def masks_inside(self, folder: Path) -> list[Path]:
-        """Return the masks in folders of masks inside a case's folder; those of many cases are not meant."""
+        """Return the masks in folders inside a case's folder that hold no scans; those of many cases are not meant."""
         if folder in self.homes:
             return []
-        return [file for home, files in self._apart.items() if home.parent == folder for file in files]
+        apart = [file for home, files in self._apart.items() if home.parent == folder for file in files]
+        below = [place for place in self._beside if place.parent == folder and place not in self.scans]
+        return [*apart, *(mask for place in below for mask in self.masks_beside(place))]
+
+    def _masks_above(self, folder: Path) -> list[Path]:
+        """Return the masks in the folder above, where it holds nothing else: ``c1/pre/flair`` and ``c1/seg``."""
+        above = folder.parent
+        alone = above not in self.scans and not any(
+            other.is_relative_to(above) for other in self.scans if other != folder
+        )
+        return self.masks_beside(above) if alone and above not in self.homes else []
 
     def _index_apart(self, folder: Path) -> list[tuple[MaskIndex, Path]]:
         """Return the folders of masks that serve a folder of scans, the nearest first, and its place below each."""
@@ -113,7 +138,7 @@ class Places:
             homes = {home: files for home, files in self._apart.items() if home.parent == path}
             part = scan_part_beside_masks(inner.name) if inner is not None else ""
             parts = alike(part if part is not None else "")
-            fitting = [home for other in parts for home in homes if mask_part(home.name) == other]
+            fitting = [home for other in parts for home in homes if (mask_part(home.name) or "") == other]
             place = folder.relative_to(inner) if inner is not None and part is not None else folder.relative_to(path)
             result += [(MaskIndex(homes[home], home), place) for home in fitting]
             if path == self.root:
@@ -127,15 +152,23 @@ class Places:
 
     def aside(self) -> tuple[Path, ...]:
         """Return the images that ``notes`` tells of, and the brain masks."""
-        brain = [
-            file for files in (*self._beside.values(), *self._apart.values()) for file in files if is_brain_mask(file)
-        ]
-        return (*(file for files in self._left.values() for file in files), *brain)
+        return (*(file for files in self._left.values() for file in files), *self._brain_masks())
+
+    def _brain_masks(self) -> list[Path]:
+        places = (*self._beside.values(), *self._apart.values())
+        return [file for files in places for file in files if is_brain_mask(file)]
 
     def notes(self) -> tuple[str, ...]:
         """Say which images were left aside because folders of scans lie beside them."""
         home = self.homes[0].name if self.homes else ""
-        return tuple(
+        brain = self._brain_masks()
+        notes = [
             f"left aside: {len(files)} images in {folder}, because scans lie in folders such as {home}"
             for folder, files in self._left.items()
-        )
+        ]
+        if brain:
+            notes.append(
+                f"left aside: {len(brain)} brain masks, such as {brain[0]}. If they are the labels, call them "
+                "CASE_mask, without the word brain."
+            )
+        return tuple(notes)

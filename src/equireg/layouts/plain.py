@@ -39,7 +39,7 @@ def find(root: Path, channel_count: int | None = None) -> FoundSet:
     """
     places = Places(root)
     harvest = _read(root, places, channel_count)
-    if not harvest.cases:
+    if not harvest.cases and not harvest.unclear:
         raise LayoutMismatchError(
             f"{root}: has no scans, neither directly inside nor in images/ nor in a folder a case; expected "
             ".nii, .nii.gz, .mha or .nrrd files."
@@ -75,7 +75,8 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         name = renamed.get((group.folder, group.name), group.name)
         harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
     harvest.unclear = found.unclear
-    harvest.warnings = _numbers_warning(flat) if scheme == "single" else ()
+    proven = any(masks for group, masks, _ in harvest.cases if NUMBERED.fullmatch(group.name))
+    harvest.warnings = _numbers_warning(flat) if scheme == "single" and not proven else ()
     used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
     harvest.orphans = sorted(places.all_masks() - used)
     return harvest
@@ -146,7 +147,20 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         orphans=tuple(harvest.orphans),
         aside=places.aside(),
         notes=places.notes(),
-        warnings=harvest.warnings,
+        warnings=(*harvest.warnings, *_contrasts_warning(cases)),
+    )
+
+
+def _contrasts_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:
+    """Say that cases of one file each are of different contrasts."""
+    examples = {case.contrast: case.name for case in cases if case.stacked and case.contrast}
+    times = set(examples) <= {"t1", "t2"} and any(case.stacked and not case.contrast for case in cases)
+    if len(examples) < 2 or times:
+        return ()
+    told = ", ".join(f"{contrast} ({name})" for contrast, name in examples.items())
+    return (
+        f"cases of one channel are of different contrasts: {told}. If they are channels of one case, give them one "
+        "mask and name them CASE_0000, CASE_0001; else keep the cases of one contrast.",
     )
 
 
@@ -191,8 +205,8 @@ def _channels_of_files(groups: Sequence[Group]) -> tuple[str, ...]:
         if count == 1:
             break
     contrasts = {group.contrast for group in groups}
-    only = contrasts.pop()
-    return (only,) if only and not contrasts else ("image",)
+    only = contrasts.pop() if len(contrasts) == 1 else None
+    return (only,) if only else ("image",)
 
 
 def _channel_count(file: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from equireg.errors import EquiregError
 from equireg.layouts import discover
 from layout_folders import labelled, names, put
 
@@ -53,3 +54,9 @@ def test_a_mask_without_its_frame_is_told(tmp_path):
 def test_frames_in_images_and_labels_are_no_acdc_download(tmp_path):
     put(tmp_path, *(f"{kind}/patient001_frame{i}.nii.gz" for kind in ("images", "labels") for i in (1, 2)))
     assert discover(tmp_path).layout == "plain"
+
+
+def test_series_alone_are_no_channels(tmp_path):
+    put(tmp_path, "patient101/patient101_4d.nii.gz", channels=5)
+    with pytest.raises(EquiregError, match="series of all frames"):
+        discover(tmp_path)

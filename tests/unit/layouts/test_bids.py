@@ -100,3 +100,19 @@ def test_names_alone_make_no_bids(tmp_path):
     dataset = discover(tmp_path)
     assert dataset.layout == "plain"
     assert labelled(dataset) == ["sub-01_ses-01"]
+
+
+def test_masks_of_other_pipelines_and_spaces_are_left_aside(tmp_path):
+    for sub in ("01", "02", "03"):
+        put(tmp_path, scan(sub), f"derivatives/fmriprep/{scan(sub, suffix='dseg', desc='aseg')}")
+        put(tmp_path, f"derivatives/labels/{scan(sub, suffix='seg', space='MNI152')}")
+        if sub != "03":
+            put(tmp_path, f"derivatives/labels/{scan(sub, suffix='T1w_seg')}")
+    dataset = discover(tmp_path)
+    manual = {f"sub-{i}": f"derivatives/labels/{scan(i, suffix='T1w_seg')}" for i in ("01", "02")}
+    assert masks(dataset) == {**manual, "sub-03": None}
+    assert dataset.refused == ()
+    assert [note.split(",")[0] for note in dataset.notes] == [
+        "left aside: 3 masks in another space than the scans",
+        "left aside: 3 masks of another kind",
+    ]

@@ -32,6 +32,9 @@ from layout_folders import put
         (["OAS1_0001_MR1", "OAS1_0001_MR2"], "OAS1_0001"),
         (["PatientID_0003_Timepoint_1", "PatientID_0003_Timepoint_2"], "PatientID_0003"),
         (["c1_t1", "c1_t2", "c1_flair"], "c1"),
+        (["001_LA_ED", "001_SA_ES"], "001"),
+        (["P7_before", "P7_after", "P7_12m", "P7_6mo", "P7_2019", "P7_initial", "P7_OD", "P7_screening"], "P7"),
+        (["P7_test", "P7_retest"], "P7"),
     ],
 )
 def test_scans_of_one_patient(names, patient):
@@ -69,6 +72,18 @@ def test_names_that_look_like_groups():
     assert look_alike(patients_of([f"hippocampus_{i:03d}" for i in range(50)])) == []
     assert look_alike(patients_of([f"site{s}_{i:03d}" for s in range(3) for i in range(40)])) == []
     assert look_alike(patients_of(["patient1_frame1", "patient1_frame2", "a", "b"])) == []
+    for pattern in ("P{:02d}_s{}", "P{:02d}T{}", "P{:02d}_A{}", "P{:02d}_word{}"):
+        names = [pattern.format(i, k) for i in range(5) for k in (1, 2)]
+        assert look_alike(patients_of(names))[0] == names[:2]
+    assert look_alike(patients_of(["case_01", "case_02", "case_03", "case_03_2"])) == [["case_03", "case_03_2"]]
+    for healthy in (
+        "IXI{:03d}-Guys-07{:02d}",
+        "FLARE22_Tr_{:04d}",
+        "ct_train_1{:03d}",
+        "LIDC-IDRI-{:04d}",
+        "P{:02d}_x",
+    ):
+        assert look_alike(patients_of([healthy.format(i, i) for i in range(12)])) == []
 
 
 def test_time_points():

@@ -188,3 +188,51 @@ def test_a_link_to_a_parent_does_not_end_in_a_loop(tmp_path):
     put(tmp_path, "p1/scan.nii.gz")
     (tmp_path / "p1/up").symlink_to(tmp_path)
     assert names(discover(tmp_path)) == ["p1"]
+
+
+def test_times_t1_and_t2_beside_contrasts_t1_and_t2(tmp_path):
+    contrasts = ("FLAIR", "T1", "T2")
+    put(tmp_path, *(f"a/P{p}/T{t}/P{p}_T{t}_{c}.nii.gz" for p in "12" for t in "12" for c in (*contrasts, "MASK")))
+    put(tmp_path, *(f"b/P{p}/T{t}/{c}.nii.gz" for p in "12" for t in "12" for c in (*contrasts, "MASK")))
+    for folder in "ab":
+        dataset = discover(tmp_path / folder)
+        assert names(dataset) == labelled(dataset) == ["P1_T1", "P1_T2", "P2_T1", "P2_T2"]
+        assert dataset.channels == ("t1", "t2", "flair")
+        assert {case.patient for case in dataset.cases} == {"P1", "P2"}
+
+
+@pytest.mark.parametrize("words", [("flair_time01_reg", "flair_time02_reg"), ("before", "after"), ("2019", "2021")])
+def test_any_words_for_times_that_share_a_mask_are_refused(tmp_path, words):
+    put(tmp_path, *(f"P{p}/{word}.nii.gz" for p in "123" for word in (*words, "mask")))
+    dataset = discover(tmp_path)
+    assert dataset.cases == ()
+    assert "one of several time points" in dataset.refused[0].reason
+
+
+def test_folders_of_visits(tmp_path):
+    put(tmp_path, *(f"V{v}/P{p}{end}.nii.gz" for v in "12" for p in "123" for end in ("", "_seg")))
+    assert {case.name: case.patient for case in discover(tmp_path).cases} == {
+        f"P{p}_V{v}": f"P{p}" for v in "12" for p in "123"
+    }
+
+
+def test_words_for_processing_after_a_channel(tmp_path):
+    put(tmp_path, *(f"p{p}_{c}.nii.gz" for p in "123" for c in ("mprage_brain", "T2_pp", "seg")))
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1", "t2")
+    assert names(dataset) == labelled(dataset) == ["p1", "p2", "p3"]
+
+
+def test_single_scans_of_different_contrasts_are_told(tmp_path):
+    put(tmp_path, *(f"p{p}/{c}{end}.nii.gz" for p in "12" for c in ("adc", "t2") for end in ("", "_seg")))
+    assert "different contrasts: adc (p2_adc), t2 (p2_t2)" in discover(tmp_path).warnings[0]
+
+
+def test_numbers_that_masks_prove_are_not_warned_of(tmp_path):
+    put(tmp_path, *(f"{kind}/amos_{i:04d}.nii.gz" for kind in ("images", "labels") for i in range(1, 4)))
+    assert discover(tmp_path).warnings == ()
+
+
+def test_brain_masks_left_aside_are_told(tmp_path):
+    put(tmp_path, *(f"c{i}{end}.nii.gz" for i in range(3) for end in ("", "_brain_mask")))
+    assert "left aside: 3 brain masks" in discover(tmp_path).notes[0]

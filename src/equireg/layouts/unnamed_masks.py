@@ -1,0 +1,131 @@
+"""Masks whose names do not say so (``laendo`` beside ``lgemri``, ``c1_tumour`` beside ``c1``): told by their voxels.
+
+Only files that recur under one name beside other scans are opened, two of each name.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from equireg.errors import EquiregError
+from equireg.imaging.formats import read_header
+from equireg.imaging.labels import distinct
+from equireg.imaging.masks import read_label_values
+from equireg.layouts.channels import split_channel
+from equireg.layouts.files import stem_of
+
+_MARKS = "_-. "
+_MOST_VALUES = 256
+_LEAST_VOXELS = 512
+_BACKGROUND = 0.3
+"""Fraction of voxels that are 0, at least."""
+_PATCHES = 0.5
+"""Fraction of neighbours inside that are equal, at least; noise leaves scans few."""
+_OPENED = 3
+"""Files of a name that are opened; an empty one says nothing."""
+
+
+def find(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
+    """Return the files among scans that are masks, with the case's part of their names.
+
+    Args:
+        scans: folder to the files in it that no word calls a mask.
+    """
+    groups: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
+    for folder, files in scans.items():
+        for file in files:
+            for case, rest in _parts(folder, file, files, scans):
+                groups[rest].append((file, case))
+    chosen: dict[Path, str] = {}
+    for rest, several in groups.items():
+        if rest and len(several) > 1 and _hold_labels([file for file, _ in several]):
+            chosen |= {file: case for file, case in several if file not in chosen}
+    return {
+        file: case for file, case in chosen.items() if any(other not in chosen for other in _beside(file.parent, scans))
+    }
+
+
+def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
+    """Return the folders that hold a mask for scans of the same names in a folder beside (``ct/c1``, ``organ/c1``)."""
+    siblings: defaultdict[Path, list[Path]] = defaultdict(list)
+    for folder in scans:
+        siblings[folder.parent].append(folder)
+    found: set[Path] = set()
+    for several in siblings.values():
+        stems = {folder: {stem_of(file) for file in scans[folder]} for folder in several}
+        alike = [
+            folder
+            for folder in several
+            if any(len(stems[folder] & stems[other]) > 1 for other in several if other != folder)
+        ]
+        masks = {folder for folder in alike if _hold_labels(scans[folder])}
+        if len(masks) < len(alike):
+            found |= masks
+    return found
+
+
+def _parts(
+    folder: Path, file: Path, files: Sequence[Path], scans: Mapping[Path, Sequence[Path]]
+) -> list[tuple[str, str]]:
+    """Return how a name may split into case and what the file is: by a scan beside it, by its folder, by its words."""
+    stem = stem_of(file)
+    if split_channel(stem) is not None:
+        return []
+    others = [stem_of(other) for other in files if other != file]
+    shorter = [other for other in others if stem != other and stem.startswith(other) and stem[len(other)] in _MARKS]
+    if shorter:
+        case = min(shorter, key=len)
+    elif stem.lower().startswith(folder.name.lower()) and len(stem) > len(folder.name) and others:
+        case = stem[: len(folder.name)]
+    else:
+        cut = max(stem.rfind(mark) for mark in _MARKS)
+        case = stem[:cut] if cut > 0 else ""
+        if not any(case and other.startswith(case) for other in others):
+            case = ""
+    rest = stem[len(case) :].strip(_MARKS).lower()
+    alone = not others and not any(other != folder and other.is_relative_to(folder) for other in scans)
+    return [] if alone or rest.isdigit() else [(case, rest)]
+
+
+def _beside(folder: Path, scans: Mapping[Path, Sequence[Path]]) -> list[Path]:
+    """Return the scans in a folder and below it."""
+    return [file for other, files in scans.items() if other.is_relative_to(folder) for file in files]
+
+
+def _hold_labels(files: Sequence[Path]) -> bool:
+    """Whether the first files hold labels, all but those that are empty."""
+    found = [holds_labels(file) for file in files[:_OPENED]]
+    return True in found and False not in found
+
+
+def holds_labels(path: Path) -> bool | None:
+    """Whether a file's voxels are whole numbers, few different ones, in patches, on a background of 0.
+
+    Returns:
+        None where every voxel is 0, which is an empty mask or no scan.
+    """
+    state = path.stat()
+    return _judged(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _judged(path: Path, size: int, time: int) -> bool | None:
+    """Judge a file in the state of that size and time; one that cannot be read holds no labels."""
+    try:
+        header = read_header(path)
+        if header.channels != 1 or header.scale is not None:
+            return False
+        values = read_label_values(path)[0]
+    except EquiregError:
+        return False
+    if not values.any():
+        return None
+    different = len(distinct(values))
+    if values.size < _LEAST_VOXELS or different > _MOST_VALUES or different**2 > values.size:
+        return False
+    first, second = values[:-1], values[1:]
+    inside = (first != 0) | (second != 0)
+    return bool(np.mean(values == 0) > _BACKGROUND and np.mean(first[inside] == second[inside]) > _PATCHES)

@@ -1,0 +1,70 @@
+"""Masks that no word calls so are told by their voxels, and never taken for scans or channels."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from equireg.layouts import discover
+from equireg.layouts.unnamed_masks import holds_labels
+from layout_folders import files, masks, names
+
+
+def write(root, *paths, kind="scan", seed=0):
+    """Write small images: noise, a label in a patch, or an empty mask."""
+    rng = np.random.default_rng(seed)
+    for path in paths:
+        array = rng.normal(100, 20, (12, 12, 6)).astype(np.float32)
+        if kind != "scan":
+            array = np.zeros((12, 12, 6), np.uint8)
+            array[4:9, 3:8, 2:5] = kind == "mask"
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(array, np.eye(4)), root / path)
+
+
+@pytest.mark.parametrize(
+    ("scan", "mask"),
+    [
+        ("c{}/lgemri", "c{}/laendo"),
+        ("c{}/c{}_t1w_deface", "c{}/c{}_LesionSmooth"),
+        ("c{}", "c{}_tumour"),
+        ("c{}_ct", "c{}_liver"),
+        ("all/c{}_vol", "all/c{}_cancer"),
+        ("ct/c{}", "organ/c{}"),
+        ("c{}/pre/flair", "c{}/wmh"),
+        ("c{}/image", "c{}/Ground/mask"),
+        ("set/c{}_image", "set/c{}_label"),
+    ],
+)
+def test_a_mask_under_any_name_is_a_mask(tmp_path, scan, mask):
+    pairs = [(scan.format(i, i) + ".nii.gz", mask.format(i, i) + ".nii.gz") for i in range(4)]
+    write(tmp_path, *(scan for scan, _ in pairs))
+    write(tmp_path, pairs[0][1], kind="empty")
+    write(tmp_path, *(mask for _, mask in pairs[1:]), kind="mask")
+    dataset = discover(tmp_path)
+    assert sorted((files(dataset, name)[0], mask) for name, mask in masks(dataset).items()) == sorted(pairs)
+    assert len(dataset.channels) == 1
+    assert dataset.refused == ()
+
+
+def test_several_masks_of_a_folder_refuse_its_case(tmp_path):
+    write(tmp_path, *(f"c{i}/c{i}_ana.nii.gz" for i in range(3)))
+    write(tmp_path, *(f"c{i}/c{i}_{kind}_ana.nii.gz" for i in range(3) for kind in ("seg", "segTRI")), kind="mask")
+    dataset = discover(tmp_path)
+    assert dataset.cases == ()
+    assert "one of several masks" in dataset.refused[0].reason
+
+
+def test_channels_stay_channels(tmp_path):
+    write(tmp_path, *(f"c{i}/{name}.nii.gz" for i in range(3) for name in ("ktrans", "bval")))
+    assert discover(tmp_path).channels == ("bval", "ktrans")
+    write(tmp_path / "all", *(f"c{i}/{name}.nii.gz" for i in range(3) for name in ("a", "b")), kind="mask")
+    assert len(names(discover(tmp_path / "all"))) == 3  # where all are alike, nothing tells masks from scans
+
+
+def test_what_holds_labels(tmp_path):
+    write(tmp_path, "scan.nii.gz")
+    write(tmp_path, "mask.nii.gz", kind="mask")
+    write(tmp_path, "empty.nii.gz", kind="empty")
+    (tmp_path / "bad.nii.gz").write_bytes(b"no image")
+    found = [holds_labels(tmp_path / f"{name}.nii.gz") for name in ("scan", "mask", "empty", "bad")]
+    assert found == [False, True, None, False]
