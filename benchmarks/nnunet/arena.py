@@ -6,7 +6,7 @@
 To be run by equireg's Python. It draws the labelled cases as `equireg train` does, from the same prepared folder,
 and gives the raw scans of the same cases to nnU-Net; `run.py` does the rest in nnU-Net's own environment. The
 predictions are signed with the facts that `equireg report` wants to know, and evaluated by `equireg evaluate`:
-the folders under ``OUT/evaluations`` stand beside a sweep's on one page. The same command again goes on with what
+the folders under ``OUT/evaluations`` stand beside a sweep's on one page. The same command again continues with what
 is not done.
 """
 
@@ -126,7 +126,7 @@ def do_job(job: Job, args: argparse.Namespace, manifest: Manifest) -> None:
     disk.write_json(out / "split.json", {"train": list(job.labelled), "test": list(job.test)})
     environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads), "MKL_NUM_THREADS": str(args.threads)}
     if subprocess.run(command_of(job, args, manifest, out), env=environment, check=False).returncode:
-        raise EquiregError(f"{job.name}: nnU-Net failed, see above and {out / 'log.txt'}. The same command goes on.")
+        raise EquiregError(f"{job.name}: nnU-Net failed, see above and {out / 'log.txt'}. The same command continues.")
     if not folders.is_signed(out / "predictions"):
         sign_predictions(job, args, manifest, out)
     summary = evaluate(out / "predictions", args.prepared, evaluation, pictures=args.pictures)

@@ -91,7 +91,7 @@ def cpu_seconds() -> float:
 
 
 def running_seconds(pid: int | None) -> float:
-    """Return the CPU time of a running process as Linux tells it; 0 where it has just ended."""
+    """Return the CPU time of a running process as Linux reports it; 0 where it has just ended."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()

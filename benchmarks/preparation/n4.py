@@ -5,7 +5,7 @@
 For each contrast of each case of a BraTS folder, cropped as `equireg prepare --recipe thesis` crops it, and each
 shrink factor: the correlation of the corrected image with the one at full resolution, inside the contrast's mask,
 wall and CPU seconds of one thread, and the correlation of the image without any correction for comparison. Full
-resolution takes minutes a contrast. What is measured is written as it comes; the same command goes on where it was
+resolution takes minutes a contrast. What is measured is written as it comes; the same command continues where it was
 stopped. The summary names the fastest factor whose worst correlation is at least 0.99; the default of `--n4_shrink`, 4,
 is finer, for a margin: few contrasts were measured.
 """

@@ -17,7 +17,7 @@ class UsageError(EquiregError):
 class UnexpectedError(EquiregError):
     """A fault of equireg itself, met by one task of many; the traceback is a note of the error.
 
-    The other tasks go on, and the verb ends with exit code 1.
+    The other tasks continue, and the verb ends with exit code 1.
     """
 
 

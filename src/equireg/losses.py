@@ -37,7 +37,7 @@ class Averaging:
     """Voxels that the sum is divided by, [B, 1, *S]; None for those that count. As in FixMatch (Sohn et al. 2020),
     a loss of which few voxels count is then small."""
     by_image: bool = False
-    """Average each sample by itself first, then over the samples."""
+    """Average each sample on its own first, then over the samples."""
 
 
 def masked_mean(values: Tensor, weight: Tensor, averaging: Averaging | None = None) -> Tensor:
@@ -102,7 +102,7 @@ def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor, averaging: Aver
     Raises:
         ValueError: if shapes differ.
     """
-    return masked_mean(_surprise(logits, target, valid), valid.float(), averaging)
+    return masked_mean(_voxel_cross_entropy(logits, target, valid), valid.float(), averaging)
 
 
 def squared_error(logits: Tensor, target_probs: Tensor, valid: Tensor) -> Tensor:
@@ -145,14 +145,14 @@ def annealed_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor, thresh
     Raises:
         ValueError: if shapes differ.
     """
-    values = _surprise(logits, target, valid)
+    values = _voxel_cross_entropy(logits, target, valid)
     right = torch.exp(-values.detach())
     if threshold is None:
         return masked_mean(values, (1 - right) * valid.float(), Averaging(valid, by_image=True))
     return masked_mean(values, (right <= threshold) * valid.float(), Averaging(by_image=True))
 
 
-def _surprise(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+def _voxel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Return the cross-entropy of each voxel, [B, 1, *S]."""
     probs = _as_probs(target, logits, valid)
     return -(probs * functional.log_softmax(_counted(logits, valid), dim=1)).sum(dim=1, keepdim=True)

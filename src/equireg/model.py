@@ -1,4 +1,4 @@
-"""A checkpoint rebuilds its model by itself: options, facts of the data set, and weights; no path, no case."""
+"""A checkpoint is enough to rebuild its model: options, facts of the data set, and weights; no path, no case."""
 
 import hashlib
 import json

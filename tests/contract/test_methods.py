@@ -61,10 +61,10 @@ def samples(dims: int, count: int, seed: int, labelled: bool) -> Samples:
     )
 
 
-def make_batch(method: Method | type[Method], dims: int, chance: int = 0, unlabelled: int = 5) -> Batch:
-    """Return a batch as the loader makes it; ``chance`` seeds its generator, ``unlabelled`` its scans."""
+def make_batch(method: Method | type[Method], dims: int, seed: int = 0, unlabelled: int = 5) -> Batch:
+    """Return a batch as the loader makes it; ``seed`` seeds its generator, ``unlabelled`` its scans."""
     rest = samples(dims, 4, unlabelled, labelled=False) if method.uses_unlabelled else None
-    return Batch(samples(dims, 2, 1, labelled=True), rest, Generator().manual_seed(chance), (dims - 1,))
+    return Batch(samples(dims, 2, 1, labelled=True), rest, Generator().manual_seed(seed), (dims - 1,))
 
 
 def make_method(name: str, dims: int, norm: Any = "instance", max_steps: int = MAX_STEPS, **options: Any) -> Method:
@@ -225,15 +225,15 @@ def test_pictures_move_no_statistics(name, dims):
 
 
 @over_all
-def test_chance_comes_from_the_batch_alone(name, dims):
+def test_random_numbers_come_from_the_batch_alone(name, dims):
     method = make_method(name, dims)
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    first = method.losses(make_batch(method, dims, chance=1), LATE)
+    first = method.losses(make_batch(method, dims, seed=1), LATE)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(99)
-    again = method.losses(make_batch(method, dims, chance=1), LATE)
-    other = method.losses(make_batch(method, dims, chance=2), LATE)
+    again = method.losses(make_batch(method, dims, seed=1), LATE)
+    other = method.losses(make_batch(method, dims, seed=2), LATE)
     assert first.keys() == again.keys()
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["total"], other["total"])
@@ -334,7 +334,7 @@ def train_on(method: Method, optimiser: torch.optim.Optimizer, steps: range) -> 
     """Do some steps of the training loop."""
     for step in steps:
         optimiser.zero_grad()
-        method.losses(make_batch(method, 2, chance=step), step)["total"].backward()
+        method.losses(make_batch(method, 2, seed=step), step)["total"].backward()
         optimiser.step()
         method.after_step(step)
 

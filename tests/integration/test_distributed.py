@@ -103,7 +103,7 @@ def rows(run: Path) -> list[dict[str, float]]:
 
 def assert_same_curve(one: Path, other: Path) -> None:
     # Sums in another order differ by 1e-7 of their size in 32 bits; the optimiser's division by the gradient's own
-    # size lets that grow by some tens in a few steps. Another batch, chance or weight differs by 1e-2 and more.
+    # size lets that grow by some tens in a few steps. Another batch, random number or weight differs by 1e-2 and more.
     assert len(rows(one)) == len(rows(other)) > 0
     for left, right in zip(rows(one), rows(other), strict=True):
         assert left.keys() == right.keys()
@@ -203,7 +203,7 @@ def test_two_ranks_go_on_where_one_stopped(prepared: Path, tmp_path: Path) -> No
     assert_same_curve(tmp_path / "stopped", whole)
 
 
-def test_an_error_on_all_ranks_is_told_once(prepared: Path, tmp_path: Path) -> None:
+def test_an_error_on_all_ranks_is_reported_once(prepared: Path, tmp_path: Path) -> None:
     options = {**COMMON, "optimizer.lr": 1e30, "optimizer.clip_norm": "null", "max_steps": 20, "devices": 2}
     given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
     command = [sys.executable, "-c", SCRIPT, "train", str(prepared), "--out", str(tmp_path / "run"), *given]

@@ -250,7 +250,7 @@ def test_loose_files_keep_their_names(equireg: Command, one_channel_run: Path, r
     }
 
 
-def test_a_scan_in_another_unit_is_told(
+def test_a_scan_in_another_unit_is_reported(
     equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "loose").mkdir()

@@ -235,7 +235,7 @@ def test_a_model_of_the_recipe_predicts_raw_and_prepared_scans_alike(
     assert set(values.tolist()) <= {0, 1, 2, 4}
 
 
-def test_a_model_and_a_folder_of_different_recipes_are_told_apart(
+def test_a_model_and_a_folder_of_different_recipes_are_reported_apart(
     equireg: Command, phantom_run: Path, thesis_prepared: Path, tmp_path: Path
 ) -> None:
     refused = equireg("predict", phantom_run, thesis_prepared, "--out", tmp_path / "none")

@@ -95,7 +95,7 @@ def test_the_process_of_a_notebook_keeps_its_random_state(phantom_prepared: Path
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_each_validation_is_told_and_kept_in_the_log(
+def test_each_validation_is_reported_and_kept_in_the_log(
     phantom_prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_EVERY_S", 0.0)  # else a line a minute

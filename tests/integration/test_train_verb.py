@@ -238,7 +238,7 @@ def test_early_stopping_by_loss_stops(phantom_prepared: Path, tmp_path: Path) ->
     assert read_checkpoint(out / "checkpoints" / "last.ckpt")["global_step"] == 6
 
 
-def test_a_repeat_keeps_the_cases_and_changes_the_chance(phantom_prepared: Path, tmp_path: Path) -> None:
+def test_a_repeat_keeps_the_cases_and_changes_the_random_numbers(phantom_prepared: Path, tmp_path: Path) -> None:
     weights, data = [], []
     for repeat in (0, 1):
         options: dict[str, Any] = COMMON | {"max_steps": 2, "val_every": 2, "sup_cases": 1, "repeat": repeat}
@@ -309,7 +309,7 @@ def test_supervised_reads_no_unlabelled_case(
     assert "Phantom_0004_1" not in opened, "a test case was read"
 
 
-def test_no_unlabelled_case_is_told(phantom_prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_unlabelled_case_is_logged(phantom_prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "equireg"):
         train(phantom_prepared, tmp_path / "run", method="equireg", unsup_cases=0, **COMMON)
     assert "no unlabelled case is used" in caplog.text

@@ -70,18 +70,18 @@ class Training:
 def write_run(folder: Path, training: Training, **signature: Any) -> Path:
     """Write a run folder with 1,000 steps of made-up curves."""
     folder.mkdir(parents=True)
-    chance = np.random.default_rng(training.seed)
+    rng = np.random.default_rng(training.seed)
     config = training.config()
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     steps = np.arange(0, 1001, 5)
-    loss = 1.4 * np.exp(-steps / 180) + 0.06 + 0.05 * chance.random(len(steps))
+    loss = 1.4 * np.exp(-steps / 180) + 0.06 + 0.05 * rng.random(len(steps))
     table = pd.DataFrame({"step": steps, "train/supervised": loss, "lr": 2e-3 * np.cos(steps / 640)})
     table["train/total"] = loss + 0.1
     if training.method != "supervised":
-        table["train/unsupervised"] = 0.5 * np.exp(-steps / 400) + 0.04 * chance.random(len(steps))
+        table["train/unsupervised"] = 0.5 * np.exp(-steps / 400) + 0.04 * rng.random(len(steps))
         table["train/total"] += table["train/unsupervised"]
     validated = steps % 100 == 0
-    dice = training.skill * (1 - np.exp(-steps / 220)) + 0.02 * chance.standard_normal(len(steps))
+    dice = training.skill * (1 - np.exp(-steps / 220)) + 0.02 * rng.standard_normal(len(steps))
     for place, name in enumerate(("val/dice", "val/dice/whole", "val/dice/core", "val/dice/enhancing")):
         table[name] = np.where(validated, np.clip(dice + (0, 0.1, 0, -0.1)[place], 0, 1), np.nan)
     table.to_csv(folder / "metrics.csv", index=False)
@@ -120,19 +120,17 @@ def write_evaluation(
 def plausible_scores(training: Training, cases: int = 6) -> dict[tuple[str, str], dict[str, float | None]]:
     """Make up the scores of all metrics and regions; the cases are equally hard for every training."""
     hardness = np.random.default_rng(0).uniform(-0.16, 0.12, cases)
-    chance = np.random.default_rng(training.seed + 1000 * len(training.method))
+    rng = np.random.default_rng(training.seed + 1000 * len(training.method))
     scores: dict[tuple[str, str], dict[str, float | None]] = {}
     for case in range(cases):
         for region, easier, size_ml in (("whole", 0.12, 70), ("core", 0.0, 28), ("enhancing", -0.1, 11)):
-            dice = float(
-                np.clip(training.skill + easier + hardness[case] + 0.03 * chance.standard_normal(), 0.02, 0.98)
-            )
+            dice = float(np.clip(training.skill + easier + hardness[case] + 0.03 * rng.standard_normal(), 0.02, 0.98))
             reference_ml = size_ml * (0.5 + case / cases * 1.4)
             scores[f"phantom_{case:03d}", region] = {
                 "dice": dice,
-                "hd95_mm": 26 * (1 - dice) + float(chance.uniform(0, 2)),
+                "hd95_mm": 26 * (1 - dice) + float(rng.uniform(0, 2)),
                 "nsd": max(0.0, dice - 0.08),
-                "volume_ml": reference_ml * float(1 + (1 - dice) * chance.uniform(-0.9, 0.4)),
+                "volume_ml": reference_ml * float(1 + (1 - dice) * rng.uniform(-0.9, 0.4)),
                 "reference_volume_ml": reference_ml,
             }
     return scores
@@ -140,10 +138,10 @@ def plausible_scores(training: Training, cases: int = 6) -> dict[tuple[str, str]
 
 def equivariance_scores(training: Training, cases: int = 5) -> dict[tuple[str, str], dict[str, float | None]]:
     """Make up what an evaluation of scans without masks holds."""
-    chance = np.random.default_rng(training.seed + training.repeat)
+    rng = np.random.default_rng(training.seed + training.repeat)
     return {
         (f"held_out_{case:03d}", region): {
-            "equivariance_dice": float(np.clip(training.skill + chance.uniform(0, 0.2), 0, 1))
+            "equivariance_dice": float(np.clip(training.skill + rng.uniform(0, 0.2), 0, 1))
         }
         for case in range(cases)
         for region in ("whole", "core", "enhancing")
@@ -178,7 +176,7 @@ def write_prepared(folder: Path, case: str = "phantom_000", steps: tuple[str, ..
 
 def write_picture(folder: Path, case: str, role: str, dice: float, seed: int = 0) -> None:
     """Write a head of ellipses with a tumour, and a prediction that misses some of it."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:120, 0:100]
 
     def ellipse(y: float, x: float, b: float, a: float) -> np.ndarray:
@@ -209,7 +207,7 @@ def write_picture(folder: Path, case: str, role: str, dice: float, seed: int = 0
         for value, gain in ((2, oedema), (4, rim), (1, core)):
             picture = picture + gain * (reference == value)
         picture *= 1 + 0.15 * (columns - 50) / 50
-        scan[channel] = (picture + 0.03 * chance.standard_normal(rows.shape)) * head
+        scan[channel] = (picture + 0.03 * rng.standard_normal(rows.shape)) * head
     np.savez_compressed(
         folder / f"{case}.npz",
         scan=scan,

@@ -52,7 +52,7 @@ def test_case_is_a_function_of_seed_and_index():
     assert_array_equal(first.images, make_case(longer, 1).images)
 
 
-def test_case_neither_reads_nor_moves_global_chance():
+def test_case_neither_reads_nor_moves_global_random_state():
     np.random.seed(0)
     first, after = make_case(SMALL, 0), np.random.random()
     np.random.seed(0)

@@ -1,4 +1,4 @@
-"""What a training step reads: labelled and unlabelled samples, and the step's only source of chance."""
+"""What a training step reads: labelled and unlabelled samples, and the step's only source of random numbers."""
 
 from dataclasses import dataclass, replace
 
@@ -72,7 +72,7 @@ class Batch:
         return Random(self.generator)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """Return the batch on a device; chance stays on the CPU."""
+        """Return the batch on a device; its generator stays on the CPU."""
         unlabelled = None if self.unlabelled is None else self.unlabelled.to(device)
         return replace(self, labelled=self.labelled.to(device), unlabelled=unlabelled)
 

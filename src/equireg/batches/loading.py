@@ -18,7 +18,7 @@ from equireg.imaging.labels import IGNORED
 from equireg.processes.ranks import Rank, generator
 
 _LABELLED, _UNLABELLED, _METHOD = 0, 1, 2
-"""Streams of chance; each is drawn from (seed, stream, ...), so that none depends on another's length."""
+"""Streams of random numbers; each is drawn from (seed, stream, ...), so that none depends on another's length."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def check_workers(workers: int, batch_bytes: int) -> None:
     lack = _lack(workers, batch_bytes) if workers else None
     if lack is not None:
         raise EquiregError(
-            f"--workers is {workers}, but {lack} Or give --workers 0: then this process reads by itself."
+            f"--workers is {workers}, but {lack} Or give --workers 0: then this process reads the data itself."
         )
 
 
@@ -192,11 +192,11 @@ def _explained(error: Exception) -> Exception:
     if "timed out" in text:
         return EquiregError(
             f"no batch came for {_TIMEOUT_S:.0f} s from the processes that read data. Check the disk of the prepared "
-            "folder, or give --workers 0; --resume goes on from the last checkpoint."
+            "folder, or give --workers 0; --resume continues from the last checkpoint."
         )
     if "DataLoader worker" in text:
         return EquiregError(
             f"a process that reads data was killed, usually because memory ran out ({text}). Give fewer --workers or "
-            "0; --resume goes on from the last checkpoint."
+            "0; --resume continues from the last checkpoint."
         )
     return error

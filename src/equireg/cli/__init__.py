@@ -86,7 +86,7 @@ def _log_to_screen() -> None:
 
 
 class _LevelFormatter(PrintableFormatter):
-    """Warnings say that they are; what is merely told does not."""
+    """Warnings begin with their level; messages of level INFO do not."""
 
     def format(self, record: logging.LogRecord) -> str:
         message = super().format(record)
@@ -101,7 +101,7 @@ def _overview() -> str:
         "",
         *(f"  {name:10} {verb.help}" for name, verb in VERBS.items()),
         "",
-        "`equireg VERB --help` tells the options that people need, `equireg VERB --help-all` all of them;",
-        "`equireg --version` tells the version.",
+        "`equireg VERB --help` lists the options that people need, `equireg VERB --help-all` lists all;",
+        "`equireg --version` prints the version.",
     ]
     return "\n".join(lines)

@@ -52,7 +52,7 @@ def read(name: str, verb: Verb, arguments: Sequence[str]) -> dict[str, Any]:
     try:
         chosen = chosen_options(options, {group: {"name": name} for group, name in named.items()})
     except UsageError as error:
-        raise _told(error, files, {}) from error
+        raise _with_file(error, files, {}) from error
     for file in files:
         try:
             check_groups(options, file.values)
@@ -99,7 +99,7 @@ def _names_by_itself(
     try:
         return verb.load(str(verb.names))(places, {key: value for key, value in values.items() if key not in places})
     except UsageError as error:
-        raise _told(error, files, to_plain(parsed.as_dict())) from error
+        raise _with_file(error, files, to_plain(parsed.as_dict())) from error
 
 
 def _check(options: type, values: dict[str, Any], files: Sequence[OptionFile], given: Mapping[str, Any]) -> None:
@@ -107,10 +107,10 @@ def _check(options: type, values: dict[str, Any], files: Sequence[OptionFile], g
     try:
         from_plain(options, values)
     except UsageError as error:
-        raise _told(error, files, given) from error
+        raise _with_file(error, files, given) from error
 
 
-def _told(error: UsageError, files: Sequence[OptionFile], given: Mapping[str, Any]) -> UsageError:
+def _with_file(error: UsageError, files: Sequence[OptionFile], given: Mapping[str, Any]) -> UsageError:
     """Name the file that the option of an error came from, if it came from one."""
     found = re.search(r"--([\w.]+)", str(error))
     if not found or _holds(given, found[1]):

@@ -102,7 +102,7 @@ VERBS: dict[str, Verb] = {
             "device",
             "seed",
         ),
-        flags={"resume": "go on exactly where the run in --out stopped"},
+        flags={"resume": "continue exactly where the run in --out stopped"},
         names="equireg.cli.chosen:names_for_training",
     ),
     "predict": Verb(

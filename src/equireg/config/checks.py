@@ -1,4 +1,4 @@
-"""The one check that all options share."""
+"""The one check of all options."""
 
 import math
 from typing import Any

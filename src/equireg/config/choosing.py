@@ -10,7 +10,7 @@ from equireg.config.model import MethodConfig, NetworkConfig
 from equireg.config.networks import FCDenseNetConfig, SegResNetConfig, UNetConfig
 
 CHOSEN = {"method": MethodConfig, "network": NetworkConfig}
-"""Group of options to what all of its choices share."""
+"""Group of options to the options that all of its choices have."""
 _METHOD_OPTIONS: dict[str, type] = {
     kind.name: kind for kind in vars(methods).values() if isinstance(kind, type) and issubclass(kind, MethodConfig)
 }

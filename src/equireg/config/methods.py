@@ -23,11 +23,11 @@ class PseudoLabelConfig(MethodConfig):
     name: str = "pseudo_label"
     """the method"""
     weight: float = 3.0
-    """weight of the unlabelled loss, once it has risen"""
+    """weight of the unlabelled loss at the end of its ramp-up"""
     start: float = 0.1
-    """fraction of the steps before that weight starts to rise from 0"""
+    """fraction of the steps before the ramp-up of that weight starts from 0"""
     ramp_up: float = 0.5
-    """fraction of the steps over which it rises evenly"""
+    """fraction of the steps over which it ramps up linearly"""
 
     def __post_init__(self) -> None:
         require(self.weight >= 0, "method.weight", self.weight, "0 or more")
@@ -46,7 +46,7 @@ class MeanTeacherConfig(MethodConfig):
     weight: float = 0.1
     """weight of the unlabelled loss"""
     ramp_up: float = 1.0
-    """fraction of the steps over which that weight rises from 0"""
+    """fraction of the steps over which that weight ramps up from 0"""
 
     def __post_init__(self) -> None:
         require(0 <= self.ema_decay <= 1, "method.ema_decay", self.ema_decay, "a decay from 0 to 1")
@@ -63,7 +63,7 @@ class UAMTConfig(MeanTeacherConfig):
     passes: int = 8
     """random passes of the teacher that its uncertainty is measured from"""
     dropout: float = 0.2
-    """chance that a feature map of the teacher's encoder is left out in such a pass"""
+    """probability that a feature map of the teacher's encoder is left out in such a pass"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,28 +94,28 @@ class CPSConfig(MethodConfig):
     weight: float = 1.5
     """weight of the loss against the other network's class"""
     cutmix: float = 0.0
-    """chance that a box of an unlabelled sample is replaced by another sample's"""
+    """probability that a box of an unlabelled sample is replaced by another sample's"""
 
     def __post_init__(self) -> None:
         require(self.weight >= 0, "method.weight", self.weight, "0 or more")
-        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a chance from 0 to 1")
+        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a probability from 0 to 1")
 
 
 @dataclass(frozen=True)
 class WeakToStrongConfig(MethodConfig):
-    """Options of methods that teach a strong view what the student is sure of in the weak one."""
+    """Options of methods whose strong view learns the confident predictions for the weak view."""
 
     weight: float = 1.0
     """weight of the unlabelled loss"""
     threshold: float = 0.95
-    """least probability of the predicted class for a voxel to count; 0 for every voxel"""
+    """a voxel is used where the predicted class has at least this probability; 0 for every voxel"""
     cutmix: float = 0.5
-    """chance that a box of an unlabelled sample is replaced by another sample's"""
+    """probability that a box of an unlabelled sample is replaced by another sample's"""
 
     def __post_init__(self) -> None:
         require(self.weight >= 0, "method.weight", self.weight, "0 or more")
         require(0 <= self.threshold <= 1, "method.threshold", self.threshold, "a probability from 0 to 1")
-        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a chance from 0 to 1")
+        require(0 <= self.cutmix <= 1, "method.cutmix", self.cutmix, "a probability from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class UniMatchConfig(WeakToStrongConfig):
     weight: float = 2.0
     """weight of the unlabelled loss"""
     dropout: float = 0.5
-    """chance that a feature map of the weak view does not reach the decoder"""
+    """probability that a feature map of the weak view does not reach the decoder"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,21 +180,21 @@ class EquiRegConfig(MethodConfig):
     targets: Literal["soft", "hard"] = "hard"
     """the teacher's probabilities, or their argmax"""
     threshold: float = 0.9
-    """least probability of the teacher's class for a voxel to count; 0 for every voxel"""
+    """a voxel is used where the teacher's class has at least this probability; 0 for every voxel"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
     dice_fades: bool = True
     """multiply the Dice part of that loss by the fraction of the scans that have no mask"""
     cutmix: float = 0.5
-    """chance that a box of an unlabelled sample is replaced by another sample's"""
+    """probability that a box of an unlabelled sample is replaced by another sample's"""
     labelled_boxes: float = 1.0
-    """chance that such a box comes from a labelled sample, and brings its annotation as the target"""
+    """probability that such a box comes from a labelled sample, and brings its annotation as the target"""
     passes: int = 2
     """mirrored copies of the weak view over which the teacher's prediction is averaged, where axes may be mirrored"""
     weight: float = 1.0
     """weight of the unlabelled loss"""
     ramp_up: float = 0.3
-    """fraction of the steps over which that weight rises from 0"""
+    """fraction of the steps over which that weight ramps up from 0"""
     temperature: float = 1.0
     """divides the teacher's logits: below 1 sharpens the target"""
     averaging: Literal["valid", "tissue", "all"] = "valid"

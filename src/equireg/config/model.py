@@ -1,4 +1,4 @@
-"""What the options of all networks and of all methods share, and the optimiser's."""
+"""Options that all networks have, options that all methods have, and the optimiser's."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from equireg.config.checks import require
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What the options of all networks share."""
+    """Options that all networks have."""
 
     name: str = "unet"
     """unet, segresnet, tiramisu (the thesis' FC-DenseNet), fc-densenet56, fc-densenet67 or fc-densenet103"""
@@ -27,15 +27,15 @@ class OptimizerConfig:
     schedule: Literal["cosine", "polynomial", "exponential", "constant"] = "cosine"
     """decay of the learning rate after the warm-up: to `lowest` at `max_steps`, or exponential, or none"""
     lowest: float = 0.0
-    """part of the highest learning rate that cosine and polynomial decay end at"""
+    """fraction of the highest learning rate at which cosine and polynomial decay end"""
     decay: float = 0.95
     """factor of the exponential decay every `decay_steps`"""
     decay_steps: int = 1000
     """optimiser steps over which the exponential decay takes its factor"""
     warmup: float = 0.1
-    """fraction of the steps over which the learning rate rises from zero"""
+    """fraction of the steps over which the learning rate warms up from zero"""
     clip_norm: float | None = 5.0
-    """greatest norm of the gradient over all weights; none for no clipping"""
+    """the gradient over all weights is clipped to this norm; none for no clipping"""
 
     def __post_init__(self) -> None:
         require(self.lr > 0, "optimizer.lr", self.lr, "a number above 0")
@@ -49,7 +49,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """What the options of all methods share."""
+    """Options that all methods have."""
 
     name: str = "auto"
     """which method; auto: equireg where there are training scans that are used without a mask, else supervised"""

@@ -30,7 +30,7 @@ class OptionParser(ArgumentParser):
     """A parser whose errors are one line and name the nearest known option."""
 
     def __init__(self, **kwargs: Any) -> None:
-        # jsonargparse makes parsers of this class by itself, for options within options, with arguments of its own.
+        # jsonargparse makes parsers of this class automatically, for options within options, with arguments of its own.
         super().__init__(**{"exit_on_error": False, "allow_abbrev": False, **kwargs})
 
     def read(self, arguments: Sequence[str] | Mapping[str, Any], *, defaults: bool = True) -> Namespace:

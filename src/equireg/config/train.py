@@ -27,7 +27,7 @@ class TrainConfig:
     supervised_loss: Literal["ce+dice", "ce"] = "ce+dice"
     """loss on labelled samples, of all methods: cross-entropy with or without soft Dice"""
     tsa: Literal["none", "linear", "log", "exp", "soft"] = "none"
-    """training signal annealing of that loss: leave out, or weigh down, voxels that are right already"""
+    """training signal annealing of that loss: leave out voxels that are already right, or lower their weight"""
     sup_cut: float | None = None
     """fraction of the training cases with a mask that are used with it (rounded up); 1.0 by default"""
     unsup_cut: float | None = None
@@ -43,9 +43,9 @@ class TrainConfig:
     unsup_ratio: int = 3
     """unlabelled samples a step for each labelled one"""
     seed: int = 42
-    """chooses the cases and all chance of training"""
+    """seed of the choice of cases and of all random numbers of training"""
     repeat: int = 0
-    """further draws of that chance, weights included, on the same cases: 0, 1, 2, ..."""
+    """repeat of a run on the same cases with other random numbers and first weights: 0, 1, 2, ..."""
     spatial_dims: Literal[2, 3] = 2
     """2 for slices, 3 for volumes"""
     patch_size: tuple[int, ...] | None = None
@@ -73,9 +73,9 @@ class TrainConfig:
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
     devices: int = 1
-    """GPUs of each machine that share every batch; on a CPU, processes"""
+    """GPUs of each machine, which divide every batch between them; on a CPU, processes"""
     nodes: int = 1
-    """machines that do; their processes are started by torchrun or srun"""
+    """machines, which divide every batch between them; start their processes with torchrun or srun"""
     workers: int | None = None
     """processes that read data, for each device; by default none where the data fits in memory, else up to 4"""
 
@@ -93,7 +93,7 @@ class TrainConfig:
         for name in ("unsup_ratio", "pictures_every"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "a count from 0")
         ranks = self.devices * self.nodes
-        expected = f"a multiple of the {ranks} devices that share it (--devices {self.devices}, --nodes {self.nodes})"
+        expected = f"a multiple of the {ranks} devices that divide it (--devices {self.devices}, --nodes {self.nodes})"
         require(self.batch_size % ranks == 0, "batch_size", self.batch_size, expected)
         stop = self.early_stopping_steps
         require(stop is None or stop >= 1, "early_stopping_steps", stop, "a count from 1")
@@ -104,7 +104,7 @@ class TrainConfig:
 
     @property
     def random_seed(self) -> int:
-        """Seed of all chance but the choice of cases; that of the first run is the seed itself."""
+        """Seed of all random numbers but the choice of cases; of repeat 0 it is the seed itself."""
         if not self.repeat:
             return self.seed
         import numpy as np  # here, because help and completion are to be quick

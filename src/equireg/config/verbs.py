@@ -25,7 +25,7 @@ class PrepareConfig:
     slice_axis: Literal["auto", "x", "y", "z"] = "auto"
     """axis across which slices are cut (x left-right, y back-front, z feet-head); auto: that of widest spacing"""
     flips: str = "auto"
-    """axes along which a mirrored scan is still a plausible one: auto, none, or some of x,y,z"""
+    """axes along which a mirrored scan is still plausible: auto, none, or some of x,y,z"""
     val_fraction: float = 0.2
     """fraction of the cases with a mask that training validates on"""
     test_fraction: float = 0.0
@@ -35,12 +35,12 @@ class PrepareConfig:
     split_seed: int = 42
     """seed of the split by patient"""
     patients: str | None = None
-    """which scans are of one patient, where their names do not tell: a regular expression with one group (or a group
+    """which scans are of one patient, where their names do not show it: a regular expression with one group (or a group
     named patient) that is searched in each case's name, or a CSV file with the columns case and patient"""
     follow_links: bool = False
-    """use files outside the raw folder, which links or the paths in dataset.json lead to"""
+    """also use files outside the raw folder, to which links or the paths in dataset.json lead"""
     dry_run: bool = False
-    """say what is found in the raw folder, and write nothing"""
+    """report what is found in the raw folder, and write nothing"""
     jobs: int = 0
     """cases prepared at once; 0 for one a core, or as many as the Ray cluster has room for"""
     cluster: Literal["local", "ray"] = "local"
@@ -76,7 +76,7 @@ class PredictConfig:
     equivariance: bool = False
     """predict each scan of a prepared folder under its fixed transform too, for the equivariance Dice"""
     follow_links: bool = False
-    """use files outside the folder of scans, which links or the paths in dataset.json lead to"""
+    """also use files outside the folder of scans, to which links or the paths in dataset.json lead"""
     portal_zip: bool = False
     """write portal.zip too: all predictions, as the evaluation portal of BraTS takes them"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -99,7 +99,7 @@ class EvaluateConfig:
     """Options of `equireg evaluate`."""
 
     tolerance_mm: float = 1.0
-    """distance that the surface Dice still counts as agreement, mm"""
+    """surfaces closer than this agree in the surface Dice, mm"""
     scans: str | None = None
     """raw folder of the scans that the pictures show; not needed where the reference holds them"""
     pictures: tuple[str, ...] = ()

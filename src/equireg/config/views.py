@@ -7,16 +7,16 @@ from equireg.config.checks import require
 
 @dataclass(frozen=True)
 class SpatialConfig:
-    """Chance of a spatial transform; ranges are symmetric about no change, 0 switches a part off."""
+    """Random spatial transforms; ranges are symmetric about no change, 0 switches a part off."""
 
     probability: float = 0.5
-    """chance of each part (flip, rotation, shear, scale, a translation, elastic) on its own"""
+    """probability of each part (flip, rotation, shear, scale, a translation, elastic) on its own"""
     at_least: int = 0
-    """parts that every sample gets at the least, drawn at random"""
+    """each sample gets at least this number of parts, drawn at random"""
     some_of: bool = False
-    """draw how many parts a sample gets, from `at_least` to all, each number as likely, in place of `probability`"""
+    """draw the number of parts of a sample uniformly from `at_least` to all, instead of by `probability`"""
     flips: bool = True
-    """mirror along the axes that the data set allows, each with chance 0.5 where the part is drawn"""
+    """mirror along the axes that the data set allows, each with probability 0.5 where the part is drawn"""
     rotation_deg: float = 0.0
     """greatest rotation, in degrees, in the plane of a slice; in a volume about every axis"""
     shear: float = 0.0
@@ -43,10 +43,10 @@ class SpatialConfig:
 
 @dataclass(frozen=True)
 class IntensityConfig:
-    """Chance of intensity changes; each strength is the greatest, 0 (or 1 for a ratio) switches it off."""
+    """Random intensity changes; each strength is the greatest, 0 (or 1 for a ratio) switches it off."""
 
     probability: float = 0.2
-    """chance of each change on its own"""
+    """probability of each change on its own"""
     brightness: float = 1.3
     """greatest factor on all intensities; the least is its inverse"""
     contrast: float = 1.4

@@ -92,7 +92,7 @@ def _take(file: Path, folder: Path) -> "filelock.BaseFileLock":
     import filelock
 
     with disk_errors(folder), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # filelock warns where it turns to the file's existence by itself
+        warnings.simplefilter("ignore")  # filelock warns where it turns to the file's existence automatically
         try:
             return _acquired(filelock.FileLock(file, thread_local=False), file, folder)
         except OSError as error:

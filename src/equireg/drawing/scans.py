@@ -11,7 +11,7 @@ REGION_COLOURS = (
     *("#56b4e9", "#f0e442", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#0072b2"),
     *("#b2df8a", "#fb9a99", "#cab2d6", "#b15928"),
 )
-"""First Okabe & Ito's colours, which the colour-blind tell apart, in an order that stands out on grey."""
+"""First Okabe & Ito's colours, which colour-blind readers can distinguish, in an order that stands out on grey."""
 
 
 def region_colours(labels: LabelTable) -> dict[str, str]:

@@ -24,7 +24,7 @@ SERIES = (
     *("#7d6fd1", "#4fb0c6", "#b5523b", "#8a9a3a", "#8c8c94"),
 )
 """Colours of arms, legible on white and on near-black, apart for the colour-blind in their first five; beyond
-these the marker tells them apart."""
+these the marker distinguishes them."""
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 
 _STYLE: dict[Any, Any] = {

@@ -1,4 +1,4 @@
-"""Pages from templates: what they print is escaped, and a browser is told what they may do."""
+"""Pages from templates: what they print is escaped, and a browser learns what they may do."""
 
 import base64
 import hashlib

@@ -17,13 +17,13 @@ def some_of(names: Iterable[str], most: int = 3) -> str:
 
 def one_error(problems: Mapping[str, EquiregError], cases: int) -> EquiregError:
     """Return one error for the problems of one or more cases, out of so many, that names all of them."""
-    told = list(problems.values())
+    found = list(problems.values())
     # A fault of equireg itself must not be taken for one of the files.
-    kind = UnexpectedError if any(isinstance(problem, UnexpectedError) for problem in told) else type(told[0])
-    if len(told) == 1:
-        return kind(str(told[0]))
+    kind = UnexpectedError if any(isinstance(problem, UnexpectedError) for problem in found) else type(found[0])
+    if len(found) == 1:
+        return kind(str(found[0]))
     details = " ".join(f"{case}: {problem}" for case, problem in list(problems.items())[:_DETAILS])
     further = list(problems)[_DETAILS:]
     if further:
         details += f" And {', '.join(further)}."
-    return kind(f"{len(told)} of {cases} cases cannot be judged, so none is. {details}")
+    return kind(f"{len(found)} of {cases} cases cannot be judged, so none is. {details}")

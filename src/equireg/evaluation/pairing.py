@@ -46,7 +46,7 @@ def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
         )
     cases = reference.cases_to_judge(predicted)
     _refuse_absent(predictions, reference, cases)
-    _tell_what_is_left_out(predictions, reference)
+    _log_what_is_left_out(predictions, reference)
     pairs, problems = [], {}
     for case in cases:
         prediction, mask = predictions.files[case], reference.masks[case]
@@ -91,7 +91,7 @@ def _refuse_absent(predictions: Predictions, reference: Reference, cases: Sequen
     )
 
 
-def _tell_what_is_left_out(predictions: Predictions, reference: Reference) -> None:
+def _log_what_is_left_out(predictions: Predictions, reference: Reference) -> None:
     """Warn of predictions without a mask, and of masks without a prediction."""
     predicted = predictions.cases
     without_mask = sorted(set(predicted) - set(reference.masks))
@@ -108,7 +108,7 @@ def _tell_what_is_left_out(predictions: Predictions, reference: Reference) -> No
     not_predicted = reference.not_predicted(predicted)
     if not_predicted and not reference.complete:
         # equireg's own predictions say which cases they were asked for; of others nobody knows what should be there.
-        level = logging.WARNING if predictions.is_foreign else logging.INFO
+        level = logging.WARNING if predictions.is_unsigned else logging.INFO
         _logger.log(
             level,
             "%s: %d of %d masks have no prediction in %s and are not judged: %s",

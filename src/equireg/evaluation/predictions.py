@@ -33,7 +33,7 @@ class Predictions:
         return sorted(self.signature.get("cases") or self.files)
 
     @property
-    def is_foreign(self) -> bool:
+    def is_unsigned(self) -> bool:
         """Whether another program made the folder, so that nothing says which cases it was asked for."""
         return not self.signature
 

@@ -76,7 +76,7 @@ def union(boxes: Sequence[Box]) -> Box | None:
 
 
 def with_margin(box: Box, shape: Sequence[int]) -> Box:
-    """Return a box that is larger by a voxel on every side, as far as the array goes on."""
+    """Return a box that is larger by a voxel on every side, as far as the array reaches."""
     return tuple(slice(max(0, s.start - 1), min(size, s.stop + 1)) for s, size in zip(box, shape, strict=True))
 
 

@@ -97,7 +97,7 @@ def refuse_unfinished(folder: Path) -> None:
         EquiregError: if it is unfinished.
     """
     if (folder / UNFINISHED).is_file():
-        raise EquiregError(f"{folder}: is not finished. Run the same `equireg predict` again: it goes on from there.")
+        raise EquiregError(f"{folder}: is not finished. Run the same `equireg predict` again: it continues from there.")
 
 
 def write_labels(folder: Path, labels: LabelTable) -> None:

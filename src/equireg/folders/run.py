@@ -3,7 +3,7 @@
 config.yaml       the options, as `equireg train` was given them
 checkpoints/      best.ckpt where training validated, last.ckpt
 metrics.csv       scalars over the steps
-log.txt           what was told
+log.txt           what was logged
 made_by.json      the signature, with the facts of the run under ``run``
 """
 
@@ -184,7 +184,7 @@ class RunFolder:
         return run_facts(name, signature["config"], str(signature.get("dataset")), **counts)
 
     def is_finished(self) -> bool:
-        """Whether training has ended by itself."""
+        """Whether training has finished."""
         path = self.root / SIGNATURE
         return path.is_file() and bool(disk.read_json(path).get("finished"))
 
@@ -229,7 +229,7 @@ class RunFolder:
                 return [{name: float(v) for name, v in row.items() if v} for row in csv.DictReader(file)]
             except (TypeError, ValueError, csv.Error) as error:
                 raise EquiregError(
-                    f"{self.metrics}: is damaged ({error}); expected numbers. Remove it to go on without the rows."
+                    f"{self.metrics}: is damaged ({error}); expected numbers. Remove it to continue without those rows."
                 ) from error
 
     def read_scalars(self) -> tuple[int, dict[str, np.ndarray]]:

@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 
 SIGNATURE = "made_by.json"
 UNFINISHED = "underway.json"
-"""Marks a folder that a verb has begun and not finished: it may be gone on with, and not be read."""
+"""Marks a folder that a verb has begun and not finished: the verb may continue it, and nothing may read it."""
 EQUIVARIANCE = "equivariance"
 """Where a folder of predictions keeps those of transformed scans."""
 
@@ -38,7 +38,7 @@ def sign(
         folder: the folder to sign.
         verb: the verb that made it, such as ``"prepare"``.
         config: the verb's configuration, in plain values.
-        seed: the seed of its chance, if it used any.
+        seed: the seed of its random numbers, if it used any.
         source: the folder that it was made from.
         facts: further plain values that the next verb wants to read.
     """

@@ -1,4 +1,4 @@
-"""What a file may claim: foreign headers are not believed before they are checked."""
+"""What a file may claim: no header is believed before it is checked."""
 
 from dataclasses import dataclass
 from pathlib import Path

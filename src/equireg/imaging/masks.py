@@ -30,7 +30,7 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
 
     Integers are read as they are, and so exactly, whatever their size. Floats must be whole numbers. With an intensity
     scale the values after the scale count if they are whole, as other readers show them; else the stored integers do.
-    Both is told.
+    Both are logged.
 
     Args:
         path: the mask's file.

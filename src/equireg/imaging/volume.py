@@ -32,7 +32,7 @@ __all__ = [
 def read_geometry(path: Path | str, limits: Limits = LIMITS) -> tuple[Geometry, int]:
     """Read from a file's header where its voxels lie and how many channels it has.
 
-    A header that states two places is told once: ``placing`` says which one counts.
+    A header that states two places is reported once: ``placing`` says which one counts.
 
     Raises:
         EquiregError: if the file is missing, cut short, not an image, or says nothing usable of its geometry.

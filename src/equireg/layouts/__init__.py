@@ -1,4 +1,4 @@
-"""Raw folders to cases: one file a layout, found by itself or by name."""
+"""Raw folders to cases: one file a layout, found automatically or by name."""
 
 from equireg.layouts.base import RawCase, RawDataset, Refusal
 from equireg.layouts.finding import LAYOUTS, discover

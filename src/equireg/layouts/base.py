@@ -121,13 +121,13 @@ class FoundCase:
     contrast: str | None = None
     """Known channel that the name of the one file ends with."""
     patient: str | None = None
-    """Where the layout tells the patient, by a folder say; None leaves it to the case's name."""
+    """Where the layout states the patient, for example by a folder; None leaves it to the case's name."""
     parts: Mapping[int, Path] = field(default_factory=dict)
     """Label value to the mask of that class, where ``label`` is a folder with a mask a class."""
     problem: str | None = None
     """Why the case cannot be used, known from names alone; begins with a file."""
     label_problem: str | None = None
-    """Why the case's mask cannot be told; begins with a file. The scan can be predicted all the same."""
+    """Why the case's mask cannot be found; begins with a file. The scan can be predicted all the same."""
 
     @property
     def stacked(self) -> Path | None:
@@ -150,7 +150,7 @@ class FoundSet:
     orphans: tuple[Path, ...] = ()
     """Masks without a scan."""
     aside: tuple[Path, ...] = ()
-    """Images that are known and not used, which a note tells of."""
+    """Images that are known and not used, which a note names."""
     notes: tuple[str, ...] = ()
     """What was left aside or decided, for the user to see."""
     warnings: tuple[str, ...] = ()

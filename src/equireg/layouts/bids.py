@@ -37,7 +37,7 @@ class _File:
 
     @property
     def name(self) -> str:
-        """Return all entities that tell this scan from others of the session."""
+        """Return all entities that distinguish this scan from others of the session."""
         others = [f"{key}-{value}" for key, value in self.entities.items() if key not in (*_SESSION, "desc", "ce")]
         return "_".join([self.session, *others])
 
@@ -140,7 +140,7 @@ def _take_apart(path: Path) -> _File | None:
 
 
 def _groups(scans: Iterable[_File]) -> list[tuple[str, list[_File]]]:
-    """Group scans by session; where one has a contrast several times (runs), by all that tells them apart."""
+    """Group scans by session; where one has a contrast several times (runs), by all that distinguishes them."""
     sessions: defaultdict[str, list[_File]] = defaultdict(list)
     for file in scans:
         sessions[file.session].append(file)

@@ -97,15 +97,15 @@ def find(root: Path) -> FoundSet:
         )
     chosen = max(complete, key=lambda index: complete[index])
     style = _STYLES[chosen]
-    strangers = [case for index, cases in found.items() if index != chosen for case in cases]
+    of_other_years = [case for index, cases in found.items() if index != chosen for case in cases]
     return FoundSet(
         layout="brats",
         channels=CHANNELS,
         modality="mri",
         labels=_labels_of(found[chosen], style),
-        cases=(*found[chosen], *(case for case in strangers if case.label is None)),
+        cases=(*found[chosen], *(case for case in of_other_years if case.label is None)),
         suffixes={channel: style.separator + ending for channel, ending in zip(CHANNELS, style.endings, strict=True)},
-        refused=tuple(_other_years(case) for case in strangers if case.label is not None),
+        refused=tuple(_other_years(case) for case in of_other_years if case.label is not None),
     )
 
 
@@ -133,7 +133,7 @@ def _case(folder: Path, files: list[Path], style: _Style, held_out: bool) -> Fou
 
 
 def _labels_of(cases: Sequence[FoundCase], style: _Style) -> LabelTable:
-    """Return what the label values mean, which depends on the year: names tell it, or else some of the masks."""
+    """Return what the label values mean, which depends on the year: names show it, or else some of the masks."""
     if style.separator == "_":
         return style.labels
     if any(_AFTER_TREATMENT.fullmatch(case.name) for case in cases):

@@ -78,7 +78,7 @@ def split_channel(stem: str) -> tuple[str, str] | None:
 
 
 def modality_of(channels: Sequence[str], otherwise: str) -> str:
-    """Return ``"ct"`` or ``"mri"`` where a channel's name tells it, or else ``otherwise``."""
+    """Return ``"ct"`` or ``"mri"`` where a channel's name shows it, or else ``otherwise``."""
     meanings = {meaning(name) for name in channels}
     if "ct" in meanings:
         return "ct"
@@ -88,7 +88,7 @@ def modality_of(channels: Sequence[str], otherwise: str) -> str:
 def match_channels(found: Sequence[str], wanted: Sequence[str], where: str) -> tuple[int, ...]:
     """Choose which of the channels found serve as the channels wanted.
 
-    Names are compared by meaning. Names that tell nothing (``channel_0``) are taken in order where the
+    Names are compared by meaning. Names without meaning (``channel_0``) are taken in order where the
     numbers agree and no known name speaks against it.
 
     Args:

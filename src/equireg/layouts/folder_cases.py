@@ -158,7 +158,7 @@ def _rest_of(folder: Path, stem: str) -> str:
 
 
 def _folder_name(folder: Path, folders: Collection[Path], root: Path) -> str:
-    """Name a case by its folder, with as many above as it takes to tell the case from the others and its patient."""
+    """Name a case by its folder, with as many folders above as distinguish the case from the others and its patient."""
     parts = folder.relative_to(root).parts
     for depth in range(1, len(parts) + 1):
         last = parts[-depth:]

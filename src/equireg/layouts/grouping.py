@@ -137,7 +137,7 @@ def group_files(files: Sequence[Path], scheme: Scheme) -> list[Group]:
 
 
 def single(file: Path) -> Group:
-    """Return the case that a file is by itself, under its own name."""
+    """Return the case that a single file is, under its own name."""
     split = split_channel(stem_of(file))
     return Group(stem_of(file), {STACKED: file}, split[1] if split else None)
 

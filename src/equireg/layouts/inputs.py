@@ -65,7 +65,7 @@ def _to_predict(case: FoundCase, refusal: Refusal | None, found: FoundSet, chann
     if problem is None:
         try:
             images, picks = _images(case, found, channels)
-        except EquiregError as error:  # told when it is read, after the others have been predicted
+        except EquiregError as error:  # reported when it is read, after the others have been predicted
             problem = str(error)
     name = case.name if refusal is None else refusal.case
     return RawCase(name, images, case.label, case.patient or name, case.held_out, picks, problem)

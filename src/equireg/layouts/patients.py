@@ -2,7 +2,7 @@
 
 A split that separates two scans of one patient reports scores that are too good. A split that keeps two patients
 together costs nothing but a little variety. Schemes here are therefore those that are sure; names that look like
-groups and fit no scheme are told to the user, who answers with ``--patients``.
+groups and fit no scheme are reported to the user, who answers with ``--patients``.
 """
 
 import re
@@ -61,7 +61,7 @@ _TIMES = (
     r"(?:pre|post)(?:[_\-. ]?op)?",
     rf"slice{_NUMBER}",
 )
-"""Words that tell one scan of a patient from the next, whatever stands before."""
+"""Words that distinguish the scans of a patient, whatever stands before."""
 
 _COUNTS = (
     rf"(?:scan|image|study|exam|series|run|acq|mri|mr|ct|rep|echo|sl|v|y|m){_NUMBER}",
@@ -75,7 +75,7 @@ _VARIANTS = (
     r"(?:before|after|prior|current|previous|initial|final|first|second|third|screening|intra(?:[_\-. ]?op)?)",
     r"(?:\d+[_\-. ]?(?:months?|mo|m|weeks?|wks?|days?|years?|yrs?)|\d\d+d|(?:19|20)\d\d)",
 )
-"""Words that do so where a number stands before, which tells the patient."""
+"""Words that do so where a number stands before, which is the patient's."""
 _OTHERS = (r"(?:test|sa|la|sax|lax|[234]ch|ax|axial|cor|coronal|sag|sagittal|tra|transversal)",)
 """The same, for words that alone are no time point: ``test``, and views of one organ."""
 
@@ -128,7 +128,7 @@ def split_time(name: str) -> tuple[str, str] | None:
 
 
 def patients_of(names: Iterable[str]) -> dict[str, str]:
-    """Return the patient of each case: its name, less what tells its scan from the patient's others."""
+    """Return the patient of each case: its name without the part that distinguishes the scans of one patient."""
     names = list(names)
     result: dict[str, str] = {}
     groups: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
@@ -147,7 +147,7 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def _without_scan(name: str) -> tuple[str, bool]:
-    """Strip from a name what tells the scan; say too whether a mere count was among it."""
+    """Strip from a name what distinguishes the scan; say too whether a mere count was among it."""
     rest, counted = name, False
     while True:
         time, count = _TIME.fullmatch(rest), _COUNT.fullmatch(rest)

@@ -16,7 +16,7 @@ def with_patients(dataset: RawDataset, option: str | None) -> RawDataset:
     """Return the data set with the patients of ``--patients``, or as it is where the option is absent.
 
     Args:
-        dataset: cases with the patients that their names tell.
+        dataset: cases with the patients that their names show.
         option: a regular expression with a group for the patient, or the path of a CSV file with the columns
             ``case`` and ``patient``.
 

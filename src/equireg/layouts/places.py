@@ -59,7 +59,7 @@ class Places:
         )
 
     def _is_scan_folder(self, folder: Path) -> bool:
-        """Whether a folder's name says scans, by itself or because a folder of masks lies beside it."""
+        """Whether a folder's name says scans, on its own or because a folder of masks lies beside it."""
         if scan_part(folder.name) is not None:
             return True
         return scan_part_beside_masks(folder.name) is not None and any(
@@ -151,7 +151,7 @@ class Places:
         return beside | {file for home, files in self._apart.items() for file in MaskIndex(files, home).files}
 
     def aside(self) -> tuple[Path, ...]:
-        """Return the images that ``notes`` tells of, and the brain masks."""
+        """Return the images that ``notes`` names, and the brain masks."""
         return (*(file for files in self._left.values() for file in files), *self._brain_masks())
 
     def _brain_masks(self) -> list[Path]:

@@ -32,7 +32,7 @@ def find(root: Path, channel_count: int | None = None) -> FoundSet:
 
     Args:
         root: the folder.
-        channel_count: channels of a case, where it is known; tells ``x_0000`` the channel from the case.
+        channel_count: channels of a case, where it is known; distinguishes ``x_0000``, a channel, from a case.
 
     Raises:
         LayoutMismatchError: if there is no image.

@@ -11,7 +11,7 @@ log = logging.getLogger("equireg")
 _SHOWN = 3
 
 
-def tell(dataset: RawDataset) -> None:
+def log_summary(dataset: RawDataset) -> None:
     """Log the two lines, what the layout left aside, and names that look like groups but were not grouped."""
     for line in lines(dataset):
         log.info("%s", line)

@@ -14,7 +14,7 @@ from equireg.layouts.files import folders_with_images, image_files, is_held_out,
 from equireg.layouts.masks import is_brain_mask, split_mask
 
 _MOST_CLASSES = 254
-"""Classes that a mask of 8 bits tells apart, with the background and the ignore label."""
+"""Classes that a mask of 8 bits can hold, with the background and the ignore label."""
 
 
 def find(root: Path) -> FoundSet:

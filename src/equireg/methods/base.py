@@ -112,7 +112,7 @@ class Method(nn.Module, ABC):
         )
 
     def changed_intensities(self, image: Tensor, batch: Batch) -> Tensor:
-        """Return images [B, C, *S] under the run's random intensity changes, each image by itself."""
+        """Return images [B, C, *S] under the run's random intensity changes, each image on its own."""
         changes = intensity.sample(self.config.views.intensity, len(image), image.shape[1], batch.generator)
         return intensity.apply(image, changes)
 
@@ -176,7 +176,7 @@ class TaskMethod(Method):
         Args:
             task: of the unlabelled samples.
             known: image, label and ``valid`` of the labelled ones, as ``augmented`` returns them.
-            batch: the source of chance.
+            batch: the source of random numbers.
         """
         return task
 

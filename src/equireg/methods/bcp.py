@@ -80,7 +80,7 @@ class BidirectionalCopyPaste(Method):
 
     Differences: the authors paste one half of the batch into the other, so that each step has half as many mixed
     images as scans; here each scan is in both directions, which costs as much as another method's step. They start
-    the second phase from the checkpoint that is best on validation cases; ours goes on from the last weights.
+    the second phase from the checkpoint that is best on validation cases; ours continues from the last weights.
     """
 
     Options: ClassVar[type[MethodConfig]] = BCPConfig

@@ -33,7 +33,7 @@ def default_method(options: Mapping[str, Any], cases: Sequence[CaseRecord]) -> t
 
 
 def named_method(options: Mapping[str, Any], cases: Sequence[CaseRecord]) -> dict[str, Any]:
-    """Return a run's nested options with their method named; where it was not, the log tells the choice.
+    """Return a run's nested options with their method named; where it was not, the choice is logged.
 
     Raises:
         EquiregError: if an option does not fit, or no labelled case remains.

@@ -18,13 +18,13 @@ def feature_dropout(
     """Within the block the decoder misses some of the encoder's feature maps; those left are scaled up.
 
     The feature perturbation of UniMatch (Yang et al. 2023, section 3.2). Each stage of the encoder draws its own
-    maps, for each sample anew. The encoder itself goes on with all of its maps. Evaluation mode makes no
+    maps, for each sample anew. The encoder itself continues with all of its maps. Evaluation mode makes no
     difference.
 
     Args:
         network: one of `equireg.networks`; the same again after the block.
-        generator: the only source of chance, on the CPU.
-        probability: chance that a map is 0; from 0 to below 1.
+        generator: the only source of random numbers, on the CPU.
+        probability: probability that a map is 0; from 0 to below 1.
         rows: the samples of each batch that this happens to.
 
     Raises:

@@ -45,7 +45,7 @@ def draw_mix(batch_size: int, alpha: float, generator: Generator) -> tuple[Tenso
     Args:
         batch_size: samples, B; a single one is mixed with itself, which changes nothing.
         alpha: both parameters of the beta distribution.
-        generator: the only source of chance, on the CPU.
+        generator: the only source of random numbers, on the CPU.
 
     Returns:
         The fraction that each sample keeps, [B], and the index of the sample that the rest comes from, [B], counted

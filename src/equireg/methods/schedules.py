@@ -14,7 +14,7 @@ def ramp_up(step: int, length_steps: float) -> float:
 def annealing_threshold(schedule: Literal["linear", "log", "exp"], part: float, classes: int) -> float:
     """Return the probability above which training signal annealing leaves a labelled voxel out.
 
-    It rises from chance, 1 / classes, to 1 over the run: evenly, early (log) or late (exp), the last two with
+    It rises from 1 / classes to 1 over the run: evenly, early (log) or late (exp), the last two with
     the scale 5 of the paper (Xie et al. 2020, section 2.3).
 
     Args:

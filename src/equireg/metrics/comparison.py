@@ -13,7 +13,7 @@ from equireg.metrics.surfaces import surface_distances_mm
 class Comparison:
     """A prediction and its reference, on one voxel grid.
 
-    Both may be cut to a box that holds all voxels of both, with a margin of one voxel where the image goes on.
+    Both may be cut to a box that holds all voxels of both, with a margin of one voxel where the image reaches so far.
 
     Raises:
         ValueError: if shapes differ, the tolerance is negative or not finite, or there is not one positive spacing

@@ -28,7 +28,7 @@ _POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
 
 @dataclass(frozen=True)
 class Architecture:
-    """What tells one FC-DenseNet from another."""
+    """What distinguishes one FC-DenseNet from another."""
 
     growth: int
     """Feature maps that each dense layer adds."""

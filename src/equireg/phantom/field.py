@@ -9,7 +9,7 @@ from scipy import ndimage
 
 @dataclass(frozen=True)
 class Field:
-    """The grid in standard-head millimetres, and the one source of chance of a phantom."""
+    """The grid in standard-head millimetres, and the only source of random numbers of a phantom."""
 
     shape: tuple[int, int, int]
     spacing_mm: np.ndarray

@@ -1,6 +1,6 @@
 """`equireg sweep`: a grid of runs, each trained, predicted and evaluated, and one table of them all.
 
-A run that is finished is never repeated, one that was stopped goes on from its last checkpoint.
+A run that is finished is never repeated, one that was stopped continues from its last checkpoint.
 """
 
 import logging
@@ -26,7 +26,7 @@ log = logging.getLogger("equireg")
 
 _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
 _RUN_COLUMNS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
-"""What the table tells of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
+"""What the table shows of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
 RESULTS = "results.csv"
 
 
@@ -198,7 +198,7 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
         train(prepared, trained.root, resume=trained.has_config(), **nested(run.options))
     for split, name in run.judged().items():
         predictions, evaluation = out / _PREDICTIONS / name, out / _EVALUATIONS / name
-        if not folders.is_signed(predictions):  # `predict` goes on with what it left unfinished
+        if not folders.is_signed(predictions):  # `predict` continues what it left unfinished
             predict(trained.root, prepared, predictions, split=split, **config.predict)
         if not folders.is_signed(evaluation):
             evaluate(predictions, prepared, evaluation, pictures=_pictured(prepared, split))

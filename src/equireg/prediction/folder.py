@@ -1,4 +1,4 @@
-"""The folder of predictions: begun, gone on with, and signed at the end."""
+"""The folder of predictions: begun, continued, and signed at the end."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +17,7 @@ class Unfinished:
     """A folder that is being filled: which scans it is of, and which of them are done.
 
     The mark of an unfinished folder holds the command, with the digest of its checkpoint, and each scan's digest.
-    Seconds of the cases that are done are kept on disk as they come, so that a stopped command can go on.
+    Seconds of the cases that are done are kept on disk as they come, so that a stopped command can continue.
     """
 
     def __init__(self, folder: Path, command: Mapping[str, Any], scans: Mapping[str, str]) -> None:
@@ -70,7 +70,7 @@ class Unfinished:
 
 @contextmanager
 def unfinished(folder: Path, command: Mapping[str, Any], scans: Mapping[str, str]) -> Iterator[Unfinished]:
-    """Make a folder of predictions, or go on with one that the same command left unfinished.
+    """Make a folder of predictions, or continue one that the same command left unfinished.
 
     Args:
         folder: the folder, which must be new or empty otherwise.

@@ -17,7 +17,7 @@ _NARROWER = 4.0
 """Factor by which a scan's intensities may be narrower than those of the training scans."""
 
 
-def tell(scan: WorkingScan, facts: ModelFacts, where: str) -> None:
+def warn_of(scan: WorkingScan, facts: ModelFacts, where: str) -> None:
     """Warn of what the user should know of a scan before its prediction is trusted; ``where`` names the scan."""
     far = far_from_training(scan.intensities, facts.intensities, facts.normalisation, facts.channels)
     for note in (*scan.notes, *far):

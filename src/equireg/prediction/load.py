@@ -14,7 +14,7 @@ from equireg.folders.run import RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.model import Model, load_model
-from equireg.prediction.intensities import tell
+from equireg.prediction.intensities import warn_of
 from equireg.prediction.segment import Predictor
 from equireg.preparation.case import working_scan
 
@@ -64,7 +64,7 @@ class LoadedModel:
         """
         image, geometry = self._checked(np.asarray(array), np.asarray(affine, dtype=np.float64))
         scan = working_scan(image, geometry, self._facts.case_plan())
-        tell(scan, self._facts, "the array")
+        warn_of(scan, self._facts, "the array")
         agreement = self._predictor.agreement()
         if not probabilities:
             classes = self._predictor.classes(scan, agreement)

@@ -24,7 +24,7 @@ from equireg.prediction.work import Job, in_order, predict_by_workers, predict_h
 log = logging.getLogger("equireg")
 
 _MACHINE = ("jobs", "cluster")
-"""Options that say where cases are predicted, and may differ when a command goes on."""
+"""Options that say where cases are predicted, and may differ when a command is continued."""
 _NAME_BYTES = 255
 """Longest name of a file on the usual disks."""
 
@@ -35,7 +35,7 @@ def predict(
     """Segment scans with a trained model.
 
     A scan that cannot be used is named at the end; the others are predicted all the same. The same command
-    goes on where it was stopped.
+    continues where it was stopped.
 
     Args:
         run: output of `equireg train`.

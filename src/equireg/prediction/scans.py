@@ -15,7 +15,7 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.layouts import RawCase, discover_inputs
 from equireg.model import ModelFacts
-from equireg.prediction.intensities import tell
+from equireg.prediction.intensities import warn_of
 from equireg.preparation.case import WorkingScan, working_scan
 
 _PART_BYTES = 2**16
@@ -32,7 +32,7 @@ class RawScan:
     def read(self) -> WorkingScan:
         """Read the scan and prepare it as the model's training scans were; warn of what the user should know."""
         scan = working_scan(*self.case.read_image(), self.facts.case_plan())
-        tell(scan, self.facts, str(self.case.images[0]))
+        warn_of(scan, self.facts, str(self.case.images[0]))
         return scan
 
     def state(self) -> tuple[list[Path], Any]:
@@ -96,7 +96,7 @@ def _file_state(path: Path) -> tuple[object, ...]:
             begin = file.read(_PART_BYTES)
             file.seek(max(0, stat.st_size - _PART_BYTES))
             return path.name, stat.st_size, stat.st_mtime_ns, blake2b(begin + file.read(_PART_BYTES)).hexdigest()
-    except OSError as error:  # it is told when the scan is read
+    except OSError as error:  # it is reported when the scan is read
         return path.name, type(error).__name__
 
 

@@ -26,7 +26,7 @@ _GPU_A_CASE = 0.5
 
 @dataclass(frozen=True)
 class Job:
-    """What all cases of a command share, also those that other processes predict."""
+    """What is the same for all cases of a command, also those that other processes predict."""
 
     checkpoint: Path
     digest: str
@@ -66,7 +66,7 @@ def predict_here(job: Job, predictor: Predictor, cases: Sequence[InputCase], not
 def predict_by_workers(job: Job, cases: Sequence[InputCase], note: Note) -> dict[str, Failure]:
     """Predict by workers, each a case at a time; return why cases failed, in their order."""
     config = job.config
-    if config.cluster == "local":  # told once here, and not by each worker
+    if config.cluster == "local":  # logged once here, and not by each worker
         choose_precision(config.precision, choose_device(config.device))
     failed: dict[str, Failure] = {}
     tasks = {case.name: (job, case) for case in cases}

@@ -141,7 +141,7 @@ def prepare_case(
 
 
 def _stored_type(image: np.ndarray) -> type[np.floating]:
-    """Return 16 bits for normalised intensities, which are small; raw ones may be beyond what 16 bits tell apart."""
+    """Return 16 bits for normalised intensities, which are small; raw ones may need more than 16 bits."""
     return np.float16 if max(-float(image.min()), float(image.max())) <= normalise.HIGHEST else np.float32
 
 

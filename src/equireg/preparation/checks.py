@@ -13,7 +13,7 @@ _HUGE = 1e9
 _FEW = 1e-5
 """Fraction of voxels below which a scan is background almost all over."""
 _EMPTY = 0.5
-"""Fraction of empty masks from which the user is told."""
+"""Fraction of empty masks from which a warning is logged."""
 
 
 def of_scan(image: np.ndarray, backgrounds: Sequence[float | None]) -> tuple[str, ...]:

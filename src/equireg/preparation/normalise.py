@@ -152,7 +152,7 @@ def _scale(
         largest = max(abs(float(inside.min())), abs(float(inside.max())), abs(background or 0.0))
     else:
         raise ValueError(f"normalisation {name!r}; expected zscore, ct or none")
-    # Below what 32 bits tell apart, a deviation is rounding. Maps of 1e-9 are scans like any other.
+    # Below the resolution of 32 bits, a deviation is rounding. Maps of 1e-9 are scans like any other.
     std = max(std, _ROUNDING * largest) or 1.0
     return lambda values: np.clip((np.clip(values, low, high) - mean) / std, -HIGHEST, HIGHEST), note
 

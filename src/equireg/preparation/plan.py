@@ -10,7 +10,7 @@ from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
-from equireg.preparation.sides import told_apart
+from equireg.preparation.sides import distinguished_axes
 
 _AXES: tuple[SliceAxis, SliceAxis, SliceAxis] = ("x", "y", "z")
 _CUBE = Geometry.from_array((2, 2, 2), np.eye(4))
@@ -136,7 +136,7 @@ def slice_axis(name: str) -> SliceAxis:
 def choose_flips(option: str, labels: LabelTable) -> str:
     """Return the anatomical axes along which a mirrored scan is a plausible one.
 
-    ``auto`` leaves out an axis whose two ends the labels' names tell apart (left and right, anterior and
+    ``auto`` leaves out an axis whose two ends the labels' names distinguish (left and right, anterior and
     posterior, superior and inferior).
 
     Raises:
@@ -145,13 +145,13 @@ def choose_flips(option: str, labels: LabelTable) -> str:
     if option == "none":
         return ""
     if option == "auto":
-        apart = told_apart((*labels.names, *labels.regions))
+        apart = distinguished_axes((*labels.names, *labels.regions))
         return "".join(axis for axis in "xyz" if axis not in apart)
     return named_axes(option, "auto")
 
 
 def named_axes(option: str, default: str) -> str:
-    """Return the axes that ``--flips`` names, in the order x, y, z; ``default`` is told as its other value.
+    """Return the axes that ``--flips`` names, in the order x, y, z; ``default`` is reported as its other value.
 
     Raises:
         UsageError: if it names none, or another one.

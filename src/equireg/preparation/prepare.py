@@ -1,4 +1,4 @@
-"""`equireg prepare`: from a raw folder to arrays and a manifest; bad cases are refused, the rest go on."""
+"""`equireg prepare`: from a raw folder to arrays and a manifest; bad cases are refused, the others are prepared."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
 from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.patients_option import with_patients
-from equireg.layouts.summary import tell
+from equireg.layouts.summary import log_summary
 from equireg.preparation import checking, plan, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
 from equireg.processes.workers import Workers
@@ -47,7 +47,7 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
         return _dry_run(dataset)
     recipe = recipes.find(config.recipe)
     recipe.check(config, dataset.layout)
-    tell(dataset)
+    log_summary(dataset)
     with disk.locked_folder(out):
         return _prepare(raw, out, config, dataset)
 
@@ -80,7 +80,7 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     manifest = summary.manifest_of(dataset, case_plan, flips, summary.with_splits(records, splits), refused)
     running.show_steps(job, names, out)
     finish(out, manifest, to_plain(config), seed=config.split_seed, source=raw)
-    summary.tell(manifest)
+    summary.log_summary(manifest)
     workers.raise_unexpected()
     return manifest
 
@@ -91,7 +91,7 @@ def _dry_run(dataset: RawDataset) -> Manifest:
     Raises:
         EquiregError: if no case is usable.
     """
-    tell(dataset)
+    log_summary(dataset)
     headers = checking.read_headers(dataset)
     for item in headers.refused:
         log.warning("refused %s: %s %s", item.case, item.reason, item.remedy)

@@ -1,4 +1,4 @@
-"""Which ends of an anatomical axis the names of labels tell apart: mirrored there, a label would be wrong."""
+"""Which ends of an anatomical axis the names of labels distinguish: mirrored there, a label would be wrong."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -58,8 +58,8 @@ _GLUED = re.compile(r"^(left(?!over)|right)|(?<!c)(?<!f)(?:left|(?<!b)(?<!w)(?<!
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+[0-9]*|[0-9]+")
 
 
-def told_apart(names: Iterable[str]) -> str:
-    """Return the axes of x, y and z whose ends the names tell apart.
+def distinguished_axes(names: Iterable[str]) -> str:
+    """Return the axes of x, y and z whose ends the names distinguish.
 
     Known spellings: whole words (``left_kidney``, ``Left-Thalamus``, ``leftKidney``, ``kidney(left)``), words glued
     to others (``leftkidney``), ``lh`` and ``rh``, one letter first or last (``Kidney_L``, ``R_hippocampus``), and

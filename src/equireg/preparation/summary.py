@@ -1,4 +1,4 @@
-"""What the manifest says of a prepared data set, and what the user is told of it."""
+"""What the manifest says of a prepared data set, and what is logged of it."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ def _intensities(cases: Sequence[CaseRecord]) -> dict[str, Any]:
     return {"percentiles": list(PERCENTILES), **{name: values.tolist() for name, values in ranges.items()}}
 
 
-def tell(manifest: Manifest) -> None:
+def log_summary(manifest: Manifest) -> None:
     """Say at the end what there is and what was refused."""
     counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
     masks = sum(case.labelled for case in manifest.cases)

@@ -9,7 +9,7 @@ _ROOT = Path("/")
 
 
 def usable_cores(root: Path = _ROOT) -> int:
-    """Return the cores that this process may use: its affinity, its container's quota, its SLURM task's share.
+    """Return the cores that this process may use: its affinity, its container's quota, the cores of its SLURM task.
 
     Args:
         root: where ``proc`` and ``sys`` lie.
@@ -25,7 +25,7 @@ def usable_cores(root: Path = _ROOT) -> int:
 def threads_that_fit() -> Iterator[None]:
     """Let torch compute with no more threads than there are usable cores, within the block.
 
-    Torch follows the affinity by itself, but not a container's quota. ``OMP_NUM_THREADS`` is the user's own choice.
+    Torch follows the affinity automatically, but not a container's quota. ``OMP_NUM_THREADS`` is the user's own choice.
     """
     import torch
 

@@ -30,7 +30,7 @@ _RANKS = "EQUIREG_RANKS"
 _TELLS = "EQUIREG_RANK_TELLS"
 """Environment variable: 1 where the first rank shows its log on the screen."""
 _PATIENCE_S = 15.0
-"""Time that the other ranks have to end by themselves once one has failed, s."""
+"""Time that the other ranks have to end once one has failed, s."""
 
 
 def place(devices: int, nodes: int) -> Rank | None:
@@ -186,10 +186,10 @@ def _ending(rank: int, code: int) -> str:
     if code == -signal.SIGKILL:
         return (
             f"Process {rank} was killed (signal 9), usually because memory ran out. Lower --batch_size or "
-            "--patch_size, or give fewer --devices; --resume goes on from the last checkpoint."
+            "--patch_size, or give fewer --devices; --resume continues from the last checkpoint."
         )
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return f"Process {rank} {how} and left no error; --resume goes on from the last checkpoint."
+    return f"Process {rank} {how} and left no error; --resume continues from the last checkpoint."
 
 
 def run_rank() -> None:
@@ -218,7 +218,7 @@ def run_rank() -> None:
 
 
 def _log_to_screen() -> None:
-    """Tell what the first rank tells; warnings come from the process that was asked, which checks the same."""
+    """Log what the first rank logs; warnings come from the process that was asked, which checks the same."""
     log.propagate = False
     log.addHandler(logging.NullHandler())
     if os.environ["RANK"] == "0" and os.environ[_TELLS] == "1":

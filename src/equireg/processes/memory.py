@@ -44,9 +44,9 @@ def keep_freed_memory() -> bool:
     """Let this process keep what it frees, if it is equireg's own; return whether that took.
 
     A step frees and asks for the same tensors over and over, and each time the system would hand out cleared pages,
-    one fault each. So no block is mapped by itself (glibc gives every mapped block back), the heap is not trimmed, and
-    all threads share it. To be called before the threads begin. The process' memory stays at its highest mark, which
-    a training reaches in every step anyway.
+    one page fault each. So no block gets a mapping of its own (glibc returns every mapped block to the system), the
+    heap is not trimmed, and all threads use the same heap. Call it before threads start. The process keeps the most
+    memory that it ever needed, which a training needs again in every step.
     Nothing is done beside glibc, or where the user's own settings of it are in the environment.
     """
     if not _OURS or sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):

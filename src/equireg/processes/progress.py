@@ -30,7 +30,7 @@ class Progress:
     def __init__(self, total: int, what: str | None, unit: str = "case", done: int = 0) -> None:
         self.total, self.what, self.unit, self.done = total, what, unit, done
         self._first, self._begin = done, time.monotonic()
-        self._told = self._begin
+        self._logged_at = self._begin
         self._bar: Any = _bar(total, what, unit, done) if what is not None and is_watched() else None
 
     def __enter__(self) -> "Progress":
@@ -40,23 +40,23 @@ class Progress:
         self.close()
 
     def update(self, count: int = 1) -> bool:
-        """Move on; return whether a line is due (``tell`` writes it), which it never is beside a bar."""
+        """Move on; return whether a line is due (``log_line`` writes it), which it never is beside a bar."""
         self.done += count
         if self._bar is not None:
             self._bar.update(count)
             return False
-        return self.what is not None and time.monotonic() - self._told >= _EVERY_S
+        return self.what is not None and time.monotonic() - self._logged_at >= _EVERY_S
 
     def show(self, values: Mapping[str, Any]) -> None:
         """Show numbers beside the bar."""
         if self._bar is not None:
             self._bar.set_postfix(values, refresh=False)
 
-    def tell(self, *facts: str) -> None:
+    def log_line(self, *facts: str) -> None:
         """Log a line with the part that is done, the facts given, the speed and the time that is left."""
         if self.what is None:
             return
-        self._told = time.monotonic()
+        self._logged_at = time.monotonic()
         if self._bar is not None:
             self._bar.clear()
         log.info("%s", "; ".join([f"{self.what}: {self.unit} {self.done} of {self.total}", *facts, *self._pace()]))
@@ -85,7 +85,7 @@ def track(items: Iterable[Item], total: int, what: str, unit: str = "case") -> I
         for item in items:
             yield item
             if progress.update():
-                progress.tell()
+                progress.log_line()
 
 
 def duration(seconds: float) -> str:

@@ -94,8 +94,8 @@ def _compared(sources: Sources) -> str:
     methods = dict.fromkeys(source.facts.method for source in (*runs, *evaluations) if source.facts.method)
     ordered = sorted(methods, key=lambda method: method != BASELINE)
     counts = ((len(runs), "training run"), (len(evaluations), "evaluation"))
-    told = [counted(count, noun) for count, noun in counts if count]
-    return " · ".join([*([" against ".join(ordered)] if ordered else []), *told])
+    parts = [counted(count, noun) for count, noun in counts if count]
+    return " · ".join([*([" against ".join(ordered)] if ordered else []), *parts])
 
 
 def _without_evaluation(sources: Sources) -> str:

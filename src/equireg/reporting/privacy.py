@@ -1,4 +1,4 @@
-"""Nothing that a page shows may tell where files lie: paths often name patients, people and hospitals."""
+"""Nothing that a page shows may reveal where files lie: paths often name patients, people and hospitals."""
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath

@@ -19,7 +19,7 @@ def _csv(out: Path) -> Logger:
 
 
 def _wandb(out: Path) -> Logger:
-    # Project, account and whether to go on the network are wandb's own settings (WANDB_PROJECT, WANDB_MODE).
+    # Project, account and whether to use the network are wandb's own settings (WANDB_PROJECT, WANDB_MODE).
     return WandbLogger(name=out.resolve().name, save_dir=out, project=os.environ.get("WANDB_PROJECT", "equireg"))
 
 

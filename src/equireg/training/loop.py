@@ -89,7 +89,7 @@ def _callbacks(out: Path, config: TrainConfig) -> list[Callback]:
 
 
 ENDED = "ended"
-"""Key of a checkpoint's entry: whether training had ended by itself when it was written."""
+"""Key of a checkpoint's entry: whether training had finished when it was written."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class LoopModule(lightning.LightningModule):
             values = ", ".join(f"{name} {float(value):g}" for name, value in bad.values.items())
             raise EquiregError(
                 f"the loss is not finite at step {bad.step} ({values}); cases of the batch: {', '.join(bad.cases)}. "
-                "Try a lower --optimizer.lr, a lower --optimizer.clip_norm or --precision 32; --resume goes on from "
+                "Try a lower --optimizer.lr, a lower --optimizer.clip_norm or --precision 32; --resume continues from "
                 "the last checkpoint."
             )
 

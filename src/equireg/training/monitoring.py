@@ -130,7 +130,7 @@ class Checkpoints(Callback):
         if not all(bool(torch.isfinite(weight).all()) for weight in pl_module.parameters()):
             raise EquiregError(
                 f"a weight is not finite at step {trainer.global_step}. Try a lower --optimizer.lr or --precision 32; "
-                "--resume goes on from the last checkpoint."
+                "--resume continues from the last checkpoint."
             )
         found = _scalars(trainer, self.score).get(self.score)
         score = -math.inf if found is None else found if self.score == "val/dice" else -found
@@ -177,14 +177,14 @@ class Steps(Callback):
         if self._progress is None:
             return
         if self._progress.update():
-            self._progress.tell(*_facts(trainer))
+            self._progress.log_line(*_facts(trainer))
         elif trainer.global_step % 20 == 0:
             self._progress.show({name: f"{value:.3g}" for name, value in _numbers(trainer).items()})
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Tell how the validation went."""
         if self._progress is not None:
-            self._progress.tell(*_facts(trainer))
+            self._progress.log_line(*_facts(trainer))
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Leave the line as it stands."""

@@ -88,13 +88,13 @@ def check_same_precision(out: Path, precision: str) -> None:
 
 @dataclass(frozen=True)
 class LastCheckpoint:
-    """Where a run goes on."""
+    """Where a run continues."""
 
     path: Path | None = None
     """None where it stopped before its first checkpoint"""
     step: int = 0
     ended: bool = False
-    """whether training had ended by itself, so that nothing is left but to say so"""
+    """whether training had finished, so that there is nothing to resume"""
 
 
 def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:

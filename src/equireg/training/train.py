@@ -64,7 +64,7 @@ def train(
         prepared: output of `equireg prepare`.
         out: the run's folder; new, unless ``resume``.
         config: the options; or give them by name.
-        resume: go on exactly where the run in ``out`` stopped, with its own options.
+        resume: continue exactly where the run in ``out`` stopped, with its own options.
         callbacks: Lightning's callbacks beside the run's own.
         loggers: Lightning's loggers beside those that the option ``logger`` names.
         options: those of ``TrainConfig``, nested or with dots, laid over ``config``; ``method`` may be a bare name.
@@ -92,7 +92,7 @@ def train(
     alone = rank is None or (rank.index == 0 and not launching.launched_here())
     with disk.locked_folder(out) if alone else nullcontext():
         if alone and not resume:
-            disk.refuse_existing(out, "Give --resume to go on with it, or choose another --out.")
+            disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
         if resume and RunFolder(out).is_finished():
             log.info("%s is finished; nothing is left to do", out)
         elif rank is None:
@@ -117,7 +117,7 @@ def _launch(folder: "_Folder", prepared: str, resume: bool) -> None:
 def _train(
     folder: "_Folder", rank: Rank, resume: bool, callbacks: Sequence[Callback], loggers: Sequence[Logger]
 ) -> None:
-    """Do this process' slice of the training; the first one tells, and writes the folder."""
+    """Do this process' slice of the training; the first one logs, and writes the folder."""
     out, config, cases, first = folder.out, folder.config, folder.cases, rank.index == 0
     plan = plan_patches(folder.data.manifest, config)
     device = choose_device(config.device)
@@ -137,7 +137,7 @@ def _train(
     begin = time.monotonic()
     with log_to_file(out / LOG) if first else nullcontext(), _quiet_libraries():
         if first:
-            _tell(config, plan, cases, method, f"{device.type}, {precision}")
+            _log_summary(config, plan, cases, method, f"{device.type}, {precision}")
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]
         readers = config.devices * max(1, config.workers or 0)
         reader = CaseReader(folder.data, names, readers=readers, device=_home(config, device, rank))
@@ -248,7 +248,7 @@ class _Folder:
         )
 
 
-def _tell(config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, where: str) -> None:
+def _log_summary(config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, where: str) -> None:
     weights = sum(weight.numel() for weight in method.student.parameters())
     log.info(
         "%s on %d labelled and %d unlabelled cases, %d to validate; %s of %s voxels; %s weights; %s",

@@ -1,1 +1,1 @@
-"""Transforms of batches of scans: chance (``sample``) apart from work (``apply``); tensors in, tensors out."""
+"""Transforms of batches of scans: random numbers (``sample``) apart from work (``apply``); tensors in, tensors out."""

@@ -44,7 +44,7 @@ class IntensityParams:
 
 
 def sample(config: IntensityConfig, batch_size: int, channels: int, generator: Generator) -> IntensityParams:
-    """Draw changes for every sample of a batch, on the CPU; ``generator`` is the only source of chance."""
+    """Draw changes for every sample of a batch, on the CPU; ``generator`` is the only source of random numbers."""
 
     rank = rank_of(generator)
     whole = rank.whole(batch_size)

@@ -16,7 +16,7 @@ def draw(flip_axes: Sequence[int], count: int, generator: Generator) -> list[Mir
     Args:
         flip_axes: spatial axes along which a mirrored scan is a plausible one.
         count: how many, 1 or more; fewer come where the axes do not carry so many.
-        generator: the only source of chance.
+        generator: the only source of random numbers.
     """
     sizes = range(1, len(flip_axes) + 1)
     others = [axes for size in sizes for axes in itertools.combinations(flip_axes, size)]

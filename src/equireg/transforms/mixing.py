@@ -34,10 +34,10 @@ def sample(
     Args:
         batch_size: samples, B; a single one is never mixed.
         spatial_shape: voxels of the field of view.
-        generator: the only source of chance, on the CPU.
-        probability: chance that a sample is mixed.
+        generator: the only source of random numbers, on the CPU.
+        probability: probability that a sample is mixed.
         volume: least and greatest part of the field of view that a box takes.
-        others: how many samples stand beside the batch, and the chance that a box comes from one of them.
+        others: how many samples stand beside the batch, and the probability that a box comes from one of them.
     """
     rank = ranks.rank_of(generator)
     own, batch_size = rank.slice_of(batch_size), rank.whole(batch_size)
@@ -58,10 +58,10 @@ def sample(
         box = box & within.view(view)
     shift = 1 + torch.randint(max(batch_size - 1, 1), (1,), generator=generator)
     partner = (torch.arange(batch_size) + shift) % batch_size
-    count, chance = rank.whole(others[0]), others[1]
-    if count and chance:
+    count, rate = rank.whole(others[0]), others[1]
+    if count and rate:
         outside = batch_size + torch.randint(count, (batch_size,), generator=generator)
-        partner = torch.where(torch.rand(batch_size, generator=generator) < chance, outside, partner)
+        partner = torch.where(torch.rand(batch_size, generator=generator) < rate, outside, partner)
     return MixParams(partner=partner[own], box=box[own])
 
 

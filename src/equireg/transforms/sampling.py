@@ -1,7 +1,7 @@
 """Drawing spatial transforms: which parts, how strong, in which order, for every sample of a batch.
 
 The parts and their random order follow the thesis (Scholin 2020), which draws three or more of flips,
-rotation, translations, shear, scale and an elastic deformation; ranges and chances are options.
+rotation, translations, shear, scale and an elastic deformation; ranges and probabilities are options.
 """
 
 import math
@@ -33,11 +33,11 @@ def sample(
     """Draw a transform for every sample of a batch.
 
     Args:
-        config: ranges and chances.
+        config: ranges and probabilities.
         batch_size: samples, B.
         spatial_shape: voxels of the field of view, n = 2 or 3 numbers, slowest axis first.
         spacing_mm: voxel spacing, n numbers or [B, n], mm; of the whole batch where ``generator`` is shared by ranks.
-        generator: the only source of chance, on the CPU.
+        generator: the only source of random numbers, on the CPU.
         flip_axes: spatial axes (0 to n - 1) along which a mirrored scan is still a plausible one.
 
     Returns:
@@ -107,13 +107,13 @@ class _Draw:
 
     def choice(self, parts: int) -> tuple[Tensor, Tensor]:
         """Draw which parts are active and in which order, both [B, parts]."""
-        chance = torch.rand((self.size, parts), generator=self.generator)
-        rank = chance.argsort(dim=1).argsort(dim=1)
+        drawn = torch.rand((self.size, parts), generator=self.generator)
+        rank = drawn.argsort(dim=1).argsort(dim=1)
         if self.config.some_of:
             least = min(self.config.at_least, parts)
             active = rank < torch.randint(least, parts + 1, (self.size, 1), generator=self.generator)
         else:
-            active = (chance < self.config.probability) | (rank < self.config.at_least)
+            active = (drawn < self.config.probability) | (rank < self.config.at_least)
         order = torch.rand((self.size, parts), generator=self.generator).argsort(dim=1)
         return active, order
 

@@ -39,7 +39,7 @@ class Pullback:
 
 @dataclass(frozen=True)
 class SpatialParams:
-    """A drawn transform of a batch: what ``apply`` needs to know, and nothing of chance."""
+    """A drawn transform of a batch: what ``apply`` needs to know, and nothing random."""
 
     links: tuple[Pullback, ...]
     """The chain, in the order in which an output point runs through it."""
@@ -219,7 +219,7 @@ def _move(x: Tensor, moves: Tensor) -> Tensor:
     kinds, which = torch.unique(moves, dim=0, return_inverse=True)
     for index, kind in enumerate(kinds.tolist()):
         rows = torch.nonzero(which == index)[:, 0]
-        # Row i of the pull-back tells which output axis, and with which sign, runs along input axis i.
+        # Row i of the pull-back says which output axis, and with which sign, runs along input axis i.
         source = [max(range(len(row)), key=lambda axis, row=row: abs(row[axis])) for row in kind]
         signs = [row[axis] for row, axis in zip(kind, source, strict=True)]
         part = x[rows].flip([2 + axis for axis, sign in enumerate(signs) if sign < 0])

@@ -48,8 +48,8 @@ def two_views(
         valid: 1 where the voxel is of the scan, [B, 1, *S].
         fill: value of each channel's background, [B, C].
         spacing_mm: voxel spacing, [B, n], mm.
-        config: ranges and chances of both views.
-        generator: the only source of chance.
+        config: ranges and probabilities of both views.
+        generator: the only source of random numbers.
         flip_axes: axes along which a mirrored scan is a plausible one.
     """
     shape = image.shape[2:]

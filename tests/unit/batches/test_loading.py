@@ -189,7 +189,7 @@ def test_ranks_read_their_rows_of_the_batch(prepared: PreparedSet, dims: Literal
         assert parts[0].cases + parts[1].cases == samples.cases
         for name in ("image", "valid", "fill", "spacing_mm", *(["label"] if kind == "labelled" else [])):
             assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(samples, name)), name
-        # Chance is drawn for the whole batch, and its ranges depend on the spacing.
+        # Random numbers are drawn for the whole batch, and its ranges depend on the spacing.
         assert all(torch.equal(part.drawn_spacing_mm, samples.spacing_mm) for part in parts)
     for rank, share in enumerate(shares):
         assert rank_of(share.generator) == Rank(rank, 2)

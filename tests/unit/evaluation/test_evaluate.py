@@ -265,7 +265,7 @@ def test_an_undeclared_value_is_refused(predictions, references, tmp_path, wrong
     assert "[3]" in message
 
 
-def test_another_meaning_of_the_labels_is_told(predictions, references, tmp_path, caplog):
+def test_another_meaning_of_the_labels_is_reported(predictions, references, tmp_path, caplog):
     other = LabelTable((0, 1, 2, 4), ("background", "oedema", "core", "rim"))
     (references / "labels.json").write_text(json.dumps(other.as_dict()))
     with caplog.at_level(logging.WARNING, "equireg"):
@@ -310,7 +310,7 @@ def test_of_raw_and_prepared_folders_the_predicted_cases_are_judged(tmp_path, ki
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_predictions_without_mask_are_told_and_left_out(references, tmp_path, caplog, signed):
+def test_predictions_without_mask_are_reported_and_left_out(references, tmp_path, caplog, signed):
     predictions = write_predictions(tmp_path / "predictions", CASES, signed=signed)
     (references / "case_d.nii.gz").unlink()
     with caplog.at_level(logging.WARNING, "equireg"):

@@ -37,7 +37,7 @@ def judge(tmp_path: Path, reference: Path, cases: str, *, signed: bool = False):
     return evaluate(predictions, reference, tmp_path / "out")
 
 
-def test_masks_without_a_foreign_prediction_are_told_and_counted(raw, tmp_path, caplog):
+def test_masks_without_an_unsigned_prediction_are_reported_and_counted(raw, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "equireg"):
         result = judge(tmp_path, raw, "abc")
     assert (result["cases"], result["masks_without_prediction"]) == (3, 3)

@@ -106,7 +106,7 @@ def test_equivariance_stands_beside_the_portals_scores(predictions: Path, tmp_pa
     assert summary["regions"]["whole"]["dice"]["mean"] == pytest.approx((0.9 + 0.85 + 0.87) / 3)
 
 
-def test_a_case_that_was_not_predicted_is_told_and_left_out(predictions: Path, tmp_path: Path, caplog) -> None:
+def test_a_case_that_was_not_predicted_is_reported_and_left_out(predictions: Path, tmp_path: Path, caplog) -> None:
     signature = json.loads((predictions / "made_by.json").read_text())
     disk.write_json(predictions / "made_by.json", {**signature, "cases": list(CASES[:2])})
     with caplog.at_level(logging.WARNING, "equireg"):
@@ -169,6 +169,6 @@ def test_spelling_of_header_statistics_and_labels_does_not_matter(predictions: P
     assert evaluate(predictions, write_table(tmp_path / "SPELT.CSV", respell), tmp_path / "two") == plain
 
 
-def test_a_table_that_is_not_there_is_told(predictions: Path, tmp_path: Path) -> None:
+def test_a_table_that_is_not_there_is_reported(predictions: Path, tmp_path: Path) -> None:
     with pytest.raises(EquiregError, match=r"none\.csv: no such file; expected the table that the portal sent"):
         evaluate(predictions, tmp_path / "none.csv", tmp_path / "out")

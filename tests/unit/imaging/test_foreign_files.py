@@ -183,7 +183,7 @@ def test_negative_values_are_no_labels_but_can_be_read_and_written(tmp_path):
     assert header.dtype == np.int8
 
 
-def test_a_scale_that_rounds_is_undone_and_told(tmp_path, caplog):
+def test_a_scale_that_rounds_is_undone_and_reported(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "equireg"):
         found = mask(tmp_path, np.array([0, 32767], dtype=np.int16).reshape(2, 1, 1), (14175.0017 / 32767, 0))
     assert found.ravel().tolist() == [0, 14175]
@@ -191,12 +191,12 @@ def test_a_scale_that_rounds_is_undone_and_told(tmp_path, caplog):
     assert "rounded to whole numbers (by 0.00" in caplog.text
 
 
-def test_a_scale_of_whole_numbers_is_applied_and_told(tmp_path, caplog):
+def test_a_scale_of_whole_numbers_is_applied_and_reported(tmp_path, caplog):
     assert mask(tmp_path, np.array([0, 1, 2], np.uint8).reshape(3, 1, 1), (2.0, 1.0)).ravel().tolist() == [1, 3, 5]
     assert "the values after the scale are used. Save" in caplog.text
 
 
-def test_a_scale_that_makes_no_labels_is_left_out_and_told(tmp_path, caplog):
+def test_a_scale_that_makes_no_labels_is_left_out_and_reported(tmp_path, caplog):
     found = mask(tmp_path, np.array([0, 1, 2], dtype=np.uint8).reshape(3, 1, 1), (0.5, 0.0))
     assert found.ravel().tolist() == [0, 1, 2]
     assert "values that are not whole, such as 0.5; the stored ids 0, 1, 2 are used" in caplog.text

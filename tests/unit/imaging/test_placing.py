@@ -75,8 +75,8 @@ PLACES = {
 
 
 @pytest.fixture(autouse=True)
-def _told_anew() -> None:
-    alignment._tell_once.cache_clear()
+def _warn_again() -> None:
+    alignment._warn_once.cache_clear()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
@@ -111,7 +111,7 @@ def test_the_place_is_itks_and_so_is_that_of_a_prediction(tmp_path, places, code
         ((turned(0), sheared(), (1, 1)), "sheared"),
     ],
 )
-def test_a_disagreement_is_told_once_with_the_scan_named(tmp_path, caplog, scan, words):
+def test_a_disagreement_is_reported_once_with_the_scan_named(tmp_path, caplog, scan, words):
     path = save(tmp_path / "scan.nii.gz", *scan)
     with caplog.at_level(logging.WARNING, "equireg"):
         read_geometry(path)

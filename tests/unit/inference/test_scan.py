@@ -152,7 +152,7 @@ def test_random_transforms_of_a_network_that_knows_places_change_much():
     assert (averaged - plain).abs().max() > 0.2
 
 
-def test_random_transforms_are_the_same_each_time_and_leave_the_global_chance_alone():
+def test_random_transforms_are_the_same_each_time_and_leave_the_global_random_state_alone():
     plan = InferencePlan(2, (12, 10), (0,), "equivariance", passes=2)
     network = convolution(2, 3)
     before = torch.get_rng_state()

@@ -43,7 +43,7 @@ def test_the_testing_folder_is_held_out(tmp_path):
     ]
 
 
-def test_a_mask_without_its_frame_is_told(tmp_path):
+def test_a_mask_without_its_frame_is_reported(tmp_path):
     patient(tmp_path, "patient001")
     (tmp_path / "patient001/patient001_frame12.nii.gz").unlink()
     dataset = discover(tmp_path)

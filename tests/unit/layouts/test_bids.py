@@ -79,7 +79,7 @@ def test_several_masks_refuse_the_session_alone(tmp_path):
     assert "several masks" in dataset.refused[0].reason
 
 
-def test_a_mask_of_a_session_that_is_not_there_is_told(tmp_path):
+def test_a_mask_of_a_session_that_is_not_there_is_reported(tmp_path):
     put(tmp_path, scan("1", "1"), f"derivatives/{scan('1', '2', 'seg')}")
     dataset = discover(tmp_path)
     assert masks(dataset) == {"sub-1_ses-1": None}

@@ -50,7 +50,7 @@ def test_layout_by_name(tmp_path):
     assert discover(tmp_path, "plain").channels == FOUR
 
 
-def test_images_that_no_layout_knows_are_told(tmp_path):
+def test_images_that_no_layout_knows_are_reported(tmp_path):
     put_brats(tmp_path, "A_1")
     put(tmp_path, "extra/odd.nii.gz")
     (note,) = discover(tmp_path).notes

@@ -167,7 +167,7 @@ def test_two_masks_that_fit_alike_refuse_the_case_alone(tmp_path):
     assert "a_seg.nii.gz" in refusal.reason
 
 
-def test_images_beside_folders_of_scans_are_told(tmp_path):
+def test_images_beside_folders_of_scans_are_reported(tmp_path):
     put(tmp_path, "images/a.nii.gz", "labels/a.nii.gz", "results/a.nii.gz")
     dataset = discover(tmp_path)
     assert names(dataset) == ["a"]
@@ -223,7 +223,7 @@ def test_words_for_processing_after_a_channel(tmp_path):
     assert names(dataset) == labelled(dataset) == ["p1", "p2", "p3"]
 
 
-def test_single_scans_of_different_contrasts_are_told(tmp_path):
+def test_single_scans_of_different_contrasts_are_reported(tmp_path):
     put(tmp_path, *(f"p{p}/{c}{end}.nii.gz" for p in "12" for c in ("adc", "t2") for end in ("", "_seg")))
     assert "different contrasts: adc (p2_adc), t2 (p2_t2)" in discover(tmp_path).warnings[0]
 
@@ -233,6 +233,6 @@ def test_numbers_that_masks_prove_are_not_warned_of(tmp_path):
     assert discover(tmp_path).warnings == ()
 
 
-def test_brain_masks_left_aside_are_told(tmp_path):
+def test_brain_masks_left_aside_are_reported(tmp_path):
     put(tmp_path, *(f"c{i}{end}.nii.gz" for i in range(3) for end in ("", "_brain_mask")))
     assert "left aside: 3 brain masks" in discover(tmp_path).notes[0]

@@ -3,7 +3,7 @@
 import logging
 
 from equireg.layouts import discover
-from equireg.layouts.summary import lines, tell
+from equireg.layouts.summary import lines, log_summary
 from layout_folders import put
 
 
@@ -23,10 +23,10 @@ def test_one_scan_a_patient_and_no_mask(tmp_path):
     assert patients == "patients: 2, one a case"
 
 
-def test_names_that_look_like_groups_are_told(tmp_path, caplog):
+def test_names_that_look_like_groups_are_reported(tmp_path, caplog):
     put(tmp_path, "p1_1.nii.gz", "p1_2.nii.gz", "p2_1.nii.gz", "p2_2.nii.gz")
     logging.getLogger("equireg").propagate = True  # the command line switches it off
-    tell(discover(tmp_path))
+    log_summary(discover(tmp_path))
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "p1_1, p1_2; p2_1, p2_2" in warning
     assert "--patients" in warning

@@ -79,7 +79,7 @@ def test_the_picture_shows_what_the_second_network_teaches_the_first():
     ("options", "message"),
     [
         ({"weight": -1.0}, r"--method.weight is -1.0; expected 0 or more"),
-        ({"cutmix": 1.5}, r"--method.cutmix is 1.5; expected a chance from 0 to 1"),
+        ({"cutmix": 1.5}, r"--method.cutmix is 1.5; expected a probability from 0 to 1"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

@@ -179,7 +179,7 @@ def test_annealing_reaches_the_supervised_loss_alone(tsa):
     assert float(losses["unsupervised"]) == pytest.approx(float(expected["unsupervised"]), rel=1e-5)
 
 
-def test_annealing_thresholds_rise_from_chance_to_one():
+def test_annealing_thresholds_rise_from_one_in_classes_to_one():
     parts = [step / 10 for step in range(11)]
     curves = {name: [annealing_threshold(name, part, 4) for part in parts] for name in ("linear", "log", "exp")}
     for curve in curves.values():

@@ -32,7 +32,7 @@ def dropped(network: nn.Module, seed: int, probability: float = 0.5, rows: slice
 
 
 @torch.no_grad()
-def test_chance_is_the_generators_and_it_ends_with_the_block(network):
+def test_random_numbers_are_the_generators_and_it_ends_with_the_block(network):
     plain = network(image())
     torch.manual_seed(5)
     state = torch.get_rng_state()

@@ -74,7 +74,7 @@ def test_the_student_predicts_the_target_and_its_average_the_answer():
     [
         ({"weight": -1.0}, r"--method.weight is -1.0; expected 0 or more"),
         ({"threshold": 1.5}, r"--method.threshold is 1.5; expected a probability from 0 to 1"),
-        ({"cutmix": -0.5}, r"--method.cutmix is -0.5; expected a chance from 0 to 1"),
+        ({"cutmix": -0.5}, r"--method.cutmix is -0.5; expected a probability from 0 to 1"),
         ({"ema_decay": 2.0}, r"--method.ema_decay is 2.0; expected a decay from 0 to 1"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_network_of_another_make_is_refused():
         networks.encoder_stages(nn.Conv2d(1, 1, 1))
 
 
-def test_a_network_of_another_package_may_tell_its_stages():
+def test_a_network_of_another_package_may_report_its_stages():
     class Own(nn.Sequential):
         def encoder_stages(self):
             return [networks.EncoderStage(self[0], self[1]), networks.EncoderStage(self[1], None)]

@@ -37,7 +37,7 @@ def scan_of(image: np.ndarray, crop=None, background: float = BACKGROUND) -> Wor
     return WorkingScan(image.astype(np.float32), (background,) * len(image), grid)
 
 
-def chances(shape: Sequence[int], seed: int = 0) -> np.ndarray:
+def random_probs(shape: Sequence[int], seed: int = 0) -> np.ndarray:
     """Smooth probabilities of class 1, [1, D, H, W]."""
     d, h, w = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
     a, b = np.random.default_rng(seed).uniform(2, 4, size=2)
@@ -67,7 +67,7 @@ def run(predict, image: np.ndarray, dims: int, seeds: Sequence[int], **options) 
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_an_equivariant_network_gives_the_same_twice(dims: int) -> None:
-    image = chances((6, 20, 24))
+    image = random_probs((6, 20, 24))
     got = run(pointwise, image, dims, list(range(6)), flip_axes=(dims - 1,))
     assert got.predicted_transform.any()
     assert not np.array_equal(got.predicted_transform, (image[0] > 0.5)), "the transform changes nothing"
@@ -76,7 +76,7 @@ def test_an_equivariant_network_gives_the_same_twice(dims: int) -> None:
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_a_network_that_ignores_the_scan_differs(dims: int) -> None:
-    got = run(fixed_in_place, chances((6, 20, 24)), dims, list(range(6)))
+    got = run(fixed_in_place, random_probs((6, 20, 24)), dims, list(range(6)))
     assert np.mean(got.predicted_transform != got.transformed_prediction) > 0.01
 
 
@@ -91,7 +91,7 @@ def test_what_comes_from_outside_is_background_in_both(dims: int) -> None:
 
 
 def test_each_slice_follows_its_own_seed_alone() -> None:
-    image = np.repeat(chances((1, 20, 24)), 40, axis=1)  # beyond one chunk of slices
+    image = np.repeat(random_probs((1, 20, 24)), 40, axis=1)  # beyond one chunk of slices
     seeds = [7] * 40
     alike = run(pointwise, image, 2, seeds)
     np.testing.assert_array_equal(alike.scan, np.repeat(alike.scan[:, :1], 40, axis=1))
@@ -103,7 +103,7 @@ def test_each_slice_follows_its_own_seed_alone() -> None:
 
 
 def test_a_volume_follows_its_first_seed_alone() -> None:
-    image = chances((6, 20, 24))
+    image = random_probs((6, 20, 24))
     seeds = ([1, 2, 2, 2, 2, 2], [1, 3, 3, 3, 3, 3], [4, 2, 2, 2, 2, 2])
     one, two, three = (run(pointwise, image, 3, some) for some in seeds)
     np.testing.assert_array_equal(one.scan, two.scan)
@@ -124,11 +124,11 @@ def test_mirrors_only_along_the_axes_of_the_run(flip_axes: tuple[int, ...], mirr
 
 def test_another_number_of_seeds_is_refused() -> None:
     with pytest.raises(EquiregError, match="5 equivariance seeds for 6 slices"):
-        run(pointwise, chances((6, 8, 8)), 2, [0] * 5)
+        run(pointwise, random_probs((6, 8, 8)), 2, [0] * 5)
 
 
 def test_files_have_the_scans_geometry_and_label_values(tmp_path: Path) -> None:
-    scan = scan_of(chances((4, 10, 12)), crop=((1, 5), (0, 10), (0, 12)))
+    scan = scan_of(random_probs((4, 10, 12)), crop=((1, 5), (0, 10), (0, 12)))
     classes = np.zeros((4, 10, 12), dtype=np.uint8)
     classes[1, 2, 3], classes[2, 2, 3] = 1, 3
     got = Transformed(np.full((1, 4, 10, 12), 200, dtype=np.uint8), (17,), classes, classes[::-1])

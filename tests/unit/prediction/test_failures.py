@@ -17,7 +17,7 @@ def caught(error: Exception) -> Failure:
         return Failure.of(raised)
 
 
-def test_a_users_error_is_told_as_it_is() -> None:
+def test_a_users_error_is_reported_as_it_is() -> None:
     assert caught(EquiregError("a.nii: is empty.")) == Failure("a.nii: is empty.")
 
 

@@ -38,14 +38,14 @@ def test_scans_that_differ_as_scans_do(found: list[list[float]], name: str) -> N
     [[474.0, 1374.0, 2324.0], [-850e3, 50e3, 1000e3], [-0.85, 0.05, 1.0], [10.0, 110.0, 250.0]],
     ids=["shifted", "larger", "smaller", "8 bits"],
 )
-def test_another_unit_is_told(of_ct: list[float], name: str) -> None:
+def test_another_unit_is_reported(of_ct: list[float], name: str) -> None:
     (told,) = warnings([of_ct, USUAL[1]], name)
     assert told.startswith("channel ct:")
     assert f"{of_ct[0]:.4g} to {of_ct[2]:.4g}" in told
     assert "-980 to 1300" in told
 
 
-def test_an_offset_of_many_widths_is_told_always() -> None:
+def test_an_offset_of_many_widths_is_reported_always() -> None:
     (told,) = warnings([USUAL[0], [1012.0, 1090.0, 1260.0]], "zscore")
     assert told.startswith("channel pet:")
 

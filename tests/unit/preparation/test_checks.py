@@ -12,7 +12,7 @@ def scan(**changes: float) -> np.ndarray:
     return image * changes.get("factor", 1)
 
 
-def test_a_healthy_scan_is_told_nothing_of() -> None:
+def test_a_healthy_scan_is_reported_nothing_of() -> None:
     assert checks.of_scan(scan(), [0.0]) == ()
     assert checks.of_scan(scan(), [None]) == ()
 
@@ -24,11 +24,11 @@ def test_a_healthy_scan_is_told_nothing_of() -> None:
         (scan(factor=1e12) + np.float32(1e13), "which no scanner makes"),
     ],
 )
-def test_a_scan_that_looks_wrong_is_told(image: np.ndarray, words: str) -> None:
+def test_a_scan_that_looks_wrong_is_reported(image: np.ndarray, words: str) -> None:
     assert words in checks.of_scan(image, [float(image[0, 0, 0, 0])])[0]
 
 
-def test_hardly_any_tissue_is_told() -> None:
+def test_hardly_any_tissue_is_reported() -> None:
     image = np.zeros((1, 60, 60, 60), dtype=np.float32)
     image[0, 5, 5, 5] = 7
     assert "has 1 voxels alone that differ" in checks.of_scan(image, [0.0])[-1]

@@ -113,7 +113,7 @@ def test_equalisation_sees_the_mask_alone() -> None:
     assert result[2] == 1
 
 
-def test_shares_of_a_scan_in_small_units_are_told_apart() -> None:
+def test_shares_of_a_scan_in_small_units_are_reported_apart() -> None:
     """A scan scaled to 0 to 1 beforehand has less than one intensity unit."""
     channel = np.linspace(0, 1, 1000, dtype=np.float32)
     result, _ = equalise(channel, np.ones(channel.shape, dtype=bool))

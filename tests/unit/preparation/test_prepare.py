@@ -329,7 +329,7 @@ def test_the_ct_scale_does_not_depend_on_the_validation_cases(tmp_path: Path) ->
     assert prepare(raw, tmp_path / "out", jobs=1).normalisation == made.normalisation
 
 
-def test_empty_masks_and_classes_that_nobody_shows_are_told(
+def test_empty_masks_and_classes_that_nobody_shows_are_reported(
     raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in "bc":
@@ -343,7 +343,7 @@ def test_empty_masks_and_classes_that_nobody_shows_are_told(
     assert "no mask of a training case shows 'label 1', 'label 2'" in caplog.text
 
 
-def test_a_hot_voxel_is_told_with_the_case(raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hot_voxel_is_reported_with_the_case(raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     scan = nib.Nifti1Image.load(raw / "images" / "b.nii.gz").get_fdata(dtype=np.float32).copy()
     scan[5, 5, 5] = 1e8
     write(raw / "images" / "b.nii.gz", scan)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equireg.preparation.sides import told_apart
+from equireg.preparation.sides import distinguished_axes
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ from equireg.preparation.sides import told_apart
     ],
 )
 def test_sides_in_any_common_spelling(names: tuple[str, ...]) -> None:
-    assert told_apart(("background", *names)) == "x"
+    assert distinguished_axes(("background", *names)) == "x"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_sides_in_any_common_spelling(names: tuple[str, ...]) -> None:
     ],
 )
 def test_the_other_axes(names: tuple[str, ...], axes: str) -> None:
-    assert told_apart(("background", *names)) == axes
+    assert distinguished_axes(("background", *names)) == axes
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_the_other_axes(names: tuple[str, ...], axes: str) -> None:
     ],
 )
 def test_plain_words_are_no_sides(names: tuple[str, ...]) -> None:
-    assert told_apart(("background", *names)) == ""
+    assert distinguished_axes(("background", *names)) == ""

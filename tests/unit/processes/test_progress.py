@@ -36,7 +36,7 @@ def test_without_a_terminal_a_line_is_due_every_minute(clock: Clock, caplog: pyt
         assert not shown.update(10)
         clock.now += 40
         assert shown.update(5)
-        shown.tell("total 0.5")
+        shown.log_line("total 0.5")
         clock.now += 40
         assert not shown.update(5)
     assert caplog.messages == ["train: step 55 of 100; total 0.5; 4 s a step; 3 min left"]
@@ -56,7 +56,7 @@ def test_on_a_terminal_a_bar_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     with Progress(2, "prepare") as shown:
         assert not shown.update(2)
         shown.show({"dice": 0.5})
-        shown.tell("done")
+        shown.log_line("done")
     assert "prepare: 100%" in terminal.getvalue()
     assert "2/2" in terminal.getvalue()
 
@@ -68,11 +68,11 @@ def test_a_notebook_is_a_place_where_people_look(monkeypatch: pytest.MonkeyPatch
     assert progress.is_watched()
 
 
-def test_what_has_no_name_is_not_told(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_has_no_name_is_not_reported(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "equireg"), Progress(3, None) as shown:
         clock.now += 500
         assert not shown.update()
-        shown.tell()
+        shown.log_line()
     assert caplog.messages == []
 
 

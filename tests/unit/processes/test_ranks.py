@@ -1,4 +1,4 @@
-"""Chance that ranks share: each draws what one process would, and takes its rows."""
+"""Random numbers of ranks: each draws what one process would, and takes its slice."""
 
 import pickle
 from collections.abc import Callable

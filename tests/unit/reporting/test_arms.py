@@ -43,7 +43,7 @@ def test_runs_whose_options_agree_are_one_arm_whatever_their_names(tmp_path: Pat
     assert counts(cohort_of(tmp_path, run("monday", 1), run("on the new machine", 2), run("x-9", 3))) == {"equireg": 3}
 
 
-def test_options_and_labels_both_tell_arms_apart(tmp_path: Path) -> None:
+def test_options_and_labels_both_report_arms_apart(tmp_path: Path) -> None:
     trainings = [run("r", 1, labelled, max_steps=steps) for labelled in (2, 5) for steps in (10, 20)]
     assert list(counts(cohort_of(tmp_path, *trainings))) == [
         f"equireg (max_steps={steps}), {labelled} labelled" for labelled in (2, 5) for steps in (10, 20)

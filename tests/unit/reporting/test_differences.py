@@ -22,12 +22,12 @@ CASES = tuple("abcdefgh")
 
 
 def cohort_of(tmp_path: Path, *trainings: Training, noise: float = 0.0) -> Cohort:
-    """Write an evaluation a training, whose Dice is its skill and some chance of its own, and read them."""
+    """Write an evaluation a training, whose Dice is its skill and some noise of its own, and read them."""
     folders = []
     for place, training in enumerate(trainings):
-        chance = np.random.default_rng(place)
+        rng = np.random.default_rng(place)
         scores = {
-            (case, "whole"): {"dice": training.skill + 0.02 * number + noise * chance.standard_normal()}
+            (case, "whole"): {"dice": training.skill + 0.02 * number + noise * rng.standard_normal()}
             for number, case in enumerate(CASES)
         }
         folders.append(write_evaluation(tmp_path / f"e{place}", training.facts(), scores))
@@ -154,7 +154,7 @@ def test_a_difference_without_a_test_says_so() -> None:
     assert np.isnan(Difference(3, 1, 0.1, 0.0, 0.2).p)
 
 
-def test_the_page_and_its_table_tell_the_comparisons(tmp_path: Path) -> None:
+def test_the_page_and_its_table_report_the_comparisons(tmp_path: Path) -> None:
     cohort_of(tmp_path, run("supervised", 0.4), run("equireg", 0.6), run("bcp", 0.5), noise=0.05)
     page = report([tmp_path / f"e{place}" for place in range(3)], tmp_path / "report").read_text()
     assert "equireg <small>minus bcp</small>" in page

@@ -25,7 +25,7 @@ def evaluation(tmp_path: Path) -> Path:
     return write_evaluation(tmp_path / "evaluation", Training().facts(), ONE)
 
 
-def test_sources_are_told_apart_by_their_verb(run: Path, evaluation: Path) -> None:
+def test_sources_are_reported_apart_by_their_verb(run: Path, evaluation: Path) -> None:
     runs, evaluations, _ = read_sources([evaluation, run])
     assert [source.title for source in runs] == ["run"]
     assert [source.title for source in evaluations] == ["supervised-42"]

@@ -23,7 +23,7 @@ def groups_of(found: tuple[Evaluation, ...]) -> Groups:
     return cohort.groups
 
 
-def test_arms_gather_seeds_and_are_told_apart_by_labels(tmp_path: Path) -> None:
+def test_arms_gather_seeds_and_are_reported_apart_by_labels(tmp_path: Path) -> None:
     found = evaluations(
         tmp_path,
         Training("s-3-1", labelled=3, seed=1),

@@ -21,7 +21,7 @@ from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.sections.beside import typical_case
 from equireg.reporting.sections.bridging import bridging_bars, bridging_rows
 from equireg.reporting.sections.efficiency import dice_by_labels
-from equireg.reporting.sections.equivariance import equivariance_bars, told_sets
+from equireg.reporting.sections.equivariance import equivariance_bars, named_sets
 from equireg.reporting.sections.every_run import runs_by_seed, seed_keys
 from reporting_made_up import Training, equivariance_scores, write_evaluation, write_picture, write_prepared
 
@@ -238,7 +238,7 @@ def test_a_set_without_masks_is_a_cohort_of_its_own(thesis: list[Path]) -> None:
     drawn = equivariance_bars([masked, held_out])
     assert [drawing.title for drawing in drawn] == ["whole", "core", "enhancing", MEAN]
     assert "<pattern" in drawn[0].svg  # the hatching of the second set
-    assert told_sets([masked, held_out]) == (
+    assert named_sets([masked, held_out]) == (
         "plain: phantom, val, 3 cases with masks; hatched: phantom, test, 5 cases without masks"
     )
 

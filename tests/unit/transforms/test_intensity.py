@@ -29,7 +29,7 @@ def only(change: str, strength: float, batch_size: int = 2, channels: int = 3) -
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 9, 11), (2, 3, 5, 6, 7)])
-def test_no_chance_changes_nothing(shape):
+def test_probability_0_changes_nothing(shape):
     x = noise(*shape)
     params = intensity.sample(IntensityConfig(probability=0.0), 2, 3, seeded())
     assert torch.allclose(intensity.apply(x, params), x, atol=1e-5)
@@ -117,14 +117,14 @@ def test_strengths_lie_within_their_range(change, low, high):
 
 
 @pytest.mark.parametrize(("change", "neutral"), NEUTRAL.items())
-def test_each_change_has_its_chance(change, neutral):
+def test_each_change_has_its_probability(change, neutral):
     values = getattr(intensity.sample(IntensityConfig(probability=0.2), 2000, 1, seeded()), change)
     assert float((values != neutral).float().mean()) == pytest.approx(0.2, abs=0.03)
     off = {**vars(ALWAYS), change: 0.0 if change in ("noise", "blur_vox") else 1.0}
     assert (getattr(intensity.sample(IntensityConfig(**off), 20, 1, seeded()), change) == neutral).all()
 
 
-def test_the_generator_is_the_only_chance():
+def test_the_generator_is_the_only_randomness():
     before = torch.get_rng_state()
     results = [intensity.apply(noise(3, 2, 8, 8), intensity.sample(ALWAYS, 3, 2, seeded(seed))) for seed in (1, 1, 2)]
     assert torch.equal(torch.get_rng_state(), before)

@@ -18,7 +18,7 @@ def test_they_are_different_and_the_first_changes_nothing(axes, count, found):
     assert all(set(mirror) <= set(axes) for mirror in drawn)
 
 
-def test_chance_chooses_among_them():
+def test_the_choice_is_random():
     seen = {mirrors.draw((0, 1), 2, Generator().manual_seed(seed))[1] for seed in range(40)}
     assert seen == {(0,), (1,), (0, 1)}
 

@@ -54,7 +54,7 @@ def test_labels_keep_their_type():
     assert torch.equal(mixed, torch.where(params.box, params.partner.view(3, 1, 1, 1), labels).to(torch.uint8))
 
 
-def test_the_chance_to_be_mixed():
+def test_the_probability_to_be_mixed():
     x = torch.arange(400.0).view(400, 1, 1, 1).expand(400, 1, 8, 8)
     for probability in (0.0, 0.3, 1.0):
         mixed = mixing.apply(x, mixing.sample(400, (8, 8), seeded(), probability))
@@ -73,7 +73,7 @@ def test_every_other_sample_can_be_the_partner():
     assert found == {1, 2, 3}
 
 
-def test_the_generator_is_the_only_chance():
+def test_the_generator_is_the_only_randomness():
     before = torch.get_rng_state()
     first, again, other = (mixing.sample(6, (16, 16), seeded(seed), 1.0) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
@@ -82,13 +82,13 @@ def test_the_generator_is_the_only_chance():
     assert not torch.equal(first.box, other.box)
 
 
-@pytest.mark.parametrize(("chance", "least", "most"), [(0.0, 0.0, 0.0), (0.5, 0.35, 0.65), (1.0, 1.0, 1.0)])
-def test_boxes_come_from_the_others_as_often_as_asked(chance, least, most):
-    params = mixing.sample(200, (8, 8), seeded(), probability=1.0, others=(3, chance))
+@pytest.mark.parametrize(("rate", "least", "most"), [(0.0, 0.0, 0.0), (0.5, 0.35, 0.65), (1.0, 1.0, 1.0)])
+def test_boxes_come_from_the_others_as_often_as_asked(rate, least, most):
+    params = mixing.sample(200, (8, 8), seeded(), probability=1.0, others=(3, rate))
     outside = params.partner >= 200
     assert least <= outside.float().mean() <= most
     assert params.partner.max() < 203
-    assert params.partner[outside].unique().numel() in ((0,) if chance == 0 else (3,))
+    assert params.partner[outside].unique().numel() in ((0,) if rate == 0 else (3,))
 
 
 def test_boxes_of_the_others_are_pasted():

@@ -1,4 +1,4 @@
-"""Drawn spatial transforms: ranges, chances and the number of parts; one generator is the only chance."""
+"""Drawn spatial transforms: ranges, probabilities, the number of parts, and the generator as the only source."""
 
 import math
 
@@ -43,7 +43,7 @@ def coordinates(shape, spacing) -> Tensor:
 
 @pytest.mark.parametrize(("shape", "spacing"), FIELDS)
 @pytest.mark.parametrize("config", [ALL, AFFINE])
-def test_the_generator_is_the_only_chance(config, shape, spacing):
+def test_the_generator_is_the_only_randomness(config, shape, spacing):
     before = torch.get_rng_state()
     first = sample(config, 4, shape, spacing, seeded(1), (0, 1))
     assert torch.equal(torch.get_rng_state(), before)
@@ -69,7 +69,7 @@ def test_autocast_changes_no_draw():
 
 
 @pytest.mark.parametrize(("shape", "spacing"), FIELDS)
-def test_no_chance_is_the_identity(shape, spacing):
+def test_probability_0_is_the_identity(shape, spacing):
     x = torch.randn(3, 2, *shape, generator=seeded())
     for config, tolerance in ((AFFINE, 0.0), (ALL, 1e-4)):
         quiet = SpatialConfig(**{**vars(config), "probability": 0.0})
@@ -109,7 +109,7 @@ def test_at_least_so_many_parts_are_active(probability, at_least):
         assert (active == 4).all()
 
 
-def test_each_part_has_its_chance_and_its_turn():
+def test_each_part_has_its_probability_and_its_turn():
     config = SpatialConfig(probability=0.3, scale=1.5, translation=0.2)
     drawn = matrices(config, (10, 10), (1.0, 1.0), batch_size=2000)
     active = torch.cat([drawn[..., -1].abs() > 1e-6, ((drawn[:, 0, 0] - 1).abs() > 1e-6)[:, None]], dim=1)

@@ -90,7 +90,7 @@ def test_the_label_moves_with_its_scan(shape, spacing):
     assert not torch.equal(moved_label, label)
 
 
-def test_the_generator_is_the_only_chance_and_nothing_changes_in_place():
+def test_the_generator_is_the_only_randomness_and_nothing_changes_in_place():
     def make(seed: int) -> list[Tensor]:
         views = two_views(image, valid, fill, spacing_mm, ViewsConfig(), seeded(seed), (1,))
         label = torch.zeros(3, 1, 32, 28, dtype=torch.long)
@@ -107,7 +107,7 @@ def test_the_generator_is_the_only_chance_and_nothing_changes_in_place():
 
 
 @pytest.mark.parametrize("background", [0.0, -0.8237, -3.6185982, 7.0])
-def test_tissue_is_told_from_a_background_that_was_stored_and_interpolated(background):
+def test_tissue_is_reported_from_a_background_that_was_stored_and_interpolated(background):
     """The background comes from disk in 16 bits, its value from the manifest in full; the warp rounds both."""
     image = torch.full((4, 2, 24, 24), background)
     image[:, :, 8:16, 6:18] += 1

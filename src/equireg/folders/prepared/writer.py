@@ -63,7 +63,7 @@ def digest_of(path: Path) -> str:
 
 
 def begin(out: Path, raw_name: str) -> bool:
-    """Mark a folder as underway, so that no other verb reads it, and remove what killed runs left.
+    """Mark a folder as unfinished, so that no other verb reads it, and remove what killed runs left.
 
     Args:
         out: the prepared folder, new or from an earlier run.
@@ -143,7 +143,7 @@ def new_case(folder: Path) -> Iterator[CaseWriter]:
     """Yield a writer of a hidden folder that becomes ``folder``, in place of an earlier one, when the block ends well.
 
     Raises:
-        DiskError: if the disk is full; names ``folder``, because a hidden one would tell nobody anything.
+        DiskError: if the disk is full; names ``folder``, because a hidden one would mean nothing to the user.
         EquiregError: if something else than a prepared case is there.
     """
     staging = folder.with_name(f".{folder.name}.partial-{os.getpid()}")

@@ -37,7 +37,7 @@ class Default(Recipe):
     def normalisation(
         self, config: PrepareConfig, modality: str, training: Sequence[RawCase], labels: LabelTable
     ) -> Mapping[str, Any]:
-        """Normalise each scan by itself, CT by one scale for all."""
+        """Normalise each scan on its own, CT by one scale for all."""
         return plan.choose_normalisation(config.normalise, modality, training, labels)
 
     def split(self, config: PrepareConfig, dataset: RawDataset, usable: Sequence[RawCase]) -> dict[str, Split]:

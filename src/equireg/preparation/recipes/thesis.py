@@ -101,7 +101,7 @@ class Thesis(Recipe):
 def _tissue(channel: np.ndarray, background: float | None) -> np.ndarray:
     """Return where [D, H, W] is tissue: what is not background, and what it encloses.
 
-    A voxel inside the head may have the background's value by chance; only what is open to the outside is background.
+    A voxel inside the head may have the background's value by accident; only what is open to the outside is background.
     """
     if background is None:
         return np.ones(channel.shape, dtype=bool)

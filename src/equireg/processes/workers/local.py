@@ -124,7 +124,7 @@ def _begin(ends: Connection, threads: int, gpus: str | None) -> None:
 
 
 def _log_warnings() -> None:
-    """Show warnings alone; what is merely told goes to files, such as a run's log."""
+    """Show warnings alone; messages of level INFO go to files, such as a run's log."""
     logger = logging.getLogger("equireg")
     logger.setLevel(logging.INFO)
     logger.propagate = False

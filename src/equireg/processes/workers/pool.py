@@ -26,7 +26,7 @@ class Workers:
         jobs: tasks at once. On a Ray cluster 0 stands for as many as it has room for.
         cluster: this machine's processes, or a Ray cluster.
         gpus: GPUs that a task takes, or a part of one; workers on this machine take them in turn, one at the least.
-        share_cores: whether a task on a Ray cluster takes an equal share of all cores, and not just one.
+        share_cores: whether a task on a Ray cluster takes an equal part of all cores, and not just one.
 
     Raises:
         UsageError: if Ray is asked for and not installed.
@@ -73,7 +73,7 @@ class Workers:
                     self.unexpected[name] = result
                 yield name, result
                 if progress.update():
-                    progress.tell()
+                    progress.log_line()
 
     def raise_unexpected(self) -> None:
         """Raise what was met that nobody foresaw; called once a verb has finished all else.
@@ -116,7 +116,7 @@ class Workers:
                     waiting.append(name)
                     continue
                 result = WorkerDiedError(
-                    f"{name}: {death} {_LIVES} times, most likely for want of memory. Run the same command again, "
+                    f"{name}: {death} {_LIVES} times, most likely because memory ran out. Run the same command again, "
                     "with fewer --jobs."
                 )
             yield name, result

@@ -13,12 +13,12 @@ _KNOCK_SECONDS = 10
 
 
 class RayCluster:
-    """The tasks' share of a Ray cluster.
+    """The part of a Ray cluster that the tasks use.
 
     Args:
         jobs: tasks at once; 0 for as many as the cluster has room for, also as it grows.
         gpus: part of a GPU that a task takes, where the cluster has any.
-        share_cores: a task takes an equal share of all cores; else one.
+        share_cores: a task takes an equal part of all cores; else one.
 
     Raises:
         UsageError: if Ray is not installed.
@@ -82,7 +82,7 @@ class RayCluster:
             self._ray.shutdown()
 
     def _cores_a_task(self) -> int:
-        """Return each task's share of the cores, on the machine that has most of them."""
+        """Return each task's part of the cores, on the machine that has most of them."""
         resources = self._ray.cluster_resources()
         at_once = self._jobs or int(resources.get("GPU", 0) if self._gpus else resources.get("CPU", 1))
         most = max(node["Resources"].get("CPU", 1) for node in self._ray.nodes() if node["Alive"])

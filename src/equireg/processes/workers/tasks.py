@@ -44,7 +44,7 @@ class Place(Protocol):
 def guarded(function: Callable[..., Result], *arguments: Any) -> Result | EquiregError:
     """Return a task's error as a value, which crosses from a worker with its words and notes intact.
 
-    An error that nobody foresaw is told as such, with its traceback as a note; it is never taken for a fault of the
+    An unexpected error is reported as such, with its traceback as a note; it is never taken for a fault of the
     data.
     """
     try:

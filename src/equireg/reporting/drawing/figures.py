@@ -13,7 +13,7 @@ from equireg.drawing.svg import PAPER, draw, marker, series_colour
 from equireg.reporting.results.series import Amount
 
 POINT = {"markeredgecolor": PAPER, "markeredgewidth": 0.4}
-"""The rim by which points that lie over each other are told apart."""
+"""The rim by which points that lie over each other are distinguished."""
 
 
 def cloud(index: int, size: float) -> dict[str, Any]:

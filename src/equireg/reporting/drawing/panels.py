@@ -19,7 +19,7 @@ from equireg.imaging.labels import LabelTable
 
 _PANEL_PIXELS = 420
 _STEP_PIXELS = 260
-"""Steps of preparation are many and told apart at a glance."""
+"""Steps of preparation are many and distinguished at a glance."""
 _DPI = 100
 
 

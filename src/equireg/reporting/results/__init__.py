@@ -1,1 +1,1 @@
-"""What the page tells: folders read once, and every number found once."""
+"""What the page shows: folders read once, and every number found once."""

@@ -16,7 +16,7 @@ _WORDS: dict[str, _Words] = {
     "dataset": lambda facts, _: f", {facts.dataset}",
     "name": lambda facts, _: f" ({own_name(facts)})",
 }
-"""What tells arms of one method and options apart, as far as it is needed."""
+"""What distinguishes arms of one method and options, as far as needed."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def own_name(facts: RunFacts) -> str:
 
 
 def _key(facts: RunFacts) -> tuple:
-    """Return what the runs of an arm have in common; of a foreign run nothing but its name is known."""
+    """Return what the runs of an arm have in common; of another tool's run only the name is known."""
     known = ("options", facts.arm) if facts.arm else ("name", own_name(facts), facts.method)
     return *known, facts.dataset, facts.labelled_cases, facts.unlabelled_cases
 
@@ -81,7 +81,7 @@ def _order(facts: RunFacts) -> tuple:
 
 
 def _lines(members: Sequence[RunFacts]) -> list[Line | None]:
-    """Gather the arms that differ in their labels alone, and name each line as shortly as it can be told."""
+    """Gather the arms that differ in their labels alone, and name each line as shortly as possible."""
     points = [facts for facts in members if facts.method is not None and facts.labelled_cases is not None]
     keys = [_line_key(facts, [one for one in points if one.method == facts.method]) for facts in points]
     first = dict(reversed(list(zip(keys, points, strict=True))))
@@ -105,11 +105,13 @@ def _titles(members: Sequence[RunFacts], wordings: Sequence[_Words]) -> list[str
     """Name each by its method, and add one kind of words after the other until no two are alike."""
     titles = [facts.method or own_name(facts) for facts in members]
     for words in wordings:
-        told = [f"{title}{words(facts, members)}" for title, facts in zip(titles, members, strict=True)]
-        alike = {title for title in titles if len({m for m, one in zip(told, titles, strict=True) if one == title}) > 1}
+        longer = [f"{title}{words(facts, members)}" for title, facts in zip(titles, members, strict=True)]
+        alike = {
+            title for title in titles if len({m for m, one in zip(longer, titles, strict=True) if one == title}) > 1
+        }
         # Where one title needs its labels, all show them.
         chosen = set(titles) if alike and words is _WORDS["labels"] else alike
-        titles = [more if title in chosen else title for more, title in zip(told, titles, strict=True)]
+        titles = [more if title in chosen else title for more, title in zip(longer, titles, strict=True)]
     return [f"{title} #{place}" if titles.count(title) > 1 else title for place, title in enumerate(titles, start=1)]
 
 

@@ -10,7 +10,7 @@ from equireg.reporting.results.series import Amount, Series
 from equireg.reporting.results.sources import Evaluation
 
 LEAST_GAP = 0.005
-"""Difference of Dice below which all labels bring nothing that can be told from noise."""
+"""Difference of Dice below which the gain from all labels cannot be distinguished from noise."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def sentence(found: Sequence[Bridging]) -> str | None:
             parts.setdefault(one.series, []).append(f"{written(one.coefficient)} at {one.amount.text}")
     if all(not np.isfinite(one.coefficient) for one in found):
         return None
-    told = "; ".join(f"{series} {', '.join(values)}" for series, values in parts.items())
-    return f"Bridging coefficient, {region}: {told} of the labels."
+    listed = "; ".join(f"{series} {', '.join(values)}" for series, values in parts.items())
+    return f"Bridging coefficient, {region}: {listed} of the labels."
 
 
 def written(value: float) -> str:

@@ -59,7 +59,7 @@ class Cohort:
     def groups(self) -> Groups:
         """Label to the evaluations that differ in nothing but their seed and repeat.
 
-        Two of one arm, seed and repeat differ in something that the folders do not tell (the checkpoint, say), so
+        Two of one arm, seed and repeat differ in something that the folders do not hold (the checkpoint, say), so
         they are not averaged: each of that arm stands alone, under its own title.
         """
         gathered: dict[Arm, list[Evaluation]] = {}
@@ -108,7 +108,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Results:
-    """All that a page tells of: the sources, and what may be compared."""
+    """All that a page shows: the sources, and what may be compared."""
 
     sources: Sources
     arms: Arms

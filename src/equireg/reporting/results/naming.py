@@ -1,4 +1,4 @@
-"""Names to show: titles that tell sources apart, and names that hold nothing but text."""
+"""Names to show: titles that distinguish sources, and names that hold nothing but text."""
 
 import getpass
 from collections import Counter

@@ -36,7 +36,7 @@ class Provenance:
     """library to version"""
     commit: str | None
     seconds: float | None
-    """wall-clock time, where the folder tells it"""
+    """wall-clock time, where the folder holds it"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Evaluation:
 
     @property
     def draw(self) -> tuple[int | None, int]:
-        """What tells runs of one arm apart: the seed, and the repeat of that seed, 0 for the first."""
+        """What distinguishes runs of one arm: the seed, and the repeat of that seed, 0 for the first."""
         return self.facts.seed, self.facts.repeat or 0
 
     @cached_property
@@ -192,9 +192,9 @@ def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> Run:
     )
 
 
-def _facts(told: Any, name: str, trained: Mapping[tuple, RunFacts]) -> RunFacts:
-    """Read the facts of the run behind an evaluation; foreign predictions have but the name of their folder."""
-    content = dict(told) if isinstance(told, Mapping) else {"name": told}
+def _facts(content: Any, name: str, trained: Mapping[tuple, RunFacts]) -> RunFacts:
+    """Read the facts of the run behind an evaluation; predictions of other tools have only the name of their folder."""
+    content = dict(content) if isinstance(content, Mapping) else {"name": content}
     facts = _without_paths(RunFacts.from_dict({**content, "name": str(content.get("name") or name)}))
     run = trained.get(_named(facts))
     # An evaluation of an earlier version names its run, and not that run's options.

@@ -18,7 +18,7 @@ from equireg.reporting.sections.efficiency import series_keys
 from equireg.reporting.sections.results import Cell
 
 _SHOWN = (-1.5, 2.5)
-"""Coefficients beyond these tell of a tiny gap, and would flatten all others."""
+"""Coefficients beyond these come from a tiny gap, and would flatten all others."""
 _MOST_APART = 3
 """Methods that have a drawing each; more are drawn side by side."""
 

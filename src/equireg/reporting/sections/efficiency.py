@@ -27,7 +27,7 @@ def series_keys(cohort: Cohort) -> list[Key]:
 def dice_by_labels(cohort: Cohort) -> list[Drawing]:
     """Draw mean Dice over the labels, a line a method, a drawing a region and their mean.
 
-    The axis is the fraction of the labels where every run tells it, else their count. Lines join the means of
+    The axis is the fraction of the labels where every run knows it, else their count. Lines join the means of
     the runs; whiskers are one standard deviation of the runs to each side. Methods stand a little beside each other.
 
     Returns:

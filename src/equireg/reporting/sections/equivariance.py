@@ -16,7 +16,7 @@ from equireg.reporting.sections.efficiency import series_keys
 
 _METRIC = "equivariance_dice"
 _HATCHES = {"plain": "", "hatched": "//////", "dotted": "......", "crossed": "xxxxxx"}
-"""What tells sets of cases apart; they come round after the last."""
+"""Hatching of each set of cases; after the last the first is used again."""
 
 
 def section(results: Results) -> Section:
@@ -24,14 +24,14 @@ def section(results: Results) -> Section:
     sets = [cohort for cohort in results.cohorts if cohort.has(_METRIC)]
     drawings = equivariance_bars(sets)
     keys = dict.fromkeys(key for cohort in sets for key in series_keys(cohort))
-    content = {"drawings": drawings, "keys": list(keys), "sets": told_sets(sets)}
+    content = {"drawings": drawings, "keys": list(keys), "sets": named_sets(sets)}
     return Section("equivariance", content if drawings else {})
 
 
 def equivariance_bars(cohorts: Sequence[Cohort]) -> list[Drawing]:
     """Draw equivariance Dice, a drawing a region and their mean: a group an amount of labels, a bar a method and set.
 
-    The sets are told apart by hatching, methods by colour; a whisker is one standard deviation of the runs.
+    Hatching shows the set, colour the method; a whisker is one standard deviation of the runs.
     """
     sets = [cohort for cohort in cohorts if cohort.has(_METRIC)]
     amounts = sorted({amount for cohort in sets for line in cohort.series for amount in line.amounts})
@@ -55,14 +55,14 @@ def equivariance_bars(cohorts: Sequence[Cohort]) -> list[Drawing]:
     return by_region(columns, plot, (4.2, 2.6), "Equivariance Dice")
 
 
-def told_sets(cohorts: Sequence[Cohort]) -> str:
+def named_sets(cohorts: Sequence[Cohort]) -> str:
     """Say which hatching stands for which set of cases."""
-    words, told = list(_HATCHES), []
+    words, parts = list(_HATCHES), []
     for place, cohort in enumerate(cohorts):
         masks = "with masks" if len(cohort.judged) == len(cohort.cases) else f"{len(cohort.judged)} of them with a mask"
         masks = masks if cohort.judged else "without masks"
-        told.append(f"{words[place % len(words)]}: {cohort.title}, {counted(len(cohort.cases), 'case')} {masks}")
-    return "; ".join(told)
+        parts.append(f"{words[place % len(words)]}: {cohort.title}, {counted(len(cohort.cases), 'case')} {masks}")
+    return "; ".join(parts)
 
 
 def _by_group(line: Series, region: str, amounts: Sequence[Amount]) -> dict[int, list[float]]:

@@ -152,16 +152,16 @@ def _cell(value: Summary | RunSpread, metric: Metric, best: bool) -> Cell:
 
 
 def _note(metric: Metric, evaluations: Sequence[Evaluation], rows: Sequence[Row]) -> str:
-    told = [metric.note]
+    parts = [metric.note]
     if metric.name == "nsd":
         tolerances = {evaluation.provenance.config.get("tolerance_mm") for evaluation in evaluations}
         known = sorted(str(tolerance) for tolerance in tolerances if tolerance is not None)
-        told.append(f"Tolerance {', '.join(known)} mm." if known else "")
+        parts.append(f"Tolerance {', '.join(known)} mm." if known else "")
     left_out = sorted(evaluations[0].left_out)
-    told.append(f"Not in the mean, because no case shows it: {', '.join(left_out)}." if left_out else "")
+    parts.append(f"Not in the mean, because no case shows it: {', '.join(left_out)}." if left_out else "")
     if any(len({cell.missing for cell in column}) > 1 for column in zip(*(row.cells for row in rows), strict=True)):
-        told.append("Best is chosen among the values that lack the fewest cases.")
-    return " ".join(part for part in told if part)
+        parts.append("Best is chosen among the values that lack the fewest cases.")
+    return " ".join(part for part in parts if part)
 
 
 def _trained_on(facts: RunFacts) -> dict[str, object]:
