@@ -19,7 +19,7 @@ from equireg.drawing.svg import marker, series_colour
 
 _BASELINE = "#333333"
 _APART = 1.03
-"""Factor between the places of two methods with as many labels, lest whiskers hide each other."""
+"""Factor between the places of two methods with the same number of labels, lest whiskers hide each other."""
 
 
 def main() -> None:

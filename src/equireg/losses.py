@@ -1,6 +1,6 @@
 """Losses on logits, averaged over the voxels that count; a stop-gradient stands where it is called.
 
-Where several processes share a batch, each loss is that of the whole batch, on every one of them.
+Where several processes divide a batch, each loss is that of the whole batch, on every one of them.
 """
 
 from dataclasses import dataclass

@@ -59,7 +59,7 @@ def describe(values: np.ndarray, **known: float) -> Summary:
 def bootstrap_interval(values: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float]:
     """Return the 95 % percentile interval of the mean over resampled cases and resampled seeds.
 
-    Both are drawn anew, each with replacement and apart from the other (the pigeonhole bootstrap: Owen 2007,
+    Both are drawn again, each with replacement and apart from the other (the pigeonhole bootstrap: Owen 2007,
     The pigeonhole bootstrap, section 3): the interval shows how far other cases and other trainings might move
     the mean. With one seed it is the plain bootstrap over cases (Efron & Tibshirani 1993, chapter 13). The
     generator is seeded: the same values give the same interval.

@@ -115,13 +115,13 @@ def test_one_bad_case_is_refused_and_the_rest_go_on(equireg: Command, tmp_path: 
     spoil(path)
     outcome = equireg("prepare", raw, "--out", out, "--jobs", 1)
     assert outcome.code == 0, outcome.err
-    told = [line for line in outcome.err.splitlines() if line.startswith("warning: refused b: ")]
-    assert len(told) == 1
-    assert told == outcome.err.splitlines()[-1:], "refusals are told at the end"
+    lines = [line for line in outcome.err.splitlines() if line.startswith("warning: refused b: ")]
+    assert len(lines) == 1
+    assert lines == outcome.err.splitlines()[-1:], "refusals are logged at the end"
     manifest = PreparedSet(out).manifest
     assert [case.name for case in manifest.cases] == ["a", "c"]
     assert [item["case"] for item in manifest.refused] == ["b"]
-    for text in (told[0], f"refused b: {manifest.refused[0]['reason']}"):
+    for text in (lines[0], f"refused b: {manifest.refused[0]['reason']}"):
         assert f"refused b: {path}: " in text
         assert finding in text
         assert remedy in text
@@ -303,7 +303,7 @@ def test_a_checkpoint_of_another_network(
     assert f"{path}: holds weights of another network" in outcome.error
     assert "Give the options of the run that wrote it" in outcome.error
     assert not (tmp_path / "out").exists()
-    # The same where training would go on from it; the run keeps all that it has.
+    # The same where training would continue from it; the run keeps all that it has.
     shutil.move(path, run / "checkpoints" / "last.ckpt")
     (run / "made_by.json").write_text(
         (run / "made_by.json").read_text().replace('"finished": true', '"finished": false')

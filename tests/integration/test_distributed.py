@@ -239,7 +239,7 @@ def test_torchrun_starts_the_ranks_as_well(pair: Path, prepared: Path, tmp_path:
 
 @pytest.mark.slow
 def test_two_agents_of_torchrun_train_and_resume(prepared: Path, tmp_path: Path) -> None:
-    """Two agents on one machine stand for two machines; what one process stopped, they go on with."""
+    """Two agents on one machine stand for two machines; what one process stopped, they continue."""
     whole = train(prepared, tmp_path / "whole", **STOPPED)
     stopped_run(prepared, tmp_path / "stopped")
     run_agents(["train", prepared, "--out", tmp_path / "stopped", "--resume", "--nodes", 2], tmp_path)

@@ -62,8 +62,8 @@ def prepared(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         nib.save(nib.Nifti1Image(scan + 50 * truth, np.eye(4)), raw / f"case{index}.scan.nii.gz")
         nib.save(nib.Nifti1Image(truth, np.eye(4)), raw / f"case{index}.truth.nii.gz")
     out = raw.parent / "prepared"
-    told = run((PLUGIN, site), "prepare", raw, "-o", out, "--val-fraction", 0.25, "--test-fraction", 0.25, "-j", 1)
-    assert "scan_truth" in told
+    output = run((PLUGIN, site), "prepare", raw, "-o", out, "--val-fraction", 0.25, "--test-fraction", 0.25, "-j", 1)
+    assert "scan_truth" in output
     return out
 
 

@@ -260,8 +260,8 @@ def test_a_scan_in_another_unit_is_reported(
         nib.save(nib.Nifti1Image(voxels, image.affine), tmp_path / "loose" / f"{name}.nii.gz")
     outcome = equireg("predict", one_channel_run, tmp_path / "loose", "--out", tmp_path / "out", *PLAIN)
     assert outcome.code == 0, outcome.err
-    told = [line for line in outcome.err.splitlines() if "training scans" in line]
-    assert [f"warning: {tmp_path / 'loose' / 'large.nii.gz'}: channel" in line for line in told] == [True]
+    lines = [line for line in outcome.err.splitlines() if "training scans" in line]
+    assert [f"warning: {tmp_path / 'loose' / 'large.nii.gz'}: channel" in line for line in lines] == [True]
 
 
 def test_a_single_file(equireg: Command, one_channel_run: Path, raw_case: Path, tmp_path: Path) -> None:

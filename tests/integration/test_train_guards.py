@@ -1,4 +1,4 @@
-"""`equireg train`: what it refuses to go on with, what it leaves alone, and what it tells."""
+"""`equireg train`: what it refuses to resume, what it leaves alone, and what it logs."""
 
 import json
 import logging

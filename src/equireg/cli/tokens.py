@@ -10,7 +10,7 @@ LETTERS = {"-o": "--out", "-c": "--config", "-j": "--jobs"}
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """Return the words with every option under its whole name: ``-o``, ``--max-steps=3`` and ``--method`` are such."""
+    """Return the words with every option under its full name: ``-o``, ``--max-steps=3`` and ``--method`` are such."""
     return [word for argument in arguments for word in _spelled(argument)]
 
 

@@ -14,7 +14,7 @@ class _StagedConfig(NetworkConfig):
     features: int = 32
     """channels of the first stage; each further stage doubles them"""
     stages: int | None = None
-    """resolutions, the full one included; by default as many as the patch carries, up to 6"""
+    """resolutions, the full one included; by default the most that the patch allows, up to 6"""
     norm: Literal["instance", "batch"] = "instance"
     """normalisation layer"""
     dropout: float = 0.0

@@ -42,7 +42,7 @@ class PrepareConfig:
     dry_run: bool = False
     """report what is found in the raw folder, and write nothing"""
     jobs: int = 0
-    """cases prepared at once; 0 for one a core, or as many as the Ray cluster has room for"""
+    """cases prepared at once; 0: one for each core, or all that fit on the Ray cluster"""
     cluster: Literal["local", "ray"] = "local"
     """processes of this machine, or the Ray cluster that it belongs to"""
 
@@ -84,7 +84,7 @@ class PredictConfig:
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
     jobs: int = 0
-    """cases predicted at once, each by a process of its own; 0 for one, or as many as the Ray cluster has room for"""
+    """cases predicted at once, each by a process of its own; 0: one, or all that fit on the Ray cluster"""
     cluster: Literal["local", "ray"] = "local"
     """processes of this machine, or the Ray cluster that it belongs to"""
 
@@ -134,7 +134,7 @@ class SweepOptions:
     dry_run: bool = False
     """list the runs and what remains to do"""
     jobs: int = 0
-    """runs at once; 0: one, or all that a Ray cluster has room for"""
+    """runs at once; 0: one, or all that fit on the Ray cluster"""
     cluster: Literal["local", "ray"] = "local"
     """processes of this machine, or the Ray cluster that it belongs to"""
 

@@ -1,4 +1,4 @@
-"""The disk: files and folders that are written whole or not at all, locks, and errors in words that help."""
+"""The disk: files and folders that are written completely or not at all, locks, and errors in words that help."""
 
 from equireg.disk.faults import DiskError, disk_errors, read_errors
 from equireg.disk.locks import locked_folder

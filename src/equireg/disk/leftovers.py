@@ -1,4 +1,4 @@
-"""Hidden names of what is not whole yet, and what a killed process left of them."""
+"""Hidden names of what is not complete yet, and what a killed process left of them."""
 
 import os
 import re

@@ -29,7 +29,7 @@ class Pair:
 def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
     """Pair each case that is judged with its mask, sorted by name.
 
-    A folder of masks is judged whole; of a raw or prepared folder, the cases that were predicted are. Cases
+    A folder of masks is judged completely; of a raw or prepared folder, the cases that were predicted are. Cases
     that a raw or prepared folder knows without a mask may be all there are, where they were predicted under
     their transforms: those are compared without a mask.
 

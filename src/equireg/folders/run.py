@@ -256,7 +256,7 @@ class RunFolder:
         return int(last), {name: np.array(sorted(pairs, key=lambda pair: pair[0])) for name, pairs in points.items()}
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Write the table of scalars, whole or not at all."""
+        """Write the table of scalars, completely or not at all."""
         names = sorted({name for row in rows for name in row} - {"step"})
         lines = [",".join(["step", *names])]
         for row in rows:

@@ -35,7 +35,7 @@ def table_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV table whole or not at all, as ``table_text`` writes it.
+    """Write a CSV table completely or not at all, as ``table_text`` writes it.
 
     Raises:
         EquiregError: if the disk is full or not writable.

@@ -49,7 +49,7 @@ class Geometry:
         return float(x), float(y), float(z)
 
     def corner_distance_mm(self, other: "Geometry") -> float:
-        """Return how far apart the same corner of both lies at most; shapes must be alike.
+        """Return how far apart the same corner of both lies at most; shapes must be equal.
 
         Corners say in the patient's millimetres what entries of a matrix do not: a small angle is far away at
         the end of a long axis. Of a file that states two places the nearer one counts: a mask drawn in one reader

@@ -123,7 +123,7 @@ class _Mask:
         if self.bad:
             raise EquiregError(
                 f"{self.path}: has {self.bad} voxels that are NaN or infinite, of {self.values.size}; expected "
-                "numbers only. Replace them, by the background's value say."
+                "numbers only. Replace them, for example by the background's value."
             )
         if self.off:
             raise EquiregError(

@@ -66,7 +66,7 @@ def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Hea
     shape, channels = three_axes(path, sizes_of_axes)
     offset = int(nifti.get_data_offset())
     if not length <= offset <= min(_FARTHEST, stream.capacity):
-        raise ValueError(f"its voxels are said to begin at byte {offset}")
+        raise ValueError(f"its header says that its voxels begin at byte {offset}")
     check_size(path, sizes_of_axes, dtype.itemsize, stream.capacity - offset, limits)
     slope, inter = nifti.get_slope_inter()
     placed = place(nifti, shape)

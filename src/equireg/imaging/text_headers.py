@@ -182,5 +182,7 @@ def _beside(path: Path, place: str) -> Path:
             "Copy that file beside the header and give its name alone, or save the scan as one file."
         )
     if not data.is_file():
-        raise EquiregError(f"{path}: its voxels are said to lie in {place[:80]!r}, which is not there. Copy it there.")
+        raise EquiregError(
+            f"{path}: its header says that its voxels are in {place[:80]!r}, which is missing. Copy that file there."
+        )
     return path.parent / place

@@ -101,7 +101,7 @@ def _check_channel(path: Path, seen: Channel, voxels: int, which: str) -> None:
     if seen.bad:
         raise EquiregError(
             f"{path}: {which}has {seen.bad} voxels that are NaN or infinite, of {voxels}; expected "
-            "numbers only. Replace them, by the background's value say."
+            "numbers only. Replace them, for example by the background's value."
         )
     if seen.low == seen.high:
         raise EquiregError(

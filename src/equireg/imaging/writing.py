@@ -15,7 +15,7 @@ _SCANNER = 1  # NIfTI code of coordinates in the scanner's frame
 
 
 def write_label(path: Path | str, values: np.ndarray, geometry: Geometry) -> None:
-    """Write label values [X, Y, Z] as .nii.gz in the smallest integer type for them; whole or not at all.
+    """Write label values [X, Y, Z] as .nii.gz in the smallest integer type for them; completely or not at all.
 
     The type is unsigned unless a value is negative.
 
@@ -28,7 +28,7 @@ def write_label(path: Path | str, values: np.ndarray, geometry: Geometry) -> Non
 
 
 def write_probabilities(path: Path | str, probs: np.ndarray, geometry: Geometry) -> None:
-    """Write probabilities [K, X, Y, Z] as a .nii.gz of four axes, classes last, float32; whole or not at all.
+    """Write probabilities [K, X, Y, Z] as a .nii.gz of four axes, classes last, float32; completely or not at all.
 
     Raises:
         EquiregError: if the disk is full or not writable.
@@ -38,7 +38,7 @@ def write_probabilities(path: Path | str, probs: np.ndarray, geometry: Geometry)
 
 
 def write_channels(path: Path | str, image: np.ndarray, geometry: Geometry) -> None:
-    """Write voxels [C, X, Y, Z] as a .nii.gz of four axes, channels last, in their own type; whole or not at all.
+    """Write voxels [C, X, Y, Z] as a .nii.gz of four axes, channels last, in their own type; completely or not at all.
 
     Raises:
         EquiregError: if the disk is full or not writable.

@@ -164,7 +164,7 @@ def _value(number: Any) -> int:
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:
-    """Return the name, numbered if it is taken: two label values may be called alike."""
+    """Return the name, numbered if it is taken: two label values may have the same name."""
     number = len(taken)
     candidate = name
     while candidate in taken:

@@ -30,7 +30,7 @@ def group_folders(
 ) -> FolderCases:
     """Group scans that lie in folders below.
 
-    A folder is a case if it has one scan, or scans that are alike but for a channel, or scans whose names recur in
+    A folder is a case if it has one scan, or scans that differ only in a channel, or scans whose names recur in
     other folders (``a/adc, a/dwi, b/adc, b/dwi``); those names are the channels then. Scans with masks of their own
     and time points are cases of their own.
 

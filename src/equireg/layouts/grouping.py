@@ -1,4 +1,4 @@
-"""Loose files to cases: files that are alike but for a channel's name or number belong together."""
+"""Loose files to cases: files that differ only in a channel's name or number belong together."""
 
 import re
 from collections import Counter, defaultdict
@@ -80,7 +80,7 @@ def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channe
 def _are_channels(
     case: str, contrasts: Mapping[str, Collection[str]], stems: Collection[str], has_mask: Callable[[str], bool]
 ) -> bool:
-    """Whether files that are alike but for a contrast are channels of one case.
+    """Whether files that differ only in a contrast are channels of one case.
 
     They are cases of their own where each has its own mask, and where T1 and T2 are the times t1 and t2, after t0
     or before t3.

@@ -27,7 +27,7 @@ def discover_inputs(path: Path | str, channels: Sequence[str], *, follow_links: 
 
     Returns:
         Cases by name, with images in the order of ``channels``; ``RawCase.read_image`` reads them so. What cannot be
-        predicted is among them, with its problem: a listed scan that is missing, or a name that two scans bear.
+        predicted is among them, with its problem: a listed scan that is missing, or a name that two scans have.
 
     Raises:
         EquiregError: if nothing can be predicted.
@@ -43,7 +43,7 @@ def discover_inputs(path: Path | str, channels: Sequence[str], *, follow_links: 
     for refusal in found.refused:
         problem = f"{refusal.reason} {refusal.remedy}"
         if refusal.case in cases:
-            log.warning("%s", problem)  # the case of this name is whole
+            log.warning("%s", problem)  # the case of this name is complete
         else:
             cases[refusal.case] = RawCase(refusal.case, (), None, refusal.case, False, problem=problem)
     if found.orphans:

@@ -48,7 +48,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
 def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple[FoundCase, Refusal | None]]:
     """Yield each case, sorted by name, with the reason why nothing can be done with it, or None.
 
-    A name that two files of one folder bear is refused once, and so is the second case with the same file.
+    A name that two files of one folder have is refused once, and so is the second case with the same file.
     """
     home = None if follow_links else Path(os.path.realpath(root))
     alike: defaultdict[str, list[FoundCase]] = defaultdict(list)
@@ -68,7 +68,7 @@ def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple
 
 
 def _twice(cases: Sequence[FoundCase]) -> Refusal | None:
-    """Refuse a name that two files of one folder bear (``c1.nii`` beside ``c1.nii.gz``): which counts is open."""
+    """Refuse a name that two files of one folder have (``c1.nii`` beside ``c1.nii.gz``): it is ambiguous."""
     files = [next(iter(case.files.values())) for case in cases if case.files]
     beside = [file for file in files if sum(other.parent == file.parent for other in files) > 1]
     if not beside:
@@ -117,7 +117,7 @@ def _shared(case: FoundCase, owners: dict[str, FoundCase]) -> Refusal | None:
 
 def _mask_problem(case: FoundCase) -> Refusal | None:
     if case.label_problem is not None:
-        return Refusal(case.name, case.label_problem, "Keep the mask that counts, and move the others elsewhere.")
+        return Refusal(case.name, case.label_problem, "Keep the right mask, and move the others elsewhere.")
     if case.label is not None and case.label in case.files.values():
         return Refusal(case.name, f"{case.label}: is the case's scan and its mask; expected two files.", "Correct it.")
     return None
@@ -136,7 +136,7 @@ def _missing_channel(case: FoundCase, found: FoundSet) -> Refusal | None:
 
 
 def _taken(case: FoundCase, earlier: RawCase | None) -> Refusal | None:
-    """Refuse a case whose name one in another folder bears."""
+    """Refuse a case whose name a case in another folder has."""
     if earlier is None:
         return None
     file = next(iter(case.files.values()))

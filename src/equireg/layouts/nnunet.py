@@ -90,7 +90,7 @@ def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[Found
 
 
 def _case(name: str, files: dict[str, Path], masks: Sequence[Path], problem: str | None, pair: FolderPair) -> FoundCase:
-    """Return the case of a folder; with two masks of its name, which one counts is open."""
+    """Return the case of a folder; with two masks of its name, which one is meant is unknown."""
     twice = f"{masks[0]}: the same name is that of {masks[1].name}; expected one mask." if len(masks) > 1 else None
     label = masks[0] if masks and twice is None else None
     return FoundCase(name, files, label, pair.held_out, problem=problem, label_problem=twice)

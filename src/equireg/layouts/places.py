@@ -86,7 +86,7 @@ class Places:
         return self._find_beside(folder).files
 
     def masks_of(self, folder: Path, names: list[str]) -> list[Path]:
-        """Return the masks of a scan in a folder: none, one, or several that fit alike.
+        """Return the masks of a scan in a folder: none, one, or several that fit equally well.
 
         Args:
             folder: the scan's.

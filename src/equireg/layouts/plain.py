@@ -95,7 +95,7 @@ def _numbers_warning(files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _names_by_folder_above(root: Path, groups: Sequence[Group], lone: set[Path]) -> dict[tuple[Path, str], str]:
-    """Return new names for cases that are called alike in ``c1/images`` and ``c2/images``."""
+    """Return new names for cases that have the same name in ``c1/images`` and ``c2/images``."""
     count: defaultdict[str, set[Path]] = defaultdict(set)
     for group in groups:
         count[group.name].add(group.folder)

@@ -23,8 +23,8 @@ class _CrossTask:
     area: Tensor
     """1 where the voxel is of a scan, [B, 1, *S]."""
     probs: tuple[Tensor, Tensor] | None
-    """What each network predicts for the scans ahead of mixing, mixed alike, [B, K, *S]; None without mixing, where
-    the answer of the training pass is that prediction."""
+    """Predictions of both networks before mixing, mixed as the images are, [B, K, *S]. None without mixing: then the
+    training pass itself gives the predictions."""
 
 
 class CrossPseudoSupervision(Method):

@@ -63,7 +63,7 @@ class EquiReg(TaskMethod):
 
     @torch.no_grad()
     def task(self, samples: Samples, batch: Batch, step: int) -> Task:
-        """Ask, of the strong view, for the teacher's prediction for the weak one, transformed alike.
+        """Ask, of the strong view, for the teacher's prediction for the weak one, transformed in the same way.
 
         No gradient and no BatchNorm statistic passes here.
         """
@@ -89,7 +89,7 @@ class EquiReg(TaskMethod):
         return self._masked(views.strong, known, torch.ones_like(inside), dice_weight)
 
     def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
-        """Put boxes of other samples into the unlabelled ones, in the image and in the target alike."""
+        """Put boxes of other samples into the unlabelled ones, in both the image and the target."""
         options = self.options
         if not options.cutmix:
             return task

@@ -18,7 +18,7 @@ def feature_dropout(
     """Within the block the decoder misses some of the encoder's feature maps; those left are scaled up.
 
     The feature perturbation of UniMatch (Yang et al. 2023, section 3.2). Each stage of the encoder draws its own
-    maps, for each sample anew. The encoder itself continues with all of its maps. Evaluation mode makes no
+    maps, drawn again for each sample. The encoder itself continues with all of its maps. Evaluation mode makes no
     difference.
 
     Args:

@@ -35,7 +35,7 @@ class WeakToStrong(TaskMethod):
         return self._masked(image, predicted(self.student, image), valid)
 
     def strong_task(self, weak: Task, batch: Batch) -> Task:
-        """Return the strong view of a weak one, with its target mixed alike; each call draws another."""
+        """Return the strong view of a weak one, with its target mixed in the same way; each call draws another."""
         image = self.changed_intensities(weak.image, batch)
         if not self.options.cutmix:
             return Task(image, weak.target, weak.area, weak.mask)

@@ -14,7 +14,7 @@ from equireg.methods.base import NetworkFactory, Task, TaskMethod, predicted
 class PseudoLabel(TaskMethod):
     """Pseudo-label (Lee 2013), for segmentation.
 
-    The target is the student's own class, predicted anew at each step for the very image that it then learns from;
+    The target is the student's own class, predicted again at each step for the very image that it then learns from;
     all voxels inside the scan count, with the loss of an annotation. The weight is the paper's (equation 16): 0 up to
     epoch 100, then evenly to 3 at epoch 600. The paper does not tie these epochs to the length of a run; here
     they are tenths of it, as if a run were of 1,000 epochs.

@@ -164,7 +164,7 @@ class _DenseBlock(nn.Module):
 
 
 class _TransitionDown(nn.Module):
-    """A 1x1 convolution of as many feature maps, and max-pooling that halves each axis."""
+    """A 1x1 convolution that keeps the number of feature maps, and max-pooling that halves each axis."""
 
     def __init__(self, dims: int, channels: int, config: FCDenseNetConfig) -> None:
         super().__init__()

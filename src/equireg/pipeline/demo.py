@@ -1,4 +1,4 @@
-"""`equireg demo`: phantom scans through the whole line, supervised against EquiReg on few labels."""
+"""`equireg demo`: phantom scans through all steps, supervised against EquiReg on few labels."""
 
 from pathlib import Path
 from typing import Any

@@ -49,7 +49,7 @@ def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None,
     content = read_yaml(file)
     own = {field.name: content.pop(field.name) for field in fields(SweepOptions) if field.name in content}
     how = _how(file, own, config, options)
-    if how.cluster == "ray":  # other machines find the files by their whole paths
+    if how.cluster == "ray":  # other machines find the files by their absolute paths
         file, out = file.absolute(), out.absolute()
     plan, runs = _read_plan(file, content)
     if how.dry_run:

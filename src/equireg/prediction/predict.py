@@ -52,7 +52,7 @@ def predict(
         EquiregError: if the run or the scans cannot be read, or after all others when some scans could not.
     """
     config = options_from(PredictConfig, config, options)
-    if config.cluster == "ray":  # other machines find the files by their whole paths
+    if config.cluster == "ray":  # other machines find the files by their absolute paths
         run, scans, out = (Path(path).absolute() for path in (run, scans, out))
     scans, out = Path(scans), Path(out)
     trained = RunFolder(disk.existing_folder(run, "a run"))

@@ -96,7 +96,7 @@ def finished(folder: Path, made_from: str) -> dict[str, Any] | None:
 def prepare_case(
     case: RawCase, plan: CasePlan, folder: Path, watch: Callable[[tuple[str, WorkingScan]], None] | None = None
 ) -> dict[str, Any]:
-    """Check one case and write its arrays into ``folder``, whole or not at all; ``watch`` is shown each step.
+    """Check one case and write its arrays into ``folder``, completely or not at all; ``watch`` is shown each step.
 
     The scan is gone from memory before the mask is read.
 

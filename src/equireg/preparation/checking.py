@@ -13,7 +13,7 @@ from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.layouts import RawCase, RawDataset, Refusal
 from equireg.processes.workers import WorkerDiedError, Workers, guarded
 
-REMEDY = "Repair or remove the file, then run the same command again: only this case is done anew."
+REMEDY = "Repair or remove the file, then run the same command again: only this case is done again."
 
 
 DIED = "Give it more memory or fewer --jobs, or remove the file, then run the same command again."

@@ -83,7 +83,7 @@ def renew(
         case: a case with a mask, or None.
         plan: the case's own.
         channels: names of its channels.
-        slices: those of its steps, where they are at hand; else the steps are done anew.
+        slices: those of its steps, where they are at hand; else the steps are done again.
 
     Raises:
         EquiregError: if the case cannot be read, or the disk is full.

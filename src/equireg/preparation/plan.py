@@ -15,7 +15,7 @@ from equireg.preparation.sides import distinguished_axes
 _AXES: tuple[SliceAxis, SliceAxis, SliceAxis] = ("x", "y", "z")
 _CUBE = Geometry.from_array((2, 2, 2), np.eye(4))
 _ALIKE = 1.1
-"""Spacings within 10 % of each other count as alike when the slice axis is chosen."""
+"""Spacings within 10 % of each other count as equal when the slice axis is chosen."""
 _CT_CASES = 40
 """Cases that the CT scale is measured on: percentiles change little beyond them."""
 
@@ -82,7 +82,7 @@ def choose_spacing(option: str, spacings: Sequence[tuple[float, ...]]) -> tuple[
     if option == "none":
         return None
     if option == "auto":
-        # Also where all are alike: nothing is resampled then, but a scan to predict may have another spacing.
+        # Also where all are equal: nothing is resampled then, but a scan to predict may have another spacing.
         x, y, z = (float(value) for value in np.median(np.array(spacings), axis=0))
         return x, y, z
     try:
@@ -103,7 +103,7 @@ def flat_axis(shape: Sequence[int]) -> int | None:
 def choose_slice_axis(
     option: str, spacing_mm: tuple[float, float, float], shape: Sequence[int] | None = None
 ) -> SliceAxis:
-    """Return the axis across which slices are cut: that of widest spacing, axial where all are alike.
+    """Return the axis across which slices are cut: that of widest spacing, axial where all are equal.
 
     Args:
         option: an axis, or auto.

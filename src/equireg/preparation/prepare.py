@@ -38,7 +38,7 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
         EquiregError: if the folder has no usable case, or an option does not fit.
     """
     config = options_from(PrepareConfig, config, options)
-    if config.cluster == "ray":  # other machines find the files by their whole paths
+    if config.cluster == "ray":  # other machines find the files by their absolute paths
         raw, out = Path(raw).absolute(), Path(out).absolute()
     raw = disk.existing_folder(raw, "scans")
     out = _claim(Path(out), raw.resolve().name)

@@ -86,7 +86,7 @@ def _names_end(parts: Sequence[str], axis: str) -> bool:
 
 
 def _paired(words: Sequence[tuple[str, ...]], axis: str) -> bool:
-    """Return whether two names are alike but for the end that they say."""
+    """Return whether two names differ only in the end of the axis that they name."""
     known = set(words)
     return any(swapped in known for parts in words for swapped in _swapped(parts, axis))
 

@@ -54,7 +54,7 @@ def split_cases(
 def thesis_split(cases: Sequence[RawCase], val_fraction: float, seed: int) -> dict[str, Split]:
     """Split as the thesis did: the shuffled folders of the cases with a mask, the first part to train on.
 
-    By case and not by patient, for the thesis' own split is the one to repeat. Held-out cases are ``test``, other
+    By case and not by patient, because the thesis' own split is the one to repeat. Held-out cases are ``test``, other
     cases without a mask ``train``.
 
     Args:

@@ -101,8 +101,8 @@ def count() -> int:
 def summed(*values: Tensor) -> tuple[Tensor, ...]:
     """Return tensors of floats summed over the ranks, with their gradient; as they are where there is one rank.
 
-    The gradient is that of a loss that every rank computes alike from the sums, and of which each rank's gradients
-    are then averaged over the ranks, as DDP does.
+    The gradient suits a loss that every rank computes in the same way from the sums; DDP averages the gradients over
+    the ranks afterwards.
     """
     if count() == 1:
         return values
@@ -112,7 +112,7 @@ def summed(*values: Tensor) -> tuple[Tensor, ...]:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over the ranks; its gradient needs no message, for all ranks hold the same one."""
+    """The sum over the ranks; its gradient needs no message, because all ranks hold the same one."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

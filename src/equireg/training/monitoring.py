@@ -122,7 +122,7 @@ class Checkpoints(Callback):
         self.best = state_dict["best"]
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the checkpoints, each whole or not at all.
+        """Write the checkpoints, each completely or not at all.
 
         Raises:
             EquiregError: if a weight is not finite; the previous checkpoint stays.

@@ -75,7 +75,7 @@ def train(
     Raises:
         EquiregError: if an option or the data does not fit, or the loss stops being finite.
 
-    With ``devices`` above 1, and no launcher such as torchrun, the work is done by as many new processes.
+    With ``devices`` above 1, and no launcher such as torchrun, one new process is started for each device.
     """
     data = PreparedSet(prepared)
     out = Path(out)

@@ -16,7 +16,7 @@ class MixParams:
 
     partner: Tensor
     """Index of the sample that the box comes from, [B]; from B on, of the others that ``apply`` is given. Where ranks
-    share a batch, both are counted in the whole of it."""
+    divide a batch, indices are those of the whole batch."""
     box: Tensor
     """True inside the box, [B, 1, *S]; all False where a sample is not mixed."""
 
@@ -66,7 +66,7 @@ def sample(
 
 
 def apply(x: Tensor, params: MixParams, others: Tensor | None = None) -> Tensor:
-    """Replace each sample's box by its partner's, in images, targets and ``valid`` alike, [B, C, *S].
+    """Replace each sample's box by its partner's, in images, targets and ``valid``, [B, C, *S].
 
     Args:
         x: the batch.

@@ -181,7 +181,7 @@ class _Draw:
 
     def displacement(self) -> Tensor:
         """Draw white noise and smooth it by a Gaussian, [B, n, *K] in mm; its deviation is known by algebra."""
-        # Along the axes that bend: slices and volumes of thick slices bend alike.
+        # Along the axes that bend: slices and volumes of thick slices bend in the same way.
         view_mm = (self.extent_mm * self.bends).sum(dim=1) / self.bends.sum(dim=1)
         sigma_mm = self.config.elastic_smoothness * view_mm
         nodes = [

@@ -1,4 +1,4 @@
-"""Folders are made whole or not at all, and each says which verb made it."""
+"""Folders are made completely or not at all, and each says which verb made it."""
 
 import errno
 import json

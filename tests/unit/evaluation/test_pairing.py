@@ -49,8 +49,8 @@ def test_of_own_predictions_it_is_no_warning_as_they_say_what_they_were_asked_fo
     with caplog.at_level(logging.INFO, "equireg"):
         result = judge(tmp_path, raw, "abc", signed=True)
     assert result["masks_without_prediction"] == 3
-    told = [record for record in caplog.records if "3 of 6 masks" in record.getMessage()]
-    assert [record.levelname for record in told] == ["INFO"]
+    lines = [record for record in caplog.records if "3 of 6 masks" in record.getMessage()]
+    assert [record.levelname for record in lines] == ["INFO"]
 
 
 def test_masks_of_other_splits_of_a_prepared_folder_are_not_missed(tmp_path, caplog):

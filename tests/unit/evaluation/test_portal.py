@@ -146,7 +146,7 @@ def test_a_damaged_table_is_refused(predictions: Path, tmp_path: Path, what: str
 def test_predictions_of_other_regions_are_refused(predictions: Path, tmp_path: Path) -> None:
     other = LabelTable((0, 1), ("background", "tumour"))
     disk.write_json(predictions / "labels.json", other.as_dict())
-    with pytest.raises(EquiregError, match="regions tumour; the portal of BraTS judges whole, core, enhancing"):
+    with pytest.raises(EquiregError, match="regions tumour; the portal of BraTS scores whole, core, enhancing"):
         evaluate(predictions, write_table(tmp_path / "stats.csv"), tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""One case from its files to its arrays, whole or not at all."""
+"""One case from its files to its arrays, completely or not at all."""
 
 import errno
 import json

@@ -47,7 +47,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class MaskFolder(Reference):
-    """A folder of nothing but masks, named by case: made for this evaluation, so it is judged whole."""
+    """A folder of nothing but masks, named by case: made for this evaluation, so all of it is judged."""
 
     complete: ClassVar[bool] = True
 

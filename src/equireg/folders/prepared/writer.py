@@ -1,4 +1,4 @@
-"""Writing a prepared folder: compressed arrays, and folders of cases that are whole or absent."""
+"""Writing a prepared folder: compressed arrays, and folders of cases that are complete or absent."""
 
 import math
 import os

@@ -23,7 +23,7 @@ class Workers:
     """Processes that work on tasks at once; one job on this machine needs none.
 
     Args:
-        jobs: tasks at once. On a Ray cluster 0 stands for as many as it has room for.
+        jobs: tasks at once. On a Ray cluster 0 means all that fit.
         cluster: this machine's processes, or a Ray cluster.
         gpus: GPUs that a task takes, or a part of one; workers on this machine take them in turn, one at the least.
         share_cores: whether a task on a Ray cluster takes an equal part of all cores, and not just one.
@@ -56,7 +56,7 @@ class Workers:
         """Yield each task's name with its result, or with the error that the user must see, as they come.
 
         A fault of equireg itself is an ``UnexpectedError``, and kept in ``unexpected`` too. A task whose worker dies
-        is begun anew after the others; one that is the death of several has a ``WorkerDiedError`` as its result.
+        is started again after the others; one that is the death of several has a ``WorkerDiedError`` as its result.
 
         Args:
             function: importable by name; works on one task.

@@ -16,7 +16,7 @@ class RayCluster:
     """The part of a Ray cluster that the tasks use.
 
     Args:
-        jobs: tasks at once; 0 for as many as the cluster has room for, also as it grows.
+        jobs: tasks at once; 0 for all that fit on the cluster, also as it grows.
         gpus: part of a GPU that a task takes, where the cluster has any.
         share_cores: a task takes an equal part of all cores; else one.
 
@@ -31,7 +31,7 @@ class RayCluster:
         self._jobs = jobs
         self._gpus = gpus if self._ray.cluster_resources().get("GPU", 0) >= 1 else 0
         self._cpus = self._cores_a_task() if share_cores else 1
-        # Retrying is ours: a task counts its own deaths alike everywhere.
+        # Retrying is ours: a task counts its own deaths in the same way everywhere.
         self._remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=0)(guarded)
         self._running: set[Any] = set()
 

@@ -102,7 +102,7 @@ def _line_key(facts: RunFacts, alike: Sequence[RunFacts]) -> tuple:
 
 
 def _titles(members: Sequence[RunFacts], wordings: Sequence[_Words]) -> list[str]:
-    """Name each by its method, and add one kind of words after the other until no two are alike."""
+    """Name each by its method, and add one kind of words after the other until all differ."""
     titles = [facts.method or own_name(facts) for facts in members]
     for words in wordings:
         longer = [f"{title}{words(facts, members)}" for title, facts in zip(titles, members, strict=True)]

@@ -21,9 +21,9 @@ class Bridging:
     amount: Amount
     region: str
     gain: float
-    """mean Dice of the series less that of the supervised runs with as many labels"""
+    """mean Dice of the series less that of the supervised runs with the same number of labels"""
     gap: float
-    """mean Dice of the supervised runs with all labels less that of the supervised ones with as many"""
+    """mean Dice of the supervised runs with all labels less that of the supervised ones with the same few labels"""
     coefficient: float
     """gain over gap; NaN where the gap is below `LEAST_GAP`: there is then nothing to bridge"""
     pairs: tuple[float, ...]

@@ -34,10 +34,12 @@ class Difference:
 
 
 def differences(groups: Groups, regions: Sequence[str]) -> dict[tuple[str, str], dict[str, Difference]]:
-    """Compare arms of as many labels, case by case: each with the supervised one, EquiReg with its best rivals too.
+    """Compare arms with the same number of labels, case by case.
+
+    Each is compared with the supervised one, EquiReg also with its best rivals.
 
     Runs are paired by seed, because those of one seed have the same labelled cases. A case's value is its mean over
-    the seeds. Only the mean of the regions is tested, so that the tests are as many as the comparisons; Holm's
+    the seeds. Only the mean of the regions is tested, so that there is one test a comparison; Holm's
     correction is over them all.
 
     Args:
@@ -61,7 +63,7 @@ def differences(groups: Groups, regions: Sequence[str]) -> dict[tuple[str, str],
 
 
 def baseline_of(label: str, groups: Groups) -> str | None:
-    """Name the group that a group is compared with: the supervised one with as many labelled cases.
+    """Name the group that a group is compared with: the supervised one with the same number of labelled cases.
 
     Returns:
         Its label, or None for a supervised group, and where no baseline or more than one would fit.
@@ -77,7 +79,7 @@ def baseline_of(label: str, groups: Groups) -> str | None:
 
 
 def opponents(label: str, groups: Groups) -> list[str]:
-    """Name the groups that a group is compared with, all of as many labelled cases.
+    """Name the groups that a group is compared with, all with the same number of labelled cases.
 
     That is the supervised one; for EquiReg also the best other method that learns from unlabelled scans, and the
     best one beside them that does not (nnU-Net, say). "Best" means the highest mean Dice on these very cases,

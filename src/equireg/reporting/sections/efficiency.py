@@ -10,7 +10,7 @@ from equireg.reporting.results.series import Series, percent
 from equireg.reporting.section import Section
 
 _SHIFT = 1.035
-"""Factor between the places of two methods with as many labels, on the logarithmic axis."""
+"""Factor between the places of two methods with the same number of labels, on the logarithmic axis."""
 
 
 def section(cohort: Cohort) -> Section:
@@ -54,7 +54,7 @@ def dice_by_labels(cohort: Cohort) -> list[Drawing]:
 
 
 def _line(axes: Axes, line: Series, region: str, known: bool, *, shift: float) -> None:
-    """Draw one method; its points stand at ``shift`` times their labels, lest whiskers hide each other."""
+    """Draw one method; its points stand at ``shift`` times their labels, so that whiskers do not hide each other."""
     colour = series_colour(line.index)
     places = [shift * (amount.fraction if known and amount.fraction else amount.cases) for amount in line.amounts]
     runs = [np.array([run.mean("dice", region) for run in members]) for members in line.amounts.values()]
