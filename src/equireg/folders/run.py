@@ -29,7 +29,7 @@ from equireg.folders.signature import SIGNATURE, read_signature, sign
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
-METRICS = "metrics.csv"
+METRICS_CSV = "metrics.csv"
 LOG = "log.txt"
 RUN_FACTS = "run"
 """Key of the facts in the signature of a run, of its predictions and of their evaluation."""
@@ -134,7 +134,7 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         """The table of scalars."""
-        return self.root / METRICS
+        return self.root / METRICS_CSV
 
     @property
     def log(self) -> Path:

@@ -40,7 +40,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class TrainedRun:
     """A folder made by `equireg train`."""
 
     title: str
@@ -129,7 +129,7 @@ class Evaluation:
 class Sources(NamedTuple):
     """Everything that a page is made from."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[TrainedRun, ...]
     evaluations: tuple[Evaluation, ...]
     examples: tuple[Example, ...]
     """the case that each prepared folder shows its steps on"""
@@ -179,10 +179,10 @@ def _signature(folder: Path) -> dict[str, Any]:
     return signature
 
 
-def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> Run:
+def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> TrainedRun:
     run = RunFolder(folder)
     last_step, scalars = run.read_scalars()
-    return Run(
+    return TrainedRun(
         title=title,
         facts=_without_paths(run.facts()),
         provenance=_provenance(signature, run.read_config() if run.has_config() else signature.get("config") or {}),
