@@ -3,7 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint setup clean build up connect down
+MUTATIONS ?= 300
+KILLS ?= 20
+SEED ?= 0
+
+.PHONY: demo test test-slow attack lint setup clean build up connect down
 
 demo: $(STAMP)
 	$(BIN)/equireg demo --out demo
@@ -13,6 +17,11 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+# Damaged files and killed processes, counted into docs/reliability.md; MUTATIONS of each kind of file, KILLS in all.
+attack: $(STAMP)
+	PYTHONPATH=tests/robustness:tests/made_up $(BIN)/python tests/robustness/attack.py \
+		--mutations $(MUTATIONS) --kills $(KILLS) --seed $(SEED)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -105,6 +105,10 @@ class OptionParser(ArgumentParser):
             if value and kind is not None:
                 return f"--{found['key']} is {value['value']}; expected {words_of(kind)}."
             return f"--{found['key']}: {rest}"
+        if missing := re.search(r"arguments are required: (?P<names>[\w., ]+)", message):
+            options = {action.dest for action in self._actions if action.option_strings}
+            names = (f"--{name}" if name in options else name for name in missing["names"].split(", "))
+            return f"the following arguments are required: {', '.join(names)}"
         return " ".join(message.split())
 
 

@@ -51,17 +51,17 @@ class TrainConfig:
     patch_size: tuple[int, ...] | None = None
     """voxels of a training sample, slowest axis first; by default from the data set's shape"""
     foreground: float = 0.6
-    """fraction of labelled samples that are centred on a voxel of a class; each class is drawn equally often"""
+    """fraction of labelled samples that are centred on a labelled voxel, each class as often"""
     flips: str = "data"
     """axes of mirroring: data (as prepared), none, or some of x,y,z"""
     max_steps: int = 5000
     """optimiser steps"""
     val_every: int = 500
-    """steps between validations, and between checkpoints"""
+    """steps between validations; a checkpoint is written as often"""
     monitor: Literal["dice", "loss"] = "dice"
     """which validation score chooses the best checkpoint and stops early: highest Dice or lowest cross-entropy"""
     early_stopping_steps: int | None = None
-    """stop when that score has not improved for this number of steps"""
+    """stop when that score has not improved for so many steps"""
     log_every: int = 25
     """steps between rows of metrics.csv"""
     pictures_every: int = 1000

@@ -188,7 +188,7 @@ def _found_labels(scores: Sequence[Score]) -> LabelTable:
     table = table_of_values(value for score in scores for value in score.values)
     if table.classes == 1:
         raise EquiregError(
-            "evaluate: predictions and masks hold only background, and no labels.json says what to "
+            "evaluate: predictions and masks hold nothing but background, and no labels.json says what to "
             "expect. Give the folder of predictions a labels.json."
         )
     return table

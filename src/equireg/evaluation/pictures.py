@@ -112,7 +112,7 @@ def _read_scan(pair: Pair, scans: Scans | None) -> np.ndarray | None:
         _logger.warning("the picture of %s shows no scan: %s", pair.case, error)
         return None
     if geometry.shape != pair.geometry.shape or geometry.corner_distance_mm(pair.geometry) > TOLERANCE_MM:
-        _logger.warning("the picture of %s shows no scan: %s has another geometry", pair.case, case.images[0])
+        _logger.warning("the picture of %s shows no scan: %s lies elsewhere", pair.case, case.images[0])
         return None
     return scan
 

@@ -7,5 +7,6 @@ from equireg.folders.signature import UNFINISHED as UNFINISHED
 from equireg.folders.signature import check_format as check_format
 from equireg.folders.signature import is_signed as is_signed
 from equireg.folders.signature import made_by as made_by
+from equireg.folders.signature import read_content as read_content
 from equireg.folders.signature import read_signature as read_signature
 from equireg.folders.signature import sign as sign

@@ -9,6 +9,7 @@ made_by.json         the signature, with the run behind the predictions
 
 import math
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import signature, tables
+from equireg.folders.label_tables import read_label_table
 from equireg.imaging.labels import LabelTable
 
 VERB = "evaluate"
@@ -118,11 +120,7 @@ def read_labels(folder: Path) -> LabelTable:
     Raises:
         EquiregError: if the file is missing or damaged.
     """
-    path = folder / LABELS
-    try:
-        return LabelTable.from_dict(disk.read_json(path))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EquiregError(f"{path}: is not a table of labels ({error!r}). {_REMEDY}") from error
+    return read_label_table(folder / LABELS, _REMEDY)
 
 
 def write_pictures(folder: Path, pictures: Iterable[Picture]) -> None:
@@ -176,7 +174,7 @@ def _read_picture(path: Path) -> Picture:
             scan=content.get("scan", np.zeros((1, *content["reference"].shape))).astype(np.float32),
             channels=tuple(np.atleast_1d(content.get("channel_names", ())).astype(str)),
         )
-    except (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise EquiregError(f"{path}: is not a picture of a case ({error}). {remedy}") from error
     shapes = picture.scan.shape, picture.reference.shape, picture.prediction.shape
     if picture.scan.ndim != 3 or not shapes[0][1:] == shapes[1] == shapes[2]:

@@ -11,7 +11,8 @@ from typing import Any
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import tables
-from equireg.folders.signature import EQUIVARIANCE, UNFINISHED, read_signature
+from equireg.folders.label_tables import read_label_table
+from equireg.folders.signature import EQUIVARIANCE, SIGNATURE, UNFINISHED, read_signature
 from equireg.imaging.labels import LabelTable
 
 ENDING = ".nii.gz"
@@ -23,6 +24,8 @@ TIMES = "times.csv"
 PORTAL_ZIP = "portal.zip"
 _TIMES = ("case", "seconds")
 
+_LONGEST = 255
+"""Longest name of a file in bytes."""
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
@@ -87,6 +90,11 @@ def read_facts(folder: Path) -> dict[str, Any]:
             f"{folder / 'made_by.json'}: is damaged; expected the cases as a list of names, and the facts of the run. "
             "Run `equireg predict` again into a new folder."
         )
+    for case in cases:
+        try:
+            prediction_file(folder, case)
+        except EquiregError as error:
+            raise EquiregError(f"{folder / SIGNATURE}: is damaged: {error}") from error
     return signature
 
 
@@ -114,13 +122,7 @@ def read_labels(folder: Path) -> LabelTable | None:
     path = folder / LABELS
     if not path.exists():
         return None
-    try:
-        return LabelTable.from_dict(disk.read_json(path))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EquiregError(
-            f"{path}: is not a label table ({error!r}); expected the keys labels, regions and ignore. "
-            "Restore or remove it."
-        ) from error
+    return read_label_table(path, "Restore or remove it.")
 
 
 def write_times(folder: Path, seconds: Mapping[str, float]) -> None:
@@ -155,9 +157,10 @@ def write_portal_zip(folder: Path, cases: Sequence[str]) -> None:
 
 def _inside(folder: Path, case: str, ending: str) -> Path:
     """Return the path of a case's file, which must lie directly inside ``folder``, whatever the name says."""
-    if not case or case in (".", "..") or _UNSAFE.search(case) or case.startswith("."):
+    too_long = len(f"{case}{ending}".encode("utf-8", "surrogatepass")) > _LONGEST
+    if too_long or not case or case in (".", "..") or _UNSAFE.search(case) or case.startswith("."):
         raise EquiregError(
-            f"{case!r}: is no name for a prediction; expected one without a slash, a control character or a dot in "
-            "front. Rename the scan."
+            f"{case[:80]!r}: is no name for a prediction; expected one without a slash, a control character or a dot "
+            "in front, that is not too long for a file. Rename the scan."
         )
     return folder / f"{case}{ending}"

@@ -11,7 +11,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -21,15 +21,16 @@ import numpy as np
 from equireg import disk
 from equireg.config import TrainConfig
 from equireg.config.choosing import without_idle
-from equireg.config.parsing import to_plain, to_yaml
+from equireg.config.parsing import from_plain, to_plain, to_yaml
 from equireg.config.yaml_files import read_yaml
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.folders import tables
-from equireg.folders.signature import SIGNATURE, read_signature, sign
+from equireg.folders.schema import SchemaError, strict
+from equireg.folders.signature import SIGNATURE, read_content, read_signature, sign
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
-METRICS_CSV = "metrics.csv"
+METRICS = "metrics.csv"
 LOG = "log.txt"
 RUN_FACTS = "run"
 """Key of the facts in the signature of a run, of its predictions and of their evaluation."""
@@ -80,10 +81,15 @@ class RunFacts:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "RunFacts":
-        """Read what ``as_dict`` wrote; unknown keys are left out, facts that are missing are None."""
+        """Read what ``as_dict`` wrote; unknown keys are left out, facts that are missing are None.
+
+        Raises:
+            SchemaError: if a fact is of another kind.
+        """
         known = {fact.name for fact in fields(cls)}
+        content = strict(Mapping[str, Any], content, "the facts of the run")
         found = {name: value for name, value in content.items() if name in known and value is not None}
-        return cls(**{"name": "", **found})
+        return strict(cls, {"name": "", **found}, "the facts of the run")
 
 
 def run_facts(name: str, config: Mapping[str, Any], dataset: str, **cases: int | None) -> RunFacts:
@@ -134,7 +140,7 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         """The table of scalars."""
-        return self.root / METRICS_CSV
+        return self.root / METRICS
 
     @property
     def log(self) -> Path:
@@ -178,7 +184,12 @@ class RunFolder:
         signature = self.signature()
         name = self.root.resolve().name
         if RUN_FACTS in signature:
-            return RunFacts.from_dict({**signature[RUN_FACTS], "name": name})
+            try:
+                return replace(RunFacts.from_dict(signature[RUN_FACTS]), name=name)
+            except SchemaError as error:
+                raise EquiregError(
+                    f"{self.root / SIGNATURE}: is damaged ({error}). Restore it, or train again."
+                ) from error
         # A run of an earlier version has no facts in one place.
         counts = {key: signature.get(key) for key in ("labelled_cases", "unlabelled_cases", "masked_cases")}
         return run_facts(name, signature["config"], str(signature.get("dataset")), **counts)
@@ -186,7 +197,7 @@ class RunFolder:
     def is_finished(self) -> bool:
         """Whether training has finished."""
         path = self.root / SIGNATURE
-        return path.is_file() and bool(disk.read_json(path).get("finished"))
+        return path.is_file() and bool(read_content(self.root).get("finished"))
 
     def has_config(self) -> bool:
         """Whether a run has begun here; only then it can be resumed."""
@@ -199,6 +210,22 @@ class RunFolder:
             EquiregError: if they are missing or damaged.
         """
         return without_idle(read_yaml(self.root / CONFIG))
+
+    def check_config(self) -> None:
+        """Check that the options are those of a run.
+
+        Raises:
+            EquiregError: if they are missing or damaged; names the file.
+        """
+        stored = self.read_config()
+        try:
+            from_plain(TrainConfig, stored)
+            if not all(isinstance(stored.get(group), Mapping) for group in ("method", "network")):
+                raise UsageError("it names no method or no network.")
+        except UsageError as error:
+            raise EquiregError(
+                f"{self.root / CONFIG}: is damaged: {error} Restore it, or begin a new run with another --out."
+            ) from error
 
     def write_config(self, config: TrainConfig) -> None:
         """Write the options."""

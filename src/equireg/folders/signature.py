@@ -10,6 +10,7 @@ from typing import Any
 from equireg._version import __version__
 from equireg.disk import existing_folder, read_json, write_json
 from equireg.errors import EquiregError
+from equireg.folders.schema import SchemaError, strict
 
 FORMAT_VERSION = 1
 """Version of every folder's layout; raised when an older reader would misread a newer folder."""
@@ -20,6 +21,16 @@ UNFINISHED = "underway.json"
 EQUIVARIANCE = "equivariance"
 """Where a folder of predictions keeps those of transformed scans."""
 
+_KINDS: Mapping[str, Any] = {
+    "verb": str,
+    "config": Mapping[str, Any],
+    "seed": int | None,
+    "versions": Mapping[str, str],
+    "git_commit": str | None,
+    "source": str | None,
+    "seconds": float | None,
+}
+"""What the values of a signature are, where they are there."""
 _LIBRARIES = ("torch", "monai", "lightning", "numpy", "nibabel", "blosc2")
 
 
@@ -74,12 +85,28 @@ def read_signature(folder: Path | str, verb: str) -> dict[str, Any]:
         raise EquiregError(
             f"{folder}: has no {SIGNATURE}, so it is not the finished output of `equireg {verb}`. Run that verb first."
         )
-    signature = read_json(folder / SIGNATURE)
+    signature = read_content(folder)
     found = signature.get("verb")
     if found != verb:
         raise EquiregError(f"{folder}: was made by `equireg {found}`; expected the output of `equireg {verb}`.")
     check_format(folder, signature.get("format_version"))
     return signature
+
+
+def read_content(folder: Path) -> dict[str, Any]:
+    """Read ``made_by.json`` of a folder, whichever verb made it.
+
+    Raises:
+        EquiregError: if the file is damaged.
+    """
+    path = folder / SIGNATURE
+    content = read_json(path)
+    try:
+        for key, value in strict(Mapping[str, Any], content, "its content").items():
+            strict(_KINDS.get(key, Any), value, key)
+    except SchemaError as error:
+        raise EquiregError(f"{path}: is damaged ({error}). Restore it, or make the folder again.") from error
+    return content
 
 
 def check_format(path: Path, found: Any) -> None:
@@ -103,7 +130,7 @@ def is_signed(folder: Path) -> bool:
 def made_by(folder: Path | str) -> str | None:
     """Name the verb that made a folder, or None where it is unsigned."""
     path = Path(folder) / SIGNATURE
-    return read_json(path).get("verb") if path.is_file() else None
+    return read_content(path.parent).get("verb") if path.is_file() else None
 
 
 def _git_commit() -> str | None:

@@ -23,7 +23,7 @@ def log_summary(dataset: RawDataset) -> None:
     if alike:
         log.warning(
             "names look like several scans of one patient and were not grouped: %s. Scans of one patient must share a "
-            "split. If they are of one patient, give --patients REGEX or --patients FILE.csv.",
+            "split. If they are of one patient, say so by --patients REGEX or --patients FILE.csv.",
             "; ".join(_some(names) for names in alike[:_SHOWN]),
         )
 
@@ -50,7 +50,7 @@ def _patients_line(dataset: RawDataset) -> str:
     for case in dataset.cases:
         scans[case.patient].append(case.name)
     if all(len(names) == 1 for names in scans.values()):
-        return f"patients: {len(scans)}, one for each case"
+        return f"patients: {len(scans)}, one a case"
     patient = next(patient for patient, names in scans.items() if len(names) > 1)
     several = sum(len(names) > 1 for names in scans.values())
     return f"patients: {len(scans)}, {several} with several scans, such as {patient} with {_some(scans[patient])}"

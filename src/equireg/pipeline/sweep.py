@@ -18,7 +18,7 @@ from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
 from equireg.folders.run import RUN_FACTS, RunFacts, RunFolder
-from equireg.pipeline.sweepfile import PlannedRun, SweepConfig, check_size, list_runs
+from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
 from equireg.preparation.prepare import prepare
 from equireg.processes.workers import Cluster, Workers
 
@@ -30,7 +30,7 @@ _RUN_COLUMNS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", 
 RESULTS = "results.csv"
 
 
-def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None, **options: Any) -> list[PlannedRun]:
+def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None, **options: Any) -> list[Run]:
     """Do every run of a sweep file that is not done, then write ``results.csv`` and the report.
 
     Args:
@@ -70,7 +70,7 @@ def _how(file: Path, own: Mapping[str, Any], config: SweepOptions | None, option
     return options_from(SweepOptions, config, options if config is not None else {**own, **options})
 
 
-def _read_plan(file: Path, content: dict[str, Any]) -> tuple[SweepConfig, list[PlannedRun]]:
+def _read_plan(file: Path, content: dict[str, Any]) -> tuple[SweepConfig, list[Run]]:
     """Return the plan of a sweep file's content, and its runs; all errors name the file."""
     try:
         check_size(content)
@@ -82,7 +82,7 @@ def _read_plan(file: Path, content: dict[str, Any]) -> tuple[SweepConfig, list[P
     return plan, runs
 
 
-def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster: Cluster = "local") -> list[PlannedRun]:
+def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster: Cluster = "local") -> list[Run]:
     """Do what ``sweep`` does, for options that are at hand; relative paths count from ``base``.
 
     One process does it at a time in a folder.
@@ -91,7 +91,7 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster:
         return _do_runs(config, out, base, jobs, cluster)
 
 
-def _do_runs(config: SweepConfig, out: Path, base: Path, jobs: int, cluster: Cluster) -> list[PlannedRun]:
+def _do_runs(config: SweepConfig, out: Path, base: Path, jobs: int, cluster: Cluster) -> list[Run]:
     runs = list_runs(config, base)
     prepared = _prepared(config, out, base, cluster)
     todo = [run for run in runs if not is_done(out, run)]
@@ -115,12 +115,12 @@ def _do_runs(config: SweepConfig, out: Path, base: Path, jobs: int, cluster: Clu
     return runs
 
 
-def is_done(out: Path, run: PlannedRun) -> bool:
+def is_done(out: Path, run: Run) -> bool:
     """Whether a run is trained, predicted and evaluated."""
     return all((out / _EVALUATIONS / name / folders.SIGNATURE).is_file() for name in run.judged().values())
 
 
-def _check_options(runs: Sequence[PlannedRun]) -> None:
+def _check_options(runs: Sequence[Run]) -> None:
     """Refuse a run whose options `equireg train` would refuse, before the first one is trained.
 
     Raises:
@@ -135,7 +135,7 @@ def _check_options(runs: Sequence[PlannedRun]) -> None:
             raise UsageError(f"run {run.name}: {error}") from error
 
 
-def _claim(config: SweepConfig, runs: Sequence[PlannedRun], out: Path) -> None:
+def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
     """Take the output folder if it is new or this sweep's own; sign it, so that later calls know it.
 
     Raises:
@@ -158,7 +158,7 @@ def _claim(config: SweepConfig, runs: Sequence[PlannedRun], out: Path) -> None:
     folders.sign(out, "sweep", to_plain(shared), runs=[run.name for run in runs])
 
 
-def _differs(trained: Path, run: PlannedRun) -> bool:
+def _differs(trained: Path, run: Run) -> bool:
     """Whether a run was begun with other options than the sweep has for it now."""
     earlier = RunFolder(trained)
     if not earlier.has_config():
@@ -166,6 +166,7 @@ def _differs(trained: Path, run: PlannedRun) -> bool:
     from equireg.model import config_from
     from equireg.training.resuming import differences
 
+    earlier.check_config()
     stored, wanted = earlier.read_config(), nested(run.options)
     if wanted.get("method", {}).get("name", "auto") == "auto":  # the run has what the data led to
         wanted = merged(wanted, {"method": {"name": stored["method"]["name"]}})
@@ -181,12 +182,12 @@ def _prepared(config: SweepConfig, out: Path, base: Path, cluster: Cluster) -> P
     return prepared
 
 
-def _gpus(runs: Sequence[PlannedRun]) -> float:
+def _gpus(runs: Sequence[Run]) -> float:
     """Return the GPUs that the largest run takes."""
     return max((int(run.options.get("devices", 1)) for run in runs if run.options.get("device") != "cpu"), default=0)
 
 
-def _do_run(config: SweepConfig, run: PlannedRun, prepared: Path, out: Path) -> None:
+def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
     """Train, predict and evaluate; each step that is finished already is left as it is."""
     from equireg.evaluation.evaluate import evaluate
     from equireg.prediction.predict import predict
@@ -213,7 +214,7 @@ def _pictured(prepared: Path, split: str) -> list[str]:
     return [masked[len(masked) // 2].name] if masked else []
 
 
-def _write_results(out: Path, prepared: Path, done: Sequence[PlannedRun]) -> None:
+def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
     """Write one row a finished run and split, and the page."""
     from equireg.reporting.build import report
 

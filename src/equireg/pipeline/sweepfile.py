@@ -111,7 +111,7 @@ class SweepConfig:
 
 
 @dataclass(frozen=True)
-class PlannedRun:
+class Run:
     """One run of a sweep."""
 
     name: str
@@ -146,7 +146,7 @@ def check_size(content: Any) -> None:
             waiting += [(name, below) for below in value]
 
 
-def list_runs(config: SweepConfig, base: Path) -> list[PlannedRun]:
+def list_runs(config: SweepConfig, base: Path) -> list[Run]:
     """Return the runs of a sweep, named by what differs between them; config files lie relative to ``base``.
 
     Raises:
@@ -162,7 +162,7 @@ def list_runs(config: SweepConfig, base: Path) -> list[PlannedRun]:
     if size > _MOST_RUNS:
         raise EquiregError(f"the sweep holds {size} runs; expected {_MOST_RUNS} at most. Take values out of its grid.")
     runs = [
-        PlannedRun(_name(options), _with_config([config.train, part.train, options], base), config.splits)
+        Run(_name(options), _with_config([config.train, part.train, options], base), config.splits)
         for part in parts
         for options in part.combinations()
     ]

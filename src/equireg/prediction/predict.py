@@ -19,7 +19,7 @@ from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
 from equireg.prediction.scans import InputCase, find_cases
 from equireg.prediction.segment import Predictor
-from equireg.prediction.work import PredictJob, in_order, predict_by_workers, predict_here
+from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
 
 log = logging.getLogger("equireg")
 
@@ -58,7 +58,7 @@ def predict(
     trained = RunFolder(disk.existing_folder(run, "a run"))
     trained.signature()
     checkpoint = trained.checkpoint(config.checkpoint)
-    job = PredictJob(checkpoint, file_digest(checkpoint), out, config)
+    job = Job(checkpoint, file_digest(checkpoint), out, config)
     model = load_model(checkpoint)
     cases = find_cases(scans, model.facts, config)
     failed = _misnamed(cases, job)
@@ -82,7 +82,7 @@ def predict(
     return out
 
 
-def _misnamed(cases: Sequence[InputCase], job: PredictJob) -> dict[str, Failure]:
+def _misnamed(cases: Sequence[InputCase], job: Job) -> dict[str, Failure]:
     """Return why some cases have no place in the folder of predictions."""
     names = {case.name: case for case in cases}
     failed: dict[str, Failure] = {}
@@ -100,13 +100,13 @@ def _misnamed(cases: Sequence[InputCase], job: PredictJob) -> dict[str, Failure]
     return failed
 
 
-def _command(job: PredictJob, scans: Path) -> dict[str, Any]:
+def _command(job: Job, scans: Path) -> dict[str, Any]:
     """Return all that decides what is predicted, and from what."""
     options = {name: value for name, value in to_plain(job.config).items() if name not in _MACHINE}
     return {"source": str(scans.resolve()), "checkpoint_digest": job.digest, **options}
 
 
-def _finish(folder: Unfinished, run: RunFolder, scans: Path, model: Model, job: PredictJob) -> None:
+def _finish(folder: Unfinished, run: RunFolder, scans: Path, model: Model, job: Job) -> None:
     """Write what the evaluation needs to know beside the predictions, and sign."""
     cases = sorted(folder.seconds)
     predictions.write_labels(folder.folder, model.facts.labels)

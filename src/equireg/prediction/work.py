@@ -25,7 +25,7 @@ _GPU_A_CASE = 0.5
 
 
 @dataclass(frozen=True)
-class PredictJob:
+class Job:
     """What is the same for all cases of a command, also those that other processes predict."""
 
     checkpoint: Path
@@ -39,7 +39,7 @@ Note = Callable[[str, float], None]
 """Called with a case's name and the seconds of its work, once it lies on the disk."""
 
 
-def predict_here(job: PredictJob, predictor: Predictor, cases: Sequence[InputCase], note: Note) -> dict[str, Failure]:
+def predict_here(job: Job, predictor: Predictor, cases: Sequence[InputCase], note: Note) -> dict[str, Failure]:
     """Predict in this process; return why cases failed, in their order."""
     keep_freed_memory()
 
@@ -63,7 +63,7 @@ def predict_here(job: PredictJob, predictor: Predictor, cases: Sequence[InputCas
     return {case.name: failure for case, failure in outcomes if failure is not None}
 
 
-def predict_by_workers(job: PredictJob, cases: Sequence[InputCase], note: Note) -> dict[str, Failure]:
+def predict_by_workers(job: Job, cases: Sequence[InputCase], note: Note) -> dict[str, Failure]:
     """Predict by workers, each a case at a time; return why cases failed, in their order."""
     config = job.config
     if config.cluster == "local":  # logged once here, and not by each worker
@@ -88,7 +88,7 @@ def in_order(failed: Mapping[str, Failure], cases: Sequence[InputCase]) -> dict[
     return {case.name: failed[case.name] for case in cases if case.name in failed}
 
 
-def predict_case(job: PredictJob, case: InputCase) -> float | Failure:
+def predict_case(job: Job, case: InputCase) -> float | Failure:
     """Predict one case in a worker; return its seconds, or why it failed.
 
     Raises:
@@ -108,7 +108,7 @@ def predict_case(job: PredictJob, case: InputCase) -> float | Failure:
 
 
 @lru_cache(maxsize=1)
-def _loaded(job: PredictJob) -> Predictor:
+def _loaded(job: Job) -> Predictor:
     """Load the model once for all cases of a worker."""
     keep_freed_memory()
     return Predictor(load_model(job.checkpoint), job.config)

@@ -11,7 +11,7 @@ import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.folders import FORMAT_VERSION
-from equireg.folders.prepared import RECORD, CaseRecord, CaseWriter, digest_of, new_case
+from equireg.folders.prepared import RECORD, SEAL, CaseRecord, CaseWriter, digest_of, new_case, seal_of
 from equireg.folders.schema import SchemaError, strict
 from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
@@ -84,7 +84,9 @@ def finished(folder: Path, made_from: str) -> dict[str, Any] | None:
     """Return the record of a case that is prepared already from the same files by the same plan, and undamaged."""
     try:
         content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.pop(MADE_FROM, None) != made_from:
+        if not isinstance(content, dict) or content.pop(SEAL, None) != seal_of(content):
+            return None
+        if content.pop(MADE_FROM, None) != made_from:
             return None
         record = strict(CaseRecord, {**content, "split": "train"}, RECORD)
         whole = record.digests and all(digest_of(folder / name) == found for name, found in record.digests.items())

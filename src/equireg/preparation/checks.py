@@ -24,15 +24,13 @@ def of_scan(image: np.ndarray, backgrounds: Sequence[float | None]) -> tuple[str
         flat = channel.ravel()
         values = np.unique(flat[:: max(1, flat.size // _SAMPLE)])
         if len(values) <= 2 and np.isin(flat, values).all() and flat.size > 8:
-            notes.append(f"{what}holds only {len(values)} different values, as a mask does. Check that it is a scan")
+            notes.append(f"{what}holds {len(values)} different values alone, as a mask does; is it a scan?")
         largest = max(abs(float(flat.min())), abs(float(flat.max())))
         if np.median(np.abs(values)) > _HUGE:
-            notes.append(
-                f"{what}has intensities up to {largest:.3g}, which no scanner makes. Check that it is the right file"
-            )
+            notes.append(f"{what}has intensities up to {largest:.3g}, which no scanner makes; is it the right file?")
         tissue = flat.size if background is None else int(np.count_nonzero(flat != background))
         if tissue < _FEW * flat.size:
-            notes.append(f"{what}has only {tissue} voxels that differ from its background")
+            notes.append(f"{what}has {tissue} voxels alone that differ from its background")
     return tuple(notes)
 
 

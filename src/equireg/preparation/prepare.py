@@ -67,7 +67,7 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
         splits = listed or recipe.split(config, dataset, survey.cases)
         case_plan = _plan(config, dataset, survey, splits)
         flips = plan.choose_flips(config.flips, survey.labels)
-        job = running.PrepareJob({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
+        job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
         created = begin(out, dataset.root.name)
         records, bad = running.prepare_all(job, out, workers)
     refused = [*survey.refused, *bad]

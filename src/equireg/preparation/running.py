@@ -25,7 +25,7 @@ _PROCESS_BYTES = 200 * 2**20
 
 
 @dataclass(frozen=True)
-class PrepareJob:
+class Job:
     """What is to be prepared, and by which plan."""
 
     cases: Mapping[str, RawCase]
@@ -45,7 +45,7 @@ class PrepareJob:
         return next(fit, None)
 
 
-def prepare_all(job: PrepareJob, out: Path, workers: Workers) -> tuple[list[dict[str, Any]], list[Refusal]]:
+def prepare_all(job: Job, out: Path, workers: Workers) -> tuple[list[dict[str, Any]], list[Refusal]]:
     """Prepare the cases that are not done yet; return the records of all, by name, and the refusals."""
     records: dict[str, dict[str, Any]] = {}
     tasks = {}
@@ -88,7 +88,7 @@ def choose_jobs(asked: int, geometries: Sequence[Geometry], channels: int, free_
     return max(1, min(usable_cores(), int(free // (_PROCESS_BYTES + case_bytes))))
 
 
-def show_steps(job: PrepareJob, records: Mapping[str, Any], out: Path) -> None:
+def show_steps(job: Job, records: Mapping[str, Any], out: Path) -> None:
     """Write the steps of one case for the report, unless they are there from the same files and plan."""
     name = job.shown(records)
     case, plan = (None, job.plan) if name is None else (job.cases[name], job.plan_of(name))

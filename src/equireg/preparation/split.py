@@ -1,6 +1,5 @@
 """Who trains, validates and tests."""
 
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.prepared import Split
 from equireg.layouts import RawCase
@@ -85,12 +85,11 @@ def read_split(path: Path, cases: Sequence[SplitCase | RawCase]) -> dict[str, Sp
         EquiregError: if the file is not such a file, names an unknown case or one case twice, or tears a
             patient apart.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise EquiregError(f"{path}: cannot be read as JSON ({error}).") from error
+    content = disk.read_json(path, "Correct it, or leave --split away.")
     names: tuple[Split, ...] = ("train", "val", "test")
-    lists = isinstance(content, dict) and all(isinstance(value, list) for value in content.values())
+    lists = isinstance(content, dict) and all(
+        isinstance(value, list) and all(isinstance(name, str) for name in value) for value in content.values()
+    )
     if not lists or not set(content) <= set(names):
         raise EquiregError(f"{path}: expected an object with the lists train, val and test of case names.")
     patient = {case.name: case.patient for case in cases}
@@ -99,9 +98,9 @@ def read_split(path: Path, cases: Sequence[SplitCase | RawCase]) -> dict[str, Sp
     for split in names:
         for name in content.get(split, []):
             if name not in patient:
-                raise EquiregError(f"{path}: names the case {name!r}, which the raw folder does not hold.")
+                raise EquiregError(f"{path}: names the case {name[:80]!r}, which the raw folder does not hold.")
             if name in listed:
-                raise EquiregError(f"{path}: names the case {name!r} both in {listed[name]} and in {split}.")
+                raise EquiregError(f"{path}: names the case {name[:80]!r} both in {listed[name]} and in {split}.")
             listed[name] = split
     result |= listed
     homes: dict[str, Split] = {}

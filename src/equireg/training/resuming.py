@@ -27,6 +27,7 @@ def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
     run = RunFolder(out)
     if not run.has_config():
         raise EquiregError(f"{out}: has no {CONFIG}, so there is no run to resume. Leave out --resume to begin one.")
+    run.check_config()
     stored = run.read_config()
     if given.get("method", {}).get("name") == "auto":
         given = {**given, "method": stored["method"]}

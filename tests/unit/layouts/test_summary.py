@@ -20,7 +20,7 @@ def test_one_scan_a_patient_and_no_mask(tmp_path):
     put(tmp_path, "a.nii.gz", "b.nii.gz")
     files, patients = lines(discover(tmp_path))
     assert files.endswith("no masks")
-    assert patients == "patients: 2, one for each case"
+    assert patients == "patients: 2, one a case"
 
 
 def test_names_that_look_like_groups_are_reported(tmp_path, caplog):

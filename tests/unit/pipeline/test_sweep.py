@@ -12,7 +12,7 @@ from equireg.errors import EquiregError
 from equireg.folders import evaluation
 from equireg.pipeline import sweep as module
 from equireg.pipeline.sweep import sweep
-from equireg.pipeline.sweepfile import PlannedRun, SweepConfig, list_runs
+from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
 
 GRID = {"method": ["supervised"], "seed": [1, 2]}
 SUMMARY = {"cases": 2, "regions": {"lesion": {"dice": {"mean": 0.5}}}, "mean": {"dice": 0.5, "hd95_mm": None}}
@@ -109,7 +109,7 @@ def test_results_are_whole_and_defused(tmp_path: Path, monkeypatch: pytest.Monke
     facts = {"name": "a", "method": "=cmd", "seed": 1, "arm": "0123456789abcdef"}
     evaluated(tmp_path, "a", facts)
     evaluated(tmp_path, "b", {})
-    module._write_results(tmp_path, tmp_path / "p", [PlannedRun("a", {}), PlannedRun("b", {})])
+    module._write_results(tmp_path, tmp_path / "p", [Run("a", {}), Run("b", {})])
     assert ",'=cmd," in (tmp_path / "results.csv").read_text()
     table = pd.read_csv(tmp_path / "results.csv")
     assert table["run"].tolist() == ["a", "b"]
@@ -123,7 +123,7 @@ def test_a_damaged_summary_is_named(tmp_path: Path) -> None:
     evaluated(tmp_path, "a", {})
     (tmp_path / "evaluations/a/summary.json").write_text("[]")
     with pytest.raises(EquiregError, match=r"evaluations/a/summary\.json: is damaged"):
-        module._write_results(tmp_path, tmp_path / "p", [PlannedRun("a", {})])
+        module._write_results(tmp_path, tmp_path / "p", [Run("a", {})])
 
 
 def test_only_a_page_of_our_own_is_replaced(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_foreign_predictions_in_the_folder_are_not_removed(tmp_path: Path, monke
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     with pytest.raises(EquiregError, match="exists already"):
-        module._do_run(SweepConfig(prepared="p", grid={"seed": [1]}), PlannedRun("a", {}), tmp_path / "p", tmp_path)
+        module._do_run(SweepConfig(prepared="p", grid={"seed": [1]}), Run("a", {}), tmp_path / "p", tmp_path)
     assert mine.is_file()
 
 
@@ -168,6 +168,6 @@ def test_wrong_options_in_a_sweep_file_name_it(tmp_path: Path) -> None:
 def test_a_dry_run_spells_out_what_could_steer_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_read_plan", lambda *_: (None, [PlannedRun("a\x1b[2Jb", {})]))
+    monkeypatch.setattr(module, "_read_plan", lambda *_: (None, [Run("a\x1b[2Jb", {})]))
     sweep(write(tmp_path / "plan.yaml"), tmp_path / "out", dry_run=True)
     assert capsys.readouterr().out == "to do  a\\x1b[2Jb\n"

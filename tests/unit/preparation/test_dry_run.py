@@ -38,7 +38,7 @@ def test_a_dry_run_says_what_it_found_and_writes_nothing(raw: Path, caplog: pyte
     assert sorted(raw.parent.rglob("*")) == before
     assert [item["case"] for item in manifest.refused] == ["p0x"]
     assert "8 cases with the channel image such as images/p0x.nii.gz; masks of 8" in caplog.text
-    assert "patients: 8, one for each case" in caplog.text
+    assert "patients: 8, one a case" in caplog.text
     assert "7 cases can be prepared" in caplog.text
 
 

@@ -111,8 +111,8 @@ def test_a_split_file_decides_and_the_rest_trains(tmp_path: Path) -> None:
         ('{"val": ["p00_0"], "test": ["p00_1"]}', "patient 'p00' are both in val and in test"),
         ('{"valid": ["p00_0"]}', "expected an object with the lists train, val and test"),
         ("[]", "expected an object"),
-        ("{", "cannot be read as JSON"),
-        (None, "cannot be read as JSON"),
+        ("{", "is not valid JSON"),
+        (None, "no such file or folder"),
     ],
 )
 def test_a_split_file_that_does_not_fit_is_named(tmp_path: Path, content: str | None, finding: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from equireg.errors import EquiregError
+from equireg.folders.label_tables import label_table
 from equireg.folders.prepared.names import case_folder
 from equireg.folders.schema import SchemaError, strict
 from equireg.folders.signature import FORMAT_VERSION
@@ -101,7 +102,7 @@ class Manifest:
             raise SchemaError(f"it holds a {type(content).__name__}; expected a mapping")
         plain = {key: value for key, value in content.items() if key not in ("labels", "format_version")}
         made = strict(_PlainManifest, plain, "manifest")
-        labels = _labels(content.get("labels"))
+        labels = label_table(content.get("labels"))
         manifest = cls(**{**vars(made), "labels": labels})
         _check(manifest)
         return manifest
@@ -121,21 +122,6 @@ class _PlainManifest:
     fingerprint: Mapping[str, Any]
     cases: tuple[CaseRecord, ...]
     refused: tuple[Mapping[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class _Labels:
-    labels: Mapping[str, int]
-    regions: Mapping[str, tuple[int, ...]]
-    ignore: int | None
-
-
-def _labels(content: Any) -> LabelTable:
-    strict(_Labels, content, "labels")
-    try:
-        return LabelTable.from_dict(content)
-    except EquiregError as error:
-        raise SchemaError(str(error)) from error
 
 
 def _check(manifest: Manifest) -> None:

@@ -1,5 +1,6 @@
 """Writing a prepared folder: compressed arrays, and folders of cases that are complete or absent."""
 
+import json
 import math
 import os
 import re
@@ -26,6 +27,7 @@ from equireg.folders.prepared.names import (
     PLACES,
     RECORD,
     REFERENCE,
+    SEAL,
     SEEDS,
 )
 from equireg.folders.signature import SIGNATURE, UNFINISHED, sign
@@ -107,6 +109,12 @@ def undo(out: Path) -> None:
             folder.rmdir()
 
 
+def seal_of(record: Mapping[str, Any]) -> str:
+    """Return a digest of a record, the same before writing and after reading."""
+    plain = json.loads(json.dumps(record, default=str))
+    return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
 class CaseWriter:
     """The files of one case, in a folder that nobody sees before it is whole."""
 
@@ -134,7 +142,7 @@ class CaseWriter:
     def record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Write the record with the digests of all other files; return it as written."""
         whole = {**record, "digests": {path.name: digest_of(path) for path in sorted(self.folder.iterdir())}}
-        write_json(self.folder / RECORD, whole)
+        write_json(self.folder / RECORD, {**whole, SEAL: seal_of(whole)})
         return whole
 
 

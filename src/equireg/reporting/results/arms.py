@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from equireg.folders.run import RunFacts
-from equireg.reporting.results.sources import Evaluation, TrainedRun
+from equireg.reporting.results.sources import Evaluation, Run
 
 BASELINE = "supervised"
 """The method that all others are compared with."""
@@ -44,7 +44,7 @@ class Arm:
 class Arms:
     """Finds the arm of a source; built once from all sources of the page."""
 
-    def __init__(self, sources: Iterable[TrainedRun | Evaluation]) -> None:
+    def __init__(self, sources: Iterable[Run | Evaluation]) -> None:
         first: dict[tuple, RunFacts] = {}
         for facts in sorted((source.facts for source in sources), key=_order):
             first.setdefault(_key(facts), facts)
@@ -56,7 +56,7 @@ class Arms:
         }
         self.all = tuple(self._of.values())
 
-    def of(self, source: TrainedRun | Evaluation) -> Arm:
+    def of(self, source: Run | Evaluation) -> Arm:
         """Return the arm of one of the sources."""
         return self._of[_key(source.facts)]
 

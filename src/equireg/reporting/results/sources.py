@@ -15,6 +15,7 @@ from equireg.folders import evaluation
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example, read_examples
 from equireg.folders.run import RUN_FACTS, RunFacts, RunFolder
+from equireg.folders.schema import SchemaError
 from equireg.imaging.labels import LabelTable
 from equireg.reporting.privacy import last_part, without_paths
 from equireg.reporting.results.naming import distinct_titles
@@ -40,7 +41,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedRun:
+class Run:
     """A folder made by `equireg train`."""
 
     title: str
@@ -129,7 +130,7 @@ class Evaluation:
 class Sources(NamedTuple):
     """Everything that a page is made from."""
 
-    runs: tuple[TrainedRun, ...]
+    runs: tuple[Run, ...]
     evaluations: tuple[Evaluation, ...]
     examples: tuple[Example, ...]
     """the case that each prepared folder shows its steps on"""
@@ -149,7 +150,7 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
         [(folder, signature) for folder, signature in signed if signature["verb"] == verb] for verb in _VERBS
     )
     trained = {_named(facts): facts for facts in (_without_paths(RunFolder(folder).facts()) for folder, _ in runs)}
-    judged = [_facts(signature.get(RUN_FACTS), folder.name, trained) for folder, signature in evaluations]
+    judged = [_facts(signature.get(RUN_FACTS), folder, trained) for folder, signature in evaluations]
     counts = Counter(facts.name for facts in judged)
     names = [f"{one.name}, {one.split}" if one.split and counts[one.name] > 1 else one.name for one in judged]
     titles = distinct_titles([(name, folder) for name, (folder, _) in zip(names, evaluations, strict=True)])
@@ -170,8 +171,8 @@ def _signature(folder: Path) -> dict[str, Any]:
     path = folder / folders.SIGNATURE
     if not path.is_file():
         raise EquiregError(f"{folder}: has no {folders.SIGNATURE}; {expected}. Give the folder of a finished verb.")
-    signature = disk.read_json(path)
-    if not isinstance(signature, dict) or "verb" not in signature:
+    signature = folders.read_content(folder)
+    if "verb" not in signature:
         raise EquiregError(f"{path}: names no verb; {expected}. Make the folder again.")
     if signature["verb"] not in _VERBS:
         raise EquiregError(f"{folder}: was made by `equireg {signature['verb']}`; {expected}.")
@@ -179,10 +180,10 @@ def _signature(folder: Path) -> dict[str, Any]:
     return signature
 
 
-def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> TrainedRun:
+def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> Run:
     run = RunFolder(folder)
     last_step, scalars = run.read_scalars()
-    return TrainedRun(
+    return Run(
         title=title,
         facts=_without_paths(run.facts()),
         provenance=_provenance(signature, run.read_config() if run.has_config() else signature.get("config") or {}),
@@ -192,10 +193,14 @@ def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> Trained
     )
 
 
-def _facts(content: Any, name: str, trained: Mapping[tuple, RunFacts]) -> RunFacts:
-    """Read the facts of the run behind an evaluation; predictions of other tools have only the name of their folder."""
-    content = dict(content) if isinstance(content, Mapping) else {"name": content}
-    facts = _without_paths(RunFacts.from_dict({**content, "name": str(content.get("name") or name)}))
+def _facts(told: Any, folder: Path, trained: Mapping[tuple, RunFacts]) -> RunFacts:
+    """Read the facts of the run behind an evaluation; foreign predictions have but the name of their folder."""
+    content = dict(told) if isinstance(told, Mapping) else {"name": told}
+    try:
+        facts = _without_paths(RunFacts.from_dict({**content, "name": str(content.get("name") or folder.name)}))
+    except SchemaError as error:
+        path = folder / folders.SIGNATURE
+        raise EquiregError(f"{path}: is damaged ({error}). Run `equireg evaluate` again.") from error
     run = trained.get(_named(facts))
     # An evaluation of an earlier version names its run, and not that run's options.
     return facts if facts.arm or not run else replace(facts, arm=run.arm, series=run.series, options=run.options)

@@ -9,7 +9,7 @@ from equireg.drawing.svg import draw, marker, series_colour
 from equireg.reporting.drawing.figures import Drawing, log_ticks
 from equireg.reporting.results.arms import Arms
 from equireg.reporting.results.cohorts import Results
-from equireg.reporting.results.sources import TrainedRun
+from equireg.reporting.results.sources import Run
 from equireg.reporting.section import Section
 
 _POINTS = 240
@@ -32,7 +32,7 @@ def section(results: Results) -> Section:
     return Section("curves", {"arms": arms, "drawings": drawings} if drawings else {})
 
 
-def learning_curves(runs: Sequence[TrainedRun], arms: Arms) -> list[Drawing]:
+def learning_curves(runs: Sequence[Run], arms: Arms) -> list[Drawing]:
     """Draw each scalar over the steps, runs overlaid: validation first, then losses, then the rest."""
     logged = dict.fromkeys(name for run in runs for name in run.scalars)
     return [_curve(name, runs, arms) for name in sorted(logged, key=_importance)]
@@ -44,7 +44,7 @@ def _importance(name: str) -> tuple[int, int]:
     return (order.index(name) if name in order else len(order), family)
 
 
-def _curve(name: str, runs: Sequence[TrainedRun], arms: Arms) -> Drawing:
+def _curve(name: str, runs: Sequence[Run], arms: Arms) -> Drawing:
     values = np.concatenate([run.scalars[name][:, 1] for run in runs if name in run.scalars])
     logarithmic = name.startswith("train/") and values.min() > 0 and values.max() > 20 * values.min()
 

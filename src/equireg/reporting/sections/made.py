@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from equireg.reporting.results.cohorts import Results
-from equireg.reporting.results.sources import Evaluation, TrainedRun
+from equireg.reporting.results.sources import Evaluation, Run
 from equireg.reporting.section import Section
 
 
@@ -20,9 +20,9 @@ def section(results: Results) -> Section:
     return Section("made", content)
 
 
-def _row(source: TrainedRun | Evaluation, results: Results) -> dict[str, object]:
+def _row(source: Run | Evaluation, results: Results) -> dict[str, object]:
     """Return what a source was trained on, how far, with which code."""
-    run = isinstance(source, TrainedRun)
+    run = isinstance(source, Run)
     return {
         "title": source.title,
         "arm": results.arms.of(source),
@@ -37,11 +37,11 @@ def _row(source: TrainedRun | Evaluation, results: Results) -> dict[str, object]
     }
 
 
-def _verb(source: TrainedRun | Evaluation) -> str:
-    return "train" if isinstance(source, TrainedRun) else "evaluate"
+def _verb(source: Run | Evaluation) -> str:
+    return "train" if isinstance(source, Run) else "evaluate"
 
 
-def _chosen(run: TrainedRun) -> str | None:
+def _chosen(run: Run) -> str | None:
     """Return the validation Dice at the step of the best checkpoint, by the score that chose it; None without any."""
     score = "val/loss" if run.provenance.config.get("monitor") == "loss" else "val/dice"
     if score not in run.scalars or "val/dice" not in run.scalars:
@@ -59,13 +59,13 @@ def _duration(seconds: float | None) -> str | None:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
-def _as_yaml(source: TrainedRun | Evaluation) -> str:
+def _as_yaml(source: Run | Evaluation) -> str:
     """Write a source's options, which hold no path."""
     config: dict[str, Any] = dict(source.provenance.config)
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
 
-def _libraries(sources: list[TrainedRun | Evaluation]) -> dict[str, str]:
+def _libraries(sources: list[Run | Evaluation]) -> dict[str, str]:
     """Return library to its version, or to its versions where the sources differ."""
     versions: dict[str, set[str]] = {}
     for source in sources:

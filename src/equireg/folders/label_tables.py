@@ -1,0 +1,48 @@
+"""The file `labels.json`, which says what label values mean; read strictly."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equireg import disk
+from equireg.errors import EquiregError
+from equireg.folders.schema import SchemaError, strict
+from equireg.imaging.labels import LabelTable
+
+
+@dataclass(frozen=True)
+class _Labels:
+    labels: Mapping[str, int]
+    regions: Mapping[str, tuple[int, ...]]
+    ignore: int | None
+
+
+def label_table(content: Any) -> LabelTable:
+    """Return the table that ``LabelTable.as_dict`` wrote.
+
+    Raises:
+        SchemaError: if a value is missing or of another kind, or the parts do not fit each other.
+    """
+    found = strict(_Labels, content, "labels")
+    unknown = {value for values in found.regions.values() for value in values} - set(found.labels.values())
+    if unknown:
+        raise SchemaError(f"a region names the label value {min(unknown)}, which no label has")
+    try:
+        return LabelTable.from_dict(content)
+    except EquiregError as error:
+        raise SchemaError(str(error)) from error
+
+
+def read_label_table(path: Path, remedy: str) -> LabelTable:
+    """Read a file of labels.
+
+    Raises:
+        EquiregError: if the file is missing or damaged; names it.
+    """
+    try:
+        return label_table(disk.read_json(path, remedy))
+    except SchemaError as error:
+        raise EquiregError(
+            f"{path}: is not a table of labels ({error}); expected the keys labels, regions and ignore. {remedy}"
+        ) from error

@@ -1,0 +1,170 @@
+"""The long form of the attack: many damaged files and killed processes, counted into docs/reliability.md.
+
+``make attack MUTATIONS=300 KILLS=20 SEED=0``. Each kind of file is attacked in a process of its own; a crash counts
+as a failure of the file that caused it, and the attack goes on behind it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "reliability.md"
+BEGIN, END = "<!-- attack: begin -->", "<!-- attack: end -->"
+_SILENT_S = 150
+"""Time without a result after which a process counts as hung, s."""
+
+
+@dataclass
+class Row:
+    """A line of the table."""
+
+    name: str
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def attack_files(name: str, count: int, seed: int) -> Row:
+    """Attack one kind of file; a process that dies is counted and begun again behind the mutation that ended it."""
+    row, first, begin = Row(name), 0, time.monotonic()
+    while first < count:
+        reached = first
+        for number, outcome, words in _results(name, first, count - first, seed):
+            row.counts[outcome] += 1
+            if outcome == "failed":
+                row.failures.append(f"{number}: {words}")
+            reached = number + 1
+        if reached < count:  # the process ended before its time
+            row.counts["failed"] += 1
+            row.failures.append(f"{reached}: the process crashed or hung")
+            reached += 1
+        first = reached
+    row.seconds = time.monotonic() - begin
+    return row
+
+
+def _results(name: str, first: int, count: int, seed: int) -> Iterator[tuple[int, str, str]]:
+    command = [sys.executable, str(HERE / "fuzz.py"), name]
+    numbers = ["--first", str(first), "--count", str(count), "--seed", str(seed)]
+    paths = os.pathsep.join([str(HERE), str(HERE.parent / "made_up"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    limit = _SILENT_S + 30 * count
+    process = subprocess.Popen(
+        [*command, *numbers], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
+    )
+    deadline = time.monotonic() + limit
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            number, outcome, words = json.loads(line)
+            yield number, outcome, words
+            if time.monotonic() > deadline:
+                return
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def attack_processes(verbs: Sequence[str], kills: int, seed: int) -> list[Row]:
+    """Kill verbs at random moments, in turn."""
+    import chaos
+
+    rows = {name: Row(f"{name}, killed") for name in verbs}
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        ground = chaos.prepare_ground(Path(folder) / "ground", verbs)
+        for number in range(kills):
+            name = verbs[number % len(verbs)]
+            begin = time.monotonic()
+            problem = chaos.kill(ground, name, number, seed)
+            rows[name].counts["failed" if problem else "right"] += 1
+            rows[name].seconds += time.monotonic() - begin
+            if problem:
+                rows[name].failures.append(f"{number}: {problem}")
+    return list(rows.values())
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a table for people, with their sum."""
+    lines = [
+        "| what | tried | refused well | accepted and right | another valid value | failed |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    total = Row("**together**")
+    for row in rows:
+        total.counts += row.counts
+    for row in (*rows, total):
+        counts = row.counts
+        cells = [row.name, sum(counts.values()), counts["refused"], counts["right"], counts["other"], counts["failed"]]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def facts(command: str, rows: Sequence[Row], seed: int) -> str:
+    """Say where and how the attack ran."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, cwd=HERE, check=False
+    )
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "nibabel", "SimpleITK", "blosc2"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    seconds = sum(row.seconds for row in rows)
+    return (
+        f"`{command}`, seed {seed}, commit {commit.stdout.strip() or 'unknown'}, {seconds / 60:.0f} minutes on "
+        f"{cores} cores of {platform.machine()}, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, {libraries}."
+    )
+
+
+def write_page(text: str) -> None:
+    """Put the table between the marks of docs/reliability.md."""
+    page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else f"# Reliability\n\n{BEGIN}\n{END}\n"
+    before, after = page.split(BEGIN)[0], page.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Run the attack, print every failure, and write the page."""
+    from chaos import VERBS
+    from targets import TARGETS
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mutations", type=int, default=300, help="of each kind of file; dear kinds get fewer")
+    parser.add_argument("--kills", type=int, default=20, help="of all verbs together")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="kinds of files to attack; all where none is given")
+    parser.add_argument("--print", action="store_true", help="print the table and leave docs/reliability.md as it is")
+    given = parser.parse_args()
+    rows = []
+    for name, target in TARGETS.items():
+        if given.only is not None and name not in given.only:
+            continue
+        row = attack_files(name, max(1, given.mutations // target.cost), given.seed)
+        print(f"{name}: {dict(row.counts)} in {row.seconds:.0f} s", *row.failures, sep="\n  ", flush=True)
+        rows.append(row)
+    if given.kills:
+        killed = attack_processes(list(VERBS), given.kills, given.seed)
+        for row in killed:
+            print(f"{row.name}: {dict(row.counts)} in {row.seconds:.0f} s", *row.failures, sep="\n  ", flush=True)
+        rows += killed
+    command = f"make attack MUTATIONS={given.mutations} KILLS={given.kills} SEED={given.seed}"
+    text = f"{table(rows)}\n\n{facts(command, rows, given.seed)}"
+    print(text)
+    if not given.print:
+        write_page(text)
+    if any(row.counts["failed"] for row in rows):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
