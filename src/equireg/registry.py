@@ -127,6 +127,11 @@ def register(kind: Kind, name: str, thing: Any = None) -> Any:
     return thing
 
 
+def has_registered() -> bool:
+    """Return whether anything was registered in this process, beside entry points."""
+    return any(_registered.values())
+
+
 def _decorator(kind: Kind, name: str) -> Callable[[Thing], Thing]:
     def add(thing: Thing) -> Thing:
         register(kind, name, thing)

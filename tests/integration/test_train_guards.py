@@ -48,12 +48,13 @@ def test_a_folder_that_was_prepared_otherwise_is_refused(
     train(prepared, run, **COMMON)
     unfinished(run)
     assert equireg("train", prepared, "--out", run, "--resume").code == 0
-    unfinished(run)
     shutil.rmtree(prepared)
     prepare(phantom_raw, prepared, val_fraction=0.25, test_fraction=0.25, jobs=1, normalise="none")
-    outcome = equireg("train", prepared, "--out", run, "--resume")
-    assert outcome.code == 1
-    assert "was prepared again with other scans, masks or options since the run began" in outcome.error
+    for _ in ("finished", "unfinished"):
+        outcome = equireg("train", prepared, "--out", run, "--resume")
+        assert outcome.code == 1
+        assert "was prepared again with other scans, masks or options since the run began" in outcome.error
+        unfinished(run)
 
 
 def test_a_run_that_has_stopped_early_goes_no_further_when_it_is_resumed(
@@ -103,6 +104,9 @@ def test_each_validation_is_reported_and_kept_in_the_log(
         run = train(phantom_prepared, tmp_path / "run", **COMMON)
     lines = [line for line in (run / "log.txt").read_text().splitlines() if "train: step" in line]
     assert [message in line for message, line in zip(caplog.messages[1:-1], lines, strict=True)]
+    validating = [line for line in lines if "validating, case " in line]
+    assert ["case 1 of 1; total" in line for line in validating] == [True, True]
+    lines = [line for line in lines if line not in validating]
     steps = [line.split("train: step ")[1].split(" of 4;")[0] for line in lines]
     assert steps == ["1", "2", "2", "3", "4", "4"]
     assert "val dice 0." in lines[2]

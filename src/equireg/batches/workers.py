@@ -13,6 +13,7 @@ from equireg.batches.batch import Batch
 from equireg.errors import EquiregError
 from equireg.processes.cores import usable_cores
 from equireg.processes.workers import guarded
+from equireg.processes.workers.starting import without_main
 
 _PREFETCH = 4
 """Batches that each worker makes ahead."""
@@ -117,7 +118,8 @@ class StepLoader:
             timeout=_TIMEOUT_S if workers else 0,
             generator=torch.Generator(),  # else a draw from the process' own
         )
-        self._batches: Iterator[Any] | None = iter(loader)
+        with without_main():
+            self._batches: Iterator[Any] | None = iter(loader)
 
     def until(self, step: int) -> "Interval":
         """Return the batches up to a step, of which the last is that of the step before it."""

@@ -52,7 +52,7 @@ def _dispatch(arguments: list[str]) -> None:
         import difflib
 
         near = difflib.get_close_matches(name, VERBS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise UsageError(f"unknown verb {name!r}{hint} Expected one of {', '.join(VERBS)}.")
     verb = VERBS[name]
     if any(argument in _HELP for argument in rest):

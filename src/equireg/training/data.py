@@ -1,17 +1,24 @@
 """Which cases a run uses, and where its batches come from."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from torch.utils.data import DataLoader
 
 from equireg.batches.batch import Batch
+from equireg.batches.choice import choose_cases
 from equireg.batches.loading import BatchSource, PatchPlan
 from equireg.batches.reading import CaseReader
 from equireg.batches.workers import StepLoader, check_workers, default_workers
 from equireg.config import TrainConfig
+from equireg.errors import EquiregError
+from equireg.folders.prepared import CaseRecord
+from equireg.methods import find
 from equireg.processes.ranks import Rank
+
+log = logging.getLogger("equireg")
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,47 @@ class TrainingCases:
     def digest(self) -> str:
         """Return a digest of the cases and their uses, by which a resumed run knows its data."""
         return sha256(repr((self.labelled, self.unlabelled, self.validation)).encode()).hexdigest()
+
+
+def choose_training_cases(records: Sequence[CaseRecord], config: TrainConfig) -> TrainingCases:
+    """Choose the cases of a run among those of a prepared folder.
+
+    Raises:
+        EquiregError: if no labelled case remains, or validation cannot tell when to stop early.
+    """
+    labelled, unlabelled = choose_cases(records, config)
+    validation = [case for case in records if case.split == "val" and case.labelled]
+    _check_validation(validation, config)
+    uses = find(config.method.name).uses_unlabelled
+    if uses and config.unsup_ratio and not unlabelled:
+        log.warning("no unlabelled case is used; %s then trains on labelled cases alone", config.method.name)
+    names = tuple(case.name for case in validation)
+    return TrainingCases(tuple(labelled), tuple(unlabelled if uses else ()), names)
+
+
+def _check_validation(validation: Sequence[CaseRecord], config: TrainConfig) -> None:
+    """Tell where validation has no Dice, because no mask shows a label; refuse to stop early by it.
+
+    Raises:
+        EquiregError: if training is to stop early, and there is nothing to stop by.
+    """
+    stops = config.early_stopping_steps is not None
+    if not validation:
+        if stops:
+            raise EquiregError(
+                "--early_stopping_steps is given, but no case validates. Prepare with --val_fraction, or leave it out."
+            )
+        return
+    if config.monitor != "dice" or any(sum(case.class_voxels[1:]) for case in validation):
+        return
+    finding = (
+        f"the masks of all {len(validation)} validation cases are empty, such as {validation[0].name}'s, so there is "
+        "no validation Dice"
+    )
+    remedy = "Give --monitor loss, or prepare with another --split_seed or a higher --val_fraction"
+    if stops:
+        raise EquiregError(f"--early_stopping_steps is given, but {finding}. {remedy}.")
+    log.warning("%s, and the last checkpoint is the model. %s.", finding, remedy)
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,20 @@ class Steps(Callback):
         elif trainer.global_step % 20 == 0:
             self._progress.show({name: f"{value:.3g}" for name, value in _numbers(trainer).items()})
 
+    def on_validation_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Tell of a validation that takes long."""
+        if self._progress is not None and self._progress.update(0):
+            count = int(sum(trainer.num_val_batches))
+            self._progress.tell(f"validating, case {batch_idx + 1} of {count}", *_facts(trainer))
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Tell how the validation went."""
         if self._progress is not None:

@@ -60,7 +60,7 @@ def check_same_data(out: Path, cases: TrainingCases, data: PreparedSet) -> None:
         EquiregError: if either differs.
     """
     signature = RunFolder(out).signature()
-    if signature.get("data") != cases.digest():
+    if signature.get("data") not in (None, cases.digest()):
         raise EquiregError(
             f"{out}: the run began with other cases than this prepared folder gives it. Resume it with the folder it "
             "began with, or choose another --out for a new run."

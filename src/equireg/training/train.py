@@ -15,24 +15,23 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from equireg import disk
-from equireg.batches.choice import choose_cases
 from equireg.batches.loading import PatchPlan
 from equireg.batches.patches import plan_patches
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
 from equireg.config.parsing import to_plain, with_config
 from equireg.devices import choose_device, choose_precision, memory_errors
-from equireg.errors import EquiregError, UsageError
+from equireg.errors import UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import CHECKPOINTS, LOG, RunFolder, run_facts
-from equireg.methods import Method, find
+from equireg.methods import Method
 from equireg.methods.default import named_method
 from equireg.model import ModelFacts, config_from, new_method
 from equireg.processes import launching
 from equireg.processes.cores import threads_that_fit
 from equireg.processes.memory import keep_freed_memory
 from equireg.processes.ranks import Rank
-from equireg.training.data import DataSource, TrainingCases
+from equireg.training.data import DataSource, TrainingCases, choose_training_cases
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
@@ -93,12 +92,15 @@ def train(
     with disk.locked_folder(out) if alone else nullcontext():
         if alone and not resume:
             disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
+        folder = _Folder(out, data, config, choose_training_cases(data.manifest.cases, config))
+        if resume:
+            check_same_data(out, folder.cases, data)
         if resume and RunFolder(out).is_finished():
             log.info("%s is finished; nothing is left to do", out)
         elif rank is None:
-            _launch(_Folder(out, data, config, _cases(data, config)), str(prepared), resume)
+            _launch(folder, str(prepared), resume)
         else:
-            _train(_Folder(out, data, config, _cases(data, config)), rank, resume, callbacks, loggers)
+            _train(folder, rank, resume, callbacks, loggers)
     return out
 
 
@@ -108,7 +110,6 @@ def _launch(folder: "_Folder", prepared: str, resume: bool) -> None:
     _check_devices(config, choose_device(config.device))
     method = new_method(config, ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config)))
     if resume:
-        check_same_data(folder.out, folder.cases, folder.data)
         last_checkpoint(folder.out, method)
     job = {"prepared": prepared, "out": str(folder.out), "resume": resume, **to_plain(config)}
     launching.launch("equireg.training.train:train", job, config.devices)
@@ -127,7 +128,6 @@ def _train(
     method = new_method(config, facts)
     last = LastCheckpoint()
     if resume:
-        check_same_data(out, cases, folder.data)
         check_same_precision(out, precision)
         last = last_checkpoint(out, method)
     made = make_loggers(config.logger, out)
@@ -187,19 +187,6 @@ def _check_devices(config: TrainConfig, device: torch.device) -> None:
     """
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
-
-
-def _cases(data: PreparedSet, config: TrainConfig) -> TrainingCases:
-    labelled, unlabelled = choose_cases(data.manifest.cases, config)
-    validation = [case.name for case in data.manifest.cases if case.split == "val" and case.labelled]
-    if config.early_stopping_steps is not None and not validation:
-        raise EquiregError(
-            "--early_stopping_steps is given, but no case validates. Prepare with --val_fraction, or leave it out."
-        )
-    uses = find(config.method.name).uses_unlabelled
-    if uses and config.unsup_ratio and not unlabelled:
-        log.warning("no unlabelled case is used; %s then trains on labelled cases alone", config.method.name)
-    return TrainingCases(tuple(labelled), tuple(unlabelled if uses else ()), tuple(validation))
 
 
 @dataclass(frozen=True)

@@ -153,3 +153,34 @@ def test_no_cluster_is_an_error_that_says_how_to_start_one(monkeypatch: pytest.M
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free.getsockname()[1]}")
         with pytest.raises(EquiregError, match=r"no Ray cluster at 127\.0\.0\.1.*ray start --head"):
             Workers(1, "ray")
+
+
+SCRIPT = """
+import sys
+from equireg import registry
+from equireg.processes.workers import Workers
+print("begun")
+if sys.argv[1] == "registers":
+    registry.register("layout", "theirs", len)
+with Workers(2) as workers:
+    print(dict(workers.run(registry.has_registered, {"a": (), "b": ()})))
+"""
+
+
+def test_a_script_without_a_guard_is_not_run_again_in_its_workers(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, path, "plain"], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "begun\n{'a': False, 'b': False}\n" or done.stdout == "begun\n{'b': False, 'a': False}\n"
+
+
+def test_a_script_that_registers_is_known_in_its_workers(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    guarded_part = SCRIPT.replace("with Workers", 'if __name__ == "__main__":\n  with Workers').replace(
+        "    print", "      print"
+    )
+    path.write_text(guarded_part)
+    done = subprocess.run([sys.executable, path, "registers"], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "'a': True" in done.stdout

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from equireg.batches.loading import PatchPlan
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
+from equireg.config.methods import SupervisedConfig
+from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.processes.ranks import Rank
-from equireg.training.data import DataSource, TrainingCases
+from equireg.training.data import DataSource, TrainingCases, choose_training_cases
 from prepared_sets import record, write_set
 
 
@@ -28,3 +32,28 @@ def test_the_batches_end_with_the_validation_and_with_the_run(tmp_path: Path) ->
 def test_validation_cases_are_divided_evenly(tmp_path: Path) -> None:
     names = [list(source(tmp_path / str(rank), Rank(rank, 2)).validation()) for rank in range(2)]
     assert names == [["v", "x"], ["w", ""]]
+
+
+EMPTY = [record("a"), record("v", "val", class_voxels=(480, 0, 0)), record("w", "val", class_voxels=(480, 0, 0))]
+
+
+def test_validation_masks_that_are_all_empty_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    config = TrainConfig(method=SupervisedConfig())
+    assert choose_training_cases(EMPTY, config).validation == ("v", "w")
+    assert "the masks of all 2 validation cases are empty, such as v's" in caplog.text
+    assert "Give --monitor loss" in caplog.text
+    caplog.clear()
+    assert choose_training_cases([*EMPTY, record("x", "val")], config).validation == ("v", "w", "x")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(("cases", "finding"), [(EMPTY[:1], "no case validates"), (EMPTY, "cases are empty")])
+def test_nothing_to_stop_early_by_is_refused(cases: list, finding: str) -> None:
+    config = TrainConfig(method=SupervisedConfig(), early_stopping_steps=100)
+    with pytest.raises(EquiregError, match=finding):
+        choose_training_cases(cases, config)
+
+
+def test_empty_validation_masks_have_a_loss_to_stop_by() -> None:
+    config = TrainConfig(method=SupervisedConfig(), early_stopping_steps=100, monitor="loss")
+    assert choose_training_cases(EMPTY, config).validation == ("v", "w")

@@ -16,6 +16,7 @@ from typing import Any
 from equireg.errors import PrintableFormatter
 from equireg.processes.cores import usable_cores
 from equireg.processes.memory import own_process
+from equireg.processes.workers.starting import without_main
 from equireg.processes.workers.tasks import WorkerDiedError, guarded
 
 
@@ -42,7 +43,8 @@ class LocalProcesses:
     def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Future[Any]:
         """Give a task to a process that has none."""
         pool = self._idle.pop() if self._idle else self._new_process()
-        future = pool.submit(guarded, function, *arguments)
+        with without_main():
+            future = pool.submit(guarded, function, *arguments)
         self._busy[future] = pool
         return future
 
