@@ -48,6 +48,7 @@ def test_help_and_import_stay_light() -> None:
 def test_the_public_names_are_pinned() -> None:
     verbs = {"demo", "evaluate", "predict", "prepare", "report", "sweep", "train", "view"}
     configs = {"DemoConfig", "EvaluateConfig", "PredictConfig", "PrepareConfig", "SweepOptions", "TrainConfig"}
+    configs |= {"ReportConfig", "ViewConfig"}
     expected = {"EquiregError", "__version__", "load", "open", "register", *verbs, *configs}
     assert set(package.__all__) == expected
     assert set(dir(package)) == expected
