@@ -135,7 +135,7 @@ def annealed_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor, thresh
     Args:
         logits: unnormalised scores, [B, C, *S].
         target: class indices, [B, 1, *S].
-        valid: 1 where the voxel counts, [B, 1, *S].
+        valid: 1 where the loss is computed, [B, 1, *S].
         threshold: voxels whose class has a higher probability than this are left out; None weighs each voxel by
             one minus that probability instead (the thesis' ``soft``), over all valid voxels.
 

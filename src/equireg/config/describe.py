@@ -107,7 +107,7 @@ def choices_of(kind: Any) -> tuple[str, ...]:
 
 
 def with_none(kind: Any, value: Any) -> Any:
-    """Return a value with ``null`` and ``none`` told apart as its type has it: either may be written for the other."""
+    """Return a value with ``null`` and ``none`` distinguished by its type: either may be written for the other."""
     parts = _parts(kind)
     has_none = any(part is str or (get_origin(part) is Literal and "none" in get_args(part)) for part in parts)
     if value is None and type(None) not in parts and has_none:

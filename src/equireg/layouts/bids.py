@@ -191,7 +191,7 @@ def _settle(
 
 
 def _kind(mask: _File) -> tuple[str, ...]:
-    """Return what tells masks of one meaning from others: the pipeline's folder, ``desc``, ``label`` and suffix."""
+    """Return what distinguishes masks by meaning: the pipeline's folder, ``desc``, ``label`` and suffix."""
     parts = [part.lower() for part in mask.path.parts]
     pipeline = parts[parts.index("derivatives") + 1] if "derivatives" in parts[:-2] else ""
     pipeline = "" if pipeline.startswith("sub-") else pipeline

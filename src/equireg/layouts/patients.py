@@ -89,7 +89,7 @@ _COUNT = _ending(_COUNTS)
 _VARIANT = _ending(_VARIANTS)
 _OTHER = _ending(_OTHERS)
 _SIDES = ("left", "right", "l", "r", "lh", "rh", "od", "os", "arterial", "venous", "portal", "delayed", "native")
-"""Words that may well tell channels of one scan, or parts of it, from each other."""
+"""Words that may distinguish channels of one scan, or parts of it."""
 _NUMBERED = re.compile(r"(?P<rest>.*[^_\-. ])(?:[_\-. ]+(?:\d{1,3}|[a-z])|(?<=\d)[a-d])", re.IGNORECASE)
 _WORD = re.compile(
     r"(?P<rest>.*\d[^_\-. ]*)[_\-. ]+(?P<last>[^_\-. ]+)|(?P<before>.*\d)(?P<after>[a-z]+\d*)", re.IGNORECASE

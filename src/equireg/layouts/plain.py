@@ -157,9 +157,9 @@ def _contrasts_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:
     times = set(examples) <= {"t1", "t2"} and any(case.stacked and not case.contrast for case in cases)
     if len(examples) < 2 or times:
         return ()
-    told = ", ".join(f"{contrast} ({name})" for contrast, name in examples.items())
+    shown = ", ".join(f"{contrast} ({name})" for contrast, name in examples.items())
     return (
-        f"cases of one channel are of different contrasts: {told}. If they are channels of one case, give them one "
+        f"cases of one channel are of different contrasts: {shown}. If they are channels of one case, give them one "
         "mask and name them CASE_0000, CASE_0001; else keep the cases of one contrast.",
     )
 

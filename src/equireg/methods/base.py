@@ -189,7 +189,7 @@ class TaskMethod(Method):
         """Return the weight of the unlabelled loss at a step."""
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Return ``supervised``, ``unsupervised``, the part of voxels that counted, and their weighted ``total``."""
+        """Return ``supervised``, ``unsupervised``, the fraction of voxels in the mask, and their weighted ``total``."""
         image, label, valid = self.augmented(batch)
         if batch.unlabelled is None:
             supervised = self.supervised_loss(self.student(image), label, valid, step)

@@ -58,12 +58,12 @@ class _Mix:
 
     @property
     def outside(self) -> tuple[Tensor, Tensor]:
-        """The frame's target, and where it counts, each [B, 1, *S]."""
+        """The frame's target and its mask, each [B, 1, *S]."""
         return self.frame.target, self.frame.valid * ~self.box
 
     @property
     def inside(self) -> tuple[Tensor, Tensor]:
-        """The box's target, and where it counts, each [B, 1, *S]."""
+        """The box's target and its mask, each [B, 1, *S]."""
         return self.pasted.target, self.pasted.valid * self.box
 
 

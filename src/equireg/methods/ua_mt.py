@@ -22,7 +22,7 @@ _MOST_NOISE = 0.2
 
 
 class UncertaintyAwareMeanTeacher(MeanTeacher):
-    """UA-MT (Yu et al. 2019): a mean teacher whose loss counts only where the teacher's predictive entropy is low.
+    """UA-MT (Yu et al. 2019): a mean teacher whose loss is computed only where the teacher's predictive entropy is low.
 
     The entropy is that of the mean of 8 passes with dropout and input noise (equation 2). A voxel counts where it is
     below (3/4 + 1/4 r) ln K, with K classes and r the ramp-up over the whole run (section 3, implementation); the

@@ -1,4 +1,4 @@
-"""A scan in another unit is told; one that differs as scans do is not."""
+"""A scan in another unit gives a warning; one that differs as scans do gives none."""
 
 import pytest
 
@@ -39,15 +39,15 @@ def test_scans_that_differ_as_scans_do(found: list[list[float]], name: str) -> N
     ids=["shifted", "larger", "smaller", "8 bits"],
 )
 def test_another_unit_is_reported(of_ct: list[float], name: str) -> None:
-    (told,) = warnings([of_ct, USUAL[1]], name)
-    assert told.startswith("channel ct:")
-    assert f"{of_ct[0]:.4g} to {of_ct[2]:.4g}" in told
-    assert "-980 to 1300" in told
+    (warning,) = warnings([of_ct, USUAL[1]], name)
+    assert warning.startswith("channel ct:")
+    assert f"{of_ct[0]:.4g} to {of_ct[2]:.4g}" in warning
+    assert "-980 to 1300" in warning
 
 
 def test_an_offset_of_many_widths_is_reported_always() -> None:
-    (told,) = warnings([USUAL[0], [1012.0, 1090.0, 1260.0]], "zscore")
-    assert told.startswith("channel pet:")
+    (warning,) = warnings([USUAL[0], [1012.0, 1090.0, 1260.0]], "zscore")
+    assert warning.startswith("channel pet:")
 
 
 def test_runs_that_know_nothing_are_silent() -> None:

@@ -1,4 +1,4 @@
-"""What is told of a scan that looks wrong."""
+"""Warnings about a scan that looks wrong."""
 
 import numpy as np
 import pytest

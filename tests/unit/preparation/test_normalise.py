@@ -171,9 +171,9 @@ def test_a_hot_voxel_does_not_squash_a_histogram() -> None:
     healthy, hot = tissue()[0], tissue()[0]
     hot[5, 5, 5] = 1e8
     mask = healthy != 0
-    expected, told = equalise(healthy, mask)
+    expected, no_note = equalise(healthy, mask)
     found, note = equalise(hot, mask)
-    assert told is None
+    assert no_note is None
     assert note is not None
     mask[5, 5, 5] = False
     np.testing.assert_allclose(found[mask], expected[mask], atol=0.05)

@@ -1,4 +1,4 @@
-"""Ten methods on one drawing: each told apart, with whatever points it has."""
+"""Ten methods on one drawing: each is distinguishable, with whatever points it has."""
 
 from dataclasses import replace
 from pathlib import Path
