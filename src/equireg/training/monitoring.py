@@ -193,7 +193,7 @@ class Steps(Callback):
         """Tell of a validation that takes long."""
         if self._progress is not None and self._progress.update(0):
             count = int(sum(trainer.num_val_batches))
-            self._progress.tell(f"validating, case {batch_idx + 1} of {count}", *_facts(trainer))
+            self._progress.log_line(f"validating, case {batch_idx + 1} of {count}", *_facts(trainer))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Tell how the validation went."""
