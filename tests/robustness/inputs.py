@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import yaml
 
-from targets import MASK, VOXELS, nifti
+from scans import MASK, VOXELS, nifti
 
 
 @dataclass(frozen=True)
