@@ -32,12 +32,12 @@ def geometry_of(path: Path, header: Header, limits: Limits = LIMITS) -> Geometry
     geometry = Geometry.from_array(header.shape, affine, header.other, header.stated)
     check_spacing(path, geometry.spacing_mm, limits)
     if header.remark is not None:
-        _warn_once(f"{path}: {header.remark}.")
+        warn_once(f"{path}: {header.remark}.")
     return geometry
 
 
 @lru_cache(maxsize=4096)
-def _warn_once(message: str) -> None:
+def warn_once(message: str) -> None:
     """Log a warning; a file's header is read several times in one verb."""
     log.warning("%s", message)
 

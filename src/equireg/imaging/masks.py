@@ -1,6 +1,5 @@
 """Reading masks: label values exactly as they are meant, in the smallest integer type."""
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,12 @@ from typing import Any
 import numpy as np
 
 from equireg.errors import EquiregError
-from equireg.imaging.alignment import check_same, geometry_of
+from equireg.imaging.alignment import check_same, geometry_of, warn_once
 from equireg.imaging.formats import open_slabs, scaled
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header, Slab
 from equireg.imaging.labels import distinct, smallest_integer
 from equireg.imaging.limits import LIMITS, Limits
-
-log = logging.getLogger("equireg")
 
 _TOLERANCE = 1e-3
 """Distance from a whole number that counts as rounding, where the mask is stored as floats or with a scale."""
@@ -50,19 +47,16 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
     about = f"{path}: the mask has an intensity scale (stored number x {slope:.8g} + {inter:.8g})"
     if not mask.bad and not mask.off:
         rounded = f", rounded to whole numbers (by {mask.farthest:.2g} at most)" if mask.farthest > 0 else ""
-        log.warning("%s; the values after the scale are used%s. Save masks as plain integers.", about, rounded)
+        warn_once(f"{about}; the values after the scale are used{rounded}. Save masks as plain integers.")
         return mask.values, mask.header
     stored = _read(path, limits, use_scale=False) if mask.header.dtype.kind in "iub" else None
     if stored is None or len(distinct(stored.values)) > _MOST_STORED:
         mask.check()
     if stored is None:
         raise ValueError("a mask with a fault passed its check")
-    log.warning(
-        "%s, which gives values that are not whole, such as %.10g; the stored ids %s are used without it. "
-        "Save masks as plain integers.",
-        about,
-        mask.example,
-        _few(distinct(stored.values)),
+    warn_once(
+        f"{about}, which gives values that are not whole, such as {mask.example:.10g}; the stored ids "
+        f"{_few(distinct(stored.values))} are used without it. Save masks as plain integers."
     )
     return stored.values, stored.header
 

@@ -189,6 +189,9 @@ def test_a_scale_that_rounds_is_undone_and_reported(tmp_path, caplog):
     assert found.ravel().tolist() == [0, 14175]
     assert f"{tmp_path / 'mask.nii.gz'}: the mask has an intensity scale" in caplog.text
     assert "rounded to whole numbers (by 0.00" in caplog.text
+    with caplog.at_level(logging.WARNING, "equireg"):
+        read_label_values(tmp_path / "mask.nii.gz")
+    assert len(caplog.records) == 1  # once a file
 
 
 def test_a_scale_of_whole_numbers_is_applied_and_reported(tmp_path, caplog):

@@ -76,7 +76,7 @@ PLACES = {
 
 @pytest.fixture(autouse=True)
 def _warn_again() -> None:
-    alignment._warn_once.cache_clear()
+    alignment.warn_once.cache_clear()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
