@@ -9,7 +9,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import read_geometry, read_label
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
-from equireg.layouts.files import folders_with_images, stem_of
+from equireg.layouts.files import folders_with_images, is_held_out, stem_of
 
 CHANNELS = ("t1", "t1ce", "t2", "flair")
 """Channel names and their order, whatever the year."""
@@ -153,7 +153,7 @@ def _held_out(root: Path, folder: Path) -> bool:
     """Whether a folder above the case, the root included, is called BraTS' validation or test data."""
     parts = (root.resolve().name, *folder.relative_to(root).parts)
     above = parts if folder == root else parts[:-1]
-    return any(_HELD_OUT.fullmatch(part) for part in above)
+    return any(_HELD_OUT.fullmatch(part) for part in above) or (folder != root and is_held_out(folder.parent, root))
 
 
 def _other_years(case: FoundCase) -> Refusal:

@@ -24,7 +24,7 @@ _HELD_OUT = ("ts", "test", "testing", "val", "va", "valid", "validation")
 _TRAINING = ("", "tr", "train", "training")
 _SETS = r"(?:{})(?:[_\- ]?(?:set|data|cases?|images?|patients?))?"
 _HELD_OUT_SET = re.compile(_SETS.format("|".join(_HELD_OUT)), re.IGNORECASE)
-_TRAINING_SET = re.compile(_SETS.format("|".join(_TRAINING[1:])), re.IGNORECASE)
+_TRAINING_SET = re.compile(_SETS.format("|".join(_TRAINING[1:])) + r"(?:[_\- ]?(?:v?\d+|additional))*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from equireg.layouts.channels import is_known, meaning
 from equireg.layouts.files import stem_of
 from equireg.layouts.grouping import Group, choose_scheme, group_files, single
-from equireg.layouts.patients import differ_by_time, is_count, is_time_point
+from equireg.layouts.patients import differ_by_time, is_time_point, is_visit
 
 
 @dataclass
@@ -92,7 +92,7 @@ def _across_folders(folders: Mapping[Path, Sequence[Path]]) -> list[Group]:
             for stem in sorted(set.union(*stems)):
                 files = {meaning(file.parent.name): file for file in _called(stem, several, folders)}
                 groups.append(Group(stem, files))
-        elif (_are_times(names) or all(map(is_count, names))) and len(siblings) == 1 and not contrasts:
+        elif (_are_times(names) or all(map(is_visit, names))) and len(siblings) == 1 and not contrasts:
             groups += [
                 Group(f"{stem_of(file)}_{folder.name}", single(file).files)
                 for folder in several

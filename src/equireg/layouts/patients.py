@@ -86,6 +86,7 @@ def _ending(words: Sequence[str]) -> re.Pattern[str]:
 
 _TIME = _ending(_TIMES)
 _COUNT = _ending(_COUNTS)
+_VISIT = _ending((rf"(?:v|visit|scan|study|exam|session|mri|mr|ct){_NUMBER}",))
 _VARIANT = _ending(_VARIANTS)
 _OTHER = _ending(_OTHERS)
 _SIDES = ("left", "right", "l", "r", "lh", "rh", "od", "os", "arterial", "venous", "portal", "delayed", "native")
@@ -95,7 +96,7 @@ _WORD = re.compile(
     r"(?P<rest>.*\d[^_\-. ]*)[_\-. ]+(?P<last>[^_\-. ]+)|(?P<before>.*\d)(?P<after>[a-z]+\d*)", re.IGNORECASE
 )
 """A name with a word after what may be a patient's number: ``P01_s2``, ``P01T2``."""
-_SETS = re.compile(r"(?:tr|train|training|ts|test|testing|val|valid|validation|un|unlabelled)", re.IGNORECASE)
+_SETS = re.compile(r"(?:tr|train|training|ts|test|testing|val|valid|validation|un|(?:un)?labell?ed)", re.IGNORECASE)
 
 
 def is_time_point(word: str) -> bool:
@@ -103,25 +104,28 @@ def is_time_point(word: str) -> bool:
     return any(match is not None and not match["rest"] for match in (_TIME.fullmatch(word), _VARIANT.fullmatch(word)))
 
 
-def is_count(word: str) -> bool:
-    """Whether a word alone counts a patient's scans (``V1``, ``scan_2``), where something else names the patient."""
-    match = _COUNT.fullmatch(word)
+def is_visit(word: str) -> bool:
+    """Whether a word alone counts a patient's visits (``V1``, ``scan_2``), where something else names the patient."""
+    match = _VISIT.fullmatch(word)
     return match is not None and not match["rest"]
 
 
 def differ_by_time(names: Sequence[str]) -> bool:
     """Whether two of the names differ by a word for a time point alone, wherever it stands (``flair_time01_reg``)."""
-    left = {tuple(word for word in re.split(r"[_\-. ]+", name) if not _is_sure_time(word)) for name in set(names)}
+    left = {
+        () if _is_sure_time(name) else tuple(word for word in re.split(r"[_\-. ]+", name) if not _is_sure_time(word))
+        for name in set(names)
+    }
     return len(left) < len(set(names))
 
 
 def _is_sure_time(word: str) -> bool:
-    return is_time_point(word) and word.lower() not in ("t1", "t2", "pre", "post", *_SIDES)
+    return is_visit(word) or (is_time_point(word) and word.lower() not in ("t1", "t2", "pre", "post", *_SIDES))
 
 
 def split_time(name: str) -> tuple[str, str] | None:
     """Split a name into what stands before the word for a time point, and that word; None where it ends otherwise."""
-    match = _TIME.fullmatch(name)
+    match = _TIME.fullmatch(name) or _VISIT.fullmatch(name)
     if match is None or not match["rest"]:
         return None
     return match["rest"], name[len(match["rest"]) :].lstrip(_SEPARATORS)

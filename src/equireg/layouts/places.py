@@ -30,6 +30,8 @@ class Places:
                 self._apart.setdefault(home, []).extend(files)
                 continue
             masks = [file for file in files if split_mask(stem_of(file)) is not None]
+            if masks == files and scan_part(folder.name) is not None and self._has_mask_folder(folder):
+                masks = []  # images/c1_roi and labels/c1_roi: the folders tell which is which
             self._beside[folder] = masks
             self.scans[folder] = [file for file in files if file not in masks]
         self.scans = {folder: files for folder, files in self.scans.items() if files}
@@ -40,13 +42,23 @@ class Places:
         self._find_apart = cache(self._index_apart)
         self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder, self._unnamed))
 
+    def _has_mask_folder(self, folder: Path) -> bool:
+        """Whether a folder of masks lies beside a folder of scans."""
+        return any(other.is_dir() and mask_part(other.name) is not None for other in folder.parent.iterdir())
+
     def _set_apart_unnamed(self) -> dict[Path, str]:
         """Take masks that no word calls so from the scans; return the case's part of their names."""
         for folder in unnamed_masks.folders(self.scans):
             self._apart[folder] = self.scans.pop(folder)
-        unnamed = unnamed_masks.find(self.scans)
+        below = unnamed_masks.below_their_scan(self.scans)
+        for file in below:
+            self._beside[file.parent.parent].append(file)
+        unnamed = below | unnamed_masks.find(
+            {folder: [file for file in files if file not in below] for folder, files in self.scans.items()}
+        )
         for file in unnamed:
-            self._beside[file.parent].append(file)
+            if file not in below:
+                self._beside[file.parent].append(file)
         left = {folder: [file for file in files if file not in unnamed] for folder, files in self.scans.items()}
         self.scans = {folder: files for folder, files in left.items() if files}
         return unnamed

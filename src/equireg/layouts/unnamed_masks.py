@@ -48,6 +48,16 @@ def find(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     }
 
 
+def below_their_scan(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
+    """Return masks in a folder that is called as a scan beside it (``c1.nii`` and ``c1/liver.nii``), with that name."""
+    found: dict[Path, str] = {}
+    for folder, files in scans.items():
+        beside = {stem_of(file) for file in scans.get(folder.parent, ()) if folder.parent != folder}
+        if folder.name in beside:
+            found |= dict.fromkeys(files, folder.name)
+    return found if _hold_labels(list(found)) else {}
+
+
 def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
     """Return the folders that hold a mask for scans of the same names in a folder beside (``ct/c1``, ``organ/c1``)."""
     siblings: defaultdict[Path, list[Path]] = defaultdict(list)

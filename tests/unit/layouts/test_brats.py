@@ -142,3 +142,10 @@ def test_brats_mask_alone(tmp_path):
     dataset = discover(tmp_path)
     assert names(dataset) == ["A_1"]
     assert "B_1_t1.nii.gz" in dataset.refused[0].reason
+
+
+def test_validation_beside_training_data_is_held_out(tmp_path):
+    put_brats(tmp_path / "training_data1_v2", "BraTS-GLI-00001-100", new=True)
+    put_brats(tmp_path / "validation_data", "BraTS-GLI-00002-100", new=True, mask=False)
+    dataset = discover(tmp_path)
+    assert [case.held_out for case in dataset.cases] == [False, True]

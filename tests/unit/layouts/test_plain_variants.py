@@ -201,7 +201,7 @@ def test_times_t1_and_t2_beside_contrasts_t1_and_t2(tmp_path):
         assert {case.patient for case in dataset.cases} == {"P1", "P2"}
 
 
-@pytest.mark.parametrize("words", [("flair_time01_reg", "flair_time02_reg"), ("before", "after"), ("2019", "2021")])
+@pytest.mark.parametrize("words", [("flair_time01_reg", "flair_time02_reg"), ("before", "after"), ("V1", "V2")])
 def test_any_words_for_times_that_share_a_mask_are_refused(tmp_path, words):
     put(tmp_path, *(f"P{p}/{word}.nii.gz" for p in "123" for word in (*words, "mask")))
     dataset = discover(tmp_path)
@@ -236,3 +236,23 @@ def test_numbers_that_masks_prove_are_not_warned_of(tmp_path):
 def test_brain_masks_left_aside_are_reported(tmp_path):
     put(tmp_path, *(f"c{i}{end}.nii.gz" for i in range(3) for end in ("", "_brain_mask")))
     assert "left aside: 3 brain masks" in discover(tmp_path).notes[0]
+
+
+@pytest.mark.parametrize("words", [("V1", "V2"), ("scan_1", "scan_2"), ("flair_V1", "flair_V2"), ("6m", "12m")])
+def test_visits_of_a_folder_are_no_channels(tmp_path, words):
+    put(tmp_path, *(f"P{p}/{word}.nii.gz" for p in "123" for word in words))
+    dataset = discover(tmp_path)
+    assert len(dataset.cases) == 6
+    assert len(dataset.channels) == 1
+    assert {case.patient for case in dataset.cases} == {"P1", "P2", "P3"}
+
+
+def test_visits_after_the_channel(tmp_path):
+    put(tmp_path, *(f"P{p}_{word}.nii.gz" for p in "12" for word in ("T1_V1", "T1_V2", "T2_V1", "T2_V2")))
+    put(tmp_path, *(f"P{p}_V{v}_seg.nii.gz" for p in "12" for v in "12"))
+    assert labelled(discover(tmp_path)) == ["P1_V1", "P1_V2", "P2_V1", "P2_V2"]
+
+
+def test_scans_and_masks_of_one_name_in_folders_that_tell(tmp_path):
+    put(tmp_path, *(f"{kind}/{i}_roi.nii.gz" for kind in ("images", "labels") for i in range(3)))
+    assert labelled(discover(tmp_path)) == ["0_roi", "1_roi", "2_roi"]

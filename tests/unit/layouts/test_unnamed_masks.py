@@ -33,6 +33,7 @@ def write(root, *paths, kind="scan", seed=0):
         ("c{}/pre/flair", "c{}/wmh"),
         ("c{}/image", "c{}/Ground/mask"),
         ("set/c{}_image", "set/c{}_label"),
+        ("c{}", "c{}/liver"),
     ],
 )
 def test_a_mask_under_any_name_is_a_mask(tmp_path, scan, mask):
