@@ -99,7 +99,10 @@ def read_json(path: Path, remedy: str = "Restore it, or make the folder again.")
     try:
         with read_errors(path):
             content = path.read_bytes()
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
+        read = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
+        if b"\\ud" in content.lower():  # half a letter can be escaped, and written nowhere
+            json.dumps(read, ensure_ascii=False).encode()
+        return read
     except RecursionError as error:
         raise EquiregError(f"{path}: is not valid JSON (nested too deeply). {remedy}") from error
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are of this kind
