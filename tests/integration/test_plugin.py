@@ -1,4 +1,4 @@
-"""A package outside the tree adds a method, a network, a layout and a metric, known to every process."""
+"""A package outside the tree adds a method, a network, a layout, a metric and a logger, known to every process."""
 
 import os
 import subprocess
@@ -23,7 +23,20 @@ scan_truth = equireg_example.layout:find
 [equireg.metrics]
 recall = equireg_example.metric:RECALL
 """
-TINY = ("--max_steps", "2", "--val_every", "2", "--batch_size", "2", "--device", "cpu", "--precision", "32")
+TINY = (
+    "--max_steps",
+    "1",
+    "--val_every",
+    "1",
+    "--log_every",
+    "1",
+    "--batch_size",
+    "2",
+    "--device",
+    "cpu",
+    "--precision",
+    "32",
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +96,22 @@ def test_entry_points_reach_a_sweeps_workers(site: Path, prepared: Path, tmp_pat
     assert len(scores.query("metric == 'recall'")) == 1
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_the_variable_reaches_ranks(prepared: Path, tmp_path: Path, ranks: int) -> None:
+def test_the_variable_reaches_ranks(prepared: Path, tmp_path: Path) -> None:
     words = ("train", prepared, "-o", tmp_path / "run", "--method", "weighted_too", "--method.factor", 3, *TINY)
-    run((PLUGIN,), *words, "--network", "flat-too", "--devices", ranks, EQUIREG_PLUGINS="equireg_example.registering")
+    run(
+        (PLUGIN,),
+        *words,
+        "--network",
+        "flat-too",
+        "--logger",
+        "example",
+        "--devices",
+        2,
+        EQUIREG_PLUGINS="equireg_example.registering",
+    )
     config: Mapping[str, Mapping[str, object]] = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert config["method"] == {"name": "weighted_too", "factor": 3.0}
+    assert (tmp_path / "run" / "example" / "metrics.csv").is_file()
 
 
 def test_help_completion_and_schema_know_them(site: Path) -> None:

@@ -47,8 +47,7 @@ def test_help_and_import_stay_light() -> None:
 
 def test_the_public_names_are_pinned() -> None:
     verbs = {"demo", "evaluate", "predict", "prepare", "report", "sweep", "train", "view"}
-    configs = {"DemoConfig", "EvaluateConfig", "PredictConfig", "PrepareConfig", "SweepOptions", "TrainConfig"}
-    configs |= {"ReportConfig", "ViewConfig"}
+    configs = {"SweepOptions", *(f"{verb.capitalize()}Config" for verb in verbs - {"sweep"})}
     expected = {"EquiregError", "__version__", "load", "open", "register", *verbs, *configs}
     assert set(package.__all__) == expected
     assert set(dir(package)) == expected
@@ -98,7 +97,11 @@ def test_version(equireg: Command) -> None:
     ("arguments", "words"),
     [
         (("trian",), ["unknown verb 'trian'", "did you mean 'train'?"]),
-        (("train", "p"), ["required", "out"]),
+        (("train", "p"), ["lacks --out;", "`equireg train --help`"]),
+        (("train",), ["lacks PREPARED and --out;"]),
+        (("train", "p", "q", "--out", "r"), ["one argument too many: 'q'"]),
+        (("train", "p", "--out"), ["--out is given without a value"]),
+        (("view", "p", "--out", "r"), ["lacks --case;"]),
         (("train", "p", "--out", "r", "--batchsize", "3"), ["unknown option 'batchsize'", "'batch_size'"]),
         (("train", "p", "--out", "r", "--batch_size", "two"), ["--batch_size", "whole number", "two"]),
         (("train", "p", "--out", "r", "--method", "equirg"), ["--method is equirg", "Did you mean equireg?"]),
@@ -107,7 +110,7 @@ def test_version(equireg: Command) -> None:
         (("prepare", "p", "--out", "r", "--normalise", "z"), ["--normalise", "zscore"]),
         (("predict", "r", "s", "--out", "q", "--split", "tset"), ["--split", "test"]),
         (("evaluate", "q", "r", "--out", "e", "--tolerance_mm", "x"), ["tolerance_mm", "x"]),
-        (("report", "--out", "w"), ["sources"]),
+        (("report", "--out", "w"), ["lacks SOURCES;"]),
         (("demo", "--out", "d", "--case", "3"), ["unknown option 'case'", "'cases'"]),
     ],
 )

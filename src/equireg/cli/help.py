@@ -16,7 +16,7 @@ SHORT = {"out": "-o", "config": "-c", "jobs": "-j"}
 def help_text(name: str, verb: Verb, arguments: Sequence[str] = ()) -> str:
     """Return the help of a verb, for the method and network that the arguments name."""
     everything = any(argument in ("--help-all", "--help_all") for argument in arguments)
-    lines = [_usage(name, verb), "", verb.help[0].upper() + verb.help[1:] + ".", ""]
+    lines = [_usage(name, verb), "", verb.help[0].upper() + verb.help[1:] + ".", *([""] if verb.arguments else [])]
     for argument in verb.arguments:
         choices = f" ({', '.join(argument.choices)})" if argument.choices else ""
         lines += _entry(_shown(argument.name, argument.several), argument.help + choices)
@@ -33,8 +33,8 @@ def help_text(name: str, verb: Verb, arguments: Sequence[str] = ()) -> str:
     if verb.config is not None:
         lines += _entry("-c, --config FILE", "YAML file with options; those on the command line win")
     lines += _entry("--debug", "show the traceback of an error")
-    lines += _entry("-h, --help", "the options that people need")
-    lines += _entry("--help-all", f"all {count} options" if count else "all options")
+    lines += _entry("-h, --help", "the options that most people need")
+    lines += _entry("--help-all", f"all {count} options" if count > 1 else "all options")
     if verb.names is not None:
         lines += [
             "",

@@ -71,7 +71,8 @@ def read(name: str, verb: Verb, arguments: Sequence[str]) -> dict[str, Any]:
     _check(options, merged(values, {group: {"name": name} for group, name in named.items()}), files, given)
     missing = [option for option in verb.required if option not in values]
     if missing:
-        raise UsageError(f"the following arguments are required: {', '.join(f'--{option}' for option in missing)}")
+        shown = " and ".join(f"--{option}" for option in missing)
+        raise UsageError(f"the command line lacks {shown}; `equireg {name} --help` shows what is needed.")
     return {**places, **values}
 
 

@@ -58,6 +58,20 @@ class OptionParser(ArgumentParser):
             for argument, after in zip(arguments, following, strict=True)
         ]
 
+    def _lacking(self, message: str) -> str | None:
+        """Say what a command line lacks, where that is the parser's message."""
+        if found := re.search(r"the following arguments are required: (?P<names>.+)", message):
+            given = {action.dest: action for action in self._actions}
+            shown = [self._shown(given.get(name), name) for name in found["names"].split(", ")]
+            return f"the command line lacks {' and '.join(shown)}; `{self.prog} --help` shows what is needed."
+        if found := re.search(r"argument (?P<name>--\S+): expected one argument", message):
+            return f"{found['name']} is given without a value; expected one after it."
+        return None
+
+    @staticmethod
+    def _shown(action: Any, name: str) -> str:
+        return f"--{name}" if action is not None and action.option_strings else name.upper()
+
     def _none_spelled_out(self, before: str, argument: str) -> str:
         """Return a word of the command line with ``null`` in place of ``none`` where the option's type has it so."""
         option, equals, value = argument.partition("=") if argument.startswith("--") else (before, "", argument)
@@ -92,11 +106,15 @@ class OptionParser(ArgumentParser):
         for pattern in _UNKNOWN:
             if found := pattern.search(message):
                 groups = found.groupdict()
+                if pattern is _UNKNOWN[0] and not groups["key"].startswith("-"):
+                    return f"one argument too many: {groups['key']!r}; options begin with --."
                 key = ".".join(filter(None, [groups.get("group"), groups["key"].lstrip("-").split("=")[0]]))
                 known = [action.dest for action in self._actions if action.dest not in ("help", "==SUPPRESS==")]
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
                 hint = idle_in(key)
                 return f"unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else ".") + hint
+        if lacking := self._lacking(message):
+            return lacking
         found = re.search(r'Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)', message, re.DOTALL)
         if found:
             rest = " ".join(found["rest"].replace("typing.", "").split())
@@ -105,10 +123,6 @@ class OptionParser(ArgumentParser):
             if value and kind is not None:
                 return f"--{found['key']} is {value['value']}; expected {words_of(kind)}."
             return f"--{found['key']}: {rest}"
-        if missing := re.search(r"arguments are required: (?P<names>[\w., ]+)", message):
-            options = {action.dest for action in self._actions if action.option_strings}
-            names = (f"--{name}" if name in options else name for name in missing["names"].split(", "))
-            return f"the following arguments are required: {', '.join(names)}"
         return " ".join(message.split())
 
 

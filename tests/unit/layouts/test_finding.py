@@ -23,9 +23,7 @@ def test_missing_and_empty_folder(tmp_path):
 
 
 def test_unknown_layout(tmp_path):
-    with pytest.raises(
-        EquiregError, match=r"'dicom'.*decathlon, nnunet, brats, acdc, kits, totalsegmentator, bids, plain"
-    ):
+    with pytest.raises(EquiregError, match=rf"'dicom'.*{', '.join(LAYOUTS)}"):
         discover(tmp_path, "dicom")
 
 
