@@ -57,6 +57,21 @@ def test_a_folder_that_was_prepared_otherwise_is_refused(
         unfinished(run)
 
 
+def test_a_prepared_folder_that_was_changed_is_refused_unless_nobody_verifies(
+    equireg: Command, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    prepared, run = tmp_path / "prepared", tmp_path / "run"
+    shutil.copytree(phantom_prepared, prepared)
+    with (prepared / "manifest.json").open("a") as file:
+        file.write("\n")
+    options = [f"--{name}={value}" for name, value in {**COMMON, "max_steps": 1, "val_every": 1}.items()]
+    outcome = equireg("train", prepared, "--out", run, *options)
+    assert outcome.code == 1
+    assert "its content is not what was written" in outcome.error
+    assert not run.exists()
+    assert equireg("train", prepared, "--out", run, *options, "--verify=false", "--method.name=supervised").code == 0
+
+
 def test_a_run_that_has_stopped_early_goes_no_further_when_it_is_resumed(
     phantom_prepared: Path, tmp_path: Path
 ) -> None:

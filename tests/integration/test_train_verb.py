@@ -72,7 +72,7 @@ def test_a_run_leaves_all_that_is_promised(
     assert "equireg on 2 labelled and 4 unlabelled cases, 1 to validate" in (out / "log.txt").read_text()
     made_by = json.loads((out / "made_by.json").read_text())
     assert (made_by["verb"], made_by["finished"], made_by["seed"]) == ("train", True, 42)
-    assert (made_by["labelled_cases"], made_by["unlabelled_cases"]) == (2, 4)
+    assert (made_by["run"]["labelled_cases"], made_by["run"]["unlabelled_cases"]) == (2, 4)
     table = rows(out)
     assert [int(row["step"]) for row in table] == [1, 2, 3, 4]
     assert {"train/total", "train/supervised", "train/unsupervised", "lr", "val/dice/whole"} <= set(table[0])
@@ -246,8 +246,8 @@ def test_a_repeat_keeps_the_cases_and_changes_the_random_numbers(phantom_prepare
         weights.append(read_checkpoint(out / "checkpoints" / "last.ckpt")["state_dict"])
         signature = json.loads((out / "made_by.json").read_text())
         data.append(signature["data"])
-        assert signature["repeat"] == repeat
-        assert signature["masked_cases"] == 2
+        assert signature["run"]["repeat"] == repeat
+        assert signature["run"]["masked_cases"] == 2
     assert data[0] == data[1]
     assert any(not torch.equal(one, weights[1][name]) for name, one in weights[0].items())
 

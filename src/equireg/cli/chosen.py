@@ -28,4 +28,5 @@ def names_for_training(places: Mapping[str, Any], values: Mapping[str, Any]) -> 
     from equireg.folders.prepared import PreparedSet
     from equireg.methods.default import default_method
 
-    return {"method": default_method(values, PreparedSet(places["prepared"]).manifest.cases)[0]}
+    prepared = PreparedSet(places["prepared"], verify=values.get("verify", True) is not False)
+    return {"method": default_method(values, prepared.manifest.cases)[0]}

@@ -78,6 +78,8 @@ class TrainConfig:
     """machines, which divide every batch between them; start their processes with torchrun or srun"""
     workers: int | None = None
     """processes that read data, for each device; by default none where the data fits in memory, else up to 4"""
+    verify: bool = True
+    """check the prepared folder's files against their digests when they are first opened"""
 
     def __post_init__(self) -> None:
         for count, cut in (("sup_cases", "sup_cut"), ("unsup_cases", "unsup_cut")):

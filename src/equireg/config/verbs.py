@@ -77,6 +77,8 @@ class PredictConfig:
     """predict each scan of a prepared folder under its fixed transform too, for the equivariance Dice"""
     follow_links: bool = False
     """also use files outside the folder of scans, to which links or the paths in dataset.json lead"""
+    verify: bool = True
+    """check the files of a prepared folder against their digests when they are first opened"""
     portal_zip: bool = False
     """write portal.zip too: all predictions, as the evaluation portal of BraTS takes them"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -104,6 +106,8 @@ class EvaluateConfig:
     """raw folder of the scans that the pictures show; not needed where the reference holds them"""
     pictures: tuple[str, ...] = ()
     """cases to keep a picture of, beside the best, the median and the worst; with commas between them"""
+    verify: bool = True
+    """check the masks of a prepared folder against their digests before they are compared"""
     jobs: int = 0
     """cases compared at once; 0 for as many as cores and memory allow"""
 

@@ -64,26 +64,19 @@ def evaluate(
     """
     predictions, reference, out = Path(predictions), Path(reference), Path(out)
     config = options_from(EvaluateConfig, config, options)
-    tolerance_mm, scans, pictures, jobs = config.tolerance_mm, config.scans, config.pictures, config.jobs
     refuse_existing(out)
     predicted = read_predictions(predictions)
     pairs_transformed = find_transformed(predicted)
-    if PortalTable.is_one(reference):
-        if pictures or scans is not None:
-            raise UsageError(f"{reference}: is a table of scores; --pictures and --scans need reference masks.")
-        portal = PortalTable.read(reference, predicted)
-        judged = _Judged(portal.scores, portal.table)
-    else:
-        judged = _by_masks(predicted, reference, None if scans is None else Path(scans), tolerance_mm, jobs)
+    judged = _judge(predicted, reference, config)
     transformed = _score(
-        partial(score_transformed, table=judged.table, metrics=_metrics("transform")), pairs_transformed, jobs
+        partial(score_transformed, table=judged.table, metrics=_metrics("transform")), pairs_transformed, config.jobs
     )
     table = judged.table or _found_labels([*judged.scores, *transformed])
     regions = list(table.judged_regions())
     scores = with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")])
     everything = joined(scores, with_all_regions(transformed, regions, [m.name for m in _metrics("transform")]))
     result = EvaluationResult(summarise(everything, judged.not_predicted), _plain(everything))
-    roles = _roles(pictures, scores) if judged.pairs or pictures else {}
+    roles = _roles(config.pictures, scores) if judged.pairs or config.pictures else {}
     with staged_folder(out) as folder:
         folder_format.write_scores(folder, result.scores)
         folder_format.write_summary(folder, result.summary)
@@ -92,7 +85,7 @@ def evaluate(
         sign(
             folder,
             folder_format.VERB,
-            {"tolerance_mm": tolerance_mm},
+            {"tolerance_mm": config.tolerance_mm},
             source=predictions,
             reference=str(reference.absolute()),
             run=dict(predicted.signature.get("run") or {}),
@@ -113,15 +106,21 @@ class _Judged:
     """Masks that no prediction was compared with."""
 
 
-def _by_masks(predictions: Predictions, folder: Path, scans: Path | None, tolerance_mm: float, jobs: int) -> _Judged:
-    """Judge the predictions by masks."""
-    reference = read_reference(folder, predictions)
+def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Judged:
+    """Judge the predictions by masks, or by the portal's table."""
+    if PortalTable.is_one(given):
+        if config.pictures or config.scans is not None:
+            raise UsageError(f"{given}: is a table of scores; --pictures and --scans need reference masks.")
+        portal = PortalTable.read(given, predictions)
+        return _Judged(portal.scores, portal.table)
+    scans, tolerance_mm = None if config.scans is None else Path(config.scans), config.tolerance_mm
+    reference = read_reference(given, predictions, config.verify)
     pairs = pair_up(predictions, reference)
     table = choose_labels(predictions, reference)
     shown = find_scans(predictions, reference, scans)
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
-    return _Judged(_score(score, pairs, jobs), table, pairs, shown, not_predicted)
+    return _Judged(_score(score, pairs, config.jobs), table, pairs, shown, not_predicted)
 
 
 def _metrics(of: str) -> list[Metric]:

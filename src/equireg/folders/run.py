@@ -35,7 +35,7 @@ LOG = "log.txt"
 RUN_FACTS = "run"
 """Key of the facts in the signature of a run, of its predictions and of their evaluation."""
 
-MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every", "logger")
+MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every", "logger", "verify")
 """Options that do not change what is computed: they may differ when a run is resumed, and within an arm."""
 _DRAWS = ("seed", "repeat")
 """Options by which the runs of an arm differ."""

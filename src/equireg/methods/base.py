@@ -16,7 +16,7 @@ from equireg.losses import annealed_cross_entropy, argmax, cross_entropy, soft_d
 from equireg.methods.schedules import annealing_threshold
 from equireg.processes import ranks
 from equireg.transforms import intensity
-from equireg.transforms.views import geometric_view, labelled_view
+from equireg.transforms.views import LabelledScans, geometric_view, labelled_view
 
 NetworkFactory = Callable[[], nn.Module]
 """Makes a network with new weights."""
@@ -79,16 +79,9 @@ class Method(nn.Module, ABC):
             Image [B, C, *S], label [B, 1, *S], and ``valid`` [B, 1, *S], which is 0 where nobody annotated.
         """
         samples = batch.labelled
+        scans = LabelledScans(samples.image, label_of(samples), samples.valid, samples.fill, samples.drawn_spacing_mm)
         image, label, valid = labelled_view(
-            samples.image,
-            label_of(samples),
-            samples.valid,
-            samples.fill,
-            samples.drawn_spacing_mm,
-            self.config.views,
-            batch.generator,
-            batch.flip_axes,
-            self.config.labelled_view,
+            scans, self.config.views, batch.generator, batch.flip_axes, self.config.labelled_view
         )
         return image, label, valid * (label != IGNORED)
 

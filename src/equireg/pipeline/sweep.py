@@ -202,14 +202,15 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
         if not folders.is_signed(predictions):  # `predict` continues what it left unfinished
             predict(trained.root, prepared, predictions, split=split, **config.predict)
         if not folders.is_signed(evaluation):
-            evaluate(predictions, prepared, evaluation, pictures=_pictured(prepared, split))
+            verify = bool(config.predict.get("verify", True))
+            evaluate(predictions, prepared, evaluation, pictures=_pictured(prepared, split, verify), verify=verify)
 
 
-def _pictured(prepared: Path, split: str) -> list[str]:
+def _pictured(prepared: Path, split: str, verify: bool) -> list[str]:
     """Name the case of a split that every run keeps a picture of: with a mask, and the median in labelled voxels."""
     from equireg.folders.prepared import PreparedSet
 
-    masked = [case for case in PreparedSet(prepared).manifest.cases if case.split == split and case.labelled]
+    masked = [case for case in PreparedSet(prepared, verify).manifest.cases if case.split == split and case.labelled]
     masked.sort(key=lambda case: (sum(case.class_voxels[1:]), case.name))
     return [masked[len(masked) // 2].name] if masked else []
 

@@ -46,24 +46,25 @@ class PreparedScan:
 
     root: Path
     name: str
+    verify: bool = True
 
     def read(self) -> WorkingScan:
         """Read the arrays, which are on disk in 16 bits."""
-        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns)
+        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns, self.verify)
         record = data.by_name[self.name]
         image = np.asarray(data.image(self.name)[:], dtype=np.float32)
         return WorkingScan(image, record.background, record.working_grid())
 
     def state(self) -> tuple[list[Path], Any]:
         """Return the files that the scan is read from, and what else decides what is read."""
-        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns)
+        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns, self.verify)
         return sorted(data.folder(self.name).glob("image*")), vars(data.by_name[self.name])
 
 
 @lru_cache(maxsize=1)
-def _opened(root: Path, _modified_ns: int) -> PreparedSet:
+def _opened(root: Path, _modified_ns: int, verify: bool) -> PreparedSet:
     """Open a prepared folder once for all its cases; a long manifest takes a while to read."""
-    return PreparedSet(root)
+    return PreparedSet(root, verify)
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig) -> list[In
         EquiregError: if they do not fit the model or the options.
     """
     if scans.is_dir() and folders.made_by(scans) == "prepare":
-        return _prepared_cases(PreparedSet(scans), facts, config)
+        return _prepared_cases(PreparedSet(scans, config.verify), facts, config)
     if config.split is not None:
         raise EquiregError(f"{scans}: --split {config.split} needs a prepared folder. Leave it out for raw scans.")
     if config.equivariance:
@@ -134,4 +135,4 @@ def _prepared_cases(data: PreparedSet, facts: ModelFacts, config: PredictConfig)
         counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
         raise EquiregError(f"{data.root}: has no case in the split {split}; it has {counts}.")
     seeds = {name: data.equivariance_seeds(name).tolist() for name in names} if config.equivariance else {}
-    return [InputCase(name, PreparedScan(data.root, name), seeds.get(name)) for name in names]
+    return [InputCase(name, PreparedScan(data.root, name, config.verify), seeds.get(name)) for name in names]

@@ -76,9 +76,9 @@ def train(
 
     With ``devices`` above 1, and no launcher such as torchrun, one new process is started for each device.
     """
-    data = PreparedSet(prepared)
     out = Path(out)
     given = with_config(TrainConfig, config, options)
+    data = PreparedSet(prepared, verify=given.get("verify", True) is not False)
     config = resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases))
     rank = launching.place(config.devices, config.nodes)
     if rank is None and (callbacks or loggers):
@@ -219,13 +219,10 @@ class _Folder:
             unlabelled_cases=len(self.cases.unlabelled),
             masked_cases=masked,
         )
-        # The counts stand outside of the facts too, where earlier versions look for them.
-        counts = ("dataset", "labelled_cases", "unlabelled_cases", "masked_cases", "repeat")
         RunFolder(self.out).sign(
             self.config,
             facts,
             self.data.root,
-            **{name: getattr(facts, name) for name in counts},
             validation_cases=len(self.cases.validation),
             data=self.cases.digest(),
             prepared=data_digest(self.data),

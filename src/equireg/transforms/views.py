@@ -89,12 +89,24 @@ def geometric_view(
     return spatial.apply(image, params, fill=fill, valid=valid)
 
 
+@dataclass(frozen=True)
+class LabelledScans:
+    """A batch of scans with their labels, as labelled_view takes them."""
+
+    image: Tensor
+    """[B, C, *S]"""
+    label: Tensor
+    """[B, 1, *S]"""
+    valid: Tensor
+    """1 where the voxel is of the scan, [B, 1, *S]"""
+    fill: Tensor
+    """value of each channel's background, [B, C]"""
+    spacing_mm: Tensor
+    """voxel spacing, [B, n], mm"""
+
+
 def labelled_view(
-    image: Tensor,
-    label: Tensor,
-    valid: Tensor,
-    fill: Tensor,
-    spacing_mm: Tensor,
+    scans: LabelledScans,
     config: ViewsConfig,
     generator: Generator,
     flip_axes: Sequence[int] = (),
@@ -107,9 +119,10 @@ def labelled_view(
     Returns:
         Image [B, C, *S], label [B, 1, *S] and ``valid`` [B, 1, *S].
     """
+    image = scans.image
     ranges = config.strong if view == "strong" else config.weak
-    params = sampling.sample(ranges, len(image), image.shape[2:], spacing_mm, generator, flip_axes)
+    params = sampling.sample(ranges, len(image), image.shape[2:], scans.spacing_mm, generator, flip_axes)
     changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
-    moved, seen = spatial.apply(image, params, fill=fill, valid=valid)
-    moved_label, _ = spatial.apply(label, params, mode="nearest")
+    moved, seen = spatial.apply(image, params, fill=scans.fill, valid=scans.valid)
+    moved_label, _ = spatial.apply(scans.label, params, mode="nearest")
     return (intensity.apply(moved, changes) if view == "strong" else moved), moved_label, seen

@@ -101,3 +101,13 @@ def test_of_many_bad_cases_all_are_named_and_five_explained(tmp_path):
     assert str(caught.value).count("has the label values") == 5
     assert all(case in str(caught.value) for case in cases)
     assert "\n" not in str(caught.value)
+
+
+def test_masks_of_a_prepared_folder_are_checked_unless_nobody_verifies(tmp_path):
+    reference = prepared(tmp_path / "prepared", {"a": "test"})
+    damaged = prepared_sets.record("a", "test", digests={"reference.nii.gz": "0" * 32})
+    disk.write_json(reference / "manifest.json", prepared_sets.manifest([damaged]).as_dict())
+    predictions = write_masks(tmp_path / "predictions", {"a": box(1)})
+    with pytest.raises(EquiregError, match=r"reference\.nii\.gz.*not what was written"):
+        evaluate(predictions, reference, tmp_path / "out")
+    assert evaluate(predictions, reference, tmp_path / "out", verify=False)["cases"] == 1

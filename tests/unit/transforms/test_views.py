@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from equireg.config import IntensityConfig, SpatialConfig, ViewsConfig
 from equireg.transforms import spatial
-from equireg.transforms.views import labelled_view, two_views
+from equireg.transforms.views import LabelledScans, labelled_view, two_views
 
 QUIET = IntensityConfig(probability=0.0)
 VIEWS = ViewsConfig(
@@ -81,7 +81,9 @@ def test_the_label_moves_with_its_scan(shape, spacing):
     label[(..., *[slice(size // 4, size // 2) for size in shape])] = 1
     image = label.expand(3, 2, *shape).float()
     fill = torch.zeros_like(fill)
-    moved, moved_label, seen = labelled_view(image, label, valid, fill, spacing_mm, VIEWS, seeded(), (0,))
+    moved, moved_label, seen = labelled_view(
+        LabelledScans(image, label, valid, fill, spacing_mm), VIEWS, seeded(), (0,)
+    )
     certain = (((moved < 0.2) | (moved > 0.8)).all(1, keepdim=True)) & (seen > 0)
     assert certain.float().mean() > 0.4
     assert moved_label.dtype == torch.uint8
@@ -94,7 +96,8 @@ def test_the_generator_is_the_only_randomness_and_nothing_changes_in_place():
     def make(seed: int) -> list[Tensor]:
         views = two_views(image, valid, fill, spacing_mm, ViewsConfig(), seeded(seed), (1,))
         label = torch.zeros(3, 1, 32, 28, dtype=torch.long)
-        return [views.weak, views.strong, *labelled_view(image, label, valid, fill, spacing_mm, VIEWS, seeded(seed))]
+        scans = LabelledScans(image, label, valid, fill, spacing_mm)
+        return [views.weak, views.strong, *labelled_view(scans, VIEWS, seeded(seed))]
 
     image, valid, fill, spacing_mm = given = scans((32, 28), (1.0, 1.5))
     kept = [tensor.clone() for tensor in given]

@@ -19,15 +19,20 @@ from equireg.evaluation.references.raw import RawFolder as RawFolder
 from equireg.layouts.masks import split_mask
 
 
-def read_reference(folder: Path, predictions: Predictions) -> Reference:
+def read_reference(folder: Path, predictions: Predictions, verify: bool = True) -> Reference:
     """Find out what kind of folder holds the masks, and list them.
+
+    Args:
+        folder: the masks.
+        predictions: what they are compared with.
+        verify: check the masks of a prepared folder against their digests.
 
     Raises:
         EquiregError: if the folder is missing or of no known kind.
     """
     folder = existing_folder(folder, "reference masks: a folder of masks, a raw folder or a prepared one")
     if PreparedFolder.is_one(folder):
-        return PreparedFolder.read(folder)
+        return PreparedFolder.read(folder, predictions.cases, verify)
     masks = label_files(folder)
     scans_too = any(split_mask(stem) in masks for stem in masks)  # CASE beside CASE_seg: not masks alone
     if set(masks) & {*predictions.files, *predictions.cases} and not scans_too:

@@ -1,5 +1,6 @@
 """A prepared folder, which keeps the masks as they were."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,19 @@ class PreparedFolder(Reference):
         return made_by(folder) == "prepare" or (folder / MANIFEST).exists()
 
     @classmethod
-    def read(cls, folder: Path) -> "PreparedFolder":
+    def read(cls, folder: Path, judged: Collection[str], verify: bool = True) -> "PreparedFolder":
         """List the masks.
+
+        Args:
+            folder: the prepared folder.
+            judged: cases whose masks are compared.
+            verify: check those masks against their digests.
 
         Raises:
             EquiregError: if the folder is unfinished or damaged.
         """
-        data = PreparedSet(folder)
+        data = PreparedSet(folder, verify)
+        for case in data.by_name.keys() & set(judged):
+            data.reference(case)
         groups = {case.name: case.split for case in data.manifest.cases}
         return cls(folder, data.references(), data.manifest.labels, groups)
