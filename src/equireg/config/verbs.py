@@ -39,6 +39,10 @@ class PrepareConfig:
     named patient) that is searched in each case's name, or a CSV file with the columns case and patient"""
     follow_links: bool = False
     """also use files outside the raw folder, to which links or the paths in dataset.json lead"""
+    max_spacing_mm: float = 50.0
+    """largest voxel spacing that a scan may have, mm; a larger one is mostly a wrong unit"""
+    max_voxels: int = 2**31
+    """most voxels that a file may hold, all channels together"""
     dry_run: bool = False
     """report what is found in the raw folder, and write nothing"""
     jobs: int = 0
@@ -54,6 +58,8 @@ class PrepareConfig:
             require(self.recipe == "thesis", "n4_shrink", self.n4_shrink, "--recipe thesis beside it")
             require(1 <= self.n4_shrink <= 16, "n4_shrink", self.n4_shrink, "a factor from 1 to 16")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+        require(0.01 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.01 mm")
+        require(self.max_voxels >= 1, "max_voxels", self.max_voxels, "a count from 1")
         require(self.split_seed >= 0, "split_seed", self.split_seed, "a number from 0")
 
 
@@ -77,6 +83,10 @@ class PredictConfig:
     """predict each scan of a prepared folder under its fixed transform too, for the equivariance Dice"""
     follow_links: bool = False
     """also use files outside the folder of scans, to which links or the paths in dataset.json lead"""
+    max_spacing_mm: float = 50.0
+    """largest voxel spacing that a scan may have, mm; a larger one is mostly a wrong unit"""
+    max_voxels: int = 2**31
+    """most voxels that a file may hold, all channels together"""
     verify: bool = True
     """check the files of a prepared folder against their digests when they are first opened"""
     portal_zip: bool = False
@@ -92,6 +102,8 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+        require(0.01 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.01 mm")
+        require(self.max_voxels >= 1, "max_voxels", self.max_voxels, "a count from 1")
         require(self.passes >= 1, "passes", self.passes, "a count from 1")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
 

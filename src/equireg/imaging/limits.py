@@ -28,6 +28,8 @@ class Limits:
 
 LIMITS = Limits()
 """The limits where none are given."""
+ANY_SIZE = Limits(max_voxels=2**62)
+"""For a look at a header alone, which needs no memory."""
 
 PACKED = 1040
 """Times that deflate can shrink at most (1032), with its frame."""

@@ -1,7 +1,7 @@
 """What a layout finds in a raw folder, and how that becomes the cases of a data set."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import Geometry, read_image, read_label
+from equireg.imaging.limits import LIMITS, Limits
+from equireg.imaging.volume import Geometry, read_geometry, read_image, read_label
 
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
@@ -40,12 +41,22 @@ class RawCase:
     """Why the case cannot be read, where that is known beforehand."""
     parts: tuple[tuple[int, Path], ...] = ()
     """Label value and mask of each class, where ``label`` is a folder with a mask a class."""
+    limits: Limits = LIMITS
+    """What its files may claim."""
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the case, masks last."""
         masks = tuple(path for _, path in self.parts) or (() if self.label is None else (self.label,))
         return self.images + masks
+
+    def read_geometry(self) -> Geometry:
+        """Read from the header of the scan, or of its first channel, where its voxels lie.
+
+        Raises:
+            EquiregError: as ``volume.read_geometry`` does.
+        """
+        return read_geometry(self.images[0], self.limits)[0]
 
     def read_image(self) -> tuple[np.ndarray, Geometry]:
         """Read the scan: voxels [C, X, Y, Z] float32 in channel order, and their geometry.
@@ -55,7 +66,7 @@ class RawCase:
         """
         if self.problem is not None:
             raise EquiregError(self.problem)
-        return read_image(self.images, self.picks)
+        return read_image(self.images, self.picks, self.limits)
 
     def read_label(self, expected: Geometry) -> np.ndarray:
         """Read the mask: label values [X, Y, Z], of an integer type.
@@ -72,11 +83,16 @@ class RawCase:
         if self.label is None:
             raise ValueError(f"the case {self.name} has no mask; expected a labelled case.")
         if not self.parts:
-            return read_label(self.label, expected)
+            return read_label(self.label, expected, self.limits)
         values = np.zeros(expected.shape, dtype=np.uint8)
         for value, path in sorted(self.parts):
-            values[read_label(path, expected) != 0] = value
+            values[read_label(path, expected, self.limits) != 0] = value
         return values
+
+
+def with_limits(cases: Iterable[RawCase], limits: Limits) -> tuple[RawCase, ...]:
+    """Return cases whose files are read within these limits."""
+    return tuple(replace(case, limits=limits) for case in cases)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
+from equireg.imaging.limits import ANY_SIZE
 from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, missing_file
 from equireg.layouts.channels import ALIASES, match_channels, meaning
 from equireg.layouts.files import walked_once
@@ -92,7 +93,7 @@ def _one_file(path: Path, channel_count: int) -> FoundSet:
 def _images(case: FoundCase, found: FoundSet, wanted: Sequence[str]) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
     """Return a case's files in the model's order, or its one file and the channels to pick from it."""
     if case.stacked is not None:
-        count = read_header(case.stacked).channels
+        count = read_header(case.stacked, ANY_SIZE).channels
         names = [f"channel_{index}" for index in range(count)]
         if count == 1 and case.contrast:
             names = [case.contrast]

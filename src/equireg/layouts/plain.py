@@ -7,6 +7,7 @@ from pathlib import Path
 
 from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
+from equireg.imaging.limits import ANY_SIZE
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
 from equireg.layouts.channels import modality_of
 from equireg.layouts.files import is_held_out, stem_of
@@ -212,7 +213,7 @@ def _channels_of_files(groups: Sequence[Group]) -> tuple[str, ...]:
 def _channel_count(file: Path) -> int | None:
     """Return how many channels a file has; None where it cannot be read (prepare refuses it then)."""
     try:
-        return read_header(file).channels
+        return read_header(file, ANY_SIZE).channels
     except EquiregError:
         return None
 

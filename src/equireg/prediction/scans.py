@@ -13,7 +13,9 @@ from equireg import folders
 from equireg.config import PredictConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
+from equireg.imaging.limits import Limits
 from equireg.layouts import RawCase, discover_inputs
+from equireg.layouts.base import with_limits
 from equireg.model import ModelFacts
 from equireg.prediction.intensities import warn_of
 from equireg.preparation.case import WorkingScan, working_scan
@@ -117,7 +119,8 @@ def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig) -> list[In
             "`equireg prepare` on the scans first, or leave it out."
         )
     found = discover_inputs(scans, facts.channels, follow_links=config.follow_links)
-    return [InputCase(case.name, RawScan(case, facts)) for case in found]
+    limits = Limits(max_spacing_mm=config.max_spacing_mm, max_voxels=config.max_voxels)
+    return [InputCase(case.name, RawScan(case, facts)) for case in with_limits(found, limits)]
 
 
 def _prepared_cases(data: PreparedSet, facts: ModelFacts, config: PredictConfig) -> list[InputCase]:

@@ -53,7 +53,7 @@ def survey(dataset: RawDataset, headers: Headers, workers: Workers) -> Survey:
 
 def _header(case: RawCase) -> volume.Geometry:
     case_folder(Path(), case.name)
-    return volume.read_geometry(case.images[0])[0]
+    return case.read_geometry()
 
 
 def read_headers(dataset: RawDataset) -> Headers:

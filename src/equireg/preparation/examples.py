@@ -12,7 +12,6 @@ import numpy as np
 from equireg import disk
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import IGNORED
-from equireg.imaging.volume import read_geometry
 from equireg.layouts import RawCase
 from equireg.preparation import case as one_case
 from equireg.preparation.case import CasePlan, WorkingScan, fingerprint, working_scan
@@ -23,7 +22,7 @@ class _Slices:
     """The slice with most labelled voxels after each step, cut out as the steps come: whole steps fill the memory."""
 
     def __init__(self, case: RawCase, plan: CasePlan) -> None:
-        geometry, _ = read_geometry(case.images[0])
+        geometry = case.read_geometry()
         self._values = case.read_label(geometry)
         self._classes = one_case.classes_of(case, self._values, plan.labels)
         self._whole = grid_of(geometry, plan.spacing_mm, plan.slice_axis)

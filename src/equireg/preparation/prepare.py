@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from equireg.config import PrepareConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
 from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
+from equireg.imaging.limits import Limits
 from equireg.layouts import RawDataset, Refusal, discover
+from equireg.layouts.base import with_limits
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
 from equireg.preparation import checking, plan, recipes, running, split, summary
@@ -43,6 +46,8 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     raw = disk.existing_folder(raw, "scans")
     out = _claim(Path(out), raw.resolve().name)
     dataset = with_patients(discover(raw, config.layout, follow_links=config.follow_links), config.patients)
+    limits = Limits(max_spacing_mm=config.max_spacing_mm, max_voxels=config.max_voxels)
+    dataset = replace(dataset, cases=with_limits(dataset.cases, limits))
     if config.dry_run:
         return _dry_run(dataset)
     recipe = recipes.find(config.recipe)

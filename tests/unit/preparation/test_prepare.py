@@ -429,3 +429,16 @@ def test_jobs_follow_cores_and_memory(asked: int, gib: float, expected: int, mon
     monkeypatch.setattr("equireg.preparation.running.usable_cores", lambda: 2)
     geometry = Geometry.from_array((512, 512, 500), np.eye(4))  # 2.4 GiB at 20 bytes a voxel
     assert choose_jobs(asked, [geometry], 1, gib * 2**30) == expected
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_unusual_files_are_prepared_where_the_limits_are_widened(raw, tmp_path, jobs):
+    rng = np.random.default_rng(5)
+    for folder in ("images", "labels"):
+        voxels = rng.integers(0, 3, (10, 9, 8)).astype(np.uint8 if folder == "labels" else np.float32)
+        write(raw / folder / "e.nii.gz", voxels, np.diag([1.0, 1.0, 60.0, 1.0]))
+    (refusal,) = prepare(raw, tmp_path / "out", jobs=jobs).refused
+    assert (refusal["case"], "expected 0.01 to 50 mm" in refusal["reason"]) == ("e", True)
+    assert prepare(raw, tmp_path / "out", jobs=jobs, max_spacing_mm=60).refused == ()
+    with pytest.raises(EquiregError, match="expected at most 700 in all"):
+        prepare(raw, tmp_path / "small", jobs=jobs, max_voxels=700)
