@@ -12,8 +12,9 @@ SEED ?= 0
 demo: $(STAMP)
 	$(BIN)/equireg demo --out demo
 
+# Two processes of one thread each: tiny networks gain nothing from threads.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
