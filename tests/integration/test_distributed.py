@@ -191,6 +191,7 @@ def test_one_rank_goes_on_where_two_stopped(pair: Path, prepared: Path, tmp_path
     assert_same_curve(run, train(prepared, tmp_path / "whole", **STOPPED))
 
 
+@pytest.mark.slow
 def test_two_ranks_go_on_where_one_stopped(prepared: Path, tmp_path: Path) -> None:
     whole = train(prepared, tmp_path / "whole", **STOPPED)
     stopped_run(prepared, tmp_path / "stopped")
@@ -203,6 +204,7 @@ def test_two_ranks_go_on_where_one_stopped(prepared: Path, tmp_path: Path) -> No
     assert_same_curve(tmp_path / "stopped", whole)
 
 
+@pytest.mark.slow
 def test_an_error_on_all_ranks_is_reported_once(prepared: Path, tmp_path: Path) -> None:
     options = {**COMMON, "optimizer.lr": 1e30, "optimizer.clip_norm": "null", "max_steps": 20, "devices": 2}
     given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]

@@ -96,6 +96,7 @@ def test_entry_points_reach_a_sweeps_workers(site: Path, prepared: Path, tmp_pat
     assert len(scores.query("metric == 'recall'")) == 1
 
 
+@pytest.mark.slow
 def test_the_variable_reaches_ranks(prepared: Path, tmp_path: Path) -> None:
     words = ("train", prepared, "-o", tmp_path / "run", "--method", "weighted_too", "--method.factor", 3, *TINY)
     run(

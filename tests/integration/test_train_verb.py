@@ -266,7 +266,8 @@ def test_volumes(equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...]
 def test_the_gradient_is_clipped(phantom_prepared: Path, tmp_path: Path, precision: str) -> None:
     """One step of plain descent at rate 1 moves the weights as far as the gradient's norm may be."""
     descent = {"name": "sgd", "lr": 1.0, "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0, "clip_norm": 0.1}
-    options = {**COMMON, "max_steps": 1, "val_every": 1, "precision": precision, "optimizer": descent}
+    options = {**COMMON, "method": "supervised", "max_steps": 1, "val_every": 1, "precision": precision}
+    options["optimizer"] = descent
     model = load_model(train(phantom_prepared, tmp_path / "run", **options) / "checkpoints" / "last.ckpt")
     first = new_method(model.config, model.facts)
     pairs = zip(model.method.parameters(), first.parameters(), strict=True)

@@ -95,7 +95,7 @@ class TrainConfig:
         for name in ("unsup_ratio", "pictures_every"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "a count from 0")
         ranks = self.devices * self.nodes
-        expected = f"a multiple of the {ranks} devices that divide it (--devices {self.devices}, --nodes {self.nodes})"
+        expected = f"a multiple of the {ranks} devices that share it (--devices {self.devices}, --nodes {self.nodes})"
         require(self.batch_size % ranks == 0, "batch_size", self.batch_size, expected)
         stop = self.early_stopping_steps
         require(stop is None or stop >= 1, "early_stopping_steps", stop, "a count from 1")

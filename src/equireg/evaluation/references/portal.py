@@ -64,7 +64,7 @@ def _labels(predictions: Predictions) -> LabelTable:
     if predictions.table is None or regions != sorted(_REGIONS):
         raise EquiregError(
             f"{predictions.root}: its labels have the regions {', '.join(regions) or 'of no labels.json'}; the portal "
-            f"of BraTS judges {', '.join(_REGIONS)}. Give predictions of a BraTS data set, with their labels.json."
+            f"of BraTS scores {', '.join(_REGIONS)}. Give predictions of a BraTS data set, with their labels.json."
         )
     return predictions.table
 
