@@ -10,6 +10,7 @@ import resource
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -34,7 +35,8 @@ def write_run(root: Path, classes: int, dims: int, patch: int) -> Path:
     (root / CHECKPOINTS).mkdir(parents=True)
     torch.save(content, root / CHECKPOINTS / "last.ckpt")
     made = RunFacts("large", "supervised", "large")
-    sign(root, "train", {}, seed=1, **{RUN_FACTS: made.as_dict()})
+    facts_of_run: dict[str, Any] = {RUN_FACTS: made.as_dict()}
+    sign(root, "train", {}, seed=1, source=None, **facts_of_run)
     return root
 
 

@@ -23,8 +23,8 @@ from equireg.batches.choice import choose_cases
 from equireg.config import TrainConfig
 from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
+from equireg.folders.predictions import LABELS
 from equireg.folders.prepared import Manifest, PreparedSet
-from equireg.prediction.folder import LABELS
 
 RUNS, EVALUATIONS = "runs", "evaluations"
 METHOD = "nnunet"

@@ -30,10 +30,12 @@ from equireg.batches.patches import plan_patches
 from equireg.config import PredictConfig
 from equireg.config.parsing import from_plain, nested
 from equireg.devices import autocast
+from equireg.errors import EquiregError
 from equireg.layouts import discover_inputs
 from equireg.model import Model, ModelFacts, config_from, new_method
 from equireg.phantom import PhantomConfig, write_dataset
 from equireg.prediction import segment as _segment
+from equireg.prediction.failures import Failure
 from equireg.prediction.overlap import overlapping
 from equireg.prediction.scans import InputCase, RawScan
 from equireg.preparation.case import WorkingScan
@@ -59,9 +61,8 @@ class Bench:
         model = Model(new_method(config, known), config, known, step=0)
         self.config = from_plain(PredictConfig, {"device": device, "test_time": "none"})
         self.predictor = _segment.Predictor(model, self.config)
-        plan = known.case_plan()
         found = discover_inputs(root / "raw", known.channels)
-        self.cases = [InputCase(case.name, RawScan(case, plan)) for case in found]
+        self.cases = [InputCase(case.name, RawScan(case, known)) for case in found]
         self.out = root / "predictions"
         self.out.mkdir(exist_ok=True)
 
@@ -69,7 +70,7 @@ class Bench:
         return case.scan.read()
 
     def work(self, case: InputCase, scan: WorkingScan) -> _segment.Segmented:
-        return _segment.segment(self.predictor, case, scan)
+        return _segment.segment(self.predictor, case, scan, self.config)
 
     def put(self, case: InputCase, segmented: _segment.Segmented) -> None:
         _segment.write(self.predictor, case, segmented, self.out, self.config)
@@ -84,10 +85,10 @@ class Bench:
         exhaust(overlapping(self.cases, self.read, self.work, self.put))
 
 
-def exhaust(outcomes: Iterable[tuple[InputCase, Exception | None]]) -> None:
-    for _, error in outcomes:
-        if error is not None:
-            raise error
+def exhaust(outcomes: Iterable[tuple[InputCase, Failure | None]]) -> None:
+    for case, failure in outcomes:
+        if failure is not None:
+            raise EquiregError(f"{case.name}: {failure.reason}")
 
 
 def parts(bench: Bench) -> dict[str, float]:

@@ -116,10 +116,10 @@ def _in_prepared(name: str) -> Target:
             opened.verify()
             values = []
             for case in opened.manifest.cases:
-                values += [case.working_grid().as_dict(), np.asarray(opened.image(case.name)[...])]
+                values += [case.working_grid().as_dict(), np.asarray(opened.image(case.name)[:])]
                 values += [opened.equivariance_seeds(case.name)]
                 if case.labelled:
-                    values += [np.asarray(opened.label(case.name)[...]), opened.foreground(case.name)]
+                    values += [np.asarray(opened.label(case.name)[:]), opened.foreground(case.name)]
                     values += [opened.reference(case.name)]
             return [opened.manifest.as_dict(), values]
 
