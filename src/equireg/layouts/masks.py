@@ -87,7 +87,3 @@ class MaskIndex:
                 if near or found:
                     return near or found
         return []
-
-    def owns(self, file: Path) -> bool:
-        """Whether a scan has a mask of its own, under its own file's name."""
-        return bool(self.find([stem_of(file)]))
