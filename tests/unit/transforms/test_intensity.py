@@ -154,3 +154,19 @@ def test_another_number_of_samples_or_channels_is_refused():
     for shape in ((2, 1, 4, 4), (3, 3, 4, 4)):
         with pytest.raises(ValueError, match=r"\(2, 3\)"):
             intensity.apply(torch.zeros(shape), params)
+
+
+@pytest.mark.parametrize("shape", [(6, 3, 21, 24), (4, 1, 9, 10, 11)])
+def test_samples_changed_together_are_those_changed_one_by_one(shape, monkeypatch):
+    x = noise(*shape)
+    params = intensity.sample(IntensityConfig(probability=0.7), shape[0], shape[1], seeded(3))
+    one_by_one = intensity.apply(x, params)
+    calls = []
+
+    def together(active: Tensor, _: torch.device) -> list[slice | Tensor]:
+        calls.append(active)
+        return [active.view(len(active), -1).any(dim=1).nonzero()[:, 0]]
+
+    monkeypatch.setattr(intensity, "_groups", together)
+    assert torch.allclose(intensity.apply(x, params), one_by_one, atol=1e-5)
+    assert len(calls) == 3
