@@ -12,12 +12,14 @@ from equireg._version import __version__ as __version__
 from equireg.errors import EquiregError as EquiregError
 
 if TYPE_CHECKING:
+    from equireg.annotation.suggest import suggest as suggest
     from equireg.batches.looking import Prepared as open
     from equireg.config import DemoConfig as DemoConfig
     from equireg.config import EvaluateConfig as EvaluateConfig
     from equireg.config import PredictConfig as PredictConfig
     from equireg.config import PrepareConfig as PrepareConfig
     from equireg.config import ReportConfig as ReportConfig
+    from equireg.config import SuggestConfig as SuggestConfig
     from equireg.config import SweepOptions as SweepOptions
     from equireg.config import TrainConfig as TrainConfig
     from equireg.config import ViewConfig as ViewConfig
@@ -39,6 +41,7 @@ _PLACES = {
     "predict": "equireg.prediction.predict:predict",
     "evaluate": "equireg.evaluation.evaluate:evaluate",
     "report": "equireg.reporting.build:report",
+    "suggest": "equireg.annotation.suggest:suggest",
     "sweep": "equireg.pipeline.sweep:sweep",
     "view": "equireg.viewing.view:view",
     "load": "equireg.prediction.load:load",
@@ -52,6 +55,7 @@ _PLACES = {
             "PredictConfig",
             "PrepareConfig",
             "ReportConfig",
+            "SuggestConfig",
             "SweepOptions",
             "TrainConfig",
             "ViewConfig",
@@ -67,6 +71,7 @@ __all__ = [
     "PredictConfig",
     "PrepareConfig",
     "ReportConfig",
+    "SuggestConfig",
     "SweepOptions",
     "TrainConfig",
     "ViewConfig",
@@ -79,6 +84,7 @@ __all__ = [
     "prepare",
     "register",
     "report",
+    "suggest",
     "sweep",
     "train",
     "view",

@@ -156,6 +156,14 @@ VERBS: dict[str, Verb] = {
         out="folder of the runs and the table",
         common=("dry_run", "jobs", "cluster"),
     ),
+    "suggest": Verb(
+        "which scans to annotate next",
+        "equireg.annotation.suggest:suggest",
+        "SuggestConfig",
+        (Argument("prepared", "output of `equireg prepare`"),),
+        out="the folder of suggestions",
+        common=("count", "scans", "unlabelled_from"),
+    ),
     "completion": Verb(
         "a script with which the shell completes verbs, options and their values",
         "equireg.cli.completion:completion",

@@ -1,0 +1,1 @@
+"""Choosing the scans whose annotation helps most."""

@@ -1,0 +1,61 @@
+"""The page of suggestions: three planes of each suggested scan, and why it was chosen."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from equireg._version import __version__
+from equireg.drawing.scans import shown_channels, window
+from equireg.drawing.templating import content_policy, template
+from equireg.folders.prepared import PreparedSet
+from equireg.folders.suggestions import Suggestion
+
+_PLANES = ("across", "along the rows", "along the columns")
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One plane through the middle of a scan."""
+
+    png: str
+    """data URI"""
+    aspect: float
+    """width over height, as the scan lies in space"""
+    alt: str
+
+
+def render(data: PreparedSet, suggestions: Sequence[Suggestion], candidates: int) -> str:
+    """Return the page."""
+    return template("equireg.annotation", "suggestions.html.jinja").render(
+        policy=content_policy(),
+        dataset=data.manifest.dataset,
+        candidates=candidates,
+        entries=[(one, planes(data, one.case)) for one in suggestions],
+        version=__version__,
+    )
+
+
+def planes(data: PreparedSet, case: str) -> list[Plane]:
+    """Draw the three planes through the middle of a prepared scan, anterior or superior up where rows run that way."""
+    record = data.by_name[case]
+    channels = data.manifest.channels
+    volume = np.asarray(data.image(case)[shown_channels(channels, len(channels))[0]], dtype=np.float32)
+    bright = window(volume)
+    drawn = []
+    for axis, name in enumerate(_PLANES):
+        plane = bright.take(bright.shape[axis] // 2, axis)[::-1]
+        rows, columns = (step for other, step in enumerate(record.spacing_mm) if other != axis)
+        aspect = plane.shape[1] * columns / (plane.shape[0] * rows)
+        if min(plane.shape) > 1:
+            drawn.append(Plane(_png(plane), aspect, f"{case}, {name} of its slices"))
+    return drawn
+
+
+def _png(plane: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(np.rint(plane * 255).astype(np.uint8)).save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

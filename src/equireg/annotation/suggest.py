@@ -1,0 +1,74 @@
+"""The verb ``suggest``: which scans to annotate next."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from equireg import disk, folders
+from equireg.annotation import page, ranking, workplace
+from equireg.config import SuggestConfig
+from equireg.config.parsing import options_from, to_plain
+from equireg.errors import EquiregError, UsageError
+from equireg.folders.prepared import PreparedSet
+from equireg.folders.suggestions import PAGE, Suggestion, write_suggestions
+
+log = logging.getLogger("equireg")
+
+
+def suggest(
+    prepared: Path | str, out: Path | str, config: SuggestConfig | None = None, **options: Any
+) -> list[Suggestion]:
+    """Choose the scans whose annotation helps most, and lay out what an annotator needs.
+
+    Without a model the choice is of scans that are typical of many and unlike each other and unlike those that have a
+    mask. Scans of one patient count once.
+
+    Args:
+        prepared: output of `equireg prepare`.
+        out: the folder of suggestions, new.
+        config: the options; or give them by name.
+        options: those of ``SuggestConfig``, laid over ``config``.
+
+    Returns:
+        The suggestions, the most helpful first; the folder holds them as ``suggestions.csv`` and as a page.
+
+    Raises:
+        EquiregError: if no scan is left without a mask.
+        UsageError: if more are asked for than there are.
+    """
+    config = options_from(SuggestConfig, config, options)
+    data = PreparedSet(prepared, config.verify)
+    known, candidates = pool(data, config)
+    with disk.staged_folder(out) as folder:
+        found = ranking.rank_scans(data, candidates, known, config.count)
+        write_suggestions(folder, found)
+        workplace.lay_out(folder, data, [one.case for one in found], config)
+        disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates)))
+        folders.sign(folder, "suggest", to_plain(config), source=data.root, cases=[one.case for one in found])
+    for one in found:
+        log.info("%d. %s: %s", one.rank, one.case, one.why)
+    return found
+
+
+def pool(data: PreparedSet, config: SuggestConfig) -> tuple[list[str], list[str]]:
+    """Return the names of the training cases with a mask, and of those without one that may be suggested.
+
+    Raises:
+        EquiregError: if none may be suggested.
+        UsageError: if there are fewer than are asked for.
+    """
+    training = [case for case in data.manifest.cases if case.split == "train"]
+    if config.unlabelled_from == "test":
+        training += [case for case in data.manifest.cases if case.split == "test" and case.held_out]
+    known = [case.name for case in training if case.labelled]
+    candidates = [case.name for case in training if not case.labelled]
+    if not candidates:
+        raise EquiregError(
+            f"{data.root}: each of its {len(known)} training cases has a mask; expected some without. "
+            "Add scans to the raw folder and run `equireg prepare` again."
+        )
+    if config.count > len(candidates):
+        raise UsageError(
+            f"--count is {config.count}; expected at most {len(candidates)}, the training cases without a mask."
+        )
+    return known, candidates

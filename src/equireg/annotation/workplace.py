@@ -1,0 +1,62 @@
+"""What an annotator needs: the scans as links."""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from equireg.config import SuggestConfig
+from equireg.errors import EquiregError
+from equireg.folders.prepared import PreparedSet
+from equireg.folders.suggestions import SCANS
+from equireg.layouts import RawCase, discover
+
+log = logging.getLogger("equireg")
+
+
+def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: SuggestConfig) -> None:
+    """Lay links to the raw files of some cases into ``folder / scans``; warn where the raw folder is gone."""
+    raw = raw_cases(data, None if config.scans is None else Path(config.scans))
+    if raw is None:
+        log.warning("the raw folder of %s is not where it was, so no scan is linked. Give it as --scans.", data.root)
+        return
+    scans = folder / SCANS
+    scans.mkdir()
+    for name in cases:
+        if name not in raw:
+            log.warning("%s is no longer in the raw folder, so its scan is not linked", name)
+            continue
+        for path in raw[name].images:
+            _link(path, scans / _free_name(scans, path, name))
+
+
+def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | None:
+    """Return the raw cases that a prepared folder was made from, by name; None where they are gone.
+
+    Raises:
+        EquiregError: if the raw folder is given and holds no scans.
+    """
+    folder = given or (None if data.source is None else Path(data.source))
+    if folder is None or (given is None and not folder.is_dir()):
+        return None
+    try:
+        return {case.name: case for case in discover(folder).cases}
+    except EquiregError as error:
+        if given is not None:
+            raise
+        log.warning("the scans are not linked: %s", error)
+        return None
+
+
+def _free_name(scans: Path, path: Path, case: str) -> str:
+    """Return a file's own name; with the case's name in front where another case's file has it."""
+    return f"{case}_{path.name}" if os.path.lexists(scans / path.name) else path.name
+
+
+def _link(path: Path, link: Path) -> None:
+    """Link a file; copy it where the file system knows no links."""
+    try:
+        link.symlink_to(path.resolve())
+    except OSError:
+        shutil.copyfile(path, link)

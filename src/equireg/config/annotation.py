@@ -1,0 +1,23 @@
+"""Options of the verbs that choose scans and take their masks; each says its unit and checks its values."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from equireg.config.checks import require
+
+
+@dataclass(frozen=True)
+class SuggestConfig:
+    """Options of `equireg suggest`."""
+
+    count: int = 1
+    """scans to suggest"""
+    scans: str | None = None
+    """raw folder of the scans, where it does not lie where `prepare` found it"""
+    unlabelled_from: Literal["train", "test"] = "train"
+    """test: cases without a mask that the layout calls test may be suggested too"""
+    verify: bool = True
+    """check the prepared folder's files against their digests when they are first opened"""
+
+    def __post_init__(self) -> None:
+        require(self.count >= 1, "count", self.count, "a count from 1")

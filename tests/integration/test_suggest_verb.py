@@ -1,0 +1,61 @@
+"""`equireg suggest` from a prepared folder to what an annotator opens."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from equireg.folders.suggestions import read_suggestions
+
+
+@pytest.fixture(scope="module")
+def suggested(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from equireg.annotation.suggest import suggest
+
+    out = tmp_path_factory.mktemp("suggested") / "next"
+    suggest(phantom_prepared, out, count=2)
+    return out
+
+
+def test_the_scans_without_a_mask_are_ranked(suggested: Path, phantom_prepared: Path):
+    from equireg.folders.prepared import PreparedSet
+
+    cases = PreparedSet(phantom_prepared).by_name
+    found = read_suggestions(suggested)
+    assert [one.rank for one in found] == [1, 2]
+    assert found[0].score >= found[1].score > 0
+    assert {one.case for one in found} == {name for name, case in cases.items() if not case.labelled}
+    assert all(re.search(r"nearest of the chosen ones to \d of 4 scans", one.why) for one in found)
+
+
+def test_the_annotator_finds_scans_and_pictures(suggested: Path):
+    page = (suggested / "index.html").read_text()
+    for one in read_suggestions(suggested):
+        links = [path for path in (suggested / "scans").iterdir() if path.name.startswith(one.case)]
+        assert len(links) == 4  # one a channel
+        assert all(link.resolve().is_file() for link in links)
+        assert one.case in page
+    assert page.count("data:image/png;base64,") == 6
+    assert "Content-Security-Policy" in page
+
+
+def test_what_cannot_be_suggested_is_refused_and_leaves_nothing(equireg, phantom_prepared: Path, tmp_path: Path):
+    many = equireg("suggest", phantom_prepared, "--count", 3, "--out", tmp_path / "many")
+    assert many.code == 2
+    assert "--count is 3; expected at most 2" in many.error
+    gone = equireg("suggest", phantom_prepared, "--scans", tmp_path / "gone", "--out", tmp_path / "next")
+    assert gone.code == 1
+    assert "gone" in gone.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_raw_folder_there_are_suggestions_all_the_same(equireg, phantom_prepared, phantom_raw, tmp_path):
+    moved = shutil.move(phantom_raw, phantom_raw.with_name("moved"))
+    try:
+        told = equireg("suggest", phantom_prepared, "--out", tmp_path / "next")
+    finally:
+        shutil.move(moved, phantom_raw)
+    assert told.code == 0
+    assert "Give it as --scans" in told.err
+    assert len(read_suggestions(tmp_path / "next")) == 1
