@@ -17,15 +17,21 @@ def copy_as_teacher(student: nn.Module) -> nn.Module:
 def update_ema(teacher: nn.Module, student: nn.Module, step: int, decay: float) -> None:
     """Update the teacher by one step of the exponential moving average of the student.
 
-    Floating-point values are averaged, integers (such as counts of batches) are copied.
+    Floating-point values are averaged, integers (such as counts of batches) are copied. A tensor that the network
+    lists under several names is averaged once.
     """
     keep = moving_average_decay(step, decay)
     ours, theirs = [], []
-    for mine, other in zip(teacher.state_dict().values(), student.state_dict().values(), strict=True):
+    for mine, other in zip(_tensors(teacher), _tensors(student), strict=True):
         if mine.is_floating_point():
             ours.append(mine)
-            theirs.append(other.detach().to(mine.dtype))
+            theirs.append(other.to(mine.dtype))
         else:
             mine.copy_(other)
     torch._foreach_mul_(ours, keep)  # pyright: ignore[reportPrivateImportUsage]
     torch._foreach_add_(ours, theirs, alpha=1.0 - keep)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _tensors(network: nn.Module) -> list[torch.Tensor]:
+    """Return the weights and buffers of a network, each once; ``state_dict`` lists shared ones several times."""
+    return [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
