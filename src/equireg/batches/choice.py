@@ -14,7 +14,8 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
     """Choose the training cases that are used with and without their masks.
 
     Both are prefixes of one permutation drawn from the seed, so that 5 labelled cases contain the 3 of the
-    same seed.
+    same seed. Patients are permuted, and all scans of a patient follow each other: what is labelled are few patients,
+    not one scan each of many.
 
     Returns:
         Names of the labelled and of the unlabelled cases.
@@ -27,7 +28,13 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
         extra = {case.name for case in cases if case.held_out and not case.labelled and case.split == "test"}
         training += sorted(extra)
     records: Mapping[str, CaseRecord] = {case.name: case for case in cases}
-    order = [training[index] for index in np.random.default_rng(config.seed).permutation(len(training))]
+    scans: dict[str, list[str]] = {}
+    for name in training:
+        scans.setdefault(records[name].patient, []).append(name)
+    patients = list(scans.values())
+    order = [
+        name for index in np.random.default_rng(config.seed).permutation(len(patients)) for name in patients[index]
+    ]
     masked = [name for name in order if records[name].labelled and records[name].split == "train"]
     if not masked:
         raise EquiregError(

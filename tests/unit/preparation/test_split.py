@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from equireg.batches.choice import choose_cases
@@ -132,6 +133,22 @@ def test_choices_of_one_seed_are_nested(seed: int) -> None:
         assert many[: len(few)] == few
         assert many_more[: len(few_more)] == few_more
     assert set(orders[-1][0]) == {case.name for case in TRAINING if case.labelled}
+
+
+@pytest.mark.parametrize("seed", [0, 7, 42])
+def test_all_scans_of_few_patients_are_labelled_rather_than_one_of_many(seed: int) -> None:
+    labelled, unlabelled = chosen(SCANS, sup_cases=4, seed=seed)
+    assert len({name.split("_")[0] for name in labelled}) == 2
+    assert sorted(unlabelled) == sorted(case.name for case in SCANS)
+    order = [name.split("_")[0] for name in unlabelled]
+    assert len(list(itertools.groupby(order))) == 10 + 5  # a patient's scans follow each other
+
+
+def test_where_each_patient_has_one_scan_the_permutation_is_that_of_the_scans() -> None:
+    labelled, unlabelled = chosen(TRAINING, sup_cases=3, seed=42)
+    order = [f"c{index:02}" for index in np.random.default_rng(42).permutation(21)]
+    assert unlabelled == order
+    assert labelled == [name for name in order if int(name[1:]) % 3][:3]
 
 
 def test_another_seed_chooses_others() -> None:
