@@ -34,9 +34,19 @@ class UNetConfig(_StagedConfig):
     """the network"""
     max_features: int = 320
     """most channels of a stage"""
+    strides: tuple[tuple[int, ...], ...] | None = None
+    """stride of each stage along each axis, such as [[1,1,1],[1,2,2]]; by default from the patch"""
+    kernels: tuple[tuple[int, ...], ...] | None = None
+    """voxels of each stage's kernels along each axis, as many stages as `strides`; by default 3 everywhere"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, allowed in (("strides", (1, 2)), ("kernels", (1, 3, 5, 7))):
+            stages = getattr(self, name)
+            good = stages is None or (len(stages) >= 2 and all(step in allowed for stage in stages for step in stage))
+            require(good, f"network.{name}", stages, f"2 stages or more, each with numbers of {allowed}")
+        first = self.strides[0] if self.strides else (1,)
+        require(set(first) == {1}, "network.strides", self.strides, "a first stage of full resolution, such as [1,1]")
         require(self.max_features >= self.features, "network.max_features", self.max_features, "features or more")
 
 

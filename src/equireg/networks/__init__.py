@@ -11,10 +11,11 @@ from equireg.registry import Table
 if TYPE_CHECKING:
     from equireg.networks.registry import Network as Network
     from equireg.networks.registry import build as build
-    from equireg.networks.registry import round_up_side as round_up_side
-    from equireg.networks.registry import strides_for as strides_for
     from equireg.networks.stages import EncoderStage as EncoderStage
     from equireg.networks.stages import encoder_stages as encoder_stages
+    from equireg.networks.topology import round_up_side as round_up_side
+    from equireg.networks.topology import strides_for as strides_for
+    from equireg.networks.topology import topology_for as topology_for
 
 NETWORKS: "Table[Network]" = Table(
     "network",
@@ -32,8 +33,9 @@ NETWORKS: "Table[Network]" = Table(
 _HEAVY = {
     "Network": "registry",
     "build": "registry",
-    "round_up_side": "registry",
-    "strides_for": "registry",
+    "round_up_side": "topology",
+    "strides_for": "topology",
+    "topology_for": "topology",
     "EncoderStage": "stages",
     "encoder_stages": "stages",
 }

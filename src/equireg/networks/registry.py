@@ -1,6 +1,5 @@
 """Networks by name: MONAI's with the widths and depths that fit a patch, and FC-DenseNets of fixed shape."""
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,50 +11,23 @@ from equireg import registry
 from equireg.config import FCDenseNetConfig, NetworkConfig, SegResNetConfig, UNetConfig
 from equireg.errors import UsageError
 from equireg.networks.tiramisu import fc_densenet
-
-_SMALLEST = 4
-"""Voxels that the coarsest stage keeps at least along each axis that it halved."""
-_STAGES = 6
-"""Most resolutions."""
-
-Strides = list[tuple[int, ...]]
-"""Stride of each stage along each axis; the first stage has the full resolution."""
-
-
-def strides_for(patch_size: Sequence[int], most: int = _STAGES) -> Strides:
-    """Return the strides that a patch carries: an axis is halved while it is even and keeps 4 voxels or more.
-
-    Axes stop on their own, so that a volume of few slices is still halved in their plane.
-    """
-    sides = list(patch_size)
-    strides: Strides = [(1,) * len(sides)]
-    while len(strides) < most:
-        stride = tuple(2 if side % 2 == 0 and side >= 2 * _SMALLEST else 1 for side in sides)
-        if max(stride) == 1:
-            break
-        sides = [side // step for side, step in zip(sides, stride, strict=True)]
-        strides.append(stride)
-    return strides
-
-
-def round_up_side(size: float, most: int = _STAGES) -> int:
-    """Return the next side of a patch that can be halved as often as its length allows."""
-    side = max(2 * _SMALLEST, math.ceil(size))
-    halvings = min(most - 1, int(math.log2(side / _SMALLEST)))
-    return math.ceil(side / 2**halvings) * 2**halvings
+from equireg.networks.topology import Strides, given_topology, strides_for
 
 
 def _unet(config: UNetConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
     """Build the plain U-Net of nnU-Net (Isensee et al. 2021): two convolutions a stage, strided, leaky ReLU."""
     from monai.networks.nets.dynunet import DynUNet
 
+    axes = len(strides[0])
     # DynUNet takes three stages or more; a small patch gets those at its coarsest resolution.
-    strides = strides + [(1,) * len(strides[0])] * max(3 - len(strides), 0)
+    strides = strides + [(1,) * axes] * max(3 - len(strides), 0)
+    given = config.kernels or ()
+    kernels = [*given[: len(strides)], *[(3,) * axes] * (len(strides) - len(given))]
     return DynUNet(
-        len(strides[0]),
+        axes,
         channels,
         classes,
-        kernel_size=[3] * len(strides),
+        kernel_size=kernels,
         strides=strides,
         upsample_kernel_size=strides[1:],
         filters=[min(config.features * 2**stage, config.max_features) for stage in range(len(strides))],
@@ -130,7 +102,10 @@ def build(
             f"--network.name is {config.name}, given with options of another network ({type(config).__name__}); "
             f"expected {named.Options.__name__}."
         )
-    strides = strides_for(patch_size or (64,) * spatial_dims)
+    patch_size = patch_size or (64,) * spatial_dims
+    strides = strides_for(patch_size)
+    if isinstance(config, UNetConfig) and (config.strides is not None or config.kernels is not None):
+        strides = given_topology(config.strides, config.kernels, patch_size).strides
     stages: int | None = getattr(config, "stages", None)
     if stages is not None:
         if stages > len(strides):

@@ -22,11 +22,11 @@ from equireg.folders.run import RunFolder
 from equireg.inference import InferencePlan, predict_scan
 from equireg.methods import Method, evaluating
 from equireg.model import ENTRY, ModelFacts, entry, seal
+from equireg.optimiser import learning_rate, make_optimizer
 from equireg.processes import launching, ranks
 from equireg.training import validation
 from equireg.training.data import DataSource
 from equireg.training.monitoring import Checkpoints, MetricsFile, Pictures, Steps
-from equireg.training.optimiser import learning_rate, make_optimizer
 
 
 @dataclass(frozen=True)

@@ -96,32 +96,6 @@ def test_an_unknown_name_names_the_nearest():
         networks.build("zzz", in_channels=1, out_channels=2, spatial_dims=2)
 
 
-@pytest.mark.parametrize(
-    ("patch", "stages"),
-    [((64, 64), 5), ((40, 56), 4), ((7, 7), 1), ((15, 16), 3), ((16, 16), 3), ((512, 512), 6)],
-)
-def test_strides_halve_each_axis_while_it_is_even_and_keeps_four_voxels(patch, stages):
-    strides = networks.strides_for(patch)
-    assert len(strides) == stages
-    for axis, side in enumerate(patch):
-        halved = 2 ** sum(stride[axis] == 2 for stride in strides)
-        assert side % halved == 0
-        assert side / halved >= 4 or halved == 1
-
-
-def test_a_volume_of_few_slices_is_halved_in_their_plane():
-    assert networks.strides_for((8, 64, 64)) == [(1, 1, 1), (2, 2, 2), (1, 2, 2), (1, 2, 2), (1, 2, 2)]
-
-
-def test_strides_are_no_more_than_the_most():
-    assert len(networks.strides_for((512, 512), most=3)) == 3
-
-
-@pytest.mark.parametrize(("size", "side"), [(35, 40), (50, 56), (64, 64), (72, 80), (155, 160), (240, 256), (3, 8)])
-def test_a_side_is_rounded_up_to_what_can_be_halved(size, side):
-    assert networks.round_up_side(size) == side
-
-
 @pytest.mark.parametrize("name", [*SIZED, "fc-densenet56"])
 @pytest.mark.parametrize("patch", [(64, 72), (22, 22), (240, 240), (9, 17), (24, 40, 8), (12, 20, 36)])
 def test_every_patch_has_its_network(name, patch):

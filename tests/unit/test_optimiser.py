@@ -3,7 +3,7 @@
 import pytest
 
 from equireg.config import OptimizerConfig
-from equireg.training.optimiser import learning_rate
+from equireg.optimiser import learning_rate
 
 
 def rates(steps: list[int], **options: object) -> list[float]:
