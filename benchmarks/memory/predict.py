@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from equireg.folders import sign
-from equireg.folders.run import CHECKPOINTS, RUN_FACTS, RunFacts
+from equireg.folders.run import CHECKPOINTS
+from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.imaging.labels import LabelTable
 from equireg.model import ENTRY, ModelFacts, config_from, entry, new_method, seal
 from equireg.prediction.predict import predict

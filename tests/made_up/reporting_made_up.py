@@ -11,7 +11,7 @@ import yaml
 
 from equireg import disk, folders
 from equireg.folders.prepared import Manifest
-from equireg.folders.run import run_facts
+from equireg.folders.run_facts import run_facts
 from equireg.imaging.labels import LabelTable
 
 LABELS = LabelTable(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from equireg.config.checks import require
+from equireg.config.checks import parse_fold, require
 from equireg.config.model import MethodConfig, NetworkConfig, OptimizerConfig
 from equireg.config.networks import UNetConfig
 from equireg.config.views import ViewsConfig
@@ -36,6 +36,10 @@ class TrainConfig:
     """count in place of `sup_cut`"""
     unsup_cases: int | None = None
     """count in place of `unsup_cut`"""
+    fold: str | None = None
+    """fold that validates, such as 0/5 for the first of five, in place of the split of prepare; the others train"""
+    folds_file: str | None = None
+    """nnU-Net's splits_final.json with the folds; by default that in the prepared folder, else they are drawn"""
     unlabelled_from: Literal["train", "test"] = "train"
     """test: the cases without a mask that the layout calls test are unlabelled training cases too"""
     batch_size: int = 8
@@ -88,6 +92,8 @@ class TrainConfig:
             require(fraction is None or 0 <= fraction <= 1, cut, fraction, "a fraction from 0 to 1")
             if number is not None and fraction is not None:
                 raise UsageError(f"both --{cut} {fraction} and --{count} {number} are given; give one.")
+        folds = parse_fold(self.fold)
+        require(self.folds_file is None or folds is not None, "folds_file", self.folds_file, "--fold beside it")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a number from 0 to below 2^32")
         require(self.repeat >= 0, "repeat", self.repeat, "a number from 0")
         for name in ("batch_size", "max_steps", "val_every", "log_every", "devices", "nodes"):

@@ -4,15 +4,14 @@ config.yaml       the options, as `equireg train` was given them
 checkpoints/      best.ckpt where training validated, last.ckpt
 metrics.csv       scalars over the steps
 log.txt           what was logged
+splits_final.json the folds, of a run that is one of a cross-validation
 made_by.json      the signature, with the facts of the run under ``run``
 """
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from hashlib import sha256
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,117 +19,21 @@ import numpy as np
 
 from equireg import disk
 from equireg.config import TrainConfig
+from equireg.config.checks import parse_fold
 from equireg.config.choosing import without_idle
 from equireg.config.parsing import from_plain, to_plain, to_yaml
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 from equireg.folders import tables
-from equireg.folders.schema import SchemaError, strict
+from equireg.folders.folds import SPLITS, FoldCases, read_folds
+from equireg.folders.run_facts import RUN_FACTS, RunFacts, run_facts
+from equireg.folders.schema import SchemaError
 from equireg.folders.signature import SIGNATURE, read_content, read_signature, sign
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.csv"
 LOG = "log.txt"
-RUN_FACTS = "run"
-"""Key of the facts in the signature of a run, of its predictions and of their evaluation."""
-
-MACHINE_OPTIONS = ("device", "devices", "nodes", "workers", "log_every", "pictures_every", "logger", "verify")
-"""Options that do not change what is computed: they may differ when a run is resumed, and within an arm."""
-_DRAWS = ("seed", "repeat")
-"""Options by which the runs of an arm differ."""
-_AMOUNTS = ("sup_cut", "sup_cases", "unsup_cut", "unsup_cases")
-"""Options that say how many cases are used; the facts hold the numbers that come of them."""
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What later verbs want to know of a run; copied as one mapping into predictions and evaluations.
-
-    A fact that an older folder does not hold is None.
-    """
-
-    name: str
-    """name of the run's folder"""
-    method: str | None = None
-    dataset: str | None = None
-    seed: int | None = None
-    repeat: int | None = None
-    spatial_dims: int | None = None
-    labelled_cases: int | None = None
-    """training cases used with their mask"""
-    unlabelled_cases: int | None = None
-    """training cases used without a mask"""
-    masked_cases: int | None = None
-    """training cases that have a mask, used or not"""
-    arm: str | None = None
-    """digest of the data set's name and of all options that change the result, less seed and repeat; runs with the
-    same digest are one arm"""
-    series: str | None = None
-    """the same less the numbers of cases; arms with the same digest differ in the amount of data alone"""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """the options behind both digests, by their dotted names"""
-    step: int | None = None
-    """optimiser steps of the checkpoint that predicted; None in the run's own signature"""
-    split: str | None = None
-    """split of the prepared folder that was predicted, where it was one"""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; ``from_dict`` reads them back."""
-        return to_plain(dict(vars(self)))
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "RunFacts":
-        """Read what ``as_dict`` wrote; unknown keys are left out, facts that are missing are None.
-
-        Raises:
-            SchemaError: if a fact is of another kind.
-        """
-        known = {fact.name for fact in fields(cls)}
-        content = strict(Mapping[str, Any], content, "the facts of the run")
-        found = {name: value for name, value in content.items() if name in known and value is not None}
-        return strict(cls, {"name": "", **found}, "the facts of the run")
-
-
-def run_facts(name: str, config: Mapping[str, Any], dataset: str, **cases: int | None) -> RunFacts:
-    """Return the facts of a run.
-
-    Args:
-        name: of its folder.
-        config: its options as plain nested values.
-        dataset: name of the data set.
-        cases: ``labelled_cases``, ``unlabelled_cases`` and ``masked_cases``.
-    """
-    left_out = {*MACHINE_OPTIONS, *_DRAWS, *_AMOUNTS}
-    options = {key: value for key, value in _flat(config).items() if key.split(".")[0] not in left_out}
-    amounts = [cases.get("labelled_cases"), cases.get("unlabelled_cases")]
-    return RunFacts(
-        name=name,
-        method=options.get("method.name"),
-        dataset=dataset,
-        seed=config.get("seed"),
-        repeat=config.get("repeat"),
-        spatial_dims=config.get("spatial_dims"),
-        labelled_cases=cases.get("labelled_cases"),
-        unlabelled_cases=cases.get("unlabelled_cases"),
-        masked_cases=cases.get("masked_cases"),
-        arm=_digest([dataset, options, amounts]),
-        series=_digest([dataset, options]),
-        options=options,
-    )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested options by their dotted names."""
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        result |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return result
-
-
-def _digest(content: Any) -> str:
-    """Return 16 hexadecimal digits that are the same for equal plain values."""
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class RunFolder:
@@ -168,6 +71,25 @@ class RunFolder:
         raise EquiregError(
             f"{self.checkpoints}: holds no {' or '.join(names)}.ckpt. Train first, or give the folder of a run."
         )
+
+    @property
+    def folds(self) -> Path:
+        """The folds of a run that is one of a cross-validation."""
+        return self.root / SPLITS
+
+    def fold_cases(self, fold: str | None) -> FoldCases | None:
+        """Return the cases of a run's fold, such as 0/5; None for None.
+
+        Raises:
+            EquiregError: if the file of the folds is missing or damaged.
+        """
+        place = parse_fold(fold)
+        if place is None:
+            return None
+        folds = read_folds(self.folds)
+        if len(folds) != place[1]:
+            raise EquiregError(f"{self.folds}: holds {len(folds)} folds; the run is fold {fold}. Restore the file.")
+        return folds[place[0]]
 
     def signature(self) -> dict[str, Any]:
         """Read the signature.

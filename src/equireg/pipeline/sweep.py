@@ -17,7 +17,8 @@ from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
-from equireg.folders.run import RUN_FACTS, RunFacts, RunFolder
+from equireg.folders.run import RunFolder
+from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
 from equireg.preparation.prepare import prepare
 from equireg.processes.workers import Cluster, Workers

@@ -13,7 +13,8 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders import predictions
-from equireg.folders.run import RUN_FACTS, RunFolder
+from equireg.folders.run import RunFolder
+from equireg.folders.run_facts import RUN_FACTS
 from equireg.model import Model, file_digest, load_model
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
@@ -60,7 +61,9 @@ def predict(
     checkpoint = trained.checkpoint(config.checkpoint)
     job = Job(checkpoint, file_digest(checkpoint), out, config)
     model = load_model(checkpoint)
-    cases = find_cases(scans, model.facts, config)
+    wants_fold = config.split in ("train", "val")
+    fold = trained.fold_cases(model.config.fold) if wants_fold else None
+    cases = find_cases(scans, model.facts, config, fold)
     failed = _misnamed(cases, job)
     digests = {case.name: case.digest() for case in cases if case.name not in failed}
     with disk.locked_folder(out), unfinished(out, _command(job, scans), digests) as folder:
@@ -117,6 +120,7 @@ def _finish(folder: Unfinished, run: RunFolder, scans: Path, model: Model, job: 
         method=model.config.method.name,
         dataset=model.facts.dataset,
         seed=model.config.seed,
+        fold=model.config.fold,
         spatial_dims=model.config.spatial_dims,
         step=model.step,
         split=job.config.split,

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from equireg import folders
+from equireg.batches.folds import splits_in
 from equireg.config import PredictConfig
 from equireg.errors import EquiregError
+from equireg.folders.folds import FoldCases
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.imaging.limits import Limits
 from equireg.layouts import RawCase, discover_inputs
@@ -103,14 +105,20 @@ def _file_state(path: Path) -> tuple[object, ...]:
         return path.name, type(error).__name__
 
 
-def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig) -> list[InputCase]:
+def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig, fold: FoldCases | None = None) -> list[InputCase]:
     """Find the scans of a raw folder, loose files or a prepared folder, in order of their names.
+
+    Args:
+        scans: the folder or file.
+        facts: what the model expects of a scan.
+        config: the options.
+        fold: the cases of the fold that the run trained and validated on, where it was one.
 
     Raises:
         EquiregError: if they do not fit the model or the options.
     """
     if scans.is_dir() and folders.made_by(scans) == "prepare":
-        return _prepared_cases(PreparedSet(scans, config.verify), facts, config)
+        return _prepared_cases(_in_fold(PreparedSet(scans, config.verify), fold, config), facts, config)
     if config.split is not None:
         raise EquiregError(f"{scans}: --split {config.split} needs a prepared folder. Leave it out for raw scans.")
     if config.equivariance:
@@ -121,6 +129,19 @@ def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig) -> list[In
     found = discover_inputs(scans, facts.channels, follow_links=config.follow_links)
     limits = Limits(max_spacing_mm=config.max_spacing_mm, max_voxels=config.max_voxels)
     return [InputCase(case.name, RawScan(case, facts)) for case in with_limits(found, limits)]
+
+
+def _in_fold(data: PreparedSet, fold: FoldCases | None, config: PredictConfig) -> PreparedSet:
+    """Return the folder with the splits of a fold, where its cases that train or validate are asked for."""
+    if fold is None or config.split in (None, "test"):
+        return data
+    gone = sorted({*fold.train, *fold.val} - data.by_name.keys())
+    if gone:
+        raise EquiregError(
+            f"{data.root}: does not hold {gone[0]}, a case of the fold that the run was trained in, so it has no "
+            f"--split {config.split} of that fold. Give the prepared folder of the run, or leave out --split."
+        )
+    return data.split_as(splits_in(fold, data.manifest.cases))
 
 
 def _prepared_cases(data: PreparedSet, facts: ModelFacts, config: PredictConfig) -> list[InputCase]:

@@ -10,7 +10,8 @@ from equireg.config import TrainConfig
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
-from equireg.folders.run import CONFIG, MACHINE_OPTIONS, RunFolder
+from equireg.folders.run import CONFIG, RunFolder
+from equireg.folders.run_facts import MACHINE_OPTIONS
 from equireg.methods import Method
 from equireg.model import ENTRY, config_from, load_weights, read_checkpoint
 from equireg.training.data import TrainingCases

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from equireg.config import TrainConfig
 from equireg.config.parsing import to_plain, with_config
 from equireg.devices import choose_device, choose_precision, memory_errors
 from equireg.errors import UsageError
+from equireg.folders.folds import FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
-from equireg.folders.run import CHECKPOINTS, LOG, RunFolder, run_facts
+from equireg.folders.run import CHECKPOINTS, LOG, RunFolder
+from equireg.folders.run_facts import run_facts
 from equireg.methods import Method
 from equireg.methods.default import named_method
 from equireg.model import ModelFacts, config_from, new_method
@@ -32,6 +34,7 @@ from equireg.processes.cores import threads_that_fit
 from equireg.processes.memory import keep_freed_memory
 from equireg.processes.ranks import Rank
 from equireg.training.data import DataSource, TrainingCases, choose_training_cases
+from equireg.training.folds import folds_of_run, in_fold
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
@@ -80,6 +83,8 @@ def train(
     given = with_config(TrainConfig, config, options)
     data = PreparedSet(prepared, verify=given.get("verify", True) is not False)
     config = resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases))
+    folds, folds_file = folds_of_run(out, data, config), config.folds_file
+    data, config = in_fold(data, folds, config), replace(config, folds_file=None)
     rank = launching.place(config.devices, config.nodes)
     if rank is None and (callbacks or loggers):
         raise UsageError(
@@ -92,26 +97,26 @@ def train(
     with disk.locked_folder(out) if alone else nullcontext():
         if alone and not resume:
             disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
-        folder = _Folder(out, data, config, choose_training_cases(data.manifest.cases, config))
+        folder = _Folder(out, data, config, choose_training_cases(data.manifest.cases, config), folds)
         if resume:
             check_same_data(out, folder.cases, data)
         if resume and RunFolder(out).is_finished():
             log.info("%s is finished; nothing is left to do", out)
         elif rank is None:
-            _launch(folder, str(prepared), resume)
+            _launch(folder, str(prepared), resume, folds_file)
         else:
             _train(folder, rank, resume, callbacks, loggers)
     return out
 
 
-def _launch(folder: "_Folder", prepared: str, resume: bool) -> None:
+def _launch(folder: "_Folder", prepared: str, resume: bool, folds_file: str | None) -> None:
     """Check what can be checked without a GPU, and start the processes of a run; this one computes nothing."""
     config = folder.config
     _check_devices(config, choose_device(config.device))
     method = new_method(config, ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config)))
     if resume:
         last_checkpoint(folder.out, method)
-    job = {"prepared": prepared, "out": str(folder.out), "resume": resume, **to_plain(config)}
+    job = {"prepared": prepared, "out": str(folder.out), "resume": resume, **to_plain(config), "folds_file": folds_file}
     launching.launch("equireg.training.train:train", job, config.devices)
 
 
@@ -197,11 +202,15 @@ class _Folder:
     data: PreparedSet
     config: TrainConfig
     cases: TrainingCases
+    folds: Sequence[FoldCases] = ()
+    """Those of the cross-validation that the run is one of."""
 
     def begin(self, precision: str) -> None:
         """Make the folder; nothing is written before all that can be checked has been."""
         with disk.disk_errors(self.out):
             (self.out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        if self.folds:
+            write_folds(RunFolder(self.out).folds, self.folds)
         self.sign(precision)
         # Last: a run that has it can be resumed.
         run = RunFolder(self.out)
@@ -235,11 +244,12 @@ class _Folder:
 def _log_summary(config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, where: str) -> None:
     weights = sum(weight.numel() for weight in method.student.parameters())
     log.info(
-        "%s on %d labelled and %d unlabelled cases, %d to validate; %s of %s voxels; %s weights; %s",
+        "%s on %d labelled and %d unlabelled cases, %d to validate%s; %s of %s voxels; %s weights; %s",
         config.method.name,
         len(cases.labelled),
         len(cases.unlabelled),
         len(cases.validation),
+        "" if config.fold is None else f" (fold {config.fold})",
         "slices" if config.spatial_dims == 2 else "volumes",
         " x ".join(map(str, plan.patch_size)),
         f"{weights:,}",

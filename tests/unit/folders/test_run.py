@@ -10,7 +10,8 @@ from equireg import disk
 from equireg.config import NetworkConfig, TrainConfig
 from equireg.config.parsing import to_plain
 from equireg.errors import EquiregError
-from equireg.folders.run import RunFacts, RunFolder, run_facts
+from equireg.folders.run import RunFolder
+from equireg.folders.run_facts import RunFacts, run_facts
 from equireg.folders.signature import sign
 
 

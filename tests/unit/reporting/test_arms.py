@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from equireg.folders.run import RunFacts
+from equireg.folders.run_facts import RunFacts
 from equireg.reporting.results.arms import Arms, own_name
 from equireg.reporting.results.cohorts import Cohort, Results
 from equireg.reporting.results.sources import read_sources

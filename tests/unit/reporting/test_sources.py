@@ -6,7 +6,7 @@ import pytest
 
 from equireg import folders
 from equireg.errors import EquiregError
-from equireg.folders.run import RunFacts
+from equireg.folders.run_facts import RunFacts
 from equireg.reporting.privacy import LEFT_OUT, last_part, without_paths
 from equireg.reporting.results.naming import distinct_titles
 from equireg.reporting.results.sources import read_sources

@@ -1,8 +1,10 @@
 """A prepared folder, opened for reading; what is damaged is named."""
 
+import copy
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 
 from equireg import disk, folders
 from equireg.errors import EquiregError
-from equireg.folders.prepared.manifest import CaseRecord, Manifest
+from equireg.folders.prepared.manifest import CaseRecord, Manifest, Split
 from equireg.folders.prepared.names import (
     EXAMPLES,
     IMAGE,
@@ -62,6 +64,7 @@ class PreparedSet:
             recorded = self._signature.get(MANIFEST_DIGEST)
             if verify and recorded is not None and digest_of(path) != recorded:
                 raise SchemaError("its content is not what was written")
+            self._as_written = self.manifest
         except (SchemaError, RecursionError, OSError) as error:
             _damaged(path, error)
 
@@ -73,14 +76,27 @@ class PreparedSet:
     @cached_property
     def digest(self) -> str:
         """Digest of all that training reads: facts, records and arrays; equal for two identical preparations."""
-        facts = {name: value for name, value in self.manifest.as_dict().items() if name not in _UNREAD}
-        facts["large_shape"] = self.manifest.fingerprint.get("large_shape")
+        manifest = self._as_written
+        facts = {name: value for name, value in manifest.as_dict().items() if name not in _UNREAD}
+        facts["large_shape"] = manifest.fingerprint.get("large_shape")
         facts["cases"] = [
             {name: value for name, value in vars(case).items() if name not in _UNREAD_OF_CASE}
             | {"files": {name: case.digests.get(name) for name in _READ}}
-            for case in self.manifest.cases
+            for case in manifest.cases
         ]
         return blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def split_as(self, splits: Mapping[str, Split]) -> "PreparedSet":
+        """Return the same folder with other splits of its cases, as a fold has them; its digest stays.
+
+        Args:
+            splits: case name to split, of every case.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("by_name", None)
+        cases = tuple(replace(case, split=splits[case.name]) for case in self.manifest.cases)
+        other.manifest = replace(self.manifest, cases=cases)
+        return other
 
     @property
     def source(self) -> str | None:

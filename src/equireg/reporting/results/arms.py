@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from equireg.folders.run import RunFacts
+from equireg.folders.run_facts import RunFacts
 from equireg.reporting.results.sources import Evaluation, Run
 
 BASELINE = "supervised"

@@ -135,7 +135,7 @@ def cohorts(evaluations: Sequence[Evaluation], arms: Arms) -> tuple[Cohort, ...]
         # What one model shows wrongly counts for all of them: their means are of the same regions.
         left_out = frozenset.intersection(*(e.left_out for e in members))
         alike = [replace(e, left_out=left_out if left_out != set(regions) else frozenset()) for e in members]
-        ordered = sorted(alike, key=lambda e: (arms.of(e).index, e.draw[0] or 0, e.draw[1], e.title))
+        ordered = sorted(alike, key=lambda e: (arms.of(e).index, e.draw[0] or 0, *e.draw[1:], e.title))
         found.append(Cohort(title, tuple(ordered), arms))
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from equireg.folders.run import RunFacts
+from equireg.folders.run_facts import RunFacts
 from equireg.reporting.results.arms import BASELINE, Arm, Arms
 from equireg.reporting.results.sources import Evaluation
 

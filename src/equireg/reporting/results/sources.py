@@ -14,7 +14,8 @@ from equireg.errors import EquiregError
 from equireg.folders import evaluation
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example, read_examples
-from equireg.folders.run import RUN_FACTS, RunFacts, RunFolder
+from equireg.folders.run import RunFolder
+from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.folders.schema import SchemaError
 from equireg.imaging.labels import LabelTable
 from equireg.reporting.privacy import last_part, without_paths
@@ -71,9 +72,9 @@ class Evaluation:
     """regions that no case shows; they are not in the mean of the regions"""
 
     @property
-    def draw(self) -> tuple[int | None, int]:
-        """What distinguishes runs of one arm: the seed, and the repeat of that seed, 0 for the first."""
-        return self.facts.seed, self.facts.repeat or 0
+    def draw(self) -> tuple[int | None, int, str]:
+        """What distinguishes runs of one arm: the seed, the repeat of that seed, 0 for the first, and the fold."""
+        return self.facts.seed, self.facts.repeat or 0, self.facts.fold or ""
 
     @cached_property
     def cases(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from equireg.folders.run import RunFacts
+from equireg.folders.run_facts import RunFacts
 from equireg.metrics import METRICS, Metric
 from equireg.reporting.results.arms import Arm
 from equireg.reporting.results.cohorts import Cohort
