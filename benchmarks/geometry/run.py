@@ -20,10 +20,11 @@ from scipy.ndimage import affine_transform
 
 import equireg
 from equireg import folders
+from equireg.folders.run import RunFolder
 from equireg.imaging.volume import read_image
 from equireg.layouts import RawCase, discover_inputs
 from equireg.metrics import dice as overlap
-from equireg.model import find_checkpoint, load_model
+from equireg.model import load_model
 
 Scan = tuple[np.ndarray, np.ndarray]
 """Voxels [C, X, Y, Z] and affine [4, 4]."""
@@ -126,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cases", nargs="+", required=True, help="names of the cases, best of the test split")
     options = parser.parse_args()
-    model = load_model(find_checkpoint(options.run, "auto"))
+    model = load_model(RunFolder(options.run).checkpoint("auto"))
     cases = [case for case in discover_inputs(options.raw, model.facts.channels) if case.name in options.cases]
     scans = {case.name: case.read_image() for case in cases}
     spacing = next(iter(scans.values()))[1].spacing_mm

@@ -25,8 +25,9 @@ import torch
 from equireg import disk, folders
 from equireg.batches.choice import choose_cases
 from equireg.folders.prepared import PreparedSet
+from equireg.folders.run import RunFolder
 from equireg.inference import InferencePlan, predict_scan
-from equireg.model import Model, find_checkpoint, load_model
+from equireg.model import Model, load_model
 
 
 def measure(prepared: PreparedSet, model: Model, names: Sequence[str]) -> dict[str, float]:
@@ -57,7 +58,7 @@ def measure(prepared: PreparedSet, model: Model, names: Sequence[str]) -> dict[s
 
 def measure_run(prepared: PreparedSet, run: Path) -> dict[str, Any]:
     """Return the figures of one run on both sets of cases."""
-    model = load_model(find_checkpoint(run, "last"))
+    model = load_model(RunFolder(run).checkpoint("last"))
     labelled, _ = choose_cases(prepared.manifest.cases, model.config)
     masked = {split: [c.name for c in prepared.manifest.cases if c.split == split] for split in ("train", "val")}
     unlabelled = [name for name in masked["train"] if name not in labelled]

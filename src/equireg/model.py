@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +20,6 @@ from equireg.config.choosing import without_idle
 from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
 from equireg.folders.prepared import Manifest
-from equireg.folders.run import RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.methods import Method, find
 from equireg.networks import build
@@ -146,15 +145,6 @@ def file_digest(path: Path) -> str:
     """Return the digest of a file's content."""
     with disk.read_errors(path), path.open("rb") as file:
         return hashlib.file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
-
-
-def find_checkpoint(run: Path, which: Literal["auto", "best", "last"]) -> Path:
-    """Return a run's checkpoint file; ``auto`` is the best where training validated, else the last.
-
-    Raises:
-        EquiregError: if there is none.
-    """
-    return RunFolder(run).checkpoint(which)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

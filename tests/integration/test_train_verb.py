@@ -16,7 +16,8 @@ import pytest
 import torch
 import yaml
 
-from equireg.model import find_checkpoint, load_model, new_method, read_checkpoint
+from equireg.folders.run import RunFolder
+from equireg.model import load_model, new_method, read_checkpoint
 from equireg.preparation.prepare import prepare
 from equireg.training.train import train
 
@@ -199,7 +200,7 @@ def test_without_validation_cases_the_last_is_the_model(
     out = tmp_path / "run"
     assert equireg("train", tmp_path / "prepared", "--out", out, *tiny).code == 0
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["last.ckpt"]
-    assert find_checkpoint(out, "auto").name == "last.ckpt"
+    assert RunFolder(out).checkpoint("auto").name == "last.ckpt"
     assert "val/dice" not in rows(out)[0]
     stop = equireg("train", tmp_path / "prepared", "--out", tmp_path / "no", *tiny, "--early_stopping_steps", 2)
     assert stop.code == 1

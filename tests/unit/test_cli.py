@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import equireg as package
+from equireg import folders
 from equireg.cli import VERBS
 
 Command = Callable[..., Any]
@@ -19,8 +20,10 @@ HEAVY = ("torch", "monai", "lightning", "numpy", "pandas", "matplotlib", "nibabe
 
 
 @pytest.fixture
-def captured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Replace training by a note of its arguments."""
+def captured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Replace training by a note of its arguments; the prepared folder is `p`."""
+    folders.sign(_made(tmp_path / "home" / "p"), "prepare", {})
+    monkeypatch.chdir(tmp_path / "home")
     seen: dict[str, Any] = {}
 
     def fake(prepared: str, out: str, **options: Any) -> None:
@@ -28,6 +31,11 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr("equireg.training.train.train", fake)
     return seen
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 def imported_by(code: str) -> str:
@@ -211,3 +219,8 @@ def test_names_of_others_cannot_steer_the_terminal(equireg: Command) -> None:
     formatter = log.handlers[0].formatter
     assert formatter is not None
     assert formatter.format(record) == "warning: case a\n  error: b\\x1b"
+
+
+def test_a_wrong_folder_is_refused_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    code = f"from equireg.cli import main\nassert main(['train', {str(tmp_path)!r}, '--out', 'r']) == 1"
+    assert not {"torch", "monai", "lightning"} & set(imported_by(code).split(","))

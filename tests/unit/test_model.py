@@ -8,13 +8,13 @@ import torch
 
 from equireg.config import TrainConfig
 from equireg.errors import EquiregError
+from equireg.folders.run import RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.model import (
     ENTRY,
     ModelFacts,
     config_from,
     entry,
-    find_checkpoint,
     load_model,
     load_weights,
     new_method,
@@ -99,14 +99,14 @@ def test_best_goes_before_last(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     with pytest.raises(EquiregError, match=rf"{folder}: holds no best or last\.ckpt"):
-        find_checkpoint(tmp_path, "auto")
+        RunFolder(tmp_path).checkpoint("auto")
     (folder / "last.ckpt").touch()
-    assert find_checkpoint(tmp_path, "auto").name == "last.ckpt"
+    assert RunFolder(tmp_path).checkpoint("auto").name == "last.ckpt"
     with pytest.raises(EquiregError, match=r"holds no best\.ckpt"):
-        find_checkpoint(tmp_path, "best")
+        RunFolder(tmp_path).checkpoint("best")
     (folder / "best.ckpt").touch()
-    assert find_checkpoint(tmp_path, "auto").name == "best.ckpt"
-    assert find_checkpoint(tmp_path, "last").name == "last.ckpt"
+    assert RunFolder(tmp_path).checkpoint("auto").name == "best.ckpt"
+    assert RunFolder(tmp_path).checkpoint("last").name == "last.ckpt"
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -56,12 +56,18 @@ def _lack(workers: int, batch_bytes: int) -> str | None:
     memory = (workers * _PREFETCH + 1) * batch_bytes
     free = _free_shared_memory()
     if free is not None and free < memory:
-        found, wanted = (f"{size / 2**20:,.0f} MB" for size in (free, memory))
+        found, wanted = (_size(size) for size in (free, memory))
         return (
             f"{_SHARED_MEMORY} has {found} free; they need about {wanted} there. Give fewer --workers, or more shared "
             "memory (of a container: --shm-size=8g or --ipc=host)."
         )
     return None
+
+
+def _size(count: float) -> str:
+    """Write bytes in the unit that leaves digits to read."""
+    power, unit = next((pair for pair in ((30, "GB"), (20, "MB"), (10, "KB")) if count >= 2 ** pair[0]), (0, "bytes"))
+    return f"{count / 2**power:,.3g} {unit}"
 
 
 def _open_files() -> int:

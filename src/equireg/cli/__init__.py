@@ -62,7 +62,14 @@ def _dispatch(arguments: list[str]) -> None:
         return
     from equireg.cli.reading import read
 
-    result = verb.load(verb.target)(**read(name, verb, rest))
+    call = read(name, verb, rest)
+    made_by = {argument.name: argument.made_by for argument in verb.arguments if argument.made_by is not None}
+    if made_by:
+        from equireg.folders import read_signature
+
+        for argument, maker in made_by.items():
+            read_signature(call[argument], maker)
+    result = verb.load(verb.target)(**call)
     if verb.show is not None:
         verb.load(verb.show)(result)
 

@@ -19,6 +19,7 @@ from equireg.config.parsing import (
     from_plain,
     merged,
     nested,
+    parser_of,
     to_plain,
 )
 from equireg.config.yaml_files import read_yaml
@@ -56,7 +57,7 @@ def read(name: str, verb: Verb, arguments: Sequence[str]) -> dict[str, Any]:
     for file in files:
         try:
             check_groups(options, file.values)
-            _options_parser(options, chosen).read(file.values)
+            parser_of(options, chosen).read(file.values)
         except UsageError as error:
             raise UsageError(f"{file.path}: {error}") from error
     parser = _parser(name, verb)
@@ -160,12 +161,6 @@ def _parser(name: str, verb: Verb) -> OptionParser:
         parser.add_argument("--out", required=True)
     for flag in verb.flags:
         parser.add_argument(f"--{flag}", action="store_true")
-    return parser
-
-
-def _options_parser(options: type, chosen: Mapping[str, type]) -> OptionParser:
-    parser = OptionParser(add_help=False)
-    add_options(parser, options, chosen)
     return parser
 
 

@@ -19,6 +19,8 @@ class Argument:
     """whether it may be given more than once"""
     choices: tuple[str, ...] = ()
     optional: bool = False
+    made_by: str | None = None
+    """verb that must have made the folder; another folder is refused before the verb's heavy imports"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ VERBS: dict[str, Verb] = {
         "train a model on a prepared folder",
         "equireg.training.train:train",
         "TrainConfig",
-        (Argument("prepared", "output of `equireg prepare`"),),
+        (Argument("prepared", "output of `equireg prepare`", made_by="prepare"),),
         out="the run's folder",
         common=(
             "method.name",

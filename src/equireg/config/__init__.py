@@ -10,6 +10,7 @@ from equireg.config.networks import UNetConfig as UNetConfig
 from equireg.config.train import TrainConfig as TrainConfig
 from equireg.config.verbs import DemoConfig as DemoConfig
 from equireg.config.verbs import EvaluateConfig as EvaluateConfig
+from equireg.config.verbs import LimitOptions as LimitOptions
 from equireg.config.verbs import PredictConfig as PredictConfig
 from equireg.config.verbs import PrepareConfig as PrepareConfig
 from equireg.config.verbs import ReportConfig as ReportConfig

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -133,6 +134,18 @@ def add_options(parser: OptionParser, options: type, chosen: Mapping[str, type])
         parser.add_class_arguments(own, group)
 
 
+def parser_of(options: type, chosen: Mapping[str, type]) -> OptionParser:
+    """Return a parser of a dataclass' options alone; one is made for each choice, because that takes longest."""
+    return _parser_of(options, tuple(sorted(chosen.items())))
+
+
+@lru_cache(maxsize=64)
+def _parser_of(options: type, chosen: tuple[tuple[str, type], ...]) -> OptionParser:
+    parser = OptionParser(add_help=False)
+    add_options(parser, options, dict(chosen))
+    return parser
+
+
 def chosen_options(options: type, values: Mapping[str, Any]) -> dict[str, type]:
     """Return the options of the method and the network that values name, of those that the dataclass has.
 
@@ -154,8 +167,7 @@ def from_plain(options: type[Options], values: Mapping[str, Any]) -> Options:
         UsageError: if a key is unknown (the nearest known one is named) or a value is of another kind.
     """
     values = nested(values)
-    parser = OptionParser()
-    add_options(parser, options, chosen_options(options, values))
+    parser = parser_of(options, chosen_options(options, values))
     check_groups(options, values)
     made = parser.instantiate(parser.read(values))
     return options(**{field.name: made[field.name] for field in dataclasses.fields(options)})  # pyright: ignore[reportArgumentType]

@@ -8,7 +8,21 @@ from equireg.config.checks import require
 
 
 @dataclass(frozen=True)
-class PrepareConfig:
+class LimitOptions:
+    """What a scan's header may claim; the same for all verbs that read scans."""
+
+    max_spacing_mm: float = 50.0
+    """largest voxel spacing that a scan may have, mm; a larger one is mostly a wrong unit"""
+    max_voxels: int = 2**31
+    """most voxels that a file may hold, all channels together"""
+
+    def __post_init__(self) -> None:
+        require(0.01 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.01 mm")
+        require(self.max_voxels >= 1, "max_voxels", self.max_voxels, "a count from 1")
+
+
+@dataclass(frozen=True)
+class PrepareConfig(LimitOptions):
     """Options of `equireg prepare`."""
 
     recipe: Literal["default", "thesis"] = "default"
@@ -39,10 +53,6 @@ class PrepareConfig:
     named patient) that is searched in each case's name, or a CSV file with the columns case and patient"""
     follow_links: bool = False
     """also use files outside the raw folder, to which links or the paths in dataset.json lead"""
-    max_spacing_mm: float = 50.0
-    """largest voxel spacing that a scan may have, mm; a larger one is mostly a wrong unit"""
-    max_voxels: int = 2**31
-    """most voxels that a file may hold, all channels together"""
     dry_run: bool = False
     """report what is found in the raw folder, and write nothing"""
     jobs: int = 0
@@ -51,6 +61,7 @@ class PrepareConfig:
     """processes of this machine, or the Ray cluster that it belongs to"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("val_fraction", "test_fraction"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a fraction from 0 to below 1")
         require(self.val_fraction + self.test_fraction < 1, "val_fraction", self.val_fraction, "room for training")
@@ -58,13 +69,11 @@ class PrepareConfig:
             require(self.recipe == "thesis", "n4_shrink", self.n4_shrink, "--recipe thesis beside it")
             require(1 <= self.n4_shrink <= 16, "n4_shrink", self.n4_shrink, "a factor from 1 to 16")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
-        require(0.01 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.01 mm")
-        require(self.max_voxels >= 1, "max_voxels", self.max_voxels, "a count from 1")
         require(self.split_seed >= 0, "split_seed", self.split_seed, "a number from 0")
 
 
 @dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(LimitOptions):
     """Options of `equireg predict`."""
 
     checkpoint: Literal["auto", "best", "last"] = "auto"
@@ -83,10 +92,6 @@ class PredictConfig:
     """predict each scan of a prepared folder under its fixed transform too, for the equivariance Dice"""
     follow_links: bool = False
     """also use files outside the folder of scans, to which links or the paths in dataset.json lead"""
-    max_spacing_mm: float = 50.0
-    """largest voxel spacing that a scan may have, mm; a larger one is mostly a wrong unit"""
-    max_voxels: int = 2**31
-    """most voxels that a file may hold, all channels together"""
     verify: bool = True
     """check the files of a prepared folder against their digests when they are first opened"""
     portal_zip: bool = False
@@ -101,15 +106,14 @@ class PredictConfig:
     """processes of this machine, or the Ray cluster that it belongs to"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
-        require(0.01 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.01 mm")
-        require(self.max_voxels >= 1, "max_voxels", self.max_voxels, "a count from 1")
         require(self.passes >= 1, "passes", self.passes, "a count from 1")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(LimitOptions):
     """Options of `equireg evaluate`."""
 
     tolerance_mm: float = 1.0
@@ -124,6 +128,7 @@ class EvaluateConfig:
     """cases compared at once; 0 for as many as cores and memory allow"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(0 <= self.tolerance_mm < math.inf, "tolerance_mm", self.tolerance_mm, "0 mm or more")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
 
@@ -134,7 +139,7 @@ class ReportConfig:
 
 
 @dataclass(frozen=True)
-class ViewConfig:
+class ViewConfig(LimitOptions):
     """Options of `equireg view`."""
 
     case: str = ""

@@ -31,9 +31,9 @@ def score_case(pair: Pair, table: LabelTable | None, tolerance_mm: float, metric
     reference = LabelVoxels.read(pair.reference, pair.geometry)
     values = prediction.values | reference.values
     table = table or table_of_values(values)
-    check_values(prediction.values, table.values, pair.prediction)
+    check_values(prediction.values, table.values, pair.prediction.path)
     declared = table.values if table.ignore is None else (*table.values, table.ignore)
-    check_values(reference.values, declared, pair.reference)
+    check_values(reference.values, declared, pair.reference.path)
     regions, shown = {}, {}
     for name, members in table.judged_regions().items():
         compared = compare(prediction, reference, members, pair.geometry.spacing_mm, tolerance_mm, table.ignore)

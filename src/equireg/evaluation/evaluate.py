@@ -23,8 +23,9 @@ from equireg.evaluation.scores import Score, joined, shown_regions, with_all_reg
 from equireg.evaluation.summary import summarise
 from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
 from equireg.folders import evaluation as folder_format
-from equireg.folders import sign
+from equireg.folders import lineage, sign
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import Limits
 from equireg.metrics import METRICS, Metric
 from equireg.processes.workers import Workers
 
@@ -65,7 +66,7 @@ def evaluate(
     predictions, reference, out = Path(predictions), Path(reference), Path(out)
     config = options_from(EvaluateConfig, config, options)
     refuse_existing(out)
-    predicted = read_predictions(predictions)
+    predicted = read_predictions(predictions, Limits.of(config, *lineage(predictions), *lineage(reference)))
     pairs_transformed = find_transformed(predicted)
     judged = _judge(predicted, reference, config)
     transformed = _score(

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from math import prod
 
 from equireg.imaging.volume import Geometry
-from equireg.processes.cores import usable_cores
-from equireg.processes.memory import free_memory
+from equireg.processes.jobs import jobs_that_fit
 
 BYTES_A_VOXEL = 10
 """What a process needs of memory for its case, at most, where masks have 256 values or fewer."""
@@ -26,7 +25,5 @@ def choose_jobs(asked: int, geometries: Sequence[Geometry], memory_bytes: int | 
     if asked or not geometries:
         return asked or 1
     voxels = [prod(geometry.shape) for geometry in geometries]
-    free = free_memory() if memory_bytes is None else memory_bytes
-    by_memory = int(free // (_PROCESS_BYTES + BYTES_A_VOXEL * max(voxels)))
     by_work = 1 + sum(voxels) // _WORTH_VOXELS
-    return max(1, min(usable_cores(), len(voxels), by_memory, by_work))
+    return jobs_that_fit(_PROCESS_BYTES + BYTES_A_VOXEL * max(voxels), min(len(voxels), by_work), memory_bytes)

@@ -2,16 +2,16 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from equireg.errors import EquiregError
 from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references.masks import Reference, described_labels
-from equireg.imaging.alignment import check_same
+from equireg.imaging.alignment import check_same, one_line_a_remark
+from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import Geometry, read_geometry
+from equireg.imaging.masks import MaskFiles
 
 _logger = logging.getLogger("equireg")
 
@@ -21,8 +21,8 @@ class Pair:
     """One case: its prediction and its mask, on one voxel grid."""
 
     case: str
-    prediction: Path
-    reference: Path
+    prediction: MaskFiles
+    reference: MaskFiles
     geometry: Geometry
 
 
@@ -48,12 +48,14 @@ def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
     _refuse_absent(predictions, reference, cases)
     _log_what_is_left_out(predictions, reference)
     pairs, problems = [], {}
-    for case in cases:
-        prediction, mask = predictions.files[case], reference.masks[case]
-        try:
-            pairs.append(Pair(case, prediction, mask, _common_geometry(prediction, mask)))
-        except EquiregError as error:
-            problems[case] = error
+    with one_line_a_remark():
+        for case in cases:
+            prediction = MaskFiles(predictions.files[case], limits=predictions.limits)
+            mask = replace(reference.masks[case], limits=predictions.limits)
+            try:
+                pairs.append(Pair(case, prediction, mask, _common_geometry(prediction, mask)))
+            except EquiregError as error:
+                problems[case] = error
     if problems:
         raise one_error(problems, len(cases))
     return pairs
@@ -120,15 +122,14 @@ def _log_what_is_left_out(predictions: Predictions, reference: Reference) -> Non
         )
 
 
-def _common_geometry(prediction: Path, reference: Path) -> Geometry:
+def _common_geometry(prediction: MaskFiles, reference: MaskFiles) -> Geometry:
     """Return the voxel grid of a pair.
 
     Raises:
         EquiregError: if the two files differ in shape or affine.
     """
-    ours, _ = read_geometry(prediction)
-    theirs, _ = read_geometry(reference)
-    check_same(prediction, ours, theirs, str(reference), "Give the prediction in the geometry of its scan.")
+    ours, theirs = prediction.read_geometry(), reference.read_geometry()
+    check_same(prediction.path, ours, theirs, str(reference), "Give the prediction in the geometry of its scan.")
     return theirs
 
 

@@ -17,8 +17,9 @@ from equireg.evaluation.voxels import LabelVoxels
 from equireg.folders import made_by, read_signature
 from equireg.folders.evaluation import Picture
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_label
-from equireg.layouts import RawCase, RawDataset, discover
+from equireg.imaging.limits import LIMITS, Limits
+from equireg.imaging.volume import TOLERANCE_MM, Geometry
+from equireg.layouts import RawCase, RawDataset, discover, with_limits
 
 _logger = logging.getLogger("equireg")
 
@@ -31,9 +32,9 @@ class Scans:
     channels: tuple[str, ...]
 
     @classmethod
-    def of(cls, raw: RawDataset) -> "Scans":
-        """List the scans of a raw folder."""
-        return cls({case.name: case for case in raw.cases}, raw.channels)
+    def of(cls, raw: RawDataset, limits: Limits = LIMITS) -> "Scans":
+        """List the scans of a raw folder, to be read within these limits."""
+        return cls({case.name: case for case in with_limits(raw.cases, limits)}, raw.channels)
 
 
 def find_scans(predictions: Predictions, reference: Reference, scans: Path | None) -> Scans | None:
@@ -43,16 +44,16 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
         EquiregError: if ``scans`` is given and is no raw folder.
     """
     if scans is not None:
-        return Scans.of(discover(scans))
+        return Scans.of(discover(scans), predictions.limits)
     beside = reference.scans()
     if beside is not None:
-        return Scans.of(beside)
+        return Scans.of(beside, predictions.limits)
     source = predictions.signature.get("source")
     for folder in (reference.root, Path(source) if source else None):
         raw = _raw_source(folder) if folder is not None else None
         if raw is not None and raw != reference.root:  # a folder of masks has no scans in it
             try:
-                return Scans.of(discover(raw))
+                return Scans.of(discover(raw), predictions.limits)
             except EquiregError as error:
                 _logger.info("no scans for the pictures: %s", error)
     return None
@@ -89,8 +90,8 @@ def make_picture(pair: Pair, role: str, dice: float, table: LabelTable, scans: S
     """
     axis, index = _choose_slice(pair, table)
     views = [
-        _view(_canonical(read_label(path, pair.geometry), pair.geometry), axis, index)
-        for path in (pair.reference, pair.prediction)
+        _view(_canonical(mask.read(pair.geometry), pair.geometry), axis, index)
+        for mask in (pair.reference, pair.prediction)
     ]
     scan, channels = np.zeros((1, *views[0].shape), np.float32), ()
     voxels = _read_scan(pair, scans)
@@ -135,8 +136,8 @@ def _choose_slice(pair: Pair, table: LabelTable) -> tuple[int, int]:
     """
     judged = {value for values in table.judged_regions().values() for value in values}
     axis, size = 2, 1
-    for path in (pair.reference, pair.prediction):
-        voxels = LabelVoxels.read(path, pair.geometry)
+    for mask in (pair.reference, pair.prediction):
+        voxels = LabelVoxels.read(mask, pair.geometry)
         codes = _canonical(voxels.codes, pair.geometry)
         axis = next((axis for axis in (2, 1, 0) if codes.shape[axis] == 1), 2)
         size = codes.shape[axis]

@@ -11,6 +11,7 @@ from equireg.folders import made_by
 from equireg.folders import predictions as predictions_folder
 from equireg.imaging.formats import EXTENSIONS, extension_of
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import LIMITS, Limits
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Predictions:
     """``made_by.json``; empty for a folder that equireg did not make."""
     has_transformed: bool = False
     """Whether the cases were predicted under their fixed transforms too."""
+    limits: Limits = LIMITS
+    """What the headers of predictions, masks and scans may claim."""
 
     @property
     def cases(self) -> list[str]:
@@ -38,8 +41,8 @@ class Predictions:
         return not self.signature
 
 
-def read_predictions(folder: Path) -> Predictions:
-    """List a folder of predictions.
+def read_predictions(folder: Path, limits: Limits = LIMITS) -> Predictions:
+    """List a folder of predictions; ``limits`` is what the headers of all that is read may claim.
 
     Raises:
         EquiregError: if the folder is missing or unfinished, another verb made it, or it holds no label file.
@@ -54,7 +57,7 @@ def read_predictions(folder: Path) -> Predictions:
             "Run `equireg predict` first, or name the folder that holds them."
         )
     table = predictions_folder.read_labels(folder)
-    return Predictions(folder, files, table, signature, predictions_folder.has_transformed(folder))
+    return Predictions(folder, files, table, signature, predictions_folder.has_transformed(folder), limits)
 
 
 def label_files(folder: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from equireg.evaluation.scores import Score, Side
 from equireg.evaluation.voxels import LabelVoxels
 from equireg.folders.predictions import Files
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.masks import MaskFiles
 from equireg.imaging.volume import Geometry, read_geometry
 from equireg.metrics import Metric
 
@@ -55,7 +56,7 @@ def score_transformed(pair: TransformedPair, table: LabelTable | None, metrics: 
         EquiregError: if a file cannot be read, differs in geometry, or holds a value that the table does not know.
     """
     paths = (pair.files.predicted_transform, pair.files.transformed_prediction)
-    first, second = (LabelVoxels.read(path, pair.geometry) for path in paths)
+    first, second = (LabelVoxels.read(MaskFiles(path), pair.geometry) for path in paths)
     values = first.values | second.values
     table = table or table_of_values(values)
     for path, voxels in zip(paths, (first, second), strict=True):

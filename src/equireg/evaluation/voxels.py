@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import find_objects
 
-from equireg.imaging.volume import Geometry, read_label
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.masks import MaskFiles
 
 _CHUNK_VOXELS = 2**18
 """Voxels that are looked at in one go, so that what is needed on the way stays small."""
@@ -27,13 +27,13 @@ class LabelVoxels:
     """The smallest box around each code from 1 on."""
 
     @classmethod
-    def read(cls, path: Path, geometry: Geometry) -> "LabelVoxels":
+    def read(cls, mask: MaskFiles, geometry: Geometry) -> "LabelVoxels":
         """Read a mask that lies as ``geometry`` says.
 
         Raises:
-            EquiregError: as ``volume.read_label`` does.
+            EquiregError: as ``MaskFiles.read`` does.
         """
-        return cls.of(read_label(path, geometry))
+        return cls.of(mask.read(geometry))
 
     @classmethod
     def of(cls, labels: np.ndarray) -> "LabelVoxels":

@@ -6,6 +6,7 @@ from equireg.folders.signature import SIGNATURE as SIGNATURE
 from equireg.folders.signature import UNFINISHED as UNFINISHED
 from equireg.folders.signature import check_format as check_format
 from equireg.folders.signature import is_signed as is_signed
+from equireg.folders.signature import lineage as lineage
 from equireg.folders.signature import made_by as made_by
 from equireg.folders.signature import read_content as read_content
 from equireg.folders.signature import read_signature as read_signature

@@ -22,7 +22,7 @@ def strict(kind: Any, value: Any, where: str) -> Any:
 
     Args:
         kind: str, bool, int, float, None, a ``Literal``, a union, ``tuple[T, ...]``, ``tuple[A, B]``,
-            ``Mapping[str, T]``, a dataclass, or ``Any``.
+            ``Mapping[str, T]``, a dataclass (one that is made already stays), or ``Any``.
         value: what JSON gave.
         where: name of the value's place, for the message.
 
@@ -30,7 +30,7 @@ def strict(kind: Any, value: Any, where: str) -> Any:
         SchemaError: if the value is of another kind, a number is not finite, or a key is missing or unknown.
     """
     if dataclasses.is_dataclass(kind):
-        return _record(kind, value, where)
+        return value if isinstance(value, kind) else _record(kind, value, where)  # pyright: ignore[reportArgumentType]
     origin = typing.get_origin(kind)
     if origin is None:
         return value if kind is Any else _plain(kind, value, where)

@@ -3,7 +3,7 @@
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,19 @@ def read_content(folder: Path) -> dict[str, Any]:
     except SchemaError as error:
         raise EquiregError(f"{path}: is damaged ({error}). Restore it, or make the folder again.") from error
     return content
+
+
+def lineage(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the signature of a folder and of those it was made from, as far as they are still there and whole."""
+    seen: set[Path] = set()
+    while folder not in seen and (folder / SIGNATURE).is_file():
+        seen.add(folder)
+        try:
+            signature = read_content(folder)
+        except EquiregError:  # whoever reads more of the folder says so
+            return
+        yield signature
+        folder = Path(signature.get("source") or folder)
 
 
 def check_format(path: Path, found: Any) -> None:

@@ -1,6 +1,10 @@
 """Whether a file's place makes sense, and whether two files lie in the same one."""
 
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,9 +15,16 @@ from equireg.imaging.limits import LIMITS, Limits, check_spacing
 from equireg.imaging.placing import SAME_MM, spans_space
 
 log = logging.getLogger("equireg")
+_headers = logging.getLogger("equireg.headers")
+"""Remarks on headers; worker processes are silent about them, because whoever listed the files has read the headers."""
 
 TOLERANCE_MM = SAME_MM
 """How far apart the same corner of two files may lie while they count as one geometry."""
+_NUMBER = re.compile(r"\d[\d.e+-]*")
+_told: set[tuple[Path, str]] = set()
+"""Files with the remarks on them that this process has made; a header is read several times in one verb."""
+_gathered: ContextVar[dict[str, dict[Path, str]] | None] = ContextVar("gathered", default=None)
+"""Kind of remark (its words without their numbers) to files, each with the whole remark; None: told as they come."""
 
 
 def geometry_of(path: Path, header: Header, limits: Limits = LIMITS) -> Geometry:
@@ -32,13 +43,41 @@ def geometry_of(path: Path, header: Header, limits: Limits = LIMITS) -> Geometry
     geometry = Geometry.from_array(header.shape, affine, header.other, header.stated)
     check_spacing(path, geometry.spacing_mm, limits)
     if header.remark is not None:
-        warn_once(f"{path}: {header.remark}.")
+        _remark(path, header.remark)
     return geometry
+
+
+@contextmanager
+def one_line_a_remark() -> Iterator[None]:
+    """Gather the remarks on the headers that are read within the block; tell each kind once at its end."""
+    gathered: dict[str, dict[Path, str]] = {}
+    token = _gathered.set(gathered)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+        for files in gathered.values():
+            (path, words), *others = files.items()
+            some = ", ".join(str(other) for other, _ in others[:2])
+            more = f" The same holds of {len(others)} more files, such as {some}." if others else ""
+            _headers.warning("%s: %s.%s", path, words, more)
+
+
+def _remark(path: Path, words: str) -> None:
+    """Tell what is unusual in a file's header, once."""
+    if (path, words) in _told:
+        return
+    _told.add((path, words))
+    gathered = _gathered.get()
+    if gathered is None:
+        _headers.warning("%s: %s.", path, words)
+    else:
+        gathered.setdefault(_NUMBER.sub("", words), {})[path] = words
 
 
 @lru_cache(maxsize=4096)
 def warn_once(message: str) -> None:
-    """Log a warning; a file's header is read several times in one verb."""
+    """Log a warning; a file is read several times in one verb."""
     log.warning("%s", message)
 
 

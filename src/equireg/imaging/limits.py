@@ -1,8 +1,11 @@
 """What a file may claim: no header is believed before it is checked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from equireg.config import LimitOptions
 from equireg.errors import EquiregError
 
 
@@ -24,6 +27,22 @@ class Limits:
     """Decompressed size below which the ratio is not looked at."""
     seconds: float = 60.0
     """Longest time for a .mha or .nrrd file, beside one second for each 10 MB of it."""
+
+    @classmethod
+    def of(cls, options: LimitOptions, *recorded: Mapping[str, Any]) -> "Limits":
+        """Return the limits that a verb's options ask for.
+
+        Args:
+            options: the verb's own.
+            recorded: signatures of the folders that it reads; what their verbs were allowed is allowed again.
+        """
+        spacing_mm, voxels = options.max_spacing_mm, options.max_voxels
+        for config in (signature.get("config") for signature in recorded):
+            if isinstance(config, Mapping):
+                found_mm, found = config.get("max_spacing_mm"), config.get("max_voxels")
+                spacing_mm = max(spacing_mm, found_mm) if isinstance(found_mm, float | int) else spacing_mm
+                voxels = max(voxels, found) if isinstance(found, int) else voxels
+        return cls(max_spacing_mm=spacing_mm, max_voxels=voxels)
 
 
 LIMITS = Limits()

@@ -1,6 +1,6 @@
 """Reading masks: label values exactly as they are meant, in the smallest integer type."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import check_same, geometry_of, warn_once
-from equireg.imaging.formats import open_slabs, scaled
+from equireg.imaging.formats import open_slabs, read_header, scaled
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header, Slab
 from equireg.imaging.labels import distinct, smallest_integer
@@ -84,6 +84,49 @@ def read_label(path: Path | str, expected: Geometry, limits: Limits = LIMITS) ->
             "0 on. Give those voxels a label of their own."
         )
     return values
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """The mask of one scan as it lies on disk: a file, or a folder with a file a class."""
+
+    path: Path
+    parts: tuple[tuple[int, Path], ...] = ()
+    """Label value and file of each class, where ``path`` is a folder."""
+    limits: Limits = LIMITS
+    """What the files may claim."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the mask."""
+        return tuple(path for _, path in self.parts) or (self.path,)
+
+    def read_geometry(self) -> Geometry:
+        """Read from a header where the voxels lie.
+
+        Raises:
+            EquiregError: as ``volume.read_geometry`` does.
+        """
+        path = self.files[0]
+        return geometry_of(path, read_header(path, self.limits), self.limits)
+
+    def read(self, expected: Geometry) -> np.ndarray:
+        """Read the label values [X, Y, Z] of a mask that lies as ``expected`` says, of an integer type.
+
+        Where the masks of two classes overlap, the class of the higher value counts.
+
+        Raises:
+            EquiregError: as ``read_label`` does.
+        """
+        if not self.parts:
+            return read_label(self.path, expected, self.limits)
+        values = np.zeros(expected.shape, dtype=np.uint8)
+        for value, path in sorted(self.parts):
+            values[read_label(path, expected, self.limits) != 0] = value
+        return values
+
+    def __str__(self) -> str:
+        return str(self.path)
 
 
 class _Mask:

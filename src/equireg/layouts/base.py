@@ -10,7 +10,8 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
-from equireg.imaging.volume import Geometry, read_geometry, read_image, read_label
+from equireg.imaging.masks import MaskFiles
+from equireg.imaging.volume import Geometry, read_geometry, read_image
 
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
@@ -47,8 +48,12 @@ class RawCase:
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the case, masks last."""
-        masks = tuple(path for _, path in self.parts) or (() if self.label is None else (self.label,))
-        return self.images + masks
+        return self.images + (() if self.mask is None else self.mask.files)
+
+    @property
+    def mask(self) -> MaskFiles | None:
+        """The mask as it lies on disk, or None for an unlabelled case."""
+        return None if self.label is None else MaskFiles(self.label, self.parts, self.limits)
 
     def read_geometry(self) -> Geometry:
         """Read from the header of the scan, or of its first channel, where its voxels lie.
@@ -80,14 +85,9 @@ class RawCase:
             EquiregError: as ``volume.read_label`` does.
             ValueError: if the case has no mask.
         """
-        if self.label is None:
+        if self.mask is None:
             raise ValueError(f"the case {self.name} has no mask; expected a labelled case.")
-        if not self.parts:
-            return read_label(self.label, expected, self.limits)
-        values = np.zeros(expected.shape, dtype=np.uint8)
-        for value, path in sorted(self.parts):
-            values[read_label(path, expected, self.limits) != 0] = value
-        return values
+        return self.mask.read(expected)
 
 
 def with_limits(cases: Iterable[RawCase], limits: Limits) -> tuple[RawCase, ...]:

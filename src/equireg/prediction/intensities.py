@@ -14,7 +14,7 @@ _ABSOLUTE = ("ct", "none")
 _MARGIN, _ABSOLUTE_MARGIN = 0.5, 0.25
 """Widths of a training scan's intensities that a percentile may lie outside the range of the training scans."""
 _NARROWER = 4.0
-"""Factor by which a scan's intensities may be narrower than those of the training scans."""
+"""Factor by which a scan's intensities may be narrower than those of any training scan."""
 
 
 def warn_of(scan: WorkingScan, facts: ModelFacts, where: str) -> None:
@@ -47,11 +47,14 @@ def far_from_training(
     for index, (name, scan) in enumerate(zip(channels, found, strict=True)):
         least, median, greatest = (known[key][index] for key in ("least", "median", "greatest"))
         width = median[2] - median[0]
+        # The least percentiles bound the narrowest training scan: where those differ by orders of magnitude, as
+        # MRI of several scanners do, a scan like it is as healthy as one like the median.
+        narrowest = min(width, least[2] - least[0])
         outside = [
             max(low - value, value - high) > part * width
             for value, low, high in zip(scan, least, greatest, strict=True)
         ]
-        if sum(outside) >= 2 or (scan[2] - scan[0]) * _NARROWER < width:
+        if sum(outside) >= 2 or (scan[2] - scan[0]) * _NARROWER < narrowest:
             yield (
                 f"channel {name}: its intensities reach from {scan[0]:.4g} to {scan[2]:.4g} (median {scan[1]:.4g}), "
                 f"those of the training scans from {least[0]:.4g} to {greatest[2]:.4g} (medians {least[1]:.4g} to "

@@ -15,12 +15,14 @@ from equireg.config import PredictConfig
 from equireg.errors import EquiregError
 from equireg.folders.folds import FoldCases
 from equireg.folders.prepared import MANIFEST, PreparedSet
+from equireg.imaging.alignment import one_line_a_remark
 from equireg.imaging.limits import Limits
 from equireg.layouts import RawCase, discover_inputs
 from equireg.layouts.base import with_limits
 from equireg.model import ModelFacts
 from equireg.prediction.intensities import warn_of
 from equireg.preparation.case import WorkingScan, working_scan
+from equireg.processes.workers import guarded
 
 _PART_BYTES = 2**16
 """Bytes at the beginning and at the end of a file that its digest is of."""
@@ -127,8 +129,13 @@ def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig, fold: Fold
             "`equireg prepare` on the scans first, or leave it out."
         )
     found = discover_inputs(scans, facts.channels, follow_links=config.follow_links)
-    limits = Limits(max_spacing_mm=config.max_spacing_mm, max_voxels=config.max_voxels)
-    return [InputCase(case.name, RawScan(case, facts)) for case in with_limits(found, limits)]
+    limits = Limits.of(config)
+    cases = with_limits(found, limits)
+    with one_line_a_remark():
+        for case in cases:
+            if case.problem is None:  # whoever reads its voxels says what else is wrong
+                guarded(case.read_geometry)
+    return [InputCase(case.name, RawScan(case, facts)) for case in cases]
 
 
 def _in_fold(data: PreparedSet, fold: FoldCases | None, config: PredictConfig) -> PreparedSet:

@@ -9,6 +9,7 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.folders.prepared import case_folder
 from equireg.imaging import volume
+from equireg.imaging.alignment import one_line_a_remark
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.layouts import RawCase, RawDataset, Refusal
 from equireg.processes.workers import WorkerDiedError, Workers, guarded
@@ -61,8 +62,12 @@ def read_headers(dataset: RawDataset) -> Headers:
     refused = list(dataset.refused)
     geometries: dict[str, volume.Geometry] = {}
     usable = []
-    for case in dataset.cases:  # headers are small: a pool would cost more than it saves
-        found = guarded(_header, case)
+    with one_line_a_remark():  # headers are small: a pool would cost more than it saves
+        headers = [(case, guarded(_header, case)) for case in dataset.cases]
+        for case in dataset.cases:
+            if case.mask is not None:  # whoever reads its voxels refuses it
+                guarded(case.mask.read_geometry)
+    for case, found in headers:
         if isinstance(found, EquiregError):
             refused.append(Refusal(case.name, str(found), REMEDY))
         else:

@@ -46,7 +46,7 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     raw = disk.existing_folder(raw, "scans")
     out = _claim(Path(out), raw.resolve().name)
     dataset = with_patients(discover(raw, config.layout, follow_links=config.follow_links), config.patients)
-    limits = Limits(max_spacing_mm=config.max_spacing_mm, max_voxels=config.max_voxels)
+    limits = Limits.of(config)
     dataset = replace(dataset, cases=with_limits(dataset.cases, limits))
     if config.dry_run:
         return _dry_run(dataset)

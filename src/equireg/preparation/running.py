@@ -14,8 +14,7 @@ from equireg.layouts import RawCase, Refusal
 from equireg.preparation import case as one_case
 from equireg.preparation import checking, examples, recipes
 from equireg.preparation.case import CasePlan
-from equireg.processes.cores import usable_cores
-from equireg.processes.memory import free_memory
+from equireg.processes.jobs import jobs_that_fit
 from equireg.processes.workers import WorkerDiedError, Workers
 
 BYTES_A_VOXEL, BYTES_A_CHANNEL = 20, 12
@@ -81,11 +80,10 @@ def choose_jobs(asked: int, geometries: Sequence[Geometry], channels: int, free_
         free_bytes: memory that is free; None to ask the system.
     """
     if asked or not geometries:
-        return asked or usable_cores()
-    free = free_memory() if free_bytes is None else free_bytes
+        return asked or 1
     largest = max(prod(geometry.shape) for geometry in geometries)
     case_bytes = (BYTES_A_VOXEL + BYTES_A_CHANNEL * (channels - 1)) * largest
-    return max(1, min(usable_cores(), int(free // (_PROCESS_BYTES + case_bytes))))
+    return jobs_that_fit(_PROCESS_BYTES + case_bytes, len(geometries), free_bytes)
 
 
 def show_steps(job: Job, records: Mapping[str, Any], out: Path) -> None:

@@ -16,8 +16,10 @@ from equireg.folders.predictions import Files
 from equireg.folders.prepared import PreparedSet
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry, read_image, read_label
-from equireg.layouts import discover
+from equireg.imaging.limits import LIMITS, Limits
+from equireg.imaging.masks import MaskFiles
+from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry, read_image
+from equireg.layouts import discover, with_limits
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
 
 _logger = logging.getLogger("equireg")
@@ -54,16 +56,17 @@ class _Origin:
     channels: tuple[str, ...]
     read: Callable[[int], np.ndarray]
     """place of a channel to [D, H, W] float32 on the grid"""
-    mask: Path | None
+    mask: MaskFiles | None
 
 
-def read_case(predictions: Path, case: str, channel: str | None = None) -> CaseVolumes:
+def read_case(predictions: Path, case: str, channel: str | None = None, limits: Limits = LIMITS) -> CaseVolumes:
     """Read a prediction and all that belongs to it and is still there.
 
     Args:
         predictions: output of `equireg predict`.
         case: name of the case.
         channel: name of the channel to show; by default FLAIR where there is one.
+        limits: what the headers of all files may claim.
 
     Raises:
         EquiregError: if the folder is not the output of `equireg predict` or has no such case.
@@ -78,30 +81,30 @@ def read_case(predictions: Path, case: str, channel: str | None = None) -> CaseV
     if labels is None:
         raise EquiregError(f"{predictions}: has no {predicted.LABELS}; run `equireg predict` again.")
     files = Files.of(predictions, case)
-    geometry, _ = read_geometry(path)
-    origin = _find(signature, case, geometry)
+    geometry, _ = read_geometry(path, limits)
+    origin = _find(signature, case, geometry, limits)
     grid = origin.grid if origin else _own_grid(geometry)
     index, name = _choose(origin.channels if origin else (), channel)
 
-    def mask(file: Path | None) -> np.ndarray | None:
-        return _mask(file, geometry, grid) if file and file.is_file() else None
+    def mask(found: MaskFiles | None) -> np.ndarray | None:
+        there = found is not None and all(file.is_file() for file in found.files)
+        return _seen(grid.label_to_working(found.read(geometry))) if found is not None and there else None
+
+    def moved(file: Path) -> np.ndarray | None:
+        return mask(MaskFiles(file, limits=limits))
 
     return CaseVolumes(
         case=case,
         labels=labels,
         spacing_mm=(grid.spacing_mm[1], grid.spacing_mm[2]),
-        prediction=_mask(path, geometry, grid),
+        prediction=_seen(grid.label_to_working(MaskFiles(path, limits=limits).read(geometry))),
         reference=mask(origin.mask if origin else None),
         scan=_seen(origin.read(index)) if origin else None,
         channel=name,
-        transformed_scan=_transformed(files.transformed_scan, grid, index),
-        predicted_transform=mask(files.predicted_transform),
-        transformed_prediction=mask(files.transformed_prediction),
+        transformed_scan=_transformed(files.transformed_scan, grid, index, limits),
+        predicted_transform=moved(files.predicted_transform),
+        transformed_prediction=moved(files.transformed_prediction),
     )
-
-
-def _mask(path: Path, geometry: Geometry, grid: WorkingGrid) -> np.ndarray:
-    return _seen(grid.label_to_working(read_label(path, geometry)))
 
 
 def _seen(volume: np.ndarray) -> np.ndarray:
@@ -129,13 +132,13 @@ def _choose(channels: Sequence[str], wanted: str | None) -> tuple[int, str | Non
     return index, channels[index]
 
 
-def _find(signature: Mapping[str, Any], case: str, geometry: Geometry) -> _Origin | None:
+def _find(signature: Mapping[str, Any], case: str, geometry: Geometry, limits: Limits) -> _Origin | None:
     """Find the scan where the predictions say that it came from; None where it is gone or is another by now."""
     source = Path(str(signature.get("source") or ""))
     if not signature.get("source") or not source.is_dir():
         return None
     try:
-        origin = _prepared(source, case) if folders.made_by(source) == "prepare" else _raw(source, case)
+        origin = _prepared(source, case, limits) if folders.made_by(source) == "prepare" else _raw(source, case, limits)
     except EquiregError as error:
         _logger.warning("%s is shown without its scan: %s", case, error)
         return None
@@ -148,7 +151,7 @@ def _find(signature: Mapping[str, Any], case: str, geometry: Geometry) -> _Origi
     return origin
 
 
-def _prepared(source: Path, case: str) -> _Origin | None:
+def _prepared(source: Path, case: str, limits: Limits) -> _Origin | None:
     data = PreparedSet(source)
     record = data.by_name.get(case)
     if record is None:
@@ -157,23 +160,24 @@ def _prepared(source: Path, case: str) -> _Origin | None:
     def read(index: int) -> np.ndarray:
         return np.asarray(data.image(case)[index], dtype=np.float32)
 
-    return _Origin(record.working_grid(), data.manifest.channels, read, data.reference(case))
+    mask = data.reference(case)
+    found = None if mask is None else MaskFiles(mask, limits=limits)
+    return _Origin(record.working_grid(), data.manifest.channels, read, found)
 
 
-def _raw(source: Path, case: str) -> _Origin | None:
+def _raw(source: Path, case: str, limits: Limits) -> _Origin | None:
     raw = discover(source)
-    found = next((one for one in raw.cases if one.name == case), None)
+    found = next((one for one in with_limits(raw.cases, limits) if one.name == case), None)
     if found is None:
         return None
     image, geometry = found.read_image()
     grid = _own_grid(geometry)
     names = raw.channels if len(raw.channels) == len(image) else [f"channel {place}" for place in range(len(image))]
-    mask = None if found.parts else found.label  # a mask a class is not shown
-    return _Origin(grid, tuple(names), lambda index: grid.image_to_working(image[index : index + 1])[0], mask)
+    return _Origin(grid, tuple(names), lambda index: grid.image_to_working(image[index : index + 1])[0], found.mask)
 
 
-def _transformed(path: Path, grid: WorkingGrid, index: int) -> np.ndarray | None:
+def _transformed(path: Path, grid: WorkingGrid, index: int, limits: Limits) -> np.ndarray | None:
     if not path.is_file():
         return None
-    image, _ = read_image([path])
+    image, _ = read_image([path], limits=limits)
     return _seen(grid.label_to_working(image[min(index, len(image) - 1)]))

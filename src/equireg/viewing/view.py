@@ -15,7 +15,9 @@ from equireg.disk import disk_errors, write_atomic
 from equireg.drawing.scans import foreground, region_colours, window
 from equireg.drawing.templating import content_policy, template
 from equireg.errors import EquiregError, UsageError
+from equireg.folders import lineage
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import Limits
 from equireg.viewing.case_volumes import CaseVolumes, read_case
 from equireg.viewing.sprites import ScanSheets, colour_sheet, scan_sheets
 
@@ -55,14 +57,14 @@ def view(predictions: Path | str, out: Path | str, config: ViewConfig | None = N
         EquiregError: if there is no such prediction, or the page is there already.
         UsageError: if no case is named, or the scan has no such channel.
     """
-    config, out = options_from(ViewConfig, config, options), Path(out)
+    config, predictions, out = options_from(ViewConfig, config, options), Path(predictions), Path(out)
     if not config.case:
         raise UsageError("no case is named; expected the name of a predicted case as --case.")
     if out.exists():
         raise EquiregError(
             f"{out}: exists already; expected the name of a new page. Choose another --out or remove it."
         )
-    volumes = _cropped(read_case(Path(predictions), config.case, config.channel))
+    volumes = _cropped(read_case(predictions, config.case, config.channel, Limits.of(config, *lineage(predictions))))
     page = _render(volumes)
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)

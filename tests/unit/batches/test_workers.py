@@ -98,8 +98,8 @@ def test_the_bytes_of_a_batch_are_known(tmp_path: Path) -> None:
     ("files", "shared", "count", "message"),
     [
         (96, 1e12, 4, r"--workers is 4, but only 96 files may be open.*`ulimit -n \d+`"),
-        (4096, 64 * 2**20, 4, r"/dev/shm has 64 MB free; they need about 1,700 MB.*--shm-size"),
-        (4096, 0.0, 1, "/dev/shm has 0 MB free"),
+        (4096, 64 * 2**20, 4, r"/dev/shm has 64 MB free; they need about 1.66 GB.*--shm-size"),
+        (4096, 0.0, 1, "/dev/shm has 0 bytes free; they need about 500 MB"),
     ],
 )
 def test_too_little_for_workers_is_an_error_with_a_remedy(

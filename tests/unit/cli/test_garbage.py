@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from equireg import folders
 from equireg.cli.verbs import VERBS
 
 Command = Callable[..., Any]
@@ -25,7 +26,11 @@ TREES: tuple[Any, ...] = (None, 3, -1.5, True, "x", "", [], [1, "a"], {}, {"a": 
 
 
 @pytest.fixture
-def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    (home / "p").mkdir()
+    folders.sign(home / "p", "prepare", {})
+    monkeypatch.chdir(home)
     for verb in ("training.train.train", "preparation.prepare.prepare", "prediction.predict.predict"):
         monkeypatch.setattr(f"equireg.{verb}", lambda **_: None)
 
@@ -33,7 +38,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_garbage_on_the_command_line_is_one_line(equireg: Command, nothing_runs: None) -> None:
     rng = random.Random(0)
     codes = set()
-    for _ in range(400):
+    for _ in range(150):
         verb = rng.choice(("train", "prepare", "predict"))
         words = ["--out", "o", "p", *(["q"] if verb == "predict" else [])]
         for _ in range(rng.randint(1, 4)):
@@ -54,7 +59,7 @@ def test_garbage_in_a_file_names_the_file(equireg: Command, nothing_runs: None, 
     rng = random.Random(1)
     path = tmp_path / "garbage.yaml"
     codes = []
-    for _ in range(300):
+    for _ in range(120):
         names = rng.sample(NAMES, rng.randint(1, 3))
         path.write_text(yaml.safe_dump({name: rng.choice((*TREES, *VALUES[:20])) for name in names}))
         outcome = equireg("train", "p", "--out", "o", "--method", "equireg", "-c", path)
@@ -62,7 +67,7 @@ def test_garbage_in_a_file_names_the_file(equireg: Command, nothing_runs: None, 
         if outcome.code:
             assert outcome.code == 2, path.read_text()
             assert str(path) in outcome.error, (path.read_text(), outcome.error)
-    assert codes.count(2) > 100
+    assert codes.count(2) > 40
 
 
 @pytest.mark.parametrize(

@@ -399,3 +399,41 @@ def test_an_output_that_exists_is_kept(predictions, references, tmp_path):
 @pytest.mark.parametrize("options", [{"tolerance_mm": -1.0}, {"tolerance_mm": float("nan")}, {"jobs": -1}])
 def test_bad_options_are_refused(predictions, references, tmp_path, options):
     assert next(iter(options)) in refused(tmp_path, predictions, references, **options)
+
+
+def test_a_mask_a_class_beside_the_scan_is_a_reference(tmp_path: Path, predictions: Path) -> None:
+    """TotalSegmentator's folder: classes get numbers by the names of their masks."""
+    names = {"liver": 1, "spleen": 2, "stomach": 4}
+    for seed, case in enumerate(CASES):
+        home = tmp_path / "raw" / case
+        (home / "segmentations").mkdir(parents=True)
+        nib.save(nib.Nifti1Image(scan(seed), AFFINE), home / "ct.nii.gz")
+        for name, value in names.items():
+            write_label(home / "segmentations" / f"{name}.nii.gz", (labels(seed) == value).astype(np.uint8), GEOMETRY)
+    table = LabelTable((0, 1, 2, 3), ("background", *names))
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for folder in (masks, predictions):
+        (folder / "labels.json").write_text(json.dumps(table.as_dict()))
+    for seed, case in enumerate(CASES):
+        for folder, voxels in ((masks, labels(seed)), (predictions, shifted(labels(seed), seed))):
+            write_label(folder / f"{case}.nii.gz", np.where(voxels == 4, 3, voxels), GEOMETRY)
+    found = evaluate(predictions, tmp_path / "raw", tmp_path / "found")
+    assert found.summary == evaluate(predictions, masks, tmp_path / "expected").summary
+    with np.load(tmp_path / "found" / "pictures" / "case_a.npz") as picture:
+        assert picture["scan"].any()
+
+
+def test_what_predict_was_allowed_is_allowed_again(tmp_path: Path) -> None:
+    thick = Geometry.from_array(SHAPE, np.diag([1.0, 1.0, 60.0, 1.0]))
+    predictions = write_predictions(tmp_path / "q", CASES[:1])
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for folder in (predictions, masks):
+        write_label(folder / "case_a.nii.gz", labels(0), thick)
+    with pytest.raises(EquiregError, match=r"spacing of 1 x 1 x 60 mm; expected 0\.01 to 50 mm"):
+        evaluate(predictions, masks, tmp_path / "refused")
+    asked = evaluate(predictions, masks, tmp_path / "asked", max_spacing_mm=60.0)
+    facts = {"source": None, "cases": ["case_a"], "run": {}}
+    folders.sign(predictions, "predict", {"max_spacing_mm": 60.0, "max_voxels": "many"}, **facts)
+    assert evaluate(predictions, masks, tmp_path / "recorded").summary == asked.summary

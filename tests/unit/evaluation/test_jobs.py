@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from equireg.evaluation import jobs
 from equireg.evaluation.jobs import choose_jobs
 from equireg.imaging.volume import Geometry
+from equireg.processes import jobs
 
 LARGE = Geometry.from_array((512, 512, 200), np.eye(4))
 SMALL = Geometry.from_array((12, 10, 6), np.eye(4))

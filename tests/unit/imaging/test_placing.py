@@ -76,7 +76,7 @@ PLACES = {
 
 @pytest.fixture(autouse=True)
 def _warn_again() -> None:
-    alignment.warn_once.cache_clear()
+    alignment._told.clear()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
@@ -119,6 +119,23 @@ def test_a_disagreement_is_reported_once_with_the_scan_named(tmp_path, caplog, s
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(f"{path}: ")
     assert words in caplog.messages[0]
+
+
+def test_a_remark_on_many_files_is_one_line_with_their_count(tmp_path, caplog):
+    for name in "abcde":
+        save(tmp_path / f"{name}.nii.gz", turned(20), turned(50 + ord(name)), (1, 2))
+    save(tmp_path / "f.nii.gz", turned(20), turned(20), (0, 0))
+    with caplog.at_level(logging.WARNING, "equireg"):
+        with alignment.one_line_a_remark():
+            for name in "abcdefa":
+                read_geometry(tmp_path / f"{name}.nii.gz")
+            assert caplog.messages == []
+        read_geometry(tmp_path / "c.nii.gz")
+    several, single = caplog.messages
+    assert several.startswith(f"{tmp_path / 'a.nii.gz'}: its qform and sform disagree by up to")
+    assert several.endswith(f"of 4 more files, such as {tmp_path / 'b.nii.gz'}, {tmp_path / 'c.nii.gz'}.")
+    assert single.startswith(f"{tmp_path / 'f.nii.gz'}: its header says neither")
+    assert "more files" not in single
 
 
 @pytest.mark.parametrize("codes", [(1, 0), (0, 1), (1, 1), (2, 2)])

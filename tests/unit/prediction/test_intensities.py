@@ -53,3 +53,17 @@ def test_an_offset_of_many_widths_is_reported_always() -> None:
 def test_runs_that_know_nothing_are_silent() -> None:
     assert list(far_from_training(USUAL, None, {"name": "ct"}, CHANNELS)) == []
     assert list(far_from_training((), KNOWN, {"name": "ct"}, CHANNELS)) == []
+
+
+def test_training_scans_of_several_scanners_bound_each_other() -> None:
+    """Their scales differ by orders of magnitude, so a scan like the least of them is nothing unusual."""
+    known = {
+        "percentiles": [0.5, 50.0, 99.5],
+        "least": [[2.0, 65.0, 140.0]],
+        "median": [[9.0, 400.0, 1100.0]],
+        "greatest": [[7100.0, 183_100.0, 420_000.0]],
+    }
+    zscore = {"name": "zscore"}
+    assert list(far_from_training([[1.0, 60.0, 130.0]], known, zscore, ("mri",))) == []
+    (warning,) = far_from_training([[0.01, 0.4, 1.0]], known, zscore, ("mri",))
+    assert "from 0.01 to 1" in warning

@@ -426,9 +426,9 @@ def test_a_second_process_is_refused(raw: Path, tmp_path: Path) -> None:
     [(3, 0.1, 3), (0, 100.0, 2), (0, 5.6, 2), (0, 5.0, 1), (0, 0.1, 1)],
 )
 def test_jobs_follow_cores_and_memory(asked: int, gib: float, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("equireg.preparation.running.usable_cores", lambda: 2)
+    monkeypatch.setattr("equireg.processes.jobs.usable_cores", lambda: 2)
     geometry = Geometry.from_array((512, 512, 500), np.eye(4))  # 2.4 GiB at 20 bytes a voxel
-    assert choose_jobs(asked, [geometry], 1, gib * 2**30) == expected
+    assert choose_jobs(asked, [geometry] * 3, 1, gib * 2**30) == expected
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

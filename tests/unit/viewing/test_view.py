@@ -194,6 +194,17 @@ def test_a_raw_folder_gives_scan_and_mask(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.scan, shown(image))
 
 
+def test_a_mask_a_class_is_shown_as_one(tmp_path: Path) -> None:
+    for case in ("case", "other"):
+        home = tmp_path / "raw" / case
+        (home / "segmentations").mkdir(parents=True)
+        volume.write_channels(home / "ct.nii.gz", np.random.default_rng(0).random((1, *GEOMETRY.shape)), GEOMETRY)
+        for name, value in (("liver", 2), ("spleen", 4)):
+            volume.write_label(home / "segmentations" / f"{name}.nii.gz", (mask() == value).astype(np.uint8), GEOMETRY)
+    found = read_case(predictions(tmp_path / "q", tmp_path / "raw"), "case")
+    np.testing.assert_array_equal(found.reference, shown(np.select([mask() == 2, mask() == 4], [1, 2])))
+
+
 @pytest.mark.parametrize("flat", [0, 1, 2])
 def test_a_picture_without_its_scan_is_cut_across_its_flat_axis(tmp_path: Path, flat: int) -> None:
     # The widest spacing lies along another axis, so that only the shape tells.

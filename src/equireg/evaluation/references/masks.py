@@ -8,6 +8,7 @@ from typing import ClassVar
 from equireg.evaluation.predictions import label_files
 from equireg.folders.predictions import read_labels
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.masks import MaskFiles
 from equireg.layouts import RawDataset
 from equireg.layouts.dataset_json import NAME, label_table, read_description
 
@@ -17,7 +18,7 @@ class Reference:
     """Where the masks are."""
 
     root: Path
-    masks: Mapping[str, Path]
+    masks: Mapping[str, MaskFiles]
     """Case name to its mask."""
     table: LabelTable | None
     """None: the folder does not say what its label values mean."""
@@ -58,7 +59,7 @@ class MaskFolder(Reference):
         Raises:
             EquiregError: if two files are of one case, or what says the labels is damaged.
         """
-        masks = label_files(folder)
+        masks = {case: MaskFiles(path) for case, path in label_files(folder).items()}
         table = read_labels(folder) or described_labels(folder) or described_labels(folder.absolute().parent)
         return cls(folder, masks, table, dict.fromkeys(masks, ""))
 

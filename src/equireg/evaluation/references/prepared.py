@@ -7,6 +7,7 @@ from pathlib import Path
 from equireg.evaluation.references.masks import Reference
 from equireg.folders import made_by
 from equireg.folders.prepared import MANIFEST, PreparedSet
+from equireg.imaging.masks import MaskFiles
 
 
 @dataclass(frozen=True)
@@ -34,4 +35,5 @@ class PreparedFolder(Reference):
         for case in data.by_name.keys() & set(judged):
             data.reference(case)
         groups = {case.name: case.split for case in data.manifest.cases}
-        return cls(folder, data.references(), data.manifest.labels, groups)
+        masks = {case: MaskFiles(path) for case, path in data.references().items()}
+        return cls(folder, masks, data.manifest.labels, groups)

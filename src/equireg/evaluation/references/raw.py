@@ -22,7 +22,7 @@ class RawFolder(Reference):
             EquiregError: if the folder is of no known layout.
         """
         raw = discover(folder)
-        masks = {case.name: case.label for case in raw.cases if case.label is not None}
+        masks = {case.name: case.mask for case in raw.cases if case.mask is not None}
         groups = {case.name: "held out" if case.held_out else "training" for case in raw.cases}
         return cls(folder, masks, read_labels(folder) or raw.labels, groups, raw)
 

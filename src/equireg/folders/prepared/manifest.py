@@ -100,28 +100,10 @@ class Manifest:
         """
         if not isinstance(content, Mapping):
             raise SchemaError(f"it holds a {type(content).__name__}; expected a mapping")
-        plain = {key: value for key, value in content.items() if key not in ("labels", "format_version")}
-        made = strict(_PlainManifest, plain, "manifest")
-        labels = label_table(content.get("labels"))
-        manifest = cls(**{**vars(made), "labels": labels})
+        values = {key: value for key, value in content.items() if key != "format_version"}
+        manifest = strict(cls, {**values, "labels": label_table(content.get("labels"))}, "manifest")
         _check(manifest)
         return manifest
-
-
-@dataclass(frozen=True)
-class _PlainManifest:
-    """The manifest's plain values; the label table has a form of its own."""
-
-    dataset: str
-    channels: tuple[str, ...]
-    modality: str
-    axes: str
-    flips: str
-    spacing_mm: tuple[float, float, float] | None
-    normalisation: Mapping[str, Any]
-    fingerprint: Mapping[str, Any]
-    cases: tuple[CaseRecord, ...]
-    refused: tuple[Mapping[str, str], ...] = ()
 
 
 def _check(manifest: Manifest) -> None:

@@ -134,6 +134,7 @@ def _log_warnings() -> None:
     handler.setLevel(logging.WARNING)
     handler.setFormatter(PrintableFormatter("warning: %(message)s"))
     logger.handlers = [handler]
+    logging.getLogger("equireg.headers").setLevel(logging.ERROR)  # told by the process that listed the files
 
 
 def _end_with(ends: Connection) -> None:
