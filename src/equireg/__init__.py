@@ -12,8 +12,10 @@ from equireg._version import __version__ as __version__
 from equireg.errors import EquiregError as EquiregError
 
 if TYPE_CHECKING:
+    from equireg.annotation.adopt import adopt as adopt
     from equireg.annotation.suggest import suggest as suggest
     from equireg.batches.looking import Prepared as open
+    from equireg.config import AdoptConfig as AdoptConfig
     from equireg.config import DemoConfig as DemoConfig
     from equireg.config import EvaluateConfig as EvaluateConfig
     from equireg.config import PredictConfig as PredictConfig
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from equireg.viewing.view import view as view
 
 _PLACES = {
+    "adopt": "equireg.annotation.adopt:adopt",
     "demo": "equireg.pipeline.demo:demo",
     "prepare": "equireg.preparation.prepare:prepare",
     "train": "equireg.training.train:train",
@@ -50,6 +53,7 @@ _PLACES = {
     **{
         name: f"equireg.config:{name}"
         for name in (
+            "AdoptConfig",
             "DemoConfig",
             "EvaluateConfig",
             "PredictConfig",
@@ -65,6 +69,7 @@ _PLACES = {
 """Public name to where it is, as ``module:name``."""
 
 __all__ = [
+    "AdoptConfig",
     "DemoConfig",
     "EquiregError",
     "EvaluateConfig",
@@ -76,6 +81,7 @@ __all__ = [
     "TrainConfig",
     "ViewConfig",
     "__version__",
+    "adopt",
     "demo",
     "evaluate",
     "load",

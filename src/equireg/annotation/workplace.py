@@ -1,4 +1,4 @@
-"""What an annotator needs: the scans as links."""
+"""What an annotator needs: the scans as links, and a folder for the masks."""
 
 import logging
 import os
@@ -9,14 +9,18 @@ from pathlib import Path
 from equireg.config import SuggestConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
-from equireg.folders.suggestions import SCANS
+from equireg.folders.suggestions import MASKS, SCANS
 from equireg.layouts import RawCase, discover
 
 log = logging.getLogger("equireg")
 
 
 def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: SuggestConfig) -> None:
-    """Lay links to the raw files of some cases into ``folder / scans``; warn where the raw folder is gone."""
+    """Make the folder for masks, and lay links to the raw files of some cases into ``folder / scans``.
+
+    Where the raw folder is gone, the user is told so.
+    """
+    (folder / MASKS).mkdir()
     raw = raw_cases(data, None if config.scans is None else Path(config.scans))
     if raw is None:
         log.warning("the raw folder of %s is not where it was, so no scan is linked. Give it as --scans.", data.root)

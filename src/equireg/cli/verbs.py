@@ -166,6 +166,16 @@ VERBS: dict[str, Verb] = {
         out="the folder of suggestions",
         common=("count", "scans", "unlabelled_from"),
     ),
+    "adopt": Verb(
+        "take new or corrected masks into a prepared folder",
+        "equireg.annotation.adopt:adopt",
+        "AdoptConfig",
+        (
+            Argument("prepared", "output of `equireg prepare`"),
+            Argument("masks", "masks named as their cases, or folders of them", several=True),
+        ),
+        common=("by", "drafts"),
+    ),
     "completion": Verb(
         "a script with which the shell completes verbs, options and their values",
         "equireg.cli.completion:completion",

@@ -1,5 +1,6 @@
 """Options of every verb as frozen dataclasses, checked, and read from YAML and the command line."""
 
+from equireg.config.annotation import AdoptConfig as AdoptConfig
 from equireg.config.annotation import SuggestConfig as SuggestConfig
 from equireg.config.model import MethodConfig as MethodConfig
 from equireg.config.model import NetworkConfig as NetworkConfig

@@ -21,3 +21,15 @@ class SuggestConfig:
 
     def __post_init__(self) -> None:
         require(self.count >= 1, "count", self.count, "a count from 1")
+
+
+@dataclass(frozen=True)
+class AdoptConfig:
+    """Options of `equireg adopt`."""
+
+    by: str | None = None
+    """who drew or corrected the masks; kept in the prepared folder"""
+    drafts: str | None = None
+    """folder with the drafts that were corrected; by default that of `equireg suggest`, beside its masks"""
+    verify: bool = True
+    """check the prepared folder's files against their digests when they are first opened"""

@@ -137,7 +137,7 @@ def prepare_case(
         del stored
         writer.seeds(equivariance_seeds.draw(case.name, range(*grid.crop[0])))
         if case.label is not None:
-            record["class_voxels"] = _write_label(case, geometry, grid, plan.labels, writer)
+            record["class_voxels"] = write_label(case.read_label(geometry), case.label, grid, plan.labels, writer)
         written = writer.record({**record, MADE_FROM: made_from})
     return {name: value for name, value in written.items() if name != MADE_FROM}
 
@@ -147,8 +147,8 @@ def _stored_type(image: np.ndarray) -> type[np.floating]:
     return np.float16 if max(-float(image.min()), float(image.max())) <= normalise.HIGHEST else np.float32
 
 
-def classes_of(case: RawCase, values: np.ndarray, labels: LabelTable) -> np.ndarray:
-    """Turn the label values of a case's mask into class indices.
+def classes_of(mask: Path | None, values: np.ndarray, labels: LabelTable) -> np.ndarray:
+    """Turn the label values of a mask into class indices.
 
     Raises:
         EquiregError: if a value is unknown; names the mask.
@@ -156,16 +156,29 @@ def classes_of(case: RawCase, values: np.ndarray, labels: LabelTable) -> np.ndar
     try:
         return labels.to_classes(values)
     except EquiregError as error:
-        raise EquiregError(f"{case.label}: {error} Correct the mask or declare the value in dataset.json.") from error
+        raise EquiregError(f"{mask}: {error} Correct the mask or declare the value in dataset.json.") from error
 
 
-def _write_label(
-    case: RawCase, geometry: Geometry, grid: WorkingGrid, labels: LabelTable, writer: CaseWriter
+def write_label(
+    values: np.ndarray, mask: Path, grid: WorkingGrid, labels: LabelTable, writer: CaseWriter
 ) -> tuple[int, ...]:
-    """Write a mask's class indices, some places of each class, and the mask itself in its own geometry."""
-    values = case.read_label(geometry)
-    writer.reference(values, geometry)
-    classes = classes_of(case, values, labels)
+    """Write a mask's class indices, some places of each class, and the mask itself in its own geometry.
+
+    Args:
+        values: the mask's label values in the scan's own voxels, [X, Y, Z].
+        mask: its file, for the error.
+        grid: the working grid, with the scan's own geometry.
+        labels: what the values mean.
+        writer: of the case's files.
+
+    Returns:
+        Voxels of each class.
+
+    Raises:
+        EquiregError: if a value is unknown; names the mask.
+    """
+    writer.reference(values, grid.native)
+    classes = classes_of(mask, values, labels)
     del values
     working = grid.label_to_working(classes)
     del classes

@@ -1,6 +1,6 @@
 """What is known of a raw folder before any scan is prepared: headers, label values, and cases that are no use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,12 @@ def read_headers(dataset: RawDataset) -> Headers:
     return Headers(tuple(usable), geometries, tuple(refused))
 
 
+def labels_of_values(values: Iterable[int]) -> LabelTable:
+    """Return the table of labels that have no name but their value; 0 is the background."""
+    foreground = sorted(set(values) - {0})
+    return LabelTable((0, *foreground), ("background", *(f"label {value}" for value in foreground)))
+
+
 def _mask_values(case: RawCase, geometry: volume.Geometry) -> list[int]:
     return np.unique(case.read_label(geometry)).tolist()
 
@@ -97,9 +103,8 @@ def _labels_of_masks(
         else:
             values.update(found)
     bad = {item.case for item in refused}
-    names = ["background", *(f"label {value}" for value in sorted(values - {0}))]
     return (
-        LabelTable(tuple(sorted(values)), tuple(names)),
+        labels_of_values(values),
         [case for case in cases if case.name not in bad],
         refused,
     )

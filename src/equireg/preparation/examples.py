@@ -24,7 +24,7 @@ class _Slices:
     def __init__(self, case: RawCase, plan: CasePlan) -> None:
         geometry = case.read_geometry()
         self._values = case.read_label(geometry)
-        self._classes = one_case.classes_of(case, self._values, plan.labels)
+        self._classes = one_case.classes_of(case.label, self._values, plan.labels)
         self._whole = grid_of(geometry, plan.spacing_mm, plan.slice_axis)
         self._chosen = 0
         self._steps: list[tuple[str, np.ndarray, np.ndarray]] = []

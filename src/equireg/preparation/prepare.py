@@ -11,6 +11,7 @@ from equireg.config import PrepareConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
 from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
+from equireg.folders.prepared.adopted import adopted_masks
 from equireg.imaging.limits import Limits
 from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
@@ -60,6 +61,8 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
 def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -> Manifest:
     """Prepare a data set into a folder that no other process writes."""
     recipe = recipes.find(config.recipe)
+    found = {case.name: case for case in dataset.cases}
+    dataset = _with_adopted(dataset, adopted_masks(out))
     listed = split.read_split(Path(config.split), dataset.cases) if config.split else None
     headers = checking.read_headers(dataset)
     jobs = config.jobs
@@ -69,7 +72,8 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
         survey = checking.survey(dataset, headers, workers)
         if not survey.cases:
             raise EquiregError(_no_case(raw, survey.refused))
-        splits = listed or recipe.split(config, dataset, survey.cases)
+        # As it was before masks were adopted, so that these move no patient from one split to another.
+        splits = listed or recipe.split(config, dataset, [found[case.name] for case in survey.cases])
         case_plan = _plan(config, dataset, survey, splits)
         flips = plan.choose_flips(config.flips, survey.labels)
         job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
@@ -113,6 +117,12 @@ def _plan(config: PrepareConfig, dataset: RawDataset, survey: checking.Survey, s
     training = [case for case in survey.cases if splits[case.name] == "train"]
     normalisation = recipe.normalisation(config, dataset.modality, training, survey.labels)
     return CasePlan(spacing_mm, slice_axis, normalisation, survey.labels, len(dataset.channels))
+
+
+def _with_adopted(dataset: RawDataset, masks: Mapping[str, Path]) -> RawDataset:
+    """Lay the masks that the prepared folder took in over those of the raw folder."""
+    cases = [replace(case, label=masks[case.name], parts=()) if case.name in masks else case for case in dataset.cases]
+    return replace(dataset, cases=tuple(cases))
 
 
 def _claim(out: Path, raw_name: str) -> Path:

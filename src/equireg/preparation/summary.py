@@ -34,7 +34,7 @@ def manifest_of(
         flips=flips,
         spacing_mm=plan.spacing_mm,
         normalisation=plan.normalisation,
-        fingerprint=_fingerprint(cases),
+        fingerprint=fingerprint_of(cases),
         cases=tuple(cases),
         refused=_listed(refused),
     )
@@ -66,7 +66,7 @@ def with_splits(records: Sequence[Mapping[str, Any]], splits: Mapping[str, Split
     return [CaseRecord(**record, split=splits[record["name"]]) for record in records]
 
 
-def _fingerprint(cases: Sequence[CaseRecord]) -> dict[str, Any]:
+def fingerprint_of(cases: Sequence[CaseRecord]) -> dict[str, Any]:
     """Return the medians that plan a patch, and how much of each class there is."""
     shapes = np.array([case.shape for case in cases])
     counts = [case.class_voxels for case in cases if case.class_voxels]

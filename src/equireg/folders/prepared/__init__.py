@@ -17,11 +17,13 @@ from equireg.folders.prepared.names import case_folder as case_folder
 from equireg.folders.prepared.reader import PreparedSet as PreparedSet
 from equireg.folders.prepared.writer import CaseWriter as CaseWriter
 from equireg.folders.prepared.writer import begin as begin
+from equireg.folders.prepared.writer import copy_scan as copy_scan
 from equireg.folders.prepared.writer import digest_of as digest_of
 from equireg.folders.prepared.writer import finish as finish
 from equireg.folders.prepared.writer import is_case as is_case
 from equireg.folders.prepared.writer import new_case as new_case
 from equireg.folders.prepared.writer import remove_case as remove_case
+from equireg.folders.prepared.writer import renew as renew
 from equireg.folders.prepared.writer import seal_of as seal_of
 from equireg.folders.prepared.writer import undo as undo
 from equireg.folders.prepared.writer import write_array as write_array

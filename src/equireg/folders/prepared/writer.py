@@ -30,7 +30,7 @@ from equireg.folders.prepared.names import (
     SEAL,
     SEEDS,
 )
-from equireg.folders.signature import SIGNATURE, UNFINISHED, sign
+from equireg.folders.signature import SIGNATURE, UNFINISHED, read_content, sign
 from equireg.imaging.volume import Geometry, write_label
 
 _CHUNK_BYTES = 2**20
@@ -101,6 +101,13 @@ def finish(out: Path, manifest: Manifest, config: Mapping[str, Any], *, seed: in
     (out / UNFINISHED).unlink(missing_ok=True)
 
 
+def renew(out: Path, manifest: Manifest) -> None:
+    """Write a changed manifest into a finished folder, whose signature stays what it was but for the digest."""
+    signature = read_content(out)
+    write_json(out / MANIFEST, manifest.as_dict())
+    write_json(out / SIGNATURE, {**signature, MANIFEST_DIGEST: digest_of(out / MANIFEST)})
+
+
 def undo(out: Path) -> None:
     """Take back ``begin`` where no case could be prepared: remove what it made, and nothing else."""
     (out / UNFINISHED).unlink(missing_ok=True)
@@ -166,6 +173,13 @@ def new_case(folder: Path) -> Iterator[CaseWriter]:
         raise DiskError(str(error).replace(str(staging), str(folder))) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def copy_scan(folder: Path, writer: CaseWriter) -> None:
+    """Take what does not depend on the mask from a prepared case into the folder of its successor."""
+    for name in (IMAGE, SEEDS):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, writer.folder / name)
 
 
 def remove_case(folder: Path) -> None:

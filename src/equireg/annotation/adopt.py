@@ -1,0 +1,136 @@
+"""The verb ``adopt``: new or corrected masks become part of a prepared folder."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg import disk
+from equireg.annotation.masks import NewMask, find_masks
+from equireg.config import AdoptConfig
+from equireg.config.parsing import options_from
+from equireg.folders.prepared import CaseRecord, Manifest, PreparedSet, copy_scan, digest_of, new_case, renew
+from equireg.folders.prepared.adopted import Adoption, adopted_file, read_history, write_history
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import read_label, write_label
+from equireg.metrics.masks import dice
+from equireg.preparation import case as one_case
+from equireg.preparation.checking import labels_of_values
+from equireg.preparation.summary import fingerprint_of
+
+log = logging.getLogger("equireg")
+
+
+def adopt(
+    prepared: Path | str, masks: Sequence[Path | str] | Path | str, config: AdoptConfig | None = None, **options: Any
+) -> dict[str, Adoption]:
+    """Take masks into a prepared folder: their cases become labelled training cases.
+
+    The raw folder stays as it is, and nothing but these cases' masks is prepared again. A later `equireg prepare`
+    keeps what was adopted. All masks are checked before the first one is taken; with one that does not fit, none is.
+
+    Args:
+        prepared: output of `equireg prepare`.
+        masks: files named as their cases, or folders of such files, in the geometry of the scans.
+        config: the options; or give them by name.
+        options: those of ``AdoptConfig``, laid over ``config``.
+
+    Returns:
+        Case to what is kept of its mask's origin.
+
+    Raises:
+        EquiregError: if a mask is of an unknown case, of a case that validates or tests, of another shape or place
+            than its scan, or holds a label value that the data set does not declare; names all such masks.
+    """
+    config = options_from(AdoptConfig, config, options)
+    listed = [masks] if isinstance(masks, str | Path) else list(masks)
+    with disk.locked_folder(prepared):
+        data = PreparedSet(prepared, config.verify)
+        found = find_masks(data, [Path(path) for path in listed], config)
+        labels = _labels(data, found)
+        taken = {mask.case: _take(data, mask, labels, config) for mask in found}
+        history = read_history(data.root)
+        write_history(data.root, history | {case: [*history.get(case, []), one] for case, one in taken.items()})
+        records = {mask.case: _relabel(data, mask.case, labels) for mask in found}
+        renew(data.root, _manifest(data.manifest, labels, records))
+    for case, one in taken.items():
+        log.info("%s: adopted%s", case, _said(one))
+    masked = sum(case.labelled for case in data.manifest.cases) + sum(not data.by_name[case].labelled for case in taken)
+    log.info("%d cases of %s have a mask now.", masked, data.root)
+    return taken
+
+
+def _labels(data: PreparedSet, masks: Sequence[NewMask]) -> LabelTable:
+    """Return the data set's labels; where no mask was known so far and none was declared, those of the first masks."""
+    known = data.manifest.labels
+    if known.classes > 1:
+        return known
+    values = {int(value) for mask in masks for value in np.unique(read_label(mask.path, mask.geometry))}
+    return labels_of_values(values | set(known.values))
+
+
+def _take(data: PreparedSet, mask: NewMask, labels: LabelTable, config: AdoptConfig) -> Adoption:
+    """Copy a mask into the prepared folder; return what is kept of its origin."""
+    values = read_label(mask.path, mask.geometry)
+    reference = data.reference(mask.case)
+    before = mask.draft or reference
+    facts: dict[str, Any] = {}
+    if before is not None:
+        earlier = read_label(before, mask.geometry)
+        facts = {
+            "corrects": "mask" if mask.draft is None else "draft",
+            "dice": _agreement(earlier, values, labels),
+            "changed_voxels": int(np.count_nonzero(earlier != values)),
+        }
+    path = adopted_file(data.root, mask.case)
+    with disk.disk_errors(path):
+        path.parent.mkdir(exist_ok=True)
+    write_label(path, values, mask.geometry)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    return Adoption(mask.path.name, when, digest_of(path), config.by, **facts)
+
+
+def _agreement(earlier: np.ndarray, values: np.ndarray, labels: LabelTable) -> dict[str, float]:
+    """Return the Dice of each region that either mask shows."""
+    found = {}
+    for region, members in labels.judged_regions().items():
+        one, other = np.isin(earlier, members), np.isin(values, members)
+        if one.any() or other.any():
+            found[region] = round(dice(one, other), 4)
+    return found
+
+
+def _relabel(data: PreparedSet, case: str, labels: LabelTable) -> CaseRecord:
+    """Make a case's folder again with its adopted mask; the scan's arrays are taken over."""
+    record, folder, mask = data.by_name[case], data.folder(case), adopted_file(data.root, case)
+    content = disk.read_json(folder / one_case.RECORD)
+    with new_case(folder) as writer:
+        copy_scan(folder, writer)
+        grid = record.working_grid()
+        counts = one_case.write_label(read_label(mask, grid.native), mask, grid, labels, writer)
+        changed = {**content, "labelled": True, "class_voxels": counts}
+        written = writer.record({key: value for key, value in changed.items() if key != one_case.SEAL})
+    return replace(record, labelled=True, class_voxels=counts, digests=written["digests"])
+
+
+def _manifest(manifest: Manifest, labels: LabelTable, records: Mapping[str, CaseRecord]) -> Manifest:
+    cases = [records.get(case.name, case) for case in manifest.cases]
+    if labels.classes != manifest.labels.classes:  # masks without a voxel, of a data set that had no label so far
+        cases = [
+            replace(case, class_voxels=(*case.class_voxels, *[0] * (labels.classes - len(case.class_voxels))))
+            if case.labelled
+            else case
+            for case in cases
+        ]
+    return replace(manifest, labels=labels, cases=tuple(cases), fingerprint=fingerprint_of(cases))
+
+
+def _said(one: Adoption) -> str:
+    if one.dice is None:
+        return ""
+    regions = ", ".join(f"{name} {value:.3f}" for name, value in one.dice.items()) or "both empty"
+    return f"; Dice with the {one.corrects} before: {regions}; {one.changed_voxels} voxels changed"

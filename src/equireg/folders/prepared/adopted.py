@@ -1,0 +1,85 @@
+"""Masks that a prepared folder took in after it was made, and where each came from.
+
+adopted/CASE.nii.gz     the mask in the scan's own geometry; `equireg prepare` reads it in place of the raw folder's
+adopted/adopted.json    case to the list of its masks so far, the last one counts
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equireg import disk
+from equireg.errors import EquiregError
+from equireg.folders.prepared.names import LONGEST
+from equireg.folders.prepared.writer import digest_of
+from equireg.folders.schema import SchemaError, strict
+
+ADOPTED = "adopted"
+_HISTORY = "adopted.json"
+_REMEDY = "Restore it, or remove the folder and adopt the masks again."
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """One mask that was taken in."""
+
+    file: str
+    """Name of the file that it came as."""
+    when: str
+    """Date and time, UTC."""
+    digest: str
+    """Of the mask's bytes as they lie in the prepared folder."""
+    by: str | None = None
+    """Who drew or corrected it, where that was said."""
+    corrects: str | None = None
+    """``draft`` of a model, or the ``mask`` that the case had before; None where it had neither."""
+    dice: Mapping[str, float] | None = None
+    """Region to the Dice of what it corrects with it; regions that neither shows are left out."""
+    changed_voxels: int | None = None
+    """Voxels at which the two differ."""
+
+
+def adopted_file(root: Path, case: str) -> Path:
+    """Return where the adopted mask of a case lies."""
+    return root / ADOPTED / f"{case}.nii.gz"
+
+
+def read_history(root: Path) -> dict[str, list[Adoption]]:
+    """Read all masks that were taken in, by case; empty where there is none.
+
+    Raises:
+        EquiregError: if the record is damaged.
+    """
+    path = root / ADOPTED / _HISTORY
+    if not path.is_file():
+        return {}
+    content: Any = disk.read_json(path, _REMEDY)
+    try:
+        listed = strict(Mapping[str, tuple[Adoption, ...]], content, "its content")
+    except SchemaError as error:
+        raise EquiregError(f"{path}: is damaged ({error}). {_REMEDY}") from error
+    if any(not entries or "/" in case or "\\" in case or len(case) > LONGEST for case, entries in listed.items()):
+        raise EquiregError(f"{path}: is damaged (an entry is empty or has no fit name). {_REMEDY}")
+    return {case: list(entries) for case, entries in listed.items()}
+
+
+def write_history(root: Path, history: Mapping[str, list[Adoption]]) -> None:
+    """Write the record of all masks that were taken in."""
+    plain = {case: [dict(vars(one)) for one in entries] for case, entries in history.items()}
+    disk.write_json(root / ADOPTED / _HISTORY, plain)
+
+
+def adopted_masks(root: Path) -> dict[str, Path]:
+    """Return case to the mask that was last adopted.
+
+    Raises:
+        EquiregError: if one is missing or is not the one that was adopted.
+    """
+    found = {}
+    for case, entries in read_history(root).items():
+        path = adopted_file(root, case)
+        if not path.is_file() or digest_of(path) != entries[-1].digest:
+            raise EquiregError(f"{path}: is missing or is not the mask that was adopted. {_REMEDY}")
+        found[case] = path
+    return found

@@ -1,0 +1,159 @@
+"""`equireg adopt`: masks that come later, checked, kept and trained on."""
+
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from equireg.annotation.adopt import adopt
+from equireg.folders.prepared import PreparedSet
+from equireg.folders.prepared.adopted import read_history
+from equireg.imaging.volume import read_label
+from equireg.preparation.prepare import prepare
+
+
+@pytest.fixture
+def own(phantom_raw: Path, phantom_prepared: Path, tmp_path: Path) -> Path:
+    """Return a copy of the prepared phantoms that a test may change."""
+    return Path(shutil.copytree(phantom_prepared, tmp_path / "prepared"))
+
+
+def write_mask(data: PreparedSet, case: str, folder: Path, values: np.ndarray | None = None, name: str = "") -> Path:
+    """Write a mask of a case: two boxes of the labels 1 and 2."""
+    grid = data.by_name[case].working_grid().native
+    if values is None:
+        values = np.zeros(grid.shape, np.uint8)
+        values[8:14, 8:14, 4:8] = 2
+        values[10:12, 10:12, 5:7] = 1
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name or case}.nii.gz"
+    nib.save(nib.Nifti1Image(values, grid.affine_array), path)
+    return path
+
+
+def unlabelled(data: PreparedSet) -> list[str]:
+    return [case.name for case in data.manifest.cases if case.split == "train" and not case.labelled]
+
+
+def test_a_new_mask_is_trained_on_and_nothing_else_changes(own: Path, tmp_path: Path):
+    before = PreparedSet(own)
+    case, *others = unlabelled(before)
+    kept = {path: path.read_bytes() for path in (own / "cases").rglob("*") if path.is_file() and case not in str(path)}
+    image = (own / "cases" / case / "image.b2nd").read_bytes()
+
+    taken = adopt(own, write_mask(before, case, tmp_path / "masks", name=f"{case}_seg"), by="R. One")
+
+    after = PreparedSet(own)
+    after.verify()
+    assert after.by_name[case].labelled
+    assert after.by_name[case].split == "train"
+    assert np.asarray(after.label(case)[:]).max() == 2
+    assert after.by_name[case].class_voxels[1:3] == (8, 6 * 6 * 4 - 8)
+    assert [after.by_name[name] for name in others] == [before.by_name[name] for name in others]
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert (own / "cases" / case / "image.b2nd").read_bytes() == image
+    assert after.digest != before.digest
+    assert taken[case].by == "R. One"
+    assert taken[case].corrects is None
+
+
+def test_preparing_again_keeps_masks_and_splits(own: Path, phantom_raw: Path, tmp_path: Path):
+    data = PreparedSet(own)
+    cases = unlabelled(data)
+    adopt(own, [write_mask(data, case, tmp_path / "masks") for case in cases])
+    adopted = PreparedSet(own)
+    again = prepare(phantom_raw, own, val_fraction=0.25, test_fraction=0.25)
+    splits = {case.name: case.split for case in data.manifest.cases}
+    assert {case.name: (case.split, case.labelled) for case in again.cases} == {
+        case.name: (splits[case.name], case.labelled) for case in adopted.manifest.cases
+    }
+    for case in cases:
+        assert (np.asarray(PreparedSet(own).label(case)[:]) == np.asarray(adopted.label(case)[:])).all()
+
+
+def test_a_correction_is_compared_with_what_was_there(own: Path, tmp_path: Path):
+    data = PreparedSet(own)
+    [case, *_] = unlabelled(data)
+    adopt(own, write_mask(data, case, tmp_path / "first"))
+    values = read_label(tmp_path / "first" / f"{case}.nii.gz", data.by_name[case].working_grid().native)
+    values[8:14, 8:14, 4] = 0
+    drafts = tmp_path / "drafts"
+    shutil.copytree(tmp_path / "first", drafts)
+    adopt(own, write_mask(PreparedSet(own), case, tmp_path / "second", values))
+    adopt(own, write_mask(PreparedSet(own), case, tmp_path / "third", values), drafts=str(drafts))
+    first, second, third = read_history(own)[case]
+    assert first.dice is None
+    assert (second.corrects, second.changed_voxels) == ("mask", 36)
+    assert second.dice is not None
+    assert 0.8 < second.dice["whole"] < 1
+    assert (third.corrects, third.changed_voxels) == ("draft", 36)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("unknown", "no case is named 'somebody'; expected the name of a case"),
+        ("shape", "expected"),
+        ("value", "has the label values [7]"),
+        ("twice", "is a second mask of"),
+        ("empty", "holds no mask"),
+        ("absent", "no such file or folder"),
+        ("test", "tests, and stays there"),
+        ("val", "validates, and stays there"),
+    ],
+)
+def test_masks_that_do_not_fit_change_nothing(equireg, own: Path, tmp_path: Path, what: str, words: str):
+    data = PreparedSet(own)
+    case, other = unlabelled(data)[:2]
+    masks = tmp_path / "masks"
+    write_mask(data, other, masks)  # one that fits
+    shape = data.by_name[case].working_grid().native.shape
+    if what == "unknown":
+        write_mask(data, case, masks, name="somebody")
+    elif what == "shape":
+        write_mask(data, case, masks, np.zeros((4, 4, 4), np.uint8))
+    elif what == "value":
+        write_mask(data, case, masks, np.full(shape, 7, np.uint8))
+    elif what == "twice":
+        write_mask(data, other, masks, name=f"{other}_mask")
+    elif what == "empty":
+        masks = tmp_path / "nothing"
+        masks.mkdir()
+    elif what == "absent":
+        masks = tmp_path / "gone"
+    else:
+        write_mask(data, next(one.name for one in data.manifest.cases if one.split == what), masks)
+    before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+    told = equireg("adopt", own, masks)
+    assert told.code == 1
+    assert words in told.error
+    assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
+
+
+def test_the_first_masks_of_a_folder_without_any_give_it_its_labels(tmp_path: Path, equireg):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        nib.save(
+            nib.Nifti1Image(rng.normal(10, 1, (12, 12, 6)).astype(np.float32), np.eye(4)), raw / f"s{index}.nii.gz"
+        )
+    out = tmp_path / "prepared"
+    prepare(raw, out)
+    data = PreparedSet(out)
+    values = np.zeros((12, 12, 6), np.uint8)
+    values[3:6, 3:6, 2:4] = 3
+    adopt(out, write_mask(data, "s1", tmp_path / "masks", values))
+    labels = PreparedSet(out).manifest.labels
+    assert labels.values == (0, 3)
+    assert PreparedSet(out).by_name["s1"].class_voxels[1] == 18
+    assert prepare(raw, out).labels.values == (0, 3)
+
+
+def test_a_damaged_record_is_named(equireg, own: Path, tmp_path: Path):
+    data = PreparedSet(own)
+    adopt(own, write_mask(data, unlabelled(data)[0], tmp_path / "masks"))
+    (own / "adopted" / "adopted.json").write_text('{"a": 1}')
+    assert "adopted.json: is damaged" in equireg("adopt", own, tmp_path / "masks").error
