@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from equireg.batches.looking import Prepared as open
     from equireg.config import AdoptConfig as AdoptConfig
     from equireg.config import DemoConfig as DemoConfig
+    from equireg.config import EnsembleConfig as EnsembleConfig
     from equireg.config import EvaluateConfig as EvaluateConfig
     from equireg.config import PredictConfig as PredictConfig
     from equireg.config import PrepareConfig as PrepareConfig
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from equireg.evaluation.evaluate import evaluate as evaluate
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
+    from equireg.prediction.ensemble import ensemble as ensemble
     from equireg.prediction.load import load as load
     from equireg.prediction.predict import predict as predict
     from equireg.preparation.prepare import prepare as prepare
@@ -42,6 +44,7 @@ _PLACES = {
     "prepare": "equireg.preparation.prepare:prepare",
     "train": "equireg.training.train:train",
     "predict": "equireg.prediction.predict:predict",
+    "ensemble": "equireg.prediction.ensemble:ensemble",
     "evaluate": "equireg.evaluation.evaluate:evaluate",
     "report": "equireg.reporting.build:report",
     "suggest": "equireg.annotation.suggest:suggest",
@@ -55,6 +58,7 @@ _PLACES = {
         for name in (
             "AdoptConfig",
             "DemoConfig",
+            "EnsembleConfig",
             "EvaluateConfig",
             "PredictConfig",
             "PrepareConfig",
@@ -71,6 +75,7 @@ _PLACES = {
 __all__ = [
     "AdoptConfig",
     "DemoConfig",
+    "EnsembleConfig",
     "EquiregError",
     "EvaluateConfig",
     "PredictConfig",
@@ -83,6 +88,7 @@ __all__ = [
     "__version__",
     "adopt",
     "demo",
+    "ensemble",
     "evaluate",
     "load",
     "open",

@@ -54,7 +54,19 @@ def test_help_and_import_stay_light() -> None:
 
 
 def test_the_public_names_are_pinned() -> None:
-    verbs = {"adopt", "demo", "evaluate", "predict", "prepare", "report", "suggest", "sweep", "train", "view"}
+    verbs = {
+        "adopt",
+        "demo",
+        "ensemble",
+        "evaluate",
+        "predict",
+        "prepare",
+        "report",
+        "suggest",
+        "sweep",
+        "train",
+        "view",
+    }
     configs = {"SweepOptions", *(f"{verb.capitalize()}Config" for verb in verbs - {"sweep"})}
     expected = {"EquiregError", "__version__", "load", "open", "register", *verbs, *configs}
     assert set(package.__all__) == expected

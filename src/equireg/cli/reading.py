@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equireg.cli.tokens import given_names, spelled_out, take, with_lists
+from equireg.cli.tokens import given_names, places_first, spelled_out, take, with_lists
 from equireg.cli.verbs import Verb
 from equireg.config.choosing import CHOSEN, is_switch
 from equireg.config.describe import Option, options_in
@@ -62,6 +62,8 @@ def read(name: str, verb: Verb, arguments: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"{file.path}: {error}") from error
     parser = _parser(name, verb)
     add_options(parser, options, chosen)
+    if len(verb.arguments) > 1 and verb.arguments[0].several:
+        words = places_first(words, _alone(verb, options, chosen))
     parsed = parser.read(with_lists(words, _lists(options, chosen)), defaults=False)
     places = _places(parsed, verb)
     given = {key: value for key, value in to_plain(parsed.as_dict()).items() if key not in places}
@@ -172,6 +174,13 @@ def _places(parsed: Any, verb: Verb) -> dict[str, Any]:
 def _lists(options: type, chosen: Mapping[str, type]) -> dict[str, bool]:
     """Return the options that are lists, and whether of text."""
     return {option.name: _of(option) is str for option in options_in(options, chosen) if _of(option) is not None}
+
+
+def _alone(verb: Verb, options: type, chosen: Mapping[str, type]) -> set[str]:
+    """Return the options that need no value."""
+    return {f"--{option.name}" for option in options_in(options, chosen) if option.is_switch} | {
+        f"--{flag}" for flag in verb.flags
+    }
 
 
 def _of(option: Option) -> Any:

@@ -1,7 +1,7 @@
 """The words of a command line, before they are parsed: letters, hyphens and bare names are spelled out."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 NAMED = ("method", "network", "optimizer")
@@ -25,6 +25,30 @@ def _spelled(argument: str) -> Iterator[str]:
     option, equals, value = argument.partition("=")
     name = option[2:].replace("-", "_")
     yield f"--{name}.name{equals}{value}" if name in NAMED else f"--{name}{equals}{value}"
+
+
+def places_first(arguments: Sequence[str], alone: Collection[str]) -> list[str]:
+    """Return the words with those that are no options in front, so that some of them may stand behind an option.
+
+    Args:
+        arguments: the words, with every option under its full name.
+        alone: options that need no value; ``true`` or ``false`` behind one is its value all the same.
+    """
+    places: list[str] = []
+    options: list[str] = []
+    before = ""  # an option that may have its value in the next word
+    for argument in arguments:
+        must = before != "" and before not in alone
+        if must or (before and argument.lower() in ("true", "false")):
+            options.append(argument)
+            before = ""
+        elif argument.startswith("--"):
+            options.append(argument)
+            before = "" if "=" in argument else argument
+        else:
+            places.append(argument)
+            before = ""
+    return [*places, *options]
 
 
 def take(arguments: Sequence[str], option: str) -> tuple[list[str], list[str]]:

@@ -112,11 +112,20 @@ VERBS: dict[str, Verb] = {
         "equireg.prediction.predict:predict",
         "PredictConfig",
         (
-            Argument("run", "output of `equireg train`"),
+            Argument("run", "output of `equireg train` or `equireg ensemble`; several predict together", several=True),
             Argument("scans", "raw folder, loose files, one file, or a prepared folder"),
         ),
         out="the folder of predictions",
         common=("checkpoint", "split", "test_time", "overlap", "probabilities", "device", "precision", "jobs"),
+    ),
+    "ensemble": Verb(
+        "several runs as one model, in a folder that can be moved",
+        "equireg.prediction.ensemble:ensemble",
+        "EnsembleConfig",
+        (Argument("runs", "outputs of `equireg train` or `equireg ensemble`", several=True),),
+        out="the ensemble's folder",
+        common=("checkpoint",),
+        show="equireg.cli.showing:show_path",
     ),
     "evaluate": Verb(
         "score predictions against reference masks",

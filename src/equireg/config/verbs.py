@@ -113,6 +113,14 @@ class PredictConfig(LimitOptions):
 
 
 @dataclass(frozen=True)
+class EnsembleConfig:
+    """Options of `equireg ensemble`."""
+
+    checkpoint: Literal["auto", "best", "last"] = "auto"
+    """checkpoint of each run; auto: best where training validated, else last"""
+
+
+@dataclass(frozen=True)
 class EvaluateConfig(LimitOptions):
     """Options of `equireg evaluate`."""
 

@@ -106,8 +106,8 @@ def run_facts(name: str, config: Mapping[str, Any], dataset: str, **cases: int |
         labelled_cases=cases.get("labelled_cases"),
         unlabelled_cases=cases.get("unlabelled_cases"),
         masked_cases=cases.get("masked_cases"),
-        arm=_digest([dataset, options, amounts]),
-        series=_digest([dataset, options]),
+        arm=digest_of_values([dataset, options, amounts]),
+        series=digest_of_values([dataset, options]),
         options=options,
     )
 
@@ -120,6 +120,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
-def _digest(content: Any) -> str:
+def digest_of_values(content: Any) -> str:
     """Return 16 hexadecimal digits that are the same for equal plain values."""
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,5 +1,6 @@
 """A trained model in Python: arrays in, arrays out, no file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ import numpy.typing as npt
 from equireg.config import PredictConfig
 from equireg.config.parsing import options_from
 from equireg.errors import EquiregError
-from equireg.folders.run import RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.model import Model, load_model
 from equireg.prediction.intensities import warn_of
 from equireg.prediction.segment import Predictor
+from equireg.prediction.trained import read_trained
 from equireg.preparation.case import working_scan
 
 
@@ -36,10 +37,10 @@ class Segmentation:
 class LoadedModel:
     """A trained model that is ready to predict; ``equireg.load`` makes it."""
 
-    def __init__(self, model: Model, config: PredictConfig) -> None:
-        self.step = model.step
-        self._facts = model.facts
-        self._predictor = Predictor(model, config)
+    def __init__(self, models: Sequence[Model], config: PredictConfig) -> None:
+        self.step = models[0].step
+        self._facts = models[0].facts
+        self._predictor = Predictor(models, config)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -98,22 +99,21 @@ class LoadedModel:
         return image, Geometry.from_array(image.shape[1:], affine)
 
 
-def load(run: Path | str, config: PredictConfig | None = None, **options: Any) -> LoadedModel:
+def load(run: Path | str | Sequence[Path | str], config: PredictConfig | None = None, **options: Any) -> LoadedModel:
     """Load a trained model to predict arrays with.
 
     Args:
-        run: output of `equireg train`, or a checkpoint file.
+        run: output of `equireg train` or `equireg ensemble`, several of them, or a checkpoint file.
         config: options of `equireg predict`; or give them by name.
         options: such as ``device`` and ``test_time``, laid over ``config``.
 
     Raises:
-        EquiregError: if there is no checkpoint, or it is damaged.
+        EquiregError: if there is no checkpoint, it is damaged, or several runs do not fit each other.
     """
-    config, path = options_from(PredictConfig, config, options), Path(run)
-    if path.is_dir():
-        folder = RunFolder(path)
-        folder.signature()
-        path = folder.checkpoint(config.checkpoint)
-    elif not path.is_file():
-        raise EquiregError(f"{path}: no such file or folder; expected a run or a checkpoint. Check the path.")
-    return LoadedModel(load_model(path), config)
+    config = options_from(PredictConfig, config, options)
+    given = [Path(path) for path in ([run] if isinstance(run, Path | str) else run)]
+    if len(given) == 1 and not given[0].is_dir():
+        if not given[0].is_file():
+            raise EquiregError(f"{given[0]}: no such file or folder; expected a run or a checkpoint. Check the path.")
+        return LoadedModel([load_model(given[0])], config)
+    return LoadedModel(read_trained(given, config.checkpoint).models, config)

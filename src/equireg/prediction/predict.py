@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,12 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders import predictions
-from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS
-from equireg.model import Model, file_digest, load_model
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
 from equireg.prediction.scans import InputCase, find_cases
 from equireg.prediction.segment import Predictor
+from equireg.prediction.trained import Trained, read_trained
 from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
 
 log = logging.getLogger("equireg")
@@ -31,15 +29,19 @@ _NAME_BYTES = 255
 
 
 def predict(
-    run: Path | str, scans: Path | str, out: Path | str, config: PredictConfig | None = None, **options: Any
+    run: Path | str | Sequence[Path | str],
+    scans: Path | str,
+    out: Path | str,
+    config: PredictConfig | None = None,
+    **options: Any,
 ) -> Path:
-    """Segment scans with a trained model.
+    """Segment scans with a trained model, or with the mean of the probabilities of several.
 
     A scan that cannot be used is named at the end; the others are predicted all the same. The same command
     continues where it was stopped.
 
     Args:
-        run: output of `equireg train`.
+        run: output of `equireg train` or `equireg ensemble`, or several of them.
         scans: a raw folder, loose files, one file, or a prepared folder.
         out: the folder of predictions, new or left unfinished by the same command.
         config: the options; or give them by name.
@@ -53,17 +55,15 @@ def predict(
         EquiregError: if the run or the scans cannot be read, or after all others when some scans could not.
     """
     config = options_from(PredictConfig, config, options)
-    if config.cluster == "ray":  # other machines find the files by their absolute paths
-        run, scans, out = (Path(path).absolute() for path in (run, scans, out))
+    runs = [Path(path) for path in ([run] if isinstance(run, Path | str) else run)]
     scans, out = Path(scans), Path(out)
-    trained = RunFolder(disk.existing_folder(run, "a run"))
-    trained.signature()
-    checkpoint = trained.checkpoint(config.checkpoint)
-    job = Job(checkpoint, file_digest(checkpoint), out, config)
-    model = load_model(checkpoint)
-    wants_fold = config.split in ("train", "val")
-    fold = trained.fold_cases(model.config.fold) if wants_fold else None
-    cases = find_cases(scans, model.facts, config, fold)
+    if config.cluster == "ray":  # other machines find the files by their absolute paths
+        runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
+    trained = read_trained(runs, config.checkpoint)
+    _check_equivariance(trained, config)
+    job = Job(trained.checkpoints, trained.digest, out, config)
+    fold = trained.fold_cases() if config.split in ("train", "val") else None
+    cases = find_cases(scans, trained.models[0].facts, config, fold)
     failed = _misnamed(cases, job)
     digests = {case.name: case.digest() for case in cases if case.name not in failed}
     with disk.locked_folder(out), unfinished(out, _command(job, scans), digests) as folder:
@@ -72,12 +72,12 @@ def predict(
             if config.cluster == "ray" or config.jobs > 1:
                 failed |= predict_by_workers(job, left, folder.add)
             elif left:
-                failed |= predict_here(job, Predictor(model, config), left, folder.add)
+                failed |= predict_here(job, Predictor(trained.models, config), left, folder.add)
         folder.discard([name for name in failed if name in digests])
         failed = in_order(failed, cases)
         if not folder.seconds:
             raise error_of(failed)
-        _finish(folder, trained, scans, model, job)
+        _finish(folder, trained, scans, job)
     seconds = folder.seconds.values()
     log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds) / len(seconds))
     if failed:
@@ -109,27 +109,27 @@ def _command(job: Job, scans: Path) -> dict[str, Any]:
     return {"source": str(scans.resolve()), "checkpoint_digest": job.digest, **options}
 
 
-def _finish(folder: Unfinished, run: RunFolder, scans: Path, model: Model, job: Job) -> None:
+def _check_equivariance(trained: Trained, config: PredictConfig) -> None:
+    """Refuse fixed transforms for models of slices beside models of volumes: their transforms are not the same."""
+    if config.equivariance and len({model.config.spatial_dims for model in trained.models}) > 1:
+        raise EquiregError(
+            "--equivariance is given, and some of the runs are of slices, others of volumes; expected one kind. Leave "
+            "it out."
+        )
+
+
+def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job) -> None:
     """Write what the evaluation needs to know beside the predictions, and sign."""
     cases = sorted(folder.seconds)
-    predictions.write_labels(folder.folder, model.facts.labels)
+    predictions.write_labels(folder.folder, trained.models[0].facts.labels)
     if job.config.portal_zip:
         predictions.write_portal_zip(folder.folder, cases)
-    facts = replace(
-        run.facts(),
-        method=model.config.method.name,
-        dataset=model.facts.dataset,
-        seed=model.config.seed,
-        fold=model.config.fold,
-        spatial_dims=model.config.spatial_dims,
-        step=model.step,
-        split=job.config.split,
-    )
+    facts = trained.facts(job.config.split)
     folders.sign(
         folder.folder,
         "predict",
         to_plain(job.config),
-        seed=model.config.seed,
+        seed=facts.seed,
         source=scans,
         cases=cases,
         **{RUN_FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},

@@ -1,7 +1,6 @@
 """The network over one case, and what is written of it."""
 
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ from equireg.imaging.grid import WorkingGrid
 from equireg.inference import Agreement, InferencePlan, predict_slabs
 from equireg.model import Model
 from equireg.prediction import equivariance
+from equireg.prediction.parts import Part, parts_of
 from equireg.prediction.scans import InputCase
+from equireg.prediction.slabs import SlabStream, mean_slabs
 from equireg.preparation.case import WorkingScan
 
 _WHOLE_BYTES = 2**30
@@ -26,22 +27,23 @@ _WHOLE_BYTES = 2**30
 
 
 class Predictor:
-    """The network with all that stays the same from case to case."""
+    """The networks with all that stays the same from case to case.
 
-    def __init__(self, model: Model, config: PredictConfig) -> None:
+    Args:
+        models: one, or several whose probabilities are averaged.
+        config: the options.
+    """
+
+    def __init__(self, models: Sequence[Model], config: PredictConfig) -> None:
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
-        self.network = model.predictor.to(self.device)
-        self.labels = model.facts.labels
-        self.plan = InferencePlan(
-            model.config.spatial_dims,
-            model.facts.patch_size,
-            model.facts.flip_axes,
-            config.test_time,
-            config.passes,
-            config.overlap,
-            self.labels.classes,
-        )
+        self.labels = models[0].facts.labels
+        self.parts = parts_of(models, config, self.device)
+
+    @property
+    def plan(self) -> InferencePlan:
+        """How scans are cut; where parts of an ensemble differ, by the first."""
+        return self.parts[0].plan
 
     def __call__(
         self, scan: WorkingScan, image: torch.Tensor | None = None, agreement: Agreement | None = None
@@ -57,14 +59,22 @@ class Predictor:
     def slabs(
         self, scan: WorkingScan, image: torch.Tensor | None = None, agreement: Agreement | None = None
     ) -> Iterator[torch.Tensor]:
-        """Yield the same some slices at a time, [K, d, H, W].
+        """Yield the same some slices at a time, [K, d, H, W]; of an ensemble, ``agreement`` is that of its first part.
 
         Raises:
-            EquiregError: if the network's output is not finite; its argmax would be the background.
+            EquiregError: if a network's output is not finite; its argmax would be the background.
         """
+        counts = [agreement, *[None] * (len(self.parts) - 1)]
+        streams = [self._slabs(part, scan, image, count) for part, count in zip(self.parts, counts, strict=True)]
+        return mean_slabs(streams, [part.members for part in self.parts])
+
+    def _slabs(
+        self, part: Part, scan: WorkingScan, image: torch.Tensor | None, agreement: Agreement | None
+    ) -> Iterator[torch.Tensor]:
+        """Yield the probabilities of the models that are cut alike."""
         if image is None:
             image = torch.from_numpy(scan.image)
-        slabs = predict_slabs(self.network, image, scan.background, scan.grid.spacing_mm, self.plan, agreement)
+        slabs = predict_slabs(part.network, image, scan.background, scan.grid.spacing_mm, part.plan, agreement)
         while True:
             with autocast(self.precision, self.device):
                 slab = next(slabs, None)
@@ -134,32 +144,3 @@ def _write_probabilities(case: InputCase, segmented: Segmented, folder: Path, co
     probs = segmented.grid.probs_to_native(segmented.probs)
     volume.write_probabilities(predictions.probabilities_file(folder, case.name), probs, segmented.grid.native)
     return probs.argmax(axis=0)
-
-
-class SlabStream:
-    """Slices of a stream of slabs [K, d, H, W], asked for by ranges that only grow; what is behind is let go."""
-
-    def __init__(self, slabs: Iterator[torch.Tensor]) -> None:
-        self._slabs = slabs
-        self._kept: deque[tuple[int, np.ndarray]] = deque()
-        self._end = 0
-
-    def __call__(self, start: int, stop: int) -> np.ndarray:
-        """Return the slices from ``start`` to ``stop``, [K, stop - start, H, W].
-
-        Raises:
-            ValueError: if a slice is asked for that was let go, or that never comes.
-        """
-        while self._kept and self._kept[0][0] + self._kept[0][1].shape[1] <= start:
-            self._kept.popleft()
-        while self._end < stop:
-            slab = next(self._slabs, None)
-            if slab is None:
-                raise ValueError(f"slices {start} to {stop} are asked for; expected at most {self._end}")
-            if self._end + slab.shape[1] > start:
-                self._kept.append((self._end, slab.numpy()))
-            self._end += slab.shape[1]
-        if not self._kept or self._kept[0][0] > start:
-            raise ValueError(f"slices from {start} on are asked for again; expected ranges that only grow")
-        parts = [slab[:, max(start - first, 0) : stop - first] for first, slab in self._kept if first < stop]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

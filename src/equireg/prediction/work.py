@@ -28,9 +28,9 @@ _GPU_A_CASE = 0.5
 class Job:
     """What is the same for all cases of a command, also those that other processes predict."""
 
-    checkpoint: Path
+    checkpoints: tuple[Path, ...]
     digest: str
-    """Digest of the checkpoint; a process keeps the model that it has loaded."""
+    """Digest of the checkpoints; a process keeps the models that it has loaded."""
     folder: Path
     config: PredictConfig
 
@@ -111,4 +111,4 @@ def predict_case(job: Job, case: InputCase) -> float | Failure:
 def _loaded(job: Job) -> Predictor:
     """Load the model once for all cases of a worker."""
     keep_freed_memory()
-    return Predictor(load_model(job.checkpoint), job.config)
+    return Predictor([load_model(path) for path in job.checkpoints], job.config)

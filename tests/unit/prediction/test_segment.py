@@ -14,8 +14,10 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.inference import InferencePlan
 from equireg.prediction import segment as room
+from equireg.prediction.parts import Part
 from equireg.prediction.scans import InputCase
-from equireg.prediction.segment import Predictor, Segmented, SlabStream, segment, write
+from equireg.prediction.segment import Predictor, Segmented, segment, write
+from equireg.prediction.slabs import SlabStream
 from equireg.preparation.case import WorkingScan
 
 LABELS = LabelTable(tuple(range(5)), tuple("abcde"))
@@ -38,8 +40,8 @@ class Network(nn.Module):
 def predictor(dims: int) -> Predictor:
     made = object.__new__(Predictor)
     made.device, made.precision = torch.device("cpu"), "32"
-    made.network, made.labels = Network(dims).eval(), LABELS
-    made.plan = InferencePlan(dims, (8,) * dims, classes=5)
+    made.labels = LABELS
+    made.parts = [Part(Network(dims).eval(), InferencePlan(dims, (8,) * dims, classes=5), 1)]
     return made
 
 
@@ -76,7 +78,7 @@ def test_slabs_give_what_all_at_once_gives(monkeypatch: pytest.MonkeyPatch, dims
 def test_an_output_of_nan_is_an_error() -> None:
     network = predictor(2)
     with torch.no_grad():
-        next(network.network.parameters()).view(-1)[2] = float("nan")
+        next(network.parts[0].network.parameters()).view(-1)[2] = float("nan")
     with pytest.raises(EquiregError, match=r"NaN or infinite .*--precision 32"):
         network(scan())
 
@@ -95,3 +97,14 @@ def test_rows_let_go_of_what_is_behind() -> None:
 def test_nothing_to_write_is_an_error(tmp_path: Any) -> None:
     with pytest.raises(ValueError, match="neither"):
         write(predictor(2), InputCase("a", Any), Segmented(scan().grid), tmp_path, PredictConfig())  # pyright: ignore[reportArgumentType]
+
+
+def test_parts_of_an_ensemble_are_averaged_by_their_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("equireg.inference.plan.SLAB_BYTES", 4 * 5 * 12 * 13 * 3)  # slabs of three slices, and windows
+    both, flat, solid = predictor(2), predictor(2), predictor(3)
+    both.parts = [Part(flat.parts[0].network, flat.plan, 3), Part(solid.parts[0].network, solid.plan, 1)]
+    one = scan()
+    expected = (3 * flat(one) + solid(one)) / 4
+    assert not torch.equal(flat(one).argmax(dim=0), expected.argmax(dim=0))
+    torch.testing.assert_close(both(one), expected)
+    np.testing.assert_array_equal(both.classes(one), one.grid.argmax_to_native(expected.numpy()))

@@ -1,0 +1,136 @@
+"""What a command predicts with: one run, several, or an ensemble, read and checked against each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+from equireg import disk, folders
+from equireg.errors import EquiregError
+from equireg.folders import ensemble
+from equireg.folders.folds import FoldCases
+from equireg.folders.run import RunFolder
+from equireg.folders.run_facts import RunFacts
+from equireg.model import Model, file_digest, load_model
+
+_AGREE = ("channels", "labels", "axes", "spacing_mm", "normalisation")
+"""Facts that models must share to predict one scan together; patch size and dimensions may differ."""
+_WORDS = {"axes": "orientation", "spacing_mm": "spacing"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The models of a command."""
+
+    names: tuple[str, ...]
+    checkpoints: tuple[Path, ...]
+    digests: tuple[str, ...]
+    """of the checkpoints' bytes"""
+    models: tuple[Model, ...]
+    runs: tuple[RunFacts, ...]
+    root: Path
+    """the run's or ensemble's folder; the first one's where there are several"""
+
+    @property
+    def digest(self) -> str:
+        """Digest of all checkpoints; of one alone its own."""
+        if len(self.digests) == 1:
+            return self.digests[0]
+        return blake2b(" ".join(self.digests).encode(), digest_size=16).hexdigest()
+
+    def facts(self, split: str | None) -> RunFacts:
+        """Return what later verbs want to know, from the checkpoints where those say it."""
+        told = [
+            replace(
+                run,
+                method=model.config.method.name,
+                dataset=model.facts.dataset,
+                seed=model.config.seed,
+                fold=model.config.fold,
+                spatial_dims=model.config.spatial_dims,
+                step=model.step,
+                split=split,
+            )
+            for run, model in zip(self.runs, self.models, strict=True)
+        ]
+        return ensemble.common_facts("+".join(self.names) if self._several_given else self.root.resolve().name, told)
+
+    @property
+    def _several_given(self) -> bool:
+        return len(self.names) > 1 and folders.made_by(self.root) != ensemble.VERB
+
+    def fold_cases(self) -> FoldCases | None:
+        """Return the cases of the fold that the models trained and validated on; None for the folder's own split.
+
+        Raises:
+            EquiregError: if they were trained in different folds, or the file of the folds is missing.
+        """
+        found = dict.fromkeys(model.config.fold for model in self.models)
+        if len(found) > 1:
+            raise EquiregError(
+                f"the runs that predict together validated on different cases ({', '.join(map(str, found))}), so "
+                "--split val and train mean nothing for them. Leave it out, give --split test, or predict with one run."
+            )
+        fold = next(iter(found))
+        return None if fold is None else RunFolder(self.root).fold_cases(fold)
+
+
+def read_trained(given: Sequence[Path | str], which: Literal["auto", "best", "last"]) -> Trained:
+    """Read the runs or ensembles that are to predict together.
+
+    Args:
+        given: folders of runs and of ensembles.
+        which: checkpoint of each run; an ensemble has its own.
+
+    Raises:
+        EquiregError: if one is missing or damaged, two are the same, or two do not fit each other.
+    """
+    members = [member for path in given for member in _members(Path(path), which)]
+    names, checkpoints, digests, runs = (tuple(part) for part in zip(*members, strict=True))
+    twice = next((name for name, digest in zip(names, digests, strict=True) if digests.count(digest) > 1), None)
+    if twice is not None:
+        raise EquiregError(f"{twice}: its checkpoint is given twice; expected different runs. Give each once.")
+    models = tuple(load_model(path) for path in checkpoints)
+    check_alike(names, models)
+    return Trained(names, checkpoints, digests, models, runs, Path(given[0]))
+
+
+def _members(path: Path, which: Literal["auto", "best", "last"]) -> list[tuple[str, Path, str, RunFacts]]:
+    """Return name, checkpoint, digest and facts of each model of a folder."""
+    path = disk.existing_folder(path, "a run or an ensemble")
+    if folders.made_by(path) != ensemble.VERB:
+        run = RunFolder(path)
+        run.signature()
+        checkpoint = run.checkpoint(which)
+        return [(path.resolve().name, checkpoint, file_digest(checkpoint), run.facts())]
+    if which != "auto":
+        raise EquiregError(
+            f"{path}: is an ensemble, whose checkpoints were chosen when it was made. Leave out --checkpoint."
+        )
+    found = ensemble.read_ensemble(path)
+    for member in found.members:
+        if file_digest(member.path(path)) != member.digest:
+            raise EquiregError(
+                f"{member.path(path)}: is not the checkpoint that the ensemble was made of. Copy the folder again, or "
+                "make the ensemble again."
+            )
+    return [(one.name, one.path(path), one.digest, RunFacts.from_dict(one.run)) for one in found.members]
+
+
+def check_alike(names: Sequence[str], models: Sequence[Model]) -> None:
+    """Refuse models that cannot predict one scan together.
+
+    Raises:
+        EquiregError: names two runs and what they disagree in.
+    """
+    for name, model in zip(names[1:], models[1:], strict=True):
+        for fact in _AGREE:
+            ours, theirs = getattr(models[0].facts, fact), getattr(model.facts, fact)
+            if ours != theirs:
+                shown = [value.as_dict() if fact == "labels" else value for value in (ours, theirs)]
+                raise EquiregError(
+                    f"{names[0]} and {name} disagree in {_WORDS.get(fact, fact)} ({shown[0]}; {shown[1]}); runs that "
+                    "predict together need the same labels, channels, orientation, spacing and normalisation. Train "
+                    "them on one prepared folder."
+                )
