@@ -180,6 +180,23 @@ def test_at_weight_zero_it_is_the_baseline(name, dims, step):
     assert differ(found, gradients(make_method(name, dims, weight=10.0), make_batch(method, dims))) > 1e-3
 
 
+@pytest.mark.parametrize("step", [0, LATE])
+@over_names
+def test_deep_supervision_trains_every_head_and_no_teacher(name, step):
+    """Every method that learns from labels asks for the lower resolutions too, with and without unlabelled scans."""
+    torch.manual_seed(3)
+    network = UNetConfig(features=4, stages=4, deep_supervision=True)
+    options = METHODS[name].Options()
+    method = METHODS[name](TrainConfig(method=options, network=network), factory(network, 2), MAX_STEPS)
+    batch = make_batch(method, 2)
+    for given in (batch, replace(batch, unlabelled=None)):
+        found = gradients(method, given, step)
+        heads = [key for key in found if ".lower_heads." in key]
+        assert len(heads) == 2 * len(method.students)
+        assert all(found[key].abs().max() > 0 for key in heads)
+        assert found.keys() == of_students(method).keys()
+
+
 @over_all
 def test_the_students_alone_are_trained(name, dims):
     method = make_method(name, dims)

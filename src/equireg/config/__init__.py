@@ -6,6 +6,7 @@ from equireg.config.model import MethodConfig as MethodConfig
 from equireg.config.model import NetworkConfig as NetworkConfig
 from equireg.config.model import OptimizerConfig as OptimizerConfig
 from equireg.config.networks import FCDenseNetConfig as FCDenseNetConfig
+from equireg.config.networks import ResEncConfig as ResEncConfig
 from equireg.config.networks import SegResNetConfig as SegResNetConfig
 from equireg.config.networks import UNetConfig as UNetConfig
 from equireg.config.train import TrainConfig as TrainConfig

@@ -7,7 +7,7 @@ from typing import Any
 from equireg import registry
 from equireg.config import methods
 from equireg.config.model import MethodConfig, NetworkConfig
-from equireg.config.networks import FCDenseNetConfig, SegResNetConfig, UNetConfig
+from equireg.config.networks import FCDenseNetConfig, ResEncConfig, SegResNetConfig, UNetConfig
 
 CHOSEN = {"method": MethodConfig, "network": NetworkConfig}
 """Group of options to the options that all of its choices have."""
@@ -16,6 +16,7 @@ _METHOD_OPTIONS: dict[str, type] = {
 }
 _NETWORK_OPTIONS = {
     "unet": UNetConfig,
+    "resenc": ResEncConfig,
     "segresnet": SegResNetConfig,
     **dict.fromkeys(("tiramisu", "fc-densenet56", "fc-densenet67", "fc-densenet103"), FCDenseNetConfig),
 }

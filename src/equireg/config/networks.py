@@ -27,17 +27,17 @@ class _StagedConfig(NetworkConfig):
 
 
 @dataclass(frozen=True)
-class UNetConfig(_StagedConfig):
-    """Options of the U-Net of nnU-Net."""
+class _PlannedConfig(_StagedConfig):
+    """Options of the networks of nnU-Net, whose stages follow a plan."""
 
-    name: str = "unet"
-    """the network"""
     max_features: int = 320
     """most channels of a stage"""
     strides: tuple[tuple[int, ...], ...] | None = None
     """stride of each stage along each axis, such as [[1,1,1],[1,2,2]]; by default from the patch"""
     kernels: tuple[tuple[int, ...], ...] | None = None
     """voxels of each stage's kernels along each axis, as many stages as `strides`; by default 3 everywhere"""
+    deep_supervision: bool = False
+    """learn from the labels at lower resolutions too; in training alone"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +48,31 @@ class UNetConfig(_StagedConfig):
         first = self.strides[0] if self.strides else (1,)
         require(set(first) == {1}, "network.strides", self.strides, "a first stage of full resolution, such as [1,1]")
         require(self.max_features >= self.features, "network.max_features", self.max_features, "features or more")
+
+
+@dataclass(frozen=True)
+class UNetConfig(_PlannedConfig):
+    """Options of the U-Net of nnU-Net."""
+
+    name: str = "unet"
+    """the network"""
+    trans_bias: bool = False
+    """bias in the transposed convolutions, as in nnU-Net"""
+
+
+@dataclass(frozen=True)
+class ResEncConfig(_PlannedConfig):
+    """Options of the residual encoder U-Net of nnU-Net."""
+
+    name: str = "resenc"
+    """the network"""
+    blocks: tuple[int, ...] | None = None
+    """residual blocks of each stage, the last number for all further ones; by default 1,3,4,6,6,6"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        good = self.blocks is None or (len(self.blocks) >= 1 and min(self.blocks) >= 1)
+        require(good, "network.blocks", self.blocks, "a count of blocks from 1 for each stage")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What every method promises to the training loop, and what they share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,7 +13,9 @@ from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.imaging.labels import IGNORED
 from equireg.losses import annealed_cross_entropy, argmax, cross_entropy, soft_dice_loss
+from equireg.methods.deep_supervision import over_resolutions
 from equireg.methods.schedules import annealing_threshold
+from equireg.networks import Pyramid, pyramid
 from equireg.processes import ranks
 from equireg.transforms import intensity
 from equireg.transforms.views import LabelledScans, geometric_view, labelled_view
@@ -122,11 +124,32 @@ class Method(nn.Module, ABC):
         loss = cross_entropy(logits, target, valid)
         return loss + soft_dice_loss(logits, target, valid) if self.config.supervised_loss == "ce+dice" else loss
 
-    def supervised_loss(self, logits: Tensor, label: Tensor, valid: Tensor, step: int) -> Tensor:
+    def answer(self, network: nn.Module, image: Tensor) -> Pyramid:
+        """Return a trained network's logits [B, K, *S], and the lower ones that ``supervised_loss`` takes too."""
+        return pyramid(network, image)
+
+    def supervised_loss(
+        self, logits: Tensor, label: Tensor, valid: Tensor, step: int, lower: Sequence[Tensor] = ()
+    ) -> Tensor:
         """Cross-entropy, plus soft Dice unless the run leaves it out, over annotated voxels; of all methods.
 
         Training signal annealing acts on the cross-entropy.
+
+        Args:
+            logits: unnormalised scores, [B, K, *S].
+            label: class indices, [B, 1, *S].
+            valid: 1 where somebody annotated, [B, 1, *S].
+            step: of the run.
+            lower: logits of the same samples at lower resolutions, finest first (deep supervision).
         """
+
+        def at_one_resolution(logits: Tensor, label: Tensor, valid: Tensor) -> Tensor:
+            return self._supervised_loss(logits, label, valid, step)
+
+        return over_resolutions(at_one_resolution, (logits, *lower), label, valid)
+
+    def _supervised_loss(self, logits: Tensor, label: Tensor, valid: Tensor, step: int) -> Tensor:
+        """Return the supervised loss at one resolution."""
         config = self.config
         if config.tsa == "none":
             loss = cross_entropy(logits, label, valid)
@@ -185,12 +208,14 @@ class TaskMethod(Method):
         """Return ``supervised``, ``unsupervised``, the fraction of voxels in the mask, and their weighted ``total``."""
         image, label, valid = self.augmented(batch)
         if batch.unlabelled is None:
-            supervised = self.supervised_loss(self.student(image), label, valid, step)
+            logits, lower = self.answer(self.student, image)
+            supervised = self.supervised_loss(logits, label, valid, step, lower)
             return {"total": supervised, "supervised": supervised.detach()}
         with torch.no_grad():
             task = self.mixed(self.task(batch.unlabelled, batch, step), (image, label, valid), batch)
-        logits = self.student(torch.cat([image, task.image]))
-        supervised = self.supervised_loss(logits[: len(image)], label, valid, step)
+        logits, lower = self.answer(self.student, torch.cat([image, task.image]))
+        known = [part[: len(image)] for part in (logits, *lower)]
+        supervised = self.supervised_loss(known[0], label, valid, step, known[1:])
         unsupervised = self.unsupervised_loss(logits[len(image) :], task)
         weight = self.weight_at(step)
         counted, known = ranks.summed(task.mask.sum(), task.area.sum())

@@ -94,16 +94,17 @@ class BidirectionalCopyPaste(Method):
         """Return the losses on the labelled and the unlabelled parts, and their weighted ``total``."""
         labelled = self._annotated(batch)
         if batch.unlabelled is None:
-            total = self.supervised_loss(self.student(labelled.image), labelled.target, labelled.valid, step)
+            logits, lower = self.answer(self.student, labelled.image)
+            total = self.supervised_loss(logits, labelled.target, labelled.valid, step, lower)
             return {"total": total, "supervised": total.detach()}
         if self._is_pretraining(step):
             total = self._pretraining_loss(labelled, batch, step)
             return {"total": total, "supervised": total.detach()}
         inward, outward = self._mixes(labelled, batch.unlabelled, batch)
-        logits = self.student(torch.cat([inward.whole.image, outward.whole.image]))
-        one, other = logits.chunk(2)
-        supervised = self.supervised_loss(one, *inward.outside, step)
-        supervised = (supervised + self.supervised_loss(other, *outward.inside, step)) / 2
+        logits, lower = self.answer(self.student, torch.cat([inward.whole.image, outward.whole.image]))
+        (one, *lower_one), (other, *lower_other) = zip(*(part.chunk(2) for part in (logits, *lower)), strict=True)
+        supervised = self.supervised_loss(one, *inward.outside, step, lower_one)
+        supervised = (supervised + self.supervised_loss(other, *outward.inside, step, lower_other)) / 2
         unsupervised = self.segmentation_loss(one, *inward.inside)
         unsupervised = (unsupervised + self.segmentation_loss(other, *outward.outside)) / 2
         return {
@@ -142,9 +143,9 @@ class BidirectionalCopyPaste(Method):
         own = ranks.rank_of(batch.generator).slice_of(len(labelled.image))
         index = torch.arange(len(whole.image)).roll(1)[own]
         mix = _Mix(labelled, whole[index], draw_box(labelled.image, batch.generator))
-        logits = self.student(mix.whole.image)
-        outside = self.supervised_loss(logits, *mix.outside, step)
-        return (outside + self.supervised_loss(logits, *mix.inside, step)) / 2
+        logits, lower = self.answer(self.student, mix.whole.image)
+        outside = self.supervised_loss(logits, *mix.outside, step, lower)
+        return (outside + self.supervised_loss(logits, *mix.inside, step, lower)) / 2
 
     @torch.no_grad()
     def _mixes(self, labelled: _Part, samples: Samples, batch: Batch) -> tuple[_Mix, _Mix]:

@@ -11,6 +11,7 @@ from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import CPSConfig
 from equireg.losses import argmax, cross_entropy
 from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
+from equireg.networks import Pyramid
 from equireg.transforms import mixing
 
 
@@ -53,12 +54,13 @@ class CrossPseudoSupervision(Method):
         """Return ``supervised`` and ``unsupervised``, summed over both networks, and their weighted ``total``."""
         image, label, valid = self.augmented(batch)
         if batch.unlabelled is None:
-            supervised = self._supervised([student(image) for student in self.students], label, valid, step)
+            answers = [self.answer(student, image) for student in self.students]
+            supervised = self._supervised(answers, label, valid, step)
             return {"total": supervised, "supervised": supervised.detach()}
         task = self._task(batch.unlabelled, batch)
-        logits = [student(torch.cat([image, task.image])) for student in self.students]
-        supervised = self._supervised([part[: len(image)] for part in logits], label, valid, step)
-        unsupervised = self._crossed(logits, task, torch.cat([valid, task.area]))
+        answers = [self.answer(student, torch.cat([image, task.image])) for student in self.students]
+        supervised = self._supervised(answers, label, valid, step)
+        unsupervised = self._crossed([logits for logits, _ in answers], task, torch.cat([valid, task.area]))
         return {
             "total": supervised + self.options.weight * unsupervised,
             "supervised": supervised.detach(),
@@ -75,9 +77,12 @@ class CrossPseudoSupervision(Method):
         target = predicted(self.second, task.image) if task.probs is None else task.probs[1]
         return task_pictures(self.student, task.image, target, task.area)
 
-    def _supervised(self, logits: list[Tensor], label: Tensor, valid: Tensor, step: int) -> Tensor:
-        """Return the sum of both networks' losses on the labelled samples."""
-        one, other = (self.supervised_loss(part, label, valid, step) for part in logits)
+    def _supervised(self, answers: list[Pyramid], label: Tensor, valid: Tensor, step: int) -> Tensor:
+        """Return the sum of both networks' losses on the labelled samples, which come first in their answers."""
+        one, other = (
+            self.supervised_loss(logits[: len(label)], label, valid, step, [part[: len(label)] for part in lower])
+            for logits, lower in answers
+        )
         return one + other
 
     @torch.no_grad()

@@ -19,4 +19,5 @@ class Supervised(Method):
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Return the supervised loss as ``total``."""
         image, label, valid = self.augmented(batch)
-        return {"total": self.supervised_loss(self.student(image), label, valid, step)}
+        logits, lower = self.answer(self.student, image)
+        return {"total": self.supervised_loss(logits, label, valid, step, lower)}

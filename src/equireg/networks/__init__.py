@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from equireg.registry import Table
 
 if TYPE_CHECKING:
+    from equireg.networks.deep import Pyramid as Pyramid
+    from equireg.networks.deep import pyramid as pyramid
     from equireg.networks.registry import Network as Network
     from equireg.networks.registry import build as build
     from equireg.networks.stages import EncoderStage as EncoderStage
@@ -21,6 +23,7 @@ NETWORKS: "Table[Network]" = Table(
     "network",
     {
         "unet": "equireg.networks.registry:UNET",
+        "resenc": "equireg.networks.registry:RESENC",
         "segresnet": "equireg.networks.registry:SEGRESNET",
         "tiramisu": "equireg.networks.registry:FC_DENSENET",
         "fc-densenet56": "equireg.networks.registry:FC_DENSENET",
@@ -31,6 +34,8 @@ NETWORKS: "Table[Network]" = Table(
 """Network name to how it is built, and its options."""
 
 _HEAVY = {
+    "Pyramid": "deep",
+    "pyramid": "deep",
     "Network": "registry",
     "build": "registry",
     "round_up_side": "topology",

@@ -8,32 +8,24 @@ from typing import Any
 from torch import nn
 
 from equireg import registry
-from equireg.config import FCDenseNetConfig, NetworkConfig, SegResNetConfig, UNetConfig
+from equireg.config import FCDenseNetConfig, NetworkConfig, ResEncConfig, SegResNetConfig, UNetConfig
 from equireg.errors import UsageError
 from equireg.networks.tiramisu import fc_densenet
 from equireg.networks.topology import Strides, given_topology, strides_for
 
 
 def _unet(config: UNetConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
-    """Build the plain U-Net of nnU-Net (Isensee et al. 2021): two convolutions a stage, strided, leaky ReLU."""
-    from monai.networks.nets.dynunet import DynUNet
+    """Build the plain U-Net of nnU-Net (Isensee et al. 2021)."""
+    from equireg.networks.unet import build_unet
 
-    axes = len(strides[0])
-    # DynUNet takes three stages or more; a small patch gets those at its coarsest resolution.
-    strides = strides + [(1,) * axes] * max(3 - len(strides), 0)
-    given = config.kernels or ()
-    kernels = [*given[: len(strides)], *[(3,) * axes] * (len(strides) - len(given))]
-    return DynUNet(
-        axes,
-        channels,
-        classes,
-        kernel_size=kernels,
-        strides=strides,
-        upsample_kernel_size=strides[1:],
-        filters=[min(config.features * 2**stage, config.max_features) for stage in range(len(strides))],
-        norm_name=(config.norm, {"affine": True}),
-        dropout=config.dropout or None,
-    )
+    return build_unet(config, channels, classes, strides)
+
+
+def _resenc(config: ResEncConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
+    """Build the residual encoder U-Net of nnU-Net (Isensee et al. 2024)."""
+    from equireg.networks.resenc import ResEncUNet
+
+    return ResEncUNet(config, channels, classes, strides)
 
 
 def _segresnet(config: SegResNetConfig, channels: int, classes: int, strides: Strides) -> nn.Module:
@@ -64,6 +56,7 @@ class Network:
 
 
 UNET = Network(_unet, UNetConfig)
+RESENC = Network(_resenc, ResEncConfig)
 SEGRESNET = Network(_segresnet, SegResNetConfig)
 FC_DENSENET = Network(fc_densenet, FCDenseNetConfig)
 
@@ -104,7 +97,7 @@ def build(
         )
     patch_size = patch_size or (64,) * spatial_dims
     strides = strides_for(patch_size)
-    if isinstance(config, UNetConfig) and (config.strides is not None or config.kernels is not None):
+    if isinstance(config, UNetConfig | ResEncConfig) and (config.strides is not None or config.kernels is not None):
         strides = given_topology(config.strides, config.kernels, patch_size).strides
     stages: int | None = getattr(config, "stages", None)
     if stages is not None:

@@ -78,6 +78,12 @@ def topology_for(patch_size: Sequence[int], spacing_mm: Sequence[float], most: i
     return Topology(strides, kernels)
 
 
+def kernels_of(given: Sequence[Sequence[int]] | None, strides: Strides) -> Strides:
+    """Return the kernel of each stage: those that an option gives, and 3 along every axis of all further stages."""
+    listed = [tuple(kernel) for kernel in given or ()][: len(strides)]
+    return listed + [(3,) * len(strides[0])] * (len(strides) - len(listed))
+
+
 def _halves(side: int) -> bool:
     return side % 2 == 0 and side >= 2 * _SMALLEST
 

@@ -12,7 +12,7 @@ from equireg.config.choosing import options_of
 from equireg.methods.feature_dropout import feature_dropout
 
 
-@pytest.fixture(params=["unet", "segresnet", "fc-densenet56"])
+@pytest.fixture(params=["unet", "resenc", "segresnet", "fc-densenet56"])
 def network(request: pytest.FixtureRequest) -> nn.Module:
     torch.manual_seed(0)
     options: dict[str, Any] = {} if request.param.startswith("fc") else {"features": 8}

@@ -9,7 +9,7 @@ from equireg.methods.schedules import moving_average_decay
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.networks import NETWORKS
 
-ONE_OF_EACH = ("unet", "segresnet", "fc-densenet56")
+ONE_OF_EACH = ("unet", "resenc", "segresnet", "fc-densenet56")
 """The other names are the same builder with more layers."""
 
 
@@ -28,7 +28,9 @@ def test_every_builder_is_looked_at():
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_tensor_is_averaged_once(name, step):
     """MONAI's U-Net lists its weights several times in ``state_dict``; averaged as often, they would drift."""
-    student = networks.build(NETWORKS[name].Options(), in_channels=1, out_channels=2, spatial_dims=2)
+    width = {} if name.startswith("fc") else {"features": 4}
+    options = NETWORKS[name].Options(name=name, **width)
+    student = networks.build(options, in_channels=1, out_channels=2, spatial_dims=2)
     teacher = copy_as_teacher(student)
     before = {key: value.clone() for key, value in teacher.state_dict().items()}
     moved(student)

@@ -1,26 +1,30 @@
 """Every network that has a name builds in 2D and 3D, and returns logits of the patch's shape."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from equireg import networks
-from equireg.config import NetworkConfig, SegResNetConfig, TrainConfig, UNetConfig
+from equireg.config import NetworkConfig, ResEncConfig, SegResNetConfig, TrainConfig, UNetConfig
 from equireg.config.choosing import without_idle
 from equireg.config.parsing import from_plain
 from equireg.errors import UsageError
 
 PATCHES = {2: (32, 48), 3: (16, 32, 32)}
-SIZED = ("unet", "segresnet")
+SIZED = ("unet", "resenc", "segresnet")
 """The networks whose width is a choice."""
 
+PLANNED: dict[str, Any] = {"unet": UNetConfig, "resenc": ResEncConfig}
+"""The networks of nnU-Net."""
 NAMES = [*((name, 2) for name in networks.NETWORKS), *((name, 3) for name in (*SIZED, "fc-densenet56"))]
 """Every name in 2D; in 3D one FC-DenseNet for all, which are one code and slow to draw weights for."""
 
 
 def small(name: str, features: int, max_features: int = 320) -> NetworkConfig:
     """Return a network as small as its name allows."""
-    if name == "unet":
-        return UNetConfig(features=features, max_features=max_features)
+    if name in PLANNED:
+        return PLANNED[name](features=features, max_features=max_features)
     return SegResNetConfig(features=features) if name == "segresnet" else NetworkConfig(name=name)
 
 
@@ -92,7 +96,7 @@ def test_weights_come_from_the_seed():
 def test_an_unknown_name_names_the_nearest():
     with pytest.raises(UsageError, match=r"--network.name is segresnett; expected one of .*Did you mean segresnet\?"):
         networks.build("segresnett", in_channels=1, out_channels=2, spatial_dims=2)
-    with pytest.raises(UsageError, match="unet, segresnet"):
+    with pytest.raises(UsageError, match="unet, resenc, segresnet"):
         networks.build("zzz", in_channels=1, out_channels=2, spatial_dims=2)
 
 
@@ -115,7 +119,7 @@ def test_more_stages_than_a_patch_carries_is_an_error():
     [
         *(("fc-densenet56", option, value, "unet") for option, value in (("stages", 4), ("features", 16))),
         ("fc-densenet56", "max_features", 64, "unet"),
-        ("fc-densenet56", "norm", "batch", "unet, segresnet"),
+        ("fc-densenet56", "norm", "batch", "unet, resenc, segresnet"),
         ("segresnet", "max_features", 320, "unet"),
         *((name, "checkpointing", True, "tiramisu, fc-densenet56") for name in SIZED),
     ],

@@ -11,13 +11,16 @@ from equireg.errors import UsageError
 
 SIDES = {
     "unet": [16, 8, 4],
+    "resenc": [16, 8, 4],
     "segresnet": [16, 8, 4],
     "fc-densenet56": [32, 16, 8, 4, 2, 1],
     "tiramisu": [32, 16, 8, 4, 2, 1],
 }
 
 
-@pytest.mark.parametrize(("name", "dims"), [(name, 2) for name in SIDES] + [("unet", 3), ("segresnet", 3)])
+@pytest.mark.parametrize(
+    ("name", "dims"), [(name, 2) for name in SIDES] + [("unet", 3), ("resenc", 3), ("segresnet", 3)]
+)
 def test_the_stages_are_each_resolution_once_and_hand_on_their_maps(name, dims):
     config = options_of("network", name)(name=name, features=4) if len(SIDES[name]) == 3 else NetworkConfig(name=name)
     network = networks.build(config, in_channels=1, out_channels=2, spatial_dims=dims, patch_size=(16,) * dims).eval()
