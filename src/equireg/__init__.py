@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from equireg.batches.looking import Prepared as open
     from equireg.config import AdoptConfig as AdoptConfig
     from equireg.config import DemoConfig as DemoConfig
+    from equireg.config import DoctorConfig as DoctorConfig
     from equireg.config import EnsembleConfig as EnsembleConfig
     from equireg.config import EvaluateConfig as EvaluateConfig
     from equireg.config import PredictConfig as PredictConfig
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from equireg.config import SweepOptions as SweepOptions
     from equireg.config import TrainConfig as TrainConfig
     from equireg.config import ViewConfig as ViewConfig
+    from equireg.diagnosis.doctor import doctor as doctor
     from equireg.evaluation.evaluate import evaluate as evaluate
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "adopt": "equireg.annotation.adopt:adopt",
     "demo": "equireg.pipeline.demo:demo",
+    "doctor": "equireg.diagnosis.doctor:doctor",
     "prepare": "equireg.preparation.prepare:prepare",
     "train": "equireg.training.train:train",
     "predict": "equireg.prediction.predict:predict",
@@ -58,6 +61,7 @@ _PLACES = {
         for name in (
             "AdoptConfig",
             "DemoConfig",
+            "DoctorConfig",
             "EnsembleConfig",
             "EvaluateConfig",
             "PredictConfig",
@@ -75,6 +79,7 @@ _PLACES = {
 __all__ = [
     "AdoptConfig",
     "DemoConfig",
+    "DoctorConfig",
     "EnsembleConfig",
     "EquiregError",
     "EvaluateConfig",
@@ -88,6 +93,7 @@ __all__ = [
     "__version__",
     "adopt",
     "demo",
+    "doctor",
     "ensemble",
     "evaluate",
     "load",

@@ -57,6 +57,7 @@ def test_the_public_names_are_pinned() -> None:
     verbs = {
         "adopt",
         "demo",
+        "doctor",
         "ensemble",
         "evaluate",
         "predict",

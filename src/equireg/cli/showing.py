@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from equireg.errors import printable
+from equireg.errors import EquiregError, printable
+
+if TYPE_CHECKING:
+    from equireg.diagnosis.findings import Diagnosis
 
 
 def show_text(text: str) -> None:
@@ -27,3 +30,15 @@ def show_scores(result: object) -> None:
     """Print the scores of each region, and their mean."""
     for line in str(result).splitlines():
         print(printable(line))
+
+
+def show_diagnosis(diagnosis: "Diagnosis") -> None:
+    """Print what was found.
+
+    Raises:
+        EquiregError: if something will not work.
+    """
+    print(diagnosis)
+    if not diagnosis.passed:
+        names = ", ".join(finding.check for finding in diagnosis.failures)
+        raise EquiregError(f"this machine is not ready: {names} will not work. The lines above say how to mend it.")

@@ -185,6 +185,14 @@ VERBS: dict[str, Verb] = {
         ),
         common=("by", "drafts"),
     ),
+    "doctor": Verb(
+        "look for what will not work on this machine, and how to mend it",
+        "equireg.diagnosis.doctor:doctor",
+        "DoctorConfig",
+        (Argument("folder", "where data and runs are to lie; by default the current folder", optional=True),),
+        common=("device", "self_test", "json"),
+        show="equireg.cli.showing:show_diagnosis",
+    ),
     "completion": Verb(
         "a script with which the shell completes verbs, options and their values",
         "equireg.cli.completion:completion",

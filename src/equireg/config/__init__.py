@@ -11,6 +11,7 @@ from equireg.config.networks import SegResNetConfig as SegResNetConfig
 from equireg.config.networks import UNetConfig as UNetConfig
 from equireg.config.train import TrainConfig as TrainConfig
 from equireg.config.verbs import DemoConfig as DemoConfig
+from equireg.config.verbs import DoctorConfig as DoctorConfig
 from equireg.config.verbs import EnsembleConfig as EnsembleConfig
 from equireg.config.verbs import EvaluateConfig as EvaluateConfig
 from equireg.config.verbs import LimitOptions as LimitOptions

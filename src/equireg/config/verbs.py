@@ -187,3 +187,15 @@ class DemoConfig:
     """channels of the network's first stage"""
     seed: int = 42
     """seed of the phantoms and of training"""
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Options of `equireg doctor`."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where networks are to compute; with cuda a GPU that cannot be used is a failure"""
+    self_test: bool = True
+    """prepare, train for 20 steps, predict and evaluate on small phantom scans too"""
+    json: bool = False
+    """print the findings as JSON"""

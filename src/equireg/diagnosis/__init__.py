@@ -1,0 +1,1 @@
+"""What `equireg doctor` looks at: versions, machine, disk, and a small run from phantoms to scores."""
