@@ -31,7 +31,9 @@ class Finding:
 
     def __post_init__(self) -> None:
         if (self.state == "ok") != (not self.remedy):
-            raise ValueError(f"{self.check}: {self.state} with the remedy {self.remedy!r}; expected one unless it is ok")
+            raise ValueError(
+                f"{self.check}: {self.state} with the remedy {self.remedy!r}; expected one unless it is ok"
+            )
 
 
 def ok(check: str, finding: str) -> Finding:

@@ -1,7 +1,7 @@
 """The GPU with its driver, and the precision that networks compute in."""
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -65,7 +65,7 @@ def driver_cuda() -> tuple[int, int] | None:
     return found.value // 1000, found.value % 1000 // 10
 
 
-def _unusable(bad: type, device: str) -> Finding:
+def _unusable(bad: Callable[[str, str, str], Finding], device: str) -> Finding:
     """Say why a torch made for CUDA finds no GPU."""
     built, driver = str(torch.version.cuda), driver_cuda()
     if driver is None:
@@ -73,7 +73,7 @@ def _unusable(bad: type, device: str) -> Finding:
             return ok("GPU", f"none; networks compute on the CPU (torch is made for CUDA {built})")
         return bad("GPU", "there is no NVIDIA driver", "Install the driver, or give --device cpu.")
     shown = f"the driver runs CUDA up to {driver[0]}.{driver[1]}, and torch is made for CUDA {built}"
-    if driver[0] < int(built.split(".")[0]):
+    if driver[0] < int(built.split(".", maxsplit=1)[0]):
         return bad("GPU", shown, f"Install a newer driver, or a torch for CUDA {driver[0]}. {_CPU}")
     return bad("GPU", f"torch finds none; {shown}", f"Look at `nvidia-smi` and CUDA_VISIBLE_DEVICES. {_CPU}")
 

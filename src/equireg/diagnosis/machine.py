@@ -46,7 +46,9 @@ def check_memory(root: Path = Path("/")) -> Finding:
     if free < _LEAST_GIB:
         return failure("memory", f"{found}; a small model needs {_LEAST_GIB:g} GiB", remedy)
     if free < _COMFORTABLE_GIB:
-        return warning("memory", f"{found}; the default model trains in about {_COMFORTABLE_GIB:g} GiB on a CPU", remedy)
+        return warning(
+            "memory", f"{found}; the default model trains in about {_COMFORTABLE_GIB:g} GiB on a CPU", remedy
+        )
     return ok("memory", found)
 
 

@@ -90,6 +90,7 @@ def run_all(folder: Path, device: str) -> dict[str, float]:
         "evaluate": lambda: evaluate(folder / "predicted", prepared, folder / "scores"),
     }
     seconds: dict[str, float] = {}
+    result: Any = None
     for name, step in steps.items():
         begin = time.perf_counter()
         result = step()

@@ -35,7 +35,7 @@ def test_a_step_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_how_the_process_ended() -> None:
-    good = fails_with("print('noise'); print('{\"prepare\": 1, \"train\": 2, \"predict\": 3, \"evaluate\": 4}')")
+    good = fails_with('print(\'noise\'); print(\'{"prepare": 1, "train": 2, "predict": 3, "evaluate": 4}\')')
     assert good.state == "ok"
     assert good.finding == "prepare 1.0 s, train 2.0 s, predict 3.0 s, evaluate 4.0 s (20 steps on phantoms)"
     for code, words, remedy in (
