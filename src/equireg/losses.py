@@ -105,6 +105,34 @@ def cross_entropy(logits: Tensor, target: Tensor, valid: Tensor, averaging: Aver
     return masked_mean(_voxel_cross_entropy(logits, target, valid), valid.float(), averaging)
 
 
+def negative_cross_entropy(
+    logits: Tensor, unlikely: Tensor, valid: Tensor, averaging: Averaging | None = None
+) -> Tensor:
+    """Mean over valid voxels of -log(1 - p), summed over the classes that are known to be wrong.
+
+    Negative learning (Kim et al. 2019), as U2PL has it for segmentation (Wang et al. 2022): where nobody knows which
+    class a voxel has, it may be known which it has not.
+
+    Args:
+        logits: unnormalised scores, [B, C, *S].
+        unlikely: 1 where a class is known to be wrong, [B, C, *S]; no gradient flows into it.
+        valid: weight of each voxel, [B, 1, *S].
+        averaging: by default over all valid voxels, pooled.
+
+    Returns:
+        Scalar, nats per voxel; 0 where no voxel is valid or no class is ruled out.
+
+    Raises:
+        ValueError: if shapes differ.
+    """
+    _check(logits, unlikely, valid, logits.shape[1])
+    log_probs = functional.log_softmax(_counted(logits, valid), dim=1)
+    # log(1 - p) without loss of digits; next to p = 1 it would be infinite.
+    wrong = -torch.log(-torch.expm1(log_probs.clamp_max(-1e-6)))
+    each = (wrong * _counted(unlikely.detach(), valid)).sum(dim=1, keepdim=True)
+    return masked_mean(each, valid.float(), averaging)
+
+
 def squared_error(logits: Tensor, target_probs: Tensor, valid: Tensor) -> Tensor:
     """Mean squared difference of the probabilities, over classes and over valid voxels.
 

@@ -27,6 +27,8 @@ class Samples:
     masked: Tensor | None = None
     """True where an unlabelled sample's case is a labelled case too, [B]; None where that is not known."""
 
+    centred: Tensor | None = None
+    """True where a labelled sample's window was drawn about a labelled voxel, [B]; None where that is not known."""
     batch_spacing_mm: Tensor | None = None
     """``spacing_mm`` of the whole batch, of which this may be one rank's slice; None where it is all of it."""
 

@@ -140,10 +140,13 @@ class BatchSource(Dataset[Batch]):
         own = self.rank.slice_of(count // self.rank.count)
         records, window = whole[own], self.plan.window
         background = torch.tensor([record.background for record in records], dtype=torch.float32)
+        centred: list[bool] = []
         patches = _Patches(background, window, self.reader.device, labelled=stream == _LABELLED)
         for row, record in enumerate(records):
             rng = np.random.default_rng([self.config.random_seed, stream, step * count + own.start + row])
-            patches.cut(row, self.reader, record, self._start(record, rng, stream == _LABELLED))
+            start, about = self._start(record, rng, stream == _LABELLED)
+            patches.cut(row, self.reader, record, start)
+            centred.append(about)
         flat = (slice(None), slice(None), 0) if self.plan.spatial_dims == 2 else ()
         spacing = torch.tensor([record.spacing_mm for record in whole], dtype=torch.float32)
         spacing = spacing[:, -self.plan.spatial_dims :]
@@ -157,6 +160,7 @@ class BatchSource(Dataset[Batch]):
             cases=tuple(record.name for record in records),
             label=None if patches.label is None else patches.label[flat].long(),
             masked=pinned(masked, self.reader.device),
+            centred=pinned(torch.tensor(centred), self.reader.device) if stream == _LABELLED else None,
         )
 
     def _record(self, stream: int, names: Sequence[str], index: int) -> CaseRecord:
@@ -165,8 +169,8 @@ class BatchSource(Dataset[Batch]):
         name = names[int(_permutation(self.config.random_seed, stream, epoch, len(names))[place])]
         return self.reader.prepared.by_name[name]
 
-    def _start(self, record: CaseRecord, rng: np.random.Generator, labelled: bool) -> list[int]:
-        """Draw where a window begins; an axis shorter than the window is centred in it."""
+    def _start(self, record: CaseRecord, rng: np.random.Generator, labelled: bool) -> tuple[list[int], bool]:
+        """Draw where a window begins, and whether about a labelled voxel; an axis shorter than it is centred in it."""
         centre = None
         if labelled and rng.random() < self.config.foreground:
             places = self.reader.places(record.name)
@@ -185,7 +189,7 @@ class BatchSource(Dataset[Batch]):
             low = max(0, int(centre[axis]) - length + 1 + length // 4)
             high = max(low, min(size - length, int(centre[axis]) - length // 4))
             start.append(min(int(rng.integers(low, high + 1)), size - length))
-        return start
+        return start, centre is not None
 
 
 @lru_cache(maxsize=16)

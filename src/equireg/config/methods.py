@@ -173,16 +173,25 @@ class EquiRegConfig(MethodConfig):
 
     name: str = "equireg"
     """the method"""
-    teacher: Literal["self", "ema"] = "ema"
-    """who predicts the target: the network itself, or the moving average of its weights"""
+    teacher: Literal["self", "ema", "two"] = "ema"
+    """who predicts the target: the network itself, the moving average of its weights, or two such averages that are
+    updated in turn, one for each mirrored pass"""
+    turn: int = 50
+    """steps after which it is the other one's turn, where there are two"""
     ema_decay: float = 0.99
     """decay of that average a step"""
+    ema_span: float = 1.0
+    """part of the steps so far that the average reaches over at most; less than 1 for short runs"""
     targets: Literal["soft", "hard"] = "hard"
     """the teacher's probabilities, or their argmax"""
     threshold: float = 0.9
     """a voxel is used where the teacher's class has at least this probability; 0 for every voxel"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
+    negative: float = 0.0
+    """weight, beside that loss, of pushing down the classes that the teacher rules out in voxels below the threshold"""
+    ruled_out: float = 0.05
+    """probability below which the teacher rules a class out"""
     dice_fades: bool = True
     """multiply the Dice part of that loss by the fraction of the scans that have no mask"""
     cutmix: float = 0.5
@@ -195,6 +204,8 @@ class EquiRegConfig(MethodConfig):
     """weight of the unlabelled loss"""
     ramp_up: float = 0.3
     """fraction of the steps over which that weight ramps up from 0"""
+    teaching: Literal["ramp", "earned"] = "ramp"
+    """ramp up that weight over the steps, or let it follow what the teacher has shown to know (methods/earning.py)"""
     temperature: float = 1.0
     """divides the teacher's logits: below 1 sharpens the target"""
     averaging: Literal["valid", "tissue", "all"] = "valid"
@@ -204,7 +215,9 @@ class EquiRegConfig(MethodConfig):
     def __post_init__(self) -> None:
         ranges = {
             "ema_decay": (0.0, 1.0),
+            "ema_span": (0.0, 1.0),
             "threshold": (0.0, 1.0),
+            "ruled_out": (0.0, 1.0),
             "cutmix": (0.0, 1.0),
             "labelled_boxes": (0.0, 1.0),
             "ramp_up": (0.0, 1.0),
@@ -217,5 +230,6 @@ class EquiRegConfig(MethodConfig):
                 f"--method.weight is {self.weight} and --method.temperature {self.temperature}; "
                 "expected 0 or more, and more than 0."
             )
-        if self.passes < 1:
-            raise UsageError(f"--method.passes is {self.passes}; expected a count from 1.")
+        require(self.negative >= 0, "method.negative", self.negative, "0 or more")
+        for name in ("passes", "turn"):
+            require(getattr(self, name) >= 1, f"method.{name}", getattr(self, name), "a count from 1")

@@ -201,8 +201,21 @@ class TaskMethod(Method):
         """Compare the student's answer [B, K, *S] with the task's target."""
 
     @abstractmethod
-    def weight_at(self, step: int) -> float:
+    def weight_at(self, step: int) -> float | Tensor:
         """Return the weight of the unlabelled loss at a step."""
+
+    def watch(
+        self, batch: Batch, known: tuple[Tensor, Tensor, Tensor], logits: Tensor, task: Task
+    ) -> dict[str, Tensor]:
+        """Look at a step's answers, without gradient; what is returned is logged.
+
+        Args:
+            batch: of the step.
+            known: image, label and ``valid`` of the labelled samples, as ``augmented`` returns them.
+            logits: the student's, of the labelled samples and then of the task, [B + U, K, *S].
+            task: of the unlabelled samples, mixed.
+        """
+        return {}
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Return ``supervised``, ``unsupervised``, the fraction of voxels in the mask, and their weighted ``total``."""
@@ -218,13 +231,16 @@ class TaskMethod(Method):
         supervised = self.supervised_loss(known[0], label, valid, step, known[1:])
         unsupervised = self.unsupervised_loss(logits[len(image) :], task)
         weight = self.weight_at(step)
+        with torch.no_grad():
+            seen = self.watch(batch, (image, label, valid), logits.detach(), task)
         counted, known = ranks.summed(task.mask.sum(), task.area.sum())
         return {
             "total": supervised + weight * unsupervised,
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
             "counted": counted / known.clamp_min(1),
-            "weight": torch.tensor(weight),
+            "weight": torch.as_tensor(weight),
+            **seen,
         }
 
     @torch.no_grad()

@@ -10,8 +10,17 @@ from torch.nn import functional
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import EquiRegConfig
-from equireg.losses import Averaging, argmax, cross_entropy, equivariance_loss, one_hot, soft_dice_loss
+from equireg.losses import (
+    Averaging,
+    argmax,
+    cross_entropy,
+    equivariance_loss,
+    negative_cross_entropy,
+    one_hot,
+    soft_dice_loss,
+)
 from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
+from equireg.methods.earning import Earning, Seen, volumes_of
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
@@ -22,10 +31,12 @@ from equireg.transforms.views import two_views
 
 @dataclass(frozen=True)
 class _WeightedTask(Task):
-    """An unlabelled task that says how much its Dice weighs."""
+    """An unlabelled task that says how much its Dice weighs, and how large the teacher finds each class."""
 
     dice_weight: Tensor
     """From 0 to 1, a scalar."""
+    volumes: Tensor
+    """What ``volumes_of`` gives for the teacher before other samples are mixed in, [257]; [0] where nobody asks."""
 
 
 class EquiReg(TaskMethod):
@@ -37,7 +48,7 @@ class EquiReg(TaskMethod):
     strongly as that of the labelled ones. A scan that has a mask needs no second one, so the Dice loss is multiplied
     by the fraction of scans without a mask; with all labels only the cross-entropy is left. Confident hard targets
     follow FixMatch (Sohn et al. 2020), CutMix follows French et al. (2020), boxes of labelled samples follow BCP (Bai
-    et al. 2023).
+    et al. 2023). Two teachers that are updated in turn, each for one of two passes, follow AD-MT (Zhao et al. 2024).
     """
 
     Options: ClassVar[type[MethodConfig]] = EquiRegConfig
@@ -45,7 +56,10 @@ class EquiReg(TaskMethod):
     def __init__(self, config: TrainConfig, network_factory: NetworkFactory, max_steps: int) -> None:
         super().__init__(config, network_factory, max_steps)
         self.options = cast(EquiRegConfig, config.method)
-        self.teacher = copy_as_teacher(self.student) if self.options.teacher == "ema" else None
+        self.teacher = None if self.options.teacher == "self" else copy_as_teacher(self.student)
+        two = self.options.teacher == "two"
+        self.pair = nn.ModuleList(copy_as_teacher(self.student) for _ in range(2)) if two else None
+        self.earning = Earning() if self.options.teaching == "earned" else None
 
     @property
     def predictor(self) -> nn.Module:
@@ -53,13 +67,34 @@ class EquiReg(TaskMethod):
         return self.student if self.teacher is None else self.teacher
 
     def after_step(self, step: int) -> None:
-        """Update the teacher, the moving average of the student."""
+        """Update the teachers, moving averages of the student, and what is known of them."""
+        options = self.options
         if self.teacher is not None:
-            update_ema(self.teacher, self.student, step, self.options.ema_decay)
+            update_ema(self.teacher, self.student, step, options.ema_decay, options.ema_span)
+        if self.pair is not None:
+            turn = self.pair[step // options.turn % 2]
+            update_ema(turn, self.student, step, options.ema_decay, options.ema_span)
+        if self.earning is not None:
+            self.earning.update()
 
-    def weight_at(self, step: int) -> float:
+    def weight_at(self, step: int) -> float | Tensor:
         """Return the weight of the unlabelled loss at a step."""
+        if self.earning is not None:
+            return self.options.weight * self.earning.trust
         return self.options.weight * ramp_up(step, self.options.ramp_up * self.max_steps)
+
+    def watch(
+        self, batch: Batch, known: tuple[Tensor, Tensor, Tensor], logits: Tensor, task: Task
+    ) -> dict[str, Tensor]:
+        """Measure whether the teacher has earned to teach, where that decides."""
+        if self.earning is None:
+            return {}
+        image, label, valid = known
+        centred = batch.labelled.centred
+        labelled = logits[: len(image)], label, valid
+        asked = logits[len(image) :], task.target, task.area, task.mask
+        volumes = cast(_WeightedTask, task).volumes
+        return self.earning.watch(Seen.of(labelled, None if centred is None else ~centred, asked, volumes))
 
     @torch.no_grad()
     def task(self, samples: Samples, batch: Batch, step: int) -> Task:
@@ -78,15 +113,15 @@ class EquiReg(TaskMethod):
         )
         target, seen = warp_probabilities(self._taught(views.weak, batch), views.transform)
         inside = views.strong_valid * seen
-        dice_weight = self._dice_weight(samples)
+        facts = self._dice_weight(samples), self._volumes(target, inside)
         if self.options.averaging == "valid":
-            return self._masked(views.strong, target, inside, dice_weight)
+            return self._masked(views.strong, target, inside, facts)
         if self.options.averaging == "tissue":
-            return self._masked(views.strong, target, views.strong_tissue, dice_weight)
+            return self._masked(views.strong, target, views.strong_tissue, facts)
         background = torch.zeros_like(target)
         background[:, 0] = 1
         known = torch.where(inside > 0, target, background)
-        return self._masked(views.strong, known, torch.ones_like(inside), dice_weight)
+        return self._masked(views.strong, known, torch.ones_like(inside), facts)
 
     def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
         """Put boxes of other samples into the unlabelled ones, in both the image and the target."""
@@ -101,7 +136,7 @@ class EquiReg(TaskMethod):
             mixing.apply(task.image, params, image),
             mixing.apply(task.target, params, annotation),
             mixing.apply(task.area, params, valid),
-            cast(_WeightedTask, task).dice_weight,
+            (cast(_WeightedTask, task).dice_weight, cast(_WeightedTask, task).volumes),
         )
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
@@ -111,20 +146,48 @@ class EquiReg(TaskMethod):
         target = task.target
         if options.targets == "hard":
             target = one_hot(argmax(target), target.shape[1])
-        if options.loss == "kl":
-            return equivariance_loss(logits, target, task.mask, averaging)
-        loss = cross_entropy(logits, target, task.mask, averaging)
-        if options.loss == "ce":
+        divergence = equivariance_loss if options.loss == "kl" else cross_entropy
+        loss = divergence(logits, target, task.mask, averaging)
+        if options.negative:
+            unlikely = (task.target < options.ruled_out).float()
+            loss = loss + options.negative * negative_cross_entropy(logits, unlikely, task.area - task.mask, averaging)
+        if options.loss != "ce+dice":
             return loss
         return loss + cast(_WeightedTask, task).dice_weight * soft_dice_loss(logits, target, task.mask)
 
     def _taught(self, weak: Tensor, batch: Batch) -> Tensor:
         """Return the teacher's probabilities for the weak view, the mean over mirrored copies of it, [B, K, *S]."""
         copies = mirrors.draw(batch.flip_axes, self.options.passes, batch.generator)
-        with evaluating(self.predictor) as teacher:
-            logits = teacher(torch.cat([mirrors.apply(weak, mirror) for mirror in copies])).float()
+        if self.pair is not None:
+            return self._taught_by_two(self.pair, weak, copies)
+        logits = self._logits(self.predictor, weak, copies)
         probs = functional.softmax(logits / self.options.temperature, dim=1).chunk(len(copies))
         return torch.stack([mirrors.apply(*pair) for pair in zip(probs, copies, strict=True)]).mean(dim=0)
+
+    def _taught_by_two(self, teachers: nn.ModuleList, weak: Tensor, copies: list[mirrors.Mirror]) -> Tensor:
+        """Return the mean of the two teachers, each of which sees every second copy, weighted by exp(-entropy)."""
+        if len(copies) == 1:  # an axis to mirror is missing: both see the scan as it is
+            copies = copies * 2
+        total, weights = torch.zeros_like(weak[:, :1]), torch.zeros_like(weak[:, :1])
+        for teacher, own in zip(teachers, (copies[::2], copies[1::2]), strict=True):
+            logits = self._logits(teacher, weak, own) / self.options.temperature
+            for part, mirror in zip(logits.chunk(len(own)), own, strict=True):
+                probs = mirrors.apply(functional.softmax(part, dim=1), mirror)
+                weight = torch.exp(torch.xlogy(probs, probs).sum(dim=1, keepdim=True))
+                total, weights = total + weight * probs, weights + weight
+        return total / weights
+
+    @staticmethod
+    def _logits(network: nn.Module, weak: Tensor, copies: list[mirrors.Mirror]) -> Tensor:
+        """Return a network's logits for mirrored copies of a batch, one copy after the other, still mirrored."""
+        with evaluating(network) as teacher:
+            return teacher(torch.cat([mirrors.apply(weak, mirror) for mirror in copies])).float()
+
+    def _volumes(self, target: Tensor, inside: Tensor) -> Tensor:
+        """Return the volumes of the teacher's classes where they are measured; nothing where they are not, [0]."""
+        if self.earning is None:
+            return target.new_zeros(0)
+        return volumes_of(one_hot(argmax(target), target.shape[1]), inside)
 
     def _dice_weight(self, samples: Samples) -> Tensor:
         """Return the fraction of the batch's samples that come from unlabelled cases; 1 where that is not known."""
@@ -133,7 +196,7 @@ class EquiReg(TaskMethod):
         (fractions,) = ranks.summed((~samples.masked).to(samples.image).mean())
         return fractions / ranks.count()
 
-    def _masked(self, image: Tensor, target: Tensor, area: Tensor, dice_weight: Tensor) -> _WeightedTask:
+    def _masked(self, image: Tensor, target: Tensor, area: Tensor, facts: tuple[Tensor, Tensor]) -> _WeightedTask:
         """Return a task whose mask holds the voxels where the target's class is probable enough."""
         mask = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
-        return _WeightedTask(image, target, area, mask, dice_weight)
+        return _WeightedTask(image, target, area, mask, *facts)

@@ -26,6 +26,13 @@ def annealing_threshold(schedule: Literal["linear", "log", "exp"], part: float, 
     return 1 / classes + increase * (1 - 1 / classes)
 
 
-def moving_average_decay(step: int, decay: float) -> float:
-    """Return the decay of a moving average at a step: small at first, then as asked (Tarvainen and Valpola 2017)."""
-    return min(decay, 1.0 - 1.0 / (step + 2.0))
+def moving_average_decay(step: int, decay: float, span: float = 1.0) -> float:
+    """Return the decay of a moving average at a step: small at first, then as asked (Tarvainen and Valpola 2017).
+
+    Args:
+        step: of the run.
+        decay: the highest.
+        span: part of the steps so far that the average reaches over at most. With 1 a short run ends with an average
+            that still remembers its first steps; 0.1 is the warm-up of TensorFlow's ExponentialMovingAverage.
+    """
+    return min(decay, 1.0 - 1.0 / (span * (step + 1.0) + 1.0))

@@ -14,13 +14,13 @@ def copy_as_teacher(student: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def update_ema(teacher: nn.Module, student: nn.Module, step: int, decay: float) -> None:
+def update_ema(teacher: nn.Module, student: nn.Module, step: int, decay: float, span: float = 1.0) -> None:
     """Update the teacher by one step of the exponential moving average of the student.
 
     Floating-point values are averaged, integers (such as counts of batches) are copied. A tensor that the network
     lists under several names is averaged once.
     """
-    keep = moving_average_decay(step, decay)
+    keep = moving_average_decay(step, decay, span)
     ours, theirs = [], []
     for mine, other in zip(_tensors(teacher), _tensors(student), strict=True):
         if mine.is_floating_point():
