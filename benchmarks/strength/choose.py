@@ -4,9 +4,9 @@ python benchmarks/strength/choose.py FILE.yaml --reference equireg --out work/ch
 python benchmarks/strength/choose.py FILE.yaml --reference equireg --out work/choose-NAME --table   # computes nothing
 
 The sweep file has a grid of `seed`, `config` (the variants) and others, which make the points. Points are done in the
-order of the file, cheap ones first; at each, seed by seed, all variants that are still open. Variants are paired by seed:
-they share the labelled cases. The interval is a percentile bootstrap over the draws of the difference of mean Dice. From
-`--least` draws on a variant is stopped at a point where the interval lies below `--gain`.
+order of the file, cheap ones first; at each, seed by seed, all variants that are still open. Variants are paired by
+seed: they share the labelled cases. The interval is a percentile bootstrap over the draws of the difference of mean
+Dice. From `--least` draws on a variant is stopped at a point where the interval lies below `--gain`.
 
 What is finished is never repeated. OUT/draws.csv has the runs, OUT/decisions.csv the differences.
 """
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--reference", default="equireg", help="variant that the others are compared with")
     parser.add_argument("--gain", type=float, default=0.0, help="gain in Dice below which nobody is interested")
     parser.add_argument("--least", type=int, default=4, help="draws ahead of the first decision")
+    parser.add_argument("--rounds", type=int, help="stop after so many rounds of the file, done or not; all by default")
     parser.add_argument("--table", action="store_true", help="only write the tables")
     choice = Choice(**vars(parser.parse_args()))
     if not choice.table:
@@ -72,6 +73,7 @@ class Choice:
     reference: str
     gain: float
     least: int
+    rounds: int | None
     table: bool
 
     @property
@@ -79,7 +81,7 @@ class Choice:
         """Return what the sweep file holds."""
         return from_plain(SweepConfig, read_yaml(self.file))
 
-    def rounds(self) -> Iterator[tuple[dict[str, Any], int]]:
+    def all_rounds(self) -> Iterator[tuple[dict[str, Any], int]]:
         """Yield point and seed, in the order in which they are done."""
         grid = self.plan.grid
         names = [name for name in grid if name not in ("seed", "config")]
@@ -97,7 +99,7 @@ class Choice:
 
     def do_runs(self) -> None:
         """Do all rounds, each with the variants that are still open at its point."""
-        for point, seed in self.rounds():
+        for point, seed in itertools.islice(self.all_rounds(), self.rounds):
             stopped = {row["variant"] for row in self.decisions(point) if row["decision"] == "stopped"}
             configs = [config for config in self.plan.grid["config"] if variant(config) not in stopped]
             part, runs = self.runs(point, seed, configs)
@@ -112,7 +114,7 @@ class Choice:
             for name, run in self.runs(point, seed, self.plan.grid["config"])[1].items():
                 if is_done(self.out, run):
                     summary = json.loads((self.out / "evaluations" / run.name / "summary.json").read_text())
-                    found.setdefault(name, {})[seed] = summary["mean"]["dice"]["mean"]
+                    found.setdefault(name, {})[seed] = summary["mean"]["dice"]
         return found
 
     def decisions(self, point: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -141,7 +143,7 @@ class Choice:
     def write_tables(self) -> None:
         """Write OUT/draws.csv and OUT/decisions.csv, and show the second."""
         draws, decisions = [], []
-        points = [point for point, seed in self.rounds() if seed == self.plan.grid["seed"][0]]
+        points = [point for point, seed in self.all_rounds() if seed == self.plan.grid["seed"][0]]
         for point in points:
             decisions += self.decisions(point)
             draws += [

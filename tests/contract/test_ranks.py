@@ -15,6 +15,7 @@ from equireg.batches.batch import Batch, Samples
 from equireg.config import TrainConfig
 from equireg.methods import METHODS, Method
 from equireg.methods.base import label_of
+from equireg.methods.equireg import EquiReg
 from equireg.methods.supervised import Supervised
 from equireg.processes import ranks
 from equireg.processes.ranks import Rank
@@ -92,9 +93,9 @@ def batch_of(rank: Rank) -> Batch:
     return Batch(slice_of(labelled, rank), slice_of(unlabelled, rank), ranks.generator(rank, 5), (1,))
 
 
-def make(name: str, kind: type[Method]) -> Method:
+def make(name: str, kind: type[Method], **given: Any) -> Method:
     torch.manual_seed(3)
-    config = TrainConfig(method=METHODS[name].Options())
+    config = TrainConfig(method=METHODS[name].Options(**given))
     options = replace(config.network, features=4, stages=2)  # pyright: ignore[reportCallIssue]
     return kind(config, lambda: networks.build(options, in_channels=2, out_channels=3, spatial_dims=2), MAX_STEPS)
 
@@ -125,6 +126,35 @@ def difference(on_ranks: Callable[..., list[Any]], make_method: Callable[[], Met
 @pytest.mark.parametrize("name", list(METHODS))
 def test_two_ranks_give_what_one_gives(on_ranks: Callable[..., list[Any]], name: str) -> None:
     assert difference(on_ranks, lambda: make(name, METHODS[name])) is None
+
+
+@pytest.mark.parametrize("options", [{"teaching": "earned"}, {"teacher": "two"}, {"negative": 1.0, "threshold": 0.6}])
+def test_options_of_equireg_that_are_off_give_on_two_ranks_what_one_gives(
+    on_ranks: Callable[..., list[Any]], options: dict[str, Any]
+) -> None:
+    def made() -> Method:
+        method = make("equireg", METHODS["equireg"], **options)
+        if isinstance(method, EquiReg) and method.earning is not None:
+            method.earning.trust.fill_(0.5)
+        return method
+
+    assert difference(on_ranks, made) is None
+
+
+def test_ranks_trust_a_teacher_alike(on_ranks: Callable[..., list[Any]]) -> None:
+    def state(method: Method, rank: Rank) -> dict[str, Tensor]:
+        method.losses(batch_of(rank), STEP)
+        method.after_step(STEP)
+        return {key: value for key, value in method.state_dict().items() if key.startswith("earning")}
+
+    def made() -> Method:
+        return make("equireg", METHODS["equireg"], teaching="earned")
+
+    expected, methods = state(made(), Rank()), [made() for _ in range(RANKS)]
+    for found in on_ranks(lambda index: state(methods[index], Rank(index, RANKS))):
+        assert found.keys() == expected.keys() != set()
+        for key, value in found.items():
+            assert torch.allclose(value, expected[key], rtol=1e-4, atol=1e-4), key
 
 
 class Noisy(Supervised):

@@ -13,11 +13,12 @@ from equireg.losses import (
     cross_entropy,
     equivariance_loss,
     masked_mean,
+    negative_cross_entropy,
     soft_dice_loss,
     squared_error,
 )
 
-LOSSES = [equivariance_loss, cross_entropy, soft_dice_loss, squared_error]
+LOSSES = [equivariance_loss, cross_entropy, soft_dice_loss, squared_error, negative_cross_entropy]
 SHAPES = [(2, 3, 4, 5), (1, 4, 3, 4, 2)]
 
 
@@ -68,6 +69,28 @@ def test_cross_entropy_is_torchs(shape):
     hard = functional.cross_entropy(rows(logits, valid), rows(target, valid).argmax(1))
     assert float(cross_entropy(logits, target, valid)) == pytest.approx(float(soft), abs=1e-6)
     assert float(cross_entropy(logits, classes_of(target), valid)) == pytest.approx(float(hard), abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_negative_cross_entropy_is_the_sum_by_hand(shape):
+    logits, target, valid = made_up(shape)
+    unlikely = (target < 0.2).float()
+    expected = -((1 - rows(logits, valid).softmax(1)).log() * rows(unlikely, valid)).sum(1).mean()
+    assert float(negative_cross_entropy(logits, unlikely, valid)) == pytest.approx(float(expected), rel=1e-4)
+    assert float(negative_cross_entropy(logits, torch.zeros_like(target), valid)) == 0
+    halved = negative_cross_entropy(logits, unlikely, valid, Averaging(2 * valid))
+    assert float(halved) == pytest.approx(float(expected) / 2, rel=1e-4)
+
+
+def test_negative_cross_entropy_pushes_down_what_is_ruled_out_and_nothing_else():
+    logits = torch.tensor([2.0, 0.0, -1.0]).view(1, 3, 1, 1).requires_grad_()
+    unlikely = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+    negative_cross_entropy(logits, unlikely, torch.ones(1, 1, 1, 1)).backward()
+    assert logits.grad is not None
+    slope, probs = logits.grad.flatten(), logits.detach().flatten().softmax(0)
+    assert float(slope[0]) == pytest.approx(float(probs[0]), rel=1e-4)  # d/dz of -log(1 - p)
+    assert (slope[1:] < 0).all()
+    assert float(slope.sum()) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -87,6 +87,13 @@ class Seen:
 class Earning(nn.Module):
     """How far a teacher is trusted; its state is part of the checkpoint, and the same on all ranks."""
 
+    fit: Tensor
+    agreement: Tensor
+    sure: Tensor
+    shown: Tensor
+    predicted: Tensor
+    height: Tensor
+    steps: Tensor
     trust: Tensor
 
     def __init__(self) -> None:

@@ -144,6 +144,15 @@ def test_foreground_is_drawn_as_often_as_asked(prepared: PreparedSet, dims: Lite
     assert often == pytest.approx(expected, abs=0.15)
 
 
+def test_a_labelled_sample_says_whether_it_was_drawn_about_a_label(prepared: PreparedSet) -> None:
+    for foreground, expected in ((1.0, {True}), (0.0, {False}), (0.6, {True, False})):
+        batches = [source(prepared, 3, foreground=foreground)[step] for step in range(10)]
+        centred = [batch.labelled.centred for batch in batches if batch.labelled.centred is not None]
+        assert len(centred) == 10
+        assert set(torch.cat(centred).tolist()) == expected
+        assert all(batch.unlabelled is None or batch.unlabelled.centred is None for batch in batches)
+
+
 def test_each_class_is_centred_as_often(tmp_path: Path) -> None:
     case = record("a", shape=(4, 32, 32))
     label = np.zeros(case.shape, dtype=np.uint8)

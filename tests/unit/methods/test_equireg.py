@@ -305,6 +305,94 @@ def test_the_teacher_follows_closely_at_first():
     assert moving_average_decay(0, 0.3) == 0.3
 
 
+def test_a_short_span_keeps_a_short_run_from_its_first_steps():
+    assert [moving_average_decay(step, 0.99, 0.1) for step in (0, 89, 5000)] == pytest.approx([1 / 11, 0.9, 0.99])
+    assert all(moving_average_decay(step, 0.99, 1.0) == min(0.99, 1 - 1 / (step + 2)) for step in range(200))
+    made = method(ema_span=0.1)
+    assert made.teacher is not None
+    with torch.no_grad():
+        for weight in made.student.parameters():
+            weight.add_(1.0)
+    made.after_step(0)
+    for mine, goal in zip(made.teacher.parameters(), made.student.parameters(), strict=True):
+        assert torch.allclose(mine, goal - 1 / 11, atol=1e-5)
+
+
+def test_negative_learning_acts_on_the_doubtful_alone():
+    """Every voxel above the threshold: nothing to add. None above: what the teacher rules out is pushed down."""
+    options: dict[str, Any] = {"loss": "ce", "cutmix": 0.0, "ruled_out": 0.3}
+    for threshold, adds in ((0.0, False), (1.0, True)):
+        with_it = method(STILL, threshold=threshold, negative=1.0, **options).losses(batch(), 90)["unsupervised"]
+        without = method(STILL, threshold=threshold, **options).losses(batch(), 90)["unsupervised"]
+        assert (float(with_it) > float(without) + 1e-3) == adds
+        assert adds or torch.equal(with_it, without)
+    made = method(STILL, threshold=1.0, negative=2.0, **options)
+    given = batch().unlabelled
+    assert given is not None
+    with torch.no_grad():  # the teacher still is the student
+        probs = made.student(given.image).softmax(1)
+    expected = -((1 - probs).log() * (probs < 0.3)).sum(1).mean()
+    found = made.losses(batch(), 90)
+    assert float(found["unsupervised"]) == pytest.approx(2 * float(expected), rel=1e-3)
+    ours = gradients(made.student, found["total"])
+    plain = method(STILL, threshold=1.0, **options)
+    theirs = gradients(plain.student, plain.losses(batch(), 90)["total"])
+    assert max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) > 1e-3
+
+
+def test_two_teachers_are_updated_in_turn_and_predict_together():
+    made = method(STILL, teacher="two", turn=3, passes=2, ema_decay=0.5, cutmix=0.0)
+    assert made.pair is not None
+    assert made.predictor is made.teacher
+    with torch.no_grad():
+        for weight in made.student.parameters():
+            weight.add_(0.5)
+    moved = []
+    for step in range(12):
+        before = [[weight.clone() for weight in teacher.parameters()] for teacher in made.pair]
+        made.after_step(step)
+        moved.append(
+            [
+                any(not torch.equal(a, b) for a, b in zip(old, teacher.parameters(), strict=True))
+                for old, teacher in zip(before, made.pair, strict=True)
+            ]
+        )
+    assert moved == [[True, False]] * 3 + [[False, True]] * 3 + [[True, False]] * 3 + [[False, True]] * 3
+
+
+@pytest.mark.parametrize("axes", [(0, 1), ()])
+def test_the_surer_of_two_teachers_weighs_more(axes):
+    made = method(STILL, teacher="two", passes=2)
+    sure, doubtful = (nn.Conv2d(1, 3, 1) for _ in range(2))
+    with torch.no_grad():
+        for teacher, bias in ((sure, [3.0, 0.0, 0.0]), (doubtful, [0.0, 0.5, 0.0])):
+            teacher.weight.zero_()
+            teacher.bias.copy_(torch.tensor(bias))  # pyright: ignore[reportOptionalMemberAccess]
+    made.pair = nn.ModuleList([sure, doubtful])
+    given = batch().unlabelled
+    assert given is not None
+    found = made.task(given, replace(batch(), flip_axes=axes), 0).target[0, :, 0, 0]
+    each = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.5, 0.0]]).softmax(1)
+    weights = (each * each.log()).sum(1).exp()
+    assert weights[0] > weights[1]
+    assert torch.allclose(found, (weights[:, None] * each).sum(0) / weights.sum(), atol=1e-5)
+
+
+def test_teaching_that_is_earned_follows_trust_and_not_the_step():
+    made = method(teaching="earned")
+    losses = made.losses(batch(), 99)
+    assert float(losses["weight"]) == float(losses["trust"]) == 0
+    assert torch.equal(losses["total"].detach(), losses["supervised"])
+    assert {"fit", "agreement", "sure", "drift"} <= losses.keys()
+    assert made.earning is not None
+    made.after_step(0)
+    assert float(made.earning.get_buffer("steps")) == 1
+    made.earning.trust.fill_(0.5)
+    assert float(made.losses(batch(), 0)["weight"]) == 0.5
+    assert float(method(teaching="earned", weight=3.0).losses(batch(), 0)["weight"]) == 0
+    assert method().earning is None
+
+
 def test_the_teacher_takes_the_students_statistics():
     student = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
     teacher = copy_as_teacher(student)
