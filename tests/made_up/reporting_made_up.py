@@ -89,6 +89,7 @@ def write_run(folder: Path, training: Training, **signature: Any) -> Path:
     # Runs of earlier versions hold their facts beside each other.
     facts |= {"run": training.facts()} if training.options is not None else training.facts()
     facts.pop("seed", None)
+    config = {**config, "record_paths": True}  # pages hold no path, whatever their sources hold
     folders.sign(folder, "train", config, seed=training.seed, source=f"{SECRET}/prepared", **facts)
     return folder
 

@@ -98,9 +98,10 @@ def predictions(name: str, damage: Callable[..., bytes]) -> Target:
 
 
 def evaluation(name: str, damage: Callable[..., bytes]) -> Target:
+    from equireg.folders import evaluation
+
     def make(folder: Path) -> Subject:
         from equireg.evaluation.evaluate import evaluate
-        from equireg.folders import evaluation
 
         subject = predictions("labels.json", damaged_json).make(folder)
         root = folder / "evaluation"
@@ -110,15 +111,16 @@ def evaluation(name: str, damage: Callable[..., bytes]) -> Target:
             from equireg.reporting.results.sources import read_sources
 
             evaluation.read_signature(root)
-            read_sources([root])
+            read = read_sources([root]).evaluations
             scores = {str(key): value for key, value in evaluation.read_scores(root).items()}
             pictures = [vars(picture) for picture in evaluation.read_pictures(root)]
-            return [scores, evaluation.read_summary(root), evaluation.read_labels(root), pictures]
+            facts = [[one.title, one.facts, one.provenance] for one in read]
+            return [scores, evaluation.read_summary(root), evaluation.read_labels(root), pictures, facts]
 
         path = next(iter(sorted((root / "pictures").glob("*.npz")))) if name == "picture.npz" else root / name
         return Subject(path, damage, read, (str(root),))
 
-    return Target(make)
+    return Target(make, sealed=name in evaluation.SEALED)
 
 
 def portal(folder: Path) -> Subject:

@@ -13,7 +13,8 @@ from equireg import disk
 from equireg.annotation.masks import NewMask, find_masks
 from equireg.config import AdoptConfig
 from equireg.config.parsing import options_from
-from equireg.folders.prepared import CaseRecord, Manifest, PreparedSet, copy_scan, digest_of, new_case, renew
+from equireg.folders.digests import digest_of
+from equireg.folders.prepared import CaseRecord, Manifest, PreparedSet, copy_scan, new_case, renew
 from equireg.folders.prepared.adopted import Adoption, adopted_file, read_history, write_history
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import read_label, write_label

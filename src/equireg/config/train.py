@@ -84,6 +84,9 @@ class TrainConfig:
     """processes that read data, for each device; by default none where the data fits in memory, else up to 4"""
     verify: bool = True
     """check the prepared folder's files against their digests when they are first opened"""
+    record_paths: bool = False
+    """keep the paths of folders and files in made_by.json; without it their names, and the way to them from the new
+    folder where no user's name is in it"""
 
     def __post_init__(self) -> None:
         for count, cut in (("sup_cases", "sup_cut"), ("unsup_cases", "unsup_cut")):

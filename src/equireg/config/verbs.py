@@ -53,6 +53,9 @@ class PrepareConfig(LimitOptions):
     named patient) that is searched in each case's name, or a CSV file with the columns case and patient"""
     follow_links: bool = False
     """also use files outside the raw folder, to which links or the paths in dataset.json lead"""
+    record_paths: bool = False
+    """keep the paths of folders and files in made_by.json; without it their names, and the way to them from the new
+    folder where no user's name is in it"""
     dry_run: bool = False
     """report what is found in the raw folder, and write nothing"""
     jobs: int = 0
@@ -94,6 +97,9 @@ class PredictConfig(LimitOptions):
     """also use files outside the folder of scans, to which links or the paths in dataset.json lead"""
     verify: bool = True
     """check the files of a prepared folder against their digests when they are first opened"""
+    record_paths: bool = False
+    """keep the paths of folders and files in made_by.json; without it their names, and the way to them from the new
+    folder where no user's name is in it"""
     portal_zip: bool = False
     """write portal.zip too: all predictions, as the evaluation portal of BraTS takes them"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -127,11 +133,15 @@ class EvaluateConfig(LimitOptions):
     tolerance_mm: float = 1.0
     """surfaces closer than this agree in the surface Dice, mm"""
     scans: str | None = None
-    """raw folder of the scans that the pictures show; not needed where the reference holds them"""
+    """raw folder of the scans that the pictures show; not needed where the reference holds them, or where the
+    predictions lead to them"""
     pictures: tuple[str, ...] = ()
     """cases to keep a picture of, beside the best, the median and the worst; with commas between them"""
     verify: bool = True
     """check the masks of a prepared folder against their digests before they are compared"""
+    record_paths: bool = False
+    """keep the paths of folders and files in made_by.json; without it their names, and the way to them from the new
+    folder where no user's name is in it"""
     jobs: int = 0
     """cases compared at once; 0 for as many as cores and memory allow"""
 
@@ -154,6 +164,8 @@ class ViewConfig(LimitOptions):
     """name of the case"""
     channel: str | None = None
     """channel to show; FLAIR by default, where there is one"""
+    scans: str | None = None
+    """raw or prepared folder of the scans; not needed where the predictions lead to it"""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from equireg.evaluation.summary import summarise
 from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
 from equireg.folders import evaluation as folder_format
 from equireg.folders import lineage, sign
+from equireg.folders.digests import digests_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
 from equireg.metrics import METRICS, Metric
@@ -86,10 +87,11 @@ def evaluate(
         sign(
             folder,
             folder_format.VERB,
-            {"tolerance_mm": config.tolerance_mm},
+            {"tolerance_mm": config.tolerance_mm, "record_paths": config.record_paths},
             source=predictions,
-            reference=str(reference.absolute()),
+            reference=str(reference.absolute()) if config.record_paths else origin.name_of(reference),
             run=dict(predicted.signature.get("run") or {}),
+            **digests_of(folder, folder_format.SEALED),
         )
     return result
 

@@ -14,7 +14,7 @@ from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references import Reference
 from equireg.evaluation.scores import Score, shown_regions
 from equireg.evaluation.voxels import LabelVoxels
-from equireg.folders import made_by, read_signature
+from equireg.folders import made_by, read_signature, source_of
 from equireg.folders.evaluation import Picture
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
@@ -48,22 +48,23 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
     beside = reference.scans()
     if beside is not None:
         return Scans.of(beside, predictions.limits)
-    source = predictions.signature.get("source")
-    for folder in (reference.root, Path(source) if source else None):
+    for folder in (reference.root, source_of(predictions.root, predictions.signature)):
         raw = _raw_source(folder) if folder is not None else None
         if raw is not None and raw != reference.root:  # a folder of masks has no scans in it
             try:
                 return Scans.of(discover(raw), predictions.limits)
             except EquiregError as error:
                 _logger.info("no scans for the pictures: %s", error)
+    if predictions.signature:
+        _logger.info("the pictures show masks alone; give --scans RAW, the raw folder, to show the scans below them")
     return None
 
 
 def _raw_source(folder: Path) -> Path | None:
     """Return a folder that is still there, or in place of a prepared one that from which it was made."""
     if made_by(folder) == "prepare":
-        recorded = read_signature(folder, "prepare").get("source")
-        return _raw_source(Path(recorded)) if recorded else None
+        recorded = source_of(folder, read_signature(folder, "prepare"))
+        return _raw_source(recorded) if recorded is not None else None
     return folder if folder.is_dir() else None
 
 

@@ -1,5 +1,6 @@
 """The folders by which the verbs talk to each other: one module a format, with its names, writer and reader."""
 
+from equireg.folders.origin import source_of as source_of
 from equireg.folders.signature import EQUIVARIANCE as EQUIVARIANCE
 from equireg.folders.signature import FORMAT_VERSION as FORMAT_VERSION
 from equireg.folders.signature import SIGNATURE as SIGNATURE

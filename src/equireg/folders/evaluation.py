@@ -20,6 +20,7 @@ import numpy as np
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import signature, tables
+from equireg.folders.digests import check_digest
 from equireg.folders.label_tables import read_label_table
 from equireg.imaging.labels import LabelTable
 
@@ -31,6 +32,8 @@ PICTURES = "pictures"
 COLUMNS = ("case", "region", "metric", "value")
 ROLES = ("best", "median", "worst")
 """Why a case has a picture, best first; one that was asked for by name has the role ``chosen``."""
+SEALED = (METRICS_CSV, SUMMARY, LABELS)
+"""Files whose digests stand in the signature."""
 _REMEDY = "Run `equireg evaluate` again."
 
 Scores = Mapping[tuple[str, str, str], float]
@@ -76,7 +79,7 @@ def read_scores(folder: Path) -> dict[tuple[str, str, str], float]:
     """Read ``metrics.csv``: (case, region, metric) to value, NaN where the cell is empty.
 
     Raises:
-        EquiregError: if the file is missing or empty, lacks a column or a name, or names a score twice.
+        EquiregError: if the file is missing or empty, lacks a column or a name, names a score twice, or was changed.
     """
     path = folder / METRICS_CSV
     scores: dict[tuple[str, str, str], float] = {}
@@ -87,6 +90,7 @@ def read_scores(folder: Path) -> dict[tuple[str, str, str], float]:
         if (case, region, metric) in scores:
             raise EquiregError(f"{path}: line {line} gives {metric} of {case}, {region} a second time. {_REMEDY}")
         scores[case, region, metric] = tables.number(path, line, "value", row["value"], _REMEDY)
+    check_digest(path, _REMEDY)
     return scores
 
 
@@ -106,6 +110,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     problem = _problem_of_summary(content)
     if problem is not None:
         raise EquiregError(f"{path}: is damaged ({problem}). {_REMEDY}")
+    check_digest(path, _REMEDY)
     return content
 
 
@@ -120,7 +125,9 @@ def read_labels(folder: Path) -> LabelTable:
     Raises:
         EquiregError: if the file is missing or damaged.
     """
-    return read_label_table(folder / LABELS, _REMEDY)
+    table = read_label_table(folder / LABELS, _REMEDY)
+    check_digest(folder / LABELS, _REMEDY)
+    return table
 
 
 def write_pictures(folder: Path, pictures: Iterable[Picture]) -> None:

@@ -21,6 +21,7 @@ MACHINE_OPTIONS = (
     "pictures_every",
     "logger",
     "verify",
+    "record_paths",
     "folds_file",
 )
 """Options that do not change what is computed: they may differ when a run is resumed, and within an arm."""

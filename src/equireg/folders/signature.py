@@ -10,6 +10,7 @@ from typing import Any
 from equireg._version import __version__
 from equireg.disk import existing_folder, read_json, write_json
 from equireg.errors import EquiregError
+from equireg.folders import origin
 from equireg.folders.schema import SchemaError, strict
 
 FORMAT_VERSION = 1
@@ -27,7 +28,8 @@ _KINDS: Mapping[str, Any] = {
     "seed": int | None,
     "versions": Mapping[str, str],
     "git_commit": str | None,
-    "source": str | None,
+    origin.SOURCE: str | None,
+    origin.WAY: str | None,
     "seconds": float | None,
 }
 """What the values of a signature are, where they are there."""
@@ -48,11 +50,15 @@ def sign(
     Args:
         folder: the folder to sign.
         verb: the verb that made it, such as ``"prepare"``.
-        config: the verb's configuration, in plain values.
+        config: the verb's configuration, in plain values; paths in it, and in ``facts`` that are mappings, are
+            replaced by the names of their files, unless it has ``record_paths``.
         seed: the seed of its random numbers, if it used any.
         source: the folder that it was made from.
         facts: further plain values that the next verb wants to read.
     """
+    with_paths = bool(config.get("record_paths"))
+    shown = (lambda value: value) if with_paths else origin.names_only
+    way = origin.way_to(folder, source) if not with_paths or source is None else str(Path(source).absolute())
     versions = {"equireg": __version__, "python": platform.python_version()}
     for library in _LIBRARIES:
         try:
@@ -64,12 +70,13 @@ def sign(
         {
             "verb": verb,
             "format_version": FORMAT_VERSION,
-            "config": dict(config),
+            "config": shown(dict(config)),
             "seed": seed,
             "versions": versions,
             "git_commit": _git_commit(),
-            "source": None if source is None else str(Path(source).absolute()),
-            **facts,
+            origin.SOURCE: None if source is None else origin.name_of(source),
+            origin.WAY: way,
+            **{name: shown(fact) if isinstance(fact, Mapping) else fact for name, fact in facts.items()},
         },
     )
 
@@ -119,7 +126,7 @@ def lineage(folder: Path) -> Iterator[dict[str, Any]]:
         except EquiregError:  # whoever reads more of the folder says so
             return
         yield signature
-        folder = Path(signature.get("source") or folder)
+        folder = origin.source_of(folder, signature) or folder
 
 
 def check_format(path: Path, found: Any) -> None:

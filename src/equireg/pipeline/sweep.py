@@ -17,6 +17,8 @@ from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
+from equireg.folders.origin import names_only
+from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
@@ -29,6 +31,8 @@ _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
 _RUN_COLUMNS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
 """What the table shows of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
 RESULTS = "results.csv"
+_DIGEST = "prepared_digest"
+"""Fact in a sweep's signature: what its prepared folder holds."""
 
 
 def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None, **options: Any) -> list[Run]:
@@ -58,7 +62,7 @@ def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None,
             print(printable(f"{'done' if is_done(out, run) else 'to do':6} {run.name}"))
         return runs
     with disk.locked_folder(out):
-        _claim(plan, runs, out)
+        _claim(plan, runs, out, file.parent)
         return do_sweep(plan, out, file.parent, how.jobs, how.cluster)
 
 
@@ -136,18 +140,23 @@ def _check_options(runs: Sequence[Run]) -> None:
             raise UsageError(f"run {run.name}: {error}") from error
 
 
-def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
+def _claim(config: SweepConfig, runs: Sequence[Run], out: Path, base: Path) -> None:
     """Take the output folder if it is new or this sweep's own; sign it, so that later calls know it.
+
+    The signature holds names of folders, not their paths: a prepared folder is known by its digest.
 
     Raises:
         EquiregError: if it holds something else, or results of other options than the sweep has now.
     """
-    shared = {name: getattr(config, name) for name in ("prepared", "raw", "prepare", "split", "predict")}
+    shared = to_plain({name: getattr(config, name) for name in ("prepared", "raw", "prepare", "split", "predict")})
+    digest = None if config.prepared is None else PreparedSet(base / config.prepared, verify=False).digest
     if folders.made_by(out) != "sweep":
         disk.refuse_existing(out)
     else:
-        earlier = folders.read_signature(out, "sweep")["config"]
-        changed = [name for name, value in to_plain(shared).items() if earlier.get(name) != value]
+        signature = folders.read_signature(out, "sweep")
+        earlier, now = names_only(signature["config"]), names_only(shared)
+        changed = [name for name, value in now.items() if earlier.get(name) != value]
+        changed += ["what the prepared folder holds"] if signature.get(_DIGEST, digest) != digest else []
         changed += [run.name for run in runs if _differs(out / _RUNS / run.name, run)]
         if changed:
             raise EquiregError(
@@ -156,7 +165,7 @@ def _claim(config: SweepConfig, runs: Sequence[Run], out: Path) -> None:
             )
     with disk.disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    folders.sign(out, "sweep", to_plain(shared), runs=[run.name for run in runs])
+    folders.sign(out, "sweep", shared, runs=[run.name for run in runs], **{_DIGEST: digest})
 
 
 def _differs(trained: Path, run: Run) -> bool:
@@ -209,8 +218,6 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
 
 def _pictured(prepared: Path, split: str, verify: bool) -> list[str]:
     """Name the case of a split that every run keeps a picture of: with a mask, and the median in labelled voxels."""
-    from equireg.folders.prepared import PreparedSet
-
     masked = [case for case in PreparedSet(prepared, verify).manifest.cases if case.split == split and case.labelled]
     masked.sort(key=lambda case: (sum(case.class_voxels[1:]), case.name))
     return [masked[len(masked) // 2].name] if masked else []

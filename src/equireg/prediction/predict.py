@@ -22,7 +22,7 @@ from equireg.prediction.work import Job, in_order, predict_by_workers, predict_h
 
 log = logging.getLogger("equireg")
 
-_MACHINE = ("jobs", "cluster", "verify", "max_spacing_mm", "max_voxels")
+_MACHINE = ("jobs", "cluster", "verify", "record_paths", "max_spacing_mm", "max_voxels")
 """Options that do not change what is predicted, and may differ when a command is continued."""
 _NAME_BYTES = 255
 """Longest name of a file on the usual disks."""

@@ -10,6 +10,7 @@ from equireg import disk, folders
 from equireg.config import PrepareConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
+from equireg.folders import origin
 from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
 from equireg.folders.prepared.adopted import adopted_masks
 from equireg.imaging.limits import Limits
@@ -45,7 +46,7 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     if config.cluster == "ray":  # other machines find the files by their absolute paths
         raw, out = Path(raw).absolute(), Path(out).absolute()
     raw = disk.existing_folder(raw, "scans")
-    out = _claim(Path(out), raw.resolve().name)
+    out = _claim(Path(out), origin.name_of(raw))
     dataset = with_patients(discover(raw, config.layout, follow_links=config.follow_links), config.patients)
     limits = Limits.of(config)
     dataset = replace(dataset, cases=with_limits(dataset.cases, limits))
@@ -132,7 +133,7 @@ def _claim(out: Path, raw_name: str) -> Path:
         EquiregError: if it is another folder, or holds the cases of another raw folder, which would be lost.
     """
     if folders.made_by(out) == "prepare":
-        earlier = Path(str(folders.read_signature(out, "prepare")["source"])).name
+        earlier = Path(str(folders.read_signature(out, "prepare").get(origin.SOURCE))).name
         if earlier != raw_name:
             raise EquiregError(
                 f"{out}: was prepared from a folder {earlier!r}, not {raw_name!r}. Choose another --out or remove it."

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from equireg.folders.origin import in_text, name_of
 from equireg.folders.prepared import CaseRecord, Manifest, Split
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
@@ -26,7 +27,7 @@ def manifest_of(
 ) -> Manifest:
     """Put together the facts of a prepared data set."""
     return Manifest(
-        dataset=dataset.root.resolve().name,
+        dataset=name_of(dataset.root),
         channels=dataset.channels,
         modality=dataset.modality,
         labels=plan.labels,
@@ -36,14 +37,14 @@ def manifest_of(
         normalisation=plan.normalisation,
         fingerprint=fingerprint_of(cases),
         cases=tuple(cases),
-        refused=_listed(refused),
+        refused=_listed(refused, dataset),
     )
 
 
 def empty_manifest(dataset: RawDataset, refused: Sequence[Refusal]) -> Manifest:
     """Return what is known of a raw folder of which nothing was prepared."""
     return Manifest(
-        dataset=dataset.root.resolve().name,
+        dataset=name_of(dataset.root),
         channels=dataset.channels,
         modality=dataset.modality,
         labels=dataset.labels or LabelTable((0,), ("background",)),
@@ -53,12 +54,13 @@ def empty_manifest(dataset: RawDataset, refused: Sequence[Refusal]) -> Manifest:
         normalisation={},
         fingerprint={},
         cases=(),
-        refused=_listed(refused),
+        refused=_listed(refused, dataset),
     )
 
 
-def _listed(refused: Sequence[Refusal]) -> tuple[Mapping[str, str], ...]:
-    return tuple({"case": item.case, "reason": item.reason, "remedy": item.remedy} for item in refused)
+def _listed(refused: Sequence[Refusal], dataset: RawDataset) -> tuple[Mapping[str, str], ...]:
+    """Return why cases were left out, without paths that lead to the raw folder: the manifest travels."""
+    return tuple({name: in_text(value, [dataset.root]) for name, value in vars(item).items()} for item in refused)
 
 
 def with_splits(records: Sequence[Mapping[str, Any]], splits: Mapping[str, Split]) -> list[CaseRecord]:

@@ -6,7 +6,7 @@ On several ranks all compute the same scalars and take part in checkpoints and p
 import logging
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,24 @@ from torch import Tensor
 from equireg.disk import disk_errors
 from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError, PrintableFormatter
+from equireg.folders.origin import in_text
 from equireg.folders.run import RunFolder
 from equireg.processes.progress import Progress
 from equireg.training.loggers import picture_makers
 
 
 @contextmanager
-def log_to_file(path: Path) -> Iterator[None]:
-    """Append what equireg says to a file, within the block; show it too where nobody has chosen what to see."""
+def log_to_file(path: Path, unnamed: Sequence[Path] = ()) -> Iterator[None]:
+    """Append what equireg says to a file, within the block; show it too where nobody has chosen what to see.
+
+    Args:
+        path: the file.
+        unnamed: folders whose paths the file may not hold, nor any other absolute path; all are kept where it is empty.
+    """
     logger = logging.getLogger("equireg")
     screen = None if logger.hasHandlers() else logging.StreamHandler()
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_LineFormatter(unnamed))
     if screen is not None:
         screen.setFormatter(PrintableFormatter())
     added = [handler] if screen is None else [handler, screen]
@@ -47,6 +53,18 @@ def log_to_file(path: Path) -> Iterator[None]:
         for one in added:
             logger.removeHandler(one)
         handler.close()
+
+
+class _LineFormatter(PrintableFormatter):
+    """Lines of log.txt, which travels with its run."""
+
+    def __init__(self, unnamed: Sequence[Path]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        self._unnamed = unnamed
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return in_text(line, self._unnamed) if self._unnamed else line
 
 
 def _scalars(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:

@@ -46,6 +46,7 @@ from equireg.training.resuming import (
     last_checkpoint,
     resumed_config,
 )
+from equireg.training.withdrawal import withdrawn_if_refused
 
 log = logging.getLogger("equireg")
 
@@ -102,10 +103,12 @@ def train(
             check_same_data(out, folder.cases, data)
         if resume and RunFolder(out).is_finished():
             log.info("%s is finished; nothing is left to do", out)
-        elif rank is None:
-            _launch(folder, str(prepared), resume, folds_file)
         else:
-            _train(folder, rank, resume, callbacks, loggers)
+            with withdrawn_if_refused(out) if alone and not resume else nullcontext():
+                if rank is None:
+                    _launch(folder, str(prepared), resume, folds_file)
+                else:
+                    _train(folder, rank, resume, callbacks, loggers)
     return out
 
 
@@ -140,7 +143,8 @@ def _train(
     if first:
         folder.begin(precision)
     begin = time.monotonic()
-    with log_to_file(out / LOG) if first else nullcontext(), _quiet_libraries():
+    unnamed = () if config.record_paths else (out, folder.data.root)
+    with log_to_file(out / LOG, unnamed) if first else nullcontext(), _quiet_libraries():
         if first:
             _log_summary(config, plan, cases, method, f"{device.type}, {precision}")
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]

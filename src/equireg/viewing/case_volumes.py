@@ -1,14 +1,14 @@
 """All that is known of one predicted case, in one frame, as one looks at it slice by slice."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from equireg import folders
+from equireg.disk import existing_folder
 from equireg.drawing.scans import shown_channels
 from equireg.errors import EquiregError, UsageError
 from equireg.folders import predictions as predicted
@@ -59,17 +59,21 @@ class _Origin:
     mask: MaskFiles | None
 
 
-def read_case(predictions: Path, case: str, channel: str | None = None, limits: Limits = LIMITS) -> CaseVolumes:
+def read_case(
+    predictions: Path, case: str, channel: str | None = None, scans: Path | None = None, limits: Limits = LIMITS
+) -> CaseVolumes:
     """Read a prediction and all that belongs to it and is still there.
 
     Args:
         predictions: output of `equireg predict`.
         case: name of the case.
         channel: name of the channel to show; by default FLAIR where there is one.
+        scans: raw or prepared folder of the scans; None for that which the predictions lead to.
         limits: what the headers of all files may claim.
 
     Raises:
-        EquiregError: if the folder is not the output of `equireg predict` or has no such case.
+        EquiregError: if the folder is not the output of `equireg predict` or has no such case, or ``scans`` is given
+            and cannot be read.
         UsageError: if the scan is there and has no such channel.
     """
     signature = predicted.read_facts(predictions)
@@ -82,7 +86,8 @@ def read_case(predictions: Path, case: str, channel: str | None = None, limits: 
         raise EquiregError(f"{predictions}: has no {predicted.LABELS}; run `equireg predict` again.")
     files = Files.of(predictions, case)
     geometry, _ = read_geometry(path, limits)
-    origin = _find(signature, case, geometry, limits)
+    folder = folders.source_of(predictions, signature) if scans is None else existing_folder(scans, "scans")
+    origin = _find(folder, case, geometry, limits, asked=scans is not None)
     grid = origin.grid if origin else _own_grid(geometry)
     index, name = _choose(origin.channels if origin else (), channel)
 
@@ -132,17 +137,21 @@ def _choose(channels: Sequence[str], wanted: str | None) -> tuple[int, str | Non
     return index, channels[index]
 
 
-def _find(signature: Mapping[str, Any], case: str, geometry: Geometry, limits: Limits) -> _Origin | None:
-    """Find the scan where the predictions say that it came from; None where it is gone or is another by now."""
-    source = Path(str(signature.get("source") or ""))
-    if not signature.get("source") or not source.is_dir():
+def _find(source: Path | None, case: str, geometry: Geometry, limits: Limits, *, asked: bool) -> _Origin | None:
+    """Find the scan in its folder; None where that is gone, or the scan is another by now."""
+    if source is None:
+        _logger.info("%s is shown without its scan; give --scans FOLDER, the folder that was predicted", case)
         return None
     try:
         origin = _prepared(source, case, limits) if folders.made_by(source) == "prepare" else _raw(source, case, limits)
     except EquiregError as error:
+        if asked:
+            raise
         _logger.warning("%s is shown without its scan: %s", case, error)
         return None
     if origin is None:
+        if asked:
+            raise EquiregError(f"{source}: holds no case {case}. Give the folder that was predicted as --scans.")
         return None
     native = origin.grid.native
     if native.shape != geometry.shape or native.corner_distance_mm(geometry) > TOLERANCE_MM:

@@ -64,7 +64,8 @@ def view(predictions: Path | str, out: Path | str, config: ViewConfig | None = N
         raise EquiregError(
             f"{out}: exists already; expected the name of a new page. Choose another --out or remove it."
         )
-    volumes = _cropped(read_case(predictions, config.case, config.channel, Limits.of(config, *lineage(predictions))))
+    scans, limits = None if config.scans is None else Path(config.scans), Limits.of(config, *lineage(predictions))
+    volumes = _cropped(read_case(predictions, config.case, config.channel, scans, limits))
     page = _render(volumes)
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)

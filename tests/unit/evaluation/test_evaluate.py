@@ -189,9 +189,9 @@ def test_both_empty_is_perfect_and_one_case_has_no_spread(tmp_path):
 def test_folder_is_signed_and_keeps_the_labels(predictions, references, tmp_path):
     evaluate(predictions, references, tmp_path / "out", tolerance_mm=3.0)
     signature = folders.read_signature(tmp_path / "out", "evaluate")
-    assert signature["source"] == str(predictions)
+    assert (signature["source"], signature["reference"]) == (predictions.name, references.name)
     assert signature["run"] == {"run": "first", "method": "equireg"}
-    assert signature["config"] == {"tolerance_mm": 3.0}
+    assert signature["config"] == {"tolerance_mm": 3.0, "record_paths": False}
     assert json.loads((tmp_path / "out" / "labels.json").read_text()) == TABLE.as_dict()
 
 

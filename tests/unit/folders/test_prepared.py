@@ -12,7 +12,8 @@ import pytest
 
 from equireg import disk, folders
 from equireg.errors import EquiregError
-from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, digest_of, finish, write_array
+from equireg.folders.digests import digest_of
+from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, finish, write_array
 from equireg.preparation import equivariance_seeds
 from prepared_sets import LABELS, image_of, label_of, manifest, record, whole, write_set
 
@@ -229,9 +230,8 @@ def test_the_digest_follows_what_training_reads(signed: Path) -> None:
     assert len(others | {first.digest}) == 5
 
 
-def test_references_and_source(signed: Path, tmp_path: Path) -> None:
+def test_references_and_examples(signed: Path) -> None:
     data = PreparedSet(signed)
-    assert data.source == str(tmp_path)
     assert (data.reference("a"), data.references(), data.examples()) == (None, {}, [])
     (signed / "cases" / "b" / "reference.nii.gz").touch()
     assert data.reference("b") == data.references()["b"] == signed / "cases" / "b" / "reference.nii.gz"

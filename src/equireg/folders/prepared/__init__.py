@@ -18,7 +18,6 @@ from equireg.folders.prepared.reader import PreparedSet as PreparedSet
 from equireg.folders.prepared.writer import CaseWriter as CaseWriter
 from equireg.folders.prepared.writer import begin as begin
 from equireg.folders.prepared.writer import copy_scan as copy_scan
-from equireg.folders.prepared.writer import digest_of as digest_of
 from equireg.folders.prepared.writer import finish as finish
 from equireg.folders.prepared.writer import is_case as is_case
 from equireg.folders.prepared.writer import new_case as new_case

@@ -11,8 +11,8 @@ from typing import Any
 
 from equireg import disk
 from equireg.errors import EquiregError
+from equireg.folders.digests import digest_of
 from equireg.folders.prepared.names import LONGEST
-from equireg.folders.prepared.writer import digest_of
 from equireg.folders.schema import SchemaError, strict
 
 ADOPTED = "adopted"

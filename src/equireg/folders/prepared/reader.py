@@ -15,6 +15,7 @@ import numpy as np
 
 from equireg import disk, folders
 from equireg.errors import EquiregError
+from equireg.folders.digests import digest_of
 from equireg.folders.prepared.manifest import CaseRecord, Manifest, Split
 from equireg.folders.prepared.names import (
     EXAMPLES,
@@ -27,7 +28,6 @@ from equireg.folders.prepared.names import (
     SEEDS,
     case_folder,
 )
-from equireg.folders.prepared.writer import digest_of
 from equireg.folders.schema import SchemaError
 
 _UNREAD = ("dataset", "refused", "fingerprint")
@@ -97,12 +97,6 @@ class PreparedSet:
         cases = tuple(replace(case, split=splits[case.name]) for case in self.manifest.cases)
         other.manifest = replace(self.manifest, cases=cases)
         return other
-
-    @property
-    def source(self) -> str | None:
-        """The raw folder that it was made from, where that was recorded."""
-        found = self._signature.get("source")
-        return None if found is None else str(found)
 
     def verify(self, cases: Iterable[str] | None = None) -> None:
         """Check the files of some cases, or of all, against their digests; what was checked is not checked again.

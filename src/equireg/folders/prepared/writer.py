@@ -16,6 +16,7 @@ import numpy as np
 
 from equireg.disk import DiskError, disk_errors, write_json
 from equireg.errors import EquiregError
+from equireg.folders.digests import digest_of
 from equireg.folders.prepared.manifest import Manifest
 from equireg.folders.prepared.names import (
     CASES,
@@ -53,15 +54,6 @@ def write_array(path: Path, array: np.ndarray) -> None:
     )
     # Written here and not by blosc2, which does not say why a write failed (a full disk, say).
     path.write_bytes(compressed.to_cframe())  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def digest_of(path: Path) -> str:
-    """Return the digest of a file's bytes."""
-    digest = blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def begin(out: Path, raw_name: str) -> bool:

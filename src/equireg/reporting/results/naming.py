@@ -1,9 +1,10 @@
 """Names to show: titles that distinguish sources, and names that hold nothing but text."""
 
-import getpass
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from equireg.folders.origin import is_user
 
 
 def distinct_titles(sources: Sequence[tuple[str, Path]]) -> list[str]:
@@ -38,7 +39,7 @@ def distinct_titles(sources: Sequence[tuple[str, Path]]) -> list[str]:
 def _parent(folder: Path) -> str:
     """Return the name of a folder's parent with a slash; nothing where it is a home folder, whose name is a user's."""
     parent = folder.parent
-    private = parent == Path.home() or parent.name == getpass.getuser() or parent.parent == Path.home().parent
+    private = parent == Path.home() or is_user(parent.name) or parent.parent == Path.home().parent
     return "" if private else f"{printable(parent.name)}/"
 
 
