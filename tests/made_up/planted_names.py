@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import blosc2
+import numpy as np
 
 
 def found_in(folder: Path, words: tuple[str, ...]) -> list[str]:
@@ -30,7 +31,7 @@ def _unpacked(content: bytes) -> Iterator[bytes]:
                 yield name.encode()
                 yield from _unpacked(archive.read(name))
     elif content[2:10] == b"b2frame\0":
-        yield blosc2.ndarray_from_cframe(content)[:].tobytes()
+        yield np.asarray(blosc2.ndarray_from_cframe(content)[:]).tobytes()
     elif content.startswith(b"\x89PNG"):
         for start in (place for place in range(len(content)) if content[place : place + 4] in (b"zTXt", b"iTXt")):
             yield zlib.decompressobj().decompress(content[start + 4 :].split(b"\0\0", 1)[-1])

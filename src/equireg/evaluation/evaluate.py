@@ -23,7 +23,7 @@ from equireg.evaluation.scores import Score, joined, shown_regions, with_all_reg
 from equireg.evaluation.summary import summarise
 from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
 from equireg.folders import evaluation as folder_format
-from equireg.folders import lineage, sign
+from equireg.folders import sign
 from equireg.folders.digests import digests_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
@@ -87,11 +87,11 @@ def evaluate(
         sign(
             folder,
             folder_format.VERB,
-            {"tolerance_mm": config.tolerance_mm, "record_paths": config.record_paths},
+            {name: getattr(config, name) for name in ("tolerance_mm", "record_paths")},
             source=predictions,
-            reference=str(reference.absolute()) if config.record_paths else origin.name_of(reference),
+            reference=str(reference.absolute()),
             run=dict(predicted.signature.get("run") or {}),
-            **digests_of(folder, folder_format.SEALED),
+            digests=digests_of(folder, folder_format.SEALED),
         )
     return result
 

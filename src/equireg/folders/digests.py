@@ -20,9 +20,9 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def digests_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the fact to sign a folder with: the digests of those of its files that are there."""
-    return {DIGESTS: {name: digest_of(folder / name) for name in names if (folder / name).is_file()}}
+def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the fact ``digests`` to sign a folder with: of those of its files that are there."""
+    return {name: digest_of(folder / name) for name in names if (folder / name).is_file()}
 
 
 def check_digest(path: Path, remedy: str) -> None:
@@ -34,6 +34,4 @@ def check_digest(path: Path, remedy: str) -> None:
     signed = read_content(path.parent).get(DIGESTS) if is_signed(path.parent) else None
     recorded = signed.get(path.name) if isinstance(signed, Mapping) else None
     if recorded is not None and digest_of(path) != recorded:
-        raise EquiregError(
-            f"{path}: was changed after it was written: its digest is not that in made_by.json. {remedy}"
-        )
+        raise EquiregError(f"{path}: was changed after it was written: made_by.json has another digest. {remedy}")

@@ -50,8 +50,8 @@ def sign(
     Args:
         folder: the folder to sign.
         verb: the verb that made it, such as ``"prepare"``.
-        config: the verb's configuration, in plain values; paths in it, and in ``facts`` that are mappings, are
-            replaced by the names of their files, unless it has ``record_paths``.
+        config: the verb's configuration, in plain values; paths in it, and in ``facts`` that are texts or
+            mappings, are replaced by the names of their files, unless it has ``record_paths``.
         seed: the seed of its random numbers, if it used any.
         source: the folder that it was made from.
         facts: further plain values that the next verb wants to read.
@@ -76,7 +76,7 @@ def sign(
             "git_commit": _git_commit(),
             origin.SOURCE: None if source is None else origin.name_of(source),
             origin.WAY: way,
-            **{name: shown(fact) if isinstance(fact, Mapping) else fact for name, fact in facts.items()},
+            **{name: shown(fact) if isinstance(fact, str | Mapping) else fact for name, fact in facts.items()},
         },
     )
 

@@ -31,8 +31,6 @@ _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
 _RUN_COLUMNS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
 """What the table shows of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
 RESULTS = "results.csv"
-_DIGEST = "prepared_digest"
-"""Fact in a sweep's signature: what its prepared folder holds."""
 
 
 def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None, **options: Any) -> list[Run]:
@@ -156,7 +154,7 @@ def _claim(config: SweepConfig, runs: Sequence[Run], out: Path, base: Path) -> N
         signature = folders.read_signature(out, "sweep")
         earlier, now = names_only(signature["config"]), names_only(shared)
         changed = [name for name, value in now.items() if earlier.get(name) != value]
-        changed += ["what the prepared folder holds"] if signature.get(_DIGEST, digest) != digest else []
+        changed += ["what the prepared folder holds"] if signature.get("prepared_digest", digest) != digest else []
         changed += [run.name for run in runs if _differs(out / _RUNS / run.name, run)]
         if changed:
             raise EquiregError(
@@ -165,7 +163,7 @@ def _claim(config: SweepConfig, runs: Sequence[Run], out: Path, base: Path) -> N
             )
     with disk.disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    folders.sign(out, "sweep", shared, runs=[run.name for run in runs], **{_DIGEST: digest})
+    folders.sign(out, "sweep", shared, runs=[run.name for run in runs], prepared_digest=digest)
 
 
 def _differs(trained: Path, run: Run) -> bool:

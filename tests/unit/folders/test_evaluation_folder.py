@@ -1,11 +1,13 @@
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.folders import evaluation
+from equireg.folders import evaluation, sign
+from equireg.folders.digests import digests_of
 from equireg.imaging.labels import LabelTable
 
 SUMMARY = {"cases": 1, "regions": {"lesion": {"dice": {"mean": 0.5}}}, "mean": {"dice": 0.5}}
@@ -82,3 +84,19 @@ def test_a_damaged_picture_is_named(tmp_path):
     (tmp_path / "pictures/a.npz").write_bytes(b"PK\x03\x04")
     with pytest.raises(EquiregError, match=r"a\.npz: is not a picture of a case"):
         evaluation.read_pictures(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "summary.json", "labels.json"])
+def test_what_was_changed_after_it_was_written_is_named(tmp_path: Path, name: str) -> None:
+    table = LabelTable((0, 1), ("background", "tumour"))
+    evaluation.write_scores(tmp_path, {("a", "tumour", "dice"): 0.125})
+    evaluation.write_summary(tmp_path, {"cases": 1, "regions": {}, "mean": {"dice": 0.125}})
+    evaluation.write_labels(tmp_path, table)
+    sign(tmp_path, "evaluate", {}, digests=digests_of(tmp_path, evaluation.SEALED))
+    read = {"metrics.csv": evaluation.read_scores, "summary.json": evaluation.read_summary}
+    reader = read.get(name, evaluation.read_labels)
+    reader(tmp_path)
+    path = tmp_path / name
+    path.write_text(path.read_text().replace("0.125", "0.925").replace("tumour", "timour"))
+    with pytest.raises(EquiregError, match=rf"{name}: was changed after it was written.*Run `equireg evaluate` again"):
+        reader(tmp_path)
