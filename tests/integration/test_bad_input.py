@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 
+from equireg import folders
 from equireg.folders.prepared import PreparedSet
+from equireg.folders.signature import write_content
 from equireg.imaging.volume import write_label
 from equireg.model import seal
 from equireg.preparation.prepare import prepare
@@ -305,9 +307,7 @@ def test_a_checkpoint_of_another_network(
     assert not (tmp_path / "out").exists()
     # The same where training would continue from it; the run keeps all that it has.
     shutil.move(path, run / "checkpoints" / "last.ckpt")
-    (run / "made_by.json").write_text(
-        (run / "made_by.json").read_text().replace('"finished": true', '"finished": false')
-    )
+    write_content(run, {**folders.read_content(run), "finished": False})
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("features: 4", "features: 8"))
     before[run / "config.yaml"] = (run / "config.yaml").read_bytes()

@@ -15,8 +15,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 
-from equireg import disk
+from equireg import folders
 from equireg.errors import EquiregError, UsageError
+from equireg.folders.signature import write_content
 from equireg.model import read_checkpoint
 from equireg.preparation.prepare import prepare
 from equireg.processes import progress
@@ -36,8 +37,7 @@ COMMON: dict[str, Any] = {
 
 def unfinished(run: Path) -> None:
     """Make a run look as if it had been killed ahead of its signature."""
-    path = run / "made_by.json"
-    disk.write_json(path, {**json.loads(path.read_text()), "finished": False})
+    write_content(run, {**folders.read_content(run), "finished": False})
 
 
 def test_a_folder_that_was_prepared_otherwise_is_refused(

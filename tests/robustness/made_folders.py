@@ -39,7 +39,7 @@ def in_run(name: str, damage: Callable[..., bytes], read: Callable[[Path], Any],
             (root / inside).write_bytes(content)
         return Subject(root / name, damage, lambda: read(root), (str(root),))
 
-    return Target(make, sealed=sealed, cost=3 if sealed else 1)
+    return Target(make, sealed=sealed, cost=3 if name.endswith(".ckpt") else 1)
 
 
 def read_model(root: Path) -> Any:
@@ -94,7 +94,7 @@ def predictions(name: str, damage: Callable[..., bytes]) -> Target:
 
         return Subject(root / name, damage, read, (str(root),))
 
-    return Target(make, sealed=name.endswith(".nii.gz"), cost=3)
+    return Target(make, sealed=name in ("a.nii.gz", "made_by.json"), cost=3)
 
 
 def evaluation(name: str, damage: Callable[..., bytes]) -> Target:
@@ -120,7 +120,7 @@ def evaluation(name: str, damage: Callable[..., bytes]) -> Target:
         path = next(iter(sorted((root / "pictures").glob("*.npz")))) if name == "picture.npz" else root / name
         return Subject(path, damage, read, (str(root),))
 
-    return Target(make, sealed=name in evaluation.SEALED)
+    return Target(make, sealed=name in (*evaluation.SEALED, "made_by.json"))
 
 
 def portal(folder: Path) -> Subject:

@@ -125,7 +125,7 @@ def _in_prepared(name: str) -> Target:
 
         return Subject(root / inside, damaged_json if damage == "json" else damaged_everywhere, read, (str(root),))
 
-    return Target(make, sealed=name not in ("made_by.json",), cost=3)
+    return Target(make, sealed=True, cost=3)
 
 
 def _case_record(folder: Path) -> Subject:
@@ -222,7 +222,7 @@ TARGETS: dict[str, Target] = {
     "prepared: mask": _in_prepared("reference.nii.gz"),
     "prepared: case.json": Target(_case_record, sealed=True, cost=10),
     "run: checkpoint": in_run("checkpoints/best.ckpt", damaged_everywhere, read_model, sealed=True),
-    "run: made_by.json": in_run("made_by.json", damaged_json, read_run),
+    "run: made_by.json": in_run("made_by.json", damaged_json, read_run, sealed=True),
     "run: config.yaml": in_run("config.yaml", damaged_yaml, read_config),
     "run: metrics.csv": in_run("metrics.csv", damaged_table, read_run),
     "predictions: mask": predictions("a.nii.gz", damaged_everywhere),

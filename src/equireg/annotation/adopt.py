@@ -13,7 +13,7 @@ from equireg import disk
 from equireg.annotation.masks import NewMask, find_masks
 from equireg.config import AdoptConfig
 from equireg.config.parsing import options_from
-from equireg.folders.digests import digest_of
+from equireg.folders.digests import SEAL, digest_of
 from equireg.folders.prepared import CaseRecord, Manifest, PreparedSet, copy_scan, new_case, renew
 from equireg.folders.prepared.adopted import Adoption, adopted_file, read_history, write_history
 from equireg.imaging.labels import LabelTable
@@ -114,7 +114,7 @@ def _relabel(data: PreparedSet, case: str, labels: LabelTable) -> CaseRecord:
         grid = record.working_grid()
         counts = one_case.write_label(read_label(mask, grid.native), mask, grid, labels, writer)
         changed = {**content, "labelled": True, "class_voxels": counts}
-        written = writer.record({key: value for key, value in changed.items() if key != one_case.SEAL})
+        written = writer.record({key: value for key, value in changed.items() if key != SEAL})
     return replace(record, labelled=True, class_voxels=counts, digests=written["digests"])
 
 

@@ -41,8 +41,8 @@ def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | 
     Raises:
         EquiregError: if the raw folder is given and holds no scans.
     """
-    folder = given or (None if data.source is None else Path(data.source))
-    if folder is None or (given is None and not folder.is_dir()):
+    folder = given or data.source
+    if folder is None:
         return None
     try:
         return {case.name: case for case in discover(folder).cases}

@@ -23,7 +23,7 @@ from equireg.evaluation.scores import Score, joined, shown_regions, with_all_reg
 from equireg.evaluation.summary import summarise
 from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
 from equireg.folders import evaluation as folder_format
-from equireg.folders import sign
+from equireg.folders import lineage, sign
 from equireg.folders.digests import digests_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits

@@ -1,14 +1,15 @@
-"""Digests of files: what a finished folder was signed with, and whether a file is still that."""
+"""Digests of files and of plain values, by which damage is found."""
 
+import json
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
-
-from equireg.errors import EquiregError
-from equireg.folders.signature import is_signed, read_content
+from typing import Any
 
 DIGESTS = "digests"
 """Fact in a signature: name of a file to the digest of its bytes."""
+SEAL = "seal"
+"""Key in a file of plain values: the digest of all its other values."""
 
 
 def digest_of(path: Path) -> str:
@@ -25,13 +26,7 @@ def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: digest_of(folder / name) for name in names if (folder / name).is_file()}
 
 
-def check_digest(path: Path, remedy: str) -> None:
-    """Refuse a file that is not what its folder was signed with; folders of earlier versions have no digests.
-
-    Raises:
-        EquiregError: names the file.
-    """
-    signed = read_content(path.parent).get(DIGESTS) if is_signed(path.parent) else None
-    recorded = signed.get(path.name) if isinstance(signed, Mapping) else None
-    if recorded is not None and digest_of(path) != recorded:
-        raise EquiregError(f"{path}: was changed after it was written: made_by.json has another digest. {remedy}")
+def seal_of(record: Mapping[str, Any]) -> str:
+    """Return a digest of plain values, the same before writing and after reading."""
+    plain = json.loads(json.dumps(record, default=str))
+    return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -20,7 +20,6 @@ import numpy as np
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import signature, tables
-from equireg.folders.digests import check_digest
 from equireg.folders.label_tables import read_label_table
 from equireg.imaging.labels import LabelTable
 
@@ -90,7 +89,7 @@ def read_scores(folder: Path) -> dict[tuple[str, str, str], float]:
         if (case, region, metric) in scores:
             raise EquiregError(f"{path}: line {line} gives {metric} of {case}, {region} a second time. {_REMEDY}")
         scores[case, region, metric] = tables.number(path, line, "value", row["value"], _REMEDY)
-    check_digest(path, _REMEDY)
+    signature.check_digest(path, _REMEDY)
     return scores
 
 
@@ -110,7 +109,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     problem = _problem_of_summary(content)
     if problem is not None:
         raise EquiregError(f"{path}: is damaged ({problem}). {_REMEDY}")
-    check_digest(path, _REMEDY)
+    signature.check_digest(path, _REMEDY)
     return content
 
 
@@ -126,7 +125,7 @@ def read_labels(folder: Path) -> LabelTable:
         EquiregError: if the file is missing or damaged.
     """
     table = read_label_table(folder / LABELS, _REMEDY)
-    check_digest(folder / LABELS, _REMEDY)
+    signature.check_digest(folder / LABELS, _REMEDY)
     return table
 
 
@@ -182,7 +181,7 @@ def _read_picture(path: Path) -> Picture:
             channels=tuple(np.atleast_1d(content.get("channel_names", ())).astype(str)),
         )
     except (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise EquiregError(f"{path}: is not a picture of a case ({error}). {remedy}") from error
+        raise EquiregError(f"{path}: is not a picture of a case ({str(error)[:200]}). {remedy}") from error
     shapes = picture.scan.shape, picture.reference.shape, picture.prediction.shape
     if picture.scan.ndim != 3 or not shapes[0][1:] == shapes[1] == shapes[2]:
         raise EquiregError(

@@ -10,7 +10,8 @@ made_by.json      the signature, with the facts of the run under ``run``
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -133,7 +134,9 @@ class RunFolder:
         Raises:
             EquiregError: if they are missing or damaged.
         """
-        return without_idle(read_yaml(self.root / CONFIG))
+        content = read_yaml(self.root / CONFIG)
+        with self._damaged_config():
+            return without_idle(content)
 
     def check_config(self) -> None:
         """Check that the options are those of a run.
@@ -142,10 +145,16 @@ class RunFolder:
             EquiregError: if they are missing or damaged; names the file.
         """
         stored = self.read_config()
-        try:
+        with self._damaged_config():
             from_plain(TrainConfig, stored)
             if not all(isinstance(stored.get(group), Mapping) for group in ("method", "network")):
                 raise UsageError("it names no method or no network.")
+
+    @contextmanager
+    def _damaged_config(self) -> Iterator[None]:
+        """Name the file where its options do not fit."""
+        try:
+            yield
         except UsageError as error:
             raise EquiregError(
                 f"{self.root / CONFIG}: is damaged: {error} Restore it, or begin a new run with another --out."

@@ -11,6 +11,7 @@ from equireg._version import __version__
 from equireg.disk import existing_folder, read_json, write_json
 from equireg.errors import EquiregError
 from equireg.folders import origin
+from equireg.folders.digests import DIGESTS, SEAL, digest_of, seal_of
 from equireg.folders.schema import SchemaError, strict
 
 FORMAT_VERSION = 1
@@ -65,8 +66,8 @@ def sign(
             versions[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue
-    write_json(
-        folder / SIGNATURE,
+    write_content(
+        folder,
         {
             "verb": verb,
             "format_version": FORMAT_VERSION,
@@ -97,7 +98,22 @@ def read_signature(folder: Path | str, verb: str) -> dict[str, Any]:
     if found != verb:
         raise EquiregError(f"{folder}: was made by `equireg {found}`; expected the output of `equireg {verb}`.")
     check_format(folder, signature.get("format_version"))
+    if SEAL in signature and seal_of(_without_seal(signature)) != signature[SEAL]:
+        raise EquiregError(
+            f"{folder / SIGNATURE}: is damaged: its values are not those that were written. Restore it, or make the "
+            "folder again."
+        )
     return signature
+
+
+def write_content(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write ``made_by.json``, with a digest of its values."""
+    plain = _without_seal(content)
+    write_json(folder / SIGNATURE, {**plain, SEAL: seal_of(plain)})
+
+
+def _without_seal(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != SEAL}
 
 
 def read_content(folder: Path) -> dict[str, Any]:
@@ -127,6 +143,18 @@ def lineage(folder: Path) -> Iterator[dict[str, Any]]:
             return
         yield signature
         folder = origin.source_of(folder, signature) or folder
+
+
+def check_digest(path: Path, remedy: str) -> None:
+    """Refuse a file that is not what its folder was signed with; folders of earlier versions have no digests.
+
+    Raises:
+        EquiregError: names the file.
+    """
+    signed = read_content(path.parent).get(DIGESTS) if is_signed(path.parent) else None
+    recorded = signed.get(path.name) if isinstance(signed, Mapping) else None
+    if recorded is not None and digest_of(path) != recorded:
+        raise EquiregError(f"{path}: was changed after it was written: made_by.json has another digest. {remedy}")
 
 
 def check_format(path: Path, found: Any) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.folders import FORMAT_VERSION
-from equireg.folders.digests import digest_of
-from equireg.folders.prepared import RECORD, SEAL, CaseRecord, CaseWriter, new_case, seal_of
+from equireg.folders.digests import SEAL, digest_of, seal_of
+from equireg.folders.prepared import RECORD, CaseRecord, CaseWriter, new_case
 from equireg.folders.schema import SchemaError, strict
 from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable

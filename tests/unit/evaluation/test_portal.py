@@ -14,6 +14,7 @@ from equireg import disk, folders
 from equireg.errors import EquiregError, UsageError
 from equireg.evaluation.evaluate import evaluate
 from equireg.folders.predictions import Files
+from equireg.folders.signature import write_content
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, write_label
 
@@ -107,8 +108,7 @@ def test_equivariance_stands_beside_the_portals_scores(predictions: Path, tmp_pa
 
 
 def test_a_case_that_was_not_predicted_is_reported_and_left_out(predictions: Path, tmp_path: Path, caplog) -> None:
-    signature = json.loads((predictions / "made_by.json").read_text())
-    disk.write_json(predictions / "made_by.json", {**signature, "cases": list(CASES[:2])})
+    write_content(predictions, {**folders.read_content(predictions), "cases": list(CASES[:2])})
     with caplog.at_level(logging.WARNING, "equireg"):
         summary = evaluate(predictions, write_table(tmp_path / "stats.csv"), tmp_path / "out")
     assert summary["cases"] == 2

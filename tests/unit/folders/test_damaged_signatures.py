@@ -54,3 +54,11 @@ def test_predictions_of_cases_that_no_file_can_have(tmp_path: Path, name: str) -
     folders.sign(tmp_path, "predict", {}, cases=[name], run={})
     with pytest.raises(EquiregError, match=r"made_by\.json: is damaged: .* is no name for a prediction"):
         predictions.read_facts(tmp_path)
+
+
+def test_a_signature_with_another_value_is_named(tmp_path: Path) -> None:
+    folders.sign(tmp_path, "train", {"a": 1.5}, seed=1, source=tmp_path, cases=("a", "b"))
+    folders.read_signature(tmp_path, "train")
+    changed(tmp_path, seed=2)
+    with pytest.raises(EquiregError, match=r"made_by\.json: is damaged: its values are not those that were written"):
+        folders.read_signature(tmp_path, "train")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from equireg import disk
 from equireg.config import NetworkConfig, TrainConfig
@@ -96,6 +97,13 @@ def test_the_best_checkpoint_is_found_before_the_last(tmp_path: Path) -> None:
     (folder.checkpoints / "best.ckpt").touch()
     assert folder.checkpoint().name == "best.ckpt"
     assert folder.checkpoint("last").name == "last.ckpt"
+
+
+@pytest.mark.parametrize("name", [4, {"x": 1}])
+def test_options_that_name_no_network_are_an_error_that_names_the_file(tmp_path: Path, name: object) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"method": {"name": "equireg"}, "network": {"name": name}}))
+    with pytest.raises(EquiregError, match=r"config\.yaml: is damaged: --network\.name"):
+        RunFolder(tmp_path).read_config()
 
 
 def test_options_are_written_for_people(tmp_path: Path) -> None:

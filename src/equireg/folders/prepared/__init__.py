@@ -11,7 +11,6 @@ from equireg.folders.prepared.names import MANIFEST as MANIFEST
 from equireg.folders.prepared.names import PLACES as PLACES
 from equireg.folders.prepared.names import RECORD as RECORD
 from equireg.folders.prepared.names import REFERENCE as REFERENCE
-from equireg.folders.prepared.names import SEAL as SEAL
 from equireg.folders.prepared.names import SEEDS as SEEDS
 from equireg.folders.prepared.names import case_folder as case_folder
 from equireg.folders.prepared.reader import PreparedSet as PreparedSet
@@ -23,6 +22,5 @@ from equireg.folders.prepared.writer import is_case as is_case
 from equireg.folders.prepared.writer import new_case as new_case
 from equireg.folders.prepared.writer import remove_case as remove_case
 from equireg.folders.prepared.writer import renew as renew
-from equireg.folders.prepared.writer import seal_of as seal_of
 from equireg.folders.prepared.writer import undo as undo
 from equireg.folders.prepared.writer import write_array as write_array

@@ -25,8 +25,6 @@ PLACES = "foreground.npz"
 REFERENCE = "reference.nii.gz"
 SEEDS = "equivariance.npy"
 RECORD = "case.json"
-SEAL = "seal"
-"""Key of a case's record: the digest of all its other values."""
 MANIFEST_DIGEST = "manifest_digest"
 """Fact in the signature: the digest of the manifest's bytes."""
 LONGEST = 200

@@ -98,6 +98,11 @@ class PreparedSet:
         other.manifest = replace(self.manifest, cases=cases)
         return other
 
+    @property
+    def source(self) -> Path | None:
+        """The raw folder that it was made from, where the signature leads to it and it is still there."""
+        return folders.source_of(self.root, self._signature)
+
     def verify(self, cases: Iterable[str] | None = None) -> None:
         """Check the files of some cases, or of all, against their digests; what was checked is not checked again.
 

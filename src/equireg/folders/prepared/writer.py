@@ -1,13 +1,11 @@
 """Writing a prepared folder: compressed arrays, and folders of cases that are complete or absent."""
 
-import json
 import math
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import numpy as np
 
 from equireg.disk import DiskError, disk_errors, write_json
 from equireg.errors import EquiregError
-from equireg.folders.digests import digest_of
+from equireg.folders.digests import SEAL, digest_of, seal_of
 from equireg.folders.prepared.manifest import Manifest
 from equireg.folders.prepared.names import (
     CASES,
@@ -28,10 +26,9 @@ from equireg.folders.prepared.names import (
     PLACES,
     RECORD,
     REFERENCE,
-    SEAL,
     SEEDS,
 )
-from equireg.folders.signature import SIGNATURE, UNFINISHED, read_content, sign
+from equireg.folders.signature import SIGNATURE, UNFINISHED, read_content, sign, write_content
 from equireg.imaging.volume import Geometry, write_label
 
 _CHUNK_BYTES = 2**20
@@ -97,7 +94,7 @@ def renew(out: Path, manifest: Manifest) -> None:
     """Write a changed manifest into a finished folder, whose signature stays what it was but for the digest."""
     signature = read_content(out)
     write_json(out / MANIFEST, manifest.as_dict())
-    write_json(out / SIGNATURE, {**signature, MANIFEST_DIGEST: digest_of(out / MANIFEST)})
+    write_content(out, {**signature, MANIFEST_DIGEST: digest_of(out / MANIFEST)})
 
 
 def undo(out: Path) -> None:
@@ -106,12 +103,6 @@ def undo(out: Path) -> None:
     for folder in (out / CASES, out):
         with suppress(OSError):  # there is something of the user's in it
             folder.rmdir()
-
-
-def seal_of(record: Mapping[str, Any]) -> str:
-    """Return a digest of a record, the same before writing and after reading."""
-    plain = json.loads(json.dumps(record, default=str))
-    return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 class CaseWriter:
