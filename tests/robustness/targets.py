@@ -128,6 +128,14 @@ def _in_prepared(name: str) -> Target:
     return Target(make, sealed=True, cost=3)
 
 
+def _example(folder: Path) -> Subject:
+    from equireg.folders.examples import read_examples
+
+    root = _prepare(folder)
+    path = next((root / "examples").glob("*.npz"))
+    return Subject(path, damaged_everywhere, lambda: [vars(step) for one in read_examples(root) for step in one.steps])
+
+
 def _case_record(folder: Path) -> Subject:
     """A damaged record of a case: the case is made anew, so the folder must be as it was."""
     from equireg.folders.prepared import PreparedSet
@@ -221,6 +229,7 @@ TARGETS: dict[str, Target] = {
     "prepared: places": _in_prepared("foreground.npz"),
     "prepared: mask": _in_prepared("reference.nii.gz"),
     "prepared: case.json": Target(_case_record, sealed=True, cost=10),
+    "prepared: example": Target(_example, cost=3),
     "run: checkpoint": in_run("checkpoints/best.ckpt", damaged_everywhere, read_model, sealed=True),
     "run: made_by.json": in_run("made_by.json", damaged_json, read_run, sealed=True),
     "run: config.yaml": in_run("config.yaml", damaged_yaml, read_config),

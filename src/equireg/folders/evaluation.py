@@ -8,8 +8,6 @@ made_by.json         the signature, with the run behind the predictions
 """
 
 import math
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import signature, tables
+from equireg.folders.archives import NPZ_ERRORS
 from equireg.folders.label_tables import read_label_table
 from equireg.imaging.labels import LabelTable
 
@@ -180,7 +179,7 @@ def _read_picture(path: Path) -> Picture:
             scan=content.get("scan", np.zeros((1, *content["reference"].shape))).astype(np.float32),
             channels=tuple(np.atleast_1d(content.get("channel_names", ())).astype(str)),
         )
-    except (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except NPZ_ERRORS as error:
         raise EquiregError(f"{path}: is not a picture of a case ({str(error)[:200]}). {remedy}") from error
     shapes = picture.scan.shape, picture.reference.shape, picture.prediction.shape
     if picture.scan.ndim != 3 or not shapes[0][1:] == shapes[1] == shapes[2]:

@@ -4,13 +4,13 @@ examples/CASE.npz    ``steps``, their names; ``scan_0``, ``label_0`` and so on, 
                      rows and columns; ``channel_names``
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from equireg.errors import EquiregError
+from equireg.folders.archives import NPZ_ERRORS
 from equireg.folders.prepared import PreparedSet
 from equireg.imaging.labels import LabelTable
 
@@ -61,8 +61,8 @@ def _read(path: Path, data: PreparedSet) -> Example:
             )
             rows_mm, columns_mm = (float(value) for value in content["spacing_mm"])
             channels = tuple(np.atleast_1d(content["channel_names"]).astype(str).tolist())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise EquiregError(f"{path}: is not the example of a case ({error}). {remedy}") from error
+    except NPZ_ERRORS as error:
+        raise EquiregError(f"{path}: is not the example of a case ({str(error)[:200]}). {remedy}") from error
     for step in steps:
         if step.scan.ndim != 3 or step.scan.shape[1:] != step.label.shape or len(step.scan) != len(channels):
             raise EquiregError(

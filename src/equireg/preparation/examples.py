@@ -1,7 +1,6 @@
 """One slice of one case after each step of preparation, for the report to draw."""
 
 import io
-import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from equireg import disk
+from equireg.folders.archives import NPZ_ERRORS
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import IGNORED
 from equireg.layouts import RawCase
@@ -110,7 +110,7 @@ def _digest_of(path: Path) -> str | None:
     try:
         with np.load(path) as content:
             return str(content["digest"])
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except NPZ_ERRORS:
         return None
 
 

@@ -100,3 +100,16 @@ def test_what_was_changed_after_it_was_written_is_named(tmp_path: Path, name: st
     path.write_text(path.read_text().replace("0.125", "0.925").replace("tumour", "timour"))
     with pytest.raises(EquiregError, match=rf"{name}: was changed after it was written.*Run `equireg evaluate` again"):
         reader(tmp_path)
+
+
+def test_a_picture_that_claims_another_packing_is_named(tmp_path: Path) -> None:
+    evaluation.write_pictures(tmp_path, [picture("a", "best")])
+    path = tmp_path / "pictures" / "a.npz"
+    content = path.read_bytes()
+    for place in range(len(content) - 30):
+        if content[place : place + 4] in (b"PK\x01\x02", b"PK\x03\x04"):  # the method of packing stands behind it
+            start = place + (10 if content[place + 2] == 1 else 8)
+            content = content[:start] + b"\x63\x00" + content[start + 2 :]
+    path.write_bytes(content)
+    with pytest.raises(EquiregError, match=r"a\.npz: is not a picture of a case \(That compression method"):
+        evaluation.read_pictures(tmp_path)

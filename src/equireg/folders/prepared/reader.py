@@ -2,7 +2,6 @@
 
 import copy
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -15,6 +14,7 @@ import numpy as np
 
 from equireg import disk, folders
 from equireg.errors import EquiregError
+from equireg.folders.archives import NPZ_ERRORS
 from equireg.folders.digests import digest_of
 from equireg.folders.prepared.manifest import CaseRecord, Manifest, Split
 from equireg.folders.prepared.names import (
@@ -127,7 +127,7 @@ class PreparedSet:
         try:
             with np.load(path) as content:
                 return {int(name): content[name] for name in content.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except NPZ_ERRORS as error:
             _damaged(path, error)
 
     def equivariance_seeds(self, case: str) -> np.ndarray:
