@@ -70,9 +70,8 @@ def evaluate(
     predicted = read_predictions(predictions, Limits.of(config, *lineage(predictions), *lineage(reference)))
     pairs_transformed = find_transformed(predicted)
     judged = _judge(predicted, reference, config)
-    transformed = _score(
-        partial(score_transformed, table=judged.table, metrics=_metrics("transform")), pairs_transformed, config.jobs
-    )
+    score = partial(score_transformed, table=judged.table, metrics=_metrics("transform"))
+    transformed = _score(score, pairs_transformed, config.jobs)
     table = judged.table or _found_labels([*judged.scores, *transformed])
     regions = list(table.judged_regions())
     scores = with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")])
