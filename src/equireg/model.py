@@ -5,7 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,14 @@ from equireg.folders.prepared import Manifest
 from equireg.imaging.labels import LabelTable
 from equireg.methods import Method, find
 from equireg.networks import build
+from equireg.postprocessing import PostProcessing
 from equireg.preparation.case import CasePlan
 from equireg.preparation.plan import slice_axis
 
 ENTRY = "equireg"
 """Key of a Lightning checkpoint under which ours are."""
+POST_PROCESS = "post_process"
+"""Key of the entry: what is done to predictions, chosen at the validation before the checkpoint."""
 _DIGEST = "digest"
 
 
@@ -92,6 +95,7 @@ class Model:
     config: TrainConfig
     facts: ModelFacts
     step: int
+    post_process: PostProcessing = field(default_factory=PostProcessing)
 
     @property
     def predictor(self) -> nn.Module:
@@ -200,7 +204,8 @@ def load_model(path: Path) -> Model:
         method = new_method(config, facts)
         weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
         load_weights(method, weights, path)
-        model = Model(method, config, facts, int(content["global_step"]))
+        post_process = PostProcessing.from_dict(content[ENTRY].get(POST_PROCESS), facts.labels)
+        model = Model(method, config, facts, int(content["global_step"]), post_process)
     _check_finite(model.predictor, path)
     return model
 

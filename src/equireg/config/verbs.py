@@ -89,6 +89,8 @@ class PredictConfig(LimitOptions):
     """random transforms of `--test_time equivariance`"""
     overlap: float = 0.5
     """overlap of neighbouring windows where a scan is larger than the patch"""
+    post_process: Literal["auto", "none"] = "auto"
+    """auto: remove the small components that training found on its validation cases to be wrong, if any"""
     probabilities: bool = False
     """write CASE_probabilities.nii.gz too, one volume a class"""
     equivariance: bool = False

@@ -46,7 +46,7 @@ def ensemble(runs: Sequence[Path | str], out: Path | str, config: EnsembleConfig
         folds = {model.config.fold for model in trained.models}
         if len(folds) == 1 and folds != {None}:
             shutil.copyfile(RunFolder(trained.root).folds, folder / SPLITS)
-        write_ensemble(folder, members, to_plain(config))
+        write_ensemble(folder, members, to_plain(config), trained.post_process.as_dict())
     return out
 
 

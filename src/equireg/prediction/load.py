@@ -14,6 +14,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.model import Model, load_model
+from equireg.postprocessing import PostProcessing
 from equireg.prediction.intensities import warn_of
 from equireg.prediction.segment import Predictor
 from equireg.prediction.trained import read_trained
@@ -37,10 +38,10 @@ class Segmentation:
 class LoadedModel:
     """A trained model that is ready to predict; ``equireg.load`` makes it."""
 
-    def __init__(self, models: Sequence[Model], config: PredictConfig) -> None:
+    def __init__(self, models: Sequence[Model], config: PredictConfig, post_process: PostProcessing) -> None:
         self.step = models[0].step
         self._facts = models[0].facts
-        self._predictor = Predictor(models, config)
+        self._predictor = Predictor(models, config, post_process if config.post_process == "auto" else None)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -69,9 +70,9 @@ class LoadedModel:
         agreement = self._predictor.agreement()
         if not probabilities:
             classes = self._predictor.classes(scan, agreement)
-            return Segmentation(self.labels.to_values(classes), None, agreement.dice())
+            return Segmentation(self._predictor.values(classes, geometry), None, agreement.dice())
         probs = scan.grid.probs_to_native(self._predictor(scan, agreement=agreement).numpy())
-        return Segmentation(self.labels.to_values(probs.argmax(axis=0)), probs, agreement.dice())
+        return Segmentation(self._predictor.values(probs.argmax(axis=0), geometry), probs, agreement.dice())
 
     def _checked(self, array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """Return the scan as [C, X, Y, Z] float32 with its geometry."""
@@ -115,5 +116,7 @@ def load(run: Path | str | Sequence[Path | str], config: PredictConfig | None = 
     if len(given) == 1 and not given[0].is_dir():
         if not given[0].is_file():
             raise EquiregError(f"{given[0]}: no such file or folder; expected a run or a checkpoint. Check the path.")
-        return LoadedModel([load_model(given[0])], config)
-    return LoadedModel(read_trained(given, config.checkpoint).models, config)
+        model = load_model(given[0])
+        return LoadedModel([model], config, model.post_process)
+    trained = read_trained(given, config.checkpoint)
+    return LoadedModel(trained.models, config, trained.post_process)

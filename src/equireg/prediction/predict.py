@@ -12,7 +12,9 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders import predictions
+from equireg.folders.ensemble import POST_PROCESS
 from equireg.folders.run_facts import RUN_FACTS
+from equireg.postprocessing import PostProcessing
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
 from equireg.prediction.scans import InputCase, find_cases
@@ -61,7 +63,8 @@ def predict(
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
     trained = read_trained(runs, config.checkpoint)
     _check_equivariance(trained, config)
-    job = Job(trained.checkpoints, trained.digest, out, config)
+    post_process = trained.post_process if config.post_process == "auto" else PostProcessing()
+    job = Job(trained.checkpoints, trained.digest, out, config, post_process)
     fold = trained.fold_cases() if config.split in ("train", "val") else None
     cases = find_cases(scans, trained.models[0].facts, config, fold)
     failed = _misnamed(cases, job)
@@ -72,12 +75,14 @@ def predict(
             if config.cluster == "ray" or config.jobs > 1:
                 failed |= predict_by_workers(job, left, folder.add)
             elif left:
-                failed |= predict_here(job, Predictor(trained.models, config), left, folder.add)
+                failed |= predict_here(job, Predictor(trained.models, config, post_process), left, folder.add)
         folder.discard([name for name in failed if name in digests])
         failed = in_order(failed, cases)
         if not folder.seconds:
             raise error_of(failed)
         _finish(folder, trained, scans, job)
+    if job.post_process.steps:
+        log.info("post-processing: %s (--post_process none leaves it out)", job.post_process.words())
     seconds = folder.seconds.values()
     log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds) / len(seconds))
     if failed:
@@ -106,7 +111,8 @@ def _misnamed(cases: Sequence[InputCase], job: Job) -> dict[str, Failure]:
 def _command(job: Job, scans: Path) -> dict[str, Any]:
     """Return all that decides what is predicted, and from what."""
     options = {name: value for name, value in to_plain(job.config).items() if name not in _MACHINE}
-    return {"source": str(scans.resolve()), "checkpoint_digest": job.digest, **options}
+    steps = job.post_process.as_dict()["steps"]
+    return {"source": str(scans.resolve()), "checkpoint_digest": job.digest, **options, POST_PROCESS: steps}
 
 
 def _check_equivariance(trained: Trained, config: PredictConfig) -> None:
@@ -132,6 +138,6 @@ def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job) -> None
         seed=facts.seed,
         source=scans,
         cases=cases,
-        **{RUN_FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
+        **{POST_PROCESS: job.post_process.as_dict(), RUN_FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
     )
     (folder.folder / folders.UNFINISHED).unlink()

@@ -14,8 +14,10 @@ from equireg.errors import EquiregError
 from equireg.folders import predictions
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.volume import Geometry
 from equireg.inference import Agreement, InferencePlan, predict_slabs
 from equireg.model import Model
+from equireg.postprocessing import PostProcessing, applied
 from equireg.prediction import equivariance
 from equireg.prediction.parts import Part, parts_of
 from equireg.prediction.scans import InputCase
@@ -32,9 +34,13 @@ class Predictor:
     Args:
         models: one, or several whose probabilities are averaged.
         config: the options.
+        post_process: what is done to the classes of each scan.
     """
 
-    def __init__(self, models: Sequence[Model], config: PredictConfig) -> None:
+    def __init__(
+        self, models: Sequence[Model], config: PredictConfig, post_process: PostProcessing | None = None
+    ) -> None:
+        self.post_process = PostProcessing() if post_process is None else post_process
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
         self.labels = models[0].facts.labels
@@ -95,6 +101,11 @@ class Predictor:
         """Return the class indices of a scan in its own grid, [X, Y, Z]; classes are chosen some slices at a time."""
         return scan.grid.argmax_to_native(SlabStream(self.slabs(scan, agreement=agreement)), self.labels.classes)
 
+    def values(self, classes: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """Return the label values of a scan's classes [X, Y, Z], post-processed."""
+        voxel_mm3 = math.prod(geometry.spacing_mm)
+        return self.labels.to_values(applied(self.post_process, classes, self.labels, voxel_mm3))
+
     def under_transform(self, scan: WorkingScan, probs: torch.Tensor, seeds: Sequence[int]) -> equivariance.Transformed:
         """Return what becomes of a scan and of its probabilities [K, D, H, W] under the fixed transforms."""
         return equivariance.transform_scan(scan, probs, seeds, self.plan, lambda image: self(scan, image))
@@ -132,7 +143,8 @@ def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: P
         equivariance.write(segmented.transformed, grid, predictor.labels, predictions.Files.of(folder, case.name))
     if classes is None:
         classes = _write_probabilities(case, segmented, folder, config)
-    volume.write_label(predictions.prediction_file(folder, case.name), predictor.labels.to_values(classes), grid.native)
+    values = predictor.values(classes, grid.native)
+    volume.write_label(predictions.prediction_file(folder, case.name), values, grid.native)
 
 
 def _write_probabilities(case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig) -> np.ndarray:

@@ -12,7 +12,9 @@ from equireg.folders import ensemble
 from equireg.folders.folds import FoldCases
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RunFacts
+from equireg.folders.schema import SchemaError
 from equireg.model import Model, file_digest, load_model
+from equireg.postprocessing import PostProcessing, majority
 
 _AGREE = ("channels", "labels", "axes", "spacing_mm", "normalisation")
 """Facts that models must share to predict one scan together; patch size and dimensions may differ."""
@@ -31,6 +33,8 @@ class Trained:
     runs: tuple[RunFacts, ...]
     root: Path
     """the run's or ensemble's folder; the first one's where there are several"""
+    post_process: PostProcessing
+    """of the run or ensemble; where several are given, what most of them do"""
 
     @property
     def digest(self) -> str:
@@ -93,7 +97,23 @@ def read_trained(given: Sequence[Path | str], which: Literal["auto", "best", "la
         raise EquiregError(f"{twice}: its checkpoint is given twice; expected different runs. Give each once.")
     models = tuple(load_model(path) for path in checkpoints)
     check_alike(names, models)
-    return Trained(names, checkpoints, digests, models, runs, Path(given[0]))
+    return Trained(names, checkpoints, digests, models, runs, Path(given[0]), _post_process(given, models))
+
+
+def _post_process(given: Sequence[Path | str], models: Sequence[Model]) -> PostProcessing:
+    """Return what is done to predictions.
+
+    Raises:
+        EquiregError: if an ensemble's signature is damaged.
+    """
+    root = Path(given[0])
+    if len(given) == 1 and folders.made_by(root) == ensemble.VERB:
+        try:
+            return PostProcessing.from_dict(ensemble.read_ensemble(root).post_process, models[0].facts.labels)
+        except SchemaError as error:
+            path = root / folders.SIGNATURE
+            raise EquiregError(f"{path}: is damaged ({error}). Restore it, or make the ensemble again.") from error
+    return models[0].post_process if len(models) == 1 else majority([model.post_process for model in models])
 
 
 def _members(path: Path, which: Literal["auto", "best", "last"]) -> list[tuple[str, Path, str, RunFacts]]:

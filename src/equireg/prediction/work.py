@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from equireg.config import PredictConfig
 from equireg.devices import choose_device, choose_precision
 from equireg.errors import EquiregError
 from equireg.model import load_model
+from equireg.postprocessing import PostProcessing
 from equireg.prediction.failures import Failure
 from equireg.prediction.overlap import overlapping
 from equireg.prediction.scans import InputCase
@@ -33,6 +34,7 @@ class Job:
     """Digest of the checkpoints; a process keeps the models that it has loaded."""
     folder: Path
     config: PredictConfig
+    post_process: PostProcessing = field(default_factory=PostProcessing)
 
 
 Note = Callable[[str, float], None]
@@ -111,4 +113,4 @@ def predict_case(job: Job, case: InputCase) -> float | Failure:
 def _loaded(job: Job) -> Predictor:
     """Load the model once for all cases of a worker."""
     keep_freed_memory()
-    return Predictor([load_model(path) for path in job.checkpoints], job.config)
+    return Predictor([load_model(path) for path in job.checkpoints], job.config, job.post_process)

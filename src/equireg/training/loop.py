@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from equireg.errors import EquiregError
 from equireg.folders.run import RunFolder
 from equireg.inference import InferencePlan, predict_scan
 from equireg.methods import Method, evaluating
-from equireg.model import ENTRY, ModelFacts, entry, seal
+from equireg.model import ENTRY, POST_PROCESS, ModelFacts, entry, seal
 from equireg.optimiser import learning_rate, make_optimizer
+from equireg.postprocessing import PostProcessing, choose, count_case
 from equireg.processes import launching, ranks
 from equireg.training import validation
 from equireg.training.data import DataSource
@@ -108,6 +110,7 @@ class LoopModule(lightning.LightningModule):
         super().__init__()
         self.config, self.facts, self.method, self.data = config, facts, method, data
         self._scores: list[validation.CaseScore] = []
+        self._post_process = PostProcessing()
         self._unchecked: list[_Losses] = []
         self._regions = {
             name: tuple(facts.labels.values.index(value) for value in values)
@@ -200,7 +203,10 @@ class LoopModule(lightning.LightningModule):
         with evaluating(self.method.predictor) as network:
             probs = predict_scan(network, image, record.background, record.spacing_mm, plan)
         label = self.data.reader.read(case, "label", whole).to(probs.device)
-        self._scores.append(validation.score_case(case, probs, label, self._regions))
+        count = partial(
+            count_case, case, record.patient, labels=self.facts.labels, voxel_mm3=math.prod(record.spacing_mm)
+        )
+        self._scores.append(validation.score_case(case, probs, label, self._regions, count))
 
     def on_validation_epoch_end(self) -> None:
         """Log what the validation cases of all ranks have shown."""
@@ -210,9 +216,17 @@ class LoopModule(lightning.LightningModule):
             # In the order of the cases, so that the sums do not depend on the number of ranks.
             scores = [found[case] for case in self.data.cases.validation]
             self.log_dict(validation.scalars(scores, list(self._regions)))
+            counts = [score.counts for score in scores if score.counts is not None]
+            self._post_process = choose(counts, self.facts.labels)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the model."""
         ended = self.trainer.should_stop or self.global_step >= self.config.max_steps
-        checkpoint[ENTRY] = {**entry(self.config, self.facts), ENDED: ended}
+        post_process = self._post_process.as_dict()
+        checkpoint[ENTRY] = {**entry(self.config, self.facts), ENDED: ended, POST_PROCESS: post_process}
         seal(checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take back what the last validation chose, for a checkpoint that is written before the next one."""
+        found = checkpoint[ENTRY].get(POST_PROCESS)
+        self._post_process = PostProcessing.from_dict(found, self.facts.labels)

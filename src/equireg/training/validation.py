@@ -1,14 +1,16 @@
 """What validation cases show: Dice of each region, false positives, cross-entropy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from equireg.imaging.labels import IGNORED
 from equireg.losses import argmax
 from equireg.metrics import region_dice
+from equireg.postprocessing import CaseCounts
 
 _LEAST = 1e-7
 """Probability below which a voxel's cross-entropy rises no further: one such voxel must not decide a validation."""
@@ -26,9 +28,17 @@ class CaseScore:
     loss: float
     """cross-entropy, summed over its voxels, nats"""
     voxels: int
+    counts: CaseCounts | None = None
+    """what its components hold, from which the post-processing is chosen"""
 
 
-def score_case(case: str, probs: Tensor, label: Tensor, regions: Mapping[str, Sequence[int]]) -> CaseScore:
+def score_case(
+    case: str,
+    probs: Tensor,
+    label: Tensor,
+    regions: Mapping[str, Sequence[int]],
+    count: Callable[[np.ndarray, np.ndarray], CaseCounts] | None = None,
+) -> CaseScore:
     """Compare a prediction with its mask.
 
     Args:
@@ -36,8 +46,10 @@ def score_case(case: str, probs: Tensor, label: Tensor, regions: Mapping[str, Se
         probs: probabilities, [K, D, H, W].
         label: class indices, [D, H, W]; voxels that nobody annotated are left out.
         regions: region name to its class indices.
+        count: counts what the components of a prediction hold, from predicted and true class indices [D, H, W].
     """
-    dice = region_dice(argmax(probs, dim=0)[0], label, regions)
+    predicted = argmax(probs, dim=0)[0]
+    dice = region_dice(predicted, label, regions)
     shown = {name: any(bool((label == value).any()) for value in values) for name, values in regions.items()}
     known = label != IGNORED
     right = probs.gather(0, torch.where(known, label, 0).long()[None])[0][known]
@@ -49,6 +61,7 @@ def score_case(case: str, probs: Tensor, label: Tensor, regions: Mapping[str, Se
         found={name: value == 0 for name, value in dice.items() if not shown[name]},
         loss=loss,
         voxels=int(known.sum()),
+        counts=None if count is None else count(predicted.to(torch.uint8).cpu().numpy(), label.cpu().numpy()),
     )
 
 
