@@ -1,6 +1,7 @@
 """Predicting a scan of BraTS' size: seconds by part, overlap, memory, test-time passes, and MONAI's sliding window.
 
     python benchmarks/speed/predict.py --out RESULT.json [--device cpu] [--cases 3] [--slices 155] [--plain] [--quick]
+    python benchmarks/speed/predict.py --out RESULT.json --engines [--slices 8] [--rounds 3]
 
 Phantom scans of 240 x 240 x SLICES voxels and four contrasts, from NIfTI files to NIfTI files, by untrained networks
 (their speed is that of trained ones): the default network and the FC-DenseNet of the thesis in slices, the default
@@ -8,6 +9,8 @@ network in volumes. Read, network and write are the parts of one case. Overlap c
 other with the parts of three cases at once, as `equireg predict` does it; memory is the highest of a process of its own
 that does either. Passes compare averages over mirrored and randomly transformed scans with one plain pass, per pass.
 MONAI's sliding window takes the same network, windows, overlap and batch. All comparisons take turns.
+With --engines only the engines are compared, in 32 bits: the seconds of one plain pass over one case, the start of each
+engine, and the largest difference of a probability from torch's.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,7 @@ from equireg.batches.patches import plan_patches
 from equireg.config import PredictConfig
 from equireg.config.parsing import from_plain, nested
 from equireg.devices import autocast
+from equireg.engines import ENGINES
 from equireg.errors import EquiregError
 from equireg.layouts import discover_inputs
 from equireg.model import Model, ModelFacts, config_from, new_method
@@ -59,8 +64,9 @@ class Bench:
         config = config_from(nested(options))
         known = ModelFacts.of(manifest, plan_patches(manifest, config))
         model = Model(new_method(config, known), config, known, step=0)
-        self.config = from_plain(PredictConfig, {"device": device, "test_time": "none"})
-        self.predictor = _segment.Predictor(model, self.config)
+        self.model = model
+        self.config = from_plain(PredictConfig, {"device": device, "test_time": "none", "engine": "torch"})
+        self.predictor = _segment.Predictor([model], self.config)
         found = discover_inputs(root / "raw", known.channels)
         self.cases = [InputCase(case.name, RawScan(case, known)) for case in found]
         self.out = root / "predictions"
@@ -111,7 +117,8 @@ def parts(bench: Bench) -> dict[str, float]:
 def beside_monai(bench: Bench, rounds: int) -> dict[str, float]:
     """Compare one plain pass with MONAI's sliding window over the same network."""
     scan = bench.read(bench.cases[0])
-    predictor, plan = bench.predictor, bench.predictor.plan
+    predictor, (part,) = bench.predictor, bench.predictor.parts
+    network, plan = part.network, part.plan
 
     def monai() -> None:
         image = torch.from_numpy(scan.image).float()
@@ -121,7 +128,7 @@ def beside_monai(bench: Bench, rounds: int) -> dict[str, float]:
         with torch.inference_mode(), autocast(predictor.precision, predictor.device):
             for rows in batch.split(at_once):
                 sliding_window_inference(
-                    rows.to(predictor.device), plan.patch_size, at_once, predictor.network, plan.overlap, "gaussian"
+                    rows.to(predictor.device), plan.patch_size, at_once, network, plan.overlap, "gaussian"
                 )
 
     seconds = in_turns({"plain": lambda: predictor(scan), "monai": monai}, rounds, warm_up=1)
@@ -139,9 +146,10 @@ def averages(bench: Bench, rounds: int) -> dict[str, float]:
     passes = 2 ** len(plain.flip_axes)
 
     def with_plan(plan: Any) -> None:
-        predictor.plan = plan
+        part = predictor.parts[0]
+        predictor.parts[0] = replace(part, plan=plan)
         predictor(scan)
-        predictor.plan = plain
+        predictor.parts[0] = part
 
     ways = {"plain": plain, "flips": mirrored, "equivariance": moved}
     seconds = in_turns({name: partial(with_plan, plan) for name, plan in ways.items()}, rounds, warm_up=0)
@@ -155,15 +163,40 @@ def averages(bench: Bench, rounds: int) -> dict[str, float]:
     }
 
 
+def engines(bench: Bench, rounds: int) -> dict[str, Any]:
+    """Compare one plain pass by each engine with torch's."""
+    scan = bench.read(bench.cases[0])
+    names = ("torch", *(name for name, (packages, _) in ENGINES.items() if all(map(find_spec, packages))))
+    result: dict[str, Any] = {}
+    passes, expected = {}, None
+    for name in names:
+        predictor = _segment.Predictor([bench.model], replace(bench.config, engine=name, precision="32"))
+        begin = time.perf_counter()
+        predictor.choose_engine(scan)
+        start = time.perf_counter() - begin
+        probs = predictor(scan)
+        expected = probs if expected is None else expected
+        result[name] = {"start_seconds": round(start, 2), "difference": float((probs - expected).abs().max())}
+        passes[name] = partial(predictor, scan)
+    seconds = in_turns(passes, rounds, warm_up=0)
+    for name in names:
+        result[name] |= {"seconds": round(seconds[name], 2), "speed": round(seconds["torch"] / seconds[name], 2)}
+    return result
+
+
 def peak_mib(root: Path, options: dict[str, Any], device: str, way: str) -> int:
     """Predict all cases in one of the two ways; return this process's highest memory, MiB."""
     getattr(Bench(root, options, device), way)()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // MIB
 
 
-def measure(root: Path, options: dict[str, Any], device: str, rounds: int, plain: bool) -> dict[str, Any]:
+def measure(
+    root: Path, options: dict[str, Any], device: str, rounds: int, plain: bool, only_engines: bool
+) -> dict[str, Any]:
     """Measure one network."""
     bench = Bench(root, options, device)
+    if only_engines:
+        return {"patch": bench.predictor.plan.patch_size, **engines(bench, rounds)}
     ways = {"one_after_the_other": bench.one_after_the_other, "at_once": bench.at_once}
     result: dict[str, Any] = {"patch": bench.predictor.plan.patch_size, "precision": bench.predictor.precision}
     result["parts"] = parts(bench)
@@ -188,16 +221,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--plain", action="store_true", help="no averages over mirrored and transformed copies")
+    parser.add_argument("--engines", action="store_true", help="the engines alone")
     parser.add_argument("--quick", action="store_true", help="two cases of 16 slices, the default network alone")
     options = parser.parse_args()
     cases, slices, rounds = (2, 16, 1) if options.quick else (options.cases, options.slices, options.rounds)
     names = list(NETWORKS)[:1] if options.quick else options.networks
-    result: dict[str, Any] = {**facts(), "device": options.device, "shape": (240, 240, slices), "cases": cases}
+    result: dict[str, Any] = {
+        **facts(("openvino", "onnxruntime", "onnx")),
+        "device": options.device,
+        "shape": (240, 240, slices),
+        "cases": cases,
+    }
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_dataset(root / "raw", PhantomConfig(cases, (240, 240, slices), (1.0, 1.0, 155 / slices)))
         for name in names:
-            result[name] = measure(root, NETWORKS[name], options.device, rounds, options.plain)
+            result[name] = measure(root, NETWORKS[name], options.device, rounds, options.plain, options.engines)
     write(options.out, result)
 
 

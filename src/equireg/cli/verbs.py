@@ -116,7 +116,17 @@ VERBS: dict[str, Verb] = {
             Argument("scans", "raw folder, loose files, one file, or a prepared folder"),
         ),
         out="the folder of predictions",
-        common=("checkpoint", "split", "test_time", "overlap", "probabilities", "device", "precision", "jobs"),
+        common=(
+            "checkpoint",
+            "split",
+            "test_time",
+            "overlap",
+            "probabilities",
+            "device",
+            "precision",
+            "engine",
+            "jobs",
+        ),
     ),
     "ensemble": Verb(
         "several runs as one model, in a folder that can be moved",

@@ -108,6 +108,9 @@ class PredictConfig(LimitOptions):
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
+    engine: Literal["auto", "torch", "openvino", "onnx"] = "auto"
+    """what computes the network on a CPU in 32 bits: torch, OpenVINO or ONNX Runtime; auto: the fastest that is
+    installed and gives the same to 0.001, where the work is worth its start"""
     jobs: int = 0
     """cases predicted at once, each by a process of its own; 0: one, or all that fit on the Ray cluster"""
     cluster: Literal["local", "ray"] = "local"

@@ -1,6 +1,7 @@
 """How a scan is cut, and how much goes through the network at once."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,3 +41,12 @@ class InferencePlan:
     def slices_at_once(self, voxels: int) -> int:
         """Slices of so many voxels whose probabilities are worked on at once."""
         return max(1, SLAB_BYTES // (4 * self.classes * voxels))
+
+    def windows_of(self, shape: Sequence[int]) -> int:
+        """Return how many windows of a scan [D, H, W] go through the network, those of all views counted."""
+        sides = shape[len(shape) - self.spatial_dims :]
+        count = self.mirrored_views + (self.passes if self.test_time == "equivariance" else 0)
+        for size, length in zip(sides, self.patch_size, strict=True):
+            step = max(1, int(length * (1 - self.overlap)))
+            count *= 1 + math.ceil(max(size - length, 0) / step)
+        return count * math.prod(shape[: len(shape) - self.spatial_dims])

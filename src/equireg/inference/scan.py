@@ -80,6 +80,15 @@ def predict_slabs(
             yield slab[(slice(None), slice(low, high), *plane)]
 
 
+def middle_window(image: Tensor, background: Sequence[float], plan: InferencePlan) -> Tensor:
+    """Return the window in the middle of a scan [C, D, H, W], as the network would see it: [1, C, *patch] float32."""
+    batch = image[None] if plan.spatial_dims == 3 else image[None, :, image.shape[1] // 2]
+    padded, _ = _pad(batch.float(), plan.patch_size, background)
+    starts = [(size - length) // 2 for size, length in zip(padded.shape[2:], plan.patch_size, strict=True)]
+    window = [slice(start, start + length) for start, length in zip(starts, plan.patch_size, strict=True)]
+    return padded[(slice(None), slice(None), *window)].contiguous()
+
+
 def _slices(
     predict: Callable[[Tensor], Tensor],
     padded: Tensor,

@@ -1,6 +1,7 @@
 """The verb ``predict``: find the scans, predict those that are not done, here or by workers, and sign."""
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,9 +65,10 @@ def predict(
     trained = read_trained(runs, config.checkpoint)
     _check_equivariance(trained, config)
     post_process = trained.post_process if config.post_process == "auto" else PostProcessing()
-    job = Job(trained.checkpoints, trained.digest, out, config, post_process)
     fold = trained.fold_cases() if config.split in ("train", "val") else None
     cases = find_cases(scans, trained.models[0].facts, config, fold)
+    each = math.ceil(len(cases) / max(1, config.jobs))
+    job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)
     failed = _misnamed(cases, job)
     digests = {case.name: case.digest() for case in cases if case.name not in failed}
     with disk.locked_folder(out), unfinished(out, _command(job, scans), digests) as folder:
@@ -75,7 +77,8 @@ def predict(
             if config.cluster == "ray" or config.jobs > 1:
                 failed |= predict_by_workers(job, left, folder.add)
             elif left:
-                failed |= predict_here(job, Predictor(trained.models, config, post_process), left, folder.add)
+                predictor = Predictor(trained.models, config, post_process, job.scans)
+                failed |= predict_here(job, predictor, left, folder.add)
         folder.discard([name for name in failed if name in digests])
         failed = in_order(failed, cases)
         if not folder.seconds:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,13 @@ import torch
 
 from equireg.config import PredictConfig
 from equireg.devices import autocast, choose_device, choose_precision
+from equireg.engines import Work, accelerated, check_option
 from equireg.errors import EquiregError
 from equireg.folders import predictions
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.volume import Geometry
-from equireg.inference import Agreement, InferencePlan, predict_slabs
+from equireg.inference import Agreement, InferencePlan, middle_window, predict_slabs
 from equireg.model import Model
 from equireg.postprocessing import PostProcessing, applied
 from equireg.prediction import equivariance
@@ -35,14 +36,28 @@ class Predictor:
         models: one, or several whose probabilities are averaged.
         config: the options.
         post_process: what is done to the classes of each scan.
+        scans: how many scans are expected, which decides whether an engine is worth its start.
+
+    Raises:
+        UsageError: if the device or the engine that the options ask for cannot be had.
     """
 
+    _engine: str | None = None
+    """What is to compute the networks, until the first scan has decided it."""
+
     def __init__(
-        self, models: Sequence[Model], config: PredictConfig, post_process: PostProcessing | None = None
+        self,
+        models: Sequence[Model],
+        config: PredictConfig,
+        post_process: PostProcessing | None = None,
+        scans: int = 1,
     ) -> None:
         self.post_process = PostProcessing() if post_process is None else post_process
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
+        check_option(config.engine, self.precision, self.device)
+        self._engine = config.engine
+        self._scans = scans
         self.labels = models[0].facts.labels
         self.parts = parts_of(models, config, self.device)
 
@@ -70,16 +85,29 @@ class Predictor:
         Raises:
             EquiregError: if a network's output is not finite; its argmax would be the background.
         """
+        if image is None:
+            image = torch.from_numpy(scan.image)
+        self.choose_engine(scan, image)
         counts = [agreement, *[None] * (len(self.parts) - 1)]
         streams = [self._slabs(part, scan, image, count) for part, count in zip(self.parts, counts, strict=True)]
         return mean_slabs(streams, [part.members for part in self.parts])
 
-    def _slabs(
-        self, part: Part, scan: WorkingScan, image: torch.Tensor | None, agreement: Agreement | None
-    ) -> Iterator[torch.Tensor]:
-        """Yield the probabilities of the models that are cut alike."""
+    def choose_engine(self, scan: WorkingScan, image: torch.Tensor | None = None) -> None:
+        """Choose the library that computes the networks, at the first scan, which shows how much there is to do."""
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
         if image is None:
             image = torch.from_numpy(scan.image)
+        for index, part in enumerate(self.parts):
+            work = Work(self.precision, self.device, self._scans * part.plan.windows_of(image.shape[1:]))
+            example = middle_window(image, scan.background, part.plan)
+            self.parts[index] = replace(part, network=accelerated(part.network, engine, example, work))
+
+    def _slabs(
+        self, part: Part, scan: WorkingScan, image: torch.Tensor, agreement: Agreement | None
+    ) -> Iterator[torch.Tensor]:
+        """Yield the probabilities of the models that are cut alike."""
         slabs = predict_slabs(part.network, image, scan.background, scan.grid.spacing_mm, part.plan, agreement)
         while True:
             with autocast(self.precision, self.device):

@@ -9,6 +9,7 @@ from pathlib import Path
 from equireg import disk
 from equireg.config import PredictConfig
 from equireg.devices import choose_device, choose_precision
+from equireg.engines import check_option
 from equireg.errors import EquiregError
 from equireg.model import load_model
 from equireg.postprocessing import PostProcessing
@@ -35,6 +36,8 @@ class Job:
     folder: Path
     config: PredictConfig
     post_process: PostProcessing = field(default_factory=PostProcessing)
+    scans: int = 1
+    """how many scans a process is to predict, about"""
 
 
 Note = Callable[[str, float], None]
@@ -69,7 +72,8 @@ def predict_by_workers(job: Job, cases: Sequence[InputCase], note: Note) -> dict
     """Predict by workers, each a case at a time; return why cases failed, in their order."""
     config = job.config
     if config.cluster == "local":  # logged once here, and not by each worker
-        choose_precision(config.precision, choose_device(config.device))
+        device = choose_device(config.device)
+        check_option(config.engine, choose_precision(config.precision, device), device)
     failed: dict[str, Failure] = {}
     tasks = {case.name: (job, case) for case in cases}
     with Workers(config.jobs, config.cluster, gpus=0 if config.device == "cpu" else _GPU_A_CASE) as workers:
@@ -113,4 +117,5 @@ def predict_case(job: Job, case: InputCase) -> float | Failure:
 def _loaded(job: Job) -> Predictor:
     """Load the model once for all cases of a worker."""
     keep_freed_memory()
-    return Predictor([load_model(path) for path in job.checkpoints], job.config, job.post_process)
+    models = [load_model(path) for path in job.checkpoints]
+    return Predictor(models, job.config, job.post_process, job.scans)

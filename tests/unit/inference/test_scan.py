@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from equireg.inference import InferencePlan, predict_scan
+from equireg.inference import InferencePlan, middle_window, predict_scan
 from equireg.inference import plan as plans
 
 SPACING = (3.0, 1.5, 1.0)
@@ -165,3 +165,29 @@ def test_the_scan_is_not_changed():
     image = scan(3, 12, 10)
     predict_scan(convolution(2, 3), image, BACKGROUND, SPACING, InferencePlan(2, (16, 16), (0, 1), "flips"))
     assert torch.equal(image, scan(3, 12, 10))
+
+
+@pytest.mark.parametrize(
+    ("plan", "shape"),
+    [
+        (InferencePlan(2, (8, 8)), (5, 12, 20)),
+        (InferencePlan(2, (8, 8), (0, 1), "flips", overlap=0.25), (5, 12, 7)),
+        (InferencePlan(3, (8, 8, 8), (2,), "equivariance", passes=3), (9, 16, 8)),
+        (InferencePlan(3, (8, 8, 8), overlap=0.0), (4, 17, 8)),
+    ],
+)
+def test_windows_are_counted_as_they_go_through_the_network(plan: InferencePlan, shape: tuple[int, ...]) -> None:
+    network, seen = convolution(plan.spatial_dims, 3), []
+    network.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    predict_scan(network, scan(*shape), BACKGROUND, SPACING, plan)
+    assert plan.windows_of(shape) == sum(seen)
+
+
+def test_the_window_in_the_middle() -> None:
+    image = scan(6, 12, 5)
+    flat = middle_window(image, BACKGROUND, InferencePlan(2, (8, 8)))
+    assert flat.shape == (1, 2, 8, 8)
+    assert torch.equal(flat[0, :, :, 1:6], image[:, 3, 2:10])
+    assert torch.equal(flat[0, :, 0, 0], torch.tensor(BACKGROUND))
+    solid = middle_window(image, BACKGROUND, InferencePlan(3, (4, 8, 5)))
+    assert torch.equal(solid[0], image[:, 1:5, 2:10])

@@ -1,0 +1,53 @@
+"""The engines themselves give what torch gives, for every network, in slices and volumes, for any number of images."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from equireg.engines.choosing import ENGINES
+from equireg.engines.network import EngineNetwork
+from equireg.networks import NETWORKS, build
+
+CHEAP = {"unet": {"features": 4}, "resenc": {"features": 4}, "segresnet": {"features": 8}}
+
+
+def network_of(name: str, spatial_dims: int) -> tuple[torch.nn.Module, torch.Tensor]:
+    patch = (32, 32) if spatial_dims == 2 else (16, 32, 32)
+    options = NETWORKS[name].Options(name=name, **CHEAP.get(name, {}))
+    torch.manual_seed(0)
+    network = build(options, in_channels=2, out_channels=3, spatial_dims=spatial_dims, patch_size=patch).eval()
+    return network, torch.randn(3, 2, *patch, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize(
+    ("name", "spatial_dims"),
+    [*((name, 2) for name in ("unet", "segresnet", "fc-densenet56")), *((name, 3) for name in ("unet", "segresnet"))],
+)
+def test_an_engine_gives_what_torch_gives(engine: str, name: str, spatial_dims: int) -> None:
+    packages, make = ENGINES[engine]
+    for package in packages:
+        pytest.importorskip(package, reason=f"the extra {engine} is not installed")
+    network, images = network_of(name, spatial_dims)
+    fast = EngineNetwork(network, make(network, images[:1], 1))
+    with torch.no_grad():
+        for batch in (images[:1], images, images.flip(-1)[:2]):
+            difference = (fast(batch).softmax(dim=1) - network(batch).softmax(dim=1)).abs().max()
+            assert difference < 1e-4
+    assert fast(images).shape == (3, 3, *images.shape[2:])
+
+
+def test_openvino_reports_nothing_to_its_makers() -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    script = (
+        "import socket, sys, torch\n"
+        "def refuse(*_): raise SystemExit('a connection was asked for')\n"
+        "socket.socket.connect = refuse\n"
+        "from equireg.engines.with_openvino import with_openvino\n"
+        "with_openvino(torch.nn.Conv2d(1, 2, 3).eval(), torch.zeros(1, 1, 8, 8), 1)\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
