@@ -1,7 +1,8 @@
 """A network as ONNX, and ONNX Runtime, which computes it."""
 
-import io
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,20 +31,19 @@ def onnx_bytes(network: nn.Module, image: Tensor) -> bytes:
     import onnx  # noqa: F401 - torch says in many words that it is missing
 
     free = {0: "images"}
-    stream = io.BytesIO()
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # of shapes that are fixed on purpose, and of the exporter's age
         torch.onnx.export(
             network,
             (image,),
-            stream,
+            Path(folder, "network.onnx"),
             dynamo=False,
             opset_version=_OPSET,
             input_names=["image"],
             output_names=["logits"],
             dynamic_axes={"image": free, "logits": free},
         )
-    return stream.getvalue()
+        return Path(folder, "network.onnx").read_bytes()
 
 
 def with_onnx_runtime(network: nn.Module, image: Tensor, threads: int) -> Run:
