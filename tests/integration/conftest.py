@@ -33,3 +33,13 @@ def phantom_predictions(phantom_run: Path, phantom_prepared: Path, tmp_path_fact
 
     out = tmp_path_factory.mktemp("phantom") / "predictions"
     return predict(phantom_run, phantom_prepared, out, split="test", test_time="none", device="cpu", precision="32")
+
+
+@pytest.fixture
+def page_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reports hold tables alone: most of their time goes into drawings, which have tests of their own."""
+    from equireg.reporting import page
+    from equireg.reporting.sections import made, results
+
+    monkeypatch.setattr(page, "OF_A_COHORT", (results.section,))
+    monkeypatch.setattr(page, "OF_THE_PAGE", (made.section,))

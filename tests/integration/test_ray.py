@@ -96,7 +96,7 @@ def test_prepare_makes_the_same(
 
 
 def test_predict_makes_the_same(cluster: str, phantom_run: Path, phantom_prepared: Path, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"device": "cpu", "precision": "32", "split": "train"}
+    options: dict[str, Any] = {"device": "cpu", "precision": "32", "split": "train", "test_time": "none"}
     for name in ("local", "ray"):
         predict(phantom_run, phantom_prepared, tmp_path / name, cluster=name, **options)
     names = {path.name for path in (tmp_path / "local").iterdir()}

@@ -13,6 +13,8 @@ from equireg import folders
 
 Command = Callable[..., Any]
 
+pytestmark = pytest.mark.usefixtures("page_of_tables")
+
 SHARED = {
     "network.features": 4,
     "max_steps": 2,

@@ -1,9 +1,11 @@
 """Every config and sweep file that we ship can be run as it stands."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from equireg.config import TrainConfig
 from equireg.config.parsing import from_plain, nested
 from equireg.config.yaml_files import read_yaml
 from equireg.model import config_from
@@ -35,23 +37,28 @@ def test_config_says_source_command_and_what_to_expect(path: Path) -> None:
     assert str(path.relative_to(ROOT)) in header
 
 
+@cache
+def runs_of(path: Path) -> dict[str, TrainConfig]:
+    """Return the runs of a sweep by name; each is parsed once for all tests."""
+    runs = list_runs(from_plain(SweepConfig, read_yaml(path)), path.parent)
+    return {run.name: config_from(nested(run.options)) for run in runs}
+
+
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
 def test_sweep_lists_runs_that_build(path: Path) -> None:
-    runs = list_runs(from_plain(SweepConfig, read_yaml(path)), path.parent)
-    assert len(runs) >= 6
+    configs = runs_of(path)
+    assert len(configs) >= 6
     # What is chosen on validation cases has other seeds than what is reported on test cases.
     seeds = {"ablation": range(1, 4), "choose": range(1, 9), "report": range(42, 48)}.get(
         path.parent.name, range(42, 45)
     )
-    found = {config_from(nested(run.options)).seed for run in runs}
+    found = {config.seed for config in configs.values()}
     assert found == ({42} if path.stem.endswith("-longer") and path.parent.name == "report" else set(seeds))
 
 
 def test_the_sweep_of_the_thesis_has_its_runs() -> None:
     """Supervised and EquiReg: 1, 5, 10 % with three seeds and repeats each, all labels with three repeats."""
-    path = ROOT / "configs" / "brats2019" / "thesis.yaml"
-    runs = list_runs(from_plain(SweepConfig, read_yaml(path)), path.parent)
-    configs = {run.name: config_from(nested(run.options)) for run in runs}
+    configs = runs_of(ROOT / "configs" / "brats2019" / "thesis.yaml")
     assert len(configs) == 2 * (3 * 3 * 3 + 3)
     stops = {}
     for config in configs.values():

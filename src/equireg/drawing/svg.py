@@ -48,11 +48,6 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def on_page(colour: str) -> str:
-    """Return a drawing's colour as the page's style sheet writes it."""
-    return _VARIABLES.get(colour, colour)
-
-
 def series_colour(index: int) -> str:
     """Return the colour of the arm with this index; they come round after the last."""
     return SERIES[index % len(SERIES)]

@@ -24,9 +24,12 @@ def _wandb(out: Path) -> Logger:
 
 
 def _mlflow(out: Path) -> Logger:
-    address = os.environ.get("MLFLOW_TRACKING_URI") or (out / "mlruns").resolve().as_uri()
+    own, address = out.resolve(), os.environ.get("MLFLOW_TRACKING_URI")
+    pictures = None if address else (own / "mlruns").as_uri()
+    # A database, because MLflow's folder of files cannot hold both val/dice and val/dice/REGION.
+    address = address or f"sqlite:///{own / 'mlflow.db'}"
     experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "equireg")
-    return MLFlowLogger(experiment_name=experiment, run_name=out.resolve().name, tracking_uri=address)
+    return MLFlowLogger(experiment, own.name, tracking_uri=address, artifact_location=pictures)
 
 
 LOGGERS: Table[Callable[[Path], Logger]] = Table(

@@ -20,7 +20,7 @@ def work(out: str, fails: str) -> None:
     if fails == "killed" and rank == "1":
         os.kill(os.getpid(), signal.SIGKILL)
     if fails and rank == "1":
-        raise UsageError("--lr is wrong.") if fails == "usage" else EquiregError("a case is damaged.")
+        raise UsageError("--lr is wrong.")
     if fails == "both":
         raise RuntimeError("the connection is closed by the peer")
     if fails:
@@ -50,8 +50,7 @@ def test_each_rank_runs_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fails", "kind", "message"),
     [
-        ("usage", UsageError, "--lr is wrong."),
-        ("both", EquiregError, "a case is damaged."),
+        ("both", UsageError, "--lr is wrong."),
         ("killed", EquiregError, r"Process 1 was killed \(signal 9\), usually because memory ran out\."),
     ],
 )

@@ -19,7 +19,7 @@ from equireg.reporting.results.arms import Arms
 from equireg.reporting.results.cohorts import cohorts
 from equireg.reporting.results.sources import read_sources
 from equireg.reporting.sections.curves import learning_curves
-from equireg.reporting.sections.efficiency import dice_by_labels
+from equireg.reporting.sections.labels import dice_by_labels
 from reporting_made_up import LABELS, Training, write_evaluation, write_picture, write_run
 
 

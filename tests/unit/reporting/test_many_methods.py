@@ -12,7 +12,7 @@ from equireg.reporting.results.cohorts import Cohort, cohorts
 from equireg.reporting.results.sources import read_sources
 from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.sections.bridging import bridging_bars
-from equireg.reporting.sections.efficiency import dice_by_labels, series_keys
+from equireg.reporting.sections.labels import dice_by_labels, series_keys
 from reporting_made_up import Training, write_evaluation
 
 RIVALS = ("bcp", "cps", "fixmatch", "ict", "mean_teacher", "pseudo_label", "ua_mt", "unimatch")

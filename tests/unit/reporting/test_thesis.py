@@ -20,9 +20,8 @@ from equireg.reporting.results.sources import Evaluation, read_sources
 from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.sections.beside import typical_case
 from equireg.reporting.sections.bridging import bridging_bars, bridging_rows
-from equireg.reporting.sections.efficiency import dice_by_labels
 from equireg.reporting.sections.equivariance import equivariance_bars, named_sets
-from equireg.reporting.sections.every_run import runs_by_seed, seed_keys
+from equireg.reporting.sections.labels import dice_by_labels, runs_by_seed, seed_keys
 from reporting_made_up import Training, equivariance_scores, write_evaluation, write_picture, write_prepared
 
 ALL = 20
@@ -110,8 +109,9 @@ def test_without_a_gap_there_is_no_coefficient(judged: Callable[..., Found]) -> 
     assert core.pairs == pytest.approx((0.2 / 0.05,))
     assert core.pairs_without == 1
     assert {cell.text for cell in bridging_rows(found)[0].cells} == {"\N{EN DASH}"}
-    [drawing] = bridging_bars(found)
-    assert drawing.svg.count(">\N{EN DASH}<") == 3
+    drawn = bridging_bars(found)
+    assert [drawing.title for drawing in drawn] == ["whole", "core", MEAN]
+    assert [drawing.svg.count(">\N{EN DASH}<") for drawing in drawn] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("trainings", [TABLE[:2] + TABLE[4:], tuple(replace(one, masked=None) for one in TABLE)])

@@ -49,20 +49,25 @@ def test_wandb_and_mlflow_are_lightnings_own(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
     for kind in ("WandbLogger", "MLFlowLogger"):
-        monkeypatch.setattr(loggers, kind, lambda kind=kind, **given: asked.setdefault(kind, given))
+        monkeypatch.setattr(loggers, kind, lambda *names, kind=kind, **given: asked.setdefault(kind, (names, given)))
     make_loggers("wandb,mlflow", tmp_path / "run")
-    assert asked["WandbLogger"] == {"name": "run", "save_dir": tmp_path / "run", "project": "equireg"}
-    assert asked["MLFlowLogger"] == {
-        "experiment_name": "equireg",
-        "run_name": "run",
-        "tracking_uri": (tmp_path / "run" / "mlruns").as_uri(),
+    assert asked["WandbLogger"] == ((), {"name": "run", "save_dir": tmp_path / "run", "project": "equireg"})
+    own = {
+        "tracking_uri": f"sqlite:///{tmp_path / 'run' / 'mlflow.db'}",
+        "artifact_location": (tmp_path / "run" / "mlruns").as_uri(),
     }
+    assert asked["MLFlowLogger"] == (("equireg", "run"), own)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    asked.clear()
+    make_loggers("mlflow", tmp_path / "run")
+    assert asked["MLFlowLogger"][1] == {"tracking_uri": "http://server", "artifact_location": None}
 
 
 def test_a_logger_that_takes_pictures_is_found() -> None:
+    before = "wandb" in sys.modules
     one = types.SimpleNamespace(log_image=lambda *_: None)
     assert picture_makers([one, types.SimpleNamespace()]) == [one]  # pyright: ignore[reportArgumentType]
-    assert "wandb" not in sys.modules
+    assert ("wandb" in sys.modules) == before
 
 
 def test_a_logger_of_another_package_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,26 +1,22 @@
 """How much of what all labels would bring a method recovers from few: coefficients as bars and as a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from equireg.drawing.scans import REGION_COLOURS
-from equireg.drawing.svg import INK, MUTED, PAPER, draw, on_page, series_colour
+from equireg.drawing.svg import INK, MUTED, PAPER, draw, series_colour
 from equireg.reporting.drawing.figures import Drawing, labels_axis
 from equireg.reporting.results.bridging import Bridging, sentence, written
 from equireg.reporting.results.cohorts import Cohort
 from equireg.reporting.results.series import Amount
-from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.section import NONE, Section
-from equireg.reporting.sections.efficiency import series_keys
+from equireg.reporting.sections.labels import series_keys
 from equireg.reporting.sections.results import Cell
 
 _SHOWN = (-1.5, 2.5)
 """Coefficients beyond these come from a tiny gap, and would flatten all others."""
-_MOST_APART = 3
-"""Methods that have a drawing each; more are drawn side by side."""
 
 
 class BridgingRow(NamedTuple):
@@ -39,14 +35,11 @@ def section(cohort: Cohort) -> Section:
     if not found:
         return Section("bridging")
     names = {one.series for one in found}
-    columns = list(dict.fromkeys(one.region for one in found))
-    many = len(names) > _MOST_APART
     content = {
         "drawings": bridging_bars(found),
-        "columns": columns,
+        "columns": list(dict.fromkeys(one.region for one in found)),
         "rows": bridging_rows(found),
-        "keys": [key for key in series_keys(cohort) if key.label in names] if many else [],
-        "fills": {} if many else {name: on_page(fill) for name, fill in _region_fills(columns).items()},
+        "keys": [key for key in series_keys(cohort) if key.label in names],
     }
     rows = [{"dataset": cohort.title, **_row(one)} for one in found]
     return Section("bridging", content, {"bridging.csv": rows}, sentence(found) or "")
@@ -66,47 +59,24 @@ def bridging_rows(found: Sequence[Bridging]) -> list[BridgingRow]:
 
 
 def bridging_bars(found: Sequence[Bridging]) -> list[Drawing]:
-    """Draw the coefficients, a drawing a series, a group of bars an amount of labels, a bar a region.
+    """Draw the coefficients, a drawing a region, a group of bars an amount of labels, a bar a series.
 
-    Of more than three series it is a drawing a region, a group an amount of labels, a bar a series. Each bar
-    carries its value, a dash where there is none; its points are the pairs of runs of one seed.
+    Each bar carries its value, a dash where there is none; its points are the pairs of runs of one seed.
     """
-    names = list(dict.fromkeys(one.series for one in found))
-    regions = list(dict.fromkeys(one.region for one in found))
-    if len(names) > _MOST_APART:
-        colours = {one.series: series_colour(one.index) for one in sorted(found, key=lambda one: one.index)}
-        parts = {region: [(one, one.series) for one in found if one.region == region] for region in regions}
-        return [_bars(region, part, colours, f"Bridging coefficients, {region}") for region, part in parts.items()]
-    fills = _region_fills(regions)
-    parts = {name: [(one, one.region) for one in found if one.series == name] for name in names}
-    return [_bars(name, part, fills, f"Bridging coefficients of {name}") for name, part in parts.items()]
+    regions = dict.fromkeys(one.region for one in found)
+    return [_bars(region, [one for one in found if one.region == region]) for region in regions]
 
 
-def _region_fills(columns: Sequence[str]) -> dict[str, str]:
-    """Give each region the colour that it has in the pictures, and their mean the page's ink."""
-    return {
-        name: MUTED if name == MEAN else REGION_COLOURS[place % len(REGION_COLOURS)]
-        for place, name in enumerate(columns)
-    }
-
-
-def _bars(title: str, part: Sequence[tuple[Bridging, str]], colours: Mapping[str, str], label: str) -> Drawing:
-    """Draw groups of bars, a group an amount of labels.
-
-    Args:
-        title: words above the drawing.
-        part: coefficients, each with the name of its bar.
-        colours: name to colour, in the order of the bars of a group.
-        label: what the drawing shows, for those who cannot see it.
-    """
-    amounts = sorted({one.amount for one, _ in part})
-    names, width = list(colours), 0.84 / len(colours)
+def _bars(region: str, part: Sequence[Bridging]) -> Drawing:
+    amounts = sorted({one.amount for one in part})
+    indices = sorted({one.index for one in part})
+    width = 0.84 / len(indices)
     low, high = _SHOWN
 
     def plot(axes: Axes) -> None:
-        for one, name in part:
-            x = amounts.index(one.amount) - 0.42 + width * (names.index(name) + 0.5)
-            _bar(axes, x, 0.9 * width, one, colours[name])
+        for one in part:
+            x = amounts.index(one.amount) - 0.42 + width * (indices.index(one.index) + 0.5)
+            _bar(axes, x, 0.9 * width, one)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.axhline(1, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set_xticks(range(len(amounts)), [amount.text for amount in amounts])
@@ -115,18 +85,19 @@ def _bars(title: str, part: Sequence[tuple[Bridging, str]], colours: Mapping[str
         axes.set(xlabel=labels_axis(amounts), ylabel="bridging coefficient")
         axes.set_ylim(top=max(1.08, axes.get_ylim()[1]))
 
-    drawn = [value for one, _ in part for value in (one.coefficient, *one.pairs) if np.isfinite(value)]
+    drawn = [value for one in part for value in (one.coefficient, *one.pairs) if np.isfinite(value)]
     beyond = any(not low <= value <= high for value in drawn)
     note = f"Bars and points beyond {low:g} and {high:g} are cut off.".replace("-", "\N{MINUS SIGN}") if beyond else ""
-    inches = max(5.6, 0.34 * len(names) * len(amounts))
-    return Drawing(title, draw(plot, width=inches, height=3.0, label=label), note)
+    inches = max(5.6, 0.34 * len(indices) * len(amounts))
+    svg = draw(plot, width=inches, height=3.0, label=f"Bridging coefficients, {region}")
+    return Drawing(region, svg, note)
 
 
-def _bar(axes: Axes, x: float, width: float, one: Bridging, colour: str) -> None:
+def _bar(axes: Axes, x: float, width: float, one: Bridging) -> None:
     low, high = _SHOWN
     known = np.isfinite(one.coefficient)
     height = float(np.clip(one.coefficient, low, high)) if known else 0.0
-    axes.bar(x, height, width, color=colour, alpha=0.75, linewidth=0)
+    axes.bar(x, height, width, color=series_colour(one.index), alpha=0.75, linewidth=0)
     shown = [pair for pair in one.pairs if low <= pair <= high] if known else []
     axes.plot([x] * len(shown), shown, "o", color=INK, markersize=2.6, markeredgecolor=PAPER, alpha=0.8)
     above = max([height, 0.0, *shown])

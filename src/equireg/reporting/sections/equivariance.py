@@ -12,7 +12,7 @@ from equireg.reporting.results.cohorts import Cohort, Results
 from equireg.reporting.results.series import Amount, Series
 from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.section import Section, counted
-from equireg.reporting.sections.efficiency import series_keys
+from equireg.reporting.sections.labels import series_keys
 
 _METRIC = "equivariance_dice"
 _HATCHES = {"plain": "", "hatched": "//////", "dotted": "......", "crossed": "xxxxxx"}
