@@ -122,7 +122,7 @@ def new_method(config: TrainConfig, facts: ModelFacts) -> Method:
 
     with torch.random.fork_rng():
         torch.manual_seed(config.random_seed)
-        return find(config.method.name)(config, network_factory, config.max_steps)
+        return find(config.method.name)(config, network_factory, config.total_steps)
 
 
 def entry(config: TrainConfig, facts: ModelFacts) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class BatchSource(Dataset[Batch]):
 
     def __len__(self) -> int:
         """Return the number of steps of the whole run."""
-        return self.config.max_steps
+        return self.config.total_steps
 
     def batch_bytes(self) -> int:
         """Return the bytes of this rank's slice of a batch."""

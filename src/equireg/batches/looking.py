@@ -99,7 +99,7 @@ class Batches(Sequence["Batch"]):
         self._source = BatchSource(reader, labelled, unlabelled, config, plan)
 
     def __len__(self) -> int:
-        return self.config.max_steps
+        return self.config.total_steps
 
     def __getitem__(self, step: Any) -> Any:
         """Return the batch of a step, counted from 0, or from the last one as -1; a list of them for a slice."""

@@ -1,6 +1,6 @@
 """Options of `equireg train`; each says its unit and checks its values."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from equireg.config.checks import parse_fold, require
@@ -8,6 +8,10 @@ from equireg.config.model import MethodConfig, NetworkConfig, OptimizerConfig
 from equireg.config.networks import UNetConfig
 from equireg.config.views import ViewsConfig
 from equireg.errors import UsageError
+
+
+_STEPS = 5000
+_VAL_EVERY = 500
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,17 @@ class TrainConfig:
     """fraction of labelled samples that are centred on a labelled voxel, each class as often"""
     flips: str = "data"
     """axes of mirroring: data (as prepared), none, or some of x,y,z"""
-    max_steps: int = 5000
-    """optimiser steps"""
-    val_every: int = 500
-    """steps between validations; a checkpoint is written as often"""
+    max_steps: int | None = None
+    """optimiser steps; 5000 by default, and with `max_minutes` as many as fit"""
+    max_minutes: float | None = None
+    """minutes that the whole run may take, its start and its validations included; the schedules end with it. With
+    `max_steps`, whichever ends first"""
+    val_every: int | None = None
+    """steps between validations; a checkpoint is written as often. 500 by default; with `max_minutes` up to 10
+    validations, evenly spread, that take about a tenth of the time"""
+    replanned: tuple[tuple[int, int, int], ...] = ()
+    """how a run with `max_minutes` was planned while it ran: first step, steps of the whole run, validations; its
+    repeat.yaml holds them, and repeats it"""
     monitor: Literal["dice", "loss"] = "dice"
     """which validation score chooses the best checkpoint and stops early: highest Dice or lowest cross-entropy"""
     early_stopping_steps: int | None = None
@@ -99,19 +110,55 @@ class TrainConfig:
         require(self.folds_file is None or folds is not None, "folds_file", self.folds_file, "--fold beside it")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a number from 0 to below 2^32")
         require(self.repeat >= 0, "repeat", self.repeat, "a number from 0")
-        for name in ("batch_size", "max_steps", "val_every", "log_every", "devices", "nodes"):
+        for name in ("batch_size", "log_every", "devices", "nodes"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "a count from 1")
+        for name in ("max_steps", "val_every", "early_stopping_steps"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, name, value, "a count from 1")
+        self._check_length()
         for name in ("unsup_ratio", "pictures_every"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "a count from 0")
         ranks = self.devices * self.nodes
         expected = f"a multiple of the {ranks} devices that share it (--devices {self.devices}, --nodes {self.nodes})"
         require(self.batch_size % ranks == 0, "batch_size", self.batch_size, expected)
-        stop = self.early_stopping_steps
-        require(stop is None or stop >= 1, "early_stopping_steps", stop, "a count from 1")
         require(0 <= self.foreground <= 1, "foreground", self.foreground, "a fraction from 0 to 1")
         patch = self.patch_size
         good = patch is None or (len(patch) == self.spatial_dims and min(patch) >= 8)
         require(good, "patch_size", patch, f"{self.spatial_dims} numbers of 8 or more")
+
+    def _check_length(self) -> None:
+        """Check what says how long the run is.
+
+        Raises:
+            UsageError: if options contradict each other, or a recorded plan cannot have come from a run.
+        """
+        minutes, plan = self.max_minutes, self.replanned
+        require(minutes is None or minutes > 0, "max_minutes", minutes, "minutes above 0")
+        if minutes is not None and self.val_every is None and self.early_stopping_steps is not None:
+            raise UsageError("--early_stopping_steps is given with --max_minutes; give --val_every in steps too.")
+        if not plan:
+            return
+        if minutes is not None:
+            raise UsageError("--replanned repeats the steps of a run that had --max_minutes; give one of the two.")
+        firsts = [first for first, _, _ in plan]
+        good = firsts[0] == 0 and firsts == sorted(set(firsts)) and all(min(entry) >= 0 for entry in plan)
+        good = good and all(first <= total for first, total, _ in plan)
+        good = good and all(first < total for first, (_, total, _) in zip(firsts[1:], plan, strict=False))
+        require(good, "replanned", plan, "entries as in a run's repeat.yaml: first step (0, then rising), steps, validations")
+        require(self.max_steps == plan[-1][1], "max_steps", self.max_steps, f"{plan[-1][1]}, the last in --replanned")
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run; with ``max_minutes``, what is assumed until the first have been timed."""
+        return _STEPS if self.max_steps is None else self.max_steps
+
+    def settled(self) -> "TrainConfig":
+        """Return the options with numbers in place of the defaults that ``max_minutes`` would have decided."""
+        if self.max_minutes is not None:
+            return self
+        by_plan = bool(self.replanned)
+        val_every = _VAL_EVERY if self.val_every is None and not by_plan else self.val_every
+        return replace(self, max_steps=self.total_steps, val_every=val_every)
 
     @property
     def random_seed(self) -> int:

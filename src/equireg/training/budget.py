@@ -1,0 +1,184 @@
+"""A budget of time: how many steps fit into what is left, by the speed that the run itself has shown."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from equireg.errors import EquiregError
+from equireg.training.schedule import CHECKPOINTS, Plan, Schedule
+
+LEAST_STEPS = 50
+"""Steps below which a budget is refused: nothing is learnt in fewer."""
+_TIMED = 3
+"""Steps that must be timed before the first planning, at least; the very first step is not timed, for it is slow."""
+_ENOUGH = 20
+"""Steps that suffice for it, however short."""
+_PART_TIMED = 0.02
+"""Part of the budget that suffices for it, however few the steps."""
+_LONGEST_TIMED_S = 10.0
+_MOST_VALIDATIONS = 10
+_PART_VALIDATED = 0.1
+"""Part of the time that validations may take, where the options do not say how often."""
+_LARGEST_VALIDATION = 0.5
+"""Part of the time left above which a single validation is left out."""
+_MEMORY = 0.05
+"""Part of the budget over which older speeds are forgotten."""
+_LATE = 0.06
+"""Part of the steps left by which they must be too many or too few before they are planned anew."""
+_LATE_S = 0.01
+"""The same as a part of the budget; the larger counts."""
+_END = 0.005
+"""Part of the budget that is kept for what follows the last checkpoint, up to `_LONGEST_END_S`."""
+_LONGEST_END_S = 0.5
+
+
+@dataclass
+class Budget:
+    """The time of a run, and what its steps and pauses take of it.
+
+    Whoever trains says when a span of steps begins and ends and how long a pause took; `plan` then says how long the
+    run should be.
+    """
+
+    total_s: float
+    """the whole budget, s"""
+    began: float
+    """reading of the clock when it began"""
+    used_before_s: float = 0.0
+    """what earlier sessions of a resumed run took of it, s"""
+    most_steps: int | None = None
+    """steps that the run may have at most"""
+    clock: Callable[[], float] = field(default=time.monotonic)
+    step_s: float | None = None
+    """seconds of a step; None until steps have been timed"""
+    pause_s: float = 0.0
+    """seconds of a validation and a checkpoint: estimated first, then measured"""
+    _pause_measured: bool = False
+    _span: tuple[int, float] | None = None
+    """step and reading of the clock at which the timed span of steps began"""
+    _fastest_s: float = math.inf
+
+    def used_s(self) -> float:
+        """Return the seconds of the budget that have passed."""
+        return self.used_before_s + self.clock() - self.began
+
+    def left_s(self) -> float:
+        """Return the seconds that are left, 0 when it is used up."""
+        return max(self.total_s - self.used_s(), 0.0)
+
+    def paused(self, seconds: float) -> None:
+        """Take note of a pause."""
+        self._leave_out(seconds)
+        self.pause_s = (self.pause_s + seconds) / 2 if self._pause_measured else seconds
+        self._pause_measured = True
+
+    def estimate_pause(self, seconds: float, took_s: float) -> None:
+        """Take note of what a pause will take, as far as is known before the first; finding it out took time too."""
+        self._leave_out(took_s)
+        self.pause_s = seconds
+
+    def _leave_out(self, seconds: float) -> None:
+        """Do not count seconds as time of the steps about them."""
+        if self._span is not None:
+            self._span = (self._span[0], self._span[1] + seconds)
+
+    def time_steps(self, step: int) -> bool:
+        """Time the steps since the last call, up to ``step``; return whether they suffice to plan by."""
+        now = self.clock()
+        if self._span is None:
+            self._span = (step, now)
+            return False
+        first, begin = self._span
+        count, seconds = step - first, now - begin
+        self._fastest_s = min(self._fastest_s, seconds / count)
+        if self.step_s is None:
+            least = min(_PART_TIMED * self.total_s, _LONGEST_TIMED_S)
+            if count < _TIMED or (count < _ENOUGH and seconds < least):
+                return False
+            self.step_s = seconds / count
+        else:
+            weight = 1 - math.exp(-seconds / (_MEMORY * self.total_s))
+            self.step_s += weight * (seconds / count - self.step_s)
+        self._span = (step, now)
+        return True
+
+    def check(self, step: int) -> None:
+        """Refuse a budget that even the fastest step so far makes too short.
+
+        Raises:
+            EquiregError: says how long it had to be.
+        """
+        if math.isfinite(self._fastest_s):
+            self._refuse_fewer(step + int(self._time_for_steps(1) / self._fastest_s), self._fastest_s)
+
+    def _refuse_fewer(self, steps: int, step_s: float) -> None:
+        if steps >= min(LEAST_STEPS, self.most_steps or LEAST_STEPS):
+            return
+        needed = 1.2 * (self.used_s() + self.pause_s + LEAST_STEPS * step_s) / 60
+        raise EquiregError(
+            f"--max_minutes is {self.total_s / 60:g}, in which about {steps} steps fit ({step_s:.2g} s a step); "
+            f"expected time for {LEAST_STEPS} or more. Give --max_minutes {math.ceil(needed * 10) / 10:g}, or make the "
+            "step smaller by --batch_size, --unsup_ratio, --patch_size or --network.features."
+        )
+
+    def plan(self, schedule: Schedule, step: int) -> Plan | None:
+        """Return how long the run should be from the next step on; None where it may stay as planned.
+
+        Args:
+            schedule: as planned so far.
+            step: steps that are done.
+
+        Raises:
+            EquiregError: if too few steps fit, at the first planning.
+        """
+        if self.step_s is None or schedule.total - step < 2:
+            return None
+        old = schedule.plans[-1]
+        validations = old.validations if schedule.val_every is not None else self._validations(schedule, step)
+        total = step + max(1, self._steps_left(schedule, step, validations, self.step_s))
+        total = min(total, self.most_steps or total)
+        if len(schedule.plans) == 1:
+            self._refuse_fewer(total, self.step_s)
+            return Plan(step + 1, total, validations)
+        late = max(_LATE * (old.total - step), _LATE_S * self.total_s / self.step_s)
+        if abs(total - old.total) <= late and validations == old.validations:
+            return None
+        return Plan(step + 1, total, validations)
+
+    def next_check(self, schedule: Schedule, step: int) -> int:
+        """Return the step after which to look again; the nearer the end, the sooner."""
+        return step + max(1, (schedule.total - step) // 20)
+
+    def _time_for_steps(self, pauses: int) -> float:
+        end = min(_END * self.total_s, _LONGEST_END_S)
+        return max(self.left_s() - end - pauses * self.pause_s, 0.0)
+
+    def _steps_left(self, schedule: Schedule, step: int, validations: int, step_s: float) -> int:
+        """Return how many steps fit into the time left, with the pauses among them."""
+        if schedule.val_every is None:
+            pauses = _pauses_left(schedule, step, validations or CHECKPOINTS)
+        else:
+            # Until the next multiple, then whole intervals; the last pause is at the end.
+            ahead = self._time_for_steps(1) - (schedule.val_every - step % schedule.val_every) * step_s
+            pauses = 1 + max(0, math.ceil(ahead / (schedule.val_every * step_s + self.pause_s)))
+        return int(self._time_for_steps(pauses) / step_s)
+
+    def _validations(self, schedule: Schedule, step: int) -> int:
+        """Return how many validations the whole run should have."""
+        affordable = _PART_VALIDATED * self.left_s() / self.pause_s if self.pause_s else math.inf
+        most = schedule.plans[-1].validations
+        if len(schedule.plans) == 1:
+            if self.pause_s > _LARGEST_VALIDATION * self.left_s():
+                return 0
+            most = _MOST_VALIDATIONS
+        else:
+            affordable *= 2  # a few too many are better than a plan that swings
+        while most > 1 and _pauses_left(schedule, step, most) > max(affordable, 1):
+            most -= 1
+        return most
+
+
+def _pauses_left(schedule: Schedule, step: int, parts: int) -> int:
+    """Return the pauses that are left where the run is divided into equal parts, the one at its end included."""
+    return max(1, parts - int(schedule.progress(step) * parts))
