@@ -18,7 +18,7 @@ def make_optimizer(config: OptimizerConfig, weights: Sequence[Tensor], *, fused:
     return kind(weights, config.lr, weight_decay=decay, fused=fused)
 
 
-def learning_rate(config: OptimizerConfig, max_steps: int, step: int) -> float:
+def learning_rate(config: OptimizerConfig, max_steps: int, step: float) -> float:
     """Return the factor on the highest learning rate: it rises over the warm-up, then decays as the schedule says."""
     warmup = config.warmup * max_steps
     if step < warmup:

@@ -4,6 +4,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ def captured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path / "home")
     seen: dict[str, Any] = {}
 
-    def fake(prepared: str, out: str, **options: Any) -> None:
-        seen.update(prepared=prepared, out=out, options=options)
+    def fake(prepared: str, out: str, began: float, **options: Any) -> None:
+        seen.update(prepared=prepared, out=out, began=began, options=options)
 
     monkeypatch.setattr("equireg.training.train.train", fake)
     return seen
@@ -189,6 +190,7 @@ def test_a_method_on_the_command_line_wins(equireg: Command, captured: dict[str,
 def test_resume_hands_over_only_what_was_given(equireg: Command, captured: dict[str, Any]) -> None:
     assert equireg("train", "p", "--out", "r", "--resume", "--max_steps", 9, "--network.features=4").code == 0
     assert captured["options"] == {"resume": True, "max_steps": 9, "network": {"features": 4}}
+    assert captured["began"] <= time.monotonic(), "a budget of time counts from the start of the command"
 
 
 def test_resume_takes_options_of_the_runs_own_method(

@@ -178,7 +178,7 @@ def test_none_and_null_are_the_same_where_an_option_can_be_none() -> None:
     assert (prepare.spacing, prepare.flips, prepare.normalise) == ("none", "none", "none")
     train = train_config(**{"optimizer.clip_norm": "none", "sup_cut": "None", "patch_size": "none", "logger": None})
     assert (train.optimizer.clip_norm, train.sup_cut, train.patch_size, train.logger) == (None, None, None, "none")
-    for values in ({"max_steps": "none"}, {"device": None}, {"seed": None}):
+    for values in ({"batch_size": "none"}, {"device": None}, {"seed": None}):
         with pytest.raises(UsageError, match="expected"):
             train_config(**values)
 

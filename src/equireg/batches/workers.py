@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,10 @@ class StepLoader:
         """Return the batches up to a step, of which the last is that of the step before it."""
         return Interval(self, step - self.step)
 
+    def until_told(self, ends: Callable[[int], bool]) -> "OpenInterval":
+        """Return the batches up to the first step after which ``ends`` is true; it is asked on the way."""
+        return OpenInterval(self, ends)
+
     def next(self) -> Batch:
         """Return the batch of the next step.
 
@@ -164,6 +168,23 @@ class Interval(Sized):
 
     def __iter__(self) -> Iterator[Batch]:
         for _ in range(self._count):
+            yield self._loader.next()
+
+
+class OpenInterval:
+    """The next batches of a run, up to a step that is not known yet; so they have no length."""
+
+    def __init__(self, loader: StepLoader, ends: Callable[[int], bool]) -> None:
+        self._loader, self._ends = loader, ends
+        self._first: Batch | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        # Lightning, which takes one batch ahead where there is no length, may begin twice: with the same batch.
+        if self._first is None:
+            self._first = self._loader.next()
+        yield self._first
+        self._first = None
+        while not self._ends(self._loader.step):
             yield self._loader.next()
 
 

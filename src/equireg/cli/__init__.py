@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 from equireg._version import __version__
@@ -10,6 +11,7 @@ from equireg.cli.verbs import VERBS as VERBS
 from equireg.errors import EquiregError, PrintableFormatter, UsageError, printable
 from equireg.processes.memory import own_process
 
+_BEGAN = time.monotonic()
 _HELP = ("-h", "--help", "--help-all", "--help_all")
 
 
@@ -69,6 +71,8 @@ def _dispatch(arguments: list[str]) -> None:
 
         for argument, maker in made_by.items():
             read_signature(call[argument], maker)
+    if verb.timed:
+        call["began"] = _BEGAN
     result = verb.load(verb.target)(**call)
     if verb.show is not None:
         verb.load(verb.show)(result)

@@ -49,6 +49,8 @@ class Verb:
     """function that finds the method and the network where neither the command line nor a file names them"""
     show: str | None = None
     """function that prints what the verb's function has returned"""
+    timed: bool = False
+    """whether the function takes ``began``, the time at which the command began"""
 
     def load(self, what: str) -> Callable[..., Any]:
         """Import one of the verb's functions."""
@@ -94,16 +96,17 @@ VERBS: dict[str, Verb] = {
         out="the run's folder",
         common=(
             "method.name",
-            "network.name",
             "sup_cut",
             "sup_cases",
             "batch_size",
             "unsup_ratio",
             "spatial_dims",
             "max_steps",
+            "max_minutes",
             "device",
             "seed",
         ),
+        timed=True,
         flags={"resume": "continue exactly where the run in --out stopped"},
         names="equireg.cli.chosen:names_for_training",
     ),

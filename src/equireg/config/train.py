@@ -9,7 +9,6 @@ from equireg.config.networks import UNetConfig
 from equireg.config.views import ViewsConfig
 from equireg.errors import UsageError
 
-
 _STEPS = 5000
 _VAL_EVERY = 500
 
@@ -144,7 +143,12 @@ class TrainConfig:
         good = firsts[0] == 0 and firsts == sorted(set(firsts)) and all(min(entry) >= 0 for entry in plan)
         good = good and all(first <= total for first, total, _ in plan)
         good = good and all(first < total for first, (_, total, _) in zip(firsts[1:], plan, strict=False))
-        require(good, "replanned", plan, "entries as in a run's repeat.yaml: first step (0, then rising), steps, validations")
+        require(
+            good,
+            "replanned",
+            plan,
+            "first step (0, then rising), steps, validations, as in a run's repeat.yaml",
+        )
         require(self.max_steps == plan[-1][1], "max_steps", self.max_steps, f"{plan[-1][1]}, the last in --replanned")
 
     @property

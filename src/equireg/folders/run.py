@@ -6,6 +6,7 @@ metrics.csv       scalars over the steps
 log.txt           what was logged
 splits_final.json the folds, of a run that is one of a cross-validation
 made_by.json      the signature, with the facts of the run under ``run``
+repeat.yaml       where the run had a budget of time: the options that make the same steps without a clock
 """
 
 import csv
@@ -33,6 +34,7 @@ from equireg.folders.signature import SIGNATURE, read_content, read_signature, s
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
+REPEAT = "repeat.yaml"
 METRICS = "metrics.csv"
 LOG = "log.txt"
 
@@ -163,6 +165,10 @@ class RunFolder:
     def write_config(self, config: TrainConfig) -> None:
         """Write the options."""
         disk.write_atomic(self.root / CONFIG, to_yaml(config))
+
+    def write_repeat(self, config: TrainConfig) -> None:
+        """Write the options that make the same steps as a run that had a budget of time."""
+        disk.write_atomic(self.root / REPEAT, to_yaml(config))
 
     def sign(self, config: TrainConfig, facts: RunFacts, source: Path, **more: Any) -> None:
         """Write the signature.

@@ -31,6 +31,9 @@ class Method(nn.Module, ABC):
         config: the options of the run; ``config.method`` are the method's own.
         network_factory: makes a network with new weights; called once for each network that is trained.
         max_steps: optimiser steps of the whole run.
+
+    ``step / max_steps`` is the part of the run that is done. A run with a budget of time is planned anew on the way:
+    both change, so read ``max_steps`` where it is used, and do not build on a step that rises by exactly one.
     """
 
     Options: ClassVar[type[MethodConfig]] = MethodConfig

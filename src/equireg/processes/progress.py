@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -25,10 +26,18 @@ class Progress:
         what: what the bar and the lines are called; None for neither.
         unit: name of one item.
         done: items that were done before.
+        left: returns the seconds that are left, where that is known better than by the pace so far.
     """
 
-    def __init__(self, total: int, what: str | None, unit: str = "case", done: int = 0) -> None:
-        self.total, self.what, self.unit, self.done = total, what, unit, done
+    def __init__(
+        self,
+        total: int,
+        what: str | None,
+        unit: str = "case",
+        done: int = 0,
+        left: Callable[[], float] | None = None,
+    ) -> None:
+        self.total, self.what, self.unit, self.done, self.left = total, what, unit, done, left
         self._first, self._begin = done, time.monotonic()
         self._logged_at = self._begin
         self._bar: Any = _bar(total, what, unit, done) if what is not None and is_watched() else None
@@ -40,9 +49,13 @@ class Progress:
         self.close()
 
     def update(self, count: int = 1) -> bool:
-        """Move on; return whether a line is due (``log_line`` writes it), which it never is beside a bar."""
+        """Move on; return whether a line is due (``log_line`` writes it), which it never is beside a bar.
+
+        ``total`` may be changed at any time; the bar follows.
+        """
         self.done += count
         if self._bar is not None:
+            self._bar.total = self.total
             self._bar.update(count)
             return False
         return self.what is not None and time.monotonic() - self._logged_at >= _EVERY_S
@@ -75,8 +88,10 @@ class Progress:
             return []
         speed = count / seconds
         pace = f"{speed:.3g} {self.unit}s/s" if speed >= 1 else f"{1 / speed:.3g} s a {self.unit}"
-        left = [f"{duration((self.total - self.done) / speed)} left"] if self.done < self.total else []
-        return [pace, *left]
+        if self.done >= self.total:
+            return [pace]
+        left = (self.total - self.done) / speed if self.left is None else self.left()
+        return [pace, f"{duration(left)} left, until {time_of_day(left)}"]
 
 
 def track(items: Iterable[Item], total: int, what: str, unit: str = "case") -> Iterator[Item]:
@@ -96,6 +111,13 @@ def duration(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def time_of_day(seconds: float) -> str:
+    """Return when so many seconds will have passed, as people write it: 14:05, or 30 Nov 02:10 on another day."""
+    now = datetime.now()
+    then = now + timedelta(seconds=seconds)
+    return f"{then:%H:%M}" if then.date() == now.date() else f"{then.day} {then:%b %H:%M}"
 
 
 def is_watched() -> bool:

@@ -142,3 +142,12 @@ def gathered_lists(values: Sequence[Any]) -> list[Any]:
     parts: list[Any] = [None] * count()
     distributed.all_gather_object(parts, list(values))
     return [value for part in parts for value in part]
+
+
+def from_first(value: Any) -> Any:
+    """Return the first rank's plain value on every rank; what the others pass is not looked at."""
+    if count() == 1:
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values, src=0)
+    return values[0]

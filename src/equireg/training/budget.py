@@ -3,11 +3,16 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from equireg.errors import EquiregError
 from equireg.training.schedule import CHECKPOINTS, Plan, Schedule
 
+PLANS = "plans"
+"""Key of a checkpoint's entry: the plans of a run with a budget."""
+USED_S = "used_s"
+"""Key of a checkpoint's entry: the seconds of the budget that had passed."""
 LEAST_STEPS = 50
 """Steps below which a budget is refused: nothing is learnt in fewer."""
 _TIMED = 3
@@ -49,7 +54,7 @@ class Budget:
     """what earlier sessions of a resumed run took of it, s"""
     most_steps: int | None = None
     """steps that the run may have at most"""
-    clock: Callable[[], float] = field(default=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
     step_s: float | None = None
     """seconds of a step; None until steps have been timed"""
     pause_s: float = 0.0
@@ -170,6 +175,7 @@ class Budget:
         most = schedule.plans[-1].validations
         if len(schedule.plans) == 1:
             if self.pause_s > _LARGEST_VALIDATION * self.left_s():
+                self.pause_s = 0.0  # what a checkpoint takes is measured
                 return 0
             most = _MOST_VALIDATIONS
         else:
@@ -182,3 +188,21 @@ class Budget:
 def _pauses_left(schedule: Schedule, step: int, parts: int) -> int:
     """Return the pauses that are left where the run is divided into equal parts, the one at its end included."""
     return max(1, parts - int(schedule.progress(step) * parts))
+
+
+@dataclass
+class Pace:
+    """How a run is paced: its schedule, and the time that decides it where there is a budget."""
+
+    schedule: Schedule
+    budget: Budget | None = None
+
+    def pauses_after(self, step: int) -> bool:
+        """Whether the run pauses after so many steps, as it is planned when this is asked."""
+        return self.schedule.pauses_after(step)
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold, so that a resumed run knows its plans and what is left."""
+        if self.budget is None:
+            return {}
+        return {PLANS: [list(plan) for plan in self.schedule.plans], USED_S: self.budget.used_s()}

@@ -1,6 +1,7 @@
 """Which cases a run uses, and where its batches come from."""
 
 import logging
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,6 +18,7 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import CaseRecord
 from equireg.methods import find
 from equireg.processes.ranks import Rank
+from equireg.training.budget import Pace
 
 log = logging.getLogger("equireg")
 
@@ -90,17 +92,18 @@ class DataSource:
     _loaders: list[StepLoader] = field(default_factory=list)
     """The one that is in use, if any."""
 
-    def training(self, step: int) -> Iterable[Batch]:
+    def training(self, step: int, pace: Pace) -> Iterable[Batch]:
         """Return the batches from a step to the next validation.
 
         Raises:
             EquiregError: if the machine cannot carry as many workers as are asked for.
         """
-        config = self.config
         if not self._loaders or self._loaders[0].step != step:
             self.close()
             self._loaders.append(self._loader(step))
-        return self._loaders[0].until(min((step // config.val_every + 1) * config.val_every, config.max_steps))
+        if pace.budget is not None:  # the next validation may be planned anew while the batches are used
+            return self._loaders[0].until_told(pace.pauses_after)
+        return self._loaders[0].until(pace.schedule.next_pause(step))
 
     def _loader(self, step: int) -> StepLoader:
         config = self.config
@@ -109,7 +112,8 @@ class DataSource:
         if workers is None:
             workers = 0 if self.reader.in_memory else default_workers(source.batch_bytes())
         check_workers(workers, source.batch_bytes())
-        return StepLoader(source, step, config.max_steps, workers=workers, pinned=self.pinned)
+        last = sys.maxsize if config.max_steps is None else config.max_steps
+        return StepLoader(source, step, last, workers=workers, pinned=self.pinned)
 
     def validation(self) -> DataLoader[str]:
         """Return the names of this process' validation cases; of equally many on each, so some may be empty."""

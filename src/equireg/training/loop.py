@@ -27,6 +27,7 @@ from equireg.optimiser import learning_rate, make_optimizer
 from equireg.postprocessing import PostProcessing, choose, count_case
 from equireg.processes import launching, ranks
 from equireg.training import validation
+from equireg.training.budget import Pace
 from equireg.training.data import DataSource
 from equireg.training.monitoring import Checkpoints, MetricsFile, Pictures, Steps
 
@@ -53,7 +54,7 @@ def make_trainer(
         strategy=DDPStrategy(cluster_environment=environment) if several else "auto",
         sync_batchnorm=several and device.type == "cuda",  # torch has it for GPUs alone
         precision={"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision],  # pyright: ignore[reportArgumentType]
-        max_steps=config.max_steps,
+        max_steps=config.total_steps,
         max_epochs=-1,
         reload_dataloaders_every_n_epochs=1,
         gradient_clip_val=config.optimizer.clip_norm,
@@ -76,9 +77,9 @@ def _callbacks(out: Path, config: TrainConfig) -> list[Callback]:
         MetricsFile(run, config.log_every),
         Pictures(config.pictures_every),
         Checkpoints(run.checkpoints, f"val/{config.monitor}"),
-        Steps(config.max_steps),
+        Steps(),
     ]
-    if config.early_stopping_steps is not None:
+    if config.early_stopping_steps is not None and config.val_every is not None:
         patience = math.ceil(config.early_stopping_steps / config.val_every)
         mode = "max" if config.monitor == "dice" else "min"
         # After the validation: a resumed run goes through the end of its epoch once more, without a Dice. Not strict:
@@ -106,12 +107,13 @@ class _Losses:
 class LoopModule(lightning.LightningModule):
     """What Lightning needs to know of a run."""
 
-    def __init__(self, config: TrainConfig, facts: ModelFacts, method: Method, data: DataSource) -> None:
+    def __init__(self, config: TrainConfig, facts: ModelFacts, method: Method, data: DataSource, pace: Pace) -> None:
         super().__init__()
-        self.config, self.facts, self.method, self.data = config, facts, method, data
+        self.config, self.facts, self.method, self.data, self.pace = config, facts, method, data, pace
         self._scores: list[validation.CaseScore] = []
         self._post_process = PostProcessing()
         self._unchecked: list[_Losses] = []
+        self._method_step = 0
         self._regions = {
             name: tuple(facts.labels.values.index(value) for value in values)
             for name, values in facts.labels.judged_regions().items()
@@ -120,7 +122,7 @@ class LoopModule(lightning.LightningModule):
     def train_dataloader(self) -> Iterable[Batch]:
         """Return the batches up to the next validation."""
         # By step and not by Lightning's count of epochs, which a resumed run counts differently.
-        return self.data.training(self.global_step)
+        return self.data.training(self.global_step, self.pace)
 
     def val_dataloader(self) -> DataLoader[str]:
         """Return the validation cases."""
@@ -137,9 +139,14 @@ class LoopModule(lightning.LightningModule):
         optimizer = make_optimizer(self.config.optimizer, weights, fused=self.trainer.precision != "16-mixed")
         # A function, not an object: a checkpoint would hold the object's fields, which are no plain values.
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate(self.config.optimizer, self.config.max_steps, step)
+            optimizer, lambda step: learning_rate(self.config.optimizer, *self._planned(step))
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _planned(self, step: int) -> tuple[int, float]:
+        """Return the steps of the run as planned at a step, and the step that is as far in an evenly paced one."""
+        schedule = self.pace.schedule
+        return schedule.plan_at(step).total, schedule.even_step(step)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -154,6 +161,8 @@ class LoopModule(lightning.LightningModule):
         # other samples, so other seeds, far from those of any step.
         rank = self.data.rank.index
         torch.manual_seed(self.config.random_seed * 1_000_003 + self.global_step + (rank << 53))
+        self.method.max_steps, even_step = self._planned(self.global_step)
+        self._method_step = round(even_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a step.
@@ -161,7 +170,7 @@ class LoopModule(lightning.LightningModule):
         Raises:
             EquiregError: if that of this step or of one before it is not finite.
         """
-        losses = self.method.losses(batch, self.global_step)
+        losses = self.method.losses(batch, self._method_step)
         values = {name: value.detach() for name, value in losses.items()}
         self.log_dict({f"train/{name}": value for name, value in values.items()})
         self._unchecked.append(_Losses(self.global_step, values, batch.cases))
@@ -190,12 +199,15 @@ class LoopModule(lightning.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Let the method do what follows the optimiser."""
-        self.method.after_step(self.global_step - 1)
+        self.method.after_step(self._method_step)
 
     def validation_step(self, case: str, batch_idx: int) -> None:
         """Predict a whole case and score it."""
-        if not case:
-            return
+        if case:
+            self._scores.append(self.score(case))
+
+    def score(self, case: str) -> validation.CaseScore:
+        """Predict a whole case and compare it with its mask."""
         record = self.data.reader.prepared.by_name[case]
         whole = (slice(None),) * 3
         image = self.data.reader.read(case, "image", whole).to(self.device)
@@ -206,7 +218,7 @@ class LoopModule(lightning.LightningModule):
         count = partial(
             count_case, case, record.patient, labels=self.facts.labels, voxel_mm3=math.prod(record.spacing_mm)
         )
-        self._scores.append(validation.score_case(case, probs, label, self._regions, count))
+        return validation.score_case(case, probs, label, self._regions, count)
 
     def on_validation_epoch_end(self) -> None:
         """Log what the validation cases of all ranks have shown."""
@@ -221,9 +233,9 @@ class LoopModule(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the model."""
-        ended = self.trainer.should_stop or self.global_step >= self.config.max_steps
-        post_process = self._post_process.as_dict()
-        checkpoint[ENTRY] = {**entry(self.config, self.facts), ENDED: ended, POST_PROCESS: post_process}
+        ended = self.trainer.should_stop or self.global_step >= self.pace.schedule.total
+        own = {ENDED: ended, POST_PROCESS: self._post_process.as_dict(), **self.pace.as_plain()}
+        checkpoint[ENTRY] = {**entry(self.config, self.facts), **own}
         seal(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ On several ranks all compute the same scalars and take part in checkpoints and p
 import logging
 import math
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ from equireg.folders.origin import in_text
 from equireg.folders.run import RunFolder
 from equireg.processes.progress import Progress
 from equireg.training.loggers import picture_makers
+
+_TOLD_AFTER_S = 10.0
+"""Time after which a run says for the first time when it will be finished, s."""
 
 
 @contextmanager
@@ -174,19 +178,21 @@ class Checkpoints(Callback):
 class Steps(Callback):
     """The progress over the steps of the whole run, with the losses and the last validation."""
 
-    def __init__(self, max_steps: int) -> None:
-        self.max_steps = max_steps
+    def __init__(self) -> None:
         self._progress: Progress | None = None
+        self._told_end = False
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Begin at the step that the run resumes from."""
-        what = "train" if trainer.is_global_zero else None
-        self._progress = Progress(self.max_steps, what, "step", done=trainer.global_step)
+        what, pace = "train" if trainer.is_global_zero else None, pl_module.pace
+        left = None if pace.budget is None else pace.budget.left_s
+        self._progress = Progress(pace.schedule.total, what, "step", trainer.global_step, left)
+        self._begin = time.monotonic()
 
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
+        pl_module: Any,
         outputs: Any,
         batch: Any,
         batch_idx: int,
@@ -194,7 +200,11 @@ class Steps(Callback):
         """Move on; the numbers are read now and then, because reading them makes a GPU wait."""
         if self._progress is None:
             return
-        if self._progress.update():
+        self._progress.total = pl_module.pace.schedule.total
+        due = self._progress.update()
+        if not self._told_end and time.monotonic() - self._begin > _TOLD_AFTER_S:
+            self._told_end = due = True
+        if due:
             self._progress.log_line(*_facts(trainer))
         elif trainer.global_step % 20 == 0:
             self._progress.show({name: f"{value:.3g}" for name, value in _numbers(trainer).items()})

@@ -1,5 +1,6 @@
 """Going on with a run exactly where it stopped: only with its own options, on its own data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from equireg.folders.run import CONFIG, RunFolder
 from equireg.folders.run_facts import MACHINE_OPTIONS
 from equireg.methods import Method
 from equireg.model import ENTRY, config_from, load_weights, read_checkpoint
+from equireg.training.budget import PLANS, USED_S
 from equireg.training.data import TrainingCases
 from equireg.training.loop import ENDED
 
@@ -97,6 +99,10 @@ class LastCheckpoint:
     step: int = 0
     ended: bool = False
     """whether training had finished, so that there is nothing to resume"""
+    plans: Sequence[Sequence[int]] = ()
+    """how a run with a budget of time was planned"""
+    used_s: float = 0.0
+    """seconds of that budget that had passed"""
 
 
 def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
@@ -111,4 +117,11 @@ def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
     content = read_checkpoint(path)
     weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
     load_weights(method, weights, path)
-    return LastCheckpoint(path, int(content["global_step"]), bool(content[ENTRY].get(ENDED)))
+    stored = content[ENTRY]
+    return LastCheckpoint(
+        path,
+        step=int(content["global_step"]),
+        ended=bool(stored.get(ENDED)),
+        plans=stored.get(PLANS, ()),
+        used_s=float(stored.get(USED_S, 0.0)),
+    )

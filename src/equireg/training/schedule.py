@@ -1,4 +1,4 @@
-"""How far a run is at each step: what learning rates, ramp-ups and validations follow; it may be planned anew on the way.
+"""How far a run is at each step: learning rates, ramp-ups and validations follow it. It may be planned anew on the way.
 
 A plan says how many steps the whole run has. With another plan from some step on, the part of the run that is done
 goes on from where it is, faster or slower, so that it never falls and is 1 at the new end. All of it follows from the
@@ -45,6 +45,11 @@ class Schedule:
         """Steps of the whole run, as far as is known."""
         return self.plans[-1].total
 
+    @property
+    def is_validated(self) -> bool:
+        """Whether the plans leave time for validations."""
+        return self.val_every is not None or len(self.plans) == 1 or self.plans[-1].validations > 0
+
     def replanned(self, plan: Plan) -> "Schedule":
         """Return the schedule with one more plan.
 
@@ -62,14 +67,13 @@ class Schedule:
 
     def progress(self, step: int) -> float:
         """Return the part of the run that is done after so many steps, from 0 to 1; it never falls."""
+        if step >= self.plan_at(step).total:
+            return 1.0
         done = 0.0
         for plan, following in zip(self.plans, (*self.plans[1:], None), strict=True):
             last = step if following is None else min(step, following.first)
-            if last >= plan.total:
-                done = 1.0
-            else:
-                done += (1.0 - done) * (last - plan.first) / (plan.total - plan.first)
-            if following is None or step <= following.first:
+            done += (1.0 - done) * (last - plan.first) / (plan.total - plan.first)
+            if last == step:
                 break
         return done
 
@@ -94,7 +98,15 @@ class Schedule:
         return int(self.progress(step) * parts) > int(self.progress(step - 1) * parts)
 
     def next_pause(self, step: int) -> int:
-        """Return the first step after ``step`` at which the run pauses."""
+        """Return the first step after ``step`` at which the run pauses; ``step`` itself at the end."""
+        if step >= self.total:
+            return step
         while not self.pauses_after(step := step + 1):
             pass
         return step
+
+
+def repeating(config: TrainConfig, schedule: Schedule) -> TrainConfig:
+    """Return the options that make the same steps as a run with a budget of time, however fast the machine."""
+    plans = tuple(tuple(plan) for plan in schedule.plans)
+    return replace(config, max_minutes=None, max_steps=schedule.total, replanned=plans)

@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,12 +32,15 @@ from equireg.model import ModelFacts, config_from, new_method
 from equireg.processes import launching
 from equireg.processes.cores import threads_that_fit
 from equireg.processes.memory import keep_freed_memory
+from equireg.processes.progress import duration, time_of_day
 from equireg.processes.ranks import Rank
+from equireg.training.budget import Budget, Pace
 from equireg.training.data import DataSource, TrainingCases, choose_training_cases
 from equireg.training.folds import folds_of_run, in_fold
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
+from equireg.training.replanning import Replanning
 from equireg.training.resuming import (
     LastCheckpoint,
     check_same_data,
@@ -46,6 +49,7 @@ from equireg.training.resuming import (
     last_checkpoint,
     resumed_config,
 )
+from equireg.training.schedule import Schedule, repeating
 from equireg.training.withdrawal import withdrawn_if_refused
 
 log = logging.getLogger("equireg")
@@ -59,6 +63,7 @@ def train(
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
+    began: float | None = None,
     **options: Any,
 ) -> Path:
     """Train a model on a prepared folder.
@@ -70,28 +75,26 @@ def train(
         resume: continue exactly where the run in ``out`` stopped, with its own options.
         callbacks: Lightning's callbacks beside the run's own.
         loggers: Lightning's loggers beside those that the option ``logger`` names.
+        began: reading of ``time.monotonic()`` from which ``max_minutes`` counts; by default that of this call.
         options: those of ``TrainConfig``, nested or with dots, laid over ``config``; ``method`` may be a bare name.
 
     Returns:
         The run's folder.
 
     Raises:
-        EquiregError: if an option or the data does not fit, or the loss stops being finite.
+        EquiregError: if an option or the data does not fit, the time is too short, or the loss stops being finite.
 
     With ``devices`` above 1, and no launcher such as torchrun, one new process is started for each device.
     """
-    out = Path(out)
+    began, out = time.monotonic() if began is None else began, Path(out)
     given = with_config(TrainConfig, config, options)
     data = PreparedSet(prepared, verify=given.get("verify", True) is not False)
-    config = resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases))
+    config = resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases)).settled()
     folds, folds_file = folds_of_run(out, data, config), config.folds_file
     data, config = in_fold(data, folds, config), replace(config, folds_file=None)
     rank = launching.place(config.devices, config.nodes)
     if rank is None and (callbacks or loggers):
-        raise UsageError(
-            f"callbacks and loggers are given, and devices is {config.devices}; objects do not reach the processes "
-            "that are started here. Start the processes by torchrun, or give devices=1."
-        )
+        raise _objects_stay_here(config.devices)
     names_of(config.logger)
     # The process that the user started has the folder to itself; ranks work for it.
     alone = rank is None or (rank.index == 0 and not launching.launched_here())
@@ -106,28 +109,44 @@ def train(
         else:
             with withdrawn_if_refused(out) if alone and not resume else nullcontext():
                 if rank is None:
-                    _launch(folder, str(prepared), resume, folds_file)
+                    job = {"prepared": str(prepared), "out": str(out), "resume": resume, "began": began}
+                    _launch(folder, {**job, **to_plain(config), "folds_file": folds_file})
                 else:
-                    _train(folder, rank, resume, callbacks, loggers)
+                    _train(folder, _Session(rank, resume, began), callbacks, loggers)
     return out
 
 
-def _launch(folder: "_Folder", prepared: str, resume: bool, folds_file: str | None) -> None:
+def _objects_stay_here(devices: int) -> UsageError:
+    return UsageError(
+        f"callbacks and loggers are given, and devices is {devices}; objects do not reach the processes that are "
+        "started here. Start the processes by torchrun, or give devices=1."
+    )
+
+
+@dataclass(frozen=True)
+class _Session:
+    """One process' work on a run, from a start or a resumption on."""
+
+    rank: Rank
+    resume: bool
+    began: float
+    """reading of the monotonic clock"""
+
+
+def _launch(folder: "_Folder", job: Mapping[str, Any]) -> None:
     """Check what can be checked without a GPU, and start the processes of a run; this one computes nothing."""
     config = folder.config
     _check_devices(config, choose_device(config.device))
     method = new_method(config, ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config)))
-    if resume:
+    if job["resume"]:
         last_checkpoint(folder.out, method)
-    job = {"prepared": prepared, "out": str(folder.out), "resume": resume, **to_plain(config), "folds_file": folds_file}
     launching.launch("equireg.training.train:train", job, config.devices)
 
 
-def _train(
-    folder: "_Folder", rank: Rank, resume: bool, callbacks: Sequence[Callback], loggers: Sequence[Logger]
-) -> None:
+def _train(folder: "_Folder", session: _Session, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> None:
     """Do this process' slice of the training; the first one logs, and writes the folder."""
-    out, config, cases, first = folder.out, folder.config, folder.cases, rank.index == 0
+    out, config, cases, rank = folder.out, folder.config, folder.cases, session.rank
+    first = rank.index == 0
     plan = plan_patches(folder.data.manifest, config)
     device = choose_device(config.device)
     _check_devices(config, device)
@@ -135,32 +154,46 @@ def _train(
     facts = ModelFacts.of(folder.data.manifest, plan)
     method = new_method(config, facts)
     last = LastCheckpoint()
-    if resume:
+    if session.resume:
         check_same_precision(out, precision)
         last = last_checkpoint(out, method)
     made = make_loggers(config.logger, out)
     keep_freed_memory()
     if first:
         folder.begin(precision)
-    begin = time.monotonic()
+    pace = _pace(config, last, session.began)
     unnamed = () if config.record_paths else (out, folder.data.root)
     with log_to_file(out / LOG, unnamed) if first else nullcontext(), _quiet_libraries():
         if first:
+            if pace.budget is not None:
+                left = pace.budget.left_s()
+                log.info("training for %s, until %s", duration(left), time_of_day(left))
             _log_summary(config, plan, cases, method, f"{device.type}, {precision}")
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]
         readers = config.devices * max(1, config.workers or 0)
         reader = CaseReader(folder.data, names, readers=readers, device=_home(config, device, rank))
         source = DataSource(reader, cases, config, plan, device.type != reader.device.type, rank)
-        trainer = make_trainer(
-            out, config, device, precision, bool(cases.validation), Watchers([*made, *loggers], callbacks)
-        )
+        validates = bool(cases.validation) and pace.schedule.is_validated
+        keeping = () if pace.budget is None else (Replanning(pace, pace.budget),)
+        watchers = Watchers([*made, *loggers], (*keeping, *callbacks))
+        trainer = make_trainer(out, config, device, precision, validates, watchers)
         if not last.ended:
-            _fit(trainer, LoopModule(config, facts, method, source), last.path, device)
+            _fit(trainer, LoopModule(config, facts, method, source, pace), last.path, device)
         if first:
             step = last.step if last.ended else trainer.global_step
             log.info("finished at step %d; the model lies in %s", step, out / CHECKPOINTS)
     if first:
-        folder.sign(precision, time.monotonic() - begin)
+        if pace.budget is not None:
+            RunFolder(out).write_repeat(repeating(config, pace.schedule))
+        folder.sign(precision, time.monotonic() - session.began)
+
+
+def _pace(config: TrainConfig, last: LastCheckpoint, began: float) -> Pace:
+    """Return the schedule that options ask for or a checkpoint holds, with the time that is left for it."""
+    schedule = Schedule.of(config, last.plans)
+    if config.max_minutes is None:
+        return Pace(schedule)
+    return Pace(schedule, Budget(60 * config.max_minutes, began, last.used_s, config.max_steps, time.monotonic))
 
 
 def _fit(trainer: lightning.Trainer, run: LoopModule, last: Path | None, device: torch.device) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import sys
 import types
 
@@ -27,6 +28,7 @@ class Terminal(io.StringIO):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
     monkeypatch.setattr(progress, "time", found)
+    monkeypatch.setattr(progress, "time_of_day", lambda seconds: "14:05")
     return found
 
 
@@ -39,7 +41,21 @@ def test_without_a_terminal_a_line_is_due_every_minute(clock: Clock, caplog: pyt
         shown.log_line("total 0.5")
         clock.now += 40
         assert not shown.update(5)
-    assert caplog.messages == ["train: step 55 of 100; total 0.5; 4 s a step; 3 min left"]
+    assert caplog.messages == ["train: step 55 of 100; total 0.5; 4 s a step; 3 min left, until 14:05"]
+
+
+def test_the_time_left_may_be_known_better(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "equireg"), Progress(100, "train", "step", left=lambda: 600.0) as shown:
+        clock.now += 60
+        shown.total = 80
+        assert shown.update(20)
+        shown.log_line()
+    assert caplog.messages == ["train: step 20 of 80; 3 s a step; 10 min left, until 14:05"]
+
+
+def test_the_time_of_day_has_a_date_on_another_day() -> None:
+    assert re.fullmatch(r"\d\d:\d\d|\d+ \w+ \d\d:\d\d", progress.time_of_day(0))
+    assert re.fullmatch(r"\d+ \w+ \d\d:\d\d", progress.time_of_day(86_400))
 
 
 def test_items_are_tracked(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
@@ -47,7 +63,7 @@ def test_items_are_tracked(clock: Clock, caplog: pytest.LogCaptureFixture) -> No
         for item in track("abc", 3, "predict"):
             clock.now += 45
             assert item in "abc"
-    assert caplog.messages == ["predict: case 2 of 3; 45 s a case; 45 s left"]
+    assert caplog.messages == ["predict: case 2 of 3; 45 s a case; 45 s left, until 14:05"]
 
 
 def test_on_a_terminal_a_bar_moves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Where batches come from: up to the next validation, and from any step that a run resumes at."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from equireg.config.methods import SupervisedConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.processes.ranks import Rank
+from equireg.training.budget import Budget, Pace
 from equireg.training.data import DataSource, TrainingCases, choose_training_cases
+from equireg.training.schedule import Plan, Schedule
 from prepared_sets import record, write_set
 
 
@@ -24,8 +27,20 @@ def source(root: Path, rank: Rank) -> DataSource:
 
 def test_the_batches_end_with_the_validation_and_with_the_run(tmp_path: Path) -> None:
     data = source(tmp_path, Rank())
-    assert [len(list(data.training(step))) for step in (0, 4, 8, 10)] == [4, 4, 2, 0]
-    assert [len(list(data.training(step))) for step in (5, 9)] == [3, 1], "a resumed run"
+    pace = Pace(Schedule.of(data.config))
+    assert [len(list(data.training(step, pace))) for step in (0, 4, 8, 10)] == [4, 4, 2, 0]
+    assert [len(list(data.training(step, pace))) for step in (5, 9)] == [3, 1], "a resumed run"
+    data.close()
+
+
+def test_with_a_budget_the_end_is_asked_for_on_the_way(tmp_path: Path) -> None:
+    data = source(tmp_path, Rank())
+    pace = Pace(Schedule.of(replace(data.config, val_every=None)), Budget(60.0, 0.0))
+    batches = iter(data.training(0, pace))
+    for _ in range(3):
+        next(batches)
+    pace.schedule = pace.schedule.replanned(Plan(4, 6, 1))
+    assert len(list(batches)) == 3, "the run ends after six steps"
     data.close()
 
 

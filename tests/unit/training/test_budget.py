@@ -1,0 +1,167 @@
+"""A budget of time: runs end with it, whatever the machine does. The clock is made up."""
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from equireg.training.budget import Budget, BudgetTooShortError
+from equireg.training.schedule import Plan, Schedule
+
+Speed = Callable[[int, float], float]
+"""Step and seconds since the start to the seconds that the step takes."""
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Run:
+    """A run whose steps and pauses only move the clock; a step takes what ``speed`` says."""
+
+    budget: Budget
+    clock: Clock
+    schedule: Schedule = field(default_factory=lambda: Schedule((Plan(0, 5000),)))
+    step: int = 0
+    paused_s: float = 0.0
+    pauses: int = 0
+
+    @classmethod
+    def of(cls, minutes: float, val_every: int | None = None, most: int | None = None) -> "Run":
+        clock = Clock()
+        budget = Budget(60 * minutes, 0.0, most_steps=most, clock=clock)
+        return cls(budget, clock, Schedule((Plan(0, most or 5000),), val_every))
+
+    def train(self, speed: Speed, pause_s: float, until: int | None = None) -> "Run":
+        """Train to the end, or up to a step, as the loop does."""
+        for _ in self.steps(speed, pause_s):
+            if self.step == until:
+                break
+        return self
+
+    def steps(self, speed: Speed, pause_s: float) -> Iterator[None]:
+        check, budget = 0, self.budget
+        while self.step < self.schedule.plan_at(self.step).total or not self.step:
+            self.clock.now += speed(self.step, self.clock.now)
+            self.step += 1
+            if self.step >= check:
+                check = self._look(pause_s)
+            yield
+            if self.schedule.pauses_after(self.step):
+                self.clock.now += pause_s
+                self.pauses += 1
+                if self.step < self.schedule.total:
+                    budget.paused(pause_s)
+
+    def _look(self, pause_s: float) -> int:
+        first = len(self.schedule.plans) == 1
+        if not self.budget.time_steps(self.step):
+            if first:
+                self.budget.check(self.step)
+            return self.step + 1
+        if first and self.schedule.val_every is None:
+            self.clock.now += pause_s / 10
+            self.budget.estimate_pause(pause_s, pause_s / 10)
+        plan = self.budget.plan(self.schedule, self.step)
+        if plan is not None:
+            self.schedule = self.schedule.replanned(plan)
+        return self.budget.next_check(self.schedule, self.step)
+
+
+NOISE = random.Random(0)
+SPEEDS: dict[str, Speed] = {
+    "even": lambda step, now: 0.4,
+    "fast": lambda step, now: 0.01,
+    "three times slower from the half": lambda step, now: 0.4 if now < 300 else 1.2,
+    "four times faster from the half": lambda step, now: 0.4 if now < 300 else 0.1,
+    "ten times slower near the end": lambda step, now: 0.2 if now < 560 else 2.0,
+    "noisy": lambda step, now: 0.4 * NOISE.lognormvariate(0, 0.5),
+    "in bursts": lambda step, now: 0.4 * (1 + 3 * (int(now / 40) % 2)),
+    "slow first steps": lambda step, now: 0.4 + 10 * (step == 0) + 2 * (step < 20),
+}
+
+
+@pytest.mark.parametrize("pause_s", [0.5, 8.0])
+@pytest.mark.parametrize("val_every", [None, 100])
+@pytest.mark.parametrize("name", SPEEDS)
+def test_a_run_ends_with_its_budget(name: str, val_every: int | None, pause_s: float) -> None:
+    run = Run.of(10, val_every).train(SPEEDS[name], pause_s)
+    assert 0.9 * 600 < run.clock.now < 1.03 * 600
+    assert run.schedule.progress(run.step) == 1, "the schedules have ended"
+    if val_every is None:
+        assert run.pauses <= 10
+        assert run.pauses * pause_s <= 0.2 * 600
+
+
+def test_an_even_run_is_planned_once() -> None:
+    run = Run.of(10).train(SPEEDS["even"], 0.5)
+    assert len(run.schedule.plans) == 2
+    assert run.schedule.plans[1].first <= 30, "after the first steps"
+    assert run.pauses == 10
+
+
+def test_the_cap_on_the_steps_holds() -> None:
+    run = Run.of(10, most=200).train(SPEEDS["even"], 0.5)
+    assert (run.step, run.schedule.total) == (200, 200)
+    slow = Run.of(10, most=2000).train(SPEEDS["even"], 0.5)
+    assert slow.step < 2000
+    assert slow.clock.now == pytest.approx(600, rel=0.03)
+
+
+def test_a_validation_that_would_take_half_of_the_time_is_left_out() -> None:
+    run = Run.of(10).train(SPEEDS["even"], pause_s=400.0, until=100)
+    assert run.schedule.plans[1].validations == 0
+    assert not run.schedule.is_validated
+
+
+def test_a_validation_that_takes_longer_than_one_case_promised_comes_less_often() -> None:
+    run = Run.of(10)
+    steps = run.steps(SPEEDS["even"], 2.0)
+    while len(run.schedule.plans) < 2:
+        next(steps)
+    planned = run.schedule.plans[-1].validations
+    run.budget.paused(60.0)
+    run.clock.now += 60.0
+    plan = run.budget.plan(run.schedule, run.step)
+    assert plan is not None
+    assert 1 <= plan.validations < planned
+
+
+def test_a_resumed_run_ends_with_what_was_left() -> None:
+    """The second session is on a machine of half the speed; its clock has begun anew."""
+    first = Run.of(10).train(SPEEDS["even"], 0.5, until=700)
+    used = first.budget.used_s()
+    clock = Clock()
+    clock.now = 5000.0
+    budget = Budget(600, 5000.0, used_before_s=used, clock=clock)
+    second = Run(budget, clock, first.schedule, first.step).train(lambda step, now: 0.8, 0.5)
+    assert used + clock.now - 5000.0 == pytest.approx(600, rel=0.02)
+    assert second.schedule.progress(second.step) == 1
+    assert second.step < 1200
+
+
+@pytest.mark.parametrize("step_s", [0.5, 40.0])
+def test_a_budget_of_fewer_than_fifty_steps_is_refused_after_a_few(step_s: float) -> None:
+    run = Run.of(0.4)
+    with pytest.raises(BudgetTooShortError, match=r"in which about \d+ steps fit .* Give --max_minutes \d") as raised:
+        run.train(lambda step, now: step_s, 0.1)
+    assert run.step <= 5
+    advised = float(str(raised.value).split("Give --max_minutes ")[1].split(",")[0])
+    assert Run.of(advised).train(lambda step, now: step_s, 0.1).step >= 50
+
+
+def test_a_cap_below_fifty_steps_is_no_short_budget() -> None:
+    assert Run.of(0.4, most=20).train(lambda step, now: 0.5, 0.1).step == 20
+
+
+def test_what_is_left_is_told() -> None:
+    run = Run.of(10).train(SPEEDS["even"], 0.5, until=100)
+    assert run.budget.left_s() == pytest.approx(600 - run.clock.now)
+    run.clock.now = math.inf
+    assert run.budget.left_s() == 0
