@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from equireg.training.budget import Budget, BudgetTooShortError
+from equireg.errors import EquiregError
+from equireg.training.budget import Budget
 from equireg.training.schedule import Plan, Schedule
 
 Speed = Callable[[int, float], float]
@@ -149,7 +150,7 @@ def test_a_resumed_run_ends_with_what_was_left() -> None:
 @pytest.mark.parametrize("step_s", [0.5, 40.0])
 def test_a_budget_of_fewer_than_fifty_steps_is_refused_after_a_few(step_s: float) -> None:
     run = Run.of(0.4)
-    with pytest.raises(BudgetTooShortError, match=r"in which about \d+ steps fit .* Give --max_minutes \d") as raised:
+    with pytest.raises(EquiregError, match=r"in which about \d+ steps fit .* Give --max_minutes \d") as raised:
         run.train(lambda step, now: step_s, 0.1)
     assert run.step <= 5
     advised = float(str(raised.value).split("Give --max_minutes ")[1].split(",")[0])
