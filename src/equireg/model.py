@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -15,7 +15,7 @@ from torch import nn
 
 from equireg import disk, folders
 from equireg.batches.loading import PatchPlan
-from equireg.config import TrainConfig
+from equireg.config import NetworkConfig, TrainConfig
 from equireg.config.choosing import without_idle
 from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
@@ -108,17 +108,26 @@ def config_from(content: Mapping[str, Any]) -> TrainConfig:
     return from_plain(TrainConfig, content)
 
 
-def new_method(config: TrainConfig, facts: ModelFacts) -> Method:
-    """Make a method with new weights, drawn from the seed alone."""
+Filling = Callable[[nn.Module, NetworkConfig, int], None]
+"""Puts trained weights into a new network, given its options and how many the method has made before."""
+
+
+def new_method(config: TrainConfig, facts: ModelFacts, fill: Filling | None = None) -> Method:
+    """Make a method with new weights, drawn from the seed alone; ``fill`` then puts trained ones into its networks."""
+    made: list[nn.Module] = []
 
     def network_factory() -> nn.Module:
-        return build(
+        network = build(
             config.network,
             in_channels=len(facts.channels),
             out_channels=facts.labels.classes,
             spatial_dims=config.spatial_dims,
             patch_size=facts.patch_size,
         )
+        if fill is not None:
+            fill(network, config.network, len(made))
+        made.append(network)
+        return network
 
     with torch.random.fork_rng():
         torch.manual_seed(config.random_seed)

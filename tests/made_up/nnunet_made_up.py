@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
@@ -99,3 +101,43 @@ def _layer(name: str, inputs: int, outputs: int, kernel: Sequence[int]) -> Itera
     yield f"{name}.conv.bias", (outputs,)
     yield f"{name}.norm.weight", (outputs,)
     yield f"{name}.norm.bias", (outputs,)
+
+
+def write_checkpoint(path: Path, plan: Plan, blocks: Sequence[int] | None = None, **changes: Any) -> Path:
+    """Write a checkpoint with the content of nnU-Net's, where ``changes`` replaces parts of it; None leaves one out.
+
+    The parts are those of the file and, from ``init_args``, ``plans``, ``configuration`` and ``dataset_json``.
+    """
+    dims = len(plan.strides[0])
+    architecture = {
+        "network_class_name": "dynamic_network_architectures.architectures.unet."
+        + ("PlainConvUNet" if blocks is None else "ResidualEncoderUNet"),
+        "arch_kwargs": {
+            "strides": [list(stride) for stride in plan.strides],
+            "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{dims}d",
+            "nonlin": "torch.nn.LeakyReLU",
+        },
+    }
+    first = {"patch_size": list(plan.patch), "spacing": [2.0, 1.0, 1.0][-dims:], "architecture": architecture}
+    made = {
+        "plans": {"configurations": {"base": first, "own": {"inherits_from": "base", "batch_size": 2}}},
+        "configuration": "own",
+        "fold": 0,
+        "dataset_json": {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "rim": 1, "core": 2}},
+        "device": torch.device("cpu"),
+    }
+    made |= {key: changes.pop(key) for key in list(changes) if key in made}
+    content = {
+        "network_weights": state_dict(plan, blocks),
+        "optimizer_state": {"state": {}, "param_groups": [{"lr": 0.01}]},
+        "grad_scaler_state": None,
+        "logging": {"train_losses": [np.float32(0.5)], "ema_fg_dice": [np.float64(0.7)], "lrs": [0.01]},
+        "_best_ema": np.float64(0.7),
+        "current_epoch": 3,
+        "init_args": {key: value for key, value in made.items() if value is not None},
+        "trainer_name": "nnUNetTrainer",
+        "inference_allowed_mirroring_axes": (0, 1),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({key: value for key, value in {**content, **changes}.items() if value is not None}, path)
+    return path

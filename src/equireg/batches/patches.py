@@ -1,6 +1,7 @@
 """The size of a training sample, from a data set's shapes."""
 
 import math
+from collections.abc import Sequence
 
 from equireg.batches.loading import PatchPlan
 from equireg.config import TrainConfig
@@ -10,6 +11,10 @@ from equireg.preparation.plan import named_axes
 
 _MOST_VOXELS = {2: 256 * 256, 3: 80 * 80 * 80}
 """Greatest sample by default: larger slices and volumes are trained on in parts."""
+
+
+_LEAST = 8
+"""Voxels that a side has at least."""
 
 
 def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
@@ -25,13 +30,26 @@ def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
     if config.patch_size is not None:
         patch = config.patch_size
     else:
-        sides = [round_up_side(size) for size in manifest.fingerprint["large_shape"][-dims:]]
-        while math.prod(sides) > _MOST_VOXELS[dims]:
-            longest = sides.index(max(sides))
-            sides[longest] = round_up_side(0.8 * sides[longest])
-        patch = tuple(sides)
+        patch = _default_patch(manifest.fingerprint["large_shape"][-dims:], getattr(config.network, "strides", None))
     axes = manifest.axes[-dims:]
     return PatchPlan(dims, patch, tuple(index for index, axis in enumerate(axes) if axis in flips(manifest, config)))
+
+
+def _default_patch(shape: Sequence[int], strides: Sequence[Sequence[int]] | None) -> tuple[int, ...]:
+    """Return a patch that covers a shape up to the limit of voxels, with sides that the strides divide, if given."""
+    totals = [math.prod(axis) for axis in zip(*strides or (), strict=False)]
+    if len(totals) != len(shape):  # none are given, or of other axes, which is told by who builds the network
+        sides = [round_up_side(size) for size in shape]
+        while math.prod(sides) > _MOST_VOXELS[len(shape)]:
+            longest = sides.index(max(sides))
+            sides[longest] = round_up_side(0.8 * sides[longest])
+        return tuple(sides)
+    sides = [math.ceil(max(size, _LEAST) / total) * total for size, total in zip(shape, totals, strict=True)]
+    while math.prod(sides) > _MOST_VOXELS[len(shape)] and sides != totals:
+        longest = max((axis for axis in range(len(sides)) if sides[axis] > totals[axis]), key=sides.__getitem__)
+        total = totals[longest]
+        sides[longest] = max(int(0.8 * sides[longest] / total), 1) * total
+    return tuple(sides)
 
 
 def flips(manifest: Manifest, config: TrainConfig) -> str:

@@ -103,6 +103,7 @@ VERBS: dict[str, Verb] = {
             "spatial_dims",
             "max_steps",
             "max_minutes",
+            "init",
             "device",
             "seed",
         ),

@@ -25,6 +25,8 @@ class TrainConfig:
     """the optimiser"""
     views: ViewsConfig = field(default_factory=ViewsConfig)
     """transforms of the weak and the strong view"""
+    init: str | None = None
+    """weights to start from: a run, a checkpoint of one or of nnU-Net; a run keeps their name and digest"""
     labelled_view: Literal["strong", "weak"] = "strong"
     """which view of a labelled sample the network sees; the thesis shows it the weak one"""
     supervised_loss: Literal["ce+dice", "ce"] = "ce+dice"

@@ -14,10 +14,11 @@ from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.folders.run import CONFIG, RunFolder
 from equireg.folders.run_facts import MACHINE_OPTIONS
 from equireg.methods import Method
-from equireg.model import ENTRY, config_from, load_weights, read_checkpoint
+from equireg.model import ENTRY, ModelFacts, config_from, load_weights, new_method, read_checkpoint
 from equireg.training.budget import PLANS, USED_S
 from equireg.training.data import TrainingCases
 from equireg.training.loop import ENDED
+from equireg.warm_start import Source, WarmStart, record_digest
 
 
 def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
@@ -34,6 +35,13 @@ def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
     stored = run.read_config()
     if given.get("method", {}).get("name") == "auto":
         given = {**given, "method": stored["method"]}
+    if record_digest(given.get("init")) not in (None, record_digest(stored.get("init"))):
+        raise EquiregError(
+            f"{out}: the run did not start from the weights {given['init']}, but from "
+            f"{stored.get('init') or 'new ones'}. Leave out --init to resume it, or choose another --out for a new run."
+        )
+    if given.get("init") is not None:
+        given = {**given, "init": stored["init"]}  # the same weights, whatever their name is now
     config = config_from({**stored, **{name: given[name] for name in MACHINE_OPTIONS if name in given}})
     if given:
         differ = differences(config, config_from(merged(stored, given)))
@@ -125,3 +133,29 @@ def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
         plans=stored.get(PLANS, ()),
         used_s=float(stored.get(USED_S, 0.0)),
     )
+
+
+def start_or_resume(
+    out: Path, config: TrainConfig, facts: ModelFacts, source: Source | None, *, resume: bool
+) -> tuple[Method, LastCheckpoint, WarmStart | None]:
+    """Make the method of a run, and find where it continues and what it starts from.
+
+    Args:
+        out: the run's folder.
+        config: its options.
+        facts: those of its data set.
+        source: trained weights that it starts from, if they were given.
+        resume: whether it goes on.
+
+    Raises:
+        EquiregError: if a checkpoint or the weights do not fit, or the weights are needed and were not given.
+    """
+    start = None if source is None else WarmStart.onto(source, facts)
+    method = new_method(config, facts, None if start is None else start.fill)
+    last = last_checkpoint(out, method) if resume else LastCheckpoint()
+    if config.init is not None and start is None and last.path is None:
+        raise EquiregError(
+            f"{out}: stopped before its first checkpoint, so it starts again from the weights {config.init}. Give "
+            "--init with their path, as at first."
+        )
+    return method, last, start

@@ -2,9 +2,8 @@
 
 import logging
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from equireg.folders.run import CHECKPOINTS, LOG, RunFolder
 from equireg.folders.run_facts import run_facts
 from equireg.methods import Method
 from equireg.methods.default import named_method
-from equireg.model import ModelFacts, config_from, new_method
+from equireg.model import ModelFacts, config_from
 from equireg.processes import launching
 from equireg.processes.cores import threads_that_fit
 from equireg.processes.memory import keep_freed_memory
@@ -40,17 +39,19 @@ from equireg.training.folds import folds_of_run, in_fold
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
+from equireg.training.quiet import quiet_libraries
 from equireg.training.replanning import Replanning
 from equireg.training.resuming import (
     LastCheckpoint,
     check_same_data,
     check_same_precision,
     data_digest,
-    last_checkpoint,
     resumed_config,
+    start_or_resume,
 )
 from equireg.training.schedule import Schedule, repeating
 from equireg.training.withdrawal import withdrawn_if_refused
+from equireg.warm_start import Source, source_of
 
 log = logging.getLogger("equireg")
 
@@ -89,6 +90,8 @@ def train(
     began, out = time.monotonic() if began is None else began, Path(out)
     given = with_config(TrainConfig, config, options)
     data = PreparedSet(prepared, verify=given.get("verify", True) is not False)
+    source = source_of(given, resume)
+    given = given if source is None else source.options(given)
     config = resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases)).settled()
     folds, folds_file = folds_of_run(out, data, config), config.folds_file
     data, config = in_fold(data, folds, config), replace(config, folds_file=None)
@@ -101,7 +104,7 @@ def train(
     with disk.locked_folder(out) if alone else nullcontext():
         if alone and not resume:
             disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
-        folder = _Folder(out, data, config, choose_training_cases(data.manifest.cases, config), folds)
+        folder = _Folder(out, data, config, choose_training_cases(data.manifest.cases, config), folds, source)
         if resume:
             check_same_data(out, folder.cases, data)
         if resume and RunFolder(out).is_finished():
@@ -110,7 +113,12 @@ def train(
             with withdrawn_if_refused(out) if alone and not resume else nullcontext():
                 if rank is None:
                     job = {"prepared": str(prepared), "out": str(out), "resume": resume, "began": began}
-                    _launch(folder, {**job, **to_plain(config), "folds_file": folds_file})
+                    job |= {
+                        **to_plain(config),
+                        "init": source.path if source else config.init,
+                        "folds_file": folds_file,
+                    }
+                    _launch(folder, to_plain(job))
                 else:
                     _train(folder, _Session(rank, resume, began), callbacks, loggers)
     return out
@@ -137,9 +145,8 @@ def _launch(folder: "_Folder", job: Mapping[str, Any]) -> None:
     """Check what can be checked without a GPU, and start the processes of a run; this one computes nothing."""
     config = folder.config
     _check_devices(config, choose_device(config.device))
-    method = new_method(config, ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config)))
-    if job["resume"]:
-        last_checkpoint(folder.out, method)
+    facts = ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config))
+    start_or_resume(folder.out, config, facts, folder.source, resume=job["resume"])
     launching.launch("equireg.training.train:train", job, config.devices)
 
 
@@ -152,23 +159,23 @@ def _train(folder: "_Folder", session: _Session, callbacks: Sequence[Callback], 
     _check_devices(config, device)
     precision = choose_precision(config.precision, device)
     facts = ModelFacts.of(folder.data.manifest, plan)
-    method = new_method(config, facts)
-    last = LastCheckpoint()
     if session.resume:
         check_same_precision(out, precision)
-        last = last_checkpoint(out, method)
+    method, last, start = start_or_resume(out, config, facts, folder.source, resume=session.resume)
     made = make_loggers(config.logger, out)
     keep_freed_memory()
     if first:
         folder.begin(precision)
     pace = _pace(config, last, session.began)
     unnamed = () if config.record_paths else (out, folder.data.root)
-    with log_to_file(out / LOG, unnamed) if first else nullcontext(), _quiet_libraries():
+    with log_to_file(out / LOG, unnamed) if first else nullcontext(), quiet_libraries():
         if first:
             if pace.budget is not None:
                 left = pace.budget.left_s()
                 log.info("training for %s, until %s", duration(left), time_of_day(left))
             _log_summary(config, plan, cases, method, f"{device.type}, {precision}")
+            if start is not None and last.path is None:
+                start.tell()
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]
         readers = config.devices * max(1, config.workers or 0)
         reader = CaseReader(folder.data, names, readers=readers, device=_home(config, device, rank))
@@ -222,11 +229,7 @@ def _home(config: TrainConfig, device: torch.device, rank: Rank) -> torch.device
 
 
 def _check_devices(config: TrainConfig, device: torch.device) -> None:
-    """Refuse more GPUs than there are.
-
-    Raises:
-        UsageError: if there are fewer.
-    """
+    """Raise a ``UsageError`` where there are fewer GPUs than are asked for."""
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
 
@@ -241,6 +244,8 @@ class _Folder:
     cases: TrainingCases
     folds: Sequence[FoldCases] = ()
     """Those of the cross-validation that the run is one of."""
+    source: Source | None = None
+    """Weights that it starts from."""
 
     def begin(self, precision: str) -> None:
         """Make the folder; nothing is written before all that can be checked has been."""
@@ -292,19 +297,3 @@ def _log_summary(config: TrainConfig, plan: PatchPlan, cases: TrainingCases, met
         f"{weights:,}",
         where,
     )
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep Lightning's hints about loggers, workers and devices off the screen; its errors still come."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(lightning|torch|tensorboard|monai)\b")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -6,7 +6,7 @@ import pytest
 
 from equireg.batches.loading import PatchPlan
 from equireg.batches.patches import plan_patches
-from equireg.config import TrainConfig
+from equireg.config import TrainConfig, UNetConfig
 from equireg.errors import UsageError
 from prepared_sets import manifest, record
 
@@ -32,6 +32,22 @@ def test_a_patch_covers_the_scans_up_to_a_limit(
     shape: list[int], dims: Literal[2, 3], expected: tuple[int, ...]
 ) -> None:
     assert plan(shape, dims).patch_size == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "expected"),
+    [
+        ([10, 61, 65], [[1, 1], [2, 2], [2, 1]], (64, 66)),
+        ([10, 3, 300], [[1, 1], [1, 2]], (8, 300)),
+        ([10, 512, 400], [[1, 1], [2, 2], [2, 2]], (256, 256)),
+        ([155, 240, 240], [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2]], (64, 64, 64)),
+    ],
+)
+def test_sides_divide_by_the_strides_that_are_given(
+    shape: list[int], strides: list[list[int]], expected: tuple[int, ...]
+) -> None:
+    network = UNetConfig(strides=tuple(tuple(stride) for stride in strides))
+    assert plan(shape, 3 if len(expected) == 3 else 2, network=network).patch_size == expected
 
 
 def test_a_given_patch_is_taken() -> None:
