@@ -1,4 +1,4 @@
-"""How far the mirrored views of a scan agree: a measure of how far a prediction is to be trusted."""
+"""How far the views of a scan agree: a measure of how far a prediction is to be trusted."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,27 +8,34 @@ from torch import Tensor
 
 
 class Agreement:
-    """Counts of the voxels that each view gives to each class, and of those on which two views agree.
+    """Counts of how often each two views of a scan give a voxel to which classes.
 
-    A voxel that several windows hold counts once for each.
+    A voxel that several windows hold counts once for each. A voxel that lies outside one of two views counts for
+    neither.
 
     Args:
         views: number of views that are compared.
         classes: number of classes, background first.
+        mapped: keep the part of the views that contradict the prediction, for each voxel.
     """
 
-    def __init__(self, views: int, classes: int) -> None:
+    def __init__(self, views: int, classes: int, *, mapped: bool = False) -> None:
         self.views, self.classes = views, classes
-        self._voxels = torch.zeros((views, classes), dtype=torch.int64)
         self._pairs = list(itertools.combinations(range(views), 2))
-        self._common = torch.zeros((len(self._pairs), classes), dtype=torch.int64)
+        self._counts = torch.zeros((len(self._pairs), classes + 1, classes + 1), dtype=torch.int64)
+        self._voxels = torch.zeros((views, classes), dtype=torch.int64)
+        self.map: list[Tensor] | None = [] if mapped else None
+        """Slabs [d, H, W] of the part of the views that contradict the prediction, where that is kept."""
 
     def add(self, labels: Sequence[Tensor]) -> None:
-        """Count some voxels, given the class indices of each view, all of one shape."""
-        for view, own in enumerate(labels):
-            self._voxels[view] += self._count(own)
+        """Count some voxels, given the class indices of each view, all of one shape; ``classes`` where it saw none."""
+        wide = [own.flatten().long() for own in labels]
+        kinds = self.classes + 1
+        for view, own in enumerate(wide):
+            self._voxels[view] += torch.bincount(own, minlength=kinds)[: self.classes].cpu()
         for row, (first, second) in enumerate(self._pairs):
-            self._common[row] += self._count(labels[first][labels[first] == labels[second]])
+            both = torch.bincount(wide[first] * kinds + wide[second], minlength=kinds**2)
+            self._counts[row] += both.view(kinds, kinds).cpu()
 
     def dice(self) -> float | None:
         """Return the mean Dice of all pairs of views, over the foreground classes that any view shows.
@@ -38,13 +45,47 @@ class Agreement:
         """
         if not self._pairs:
             return None
-        shown = self._voxels.sum(dim=0) > 0
-        shown[0] = False
-        if not shown.any():
-            return 1.0
-        first, second = (self._voxels[[pair[side] for pair in self._pairs]][:, shown].double() for side in (0, 1))
-        common, total = 2 * self._common[:, shown].double(), first + second
-        return float(torch.where(total > 0, common / total.clamp(min=1), 1.0).mean())
+        shown = [one for index in range(1, self.classes) if (one := self.dice_of([index])) is not None]
+        return sum(shown) / len(shown) if shown else 1.0
 
-    def _count(self, labels: Tensor) -> Tensor:
-        return torch.bincount(labels.flatten(), minlength=self.classes).cpu()
+    def dice_of(self, classes: Sequence[int]) -> float | None:
+        """Return the mean Dice of all pairs of views of the union of some classes.
+
+        Returns:
+            0 to 1; 1 for a pair that does not show it; None where no view shows it, or there are no two views.
+        """
+        members = list(classes)
+        if not self._pairs or not self._voxels[:, members].any():
+            return None
+        counts = self._counts[:, : self.classes, : self.classes].double()
+        common = counts[:, members][:, :, members].sum(dim=(1, 2))
+        total = counts[:, members].sum(dim=(1, 2)) + counts[:, :, members].sum(dim=(1, 2))
+        return float(torch.where(total > 0, 2 * common / total.clamp(min=1), 1.0).mean())
+
+    def spread_of(self, classes: Sequence[int]) -> float | None:
+        """Return the standard deviation over the views of the size of a union, as a part of its mean size.
+
+        Returns:
+            0 or more; None where no view shows it, or there are no two views.
+        """
+        sizes = self._voxels[:, list(classes)].sum(dim=1).double()
+        return float(sizes.std(correction=0) / sizes.mean()) if self._pairs and sizes.any() else None
+
+
+def contradicted(labels: Sequence[Tensor], chosen: Tensor, classes: int) -> Tensor:
+    """Return the part of the views that saw a voxel and give it to another class than the prediction.
+
+    Args:
+        labels: class indices of each view, [B, *S]; ``classes`` where it did not see the voxel.
+        chosen: those of the prediction, [B, *S].
+        classes: number of classes.
+
+    Returns:
+        0 to 1, [B, 1, *S] float32.
+    """
+    against, seen = torch.zeros_like(chosen, dtype=torch.float32), torch.zeros_like(chosen, dtype=torch.float32)
+    for own in labels:
+        saw = own < classes
+        seen += saw
+        against += saw & (own != chosen)
+    return (against / seen.clamp(min=1))[:, None]

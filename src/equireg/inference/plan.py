@@ -24,6 +24,8 @@ class InferencePlan:
     """Random transforms of ``equivariance``."""
     overlap: float = 0.5
     """Part that neighbouring windows share, where a scan is larger than the patch."""
+    quality_views: int = 0
+    """Random transforms by which the prediction is doubted; they enter no average."""
     classes: int = 1
     """Of the network's output; many classes make the pieces smaller that are worked on at once."""
 
@@ -31,6 +33,12 @@ class InferencePlan:
     def mirrored_views(self) -> int:
         """Views that differ by mirroring alone, the scan itself among them; they come first."""
         return 1 if self.test_time == "none" else 2 ** len(self.flip_axes)
+
+    @property
+    def compared_views(self) -> int:
+        """Views whose agreement tells how far a prediction is to be trusted."""
+        random = self.passes if self.test_time == "equivariance" else 0
+        return self.mirrored_views + random + self.quality_views
 
     @property
     def windows_at_once(self) -> int:

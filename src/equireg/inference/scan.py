@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from equireg.inference.agreement import Agreement
 from equireg.inference.plan import InferencePlan
 from equireg.inference.stitching import stitched
-from equireg.inference.views import averaged, views_of
+from equireg.inference.views import averaged, doubting_views_of, views_of
 
 
 def predict_scan(
@@ -55,7 +55,7 @@ def predict_slabs(
     """Predict a scan some slices at a time, so that nobody holds all classes of all of it.
 
     Args and yields are as in ``predict_scan``: probabilities [K, d, H, W] of the next slices. ``agreement`` counts
-    how far the mirrored views agree.
+    how far the views agree, and takes their contradictions slab by slab where it keeps a map.
     """
     device = next(network.parameters()).device
     if plan.spatial_dims == 2:
@@ -63,17 +63,34 @@ def predict_slabs(
     else:
         batch, spacing = image[None], spacing_mm
     padded, inner = _pad(batch.float(), plan.patch_size, background)
-    views = views_of(plan, spacing)
+    views, others = views_of(plan, spacing), doubting_views_of(plan, spacing)
 
     def predict(window: Tensor) -> Tensor:
-        return averaged(network, window, views, agreement)
+        return averaged(network, window, views, agreement, others)
 
     if plan.spatial_dims == 2:
-        yield from _slices(predict, padded, inner, plan, device)
-        return
+        slabs = _slices(predict, padded, inner, plan, device)
+    else:
+        slabs = _stitched(predict, padded[0], inner, plan, device)
+    for slab in slabs:
+        if agreement is None or agreement.map is None:
+            yield slab
+        else:
+            agreement.map.append(slab[-1])
+            yield slab[:-1]
+
+
+def _stitched(
+    predict: Callable[[Tensor], Tensor],
+    padded: Tensor,
+    inner: tuple[slice, ...],
+    plan: InferencePlan,
+    device: torch.device,
+) -> Iterator[Tensor]:
+    """Predict a volume [C, D, H, W] window by window; yield [K, d, H, W]."""
     done = 0
     along, *plane = inner
-    for slab in stitched(predict, padded[0], plan, device):
+    for slab in stitched(predict, padded, plan, device):
         low, high = max(along.start - done, 0), min(along.stop - done, slab.shape[1])
         done += slab.shape[1]
         if low < high:

@@ -122,8 +122,8 @@ class Predictor:
             yield slab
 
     def agreement(self) -> Agreement:
-        """Return the counts, still empty, of how far the mirrored views of a scan agree."""
-        return Agreement(self.plan.mirrored_views, self.labels.classes)
+        """Return the counts, still empty, of how far the views of a scan agree."""
+        return Agreement(self.plan.compared_views, self.labels.classes)
 
     def classes(self, scan: WorkingScan, agreement: Agreement | None = None) -> np.ndarray:
         """Return the class indices of a scan in its own grid, [X, Y, Z]; classes are chosen some slices at a time."""

@@ -1,10 +1,13 @@
 """How far mirrored views agree, against counts by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from equireg.inference import Agreement, InferencePlan, predict_slabs
+from equireg.inference.agreement import contradicted
 
 
 def labels(*values: int) -> Tensor:
@@ -49,14 +52,44 @@ class Sided(nn.Module):
 def test_views_that_contradict_each_other(dims: int, axis: int, expected: float) -> None:
     """Of 4 columns each view calls 3 class 1, of which 2 are the same; along other axes all agree."""
     plan = InferencePlan(dims, (4,) * dims, (axis % dims,), "flips")
-    made = Agreement(plan.mirrored_views, 2)
+    made = Agreement(plan.compared_views, 2)
     list(predict_slabs(Sided(), torch.zeros(1, 4, 4, 4), [0.0], (1.0, 1.0, 1.0), plan, made))
     assert made.dice() == pytest.approx(expected)
 
 
-def test_random_transforms_are_no_mirrored_views() -> None:
-    plan = InferencePlan(2, (4, 4), (1,), "equivariance", passes=3)
-    assert plan.mirrored_views == 2
-    made = Agreement(plan.mirrored_views, 2)
-    list(predict_slabs(Sided(), torch.zeros(1, 2, 4, 4), [0.0], (1.0, 1.0, 1.0), plan, made))
-    assert made.dice() == pytest.approx(2 * 2 / 6)
+def test_every_view_counts_and_those_that_only_doubt_enter_no_average() -> None:
+    plan = InferencePlan(2, (4, 4), (1,), "equivariance", passes=3, quality_views=2)
+    assert (plan.mirrored_views, plan.compared_views) == (2, 7)
+    made, scan = Agreement(7, 2, mapped=True), (torch.zeros(1, 2, 4, 4), [0.0], (1.0, 1.0, 1.0))
+    doubted = torch.cat(list(predict_slabs(Sided(), *scan, plan, made)), dim=1)
+    alone = torch.cat(list(predict_slabs(Sided(), *scan, replace(plan, quality_views=0))), dim=1)
+    assert torch.equal(doubted, alone)
+    agreed = made.dice()
+    assert agreed is not None
+    assert 0 < agreed < 1
+    assert made.map is not None
+    contradictions = torch.cat(made.map)
+    assert contradictions.shape == (2, 4, 4)
+    assert 0 < float(contradictions.max()) < 1
+
+
+def test_a_voxel_that_a_view_did_not_see_counts_for_neither() -> None:
+    made = Agreement(2, 2)
+    made.add([labels(1, 1, 0, 1), labels(1, 2, 0, 0)])
+    assert made.dice() == pytest.approx(2 / 3)
+
+
+def test_a_union_of_classes_and_the_spread_of_its_size() -> None:
+    made = Agreement(2, 4)
+    made.add([labels(1, 2, 0, 0), labels(2, 1, 1, 0)])
+    assert made.dice_of([1]) == 0.0
+    assert made.dice_of([1, 2]) == pytest.approx(4 / 5)
+    assert made.spread_of([1, 2]) == pytest.approx(0.5 / 2.5)
+    assert made.dice_of([3]) is None
+    assert made.spread_of([3]) is None
+
+
+def test_the_map_is_the_part_of_the_views_that_contradict() -> None:
+    chosen = labels(1, 1, 0, 0)
+    found = contradicted([labels(1, 0, 0, 2), labels(1, 1, 1, 2)], chosen, 2)
+    assert found.flatten().tolist() == [0.0, 0.5, 0.5, 0.0]
