@@ -93,6 +93,11 @@ class PredictConfig(LimitOptions):
     """auto: remove the small components that training found on its validation cases to be wrong, if any"""
     probabilities: bool = False
     """write CASE_probabilities.nii.gz too, one volume a class"""
+    quality_views: int | None = None
+    """further random views whose agreement tells how far a prediction is to be trusted; each costs one more pass. By
+    default none where mirrored views are predicted anyway, else two"""
+    disagreement: bool = False
+    """write disagreement/CASE.nii.gz too: for each voxel the part of the views that contradict the prediction"""
     equivariance: bool = False
     """predict each scan of a prepared folder under its fixed transform too, for the equivariance Dice"""
     follow_links: bool = False
@@ -120,6 +125,8 @@ class PredictConfig(LimitOptions):
         super().__post_init__()
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
         require(self.passes >= 1, "passes", self.passes, "a count from 1")
+        views = self.quality_views
+        require(views is None or views >= 0, "quality_views", views, "a count from 0")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
 
 

@@ -12,6 +12,7 @@ from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import tables
 from equireg.folders.label_tables import read_label_table
+from equireg.folders.quality import DISAGREEMENT, RECORDS, disagreement_file, record_file
 from equireg.folders.signature import EQUIVARIANCE, SIGNATURE, UNFINISHED, read_signature
 from equireg.imaging.labels import LabelTable
 
@@ -22,6 +23,8 @@ PROBABILITIES = "_probabilities"
 LABELS = "labels.json"
 TIMES = "times.csv"
 PORTAL_ZIP = "portal.zip"
+SUBFOLDERS = (EQUIVARIANCE, RECORDS, DISAGREEMENT)
+"""Folders beside the predictions, a file or more a case in each."""
 _TIMES = ("case", "seconds")
 
 _LONGEST = 255
@@ -63,7 +66,8 @@ class Files:
 def files_of(folder: Path, case: str) -> list[Path]:
     """Return all files that a case may have in a folder of predictions."""
     moved = Files.of(folder, case)
-    return [prediction_file(folder, case), probabilities_file(folder, case), *vars(moved).values()]
+    beside = (record_file(folder, case), disagreement_file(folder, case))
+    return [prediction_file(folder, case), probabilities_file(folder, case), *vars(moved).values(), *beside]
 
 
 def has_transformed(folder: Path) -> bool:

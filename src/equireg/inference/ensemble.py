@@ -30,6 +30,23 @@ class MeanNetwork(nn.Module):
         return (total / len(self.networks)).clamp_min_(torch.finfo(torch.float32).tiny).log_()
 
 
+def probabilities(network: nn.Module, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return the probabilities [B, K, *S] of a network, float32, and the classes [B, *S] that each member chooses.
+
+    Only an ensemble has members; a network alone has none.
+    """
+    if not isinstance(network, MeanNetwork):
+        return functional.softmax(network(image).float(), dim=1), []
+    total, chosen = None, []
+    for member in network.networks:
+        probs = functional.softmax(member(image).float(), dim=1)
+        chosen.append(probs.argmax(dim=1))
+        total = probs if total is None else total.add_(probs)
+    if total is None:
+        raise ValueError("got no network; expected one or more")
+    return total.div_(len(network.networks)), chosen
+
+
 def as_one(networks: Sequence[nn.Module]) -> nn.Module:
     """Return one network for several; one alone is returned as it is."""
     return networks[0] if len(networks) == 1 else MeanNetwork(networks)

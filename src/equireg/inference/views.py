@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional
 
 from equireg.config import SpatialConfig
 from equireg.inference.agreement import Agreement, contradicted
+from equireg.inference.ensemble import probabilities
 from equireg.inference.plan import InferencePlan
 from equireg.transforms import sampling, spatial
 
@@ -63,18 +63,19 @@ def averaged(
         network: from images to logits.
         window: images [B, C, *S].
         views: those to average.
-        agreement: counts how far these views and the others agree; one that keeps a map is given one more channel, the
-            part of the views that contradict the prediction.
+        agreement: counts how far these views, the others, and the members of an ensemble agree. One that keeps a map
+            is given one more channel, the part of the views that contradict the prediction.
         others: views that only ``agreement`` sees.
     """
     total, weight, labels = None, None, []
     counted = agreement is not None and agreement.views > 1
     for place, view in enumerate([*views, *others] if counted else views):
         params = view(len(window))
-        probs = functional.softmax(network(spatial.apply(window, params)[0]).float(), dim=1)
+        probs, members = probabilities(network, spatial.apply(window, params)[0])
         probs, seen = spatial.apply(probs, spatial.invert(params))
         if counted:
             labels.append(_argmax(probs, seen))
+            labels += members if place == 0 else []  # the first view changes nothing
         if place < len(views):
             probs *= seen
             total = probs if total is None else total.add_(probs)

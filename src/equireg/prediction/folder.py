@@ -8,6 +8,7 @@ from typing import Any
 from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.folders import predictions
+from equireg.folders.quality import record_file
 
 _COMMAND, _SCANS = "command", "scans"
 _NOT_OURS = "Choose another --out, or remove it."
@@ -62,8 +63,9 @@ class Unfinished:
         for path in (self.folder / folders.UNFINISHED, self.folder / predictions.TIMES):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # a folder with something in it stays
-            if (self.folder / folders.EQUIVARIANCE).is_dir():
-                (self.folder / folders.EQUIVARIANCE).rmdir()
+            for name in predictions.SUBFOLDERS:
+                if (self.folder / name).is_dir():
+                    (self.folder / name).rmdir()
             if self._made:
                 self.folder.rmdir()
 
@@ -114,5 +116,7 @@ def _still_right(folder: Path, before: Mapping[str, str], scans: Mapping[str, st
     return {
         case: value
         for case, value in seconds.items()
-        if before.get(case) == scans[case] and predictions.prediction_file(folder, case).is_file()
+        if before.get(case) == scans[case]
+        and predictions.prediction_file(folder, case).is_file()
+        and record_file(folder, case).is_file()
     }

@@ -14,6 +14,7 @@ from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders import predictions
 from equireg.folders.ensemble import POST_PROCESS
+from equireg.folders.quality import read_record, write_quality
 from equireg.folders.run_facts import RUN_FACTS
 from equireg.postprocessing import PostProcessing
 from equireg.prediction.failures import Failure, error_of
@@ -51,7 +52,8 @@ def predict(
         options: those of ``PredictConfig``, laid over ``config``.
 
     Returns:
-        The folder: ``CASE.nii.gz`` a case, ``labels.json``, ``times.csv``; where asked for ``equivariance/`` with
+        The folder: ``CASE.nii.gz`` a case, ``labels.json``, ``times.csv``, ``quality.csv`` with how far each is to be
+        trusted; where asked for ``equivariance/`` with
         the predictions under each case's fixed transform, and ``portal.zip`` with all predictions.
 
     Raises:
@@ -131,6 +133,7 @@ def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job) -> None
     """Write what the evaluation needs to know beside the predictions, and sign."""
     cases = sorted(folder.seconds)
     predictions.write_labels(folder.folder, trained.models[0].facts.labels)
+    write_quality(folder.folder, [read_record(folder.folder, case) for case in cases])
     if job.config.portal_zip:
         predictions.write_portal_zip(folder.folder, cases)
     facts = trained.facts(job.config.split)

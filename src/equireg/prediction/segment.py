@@ -19,7 +19,7 @@ from equireg.imaging.volume import Geometry
 from equireg.inference import Agreement, InferencePlan, middle_window, predict_slabs
 from equireg.model import Model
 from equireg.postprocessing import PostProcessing, applied
-from equireg.prediction import equivariance
+from equireg.prediction import equivariance, quality
 from equireg.prediction.parts import Part, parts_of
 from equireg.prediction.scans import InputCase
 from equireg.prediction.slabs import SlabStream, mean_slabs
@@ -60,6 +60,7 @@ class Predictor:
         self._scans = scans
         self.labels = models[0].facts.labels
         self.parts = parts_of(models, config, self.device)
+        self.mapped = config.disagreement
 
     @property
     def plan(self) -> InferencePlan:
@@ -122,8 +123,10 @@ class Predictor:
             yield slab
 
     def agreement(self) -> Agreement:
-        """Return the counts, still empty, of how far the views of a scan agree."""
-        return Agreement(self.plan.compared_views, self.labels.classes)
+        """Return the counts, still empty, of how far the views of a scan, and the models, agree."""
+        members = self.parts[0].members
+        views = self.plan.compared_views + (members if members > 1 else 0)
+        return Agreement(views, self.labels.classes, mapped=self.mapped)
 
     def classes(self, scan: WorkingScan, agreement: Agreement | None = None) -> np.ndarray:
         """Return the class indices of a scan in its own grid, [X, Y, Z]; classes are chosen some slices at a time."""
@@ -150,6 +153,8 @@ class Segmented:
     """Class indices in the scan's own grid, [X, Y, Z]."""
     transformed: equivariance.Transformed | None = None
     """The case under its fixed transforms, where that is asked for."""
+    agreement: Agreement | None = None
+    """How far its views agree, where that was counted."""
 
 
 def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: PredictConfig) -> Segmented:
@@ -157,11 +162,12 @@ def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: Pr
     grid, count = scan.grid, predictor.labels.classes
     voxels = max(math.prod(grid.shape), math.prod(grid.native.shape))
     whole = config.probabilities or case.seeds is not None
+    agreement = predictor.agreement()
     if not whole and 4 * count * voxels > _WHOLE_BYTES:
-        return Segmented(grid, classes=predictor.classes(scan))
-    probs = predictor(scan)
+        return Segmented(grid, classes=predictor.classes(scan, agreement), agreement=agreement)
+    probs = predictor(scan, agreement=agreement)
     transformed = None if case.seeds is None else predictor.under_transform(scan, probs, case.seeds)
-    return Segmented(grid, probs.numpy(), transformed=transformed)
+    return Segmented(grid, probs.numpy(), transformed=transformed, agreement=agreement)
 
 
 def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig) -> None:
@@ -172,6 +178,8 @@ def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: P
     if classes is None:
         classes = _write_probabilities(case, segmented, folder, config)
     values = predictor.values(classes, grid.native)
+    if segmented.agreement is not None:
+        quality.write(folder, case.name, segmented.agreement, values, grid, predictor.labels)
     volume.write_label(predictions.prediction_file(folder, case.name), values, grid.native)
 
 

@@ -9,16 +9,18 @@ from equireg import disk, folders
 from equireg.disk import DiskError
 from equireg.errors import EquiregError
 from equireg.folders import predictions
+from equireg.folders.quality import CaseQuality, record_file, write_record
 from equireg.prediction.folder import Unfinished, unfinished
 
 COMMAND = {"source": "/scans", "checkpoint_digest": "12", "overlap": 0.5}
-SCANS = {"a": "1", "b": "2", "c": "3"}
+SCANS = {"a": "1", "b": "2", "c": "3", "d": "5"}
 
 
 def begun(out: Path, *done: str) -> Path:
     """Leave a folder as a killed command does, with some cases done."""
     filling = Unfinished(out, COMMAND, SCANS)
     for case in done:
+        write_record(out, CaseQuality(case, 1.0))
         predictions.prediction_file(out, case).write_text(case)
         filling.add(case, 1.0)
     return out
@@ -36,15 +38,16 @@ def test_the_same_command_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"source": "/other"}, {"checkpoint_digest": "13"}, {"overlap": 0.0}, {"new": 1}])
 def test_another_command_is_refused_and_changes_nothing(tmp_path: Path, change: dict[str, Any]) -> None:
     out = begun(tmp_path / "out", "a")
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     with pytest.raises(EquiregError, match=f"unfinished predictions of another command .*{next(iter(change))}"):
         Unfinished(out, COMMAND | change, SCANS)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
 def test_a_changed_scan_and_a_deleted_prediction_are_made_again(tmp_path: Path) -> None:
-    out = begun(tmp_path / "out", "a", "b", "c")
+    out = begun(tmp_path / "out", "a", "b", "c", "d")
     predictions.prediction_file(out, "b").unlink()
+    record_file(out, "d").unlink()
     changed = SCANS | {"c": "4"}
     assert set(Unfinished(out, COMMAND, changed).seconds) == {"a"}
     assert set(Unfinished(out, COMMAND, changed).seconds) == {"a"}, "forgotten when it was stopped again"
@@ -102,9 +105,10 @@ def test_a_full_disk_keeps_what_was_made(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_what_a_failed_case_left_goes(tmp_path: Path) -> None:
     out = begun(tmp_path / "out", "a")
-    (out / folders.EQUIVARIANCE).mkdir()
+    for name in predictions.SUBFOLDERS:
+        (out / name).mkdir(exist_ok=True)
     for path in predictions.files_of(out, "b"):
         path.touch()
     Unfinished(out, COMMAND, SCANS).discard(["b"])
-    assert names(out) == {"a.nii.gz", predictions.TIMES, folders.UNFINISHED, folders.EQUIVARIANCE}
-    assert names(out / folders.EQUIVARIANCE) == set()
+    assert names(out) == {"a.nii.gz", predictions.TIMES, folders.UNFINISHED, *predictions.SUBFOLDERS}
+    assert [path.name for name in predictions.SUBFOLDERS for path in (out / name).iterdir()] == ["a.json"]

@@ -58,7 +58,7 @@ def test_labels_and_probabilities_in_the_scans_own_voxels(model: LoadedModel) ->
 
 
 def test_one_view_has_no_quality(checkpoint: Path) -> None:
-    alone = load(checkpoint, device="cpu", precision="32", test_time="none")
+    alone = load(checkpoint, device="cpu", precision="32", test_time="none", quality_views=0)
     assert alone.predict(scan(2, 18, 20, 5), AFFINE).quality is None
 
 

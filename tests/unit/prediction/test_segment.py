@@ -41,7 +41,7 @@ class Network(nn.Module):
 def predictor(dims: int) -> Predictor:
     made = object.__new__(Predictor)
     made.device, made.precision = torch.device("cpu"), "32"
-    made.labels, made.post_process = LABELS, PostProcessing()
+    made.labels, made.post_process, made.mapped = LABELS, PostProcessing(), False
     made.parts = [Part(Network(dims).eval(), InferencePlan(dims, (8,) * dims, classes=5), 1)]
     return made
 

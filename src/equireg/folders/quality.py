@@ -1,0 +1,142 @@
+"""How far each prediction is to be trusted, beside the predictions.
+
+quality.csv              a row a case: rank, case, quality, look, why; the least trusted first
+quality_regions.csv      a row a case and region: agreement of the views, volume, spread of the volume over the views
+quality/CASE.json        the same of one case
+disagreement/CASE.nii.gz for each voxel the part of the views that contradict the prediction, where asked for
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from equireg import disk
+from equireg.errors import EquiregError
+from equireg.folders import tables
+from equireg.folders.schema import SchemaError, strict
+
+QUALITY, REGIONS = "quality.csv", "quality_regions.csv"
+RECORDS, DISAGREEMENT = "quality", "disagreement"
+_COLUMNS = ("rank", "case", "quality", "look", "why")
+_REGION_COLUMNS = ("case", "region", "agreement", "volume_mm3", "volume_spread")
+_REMEDY = "Run `equireg predict` again into a new folder."
+LOOK_BELOW = 0.5
+"""Quality below which a prediction should be looked at, however the others fare."""
+_WORST_PART, _ENOUGH = 0.1, 5
+"""Part of the cases that should be looked at, the worst, from this many cases on."""
+
+
+@dataclass(frozen=True)
+class RegionQuality:
+    """What the views say of one region of one case."""
+
+    agreement: float | None
+    """Mean Dice of all pairs of views; None where none shows the region."""
+    volume_mm3: float
+    """Of the prediction."""
+    volume_spread: float | None
+    """Standard deviation of the volume over the views, as a part of its mean."""
+
+
+@dataclass(frozen=True)
+class CaseQuality:
+    """How far the prediction of one case is to be trusted."""
+
+    case: str
+    quality: float | None
+    """Mean agreement of the classes that any view shows, 0 to 1; None where there was one view."""
+    regions: Mapping[str, RegionQuality] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    """Why it should be looked at, in words."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case among all of a folder."""
+
+    rank: int
+    """From 1, the least trusted."""
+    case: str
+    quality: float | None
+    look: bool
+    """Whether a person should look at it first."""
+    why: str
+
+
+def record_file(folder: Path, case: str) -> Path:
+    """Return where the quality of a case lies."""
+    return folder / RECORDS / f"{case}.json"
+
+
+def disagreement_file(folder: Path, case: str) -> Path:
+    """Return where the map of the contradictions of a case lies."""
+    return folder / DISAGREEMENT / f"{case}.nii.gz"
+
+
+def write_record(folder: Path, found: CaseQuality) -> None:
+    """Write the quality of one case."""
+    path = record_file(folder, found.case)
+    with disk.disk_errors(path):
+        path.parent.mkdir(exist_ok=True)
+    regions = {name: dict(vars(region)) for name, region in found.regions.items()}
+    disk.write_json(path, {**vars(found), "regions": regions})
+
+
+def read_record(folder: Path, case: str) -> CaseQuality:
+    """Read the quality of one case.
+
+    Raises:
+        EquiregError: if the file is missing or damaged.
+    """
+    path = record_file(folder, case)
+    try:
+        return strict(CaseQuality, disk.read_json(path, _REMEDY), "its content")
+    except SchemaError as error:
+        raise EquiregError(f"{path}: is damaged ({error}). {_REMEDY}") from error
+
+
+def ranked(found: Iterable[CaseQuality]) -> list[Row]:
+    """Sort cases by how little they are to be trusted, and say which a person should look at.
+
+    These are the worst tenth of five or more, those whose quality is below 0.5, and those with a reason of their own.
+    """
+    order = sorted(found, key=lambda one: (math.inf if one.quality is None else one.quality, one.case))
+    worst = math.ceil(_WORST_PART * len(order)) if len(order) >= _ENOUGH else 0
+    rows = []
+    for rank, one in enumerate(order, start=1):
+        low = one.quality is not None and (one.quality < LOOK_BELOW or rank <= worst)
+        rows.append(Row(rank, one.case, one.quality, low or bool(one.reasons), "; ".join(one.reasons)))
+    return rows
+
+
+def write_quality(folder: Path, found: Sequence[CaseQuality]) -> None:
+    """Write the tables of all cases."""
+    rows = [
+        (row.rank, row.case, None if row.quality is None else round(row.quality, 4), "yes" if row.look else "", row.why)
+        for row in ranked(found)
+    ]
+    tables.write_table(folder / QUALITY, _COLUMNS, rows)
+    regions = [
+        (one.case, name, *(None if value is None else round(value, 4) for value in vars(region).values()))
+        for one in sorted(found, key=lambda one: one.case)
+        for name, region in one.regions.items()
+    ]
+    tables.write_table(folder / REGIONS, _REGION_COLUMNS, regions)
+
+
+def read_quality(folder: Path) -> list[Row]:
+    """Read the table of all cases, the least trusted first; empty where a folder has none.
+
+    Raises:
+        EquiregError: if it is damaged.
+    """
+    path = folder / QUALITY
+    if not path.is_file():
+        return []
+    rows = []
+    for line, row in tables.read_table(path, _COLUMNS, _REMEDY):
+        rank, quality = (tables.number(path, line, name, row[name], _REMEDY) for name in ("rank", "quality"))
+        known = None if math.isnan(quality) else quality
+        rows.append(Row(int(rank), row["case"], known, row["look"] == "yes", row["why"]))
+    return rows
