@@ -16,6 +16,7 @@ import torch
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy.ndimage import zoom
 
+from equireg.folders.quality import read_quality, read_record
 from equireg.imaging import volume
 from equireg.model import seal
 from equireg.prediction import segment, work
@@ -25,6 +26,8 @@ from equireg.training.train import train
 Command = Callable[..., Any]
 
 CONTRASTS = ("t1", "t1ce", "t2", "flair")
+QUALITY = ("quality", "quality.csv", "quality_regions.csv")
+"""What lies beside predictions to say how far they are to be trusted."""
 PLAIN = ("--test_time", "none", "--device", "cpu", "--precision", "32")
 
 
@@ -294,6 +297,7 @@ def test_one_bad_scan_does_not_stop_the_others(
         "labels.json",
         "times.csv",
         "made_by.json",
+        *QUALITY,
     }
     assert json.loads((out / "made_by.json").read_text())["cases"] == ["a", "c"]
 
@@ -323,10 +327,10 @@ def test_an_unexpected_error_on_one_scan_does_not_stop_the_others(
         shutil.copy(raw_case / f"{raw_case.name}_flair.nii.gz", tmp_path / "loose" / f"{name}.nii.gz")
     whole = segment.Predictor.__call__
 
-    def fails(self: segment.Predictor, scan: Any, *others: Any) -> Any:
+    def fails(self: segment.Predictor, scan: Any, *others: Any, **more: Any) -> Any:
         if case.pop() == "b":
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return whole(self, scan, *others)
+        return whole(self, scan, *others, **more)
 
     case: list[str] = []
 
@@ -364,7 +368,7 @@ def test_an_unexpected_error_on_one_scan_does_not_stop_the_others(
     assert "--test_time none" in last
     assert "d" * 246 in last
     assert json.loads((out / "made_by.json").read_text())["cases"] == ["a", "c"]
-    files = {"labels.json", "times.csv", "made_by.json"}
+    files = {"labels.json", "times.csv", "made_by.json", *QUALITY}
     files |= {f"{name}{ending}.nii.gz" for name in "ac" for ending in ("", "_probabilities")}
     assert {path.name for path in out.iterdir()} == files
 
@@ -387,10 +391,10 @@ def test_training_again_is_another_command(
         next(iter(content["state_dict"].values()))[:] += 1
         seal(content)
         torch.save(content, path)
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    before = {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     outcome = equireg(*arguments)
     assert (outcome.code, "checkpoint_digest" in outcome.error) == (1, True)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_a_full_disk_keeps_earlier_predictions(
@@ -471,3 +475,24 @@ def test_volumes(equireg: Command, phantom_prepared: Path, phantom_raw: Path, tm
     prediction = load(tmp_path / "out" / "Phantom_0001_1.nii.gz")
     assert prediction.shape == scan.shape
     np.testing.assert_allclose(prediction.affine, scan.affine)
+
+
+def test_quality_and_the_map_of_disagreement_lie_beside_the_predictions(
+    equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    options = ("--split", "test", "--disagreement", "true", "--quality_views", "1", "--device", "cpu")
+    assert equireg("predict", phantom_run, phantom_prepared, "--out", out, *options).code == 0
+    [row] = read_quality(out)
+    assert row.quality is not None
+    assert 0 <= row.quality <= 1
+    record = read_record(out, row.case)
+    scan = load(out / f"{row.case}.nii.gz")
+    voxel_mm3 = float(np.prod(scan.header.get_zooms()))
+    whole = np.isin(np.asarray(scan.dataobj), (1, 2, 4)).sum() * voxel_mm3
+    assert record.regions["whole"].volume_mm3 == pytest.approx(whole, rel=1e-4)
+    against = load(out / "disagreement" / f"{row.case}.nii.gz")
+    assert against.shape[:3] == scan.shape
+    assert np.allclose(against.affine, scan.affine)
+    values = np.asarray(against.dataobj)
+    assert 0 <= values.min() <= values.max() <= 1

@@ -30,10 +30,9 @@ class Segmentation:
     probabilities: np.ndarray | None
     """Probabilities of each class, background first, [K, X, Y, Z] float32; None where they were not asked for."""
     quality: float | None = None
-    """How far the views of the scan agree, 0 to 1: the mean Dice of all pairs of views, over the foreground classes that
-    any shows; 1 where none shows any. Models of an ensemble count as views. None where there is one view
-    (``test_time="none"`` and ``quality_views=0``). Low values mark scans to look at; it is no estimate of the Dice with
-    a reference."""
+    """How far the views of the scan agree, 0 to 1: the mean Dice of all pairs of views, over the foreground classes
+    that any shows; 1 where none shows any. Models of an ensemble count as views. None where there is one view
+    (``test_time="none"`` and ``quality_views=0``). Low values mark scans to look at; it is no estimate of the Dice."""
 
 
 class LoadedModel:

@@ -1,5 +1,6 @@
 """How far a prediction is to be trusted, from what its views say of each other."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -42,13 +43,15 @@ def quality_of(
         voxel_mm3: volume of such a voxel, mm3.
         labels: the data set's labels.
     """
-    found_values, counts = np.unique(values, return_counts=True)
-    voxels = dict(zip(found_values.tolist(), counts.tolist(), strict=True))
+    voxels: Counter[int] = Counter()
+    for part in np.moveaxis(values, -1, 0):  # slice by slice, so that a large scan needs no copy
+        present, counts = np.unique(part, return_counts=True)
+        voxels.update(dict(zip(present.tolist(), counts.tolist(), strict=True)))
     place = {value: index for index, value in enumerate(labels.values)}
     regions, reasons = {}, []
     for name, members in labels.judged_regions().items():
         classes = [place[value] for value in members if value in place]
-        mm3 = voxel_mm3 * sum(voxels.get(value, 0) for value in members)
+        mm3 = voxel_mm3 * sum(voxels[value] for value in members)
         found = RegionQuality(agreement.dice_of(classes), mm3, agreement.spread_of(classes))
         regions[name] = found
         if found.agreement is not None and found.agreement < _POOR:
