@@ -1,9 +1,11 @@
-"""Write the split of acdc that options are chosen on: none of the published validation patients is read.
+"""Write a split of acdc for `equireg prepare --split`.
 
 python benchmarks/strength/acdc_split.py DATA/acdc/published_split.json DATA/acdc/labelsTr work/acdc-choosing.json
+python benchmarks/strength/acdc_split.py DATA/acdc/published_split.json DATA/acdc/labelsTr work/acdc.json --report
 
-The ten published validation patients become the test cases. A fifth of the published training patients validates, drawn
-by a seed among those that are in none of the published lists of labelled patients.
+To choose options, the ten published validation patients become the test cases, which are not read; a fifth of the
+published training patients validates, drawn by a seed among those that are in none of the published lists of labelled
+patients. With --report the split is the published one: all 70 train, and the ten stand in `val`.
 """
 
 import json
@@ -16,17 +18,19 @@ SEED = 2027
 VALIDATION = 14
 
 
-def main(published: Path, masks: Path, out: Path) -> None:
+def main(published: Path, masks: Path, out: Path, *options: Path) -> None:
     """Write the JSON file that `equireg prepare --split` reads."""
+    report = options == (Path("--report"),)
+    if options and not report:
+        raise SystemExit(f"error: got {options[0]}; expected --report or nothing more.")
     lists = json.loads(published.read_text())
     free = sorted(set(lists["train"]) - set(lists["labelled_7"]))
     order = np.random.default_rng(SEED).permutation(len(free))
     validation = {free[index] for index in order[:VALIDATION]}
-    patients = {
-        "train": set(lists["train"]) - validation,
-        "val": validation,
-        "test": set(lists["val"]),
-    }
+    if report:
+        patients = {"train": set(lists["train"]), "val": set(lists["val"])}
+    else:
+        patients = {"train": set(lists["train"]) - validation, "val": validation, "test": set(lists["val"])}
     cases = sorted(path.name.removesuffix(".nii.gz") for path in masks.glob("*.nii.gz"))
     split = {name: [case for case in cases if case.split("_")[0] in group] for name, group in patients.items()}
     out.write_text(json.dumps(split, indent=1))

@@ -22,9 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from equireg.config.parsing import from_plain
+import equireg
+from equireg import folders
+from equireg.config.parsing import from_plain, nested
 from equireg.config.yaml_files import read_yaml
-from equireg.pipeline.sweep import do_sweep, is_done
+from equireg.folders.run import RunFolder
+from equireg.pipeline.sweep import is_done
 from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
 
 RESAMPLES = 10_000
@@ -89,29 +92,41 @@ class Choice:
             for seed in grid["seed"]:
                 yield dict(zip(names, values, strict=True)), seed
 
-    def runs(self, point: Mapping[str, Any], seed: int, configs: Sequence[str]) -> tuple[SweepConfig, dict[str, Run]]:
-        """Return the sweep of one round, and its runs by variant."""
+    def runs(self, point: Mapping[str, Any], seed: int, configs: Sequence[str]) -> dict[str, Run]:
+        """Return the runs of one round by variant."""
         plan = self.plan
         grid = {name: [point[name]] if name in point else list(values) for name, values in plan.grid.items()}
         part = replace(plan, grid={**grid, "seed": [seed], "config": list(configs)})
-        runs = list_runs(part, self.file.parent)
-        return part, dict(zip(map(variant, configs), runs, strict=True))
+        return dict(zip(map(variant, configs), list_runs(part, self.file.parent), strict=True))
 
     def do_runs(self) -> None:
         """Do all rounds, each with the variants that are still open at its point."""
         for point, seed in itertools.islice(self.all_rounds(), self.rounds):
             stopped = {row["variant"] for row in self.decisions(point) if row["decision"] == "stopped"}
             configs = [config for config in self.plan.grid["config"] if variant(config) not in stopped]
-            part, runs = self.runs(point, seed, configs)
-            if not all(is_done(self.out, run) for run in runs.values()):
-                do_sweep(part, self.out, self.file.parent, jobs=1)
+            todo = [run for run in self.runs(point, seed, configs).values() if not is_done(self.out, run)]
+            for run in todo:
+                self.do_run(run)
+            if todo:
                 self.write_tables()
+
+    def do_run(self, run: Run) -> None:
+        """Train, predict and evaluate what is not finished; the folders are those of `equireg sweep`."""
+        plan = self.plan
+        prepared, trained = self.file.parent / str(plan.prepared), RunFolder(self.out / "runs" / run.name)
+        if not trained.is_finished():
+            equireg.train(prepared, trained.root, resume=trained.has_config(), **nested(run.options))
+        for split, name in run.judged().items():
+            predictions, evaluation = self.out / "predictions" / name, self.out / "evaluations" / name
+            if not folders.is_signed(predictions):
+                equireg.predict(trained.root, prepared, predictions, split=split, **plan.predict)
+            equireg.evaluate(predictions, prepared, evaluation)
 
     def draws(self, point: Mapping[str, Any]) -> dict[str, dict[int, float]]:
         """Return the Dice of the finished runs of a point: variant to seed to mean Dice."""
         found: dict[str, dict[int, float]] = {}
         for seed in self.plan.grid["seed"]:
-            for name, run in self.runs(point, seed, self.plan.grid["config"])[1].items():
+            for name, run in self.runs(point, seed, self.plan.grid["config"]).items():
                 if is_done(self.out, run):
                     summary = json.loads((self.out / "evaluations" / run.name / "summary.json").read_text())
                     found.setdefault(name, {})[seed] = summary["mean"]["dice"]
