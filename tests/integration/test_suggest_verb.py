@@ -59,3 +59,26 @@ def test_without_the_raw_folder_there_are_suggestions_all_the_same(equireg, phan
     assert told.code == 0
     assert "Give it as --scans" in told.err
     assert len(read_suggestions(tmp_path / "next")) == 1
+
+
+def test_with_a_model_its_doubt_counts_and_drafts_lie_ready(equireg, phantom_prepared, phantom_run, tmp_path: Path):
+    from equireg.folders.prepared import PreparedSet
+    from equireg.imaging.volume import read_label
+
+    out = tmp_path / "next"
+    assert equireg("suggest", phantom_prepared, "--count", 2, "--run", phantom_run, "--out", out).code == 0
+    data = PreparedSet(phantom_prepared)
+    found = read_suggestions(out)
+    assert all("the model doubts" in one.why for one in found)
+    for one in found:
+        native = data.by_name[one.case].working_grid().native
+        draft, mask = (read_label(out / name / f"{one.case}.nii.gz", native) for name in ("drafts", "masks"))
+        assert (draft == mask).all()
+        assert set(draft.ravel().tolist()) <= {0, 1, 2, 4}
+
+
+def test_a_run_that_is_none_leaves_nothing(equireg, phantom_prepared: Path, tmp_path: Path):
+    told = equireg("suggest", phantom_prepared, "--run", tmp_path / "gone", "--out", tmp_path / "next")
+    assert told.code == 1
+    assert "gone: no such folder" in told.error
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""From a prepared folder to the scans whose annotation helps most, without a model."""
+"""From a prepared folder to the scans whose annotation helps most."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +9,9 @@ from equireg.annotation.features import describe, embed
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import Suggestion
 from equireg.processes.progress import track
+
+_HALF_TRUST = 5
+"""Annotated patients from which on a model's doubt counts as much as how typical a scan is."""
 
 
 def points_of(data: PreparedSet, names: Sequence[str]) -> np.ndarray:
@@ -40,7 +43,10 @@ def rank_scans(
     """
     names = [*known, *candidates]
     patients = [data.by_name[name].patient for name in names]
-    need = None if doubts is None else np.array([doubts.get(name, 0.0) for name in names])
+    need = None
+    if doubts is not None:
+        weights = tempered(doubts, len(set(patients[: len(known)])))
+        need = np.array([weights.get(name, 0.0) for name in names])
     annotated = range(len(known))
     places = range(len(known), len(names))
     chosen = choose(points_of(data, names), places, count, known=annotated, weights=need, patients=patients)
@@ -50,6 +56,20 @@ def rank_scans(
         )
         for place, one in enumerate(chosen, start=1)
     ]
+
+
+def tempered(doubts: Mapping[str, float], annotated: int) -> dict[str, float]:
+    """Mix a model's doubts with equal need of all scans, the more so the fewer patients it was trained on.
+
+    A model of one patient doubts at random. Both parts have the mean 1.
+
+    Args:
+        doubts: scan to doubt, 0 to 1.
+        annotated: patients with a mask.
+    """
+    trust = annotated / (annotated + _HALF_TRUST)
+    mean = sum(doubts.values()) / len(doubts)
+    return {name: 1 - trust + trust * (doubt / mean if mean > 0 else 1) for name, doubt in doubts.items()}
 
 
 def _reason(choice: Choice, names: Sequence[str], doubts: Mapping[str, float] | None, *, first: bool) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from equireg import disk, folders
 from equireg.annotation import page, ranking, workplace
@@ -12,6 +12,9 @@ from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import PAGE, Suggestion, write_suggestions
 
+if TYPE_CHECKING:
+    from equireg.annotation.drafting import Drafter
+
 log = logging.getLogger("equireg")
 
 
@@ -20,8 +23,9 @@ def suggest(
 ) -> list[Suggestion]:
     """Choose the scans whose annotation helps most, and lay out what an annotator needs.
 
-    Without a model the choice is of scans that are typical of many and unlike each other and unlike those that have a
-    mask. Scans of one patient count once.
+    The choice is of scans that are typical of many, unlike each other, and unlike those that have a mask. With a model,
+    scans that it doubts need one like them the more; drafts of the chosen ones are laid out to be corrected. Scans of
+    one patient count once.
 
     Args:
         prepared: output of `equireg prepare`.
@@ -39,15 +43,29 @@ def suggest(
     config = options_from(SuggestConfig, config, options)
     data = PreparedSet(prepared, config.verify)
     known, candidates = pool(data, config)
+    drafter = _drafter(data, config)
     with disk.staged_folder(out) as folder:
-        found = ranking.rank_scans(data, candidates, known, config.count)
+        doubts = None if drafter is None else drafter.doubts(candidates)
+        found = ranking.rank_scans(data, candidates, known, config.count, doubts)
         write_suggestions(folder, found)
-        workplace.lay_out(folder, data, [one.case for one in found], config)
+        names = [one.case for one in found]
+        workplace.lay_out(folder, data, names, config)
+        if drafter is not None:
+            drafter.write(folder, names)
         disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates)))
-        folders.sign(folder, "suggest", to_plain(config), source=data.root, cases=[one.case for one in found])
+        folders.sign(folder, "suggest", to_plain(config), source=data.root, cases=names)
     for one in found:
         log.info("%d. %s: %s", one.rank, one.case, one.why)
     return found
+
+
+def _drafter(data: PreparedSet, config: SuggestConfig) -> "Drafter | None":
+    """Return the models to ask, where some are given; torch is imported for them alone."""
+    if not config.run:
+        return None
+    from equireg.annotation.drafting import Drafter
+
+    return Drafter(data, config)
 
 
 def pool(data: PreparedSet, config: SuggestConfig) -> tuple[list[str], list[str]]:

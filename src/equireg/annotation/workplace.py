@@ -20,7 +20,7 @@ def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: Sugge
 
     Where the raw folder is gone, the user is told so.
     """
-    (folder / MASKS).mkdir()
+    (folder / MASKS).mkdir(exist_ok=True)
     raw = raw_cases(data, None if config.scans is None else Path(config.scans))
     if raw is None:
         log.warning("the raw folder of %s is not where it was, so no scan is linked. Give it as --scans.", data.root)

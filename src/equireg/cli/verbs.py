@@ -187,7 +187,7 @@ VERBS: dict[str, Verb] = {
         "SuggestConfig",
         (Argument("prepared", "output of `equireg prepare`"),),
         out="the folder of suggestions",
-        common=("count", "scans", "unlabelled_from"),
+        common=("count", "run", "device", "scans", "unlabelled_from"),
     ),
     "adopt": Verb(
         "take new or corrected masks into a prepared folder",

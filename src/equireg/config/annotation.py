@@ -12,6 +12,12 @@ class SuggestConfig:
 
     count: int = 1
     """scans to suggest"""
+    run: tuple[str, ...] = ()
+    """runs or an ensemble, with commas between, whose doubt counts and who draw drafts"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where the model computes"""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
     scans: str | None = None
     """raw folder of the scans, where it does not lie where `prepare` found it"""
     unlabelled_from: Literal["train", "test"] = "train"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from equireg.annotation.covering import choose, distances_between
+from equireg.annotation.ranking import tempered
 
 
 def clusters(*sizes: int) -> np.ndarray:
@@ -64,3 +65,13 @@ def test_the_greedy_choice_keeps_its_promise(seed):
     best = max(gain(indices) for indices in itertools.combinations(range(9), 3))
     found = gain([choice.index for choice in choose(points, range(9), 3)])
     assert found >= (1 - 1 / np.e) * best
+
+
+def test_doubt_counts_the_more_the_more_patients_a_model_knows():
+    doubts = {"a": 0.1, "b": 0.3}
+    assert tempered(doubts, 0) == {"a": 1.0, "b": 1.0}
+    few, many = tempered(doubts, 5), tempered(doubts, 500)
+    assert few["b"] == pytest.approx(1.25)
+    assert 1.25 < many["b"] < 1.5
+    assert few["a"] + few["b"] == pytest.approx(2)
+    assert tempered({"a": 0.0, "b": 0.0}, 5) == {"a": 1.0, "b": 1.0}

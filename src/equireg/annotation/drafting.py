@@ -1,0 +1,65 @@
+"""What a model says of scans without a mask: how far it is to be trusted there, and drafts to correct."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from equireg import disk
+from equireg.config import PredictConfig, SuggestConfig
+from equireg.errors import EquiregError
+from equireg.folders.prepared import PreparedSet
+from equireg.folders.suggestions import DRAFTS, MASKS
+from equireg.imaging.volume import write_label
+from equireg.prediction.scans import InputCase, find_cases
+from equireg.prediction.segment import Predictor, segment
+from equireg.prediction.trained import read_trained
+from equireg.processes.progress import track
+
+
+class Drafter:
+    """One or several models that look at the scans of a prepared folder.
+
+    Args:
+        data: the prepared folder.
+        config: names the runs, and where to compute.
+
+    Raises:
+        EquiregError: if a run cannot be read, or is of other scans than those of the folder.
+    """
+
+    def __init__(self, data: PreparedSet, config: SuggestConfig) -> None:
+        self._options = PredictConfig(device=config.device, precision=config.precision)
+        trained = read_trained(config.run, "auto")
+        self._predictor = Predictor(trained.models, self._options)
+        self._cases = {case.name: case for case in find_cases(data.root, trained.models[0].facts, self._options)}
+
+    def doubts(self, names: Sequence[str]) -> dict[str, float]:
+        """Return for each scan how little its views agree, 0 to 1: one less the mean Dice over the classes shown."""
+        found = {}
+        for name in track(names, len(names), "doubt"):
+            case = self._cases[name]
+            agreement = segment(self._predictor, case, case.read(), self._options).agreement
+            agreed = None if agreement is None else agreement.dice()
+            if agreed is None:
+                raise EquiregError(f"{name}: has one view, which tells no doubt. Give several runs.")
+            found[name] = 1 - agreed
+        return found
+
+    def write(self, folder: Path, names: Sequence[str]) -> None:
+        """Write a draft of each scan twice: to be corrected, and to be compared with the correction."""
+        for part in (DRAFTS, MASKS):
+            (folder / part).mkdir(exist_ok=True)
+        for name in names:
+            path = folder / DRAFTS / f"{name}.nii.gz"
+            self._draft(self._cases[name], path)
+            with disk.disk_errors(path):
+                shutil.copyfile(path, folder / MASKS / path.name)
+
+    def _draft(self, case: InputCase, path: Path) -> None:
+        drawn = segment(self._predictor, case, case.read(), self._options)
+        grid, classes = drawn.grid, drawn.classes
+        if classes is None and drawn.probs is not None:
+            classes = grid.argmax_to_native(drawn.probs)
+        if classes is None:
+            raise ValueError("got neither probabilities nor classes; expected one of them")
+        write_label(path, self._predictor.values(classes, grid.native), grid.native)
