@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from equireg.evaluation.evaluate import evaluate as evaluate
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
+    from equireg.pipeline.train import train as train
     from equireg.prediction.ensemble import ensemble as ensemble
     from equireg.prediction.load import load as load
     from equireg.prediction.predict import predict as predict
     from equireg.preparation.prepare import prepare as prepare
     from equireg.registry import register as register
     from equireg.reporting.build import report as report
-    from equireg.training.train import train as train
     from equireg.viewing.view import view as view
 
 _PLACES = {
@@ -45,7 +45,7 @@ _PLACES = {
     "demo": "equireg.pipeline.demo:demo",
     "doctor": "equireg.diagnosis.doctor:doctor",
     "prepare": "equireg.preparation.prepare:prepare",
-    "train": "equireg.training.train:train",
+    "train": "equireg.pipeline.train:train",
     "predict": "equireg.prediction.predict:predict",
     "ensemble": "equireg.prediction.ensemble:ensemble",
     "evaluate": "equireg.evaluation.evaluate:evaluate",

@@ -30,7 +30,7 @@ def captured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     def fake(prepared: str, out: str, began: float, **options: Any) -> None:
         seen.update(prepared=prepared, out=out, began=began, options=options)
 
-    monkeypatch.setattr("equireg.training.train.train", fake)
+    monkeypatch.setattr("equireg.pipeline.train.train", fake)
     return seen
 
 

@@ -90,8 +90,8 @@ VERBS: dict[str, Verb] = {
     ),
     "train": Verb(
         "train a model on a prepared folder",
-        "equireg.training.train:train",
-        "TrainConfig",
+        "equireg.pipeline.train:train",
+        "TrainOptions",
         (Argument("prepared", "output of `equireg prepare`", made_by="prepare"),),
         out="the run's folder",
         common=(

@@ -174,3 +174,20 @@ class TrainConfig:
         import numpy as np  # here, because help and completion are to be quick
 
         return int(np.random.SeedSequence([self.seed, self.repeat]).generate_state(1)[0])
+
+
+@dataclass(frozen=True)
+class TrainOptions(TrainConfig):
+    """Options of the verb `equireg train`: those of a run, and those of a cross-validation."""
+
+    folds: int | None = None
+    """train, predict and evaluate every one of so many folds; --out is the folder of all, and their ensemble"""
+    jobs: int = 0
+    """runs of --folds at once; 0: one, or all that fit on the Ray cluster"""
+    cluster: Literal["local", "ray"] = "local"
+    """processes of this machine, or the Ray cluster that it belongs to, for --folds"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.folds is None or self.folds >= 2, "folds", self.folds, "a count from 2")
+        require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")

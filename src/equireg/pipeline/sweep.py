@@ -18,6 +18,7 @@ from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
 from equireg.folders.origin import names_only
+from equireg.folders.predictions import read_facts
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
@@ -211,12 +212,16 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
             predict(trained.root, prepared, predictions, split=split, **config.predict)
         if not folders.is_signed(evaluation):
             verify = bool(config.predict.get("verify", True))
-            evaluate(predictions, prepared, evaluation, pictures=_pictured(prepared, split, verify), verify=verify)
+            evaluate(
+                predictions, prepared, evaluation, pictures=_pictured(prepared, predictions, verify), verify=verify
+            )
 
 
-def _pictured(prepared: Path, split: str, verify: bool) -> list[str]:
-    """Name the case of a split that every run keeps a picture of: with a mask, and the median in labelled voxels."""
-    masked = [case for case in PreparedSet(prepared, verify).manifest.cases if case.split == split and case.labelled]
+def _pictured(prepared: Path, predictions: Path, verify: bool) -> list[str]:
+    """Name the predicted case that a run keeps a picture of: with a mask, and the median in labelled voxels."""
+    predicted = set(read_facts(predictions)["cases"])
+    cases = PreparedSet(prepared, verify).manifest.cases
+    masked = [case for case in cases if case.name in predicted and case.labelled]
     masked.sort(key=lambda case: (sum(case.class_voxels[1:]), case.name))
     return [masked[len(masked) // 2].name] if masked else []
 
@@ -234,13 +239,13 @@ def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
         return
     columns = list(dict.fromkeys(column for row in rows for column in row))
     tables.write_table(out / RESULTS, columns, [[row.get(column) for column in columns] for row in rows])
-    _remove_report(out / "report")
+    remove_report(out / "report")
     runs = [out / _RUNS / run.name for run in done]
     evaluations = [out / _EVALUATIONS / name for run in done for name in run.judged().values()]
     report([prepared, *runs, *evaluations], out / "report")
 
 
-def _remove_report(report: Path) -> None:
+def remove_report(report: Path) -> None:
     """Remove the page of an earlier call, which counts as one only where `report` made it.
 
     Raises:

@@ -31,7 +31,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     (home / "p").mkdir()
     folders.sign(home / "p", "prepare", {})
     monkeypatch.chdir(home)
-    for verb in ("training.train.train", "preparation.prepare.prepare", "prediction.predict.predict"):
+    for verb in ("pipeline.train.train", "preparation.prepare.prepare", "prediction.predict.predict"):
         monkeypatch.setattr(f"equireg.{verb}", lambda **_: None)
 
 

@@ -131,10 +131,10 @@ def test_only_a_page_of_our_own_is_replaced(tmp_path: Path) -> None:
     page.mkdir()
     (page / "notes.txt").write_text("mine")
     with pytest.raises(EquiregError, match="Move it away"):
-        module._remove_report(page)
+        module.remove_report(page)
     assert (page / "notes.txt").is_file()
     folders.sign(page, "report", {})
-    module._remove_report(page)
+    module.remove_report(page)
     assert not page.exists()
 
 

@@ -32,7 +32,9 @@ def read_reference(folder: Path, predictions: Predictions, verify: bool = True) 
     """
     folder = existing_folder(folder, "reference masks: a folder of masks, a raw folder or a prepared one")
     if PreparedFolder.is_one(folder):
-        return PreparedFolder.read(folder, predictions.cases, verify)
+        run = predictions.signature.get("run") or {}
+        fold = run.get("fold") if run.get("split") in ("train", "val") else None
+        return PreparedFolder.read(folder, predictions.cases, verify, fold)
     masks = label_files(folder)
     scans_too = any(split_mask(stem) in masks for stem in masks)  # CASE beside CASE_seg: not masks alone
     if set(masks) & {*predictions.files, *predictions.cases} and not scans_too:

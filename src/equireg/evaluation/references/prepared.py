@@ -20,13 +20,16 @@ class PreparedFolder(Reference):
         return made_by(folder) == "prepare" or (folder / MANIFEST).exists()
 
     @classmethod
-    def read(cls, folder: Path, judged: Collection[str], verify: bool = True) -> "PreparedFolder":
+    def read(
+        cls, folder: Path, judged: Collection[str], verify: bool = True, fold: str | None = None
+    ) -> "PreparedFolder":
         """List the masks.
 
         Args:
             folder: the prepared folder.
             judged: cases whose masks are compared.
             verify: check those masks against their digests.
+            fold: that in which the run trained, where it predicted one side of it: those cases are a part of their own.
 
         Raises:
             EquiregError: if the folder is unfinished or damaged.
@@ -34,6 +37,7 @@ class PreparedFolder(Reference):
         data = PreparedSet(folder, verify)
         for case in data.by_name.keys() & set(judged):
             data.reference(case)
-        groups = {case.name: case.split for case in data.manifest.cases}
+        side = dict.fromkeys(judged, f"fold {fold}") if fold is not None else {}
+        groups = {case.name: side.get(case.name, case.split) for case in data.manifest.cases}
         masks = {case: MaskFiles(path) for case, path in data.references().items()}
         return cls(folder, masks, data.manifest.labels, groups)

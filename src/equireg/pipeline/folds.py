@@ -1,0 +1,263 @@
+"""A cross-validation: a run a fold, predictions of every case by the run that did not see it, and their ensemble.
+
+splits_final.json  the folds, as nnU-Net reads them
+runs/foldI_N       the runs
+predictions/       of each fold's validation cases, by its run; without post-processing
+evaluations/       of each fold
+held_out/          all those predictions in one folder
+evaluation/        of all held-out cases together
+results.csv        a row a fold
+report/            the page
+made_by.json       the signature of an ensemble, whose members are the runs' checkpoints
+"""
+
+import logging
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from equireg import disk, folders
+from equireg.config.parsing import merged
+from equireg.errors import EquiregError, UsageError, printable
+from equireg.folders import ensemble, predictions
+from equireg.folders.folds import SPLITS, FoldCases, write_folds
+from equireg.folders.prepared import PreparedSet
+from equireg.folders.run import RunFolder
+from equireg.folders.run_facts import MACHINE_OPTIONS, RUN_FACTS, RunFacts
+from equireg.postprocessing import PostProcessing, choose, count_case
+from equireg.processes.workers import Cluster
+
+log = logging.getLogger("equireg")
+
+HELD_OUT, EVALUATION = "held_out", "evaluation"
+_FOLDS, _OPTIONS, _DATA = "folds", "options", "data"
+"""Keys of the mark of a cross-validation that is under way, and of the options of a finished one."""
+_SHARED = ("device", "precision", "verify", "record_paths")
+"""Options of training that predictions take over."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a cross-validation is done."""
+
+    folds: int | None = None
+    """number of folds; None to resume with that of before"""
+    jobs: int = 0
+    cluster: Cluster = "local"
+    resume: bool = False
+
+
+def is_one(out: Path) -> bool:
+    """Whether a folder holds a cross-validation, finished or under way."""
+    return (out / SPLITS).is_file() and ((out / folders.UNFINISHED).is_file() or folders.made_by(out) == ensemble.VERB)
+
+
+def cross_validate(prepared: Path, out: Path, given: Mapping[str, Any], how: How) -> Path:
+    """Train, predict and evaluate every fold, and make the ensemble.
+
+    Args:
+        prepared: the prepared folder.
+        out: the folder of all.
+        given: options of training, nested.
+        how: number of folds, and how many runs at once.
+
+    Raises:
+        EquiregError: if an option or the data does not fit, before anything is written; or at the end, if some runs
+            failed.
+    """
+    with disk.locked_folder(out):
+        if not how.resume:
+            disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
+        elif not is_one(out):
+            raise EquiregError(f"{out}: holds no cross-validation to resume. Leave out --resume to begin one.")
+        data = PreparedSet(prepared, verify=given.get("verify", True) is not False)
+        count, options = _settled(out, given, how)
+        lists = _checked_folds(out, data, count, options)
+        if folders.is_signed(out):
+            log.info("%s is finished; nothing is left to do", out)
+            return out
+        options.pop("folds_file", None)
+        with disk.disk_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
+            write_folds(out / SPLITS, lists)
+            disk.write_json(out / folders.UNFINISHED, {_FOLDS: count, _OPTIONS: options, _DATA: data.digest})
+        _do_runs(prepared, out, count, options, how)
+        _finish(data, out, count, options)
+    return out
+
+
+def _settled(out: Path, given: Mapping[str, Any], how: How) -> tuple[int, dict[str, Any]]:
+    """Return the number of folds and the options; of a resumed one those of before, which may not be contradicted.
+
+    Raises:
+        EquiregError: if they are, or the folds are fewer than two.
+    """
+    if given.get("fold") is not None:
+        raise UsageError(f"both --folds and --fold {given['fold']} are given; give one.")
+    if not how.resume:
+        if how.folds is None or how.folds < 2:
+            raise UsageError(f"--folds is {how.folds}; expected a count from 2.")
+        return how.folds, dict(given)
+    signed = folders.is_signed(out)
+    stored = folders.read_content(out)["config"] if signed else disk.read_json(out / folders.UNFINISHED)
+    count, before = stored.get(_FOLDS), stored.get(_OPTIONS)
+    if not isinstance(count, int) or not isinstance(before, dict):
+        raise EquiregError(
+            f"{out}: what says how its cross-validation was begun is damaged. Begin again with another --out."
+        )
+    now = merged(before, given)
+    free = {*MACHINE_OPTIONS, "folds_file"}
+    differ = sorted(name for name in now if name not in free and now[name] != before.get(name))
+    if how.folds not in (None, count):
+        differ.insert(0, _FOLDS)
+    if differ:
+        raise EquiregError(
+            f"{out}: the cross-validation has other options for {', '.join(differ)} than given now. Leave them out to "
+            "resume it, or choose another --out."
+        )
+    return count, now
+
+
+def _checked_folds(out: Path, data: PreparedSet, count: int, options: dict[str, Any]) -> list[FoldCases]:
+    """Return the folds, once every run can be trained as far as options and cases tell.
+
+    Raises:
+        EquiregError: if one could not.
+    """
+    from equireg.batches.folds import folds_of, splits_in
+    from equireg.methods.default import named_method
+    from equireg.model import config_from
+    from equireg.training.data import choose_training_cases
+
+    own = out / SPLITS
+    file = options.get("folds_file")
+    lists = folds_of(data, count, Path(file) if file is not None else own if own.is_file() else None)
+    for index, fold in enumerate(lists):
+        cases = data.split_as(splits_in(fold, data.manifest.cases)).manifest.cases
+        config = config_from({**named_method({**options, "folds_file": None}, cases), "fold": f"{index}/{count}"})
+        choose_training_cases(cases, config)
+    return lists
+
+
+def _do_runs(prepared: Path, out: Path, count: int, options: Mapping[str, Any], how: How) -> None:
+    """Train, predict and evaluate every fold that is not done, as a sweep."""
+    from equireg.pipeline.sweep import do_sweep
+    from equireg.pipeline.sweepfile import SweepConfig
+
+    shared = {name: options[name] for name in _SHARED if name in options}
+    plan = SweepConfig(
+        prepared=str(prepared),
+        split="val",
+        train={**options, "folds_file": str(out / SPLITS)},
+        # The post-processing of all is chosen on these predictions, so they come without that of each run.
+        predict={**shared, "post_process": "none"},
+        grid={"fold": [f"{index}/{count}" for index in range(count)]},
+    )
+    do_sweep(plan, out, out, how.jobs, how.cluster)
+
+
+def run_names(count: int) -> list[str]:
+    """Return the names of the runs, by fold."""
+    return [f"fold{index}_{count}" for index in range(count)]
+
+
+def _finish(data: PreparedSet, out: Path, count: int, options: Mapping[str, Any]) -> None:
+    """Bring the predictions of all folds together, evaluate them, choose the post-processing, and sign."""
+    from equireg.evaluation.evaluate import evaluate
+    from equireg.pipeline.sweep import remove_report
+    from equireg.reporting.build import report
+
+    parts = [out / "predictions" / name for name in run_names(count)]
+    runs = [out / "runs" / name for name in run_names(count)]
+    for unfinished in (out / HELD_OUT, out / EVALUATION):  # of a command that was stopped here
+        shutil.rmtree(unfinished, ignore_errors=True)
+    gather(parts, out / HELD_OUT, out.name)
+    result = evaluate(out / HELD_OUT, data.root, out / EVALUATION, verify=bool(options.get("verify", True)))
+    post_process = choose_on(out / HELD_OUT, data)
+    remove_report(out / "report")
+    report([data.root, *runs, out / EVALUATION], out / "report")
+    config = {_FOLDS: count, _OPTIONS: dict(options)}
+    ensemble.write_ensemble(out, _members(out, count), config, post_process.as_dict(), source=data.root)
+    (out / folders.UNFINISHED).unlink(missing_ok=True)
+    log.info("post-processing of the ensemble: %s", post_process.words())
+    print(printable(f"All held-out cases of {count} folds:\n{result}"))
+
+
+def _members(out: Path, count: int) -> list[ensemble.Member]:
+    from equireg.model import file_digest
+
+    members = []
+    for name in run_names(count):
+        run = RunFolder(out / "runs" / name)
+        checkpoint = run.checkpoint("auto")
+        where = checkpoint.relative_to(out).as_posix()
+        members.append(ensemble.Member(name, where, file_digest(checkpoint), run.facts().as_dict()))
+    return members
+
+
+def gather(parts: Sequence[Path], out: Path, name: str) -> None:
+    """Make one folder of predictions of several, whose cases differ; its files are links where the disk has them.
+
+    Args:
+        parts: outputs of `equireg predict` by runs of one arm.
+        out: the new folder.
+        name: what the runs are called together.
+    """
+    signatures = [predictions.read_facts(part) for part in parts]
+    facts = [RunFacts.from_dict(signature[RUN_FACTS]) for signature in signatures]
+    common = ensemble.common_facts(name, facts)
+    shared = replace(common, arm=facts[0].arm, series=facts[0].series, options=facts[0].options)
+    labels = predictions.read_labels(parts[0])
+    seconds: dict[str, float] = {}
+    with disk.staged_folder(out) as folder:
+        for part, signature in zip(parts, signatures, strict=True):
+            seconds |= predictions.read_times(part)
+            for case in signature["cases"]:
+                _link(predictions.prediction_file(part, case), predictions.prediction_file(folder, case))
+        predictions.write_times(folder, dict(sorted(seconds.items())))
+        if labels is not None:
+            predictions.write_labels(folder, labels)
+        cases = sorted(case for signature in signatures for case in signature["cases"])
+        first = signatures[0]
+        more = {RUN_FACTS: shared.as_dict(), ensemble.POST_PROCESS: first.get(ensemble.POST_PROCESS)}
+        folders.sign(folder, "predict", first["config"], seed=shared.seed, cases=cases, **more)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the disk has no such links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def choose_on(held_out: Path, data: PreparedSet) -> PostProcessing:
+    """Choose the post-processing on predictions of cases that their run did not see, in their own voxels.
+
+    Args:
+        held_out: a folder of predictions.
+        data: the prepared folder with their masks.
+
+    Raises:
+        EquiregError: if a file is damaged.
+    """
+    from equireg.imaging.volume import read_geometry, read_label
+
+    labels = data.manifest.labels
+    counts = []
+    for case in predictions.read_facts(held_out)["cases"]:
+        mask = data.reference(case)
+        if mask is None:  # an unlabelled scan of a patient who validates
+            continue
+        geometry, _ = read_geometry(mask)
+        predicted, reference = (
+            labels.to_classes(read_label(path, geometry))
+            for path in (predictions.prediction_file(held_out, case), mask)
+        )
+        patient = data.by_name[case].patient
+        counts.append(count_case(case, patient, predicted, reference, labels, math.prod(geometry.spacing_mm)))
+    return choose(counts, labels)

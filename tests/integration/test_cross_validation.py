@@ -1,0 +1,139 @@
+"""`equireg train --folds`: every fold trained, every case predicted by a run that did not see it, and the ensemble."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equireg import disk
+from equireg.folders.folds import SPLITS, FoldCases, read_folds
+from equireg.folders.run import RunFolder
+from equireg.model import ENTRY, read_checkpoint
+
+Command = Callable[..., Any]
+SHORT = (
+    "--method",
+    "supervised",
+    "--network.features",
+    "4",
+    "--max_steps",
+    "1",
+    "--val_every",
+    "1",
+    "--batch_size",
+    "1",
+)
+TINY = (*SHORT, "--device", "cpu", "--precision", "32", "--logger", "none")
+
+
+@pytest.fixture(scope="module")
+def crossed(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny cross-validation of two folds."""
+    from equireg.cli import main
+
+    out = tmp_path_factory.mktemp("crossed") / "crossed"
+    assert main(["train", str(phantom_prepared), "--folds", "2", "--out", str(out), *TINY]) == 0
+    return out
+
+
+def test_every_case_is_predicted_by_the_run_that_did_not_see_it(crossed: Path) -> None:
+    folds = read_folds(crossed / SPLITS)
+    held_out = json.loads((crossed / "held_out" / "made_by.json").read_text())["cases"]
+    assert held_out == sorted(name for fold in folds for name in fold.val)
+    for index, fold in enumerate(folds):
+        run = RunFolder(crossed / "runs" / f"fold{index}_2")
+        assert run.facts().fold == f"{index}/2"
+        made_by = json.loads((crossed / "predictions" / run.root.name / "made_by.json").read_text())
+        assert made_by["cases"] == sorted(fold.val)
+        assert made_by["config"]["post_process"] == "none"
+        for case in fold.val:
+            parts = (f"predictions/{run.root.name}", "held_out")
+            alone, together = (crossed / part / f"{case}.nii.gz" for part in parts)
+            assert alone.read_bytes() == together.read_bytes()
+    summary = json.loads((crossed / "evaluation" / "summary.json").read_text())
+    assert summary["cases"] == len(held_out) == 3
+    assert len((crossed / "results.csv").read_text().splitlines()) == 3
+    assert (crossed / "report" / "index.html").is_file()
+    assert not (crossed / "underway.json").exists()
+
+
+def test_its_folder_is_the_ensemble_and_can_be_moved(
+    equireg: Command, crossed: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    moved, out = tmp_path / "moved", tmp_path / "predictions"
+    shutil.copytree(crossed, moved)
+    fast = ("--test_time", "none", "--device", "cpu", "--precision", "32")
+    assert equireg("predict", moved, phantom_prepared, "--split", "test", "--out", out, *fast).code == 0
+    assert json.loads((out / "made_by.json").read_text())["run"]["options"]["members"] == 2
+    outcome = equireg("predict", moved, phantom_prepared, "--split", "val", "--out", tmp_path / "val", *fast)
+    assert "validated on different cases (0/2, 1/2)" in outcome.error
+    next((moved / "runs" / "fold1_2" / "checkpoints").glob("best.ckpt")).unlink()
+    outcome = equireg("predict", moved, phantom_prepared, "--split", "test", "--out", tmp_path / "none", *fast)
+    assert "is missing; the ensemble has 2 members" in outcome.error
+    assert not (tmp_path / "none").exists()
+
+
+def test_resume_goes_on_with_what_is_missing(
+    equireg: Command, crossed: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "crossed"
+    shutil.copytree(crossed, again)
+    options = json.loads((again / "made_by.json").read_text())["config"]
+    disk.write_json(again / "underway.json", options)
+    for gone in ("runs", "predictions", "evaluations"):
+        shutil.rmtree(again / gone / "fold1_2")
+    for gone in ("held_out", "evaluation"):
+        shutil.rmtree(again / gone)
+    (again / "made_by.json").unlink()
+    other = equireg("train", phantom_prepared, "--out", again, "--resume", "--network.features", "8")
+    assert "for network" in other.error
+    assert "for folds" in equireg("train", phantom_prepared, "--out", again, "--resume", "--folds", "3").error
+    outcome = equireg("train", phantom_prepared, "--out", again, "--resume")
+    assert outcome.code == 0, outcome.err
+    assert "2 runs, 1 of them to do" in outcome.err
+    last = Path("runs") / "fold1_2" / "checkpoints" / "last.ckpt"
+    ours, theirs = (read_checkpoint(one / last)[ENTRY]["digest"] for one in (again, crossed))
+    assert ours == theirs
+    assert "nothing is left to do" in equireg("train", phantom_prepared, "--out", again, "--resume").err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "finding"),
+    [
+        (("--folds", "9"), 1, "9 folds are asked for, but only 3 patients have a mask"),
+        (("--folds", "1"), 2, "--folds is 1; expected a count from 2"),
+        (("--folds", "2", "--fold", "0/2"), 2, "both --folds and --fold 0/2 are given"),
+        (("--folds", "2", "--sup_cases", "3"), 1, "asks for 3 labelled cases; expected 1 to"),
+        (("--jobs", "2"), 2, "expected --folds beside it"),
+        (("--folds", "2", "--resume"), 1, "holds no cross-validation to resume"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_made(
+    equireg: Command, phantom_prepared: Path, tmp_path: Path, words: tuple[str, ...], code: int, finding: str
+) -> None:
+    out = tmp_path / "out"
+    outcome = equireg("train", phantom_prepared, "--out", out, *words, *TINY)
+    assert (outcome.code, finding in outcome.error) == (code, True), outcome.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folds_of_a_file_are_used(equireg: Command, phantom_prepared: Path, tmp_path: Path) -> None:
+    from equireg.folders.folds import write_folds
+
+    drawn = [name for fold in read_folds_of(phantom_prepared) for name in fold.val]
+    file = tmp_path / "splits.json"
+    write_folds(file, [FoldCases((drawn[0],), (drawn[1],)), FoldCases((drawn[1],), (drawn[0],))])
+    words = ("train", phantom_prepared, "--fold", "1/2", "--folds_file", file, "--out", tmp_path / "run", *TINY)
+    assert equireg(*words).code == 0
+    assert read_folds(tmp_path / "run" / SPLITS) == read_folds(file)
+    assert str(tmp_path) not in (tmp_path / "run" / "config.yaml").read_text()
+
+
+def read_folds_of(prepared: Path) -> list[FoldCases]:
+    from equireg.batches.folds import draw_folds
+    from equireg.folders.prepared import PreparedSet
+
+    return draw_folds(PreparedSet(prepared).manifest.cases, 3)
