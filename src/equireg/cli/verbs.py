@@ -103,7 +103,6 @@ VERBS: dict[str, Verb] = {
             "spatial_dims",
             "max_steps",
             "max_minutes",
-            "init",
             "device",
             "seed",
         ),
