@@ -20,9 +20,10 @@ test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
 
 # Damaged files and killed processes, counted into docs/reliability.md; MUTATIONS of each kind of file, KILLS in all.
+# KEEP is a file of finished kinds, with which a long attack can be stopped and continued.
 attack: $(STAMP)
 	PYTHONPATH=tests/robustness:tests/made_up $(BIN)/python tests/robustness/attack.py \
-		--mutations $(MUTATIONS) --kills $(KILLS) --seed $(SEED)
+		--mutations $(MUTATIONS) --kills $(KILLS) --seed $(SEED) $(if $(KEEP),--keep $(KEEP))
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -77,14 +77,17 @@ def _results(name: str, first: int, count: int, seed: int) -> Iterator[tuple[int
         process.wait()
 
 
-def attack_processes(verbs: Sequence[str], kills: int, seed: int) -> list[Row]:
+def attack_processes(verbs: Sequence[str], kills: int, seed: int, kept: "Kept") -> list[Row]:
     """Kill verbs at random moments, in turn."""
     import chaos
 
-    rows = {name: Row(f"{name}, killed") for name in verbs}
+    rows = {name: kept.rows.get(f"{name}, killed", Row(f"{name}, killed")) for name in verbs}
+    done = sum(sum(row.counts.values()) for row in rows.values())
+    if done >= kills:
+        return list(rows.values())
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         ground = chaos.prepare_ground(Path(folder) / "ground", verbs)
-        for number in range(kills):
+        for number in range(done, kills):
             name = verbs[number % len(verbs)]
             begin = time.monotonic()
             problem = chaos.kill(ground, name, number, seed)
@@ -92,7 +95,31 @@ def attack_processes(verbs: Sequence[str], kills: int, seed: int) -> list[Row]:
             rows[name].seconds += time.monotonic() - begin
             if problem:
                 rows[name].failures.append(f"{number}: {problem}")
+            kept.add(rows[name])
     return list(rows.values())
+
+
+class Kept:
+    """Rows that are finished, in a file, so that a long attack can be stopped and continued.
+
+    Args:
+        path: the file, a line of JSON each; of a row that stands there twice the last counts. None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.rows: dict[str, Row] = {}
+        if path is not None and path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                content = json.loads(line)
+                self.rows[content["name"]] = Row(**{**content, "counts": Counter(content["counts"])})
+
+    def add(self, row: Row) -> None:
+        """Keep a row."""
+        self.rows[row.name] = row
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(vars(row)) + "\n")
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -143,17 +170,21 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="of all verbs together")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", help="kinds of files to attack; all where none is given")
+    parser.add_argument("--keep", type=Path, help="file of finished rows; an attack that was stopped continues there")
     parser.add_argument("--print", action="store_true", help="print the table and leave docs/reliability.md as it is")
     given = parser.parse_args()
-    rows = []
+    rows, kept = [], Kept(given.keep)
     for name, target in TARGETS.items():
         if given.only is not None and name not in given.only:
             continue
-        row = attack_files(name, max(1, given.mutations // target.cost), given.seed)
+        count = max(1, given.mutations // target.cost)
+        row = kept.rows.get(name) or attack_files(name, count, given.seed)
+        if name not in kept.rows:
+            kept.add(row)
         print(f"{name}: {dict(row.counts)} in {row.seconds:.0f} s", *row.failures, sep="\n  ", flush=True)
         rows.append(row)
     if given.kills:
-        killed = attack_processes(list(VERBS), given.kills, given.seed)
+        killed = attack_processes(list(VERBS), given.kills, given.seed, kept)
         for row in killed:
             print(f"{row.name}: {dict(row.counts)} in {row.seconds:.0f} s", *row.failures, sep="\n  ", flush=True)
         rows += killed
