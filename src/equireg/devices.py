@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
-from equireg.errors import EquiregError, UsageError
+from equireg.errors import EquiregError, UsageError, memory_ran_out
 
 
 def choose_device(option: str) -> torch.device:
@@ -47,11 +47,8 @@ def memory_errors(remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise EquiregError(f"memory ran out ({_first_line(error)}). {remedy}") from error
-    except RuntimeError as error:
-        # What torch raises on a CPU has no class of its own.
-        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not isinstance(error, torch.OutOfMemoryError) and not memory_ran_out(error):
             raise
         raise EquiregError(f"memory ran out ({_first_line(error)}). {remedy}") from error
 

@@ -1,5 +1,6 @@
 """The one kind of error that a user is meant to see, and text that is safe to show."""
 
+import errno
 import logging
 
 
@@ -19,6 +20,19 @@ class UnexpectedError(EquiregError):
 
     The other tasks continue, and the verb ends with exit code 1.
     """
+
+
+_NO_MEMORY = (
+    *("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc"),
+    *("could not create a primitive", "can't start new thread"),  # of oneDNN, and of Python
+)
+
+
+def memory_ran_out(error: BaseException) -> bool:
+    """Whether an error of Python or of a library says that there is too little memory; many have no class for it."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in _NO_MEMORY)
 
 
 def printable(text: str) -> str:

@@ -165,12 +165,17 @@ def race(ground: Ground, name: str) -> str | None:
     return problem or _differs(verb, out, ground.results[name]) or _left(folder, folder)
 
 
-def starve(ground: Ground, name: str, before: Callable[[], None]) -> tuple[int, str]:
-    """Run a verb in a process that ``before`` has taken something from; return its exit code and what it tells."""
-    verb, folder = VERBS[name], ground.root / f"{name}-{before.__name__}"
-    folder.mkdir()
-    code = wait(start(_words(verb, ground, folder / "out"), folder / "told.txt", before))
-    return code, (folder / "told.txt").read_text()
+def starve(ground: Ground, name: str, before: Callable[[], None], *more: str) -> tuple[int, str]:
+    """Run a verb in a process that ``before`` has taken something from; return its exit code and what it tells.
+
+    What worked is compared with the undisturbed result; ``more`` are further words of the command.
+    """
+    verb, folder = VERBS[name], Path(tempfile.mkdtemp(prefix=f"{name}-", dir=ground.root))
+    code = wait(start([*_words(verb, ground, folder / "out"), *more], folder / "told.txt", before))
+    told = (folder / "told.txt").read_text()
+    if code == 0 and (problem := _differs(verb, folder / "out", ground.results[name])):
+        return 1, f"{told}{problem}"
+    return code, told
 
 
 def _words(verb: Verb, ground: Ground, out: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """A short form of the chaos: verbs that are killed, raced and starved, and then go on to the same result."""
 
 import os
-import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import chaos
+import starving
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="verbs are killed in forks of this process")
 QUICK = ("prepare", "train", "predict", "evaluate")
@@ -31,18 +31,9 @@ def test_of_two_processes_on_one_folder_one_works(ground: chaos.Ground, name: st
     assert chaos.race(ground, name) is None
 
 
-def few_files() -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-
-
-def full_disk() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-
-
 @pytest.mark.parametrize("name", QUICK)
 def test_a_disk_that_takes_nothing_is_told(ground: chaos.Ground, name: str) -> None:
-    code, told = chaos.starve(ground, name, full_disk)
+    code, told = chaos.starve(ground, name, starving.full_disk)
     assert code == 1, told
     assert told.splitlines()[-1].startswith("error: "), told
     assert "Traceback" not in told
@@ -50,12 +41,46 @@ def test_a_disk_that_takes_nothing_is_told(ground: chaos.Ground, name: str) -> N
     assert "Choose another --out" in told or "choose another --out" in told
 
 
-@pytest.mark.parametrize("name", ["prepare", "train"])
+def good(told: str) -> bool:
+    """Whether what is told is for a user."""
+    return "Traceback" not in told and "(unexpected" not in told
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_few_open_files_are_enough_or_told(ground: chaos.Ground, name: str) -> None:
-    code, told = chaos.starve(ground, name, few_files)
-    assert "Traceback" not in told
-    assert "(unexpected" not in told
-    assert code == 0 or "too many files open" in told
+    code, told = chaos.starve(ground, name, starving.few_files)
+    assert good(told), told
+    assert code == 0 or "too many files open" in told, told
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_two_gibibytes_are_enough_for_small_scans(ground: chaos.Ground, name: str) -> None:
+    assert chaos.starve(ground, name, starving.two_gibibytes)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["prepare", "train", "evaluate"])
+def test_memory_that_runs_out_is_told(ground: chaos.Ground, name: str) -> None:
+    code, told = chaos.starve(ground, name, starving.no_memory)
+    assert good(told), told
+    assert code == 0 or "memory ran out" in told, told
+
+
+@pytest.mark.skipif(not starving.may_mount(), reason="mounts need rights")
+@pytest.mark.parametrize(("name", "more"), [("prepare", "--jobs=2"), ("train", "--workers=1"), ("predict", "--jobs=2")])
+def test_no_shared_memory_is_no_need_or_told(ground: chaos.Ground, name: str, more: str) -> None:
+    code, told = chaos.starve(ground, name, starving.no_shared_memory, more)
+    assert good(told), told
+    assert code == 0 or name == "train", told  # verbs with --jobs work alone
+    assert "/dev/shm" in told, told
+
+
+@pytest.mark.skipif(not starving.may_mount(), reason="mounts need rights")
+@pytest.mark.parametrize("name", QUICK)
+def test_a_place_that_cannot_be_written_is_told(ground: chaos.Ground, tmp_path: Path, name: str) -> None:
+    code, told = chaos.starve(ground, name, lambda: starving.read_only(tmp_path), "--out", str(tmp_path / "out"))
+    assert code == 1, told
+    assert "the disk is read-only. Choose another --out" in told.splitlines()[-1]
+    assert good(told), told
 
 
 def test_weights_that_differ_are_seen(ground: chaos.Ground, tmp_path: Path) -> None:

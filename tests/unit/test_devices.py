@@ -52,6 +52,8 @@ def test_autocast_computes_in_its_precision():
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of"),
         MemoryError(),
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("could not create a primitive"),
+        OSError(12, "Cannot allocate memory"),
     ],
 )
 def test_memory_that_runs_out_is_an_error_with_a_remedy(error):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
-from equireg.errors import EquiregError, PrintableFormatter, UsageError, printable
+from equireg.errors import EquiregError, PrintableFormatter, UsageError, memory_ran_out, printable
 from equireg.processes.memory import own_process
 
 _BEGAN = time.monotonic()
@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(str(error), debug)
         return 2 if isinstance(error, UsageError) else 1
     except Exception as error:
+        if memory_ran_out(error):
+            words = " ".join(str(error).split())[:200] or type(error).__name__
+            _complain(f"memory ran out ({words}). Lower --jobs or --batch_size, or end other programs.", debug)
+            return 1
         _complain(f"{type(error).__name__}: {error} (unexpected; --debug shows where)", debug)
         return 1
     return 0

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, memory_ran_out
 
 _SMALLER = "Predict again with --test_time none, with a smaller --overlap, or"
-_OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def _words(error: Exception) -> str:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(error, torch.OutOfMemoryError):
         return f"the GPU's memory ran out ({first}). {_SMALLER} with --device cpu."
-    if isinstance(error, MemoryError) or any(words in first.lower() for words in _OUT_OF_MEMORY):
+    if memory_ran_out(error):
         return f"memory ran out ({first}). {_SMALLER} with fewer --jobs, or on a machine with more memory."
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return "its name is too long for a file of this disk. Rename the scan."

@@ -1,5 +1,6 @@
 """Processes of this machine. They end when the process that started them is gone, however it went."""
 
+import errno
 import logging
 import math
 import os
@@ -13,11 +14,17 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
-from equireg.errors import PrintableFormatter
+from equireg.errors import EquiregError, PrintableFormatter
 from equireg.processes.cores import usable_cores
 from equireg.processes.memory import own_process
 from equireg.processes.workers.starting import without_main
 from equireg.processes.workers.tasks import WorkerDiedError, guarded
+
+_NO_SHARED_MEMORY = (None, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOSYS, errno.ENOSPC)
+
+
+class NoProcessError(EquiregError):
+    """This machine lets no further process begin."""
 
 
 class LocalProcesses:
@@ -26,6 +33,9 @@ class LocalProcesses:
     Args:
         jobs: how many.
         gpus: GPUs that each computes on, at most; 0 where none is used.
+
+    Raises:
+        NoProcessError: if there is no shared memory, which processes need.
     """
 
     def __init__(self, jobs: int, gpus: float = 0) -> None:
@@ -33,8 +43,9 @@ class LocalProcesses:
         self._places: dict[ProcessPoolExecutor, int] = {}
         self._context = get_context("spawn")
         self._ends, self._lifeline = self._context.Pipe(duplex=False)
-        self._idle: list[ProcessPoolExecutor] = []
         self._busy: dict[Future[Any], ProcessPoolExecutor] = {}
+        self._idle: list[ProcessPoolExecutor] = []
+        self._idle.append(self._new_process())  # here, so that a machine that cannot have any says so
 
     def room(self) -> int:
         """Return the number of processes."""
@@ -81,9 +92,16 @@ class LocalProcesses:
         threads = max(1, usable_cores() // self._jobs)
         place = min(set(range(self._jobs)) - set(self._places.values()))
         visible = gpus_of(place, visible_gpus(), self._gpus) if self._gpus else None
-        pool = ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_begin, initargs=(self._ends, threads, visible)
-        )
+        given = (self._ends, threads, visible)
+        try:
+            pool = ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin, initargs=given)
+        except (OSError, ImportError, NotImplementedError) as error:  # of a semaphore, which lies in shared memory
+            if getattr(error, "errno", None) not in _NO_SHARED_MEMORY:
+                raise
+            raise NoProcessError(
+                f"no further process can be begun ({error}): processes need shared memory (/dev/shm) to wait for each "
+                "other. Mount it so that it can be written (of a container: --shm-size=1g)"
+            ) from error
         self._places[pool] = place
         return pool
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from equireg.errors import EquiregError, UnexpectedError
 from equireg.processes.progress import Progress
-from equireg.processes.workers.local import LocalProcesses
+from equireg.processes.workers.local import LocalProcesses, NoProcessError
 from equireg.processes.workers.ray_cluster import RayCluster
 from equireg.processes.workers.tasks import Place, Result, WorkerDiedError, guarded
 
@@ -65,7 +65,7 @@ class Workers:
         """
         with Progress(len(tasks), what) as progress:
             if self._place is None and (self.jobs == 1 or len(tasks) == 1):
-                results = ((name, guarded(function, *arguments)) for name, arguments in tasks.items())
+                results = _here(function, tasks)
             else:
                 results = self._spread(function, tasks)
             for name, result in results:
@@ -97,7 +97,12 @@ class Workers:
         self, function: Callable[..., Result], tasks: Mapping[str, tuple[Any, ...]]
     ) -> Iterator[tuple[str, Result | EquiregError]]:
         if self._place is None:
-            self._place = LocalProcesses(self.jobs, self._gpus)
+            try:
+                self._place = LocalProcesses(self.jobs, self._gpus)
+            except NoProcessError as error:
+                log.warning("%s; this process works alone.", error)
+                yield from _here(function, tasks)
+                return
         place, waiting = self._place, deque(tasks)
         begun: dict[Any, str] = {}
         deaths: Counter[str] = Counter()
@@ -120,3 +125,10 @@ class Workers:
                     "with fewer --jobs."
                 )
             yield name, result
+
+
+def _here(
+    function: Callable[..., Result], tasks: Mapping[str, tuple[Any, ...]]
+) -> Iterator[tuple[str, Result | EquiregError]]:
+    """Work on the tasks in this process, one after the other."""
+    return ((name, guarded(function, *arguments)) for name, arguments in tasks.items())

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Callable, Collection
 from typing import Any, Protocol, TypeVar
 
-from equireg.errors import EquiregError, UnexpectedError
+from equireg.errors import EquiregError, UnexpectedError, memory_ran_out
 
 Result = TypeVar("Result")
 
@@ -53,11 +53,11 @@ def guarded(function: Callable[..., Result], *arguments: Any) -> Result | Equire
         found = type(error)(str(error))
         found.__notes__ = [*getattr(error, "__notes__", [])]
         return found
-    except MemoryError:
-        return EquiregError("needs more memory than there is; try fewer --jobs or a coarser --spacing.")
-    except OSError as error:  # of the disk or the network share, not ours
-        return EquiregError(f"cannot be read or written ({type(error).__name__}: {error}).")
     except Exception as error:
+        if memory_ran_out(error):
+            return EquiregError("needs more memory than there is; try fewer --jobs or a coarser --spacing.")
+        if isinstance(error, OSError):  # of the disk or the network share, not ours
+            return EquiregError(f"cannot be read or written ({type(error).__name__}: {error}).")
         unexpected = UnexpectedError(f"{type(error).__name__}: {error} (unexpected; --debug shows where)")
         unexpected.add_note(traceback.format_exc())
         return unexpected
