@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -93,12 +94,25 @@ def _take(file: Path, folder: Path) -> "filelock.BaseFileLock":
 
     with disk_errors(folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # filelock warns where it turns to the file's existence automatically
-        try:
-            return _acquired(filelock.FileLock(file, thread_local=False), file, folder)
-        except OSError as error:
-            if error.errno not in _NO_FLOCK:
-                raise
-        return _acquired(filelock.SoftFileLock(file, thread_local=False), file, folder)
+        kind = filelock.FileLock if _knows_locks(file.parent) else filelock.SoftFileLock
+        return _acquired(kind(file, thread_local=False), file, folder)
+
+
+def _knows_locks(folder: Path) -> bool:
+    """Return whether the file system of a folder knows locks of files.
+
+    Tried on a file without a name: a lock file that stayed behind a failed attempt would count as a lock.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _NO_FLOCK  # whoever takes the lock meets any other error too
+    return True
 
 
 def _acquired(lock: "filelock.BaseFileLock", file: Path, folder: Path) -> "filelock.BaseFileLock":

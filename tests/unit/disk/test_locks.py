@@ -1,5 +1,6 @@
 """One process an output folder; locks and leftovers of dead processes count for nothing."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -24,10 +25,19 @@ with locked_folder(sys.argv[1]):
 """
 
 
+NO_FLOCK = """
+import errno, fcntl, os
+def refuse(*arguments, **options):
+    raise OSError({number}, os.strerror({number}))
+fcntl.flock = fcntl.lockf = os.link = refuse
+"""
+"""A share that knows neither locks nor hard links."""
+
+
 @contextmanager
-def another_process(out: Path) -> Iterator["subprocess.Popen[str]"]:
+def another_process(out: Path, before: str = "") -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", before + HOLD, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -125,6 +135,26 @@ def test_a_disk_without_locks_uses_the_file_itself(
             lock(tmp_path / "out")
         os.utime(file, (1, 1))
         lock(tmp_path / "out")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_share_without_locks_and_hard_links(tmp_path: Path, number: int) -> None:
+    out, share = tmp_path / "out", NO_FLOCK.format(number=number)
+    attempt = [sys.executable, "-c", f"{share}{HOLD}", str(out)]
+
+    def second() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(attempt, input="", capture_output=True, text=True, timeout=60, check=False)
+
+    with another_process(out, share) as first:
+        refused = second()
+        assert f"is in use by process {first.pid} on {socket.gethostname()}" in refused.stderr
+        assert refused.stdout == ""
+        first.kill()
+        first.wait(20)
+        assert (tmp_path / ".out.lock").exists()
+        assert second().stdout == "held\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_holder_touches_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
