@@ -95,7 +95,7 @@ class LocalProcesses:
         given = (self._ends, threads, visible)
         try:
             pool = ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin, initargs=given)
-        except (OSError, ImportError, NotImplementedError) as error:  # of a semaphore, which lies in shared memory
+        except (OSError, ImportError, RuntimeError) as error:  # of a semaphore, which lies in shared memory
             if getattr(error, "errno", None) not in _NO_SHARED_MEMORY:
                 raise
             raise NoProcessError(
