@@ -61,7 +61,7 @@ class Bench:
     def __init__(self, root: Path, options: dict[str, Any], device: str) -> None:
         keep_freed_memory()  # as `equireg predict` does; MONAI's window in this process has it too
         manifest = prepare(root / "raw", root / "prepared", jobs=1)
-        config = config_from(nested(options))
+        config = config_from(nested({"method": "supervised", **options}))  # whose network is that of all methods
         known = ModelFacts.of(manifest, plan_patches(manifest, config))
         model = Model(new_method(config, known), config, known, step=0)
         self.model = model
@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--cases", type=int, default=3)
     parser.add_argument("--slices", type=int, default=155)
+    parser.add_argument("--side", type=int, default=240, help="voxels of a slice along each axis")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--plain", action="store_true", help="no averages over mirrored and transformed copies")
@@ -225,16 +226,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two cases of 16 slices, the default network alone")
     options = parser.parse_args()
     cases, slices, rounds = (2, 16, 1) if options.quick else (options.cases, options.slices, options.rounds)
+    side = options.side
     names = list(NETWORKS)[:1] if options.quick else options.networks
     result: dict[str, Any] = {
         **facts(("openvino", "onnxruntime", "onnx")),
         "device": options.device,
-        "shape": (240, 240, slices),
+        "shape": (side, side, slices),
         "cases": cases,
     }
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        write_dataset(root / "raw", PhantomConfig(cases, (240, 240, slices), (1.0, 1.0, 155 / slices)))
+        write_dataset(root / "raw", PhantomConfig(cases, (side, side, slices), (240 / side, 240 / side, 155 / slices)))
         for name in names:
             result[name] = measure(root, NETWORKS[name], options.device, rounds, options.plain, options.engines)
     write(options.out, result)

@@ -72,9 +72,9 @@ class Rival:
         raise RuntimeError(f"the other libraries' process ended with status {self._process.wait()}; its error is above")
 
 
-def unlabelled_step(config: ViewsConfig, device: str, batch: int) -> Callable[[], object]:
+def unlabelled_step(config: ViewsConfig, device: str, batch: int, size: tuple[int, ...]) -> Callable[[], object]:
     """Return the work on unlabelled slices in a step of ``equireg.methods.equireg``, networks left out."""
-    channels, *shape = SIZES["2D"]
+    channels, *shape = size
     generator = Generator().manual_seed(0)
     image = torch.randn(batch, channels, *shape, generator=generator)
     probs = torch.randn(batch, 4, *shape, generator=generator).softmax(dim=1).to(device)
@@ -136,17 +136,18 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cuda: our own step there, too")
     parser.add_argument("--batch", type=int, default=96, help="slices of a batch on that device")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--tiny", action="store_true", help="one round, 16 voxels along each axis: to try the script")
     args = parser.parse_args()
-    rounds = 5 if args.quick else 40
+    rounds = 1 if args.tiny else 5 if args.quick else 40
     torch.set_num_threads(1)
     keep_freed_memory()  # as training does
-    sizes = {name: SIZES[name] for name in SIZES}
+    sizes = {name: (size[0], *(16 for _ in size[1:])) if args.tiny else size for name, size in SIZES.items()}
     options = {"default": ViewsConfig(), "thesis": THESIS}
     versions: dict[str, str] = {}
 
     imgaug = Rival(args.imgaug, {}) if args.imgaug else None
     batch = BATCH[3]
-    ours = {name: (unlabelled_step(config, "cpu", batch), batch) for name, config in options.items()}
+    ours = {name: (unlabelled_step(config, "cpu", batch, sizes["2D"]), batch) for name, config in options.items()}
     step = compare(ours, imgaug, imgaug.tasks if imgaug else [], rounds)
     if imgaug:
         imgaug.close()
@@ -156,7 +157,7 @@ def main() -> None:
     for name, size in sizes.items():
         tasks = [task for task in rival.tasks if task.endswith(f" {name}")] if rival else []
         ours = {name: (same_work(size), BATCH[len(size)])}
-        same[name] = compare(ours, rival, tasks, rounds if len(size) == 3 else max(3, rounds // 4))
+        same[name] = compare(ours, rival, tasks, rounds if len(size) == 3 else min(rounds, max(3, rounds // 4)))
     if rival:
         rival.close()
         versions |= rival.versions
@@ -175,7 +176,7 @@ def main() -> None:
         },
     }
     if args.device != "cpu":
-        work = {name: unlabelled_step(config, args.device, args.batch) for name, config in options.items()}
+        work = {name: unlabelled_step(config, args.device, args.batch, sizes["2D"]) for name, config in options.items()}
         seconds = in_turns(work, rounds)
         result[f"unlabelled slices a second, {args.device}"] = {
             name: round(args.batch / value, 1) for name, value in seconds.items()

@@ -14,7 +14,7 @@ from equireg.diagnosis.packages import check_packages
 def doctor(folder: Path | str | None = None, config: DoctorConfig | None = None, **options: Any) -> Diagnosis:
     """Look for what will not work on this machine, or slowly: versions, GPU, cores, memory, disk, and a small run.
 
-    Nothing stays on the disk. No name of a host or user is in the findings beside the folder that was given.
+    Nothing stays on the disk. The findings name the folders that were looked at, and no host or user beside them.
 
     Args:
         folder: where data and runs are to lie; the current folder by default.

@@ -1,5 +1,6 @@
 """The engines themselves give what torch gives, for every network, in slices and volumes, for any number of images."""
 
+import copy
 import subprocess
 import sys
 
@@ -37,6 +38,23 @@ def test_an_engine_gives_what_torch_gives(engine: str, name: str, spatial_dims: 
             difference = (fast(batch).softmax(dim=1) - network(batch).softmax(dim=1)).abs().max()
             assert difference < 1e-4
     assert fast(images).shape == (3, 3, *images.shape[2:])
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_openvino_normalises_slices_with_much_background(affine: bool) -> None:
+    """A channel that is one constant but for a small part: sums of many equal numbers round in one direction."""
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    torch.manual_seed(0)
+    norm = torch.nn.InstanceNorm2d(4, affine=affine)
+    if affine:
+        torch.nn.init.normal_(norm.weight)
+        torch.nn.init.normal_(norm.bias)
+    network = torch.nn.Sequential(torch.nn.Conv2d(2, 4, 3, padding=1), norm).eval().requires_grad_(False)
+    image = torch.full((1, 2, 160, 192), -1.3)
+    image[:, :, 60:90, 70:100] = torch.randn(2, 30, 30, generator=torch.Generator().manual_seed(1))
+    fast = EngineNetwork(network, ENGINES["openvino"][1](network, image, 1))
+    expected = copy.deepcopy(network).double()(image.double())
+    assert (fast(image) - expected).abs().max() < 5e-5
 
 
 def test_openvino_reports_nothing_to_its_makers() -> None:
