@@ -1,6 +1,6 @@
 """Prepare a part of acdc for the quarter of an hour: three labelled patients, others without masks, test patients.
 
-    python benchmarks/gpu/data.py ACDC PREPARED [--unlabelled 30]
+    python benchmarks/gpu/data.py ACDC PREPARED [--unlabelled 15]
 
 ACDC is a folder in Decathlon layout with `published_split.json`: the lists that papers use, of which `labelled_3` are
 the patients with masks, the first of `train` those without, and `val` the test patients.
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("acdc", type=Path)
     parser.add_argument("prepared", type=Path)
-    parser.add_argument("--unlabelled", type=int, default=30, help="patients without a mask")
+    parser.add_argument("--unlabelled", type=int, default=15, help="patients without a mask")
     options = parser.parse_args()
     lists = json.loads((options.acdc / "published_split.json").read_text(encoding="utf-8"))
     description = json.loads((options.acdc / "dataset.json").read_text(encoding="utf-8"))

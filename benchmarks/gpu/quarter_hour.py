@@ -209,12 +209,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--seconds", type=float, help="time of the call, s")
     parser.add_argument("--at_once", type=int, default=4, help="smoke tests that run at the same time")
+    parser.add_argument("--only", nargs="+", default=[], metavar="PART", help="some parts, by their names")
     parser.add_argument("--tiny", action="store_true", help="everything small, to try the script itself")
     options = parser.parse_args(arguments)
+    parts = parts_of(options)
+    unknown = set(options.only) - {part.name for part in parts}
+    if unknown:
+        parser.error(f"--only: {', '.join(unknown)}; expected some of {', '.join(part.name for part in parts)}")
     patience = _TINY_PATIENCE if options.tiny else 1.0
     call = Call(options.out, options.call, options.seconds or SECONDS[options.call], patience)
     signal.signal(signal.SIGTERM, call.stop)
-    call.run(parts_of(options), options.at_once)
+    call.run([part for part in parts if part.name in (options.only or [part.name])], options.at_once)
     states = [result["state"] for result in call.results.values()]
     print(f"{states.count('ok')} of {len(states)} parts are ok; {call.file}")
     return int(set(states) != {"ok"})

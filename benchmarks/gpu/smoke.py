@@ -47,7 +47,8 @@ _GPU_PART = 0.002
 class Stop(Callback):
     """Stops a run in its middle, as Ctrl-C does."""
 
-    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Stop after some steps."""
         if trainer.global_step == STEPS // 2 + 2:
             raise KeyboardInterrupt
 

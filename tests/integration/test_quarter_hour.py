@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -18,9 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def quarter_hour(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks/gpu"))
-    import quarter_hour
-
-    yield quarter_hour
+    yield import_module("quarter_hour")
     sys.modules.pop("quarter_hour", None)
 
 
