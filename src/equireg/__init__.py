@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from equireg.config import DoctorConfig as DoctorConfig
     from equireg.config import EnsembleConfig as EnsembleConfig
     from equireg.config import EvaluateConfig as EvaluateConfig
+    from equireg.config import PlanConfig as PlanConfig
     from equireg.config import PredictConfig as PredictConfig
     from equireg.config import PrepareConfig as PrepareConfig
     from equireg.config import ReportConfig as ReportConfig
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
     from equireg.pipeline.train import train as train
+    from equireg.planning.plan import plan as plan
     from equireg.prediction.ensemble import ensemble as ensemble
     from equireg.prediction.load import load as load
     from equireg.prediction.predict import predict as predict
@@ -45,6 +47,7 @@ _PLACES = {
     "demo": "equireg.pipeline.demo:demo",
     "doctor": "equireg.diagnosis.doctor:doctor",
     "prepare": "equireg.preparation.prepare:prepare",
+    "plan": "equireg.planning.plan:plan",
     "train": "equireg.pipeline.train:train",
     "predict": "equireg.prediction.predict:predict",
     "ensemble": "equireg.prediction.ensemble:ensemble",
@@ -64,6 +67,7 @@ _PLACES = {
             "DoctorConfig",
             "EnsembleConfig",
             "EvaluateConfig",
+            "PlanConfig",
             "PredictConfig",
             "PrepareConfig",
             "ReportConfig",
@@ -83,6 +87,7 @@ __all__ = [
     "EnsembleConfig",
     "EquiregError",
     "EvaluateConfig",
+    "PlanConfig",
     "PredictConfig",
     "PrepareConfig",
     "ReportConfig",
@@ -98,6 +103,7 @@ __all__ = [
     "evaluate",
     "load",
     "open",
+    "plan",
     "predict",
     "prepare",
     "register",

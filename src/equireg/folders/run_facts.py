@@ -23,6 +23,7 @@ MACHINE_OPTIONS = (
     "verify",
     "record_paths",
     "folds_file",
+    "planned_for",
 )
 """Options that do not change what is computed: they may differ when a run is resumed, and within an arm."""
 _DRAWS = ("seed", "repeat", "fold")
