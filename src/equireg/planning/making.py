@@ -111,10 +111,13 @@ class Question:
             found += rules.topology(self.fingerprint, rung.patch_size)
         return [one for one in found if not self.has(one.option)]
 
+    def options(self, rung: Rung, dims: int) -> dict[str, Any]:
+        """Return the nested options of a run on a rung."""
+        return merged(_nested(self.decided(rung, "", Decision("spatial_dims", dims, ""))), self.given)
+
     def measured(self, rung: Rung, dims: int) -> Speed:
         """Make a few steps of a run on a rung."""
-        taken = _nested(self.decided(rung, "", Decision("spatial_dims", dims, "")))
-        return measure_step(config_from(merged(taken, self.given)), self.stand)
+        return measure_step(config_from(self.options(rung, dims)), self.stand)
 
 
 def is_planned(given: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ taken depends on how many steps it leaves in the time there is, which is measure
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from equireg.batches.patches import patch_within
@@ -94,7 +94,9 @@ def ladder(
         patch = patch_within(print_.large_shape[-dims:], most, strides)
         values = {"features": features, "batch_size": batch, "unsup_ratio": ratio, "patch_size": patch} | kept
         rung = Rung(**values, steps=steps)
-        if not rungs or rung.cost < rungs[-1].cost:
+        if rungs and rung == replace(rungs[-1], steps=steps):  # the scans are smaller than either patch
+            rungs[-1] = rung
+        elif not rungs or rung.cost < rungs[-1].cost:
             rungs.append(rung)
     return rungs
 
