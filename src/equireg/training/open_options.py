@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from equireg.config import TrainConfig
 from equireg.folders.prepared import PreparedSet
+from equireg.folders.run import RunFolder
 from equireg.planning.making import is_planned, make_plan
 from equireg.planning.table import lines_of
 from equireg.processes.ranks import Rank
@@ -23,6 +25,11 @@ class Options:
     """names with dots"""
     lines: tuple[str, ...] = ()
     """what the log says of the plan"""
+
+
+def resumed(out: Path, config: TrainConfig) -> Options:
+    """Return the options of a run that is resumed, of which its signature says what was planned."""
+    return Options(config, tuple(RunFolder(out).signature().get("planned") or ()))
 
 
 def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, rank: Rank | None) -> Options:

@@ -47,11 +47,6 @@ class OwnFolder:
         if not run.has_config():
             run.write_config(self.config)
 
-    def planned(self) -> list[str]:
-        """Return the options that were planned; a resumed run knows them from its signature."""
-        run = RunFolder(self.out)
-        return list(self.options.planned) or list(run.signature().get("planned") or [] if run.has_config() else [])
-
     def sign(self, precision: str, seconds: float | None = None) -> None:
         """Sign the folder; ``seconds``, those since the run was begun or last resumed, mark it as finished."""
         masked = sum(case.labelled and case.split == "train" for case in self.data.manifest.cases)
@@ -71,7 +66,7 @@ class OwnFolder:
             data=self.cases.digest(),
             prepared=data_digest(self.data),
             precision=precision,
-            planned=self.planned(),
+            planned=list(self.options.planned),
             finished=seconds is not None,
             seconds=seconds,
         )

@@ -84,7 +84,7 @@ def test_without_steps_or_minutes_there_is_an_hour(folder: Path, tried: list[Tra
 def test_a_run_of_few_steps_can_have_costlier_ones(folder: Path, tried: list[TrainConfig]) -> None:
     given = {"method": {"name": "equireg"}, "max_minutes": 1}  # 580 steps, too few for the largest settings
     features = {
-        limit: make_plan({**given, "max_steps": limit}, PreparedSet(folder)).config.network.features
+        limit: to_plain(make_plan({**given, "max_steps": limit}, PreparedSet(folder)).config)["network"]["features"]
         for limit in (100, None)
     }
     assert features[100] > features[None]
