@@ -15,6 +15,7 @@ from equireg.methods.default import named_method
 from equireg.planning import table
 from equireg.planning.making import Plan, make_plan
 from equireg.planning.measuring import measure_validation
+from equireg.warm_start import source_of
 
 PLAN = "plan.yaml"
 
@@ -61,13 +62,15 @@ def plan(prepared: Path | str, config: PlanConfig | None = None, **options: Any)
     data = PreparedSet(prepared, verify=own.verify)
     check_folder(given, data)
     file = data.root / PLAN if own.out is None else Path(own.out)
-    named = named_method(given, data.manifest.cases)
+    source = source_of(given, False)
+    named = named_method(given if source is None else source.options(given), data.manifest.cases)
     made = make_plan(named, data)
     validating = [case.name for case in data.manifest.cases if case.split == "val" and case.labelled]
     seconds = measure_validation(made.config, data, validating, made.device) if validating else 0.0
     cost = table.cost_of(made, len(validating) * seconds)
     with disk.disk_errors(file):
-        disk.write_atomic(file, table.file_of(made, named, data.digest))
+        init = {} if source is None else {"init": given["init"]}  # as it was given: train reads it again
+        disk.write_atomic(file, table.file_of(made, {**named, **init}, data.digest))
     return Planned(made, cost, file, own.json)
 
 
