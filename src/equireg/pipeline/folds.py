@@ -132,14 +132,19 @@ def _checked_folds(out: Path, data: PreparedSet, count: int, options: dict[str, 
     from equireg.methods.default import named_method
     from equireg.model import config_from
     from equireg.training.data import choose_training_cases
+    from equireg.warm_start import check_source, source_of
 
     own = out / SPLITS
     file = options.get("folds_file")
     lists = folds_of(data, count, Path(file) if file is not None else own if own.is_file() else None)
+    source = source_of(options, resume=False)
+    options = options if source is None else source.options(options)
     for index, fold in enumerate(lists):
         cases = data.split_as(splits_in(fold, data.manifest.cases)).manifest.cases
         config = config_from({**named_method({**options, "folds_file": None}, cases), "fold": f"{index}/{count}"})
         choose_training_cases(cases, config)
+        if source is not None:
+            check_source(source, data.manifest, config)
     return lists
 
 

@@ -173,10 +173,13 @@ def _differs(trained: Path, run: Run) -> bool:
     if not earlier.has_config():
         return False
     from equireg.model import config_from
-    from equireg.training.resuming import differences
+    from equireg.training.resuming import differences, under_stored_name
+    from equireg.warm_start import source_of
 
     earlier.check_config()
     stored, wanted = without(earlier.read_config(), earlier.signature().get("planned") or ()), nested(run.options)
+    source = source_of(wanted, resume=True)
+    wanted = wanted if source is None else under_stored_name(source.options(wanted), stored)
     if wanted.get("method", {}).get("name", "auto") == "auto":  # the run has what the data led to
         wanted = merged(wanted, {"method": {"name": stored["method"]["name"]}})
     return bool(differences(config_from(stored).settled(), config_from(wanted).settled()))
