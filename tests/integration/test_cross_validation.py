@@ -1,6 +1,7 @@
 """`equireg train --folds`: every fold trained, every case predicted by a run that did not see it, and the ensemble."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,17 @@ def test_its_folder_is_the_ensemble_and_can_be_moved(
     outcome = equireg("predict", moved, phantom_prepared, "--split", "test", "--out", tmp_path / "none", *fast)
     assert "is missing; the ensemble has 2 members" in outcome.error
     assert not (tmp_path / "none").exists()
+
+
+def test_a_page_of_the_folder_shows_its_runs_and_what_they_held_out(
+    equireg: Command, crossed: Path, tmp_path: Path
+) -> None:
+    assert equireg("report", crossed, "--out", tmp_path / "page").code == 0
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert re.findall(r"<td>([01]/2)</td>", page) == ["0/2", "1/2"]
+    assert "masks_without_prediction" in (crossed / "evaluation" / "summary.json").read_text()
+    for name in ("evaluation", "evaluations/fold0_2"):
+        assert json.loads((crossed / name / "summary.json").read_text())["masks_without_prediction"] == 0
 
 
 def test_resume_goes_on_with_what_is_missing(

@@ -136,7 +136,7 @@ def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job) -> None
     write_quality(folder.folder, [read_record(folder.folder, case) for case in cases])
     if job.config.portal_zip:
         predictions.write_portal_zip(folder.folder, cases)
-    facts = trained.facts(job.config.split)
+    facts = trained.facts(job.config.split, job.post_process)
     folders.sign(
         folder.folder,
         "predict",

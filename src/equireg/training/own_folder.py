@@ -1,7 +1,7 @@
 """The folder that a run writes: made once all is checked, signed at the start and at the end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from equireg import disk
@@ -11,6 +11,7 @@ from equireg.folders.folds import FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import CHECKPOINTS, RunFolder
 from equireg.folders.run_facts import run_facts
+from equireg.model import post_process_of
 from equireg.training.data import TrainingCases
 from equireg.training.open_options import Options
 from equireg.training.resuming import data_digest
@@ -58,6 +59,8 @@ class OwnFolder:
             unlabelled_cases=len(self.cases.unlabelled),
             masked_cases=masked,
         )
+        if seconds is not None:
+            facts = replace(facts, post_process=post_process_of(RunFolder(self.out).checkpoint()).words())
         RunFolder(self.out).sign(
             self.config,
             facts,
