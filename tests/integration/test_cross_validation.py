@@ -11,6 +11,7 @@ import pytest
 
 from equireg import disk
 from equireg.folders.folds import SPLITS, FoldCases, read_folds
+from equireg.folders.quality import read_quality
 from equireg.folders.run import RunFolder
 from equireg.model import ENTRY, read_checkpoint
 
@@ -54,6 +55,7 @@ def test_every_case_is_predicted_by_the_run_that_did_not_see_it(crossed: Path) -
             parts = (f"predictions/{run.root.name}", "held_out")
             alone, together = (crossed / part / f"{case}.nii.gz" for part in parts)
             assert alone.read_bytes() == together.read_bytes()
+    assert sorted(row.case for row in read_quality(crossed / "held_out")) == held_out
     summary = json.loads((crossed / "evaluation" / "summary.json").read_text())
     assert summary["cases"] == len(held_out) == 3
     assert len((crossed / "results.csv").read_text().splitlines()) == 3

@@ -23,7 +23,7 @@ from typing import Any
 from equireg import disk, folders
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError, UsageError, printable
-from equireg.folders import ensemble, predictions
+from equireg.folders import ensemble, predictions, quality
 from equireg.folders.folds import SPLITS, FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
@@ -218,11 +218,15 @@ def gather(parts: Sequence[Path], out: Path, name: str) -> None:
     shared = replace(common, arm=facts[0].arm, series=facts[0].series, options=facts[0].options)
     labels = predictions.read_labels(parts[0])
     seconds: dict[str, float] = {}
+    trusted: list[quality.CaseQuality] = []
     with disk.staged_folder(out) as folder:
         for part, signature in zip(parts, signatures, strict=True):
             seconds |= predictions.read_times(part)
             for case in signature["cases"]:
                 _link(predictions.prediction_file(part, case), predictions.prediction_file(folder, case))
+                trusted.append(quality.read_record(part, case))
+                quality.write_record(folder, trusted[-1])
+        quality.write_quality(folder, trusted)
         predictions.write_times(folder, dict(sorted(seconds.items())))
         if labels is not None:
             predictions.write_labels(folder, labels)
