@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from equireg.config import PredictConfig as PredictConfig
     from equireg.config import PrepareConfig as PrepareConfig
     from equireg.config import ReportConfig as ReportConfig
+    from equireg.config import ServeConfig as ServeConfig
     from equireg.config import SuggestConfig as SuggestConfig
     from equireg.config import SweepOptions as SweepOptions
     from equireg.config import TrainConfig as TrainConfig
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from equireg.preparation.prepare import prepare as prepare
     from equireg.registry import register as register
     from equireg.reporting.build import report as report
+    from equireg.serving.serve import serve as serve
     from equireg.viewing.view import view as view
 
 _PLACES = {
@@ -53,6 +55,7 @@ _PLACES = {
     "ensemble": "equireg.prediction.ensemble:ensemble",
     "evaluate": "equireg.evaluation.evaluate:evaluate",
     "report": "equireg.reporting.build:report",
+    "serve": "equireg.serving.serve:serve",
     "suggest": "equireg.annotation.suggest:suggest",
     "sweep": "equireg.pipeline.sweep:sweep",
     "view": "equireg.viewing.view:view",
@@ -71,6 +74,7 @@ _PLACES = {
             "PredictConfig",
             "PrepareConfig",
             "ReportConfig",
+            "ServeConfig",
             "SuggestConfig",
             "SweepOptions",
             "TrainConfig",
@@ -91,6 +95,7 @@ __all__ = [
     "PredictConfig",
     "PrepareConfig",
     "ReportConfig",
+    "ServeConfig",
     "SuggestConfig",
     "SweepOptions",
     "TrainConfig",
@@ -108,6 +113,7 @@ __all__ = [
     "prepare",
     "register",
     "report",
+    "serve",
     "suggest",
     "sweep",
     "train",

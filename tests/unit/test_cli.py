@@ -65,6 +65,7 @@ def test_the_public_names_are_pinned() -> None:
         "predict",
         "prepare",
         "report",
+        "serve",
         "suggest",
         "sweep",
         "train",

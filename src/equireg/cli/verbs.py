@@ -207,6 +207,13 @@ VERBS: dict[str, Verb] = {
         ),
         common=("by", "drafts"),
     ),
+    "serve": Verb(
+        "a model and a prepared folder as a server for 3D Slicer and browsers",
+        "equireg.serving.serve:serve",
+        "ServeConfig",
+        (Argument("folder", "output of `equireg train` or `equireg ensemble`, or a folder for the runs of a loop"),),
+        common=("prepared", "host", "port", "token", "max_upload_mb", "train_minutes", "train_config", "device"),
+    ),
     "doctor": Verb(
         "look for what will not work on this machine, and how to mend it",
         "equireg.diagnosis.doctor:doctor",
