@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from equireg.config import DoctorConfig as DoctorConfig
     from equireg.config import EnsembleConfig as EnsembleConfig
     from equireg.config import EvaluateConfig as EvaluateConfig
+    from equireg.config import PlanConfig as PlanConfig
     from equireg.config import PredictConfig as PredictConfig
     from equireg.config import PrepareConfig as PrepareConfig
     from equireg.config import ReportConfig as ReportConfig
+    from equireg.config import ServeConfig as ServeConfig
     from equireg.config import SuggestConfig as SuggestConfig
     from equireg.config import SweepOptions as SweepOptions
     from equireg.config import TrainConfig as TrainConfig
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
     from equireg.pipeline.train import train as train
+    from equireg.planning.plan import plan as plan
     from equireg.prediction.ensemble import ensemble as ensemble
     from equireg.prediction.load import load as load
     from equireg.prediction.predict import predict as predict
     from equireg.preparation.prepare import prepare as prepare
     from equireg.registry import register as register
     from equireg.reporting.build import report as report
+    from equireg.serving.serve import serve as serve
     from equireg.viewing.view import view as view
 
 _PLACES = {
@@ -45,11 +49,13 @@ _PLACES = {
     "demo": "equireg.pipeline.demo:demo",
     "doctor": "equireg.diagnosis.doctor:doctor",
     "prepare": "equireg.preparation.prepare:prepare",
+    "plan": "equireg.planning.plan:plan",
     "train": "equireg.pipeline.train:train",
     "predict": "equireg.prediction.predict:predict",
     "ensemble": "equireg.prediction.ensemble:ensemble",
     "evaluate": "equireg.evaluation.evaluate:evaluate",
     "report": "equireg.reporting.build:report",
+    "serve": "equireg.serving.serve:serve",
     "suggest": "equireg.annotation.suggest:suggest",
     "sweep": "equireg.pipeline.sweep:sweep",
     "view": "equireg.viewing.view:view",
@@ -64,9 +70,11 @@ _PLACES = {
             "DoctorConfig",
             "EnsembleConfig",
             "EvaluateConfig",
+            "PlanConfig",
             "PredictConfig",
             "PrepareConfig",
             "ReportConfig",
+            "ServeConfig",
             "SuggestConfig",
             "SweepOptions",
             "TrainConfig",
@@ -83,9 +91,11 @@ __all__ = [
     "EnsembleConfig",
     "EquiregError",
     "EvaluateConfig",
+    "PlanConfig",
     "PredictConfig",
     "PrepareConfig",
     "ReportConfig",
+    "ServeConfig",
     "SuggestConfig",
     "SweepOptions",
     "TrainConfig",
@@ -98,10 +108,12 @@ __all__ = [
     "evaluate",
     "load",
     "open",
+    "plan",
     "predict",
     "prepare",
     "register",
     "report",
+    "serve",
     "suggest",
     "sweep",
     "train",

@@ -48,9 +48,14 @@ def memory_errors(remedy: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError, OSError) as error:
-        if not isinstance(error, torch.OutOfMemoryError) and not memory_ran_out(error):
+        if not is_out_of_memory(error):
             raise
         raise EquiregError(f"memory ran out ({_first_line(error)}). {remedy}") from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that a GPU or the machine has too little memory."""
+    return isinstance(error, torch.OutOfMemoryError) or memory_ran_out(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -219,6 +219,18 @@ def load_model(path: Path) -> Model:
     return model
 
 
+def post_process_of(path: Path) -> PostProcessing:
+    """Return what a checkpoint says is done to predictions, without rebuilding its model.
+
+    Raises:
+        EquiregError: if the file cannot be read.
+    """
+    content = read_checkpoint(path)
+    with _damage(path):
+        labels = ModelFacts.from_dict(content[ENTRY]["facts"]).labels
+        return PostProcessing.from_dict(content[ENTRY].get(POST_PROCESS), labels)
+
+
 def _check_finite(network: nn.Module, path: Path) -> None:
     """Refuse weights that make no prediction: a network of NaN gives every voxel the background."""
     state = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}

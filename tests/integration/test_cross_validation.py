@@ -1,6 +1,7 @@
 """`equireg train --folds`: every fold trained, every case predicted by a run that did not see it, and the ensemble."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from equireg import disk
 from equireg.folders.folds import SPLITS, FoldCases, read_folds
+from equireg.folders.quality import read_quality
 from equireg.folders.run import RunFolder
 from equireg.model import ENTRY, read_checkpoint
 
@@ -53,6 +55,7 @@ def test_every_case_is_predicted_by_the_run_that_did_not_see_it(crossed: Path) -
             parts = (f"predictions/{run.root.name}", "held_out")
             alone, together = (crossed / part / f"{case}.nii.gz" for part in parts)
             assert alone.read_bytes() == together.read_bytes()
+    assert sorted(row.case for row in read_quality(crossed / "held_out")) == held_out
     summary = json.loads((crossed / "evaluation" / "summary.json").read_text())
     assert summary["cases"] == len(held_out) == 3
     assert len((crossed / "results.csv").read_text().splitlines()) == 3
@@ -74,6 +77,17 @@ def test_its_folder_is_the_ensemble_and_can_be_moved(
     outcome = equireg("predict", moved, phantom_prepared, "--split", "test", "--out", tmp_path / "none", *fast)
     assert "is missing; the ensemble has 2 members" in outcome.error
     assert not (tmp_path / "none").exists()
+
+
+def test_a_page_of_the_folder_shows_its_runs_and_what_they_held_out(
+    equireg: Command, crossed: Path, tmp_path: Path
+) -> None:
+    assert equireg("report", crossed, "--out", tmp_path / "page").code == 0
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert re.findall(r"<td>([01]/2)</td>", page) == ["0/2", "1/2"]
+    assert "masks_without_prediction" in (crossed / "evaluation" / "summary.json").read_text()
+    for name in ("evaluation", "evaluations/fold0_2"):
+        assert json.loads((crossed / name / "summary.json").read_text())["masks_without_prediction"] == 0
 
 
 def test_resume_goes_on_with_what_is_missing(

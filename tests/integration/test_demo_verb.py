@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from planted_names import found_in
+
 Command = Callable[..., Any]
 
 
@@ -42,3 +44,4 @@ def test_the_demo_ends_with_a_table_and_a_page(equireg: Command, tmp_path: Path)
     assert table["unlabelled_cases"].tolist() == [0, 4]
     assert all(word in outcome.out for word in ("method", "dice", "hd95_mm", "nsd"))
     assert len(list(out.rglob("*_seg.nii.gz"))) == 6
+    assert found_in(out, (str(tmp_path), os.getcwd())) == []

@@ -114,6 +114,7 @@ def test_what_cannot_predict_together_is_refused(
     assert "some of the runs are of slices" in refused(
         "predict", pair, phantom_prepared, "--split", "test", "--equivariance"
     )
+    assert "is an ensemble of copied checkpoints" in refused("report", pair)
     assert "is the only run" in refused("ensemble", phantom_run)
     assert "no such folder" in refused("ensemble", phantom_run, tmp_path / "nothing")
     assert "was made by `equireg prepare`" in refused("ensemble", phantom_run, phantom_prepared)

@@ -13,6 +13,7 @@ import torch
 
 import equireg as package
 from equireg.folders.prepared import PreparedSet
+from equireg.folders.run import RunFolder
 from equireg.model import ENTRY, POST_PROCESS, load_model, read_checkpoint, seal
 from equireg.postprocessing import PostProcessing, Step, applied
 
@@ -54,6 +55,10 @@ def test_predict_applies_what_the_checkpoint_holds(
     steps = json.loads((tmp_path / "auto" / "made_by.json").read_text())[POST_PROCESS]["steps"]
     assert steps[0]["region"] == "enhancing"
     assert json.loads((tmp_path / "none" / "made_by.json").read_text())[POST_PROCESS]["steps"] == []
+    assert equireg("evaluate", tmp_path / "auto", phantom_prepared, "--out", tmp_path / "evaluation").code == 0
+    assert equireg("report", tmp_path / "evaluation", "--out", tmp_path / "page").code == 0
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "components from 300 mm3 of enhancing (Dice +0.1000 on validation cases)" in page
 
 
 def test_arrays_are_processed_too_and_probabilities_are_not(cleaned_run: Path) -> None:
@@ -71,6 +76,7 @@ def test_arrays_are_processed_too_and_probabilities_are_not(cleaned_run: Path) -
 def test_training_counts_its_validation_patients(phantom_run: Path, phantom_prepared: Path) -> None:
     count = sum(case.split == "val" and case.labelled for case in PreparedSet(phantom_prepared).manifest.cases)
     assert load_model(phantom_run / "checkpoints" / "best.ckpt").post_process == PostProcessing((), count, count)
+    assert RunFolder(phantom_run).facts().post_process == "none"
 
 
 def test_an_ensemble_keeps_what_most_members_do(cleaned_run: Path, phantom_run: Path, tmp_path: Path) -> None:

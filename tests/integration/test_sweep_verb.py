@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from equireg import folders
+from planted_names import found_in
 
 Command = Callable[..., Any]
 
@@ -64,6 +65,7 @@ def test_a_sweep_does_each_run_once(equireg: Command, write_sweep: Callable[...,
     assert {"cases", "dice", "dice whole"} <= set(table)
     assert (out / "report" / "index.html").is_file()
     assert folders.made_by(out) == "sweep"
+    assert found_in(out, (str(tmp_path), str(tmp_path.parent))) == []  # the prepared folder lies beside tmp_path
     before = states(out)
     assert len(before) == 6
     again = equireg("sweep", file, "--out", out)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from equireg import folders
 from equireg.config.yaml_files import read_yaml
@@ -164,6 +165,41 @@ def test_an_ensemble_names_a_member(
     assert "is an ensemble; a run starts from the weights of one network" in outcome.error
     member = next((tmp_path / "both" / "members").glob("*.ckpt"))
     assert equireg("train", phantom_prepared, "--out", tmp_path / "out", "--init", member, *STILL).code == 0
+
+
+@pytest.mark.usefixtures("page_of_tables")
+def test_a_sweep_goes_on_with_runs_that_start_from_weights(
+    equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    options = dict(option.removeprefix("--").split("=") for option in FEW)
+    (tmp_path / "prepared").symlink_to(phantom_prepared)
+    content: dict[str, Any] = {
+        "prepared": "prepared",
+        "train": {**options, "method": "supervised", "init": str(phantom_run)},
+        "predict": {"test_time": "none", "device": "cpu", "precision": "32"},
+        "grid": {"sup_cases": [1]},
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
+    for _ in ("new", "finished"):
+        outcome = equireg("sweep", tmp_path / "sweep.yaml", "--out", tmp_path / "out")
+        assert outcome.code == 0, outcome.err
+    assert read_yaml(next((tmp_path / "out" / "runs").glob("*/config.yaml")))["init"].startswith("run@")
+    other = altered(phantom_run, tmp_path / "other.ckpt", change_weights)
+    content["train"]["init"] = str(other)
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
+    outcome = equireg("sweep", tmp_path / "sweep.yaml", "--out", tmp_path / "out")
+    assert "holds results of other options (sup1)" in outcome.error
+
+
+def test_a_cross_validation_refuses_them_before_it_begins(
+    equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    given = altered(phantom_run, tmp_path / "a.ckpt", change_channels)
+    options = ("--folds=2", "--method.name=supervised", *FEW)
+    outcome = equireg("train", phantom_prepared, "--out", tmp_path / "out", "--init", given, *options)
+    assert outcome.code == 1
+    assert "other channels (ct, pet, t1, t2) than" in outcome.error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -189,7 +189,10 @@ def main() -> None:
             print(f"{row.name}: {dict(row.counts)} in {row.seconds:.0f} s", *row.failures, sep="\n  ", flush=True)
         rows += killed
     command = f"make attack MUTATIONS={given.mutations} KILLS={given.kills} SEED={given.seed}"
+    missing = [*TARGETS, *(f"{verb}, killed" for verb in VERBS if given.kills)]
+    missing = [name for name in missing if name not in {row.name for row in rows}]
     text = f"{table(rows)}\n\n{facts(command, rows, given.seed)}"
+    text += f"\n\nNot in this run: {', '.join(missing)}." if missing else ""
     print(text)
     if not given.print:
         write_page(text)

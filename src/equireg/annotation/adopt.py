@@ -112,17 +112,22 @@ def _relabel(data: PreparedSet, case: str, labels: LabelTable) -> CaseRecord:
     with new_case(folder) as writer:
         copy_scan(folder, writer)
         grid = record.working_grid()
-        counts = one_case.write_label(read_label(mask, grid.native), mask, grid, labels, writer)
-        changed = {**content, "labelled": True, "class_voxels": counts}
+        found = one_case.write_label(read_label(mask, grid.native), mask, grid, labels, writer)
+        changed = {**content, "labelled": True, **found}
         written = writer.record({key: value for key, value in changed.items() if key != SEAL})
-    return replace(record, labelled=True, class_voxels=counts, digests=written["digests"])
+    return replace(record, labelled=True, **found, digests=written["digests"])
 
 
 def _manifest(manifest: Manifest, labels: LabelTable, records: Mapping[str, CaseRecord]) -> Manifest:
     cases = [records.get(case.name, case) for case in manifest.cases]
     if labels.classes != manifest.labels.classes:  # masks without a voxel, of a data set that had no label so far
         cases = [
-            replace(case, class_voxels=(*case.class_voxels, *[0] * (labels.classes - len(case.class_voxels))))
+            replace(
+                case,
+                class_voxels=(*case.class_voxels, *[0] * (labels.classes - len(case.class_voxels))),
+                class_slices=(),  # measured when it is asked for
+                labelled_box=(),
+            )
             if case.labelled
             else case
             for case in cases

@@ -44,14 +44,27 @@ def planes(data: PreparedSet, case: str) -> list[Plane]:
     record = data.by_name[case]
     channels = data.manifest.channels
     volume = np.asarray(data.image(case)[shown_channels(channels, len(channels))[0]], dtype=np.float32)
-    bright = window(volume)
+    return three_planes(window(volume), record.spacing_mm, case)
+
+
+def three_planes(
+    bright: np.ndarray, spacing_mm: Sequence[float], name: str, places: Sequence[int] | None = None
+) -> list[Plane]:
+    """Draw three planes through a volume.
+
+    Args:
+        bright: grey values [D, H, W] or colours [D, H, W, 3], 0 to 1.
+        spacing_mm: of its voxels, mm.
+        name: of the scan.
+        places: index of the plane across each axis; the middle by default.
+    """
     drawn = []
-    for axis, name in enumerate(_PLANES):
-        plane = bright.take(bright.shape[axis] // 2, axis)[::-1]
-        rows, columns = (step for other, step in enumerate(record.spacing_mm) if other != axis)
+    for axis, way in enumerate(_PLANES):
+        plane = bright.take(bright.shape[axis] // 2 if places is None else places[axis], axis)[::-1]
+        rows, columns = (step for other, step in enumerate(spacing_mm) if other != axis)
         aspect = plane.shape[1] * columns / (plane.shape[0] * rows)
-        if min(plane.shape) > 1:
-            drawn.append(Plane(_png(plane), aspect, f"{case}, {name} of its slices"))
+        if min(plane.shape[:2]) > 1:
+            drawn.append(Plane(_png(plane), aspect, f"{name}, {way} of its slices"))
     return drawn
 
 

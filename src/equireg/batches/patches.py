@@ -30,22 +30,33 @@ def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
     if config.patch_size is not None:
         patch = config.patch_size
     else:
-        patch = _default_patch(manifest.fingerprint["large_shape"][-dims:], getattr(config.network, "strides", None))
+        strides = getattr(config.network, "strides", None)
+        patch = patch_within(manifest.fingerprint["large_shape"][-dims:], _MOST_VOXELS[dims], strides)
     axes = manifest.axes[-dims:]
     return PatchPlan(dims, patch, tuple(index for index, axis in enumerate(axes) if axis in flips(manifest, config)))
 
 
-def _default_patch(shape: Sequence[int], strides: Sequence[Sequence[int]] | None) -> tuple[int, ...]:
-    """Return a patch that covers a shape up to the limit of voxels, with sides that the strides divide, if given."""
+def patch_within(
+    sides_vox: Sequence[float], most_voxels: int, strides: Sequence[Sequence[int]] | None = None
+) -> tuple[int, ...]:
+    """Return the patch that covers so many voxels along each axis, up to a limit; the longest sides shrink first.
+
+    Args:
+        sides_vox: what it should cover, [n].
+        most_voxels: the limit.
+        strides: of a network whose stages are given, [stages][n]; they divide the sides.
+    """
     totals = [math.prod(axis) for axis in zip(*strides or (), strict=False)]
-    if len(totals) != len(shape):  # none are given, or of other axes, which is told by who builds the network
-        sides = [round_up_side(size) for size in shape]
-        while math.prod(sides) > _MOST_VOXELS[len(shape)]:
+    if len(totals) != len(sides_vox):  # none are given, or of other axes, which is told by who builds the network
+        sides = [round_up_side(size) for size in sides_vox]
+        while math.prod(sides) > most_voxels:
             longest = sides.index(max(sides))
+            if round_up_side(0.8 * sides[longest]) == sides[longest]:  # no smaller side can be halved
+                break
             sides[longest] = round_up_side(0.8 * sides[longest])
         return tuple(sides)
-    sides = [math.ceil(max(size, _LEAST) / total) * total for size, total in zip(shape, totals, strict=True)]
-    while math.prod(sides) > _MOST_VOXELS[len(shape)] and sides != totals:
+    sides = [math.ceil(max(size, _LEAST) / total) * total for size, total in zip(sides_vox, totals, strict=True)]
+    while math.prod(sides) > most_voxels and sides != totals:
         longest = max((axis for axis in range(len(sides)) if sides[axis] > totals[axis]), key=sides.__getitem__)
         total = totals[longest]
         sides[longest] = max(int(0.8 * sides[longest] / total), 1) * total

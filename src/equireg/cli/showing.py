@@ -21,6 +21,15 @@ def show_path(path: Path) -> None:
     print(printable(str(path)))
 
 
+def show_plan(planned: Any) -> None:
+    """Print a plan as tables, or as JSON where that was asked for."""
+    if planned.json:
+        show_json(planned.as_dict())
+        return
+    for line in str(planned).splitlines():
+        print(printable(line))
+
+
 def show_json(content: Mapping[str, Any]) -> None:
     """Print plain values as JSON."""
     print(json.dumps(content, indent=2))

@@ -88,6 +88,15 @@ VERBS: dict[str, Verb] = {
             "jobs",
         ),
     ),
+    "plan": Verb(
+        "what training would do in the time there is, why, and what it costs; writes plan.yaml for train --config",
+        "equireg.planning.plan:plan",
+        "PlanConfig",
+        (Argument("prepared", "output of `equireg prepare`"),),
+        common=("max_minutes", "max_steps", "sup_cases", "method.name", "network.name", "device", "out", "json"),
+        names="equireg.cli.chosen:names_for_training",
+        show="equireg.cli.showing:show_plan",
+    ),
     "train": Verb(
         "train a model on a prepared folder",
         "equireg.pipeline.train:train",
@@ -197,6 +206,13 @@ VERBS: dict[str, Verb] = {
             Argument("masks", "masks named as their cases, or folders of them", several=True),
         ),
         common=("by", "drafts"),
+    ),
+    "serve": Verb(
+        "a model and a prepared folder as a server for 3D Slicer and browsers",
+        "equireg.serving.serve:serve",
+        "ServeConfig",
+        (Argument("folder", "output of `equireg train` or `equireg ensemble`, or a folder for the runs of a loop"),),
+        common=("prepared", "host", "port", "token", "max_upload_mb", "train_minutes", "train_config", "device"),
     ),
     "doctor": Verb(
         "look for what will not work on this machine, and how to mend it",

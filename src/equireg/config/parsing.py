@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -269,6 +269,15 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in over.items():
         both = isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
         result[name] = merged(base[name], value) if both else value
+    return result
+
+
+def without(values: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
+    """Return nested options without some, which are named with dots."""
+    result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    for option in options:
+        group, _, name = option.rpartition(".")
+        (result.get(group, {}) if group else result).pop(name, None)
     return result
 
 

@@ -99,6 +99,8 @@ class TrainConfig:
     record_paths: bool = False
     """keep the paths of folders and files in made_by.json; without it their names, and the way to them from the new
     folder where no user's name is in it"""
+    planned_for: str | None = None
+    """digest of the prepared folder that `equireg plan` planned for; another folder is refused"""
 
     def __post_init__(self) -> None:
         for count, cut in (("sup_cases", "sup_cut"), ("unsup_cases", "unsup_cut")):

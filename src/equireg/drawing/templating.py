@@ -33,12 +33,15 @@ def template(package: str, name: str, **functions: object) -> Template:
     return environment.get_template(name)
 
 
-def content_policy(script: str = "") -> Markup:
+def content_policy(script: str = "", *, asks_server: bool = False) -> Markup:
     """Return the element that forbids a page everything but its pictures, its style and one script.
 
     Args:
         script: the text of the one script element that may run, to the letter; none may where it is empty.
+        asks_server: whether that script may send requests to the server that the page came from.
     """
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     allowed = f"{_POLICY}; script-src 'sha256-{digest}'" if script else _POLICY
+    if asks_server:
+        allowed += "; connect-src 'self'"
     return Markup(f'<meta http-equiv="Content-Security-Policy" content="{allowed}">')  # without a double quote

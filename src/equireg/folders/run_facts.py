@@ -23,6 +23,7 @@ MACHINE_OPTIONS = (
     "verify",
     "record_paths",
     "folds_file",
+    "planned_for",
 )
 """Options that do not change what is computed: they may differ when a run is resumed, and within an arm."""
 _DRAWS = ("seed", "repeat", "fold")
@@ -60,6 +61,8 @@ class RunFacts:
     """the same less the numbers of cases; arms with the same digest differ in the amount of data alone"""
     options: Mapping[str, Any] = field(default_factory=dict)
     """the options behind both digests, by their dotted names"""
+    post_process: str | None = None
+    """what is done to predictions, in words; `none` where nothing is"""
     step: int | None = None
     """optimiser steps of the checkpoint that predicted; None in the run's own signature"""
     split: str | None = None

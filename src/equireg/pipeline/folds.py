@@ -23,7 +23,7 @@ from typing import Any
 from equireg import disk, folders
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError, UsageError, printable
-from equireg.folders import ensemble, predictions
+from equireg.folders import ensemble, predictions, quality
 from equireg.folders.folds import SPLITS, FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
@@ -132,14 +132,19 @@ def _checked_folds(out: Path, data: PreparedSet, count: int, options: dict[str, 
     from equireg.methods.default import named_method
     from equireg.model import config_from
     from equireg.training.data import choose_training_cases
+    from equireg.warm_start import check_source, source_of
 
     own = out / SPLITS
     file = options.get("folds_file")
     lists = folds_of(data, count, Path(file) if file is not None else own if own.is_file() else None)
+    source = source_of(options, resume=False)
+    options = options if source is None else source.options(options)
     for index, fold in enumerate(lists):
         cases = data.split_as(splits_in(fold, data.manifest.cases)).manifest.cases
         config = config_from({**named_method({**options, "folds_file": None}, cases), "fold": f"{index}/{count}"})
         choose_training_cases(cases, config)
+        if source is not None:
+            check_source(source, data.manifest, config)
     return lists
 
 
@@ -213,11 +218,15 @@ def gather(parts: Sequence[Path], out: Path, name: str) -> None:
     shared = replace(common, arm=facts[0].arm, series=facts[0].series, options=facts[0].options)
     labels = predictions.read_labels(parts[0])
     seconds: dict[str, float] = {}
+    trusted: list[quality.CaseQuality] = []
     with disk.staged_folder(out) as folder:
         for part, signature in zip(parts, signatures, strict=True):
             seconds |= predictions.read_times(part)
             for case in signature["cases"]:
                 _link(predictions.prediction_file(part, case), predictions.prediction_file(folder, case))
+                trusted.append(quality.read_record(part, case))
+                quality.write_record(folder, trusted[-1])
+        quality.write_quality(folder, trusted)
         predictions.write_times(folder, dict(sorted(seconds.items())))
         if labels is not None:
             predictions.write_labels(folder, labels)

@@ -12,7 +12,7 @@ from typing import Any
 
 from equireg import disk, folders
 from equireg.config import SweepOptions
-from equireg.config.parsing import from_plain, merged, nested, options_from, to_plain
+from equireg.config.parsing import from_plain, merged, nested, options_from, to_plain, without
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
@@ -173,13 +173,16 @@ def _differs(trained: Path, run: Run) -> bool:
     if not earlier.has_config():
         return False
     from equireg.model import config_from
-    from equireg.training.resuming import differences
+    from equireg.training.resuming import differences, under_stored_name
+    from equireg.warm_start import source_of
 
     earlier.check_config()
-    stored, wanted = earlier.read_config(), nested(run.options)
+    stored, wanted = without(earlier.read_config(), earlier.signature().get("planned") or ()), nested(run.options)
+    source = source_of(wanted, resume=True)
+    wanted = wanted if source is None else under_stored_name(source.options(wanted), stored)
     if wanted.get("method", {}).get("name", "auto") == "auto":  # the run has what the data led to
         wanted = merged(wanted, {"method": {"name": stored["method"]["name"]}})
-    return bool(differences(config_from(stored), config_from(wanted)))
+    return bool(differences(config_from(stored).settled(), config_from(wanted).settled()))
 
 
 def _prepared(config: SweepConfig, out: Path, base: Path, cluster: Cluster) -> Path:

@@ -65,10 +65,8 @@ def predict(
     if config.cluster == "ray":  # other machines find the files by their absolute paths
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
     trained = read_trained(runs, config.checkpoint)
-    _check_equivariance(trained, config)
+    cases = _cases(trained, scans, config)
     post_process = trained.post_process if config.post_process == "auto" else PostProcessing()
-    fold = trained.fold_cases() if config.split in ("train", "val") else None
-    cases = find_cases(scans, trained.models[0].facts, config, fold)
     each = math.ceil(len(cases) / max(1, config.jobs))
     job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)
     failed = _misnamed(cases, job)
@@ -86,8 +84,6 @@ def predict(
         if not folder.seconds:
             raise error_of(failed)
         _finish(folder, trained, scans, job)
-    if job.post_process.steps:
-        log.info("post-processing: %s (--post_process none leaves it out)", job.post_process.words())
     seconds = folder.seconds.values()
     log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds) / len(seconds))
     if failed:
@@ -120,23 +116,31 @@ def _command(job: Job, scans: Path) -> dict[str, Any]:
     return {"source": str(scans.resolve()), "checkpoint_digest": job.digest, **options, POST_PROCESS: steps}
 
 
-def _check_equivariance(trained: Trained, config: PredictConfig) -> None:
-    """Refuse fixed transforms for models of slices beside models of volumes: their transforms are not the same."""
+def _cases(trained: Trained, scans: Path, config: PredictConfig) -> list[InputCase]:
+    """Find the scans; of a fold's run, ``--split`` train and val are those of the fold.
+
+    Raises:
+        EquiregError: if they do not fit, or fixed transforms are asked for and would differ between the models.
+    """
     if config.equivariance and len({model.config.spatial_dims for model in trained.models}) > 1:
         raise EquiregError(
             "--equivariance is given, and some of the runs are of slices, others of volumes; expected one kind. Leave "
             "it out."
         )
+    fold = trained.fold_cases() if config.split in ("train", "val") else None
+    return find_cases(scans, trained.models[0].facts, config, fold)
 
 
 def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job) -> None:
     """Write what the evaluation needs to know beside the predictions, and sign."""
+    if job.post_process.steps:
+        log.info("post-processing: %s (--post_process none leaves it out)", job.post_process.words())
     cases = sorted(folder.seconds)
     predictions.write_labels(folder.folder, trained.models[0].facts.labels)
     write_quality(folder.folder, [read_record(folder.folder, case) for case in cases])
     if job.config.portal_zip:
         predictions.write_portal_zip(folder.folder, cases)
-    facts = trained.facts(job.config.split)
+    facts = trained.facts(job.config.split, job.post_process)
     folders.sign(
         folder.folder,
         "predict",

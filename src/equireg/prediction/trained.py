@@ -43,8 +43,13 @@ class Trained:
             return self.digests[0]
         return blake2b(" ".join(self.digests).encode(), digest_size=16).hexdigest()
 
-    def facts(self, split: str | None) -> RunFacts:
-        """Return what later verbs want to know, from the checkpoints where those say it."""
+    def facts(self, split: str | None, post_process: PostProcessing) -> RunFacts:
+        """Return what later verbs want to know, from the checkpoints where those say it.
+
+        Args:
+            split: of the prepared folder that was predicted.
+            post_process: what was done to the predictions.
+        """
         told = [
             replace(
                 run,
@@ -53,6 +58,7 @@ class Trained:
                 seed=model.config.seed,
                 fold=model.config.fold,
                 spatial_dims=model.config.spatial_dims,
+                post_process=post_process.words(),
                 step=model.step,
                 split=split,
             )

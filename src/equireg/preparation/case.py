@@ -19,7 +19,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
 from equireg.preparation import equivariance_seeds, normalise, recipes
-from equireg.preparation.places import count_classes, draw_places
+from equireg.preparation.places import count_classes, draw_places, extent_of
 from equireg.preparation.plan import grid_of
 from equireg.preparation.recipes import WorkingScan
 
@@ -138,7 +138,7 @@ def prepare_case(
         del stored
         writer.seeds(equivariance_seeds.draw(case.name, range(*grid.crop[0])))
         if case.label is not None:
-            record["class_voxels"] = write_label(case.read_label(geometry), case.label, grid, plan.labels, writer)
+            record |= write_label(case.read_label(geometry), case.label, grid, plan.labels, writer)
         written = writer.record({**record, MADE_FROM: made_from})
     return {name: value for name, value in written.items() if name != MADE_FROM}
 
@@ -162,7 +162,7 @@ def classes_of(mask: Path | None, values: np.ndarray, labels: LabelTable) -> np.
 
 def write_label(
     values: np.ndarray, mask: Path, grid: WorkingGrid, labels: LabelTable, writer: CaseWriter
-) -> tuple[int, ...]:
+) -> dict[str, Any]:
     """Write a mask's class indices, some places of each class, and the mask itself in its own geometry.
 
     Args:
@@ -173,7 +173,7 @@ def write_label(
         writer: of the case's files.
 
     Returns:
-        Voxels of each class.
+        What the case's record says of it: voxels of each class, and how far they reach.
 
     Raises:
         EquiregError: if a value is unknown; names the mask.
@@ -185,4 +185,5 @@ def write_label(
     del classes
     counts = count_classes(working, labels.classes)
     writer.label(working, draw_places(working, counts))
-    return tuple(int(count) for count in counts.sum(axis=0))
+    voxels = tuple(int(count) for count in counts.sum(axis=0))
+    return {"class_voxels": voxels, **extent_of(working, counts)}

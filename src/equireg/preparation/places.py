@@ -1,4 +1,6 @@
-"""Some places of each class, from which training draws the centres of its patches."""
+"""Where the classes of a mask lie: some places of each, from which training draws patches, and how far they reach."""
+
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,21 @@ def count_classes(working: np.ndarray, classes: int) -> np.ndarray:
         int64 [D, classes].
     """
     return np.stack([np.bincount(part.ravel(), minlength=256)[:classes] for part in working])
+
+
+def extent_of(working: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
+    """Return how far the classes of a mask reach, as a case's record holds it.
+
+    Args:
+        working: class indices, uint8 [D, H, W]; indices beyond the classes are left out.
+        counts: what ``count_classes`` returned.
+    """
+    shown = (working > 0) & (working < counts.shape[1])
+    box = []
+    for axis in range(3):
+        found = np.flatnonzero(shown.any(axis=tuple(other for other in range(3) if other != axis)))
+        box.append(int(found[-1] - found[0] + 1) if len(found) else 0)
+    return {"class_slices": tuple(int(n) for n in (counts > 0).sum(axis=0)), "labelled_box": tuple(box)}
 
 
 def draw_places(working: np.ndarray, counts: np.ndarray) -> dict[int, np.ndarray]:

@@ -1,8 +1,10 @@
 """How the process keeps its memory: freed blocks stay with it, so that the next step need not ask for them again."""
 
 import ctypes
+import gc
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
@@ -56,3 +58,10 @@ def keep_freed_memory() -> bool:
     except AttributeError:  # another C library
         return False
     return all([mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, -1), mallopt(_ARENA_MAX, 1)])
+
+
+def return_freed_memory() -> None:
+    """Give freed memory back to the system, also where ``keep_freed_memory`` keeps it; nothing is done beside glibc."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,6 +1,6 @@
 """Going on with a run exactly where it stopped: only with its own options, on its own data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -35,13 +35,7 @@ def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
     stored = run.read_config()
     if given.get("method", {}).get("name") == "auto":
         given = {**given, "method": stored["method"]}
-    if record_digest(given.get("init")) not in (None, record_digest(stored.get("init"))):
-        raise EquiregError(
-            f"{out}: the run did not start from the weights {given['init']}, but from "
-            f"{stored.get('init') or 'new ones'}. Leave out --init to resume it, or choose another --out for a new run."
-        )
-    if given.get("init") is not None:
-        given = {**given, "init": stored["init"]}  # the same weights, whatever their name is now
+    given = _from_same_weights(out, given, stored)
     config = config_from({**stored, **{name: given[name] for name in MACHINE_OPTIONS if name in given}})
     if given:
         differ = differences(config, config_from(merged(stored, given)))
@@ -51,6 +45,28 @@ def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
                 "it, or choose another --out for a new run."
             )
     return config
+
+
+def _from_same_weights(out: Path, given: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in which the weights that a run starts from have the name that it keeps.
+
+    Raises:
+        EquiregError: if they are others.
+    """
+    named = under_stored_name(given, stored)
+    if named.get("init") not in (None, stored.get("init")):
+        raise EquiregError(
+            f"{out}: the run did not start from the weights {given['init']}, but from "
+            f"{stored.get('init') or 'new ones'}. Leave out --init to resume it, or choose another --out for a new run."
+        )
+    return named
+
+
+def under_stored_name(given: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in which weights have the name that a run keeps, where they are the same: names may change."""
+    digest = record_digest(given.get("init"))
+    same = digest is not None and digest == record_digest(stored.get("init"))
+    return {**given, "init": stored["init"]} if same else given
 
 
 def differences(run: TrainConfig, other: TrainConfig) -> list[str]:

@@ -21,13 +21,12 @@ from equireg.config import TrainConfig
 from equireg.config.parsing import to_plain, with_config
 from equireg.devices import choose_device, choose_precision, memory_errors
 from equireg.errors import UsageError
-from equireg.folders.folds import FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import CHECKPOINTS, LOG, RunFolder
-from equireg.folders.run_facts import run_facts
 from equireg.methods import Method
 from equireg.methods.default import named_method
 from equireg.model import ModelFacts, config_from
+from equireg.planning.plan import check_folder
 from equireg.processes import launching
 from equireg.processes.cores import threads_that_fit
 from equireg.processes.memory import keep_freed_memory
@@ -39,19 +38,20 @@ from equireg.training.folds import folds_of_run, in_fold
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
+from equireg.training.open_options import decided, resumed
+from equireg.training.own_folder import OwnFolder
 from equireg.training.quiet import quiet_libraries
 from equireg.training.replanning import Replanning
 from equireg.training.resuming import (
     LastCheckpoint,
     check_same_data,
     check_same_precision,
-    data_digest,
     resumed_config,
     start_or_resume,
 )
 from equireg.training.schedule import Schedule, repeating
 from equireg.training.withdrawal import withdrawn_if_refused
-from equireg.warm_start import Source, source_of
+from equireg.warm_start import source_of
 
 log = logging.getLogger("equireg")
 
@@ -92,7 +92,7 @@ def train(
     data = PreparedSet(prepared, verify=given.get("verify", True) is not False)
     source = source_of(given, resume)
     given = given if source is None else source.options(given)
-    config = resumed_config(out, given) if resume else config_from(named_method(given, data.manifest.cases)).settled()
+    given, config = (given, resumed_config(out, given)) if resume else _begun(given, data)
     folds, folds_file = folds_of_run(out, data, config), config.folds_file
     data, config = in_fold(data, folds, config), replace(config, folds_file=None)
     rank = launching.place(config.devices, config.nodes)
@@ -104,7 +104,8 @@ def train(
     with disk.locked_folder(out) if alone else nullcontext():
         if alone and not resume:
             disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
-        folder = _Folder(out, data, config, choose_training_cases(data.manifest.cases, config), folds, source)
+        open_ = resumed(out, config) if resume else decided(given, config, data, rank)
+        folder = OwnFolder(out, data, open_, choose_training_cases(data.manifest.cases, open_.config), folds, source)
         if resume:
             check_same_data(out, folder.cases, data)
         if resume and RunFolder(out).is_finished():
@@ -114,7 +115,7 @@ def train(
                 if rank is None:
                     job = {"prepared": str(prepared), "out": str(out), "resume": resume, "began": began}
                     job |= {
-                        **to_plain(config),
+                        **to_plain(folder.config),
                         "init": source.path if source else config.init,
                         "folds_file": folds_file,
                     }
@@ -131,6 +132,13 @@ def _objects_stay_here(devices: int) -> UsageError:
     )
 
 
+def _begun(given: Mapping[str, Any], data: PreparedSet) -> tuple[dict[str, Any], TrainConfig]:
+    """Return the options of a new run as they are given, its method named, and with defaults for the others."""
+    check_folder(given, data)
+    named = named_method(given, data.manifest.cases)
+    return named, config_from(named).settled()
+
+
 @dataclass(frozen=True)
 class _Session:
     """One process' work on a run, from a start or a resumption on."""
@@ -141,7 +149,7 @@ class _Session:
     """reading of the monotonic clock"""
 
 
-def _launch(folder: "_Folder", job: Mapping[str, Any]) -> None:
+def _launch(folder: OwnFolder, job: Mapping[str, Any]) -> None:
     """Check what can be checked without a GPU, and start the processes of a run; this one computes nothing."""
     config = folder.config
     _check_devices(config, choose_device(config.device))
@@ -150,7 +158,7 @@ def _launch(folder: "_Folder", job: Mapping[str, Any]) -> None:
     launching.launch("equireg.training.train:train", job, config.devices)
 
 
-def _train(folder: "_Folder", session: _Session, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> None:
+def _train(folder: OwnFolder, session: _Session, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> None:
     """Do this process' slice of the training; the first one logs, and writes the folder."""
     out, config, cases, rank = folder.out, folder.config, folder.cases, session.rank
     first = rank.index == 0
@@ -173,6 +181,8 @@ def _train(folder: "_Folder", session: _Session, callbacks: Sequence[Callback], 
             if pace.budget is not None:
                 left = pace.budget.left_s()
                 log.info("training for %s, until %s", duration(left), time_of_day(left))
+            for line in folder.options.lines:
+                log.info("%s", line)
             _log_summary(config, plan, cases, method, f"{device.type}, {precision}")
             if start is not None and last.path is None:
                 start.tell()
@@ -232,55 +242,6 @@ def _check_devices(config: TrainConfig, device: torch.device) -> None:
     """Raise a ``UsageError`` where there are fewer GPUs than are asked for."""
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """A run's folder and what it is signed with."""
-
-    out: Path
-    data: PreparedSet
-    config: TrainConfig
-    cases: TrainingCases
-    folds: Sequence[FoldCases] = ()
-    """Those of the cross-validation that the run is one of."""
-    source: Source | None = None
-    """Weights that it starts from."""
-
-    def begin(self, precision: str) -> None:
-        """Make the folder; nothing is written before all that can be checked has been."""
-        with disk.disk_errors(self.out):
-            (self.out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        if self.folds:
-            write_folds(RunFolder(self.out).folds, self.folds)
-        self.sign(precision)
-        # Last: a run that has it can be resumed.
-        run = RunFolder(self.out)
-        if not run.has_config():
-            run.write_config(self.config)
-
-    def sign(self, precision: str, seconds: float | None = None) -> None:
-        """Sign the folder; ``seconds``, those since the run was begun or last resumed, mark it as finished."""
-        masked = sum(case.labelled and case.split == "train" for case in self.data.manifest.cases)
-        facts = run_facts(
-            self.out.resolve().name,
-            to_plain(self.config),
-            self.data.manifest.dataset,
-            labelled_cases=len(self.cases.labelled),
-            unlabelled_cases=len(self.cases.unlabelled),
-            masked_cases=masked,
-        )
-        RunFolder(self.out).sign(
-            self.config,
-            facts,
-            self.data.root,
-            validation_cases=len(self.cases.validation),
-            data=self.cases.digest(),
-            prepared=data_digest(self.data),
-            precision=precision,
-            finished=seconds is not None,
-            seconds=seconds,
-        )
 
 
 def _log_summary(config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, where: str) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from equireg.config import NetworkConfig
+from equireg.batches.patches import plan_patches
+from equireg.config import NetworkConfig, TrainConfig
 from equireg.errors import EquiregError, UsageError
+from equireg.folders.prepared import Manifest
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.channels import meaning
 from equireg.methods import evaluating
-from equireg.model import ModelFacts
+from equireg.model import ModelFacts, new_method
 from equireg.networks import build, encoder_stages
 from equireg.warm_start.source import Source
 
@@ -225,3 +227,13 @@ def _encoder(network: nn.Module, image: Tensor) -> list[str]:
 def _but(shape: Sequence[int], axis: int | None) -> tuple[int, ...]:
     """Return a shape without one axis."""
     return tuple(size for index, size in enumerate(shape) if index != axis)
+
+
+def check_source(source: Source, manifest: Manifest, config: TrainConfig) -> None:
+    """Refuse weights that do not fit a data set, ahead of the run.
+
+    Raises:
+        EquiregError: if their channels or their network are others.
+    """
+    facts = ModelFacts.of(manifest, plan_patches(manifest, config))
+    new_method(config, facts, WarmStart.onto(source, facts).fill)

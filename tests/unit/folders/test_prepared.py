@@ -116,6 +116,8 @@ def test_a_damaged_manifest_is_named(tmp_path: Path, change: dict[str, Any], wor
         {"background": [0]},
         {"class_voxels": [1]},
         {"class_voxels": [1, -1, 1]},
+        {"class_slices": [1, 1]},
+        {"labelled_box": [4, 4]},
         {"split": "dev"},
         {"digests": {"image.b2nd": 3}},
     ],
@@ -221,6 +223,8 @@ def test_the_digest_follows_what_training_reads(signed: Path) -> None:
         return PreparedSet(signed).digest
 
     assert digest(replace(made, dataset="another", refused=({"case": "c"},))) == first.digest
+    box = replace(cases[0], class_slices=(4, 1, 1), labelled_box=(4, 8, 10))
+    assert digest(replace(made, cases=(box, *cases[1:]))) == first.digest
     others = {
         digest(replace(made, flips="")),
         digest(replace(made, normalisation={"name": "none"})),

@@ -102,3 +102,15 @@ def test_a_step_that_ruins_another_region_is_not_taken() -> None:
 def test_a_prediction_in_very_many_pieces_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("equireg.postprocessing.counting._MOST", 3)
     assert choose([case(index, specks=3) for index in range(8)], LABELS).steps == ()
+
+
+def test_empty_predictions_and_masks_count_as_nothing() -> None:
+    empty = np.zeros((4, 4, 4), dtype=np.uint8)
+    unknown = np.full_like(empty, IGNORED)
+    for reference in (empty, unknown):
+        counts = count_case("c", "p", empty, reference, LABELS, 1.0)
+        assert [total.dice() for total in counts.totals] == [1.0, 1.0]
+    assert (
+        choose([count_case(str(index), str(index), empty, empty, LABELS, 1.0) for index in range(6)], LABELS).steps
+        == ()
+    )

@@ -83,6 +83,7 @@ def test_all_files_of_a_case_are_written(case: RawCase, tmp_path: Path) -> None:
     assert list(folder.parent.iterdir()) == [folder]
     assert record["labelled"]
     assert record["class_voxels"] == (6 * 5 * 7 - 3, 1, 1)
+    assert (record["class_slices"], len(record["labelled_box"])) == ((6, 1, 1), 3)
     assert record["digests"] == {name: store.digest_of(folder / name) for name in names - {RECORD}}
     with np.load(folder / "foreground.npz") as places:
         assert set(places.files) == {"0", "1", "2"}

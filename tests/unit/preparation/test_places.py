@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from equireg.preparation.places import count_classes, draw_places
+from equireg.preparation.places import count_classes, draw_places, extent_of
 
 
 def plainly(working: np.ndarray, classes: int) -> dict[int, np.ndarray]:
@@ -37,3 +37,14 @@ def test_places_take_few_bytes_a_voxel() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * working.size
+
+
+def test_how_far_the_classes_reach() -> None:
+    working = np.zeros((6, 10, 12), dtype=np.uint8)
+    working[1, 2:5, 3] = 1
+    working[2:4, 4, 3:9] = 2
+    working[5, 9, 11] = 255  # nobody annotated it
+    found = extent_of(working, count_classes(working, 4))
+    assert found == {"class_slices": (6, 1, 2, 0), "labelled_box": (3, 3, 6)}
+    empty = np.zeros((2, 3, 4), dtype=np.uint8)
+    assert extent_of(empty, count_classes(empty, 3)) == {"class_slices": (2, 0, 0), "labelled_box": (0, 0, 0)}

@@ -38,6 +38,10 @@ class CaseRecord:
     """Value of each channel's background after normalisation."""
     class_voxels: tuple[int, ...]
     """Voxels of each class, empty for an unlabelled case."""
+    class_slices: tuple[int, ...] = ()
+    """Slices that show each class; empty for an unlabelled case, and in folders of earlier versions."""
+    labelled_box: tuple[int, ...] = ()
+    """Sides [D, H, W] of the smallest box about all classes but the background, voxels; empty likewise."""
     intensities: tuple[tuple[float, ...], ...] = ()
     """Raw percentiles inside the foreground, for each channel; empty where none were kept."""
     notes: tuple[str, ...] = ()
@@ -136,6 +140,8 @@ def _check_case(case: CaseRecord, channels: int, classes: int) -> None:
     _require(len(case.background) == channels, f"{what} has {len(case.background)} backgrounds for {channels} channels")
     expected = classes if case.labelled else 0
     _require(len(case.class_voxels) == expected, f"{what} counts voxels of {len(case.class_voxels)} classes")
+    _require(len(case.class_slices) in (0, expected), f"{what} counts slices of {len(case.class_slices)} classes")
+    _require(len(case.labelled_box) in (0, 3), f"{what} has the box {case.labelled_box}")
     _require(min(case.class_voxels, default=0) >= 0, f"{what} has a negative count of voxels")
 
 

@@ -32,7 +32,7 @@ from equireg.folders.schema import SchemaError
 
 _UNREAD = ("dataset", "refused", "fingerprint")
 """Facts of the manifest on which no training depends."""
-_UNREAD_OF_CASE = ("intensities", "notes", "digests")
+_UNREAD_OF_CASE = ("class_slices", "labelled_box", "intensities", "notes", "digests")
 _READ = (IMAGE, LABEL, PLACES)
 """Files of a case that training reads."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from equireg import disk, folders
 from equireg.errors import EquiregError
-from equireg.folders import evaluation
+from equireg.folders import ensemble, evaluation
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example, read_examples
 from equireg.folders.run import RunFolder
@@ -145,7 +145,7 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
     """
     if not paths:
         raise EquiregError("no folder given; expected run folders (`equireg train`) or evaluation folders.")
-    resolved = dict.fromkeys(Path(path).resolve() for path in paths)
+    resolved = dict.fromkeys(folder for path in paths for folder in _in_ensemble(Path(path).resolve()))
     signed = [(folder, _signature(folder)) for folder in resolved]
     runs, evaluations, prepared = (
         [(folder, signature) for folder, signature in signed if signature["verb"] == verb] for verb in _VERBS
@@ -164,6 +164,24 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
         ),
         tuple(example for folder, _ in prepared for example in read_examples(folder)),
     )
+
+
+def _in_ensemble(folder: Path) -> list[Path]:
+    """Return the runs of a cross-validation and the evaluation of its held-out cases; of another folder itself.
+
+    Raises:
+        EquiregError: if it is an ensemble that holds no run, or is damaged.
+    """
+    if not folder.is_dir() or folders.made_by(folder) != ensemble.VERB:
+        return [folder]
+    checkpoints = [member.path(folder) for member in ensemble.read_ensemble(folder).members]
+    runs = dict.fromkeys(path.parent.parent for path in checkpoints if folders.is_signed(path.parent.parent))
+    if folder in runs:  # copies in members/ lie in no run
+        raise EquiregError(
+            f"{folder}: is an ensemble of copied checkpoints, of which a page has nothing to show. Give its runs, and "
+            "evaluations of what it predicted."
+        )
+    return [*runs, *(one for one in [folder / "evaluation"] if folders.is_signed(one))]
 
 
 def _signature(folder: Path) -> dict[str, Any]:

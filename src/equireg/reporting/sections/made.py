@@ -16,6 +16,8 @@ def section(results: Results) -> Section:
         "rows": [_row(source, results) for source in sources],
         "configurations": [(_verb(source), source.title, _as_yaml(source)) for source in sources],
         "libraries": _libraries(sources),
+        "folds": any(source.facts.fold for source in sources),
+        "processed": any((source.facts.post_process or "none") != "none" for source in sources),
     }
     return Section("made", content)
 

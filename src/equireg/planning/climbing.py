@@ -1,0 +1,117 @@
+"""Which rung of the ladder is taken: the costliest that fits the memory and leaves steps enough, by measured steps."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from equireg.errors import EquiregError
+from equireg.planning.measuring import Speed, TooLargeError
+from equireg.planning.rules import Rung
+from equireg.processes.memory import return_freed_memory
+
+FEWEST_STEPS = 50
+"""Steps below which no training is worth its name."""
+_SEARCH_PART = 0.05
+"""Part of the time there is after which no costlier rung is looked at."""
+_HOPE = 0.5
+"""A rung is measured when this part of the steps that it should leave is predicted."""
+_NEARLY = 0.9
+"""A rung is kept when it leaves this part of the steps that it should."""
+
+
+@dataclass(frozen=True)
+class Climb:
+    """The rung that was taken."""
+
+    rung: Rung
+    speed: Speed
+    refused: str
+    """why no costlier one was; empty where there is none"""
+
+
+def steps_within(speed: Speed, seconds: float) -> int:
+    """Return the steps that fit into so many seconds of training, its start taken off."""
+    return int(max(0.0, seconds - speed.start_seconds) / speed.seconds_per_step)
+
+
+def predicted(rung: Rung, measured: Rung, speed: Speed, seconds: float) -> float:
+    """Return the steps that a rung would leave, as the measured one lets expect."""
+    return steps_within(speed, seconds) * measured.cost / rung.cost
+
+
+def climb(rungs: Sequence[Rung], measure: Callable[[Rung], Speed], seconds: float) -> Climb:
+    """Measure the cheapest rung, then the costliest that should fit, until no costlier one should.
+
+    Args:
+        rungs: the costliest first.
+        measure: makes a few steps; raises ``TooLargeError`` where memory does not suffice.
+        seconds: time of the whole training.
+
+    Raises:
+        EquiregError: if not even the cheapest rung fits the memory, or it leaves fewer than 50 steps.
+    """
+    begin, left = time.monotonic(), list(rungs)
+    rung, refused = left[-1], ""
+    speed = measure_cheapest(rung, measure)
+    _check_steps(rung, speed, seconds)
+    while True:
+        above = left[: left.index(rung)]
+        fit = [one for one in above if _may_fit(one, rung, speed, seconds)]
+        if above and not fit:
+            next_ = above[-1]
+            left_over = predicted(next_, rung, speed, seconds)
+            refused = f"{shown(next_)} would leave about {left_over:,.0f} steps, fewer than {next_.steps:,}"
+        if not fit or time.monotonic() - begin > _SEARCH_PART * seconds:
+            return Climb(rung, speed, refused)
+        tried = fit[0]
+        return_freed_memory()
+        try:
+            found = measure(tried)
+        except TooLargeError as error:
+            refused = f"{shown(tried)}: {error}"
+            left = left[left.index(tried) + 1 :]
+            continue
+        if steps_within(found, seconds) >= _NEARLY * tried.steps:
+            rung, speed = tried, found
+        else:
+            refused = f"{shown(tried)} leaves {steps_within(found, seconds):,} steps, fewer than {tried.steps:,}"
+            left = left[left.index(tried) + 1 :]
+
+
+def _may_fit(rung: Rung, measured: Rung, speed: Speed, seconds: float) -> bool:
+    """Whether a rung is worth measuring: small steps are dearer for their work than large ones, so hope is allowed."""
+    memory = speed.step_bytes * rung.memory / measured.memory
+    enough = predicted(rung, measured, speed, seconds) >= _HOPE * rung.steps
+    return enough and memory <= speed.room_bytes
+
+
+def measure_cheapest(rung: Rung, measure: Callable[[Rung], Speed]) -> Speed:
+    """Measure the last rung.
+
+    Raises:
+        EquiregError: if it does not fit the memory.
+    """
+    try:
+        return measure(rung)
+    except TooLargeError as error:
+        raise EquiregError(
+            f"{error}, with {shown(rung)}. Lower --batch_size, --patch_size or --unsup_ratio, or free memory."
+        ) from error
+
+
+def _check_steps(rung: Rung, speed: Speed, seconds: float) -> None:
+    steps = steps_within(speed, seconds)
+    if steps < FEWEST_STEPS:
+        least = (speed.start_seconds + 1.1 * FEWEST_STEPS * speed.seconds_per_step) / 60
+        raise EquiregError(
+            f"--max_minutes {seconds / 60:g} leaves about {steps} steps at {speed.seconds_per_step:.2g} s a step; "
+            f"expected time for {FEWEST_STEPS} or more. Give --max_minutes {least:.2g} or more, or a smaller "
+            "--patch_size or --batch_size."
+        )
+
+
+def shown(rung: Rung) -> str:
+    """Return a rung in words."""
+    unlabelled = f" + {rung.batch_size * rung.unsup_ratio}" if rung.unsup_ratio else ""
+    patch = " x ".join(map(str, rung.patch_size))
+    return f"{rung.features} features with {rung.batch_size}{unlabelled} samples of {patch}"

@@ -1,0 +1,167 @@
+"""From a fingerprint to settings: slices or volumes, the patch, the network's topology, which voxels are drawn.
+
+Each rule returns its value with its reason. The ladder holds settings from the costliest to the cheapest; which rung is
+taken depends on how many steps it leaves in the time there is, which is measured.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from equireg.batches.patches import patch_within
+from equireg.networks import strides_for, topology_for
+from equireg.planning.fingerprint import Fingerprint
+
+ANISOTROPIC = 3.0
+"""Widest over finest spacing from which scans count as stacks of slices (nnU-Net's threshold, Isensee et al. 2021)."""
+FEWEST_SLICES = 16
+"""Slices below which a volume cannot be halved twice."""
+FEWEST_VOLUMES = 10
+"""Labelled cases below which slices are taken: every case is one volume, and tens of slices."""
+_RARE = 0.2
+"""Fraction of slices, or of a volume's windows, below which a class counts as rarely seen."""
+_FOREGROUND, _FOREGROUND_RARE = 0.6, 0.8
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One setting of a plan."""
+
+    option: str
+    """with dots"""
+    value: Any
+    why: str
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Settings that decide what a step costs."""
+
+    features: int
+    batch_size: int
+    unsup_ratio: int
+    patch_size: tuple[int, ...]
+    steps: int
+    """fewest steps with which this rung is better than the next one"""
+
+    @property
+    def cost(self) -> float:
+        """Work of a step relative to other rungs; the time is measured, this only says where to look first."""
+        axes = len(self.patch_size)
+        samples = self.batch_size * (1 + 1.5 * self.unsup_ratio)
+        return samples * math.prod(self.patch_size) * self.features**1.4 * 3.0 ** (axes - 2)
+
+    @property
+    def memory(self) -> float:
+        """Memory of a step relative to other rungs."""
+        return self.batch_size * (1 + self.unsup_ratio) * math.prod(self.patch_size) * self.features
+
+
+_SLICES = (
+    # features, batch, ratio, most voxels of a patch, fewest steps
+    (32, 8, 3, 512**2, 5000),
+    (32, 8, 3, 256**2, 5000),
+    (32, 8, 1, 256**2, 2000),
+    (16, 8, 1, 256**2, 1500),
+    (16, 8, 1, 128**2, 1000),
+    (16, 4, 1, 128**2, 800),
+    (16, 4, 1, 96**2, 400),
+    (8, 4, 1, 64**2, 50),
+)
+_VOLUMES = (
+    (32, 2, 2, 128**3, 4000),
+    (32, 2, 2, 80**3, 3000),
+    (16, 2, 2, 80**3, 2000),
+    (16, 2, 1, 64**3, 2000),
+)
+
+
+def ladder(
+    print_: Fingerprint, dims: int, fixed: Mapping[str, Any], strides: Sequence[Sequence[int]] | None = None
+) -> list[Rung]:
+    """Return the rungs for slices or volumes, the costliest first, with what the user has fixed in all of them.
+
+    Args:
+        print_: the fingerprint.
+        dims: 2 or 3.
+        fixed: given values by the names of ``Rung``; a value of None is not fixed.
+        strides: of each stage along each axis, where they are given; they divide the patch.
+    """
+    rungs: list[Rung] = []
+    kept = {name: value for name, value in fixed.items() if value is not None}
+    for features, batch, ratio, most, steps in _SLICES if dims == 2 else _VOLUMES:
+        patch = patch_within(print_.large_shape[-dims:], most, strides)
+        values = {"features": features, "batch_size": batch, "unsup_ratio": ratio, "patch_size": patch} | kept
+        rung = Rung(**values, steps=steps)
+        if rungs and rung == replace(rungs[-1], steps=steps):  # the scans are smaller than either patch
+            rungs[-1] = rung
+        elif not rungs or rung.cost < rungs[-1].cost:
+            rungs.append(rung)
+    return rungs
+
+
+def may_be_volumes(print_: Fingerprint) -> Decision:
+    """Say whether volumes come into question; whether there is time for them is another question."""
+    if print_.slices < 2:
+        return Decision("spatial_dims", 2, "each scan is one slice")
+    across, name = print_.spacing_mm[0], print_.axes[0]
+    if print_.anisotropy >= ANISOTROPIC:
+        finest = min(print_.spacing_mm)
+        why = f"spacing {across:g} mm across slices ({name}) is {print_.anisotropy:.1f} times the finest, {finest:g} mm"
+        return Decision("spatial_dims", 2, f"{why}; from {ANISOTROPIC:g} on slices are taken")
+    if print_.slices < FEWEST_SLICES:
+        return Decision("spatial_dims", 2, f"{print_.slices:g} slices a case; volumes need {FEWEST_SLICES} or more")
+    if print_.labelled_cases < FEWEST_VOLUMES:
+        why = f"{print_.labelled_cases} labelled cases are {print_.labelled_cases} volumes, but about "
+        shown = round(print_.labelled_cases * print_.slices)
+        return Decision("spatial_dims", 2, f"{why}{shown} slices; volumes need {FEWEST_VOLUMES} cases or more")
+    why = f"spacings are alike ({print_.anisotropy:.1f} times), {print_.slices:g} slices, {print_.labelled_cases} masks"
+    return Decision("spatial_dims", 3, why)
+
+
+def foreground(print_: Fingerprint, patch_size: Sequence[int]) -> Decision:
+    """Decide how many labelled samples are centred on a labelled voxel: more where the rarest class is seldom seen."""
+    rarest = print_.rarest
+    if rarest is None:
+        return Decision("foreground", _FOREGROUND, "no mask shows a class")
+    plane = [min(1.0, side / size) for side, size in zip(patch_size[-2:], print_.median_shape[-2:], strict=True)]
+    depth = rarest.slices if len(patch_size) == 2 else min(1.0, patch_size[0] / print_.median_shape[0] + rarest.slices)
+    seen = depth * math.prod(plane)
+    why = f"a random sample shows {rarest.name} about {round(100 * seen)} times of 100"
+    return Decision("foreground", _FOREGROUND_RARE if seen < _RARE else _FOREGROUND, why)
+
+
+def topology(print_: Fingerprint, patch_size: Sequence[int]) -> list[Decision]:
+    """Decide strides and kernels where voxels are no cubes, by nnU-Net's rule; nothing where they are."""
+    found = topology_for(patch_size, print_.spacing_mm[-len(patch_size) :])
+    alike = {kernel for stage in found.kernels for kernel in stage} == {3}
+    if alike and found.strides == strides_for(patch_size):
+        return []
+    why = f"spacing {' x '.join(f'{size:g}' for size in print_.spacing_mm)} mm: coarse axes are halved later"
+    return [
+        Decision("network.strides", tuple(found.strides), why),
+        Decision("network.kernels", tuple(found.kernels), "1 along an axis while it is twice as coarse as the finest"),
+    ]
+
+
+def advice(print_: Fingerprint, dims: int, patch_size: Sequence[int]) -> list[str]:
+    """Return what `equireg prepare` could do better for the time there is."""
+    found = []
+    if dims == 3 and print_.anisotropy >= ANISOTROPIC:
+        found.append(
+            f"volumes of {print_.anisotropy:.1f} times wider spacing along one axis: `equireg prepare --spacing` with "
+            "a finer spacing there, or --spatial_dims 2"
+        )
+    sides = print_.large_shape[-dims:]
+    part = math.prod(min(1.0, side / size) for side, size in zip(patch_size, sides, strict=True))
+    if part < 0.8:
+        factor = part ** (-1 / dims)
+        spacing = [size * (factor if axis >= 3 - dims else 1) for axis, size in enumerate(print_.spacing_mm)]
+        by_name = dict(zip(print_.axes, spacing, strict=True))
+        shown = ",".join(f"{by_name[name]:.3g}" for name in "xyz")
+        found.append(
+            f"a sample of {' x '.join(map(str, patch_size))} voxels shows {round(100 * part)} % of a scan's "
+            f"{'slice' if dims == 2 else 'volume'}; `equireg prepare --spacing {shown}` would show all of it"
+        )
+    return found

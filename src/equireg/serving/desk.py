@@ -1,0 +1,271 @@
+"""What all requests share: the model, the prepared folder, what was sent, and the training."""
+
+import logging
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from equireg import folders
+from equireg.annotation.adopt import adopt
+from equireg.annotation.workplace import raw_cases
+from equireg.config import AdoptConfig, ServeConfig
+from equireg.drawing.scans import shown_channels
+from equireg.errors import EquiregError
+from equireg.folders.ensemble import VERB as ENSEMBLE
+from equireg.folders.prepared import CaseRecord, PreparedSet
+from equireg.folders.prepared.adopted import Adoption
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import read_label, write_label
+from equireg.layouts import RawCase
+from equireg.prediction.scans import InputCase
+from equireg.serving.background import Training
+from equireg.serving.errors import RequestError
+from equireg.serving.labels import in_own_values, segment_names
+from equireg.serving.order import STRATEGIES, Order
+from equireg.serving.rounds import Rounds
+from equireg.serving.segmenting import Drawn, Segmenter
+from equireg.serving.uploads import Sent, Uploads, save
+
+log = logging.getLogger("equireg")
+
+NO_FOLDER = "no prepared folder was given. Start the server with --prepared."
+
+
+class Desk:
+    """One annotation loop, or one model alone.
+
+    Args:
+        folder: a run, an ensemble, or a folder for the runs of a loop.
+        config: options of the server.
+
+    Raises:
+        EquiregError: if there is neither a model nor a prepared folder, or one of them cannot be read.
+    """
+
+    def __init__(self, folder: Path, config: ServeConfig) -> None:
+        self.config = config
+        self.rounds = Rounds(folder)
+        self._data = None if config.prepared is None else PreparedSet(config.prepared)
+        if self.rounds.newest() is None and self._data is None:
+            raise EquiregError(
+                f"{folder}: holds no finished run, so there is no model. Give the output of `equireg train`, or "
+                "--prepared beside it to annotate scans and train here."
+            )
+        self._temporary = tempfile.TemporaryDirectory(prefix="equireg-serve-", ignore_cleanup_errors=True)
+        self.scratch = Path(self._temporary.name)
+        self.uploads = Uploads(self.scratch / "sent")
+        self.roots = [self.scratch, self.rounds.home, *([] if self._data is None else [self._data.root])]
+        self.training = Training(self.roots)
+        self._order = Order()
+        self._model: Segmenter | None = None
+        self._cases: dict[str, InputCase] = {}
+        self._raw: dict[str, RawCase] | None = None
+        self._changing, self._loading = threading.RLock(), threading.Lock()
+        self.newest_model()
+
+    def close(self) -> None:
+        """Stop the training, and delete what was sent."""
+        self.training.end()
+        self._temporary.cleanup()
+
+    @property
+    def name(self) -> str:
+        """Name of the model, which stays while it is trained again."""
+        return self.rounds.name
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether scans are annotated."""
+        return self._data is not None
+
+    @property
+    def data(self) -> PreparedSet:
+        """The prepared folder.
+
+        Raises:
+            RequestError: if there is none.
+        """
+        if self._data is None:
+            raise RequestError(409, NO_FOLDER)
+        return self._data
+
+    @property
+    def labels(self) -> LabelTable:
+        """The labels of the prepared folder, or else of the model."""
+        return self.data.manifest.labels if self._data is not None else self.model().facts.labels
+
+    def newest_model(self) -> Segmenter | None:
+        """Return the newest model, loaded; None before the first training."""
+        with self._loading:
+            run = self.rounds.newest()
+            if run is not None and (self._model is None or self._model.run != run):
+                model = Segmenter(run, self.config)
+                self._cases = {} if self._data is None else model.of_prepared(self._data)
+                self._model = model
+                log.info("the model is %s", run)
+            return self._model
+
+    def model(self, name: str | None = None) -> Segmenter:
+        """Return the model.
+
+        Raises:
+            RequestError: if another is asked for, or nothing was trained so far.
+        """
+        if name is not None and name != self.name:
+            raise RequestError(404, f"no model is named {name[:80]!r}; this server has {self.name}.")
+        found = self.newest_model()
+        if found is None:
+            raise RequestError(409, "there is no model so far. Annotate some scans, and train.")
+        return found
+
+    def case(self, image: str) -> InputCase:
+        """Return a scan that was sent, or one of the prepared folder.
+
+        Raises:
+            RequestError: if none has that name.
+        """
+        model = self.model()
+        if image in self._cases:
+            return self._cases[image]
+        sent = self.uploads.find(image)
+        if sent is None:
+            raise unknown(image)
+        return model.of_file(sent.name, sent.path)
+
+    def draw(self, model: str, case: InputCase) -> tuple[Drawn, "tempfile.TemporaryDirectory[str]"]:
+        """Predict a scan; return it with the folder that it lies in, which the caller removes."""
+        folder = tempfile.TemporaryDirectory(dir=self.scratch, prefix="drawn-")
+        try:
+            drawn = self.model(model).draw(case, Path(folder.name))
+        except BaseException:
+            folder.cleanup()
+            raise
+        if case.name in self._cases:
+            drafts = self.scratch / "drafts"
+            drafts.mkdir(exist_ok=True)
+            (drafts / drawn.mask.name).write_bytes(drawn.mask.read_bytes())
+        return drawn, folder
+
+    def record(self, image: str) -> CaseRecord:
+        """Return what is known of a scan of the prepared folder.
+
+        Raises:
+            RequestError: if there is none of that name, or no prepared folder.
+        """
+        if image not in self.data.by_name:
+            if self.uploads.find(image) is not None:
+                raise RequestError(
+                    409,
+                    f"{image[:80]!r} was sent to the server, and is not in the prepared folder, so its mask cannot be "
+                    "kept. Put the scan into the raw folder, and run `equireg prepare` again.",
+                )
+            raise unknown(image)
+        return self.data.by_name[image]
+
+    def image_file(self, image: str) -> Path:
+        """Return the file that shows a scan: of several channels, that on which most is seen.
+
+        Raises:
+            RequestError: if the scan is unknown, or its file is gone.
+        """
+        sent = self.uploads.find(image)
+        if sent is not None and sent.path.is_file():
+            return sent.path
+        self.record(image)
+        if self._raw is None:
+            given = None if self.config.scans is None else Path(self.config.scans)
+            self._raw = dict(raw_cases(self.data, given) or {})
+        images = self._raw[image].images if image in self._raw else ()
+        if not images:
+            raise RequestError(404, f"the file of {image} is not where it was. Start the server with --scans.")
+        return images[shown_channels(self.data.manifest.channels, len(images))[0]]
+
+    def add_image(self, name: str, file: Sent) -> str:
+        """Keep a scan that was sent until the server ends; return its name.
+
+        Raises:
+            EquiregError: if the name is not fit, or a scan of the prepared folder has it.
+        """
+        kept = self.uploads.add_image(name, file)
+        if self._data is not None and kept in self._data.by_name:
+            self.uploads.remove(kept)
+            raise RequestError(409, f"a scan of the prepared folder is named {kept}. Rename the scan that is sent.")
+        return kept
+
+    def next_case(self, strategy: str) -> str | None:
+        """Return the scan to annotate next; None where all have a mask.
+
+        Raises:
+            RequestError: if there is no such way to choose, or it needs a model and there is none.
+        """
+        data = self.data
+        if strategy not in STRATEGIES:
+            raise RequestError(404, f"no strategy is named {strategy[:80]!r}; expected {', '.join(STRATEGIES)}.")
+        model = self.model() if strategy == "doubt" else None
+        with self._changing:
+            name = "" if model is None else model.run.name
+            return self._order.next_of(data, strategy, name, None if model is None else self._doubts)
+
+    def _doubts(self, names: Sequence[str]) -> dict[str, float]:
+        found = {}
+        for name in names:
+            drawn, folder = self.draw(self.name, self._cases[name])
+            folder.cleanup()
+            found[name] = 1.0 if drawn.quality.quality is None else 1 - drawn.quality.quality
+        return found
+
+    def take(self, image: str, mask: Sent, params: Any) -> Adoption:
+        """Take the mask of a scan into the prepared folder.
+
+        Args:
+            image: name of the case.
+            mask: the file.
+            params: what the client says of it: names of its segments, and who drew it.
+
+        Raises:
+            EquiregError: if the mask does not fit.
+        """
+        geometry = self.record(image).working_grid().native
+        by = params.get("client_id") if isinstance(params, dict) else None
+        options = AdoptConfig(by=by[:80] if isinstance(by, str) else None, drafts=str(self.scratch / "drafts"))
+        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="mask-") as folder:
+            sent = save(mask, Path(folder) / "sent", stem=image)
+            values = in_own_values(read_label(sent, geometry), segment_names(params), self.labels)
+            path = Path(folder) / f"{image}.nii.gz"
+            write_label(path, values, geometry)
+            with self._changing:
+                taken = adopt(self.data.root, path, options)[image]
+                self._data = PreparedSet(self.data.root)
+        return taken
+
+    def train(self, params: Any) -> dict[str, Any]:
+        """Start a training in the background that continues from the newest model; return its status.
+
+        Args:
+            params: ``max_minutes`` or ``max_steps``, where the client says them.
+
+        Raises:
+            RequestError: if there is no prepared folder, or a training runs.
+        """
+        arguments = [str(self.data.root), "--device", self.config.device, "--precision", self.config.precision]
+        newest = self.rounds.newest()
+        if newest is not None and folders.made_by(newest) != ENSEMBLE:
+            arguments += ["--init", str(newest)]
+        if self.config.train_config is not None:
+            arguments += ["--config", self.config.train_config]
+        given = params if isinstance(params, dict) else {}
+        limits = {name: given[name] for name in ("max_minutes", "max_steps") if given.get(name)}
+        if not limits and self.config.train_config is None:
+            limits = {"max_minutes": self.config.train_minutes}
+        for name, value in limits.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise RequestError(400, f"{name} is {str(value)[:80]!r}; expected a number.")
+            arguments += [f"--{name}", f"{value:g}"]
+        return self.training.start(self.name, arguments, self.rounds.next_folder())
+
+
+def unknown(image: str) -> RequestError:
+    """Return the error for a scan that is not there."""
+    return RequestError(404, f"no image is named {image[:80]!r}. `GET /datastore/?output=all` lists them.")

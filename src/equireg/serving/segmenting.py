@@ -1,0 +1,99 @@
+"""The model behind the server: one scan at a time, with how far each prediction is to be trusted."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from equireg.config import PredictConfig, ServeConfig
+from equireg.errors import EquiregError
+from equireg.folders.predictions import prediction_file
+from equireg.folders.prepared import PreparedSet
+from equireg.folders.quality import CaseQuality, read_record
+from equireg.imaging.limits import Limits
+from equireg.imaging.volume import read_label
+from equireg.layouts import discover_inputs, with_limits
+from equireg.prediction.failures import Failure
+from equireg.prediction.scans import InputCase, RawScan, find_cases
+from equireg.prediction.segment import Predictor, segment, write
+from equireg.prediction.trained import read_trained
+from equireg.preparation.case import WorkingScan
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A predicted mask and what is known of it."""
+
+    mask: Path
+    """in the scan's own geometry and the label values of the training set"""
+    values: tuple[int, ...]
+    """label values that the mask shows, without the background"""
+    quality: CaseQuality
+    scan: WorkingScan
+
+
+class Segmenter:
+    """One trained model, ready.
+
+    Args:
+        run: output of `equireg train` or `equireg ensemble`.
+        config: options of the server.
+
+    Raises:
+        EquiregError: if the run cannot be read.
+    """
+
+    def __init__(self, run: Path, config: ServeConfig) -> None:
+        self._options = PredictConfig(
+            checkpoint=config.checkpoint,
+            test_time=config.test_time,
+            device=config.device,
+            precision=config.precision,
+            max_spacing_mm=config.max_spacing_mm,
+            max_voxels=config.max_voxels,
+        )
+        trained = read_trained([run], config.checkpoint)
+        self.run = run
+        self.facts = trained.models[0].facts
+        self.dims = trained.models[0].config.spatial_dims
+        self._predictor = Predictor(trained.models, self._options, trained.post_process)
+        self._turn = threading.Lock()
+
+    def of_prepared(self, data: PreparedSet) -> dict[str, InputCase]:
+        """Return the cases of a prepared folder by name.
+
+        Raises:
+            EquiregError: if the model is of other scans.
+        """
+        return {case.name: case for case in find_cases(data.root, self.facts, self._options)}
+
+    def of_file(self, name: str, path: Path) -> InputCase:
+        """Return an uploaded file, or a folder with a file a channel, as a scan.
+
+        Raises:
+            EquiregError: if the model takes other channels, or there are several scans.
+        """
+        cases = with_limits(discover_inputs(path, self.facts.channels, follow_links=False), Limits.of(self._options))
+        if len(cases) != 1:
+            raise EquiregError(f"{name}: holds {len(cases)} scans; expected one. Send them one by one.")
+        return InputCase(name, RawScan(cases[0], self.facts))
+
+    def draw(self, case: InputCase, folder: Path) -> Drawn:
+        """Predict a scan into a folder.
+
+        Raises:
+            EquiregError: if the scan cannot be read, does not fit, or is too large for the memory.
+        """
+        with self._turn:
+            try:
+                scan = case.read()
+                segmented = segment(self._predictor, case, scan, self._options)
+                write(self._predictor, case, segmented, folder, self._options)
+            except EquiregError:
+                raise
+            except (MemoryError, RuntimeError, OSError) as error:
+                raise EquiregError(f"{case.name}: {Failure.of(error).reason}") from error
+        mask = prediction_file(folder, case.name)
+        present = np.unique(read_label(mask, scan.grid.native)).tolist()
+        return Drawn(mask, tuple(value for value in present if value), read_record(folder, case.name), scan)

@@ -1,0 +1,130 @@
+"""Scans that clients send: they live in a folder of the server's own, and end with it."""
+
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from equireg import disk
+from equireg.errors import EquiregError
+from equireg.folders.prepared import case_folder
+from equireg.imaging.formats import EXTENSIONS, extension_of
+
+_LIVES_S = 3600.0
+"""How long a session lives after it was last used, s."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file as a client sends it."""
+
+    name: str | None
+    content: BinaryIO
+
+
+@dataclass
+class Upload:
+    """A scan that was sent."""
+
+    name: str
+    path: Path
+    """the file, or a folder where several were sent"""
+    used: float
+    """when it was last used, seconds since 1970"""
+
+    def as_dict(self, key: str) -> dict[str, object]:
+        """Return what a client is told of it."""
+        return {"name": key, "image": self.path.name, "last_access_ts": int(self.used), "expiry": int(_LIVES_S)}
+
+
+class Uploads:
+    """The scans that were sent, by key: a random one for a session, or the image's name.
+
+    Args:
+        folder: where they are kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[str, Upload] = {}
+
+    def add_session(self, files: Sequence[Sent]) -> str:
+        """Keep the files of one scan for an hour after their last use; return their key.
+
+        Raises:
+            EquiregError: if there is none, or one is of no known kind.
+        """
+        self._forget_old()
+        key = secrets.token_hex(16)
+        self._kept[key] = self._save(key, files)
+        return key
+
+    def add_image(self, name: str, file: Sent) -> str:
+        """Keep a scan under a name, in place of an earlier one of that name, until the server ends.
+
+        Raises:
+            EquiregError: if the name is not fit for a file, or the file is of no known kind.
+        """
+        name = name[: -len(extension_of(name) or "")] if extension_of(name) else name
+        case_folder(self._folder, name)  # checks the name
+        new = self._save(secrets.token_hex(8), [file])
+        old, self._kept[name] = self._kept.get(name), Upload(name, new.path, float("inf"))
+        if old is not None:
+            shutil.rmtree(old.path.parent, ignore_errors=True)
+        return name
+
+    def find(self, key: str) -> Upload | None:
+        """Return a scan, which lives on for a while; None where it is not known."""
+        self._forget_old()
+        found = self._kept.get(key)
+        if found is not None:
+            found.used = max(found.used, time.time())
+        return found
+
+    def remove(self, key: str) -> Upload | None:
+        """Delete a scan; return what it was."""
+        found = self._kept.pop(key, None)
+        if found is not None:
+            shutil.rmtree(found.path if found.path.is_dir() else found.path.parent, ignore_errors=True)
+        return found
+
+    def _save(self, key: str, files: Sequence[Sent]) -> Upload:
+        if not files:
+            raise EquiregError("no file was sent; expected a scan.")
+        home = self._folder / key
+        paths = []
+        for file in files:
+            paths.append(save(file, home, len(paths)))
+        return Upload(key, paths[0] if len(paths) == 1 else home, time.time())
+
+    def _forget_old(self) -> None:
+        now = time.time()
+        for key in [key for key, kept in self._kept.items() if now - kept.used > _LIVES_S]:
+            self.remove(key)
+
+
+def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Path:
+    """Write a file that was sent; its own name serves only where it is one name, else a number does.
+
+    Raises:
+        EquiregError: if it is of no known kind.
+    """
+    own = (file.name or "").replace("\\", "/").rsplit("/", 1)[-1]
+    ending = extension_of(own)
+    if ending is None:
+        raise EquiregError(f"{own[:80]!r} is not a known kind of image; expected one of {', '.join(EXTENSIONS)}.")
+    name = f"{stem}{ending}" if stem is not None else own
+    if stem is None:
+        try:
+            case_folder(home, own)
+        except EquiregError:
+            name = f"scan_{index}{ending}"
+    path = home / name
+    with disk.disk_errors(path):
+        home.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as out:
+            shutil.copyfileobj(file.content, out)
+    return path

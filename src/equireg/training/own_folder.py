@@ -1,0 +1,75 @@
+"""The folder that a run writes: made once all is checked, signed at the start and at the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from equireg import disk
+from equireg.config import TrainConfig
+from equireg.config.parsing import to_plain
+from equireg.folders.folds import FoldCases, write_folds
+from equireg.folders.prepared import PreparedSet
+from equireg.folders.run import CHECKPOINTS, RunFolder
+from equireg.folders.run_facts import run_facts
+from equireg.model import post_process_of
+from equireg.training.data import TrainingCases
+from equireg.training.open_options import Options
+from equireg.training.resuming import data_digest
+from equireg.warm_start import Source
+
+
+@dataclass(frozen=True)
+class OwnFolder:
+    """A run's folder and what it is signed with."""
+
+    out: Path
+    data: PreparedSet
+    options: Options
+    cases: TrainingCases
+    folds: Sequence[FoldCases] = ()
+    """Those of the cross-validation that the run is one of."""
+    source: Source | None = None
+    """Weights that it starts from."""
+
+    @property
+    def config(self) -> TrainConfig:
+        """The options."""
+        return self.options.config
+
+    def begin(self, precision: str) -> None:
+        """Make the folder; nothing is written before all that can be checked has been."""
+        with disk.disk_errors(self.out):
+            (self.out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        if self.folds:
+            write_folds(RunFolder(self.out).folds, self.folds)
+        self.sign(precision)
+        # Last: a run that has it can be resumed.
+        run = RunFolder(self.out)
+        if not run.has_config():
+            run.write_config(self.config)
+
+    def sign(self, precision: str, seconds: float | None = None) -> None:
+        """Sign the folder; ``seconds``, those since the run was begun or last resumed, mark it as finished."""
+        masked = sum(case.labelled and case.split == "train" for case in self.data.manifest.cases)
+        facts = run_facts(
+            self.out.resolve().name,
+            to_plain(self.config),
+            self.data.manifest.dataset,
+            labelled_cases=len(self.cases.labelled),
+            unlabelled_cases=len(self.cases.unlabelled),
+            masked_cases=masked,
+        )
+        if seconds is not None:
+            facts = replace(facts, post_process=post_process_of(RunFolder(self.out).checkpoint()).words())
+        RunFolder(self.out).sign(
+            self.config,
+            facts,
+            self.data.root,
+            validation_cases=len(self.cases.validation),
+            data=self.cases.digest(),
+            prepared=data_digest(self.data),
+            precision=precision,
+            planned=list(self.options.planned),
+            finished=seconds is not None,
+            seconds=seconds,
+        )
