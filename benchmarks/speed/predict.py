@@ -9,8 +9,8 @@ network in volumes. Read, network and write are the parts of one case. Overlap c
 other with the parts of three cases at once, as `equireg predict` does it; memory is the highest of a process of its own
 that does either. Passes compare averages over mirrored and randomly transformed scans with one plain pass, per pass.
 MONAI's sliding window takes the same network, windows, overlap and batch. All comparisons take turns.
-With --engines only the engines are compared, in 32 bits (give OMP_NUM_THREADS=1): the processor seconds of one plain
-pass over one case, the seconds of each engine's start, and the largest difference of a probability from torch's.
+With --engines only the engines are compared, in 32 bits (give OMP_NUM_THREADS=1): the seconds of one plain pass over one
+case, the seconds of each engine's start, and the largest difference of a probability from torch's.
 """
 
 import argparse
@@ -179,22 +179,28 @@ def engines(bench: Bench, rounds: int) -> dict[str, Any]:
         expected = probs if expected is None else expected
         result[name] = {"start_seconds": round(start, 2), "difference": float((probs - expected).abs().max())}
         passes[name] = partial(predictor, scan)
-    seconds = processor_seconds(passes, rounds)
+    wall, processor = both_clocks(passes, rounds)
     for name in names:
-        speed = round(seconds["torch"] / seconds[name], 2)
-        result[name] |= {"processor_seconds": round(seconds[name], 2), "speed": speed}
+        result[name] |= {
+            "seconds": round(wall[name], 2),
+            "speed": round(wall["torch"] / wall[name], 2),
+            "processor_speed": round(processor["torch"] / processor[name], 2),
+        }
     return result
 
 
-def processor_seconds(tasks: dict[str, Any], rounds: int) -> dict[str, float]:
-    """Return the median processor seconds of each task, run in turns: other work on the machine counts little."""
-    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+def both_clocks(tasks: dict[str, Any], rounds: int) -> list[dict[str, float]]:
+    """Return the median seconds of each task, run in turns, by the wall's clock and by the processor's.
+
+    Other work on the machine counts little by the second, which is that of all threads together.
+    """
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, task in tasks.items():
-            begin = time.process_time()
+            wall, processor = time.perf_counter(), time.process_time()
             task()
-            seconds[name].append(time.process_time() - begin)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+            seconds[name].append((time.perf_counter() - wall, time.process_time() - processor))
+    return [{name: statistics.median(pair[clock] for pair in seconds[name]) for name in tasks} for clock in (0, 1)]
 
 
 def peak_mib(root: Path, options: dict[str, Any], device: str, way: str) -> int:
