@@ -61,7 +61,8 @@ def _record(kind: Any, value: Any, where: str) -> Any:
         _refuse(value, "a mapping", where)
     missing, unknown = set(known) - set(value) - optional, set(value) - set(known)
     if missing or unknown:
-        found = f"lacks {sorted(missing)}" if missing else f"has the unknown keys {sorted(map(str, unknown))[:3]}"
+        names = [name[:60] for name in sorted(map(str, unknown))[:3]]
+        found = f"lacks {sorted(missing)}" if missing else f"has the unknown keys {names}"
         raise SchemaError(f"{where} {found}")
     return kind(**{name: strict(known[name], item, f"{where}.{name}") for name, item in value.items()})
 

@@ -49,3 +49,9 @@ def test_another_kind_is_refused(change: dict[str, Any], words: str) -> None:
 def test_a_missing_key_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"made lacks \['size'\]"):
         strict(Made, {"name": "x"}, "made")
+
+
+def test_an_unknown_key_of_any_length_is_one_short_line() -> None:
+    with pytest.raises(SchemaError, match="made has the unknown keys") as caught:
+        strict(Made, {"name": "x", "size": [1, 2], "[" * 3000: 3}, "made")
+    assert len(str(caught.value)) < 120
