@@ -9,8 +9,8 @@ network in volumes. Read, network and write are the parts of one case. Overlap c
 other with the parts of three cases at once, as `equireg predict` does it; memory is the highest of a process of its own
 that does either. Passes compare averages over mirrored and randomly transformed scans with one plain pass, per pass.
 MONAI's sliding window takes the same network, windows, overlap and batch. All comparisons take turns.
-With --engines only the engines are compared, in 32 bits (give OMP_NUM_THREADS=1): the seconds of one plain pass over one
-case, the seconds of each engine's start, and the largest difference of a probability from torch's.
+With --engines only the engines are compared, in 32 bits (give OMP_NUM_THREADS=1): the seconds of one plain pass over
+one case, those of each engine's start, and the largest difference of a probability from torch's.
 """
 
 import argparse
