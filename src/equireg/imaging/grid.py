@@ -7,12 +7,13 @@ and cropped. Grids of both sides cover the same extent of the patient: output vo
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from nibabel.orientations import io_orientation
 
-from equireg.imaging.geometry import Geometry
+from equireg.imaging.geometry import AffineRows, Geometry
 from equireg.imaging.resampling import blocks, needed_rows, resample, resample_box
 
 SliceAxis = Literal["x", "y", "z"]
@@ -258,6 +259,12 @@ class WorkingGrid:
 
 def _native_axes(native: Geometry, axes: str) -> list[tuple[int, bool]]:
     """Return for each working axis the file's axis nearest to it, and whether that runs backwards."""
-    orientation = io_orientation(native.affine_array)  # a row a file axis: nearest canonical axis, direction
-    of_canonical = {int(canonical): (axis, sign < 0) for axis, (canonical, sign) in enumerate(orientation)}
+    of_canonical = _orientation(native.affine)
     return [of_canonical["xyz".index(name)] for name in axes]
+
+
+@lru_cache(maxsize=256)  # asked for many times of each scan, and slow
+def _orientation(affine: AffineRows) -> Mapping[int, tuple[int, bool]]:
+    """Return for each canonical axis the file's axis nearest to it, and whether that runs backwards."""
+    orientation = io_orientation(np.array(affine, dtype=np.float64))  # a row a file axis: canonical axis, direction
+    return {int(canonical): (axis, bool(sign < 0)) for axis, (canonical, sign) in enumerate(orientation)}

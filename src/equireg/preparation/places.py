@@ -6,6 +6,8 @@ import numpy as np
 
 _MOST = 1000
 """Most places kept of each class: enough to draw from, small beside the arrays."""
+_BLOCK = 2**18
+"""Voxels that are looked at together; each takes up to 9 bytes."""
 
 
 def count_classes(working: np.ndarray, classes: int) -> np.ndarray:
@@ -60,11 +62,14 @@ def draw_places(working: np.ndarray, counts: np.ndarray) -> dict[int, np.ndarray
 
 def _places_of(working: np.ndarray, index: int, numbers: np.ndarray, in_slices: np.ndarray) -> np.ndarray:
     """Return where the voxels of a class lie whose numbers, sorted, are given; int16 [N, 3]."""
-    ends = np.cumsum(in_slices)
+    ends = np.concatenate([[0], np.cumsum(in_slices)])
+    deep = max(1, _BLOCK // working[0].size)
     found = []
-    for depth in np.unique(np.searchsorted(ends, numbers, side="right")):
-        start = ends[depth] - in_slices[depth]
-        here = numbers[(numbers >= start) & (numbers < ends[depth])] - start
-        inside = np.argwhere(working[depth] == index)[here]
-        found.append(np.column_stack([np.full(len(inside), depth), inside]))
+    for first in range(0, len(working), deep):
+        block = working[first : first + deep]
+        low, high = np.searchsorted(numbers, ends[[first, first + len(block)]])
+        if low < high:
+            inside = np.flatnonzero(block == index)[numbers[low:high] - ends[first]]
+            d, h, w = np.unravel_index(inside, block.shape)
+            found.append(np.column_stack([d + first, h, w]))
     return np.concatenate(found).astype(np.int16)
