@@ -71,7 +71,8 @@ def tasks(folder: Path, raw: Path, jobs: int, nnunet: str | None) -> dict[str, C
     def theirs() -> dict[str, float]:
         shutil.rmtree(folder / "preprocessed", ignore_errors=True)
         places = {f"nnUNet_{name}": str(folder / name) for name in ("raw", "preprocessed", "results")}
-        script = "from nnunetv2.experiment_planning.plan_and_preprocess_entrypoints import plan_and_preprocess_entry as m; m()"
+        module = "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints"
+        script = f"from {module} import plan_and_preprocess_entry; plan_and_preprocess_entry()"
         words = ["-d", "1", "-c", "2d", "-np", str(jobs), "-npfp", str(jobs)]
         return measure([str(nnunet), "-c", script, *words], {**os.environ, **places}, folder / "log.txt")
 

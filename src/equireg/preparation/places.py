@@ -6,7 +6,7 @@ import numpy as np
 
 _MOST = 1000
 """Most places kept of each class: enough to draw from, small beside the arrays."""
-_BLOCK = 2**18
+_BLOCK = 2**16
 """Voxels that are looked at together; each takes up to 9 bytes."""
 
 
