@@ -1,26 +1,82 @@
-"""`equireg train` from the command to the end of its first step: seconds, and processor seconds of its process.
+"""`equireg train` from the command to the end of its first step: seconds, and processor seconds, stage by stage.
 
-    python benchmarks/speed/start.py PREPARED --out RESULT.json [--rounds 5] [-- OPTIONS OF TRAIN]
+    python benchmarks/speed/start.py PREPARED --out RESULT.json [--rounds 3] [--options "--sup_cases 5"]
 
-The command runs as a user runs it, in a process of its own, and ends itself after the step. On a busy machine the
-processor time says more. `modules` are the libraries whose import took longest, each with what only it has imported,
-of one more round under `python -X importtime`; they are shares of that round, because the clock that it reads is slowed
-by other work.
+The command runs as a user runs it, each time in a process of its own that ends itself after the step. On a busy machine
+the processor time says more. The stages are the libraries in the order in which they are imported (each without what
+those before it have imported already), reading the command line, all that comes before the step, and the step.
 """
+
+import argparse
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from machine import facts, write
 
 _CHILD = """
 import json, os, sys, time
-began = time.time() - float(sys.argv[1])
-import equireg.training.train as training
+began, stages = time.perf_counter(), {}
+def stage(name):
+    stages[name] = [time.perf_counter() - began, time.process_time()]
+from equireg.cli.reading import read
+from equireg.cli.verbs import VERBS
+call = read("train", VERBS["train"], sys.argv[1:])
+stage("command line")
+import torch
+stage("torch")
+import lightning
+stage("lightning")
+import monai.inferers
+stage("monai")
 from lightning.pytorch.callbacks import Callback
-
+from equireg.training.train import train
+stage("equireg")
 class First(Callback):
+    def on_train_batch_start(self, *_):
+        stage("until the step")
     def on_train_batch_end(self, *_):
-        print(json.dumps([time.time() - float(sys.argv[1]), time.process_time()]), flush=True)
+        stage("the step")
+        print(json.dumps(stages), flush=True)
         os._exit(0)
-
-real = training.train
-training.train = lambda *places, **options: real(*places, **options, callbacks=[First()])
-from equireg.cli import main
-sys.exit(main(sys.argv[2:]))
+train(**call, callbacks=[First()])
 """
+
+
+def start(words: list[str]) -> dict[str, list[float]]:
+    """Run the command; return for each stage the seconds since the start and the processor seconds when it ended."""
+    done = subprocess.run([sys.executable, "-c", _CHILD, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Measure the start several times and write the medians."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("prepared", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--options", default="--sup_cases 5 --max_steps 5000", help="options of `equireg train`")
+    options = parser.parse_args()
+    found = []
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            out = str(Path(folder) / "run")
+            found.append(start([str(options.prepared), "--out", out, *shlex.split(options.options)]))
+    result: dict[str, Any] = facts()
+    for index, name in enumerate(("seconds", "processor_seconds")):
+        ends = {stage: statistics.median(one[stage][index] for one in found) for stage in found[0]}
+        taken = [end - before for end, before in zip(ends.values(), (0.0, *ends.values()), strict=False)]
+        result[name] = round(list(ends.values())[-1], 2)
+        result[f"{name} of each stage"] = dict(zip(ends, (round(value, 2) for value in taken), strict=True))
+    write(options.out, result)
+
+
+if __name__ == "__main__":
+    main()

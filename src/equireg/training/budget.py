@@ -60,6 +60,8 @@ class Budget:
     pause_s: float = 0.0
     """seconds of a validation and a checkpoint: estimated first, then measured"""
     _pause_measured: bool = False
+    _pause_step_s: float | None = None
+    """seconds of a step when the pause was timed"""
     _span: tuple[int, float] | None = None
     """step and reading of the clock at which the timed span of steps began"""
     _fastest_s: float = math.inf
@@ -75,13 +77,19 @@ class Budget:
     def paused(self, seconds: float) -> None:
         """Take note of a pause."""
         self._leave_out(seconds)
-        self.pause_s = (self.pause_s + seconds) / 2 if self._pause_measured else seconds
-        self._pause_measured = True
+        self.pause_s = (self._slowed_pause_s() + seconds) / 2 if self._pause_measured else seconds
+        self._pause_measured, self._pause_step_s = True, self.step_s
 
     def estimate_pause(self, seconds: float, took_s: float) -> None:
         """Take note of what a pause will take, as far as is known before the first; finding it out took time too."""
         self._leave_out(took_s)
-        self.pause_s = seconds
+        self.pause_s, self._pause_step_s = seconds, self.step_s
+
+    def _slowed_pause_s(self) -> float:
+        """Return what a pause takes now: where steps have become slower since it was timed, so have validations."""
+        if self.step_s is None or self._pause_step_s is None:
+            return self.pause_s
+        return self.pause_s * max(1.0, self.step_s / self._pause_step_s)
 
     def _leave_out(self, seconds: float) -> None:
         """Do not count seconds as time of the steps about them."""
@@ -157,7 +165,7 @@ class Budget:
 
     def _time_for_steps(self, pauses: int) -> float:
         end = min(_END * self.total_s, _LONGEST_END_S)
-        return max(self.left_s() - end - pauses * self.pause_s, 0.0)
+        return max(self.left_s() - end - pauses * self._slowed_pause_s(), 0.0)
 
     def _steps_left(self, schedule: Schedule, step: int, validations: int, step_s: float) -> int:
         """Return how many steps fit into the time left, with the pauses among them."""
@@ -166,12 +174,13 @@ class Budget:
         else:
             # Until the next multiple, then whole intervals; the last pause is at the end.
             ahead = self._time_for_steps(1) - (schedule.val_every - step % schedule.val_every) * step_s
-            pauses = 1 + max(0, math.ceil(ahead / (schedule.val_every * step_s + self.pause_s)))
+            pauses = 1 + max(0, math.ceil(ahead / (schedule.val_every * step_s + self._slowed_pause_s())))
         return int(self._time_for_steps(pauses) / step_s)
 
     def _validations(self, schedule: Schedule, step: int) -> int:
         """Return how many validations the whole run should have."""
-        affordable = _PART_VALIDATED * self.left_s() / self.pause_s if self.pause_s else math.inf
+        pause_s = self._slowed_pause_s()
+        affordable = _PART_VALIDATED * self.left_s() / pause_s if pause_s else math.inf
         most = schedule.plans[-1].validations
         if len(schedule.plans) == 1:
             if self.pause_s > _LARGEST_VALIDATION * self.left_s():

@@ -134,6 +134,17 @@ def test_a_validation_that_takes_longer_than_one_case_promised_comes_less_often(
     assert 1 <= plan.validations < planned
 
 
+def test_a_machine_that_slows_down_slows_the_last_validation_too() -> None:
+    """The only validation, at the end, was estimated when the machine was three times as fast."""
+    run = Run.of(4)
+    steps = run.steps(lambda step, now: 0.4 if now < 100 else 1.2, 20.0)
+    while run.clock.now < 140:
+        next(steps)
+    assert run.schedule.plans[-1].validations == 1
+    list(run.train(lambda step, now: 1.2, 60.0).steps(lambda step, now: 1.2, 60.0))
+    assert run.clock.now == pytest.approx(240, rel=0.1)
+
+
 def test_a_resumed_run_ends_with_what_was_left() -> None:
     """The second session is on a machine of half the speed; its clock has begun anew."""
     first = Run.of(10).train(SPEEDS["even"], 0.5, until=700)
