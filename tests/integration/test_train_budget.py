@@ -89,7 +89,7 @@ def test_a_run_stopped_and_resumed_on_a_slower_machine_ends_in_time_and_can_be_r
     begin, clock.slow_from_s = clock.now, clock.now + 20.0
     train(phantom_prepared, run, resume=True)
     assert used + clock.now - begin == pytest.approx(144, rel=0.1)
-    assert 45 < last_of(run)["global_step"] < 60, "72 steps would fit without the disturbance"
+    assert 30 < last_of(run)["global_step"] < 60, "72 steps would fit without the disturbance"
     log = (run / "log.txt").read_text().splitlines()
     assert re.search(r"training for 2 min, until \d\d:\d\d", log[0])
     assert sum("training for" in line for line in log) == 2
