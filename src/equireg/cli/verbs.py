@@ -92,7 +92,7 @@ VERBS: dict[str, Verb] = {
         "what training would do in the time there is, why, and what it costs; writes plan.yaml for train --config",
         "equireg.planning.plan:plan",
         "PlanConfig",
-        (Argument("prepared", "output of `equireg prepare`"),),
+        (Argument("prepared", "output of `equireg prepare`", made_by="prepare"),),
         common=("max_minutes", "max_steps", "sup_cases", "method.name", "network.name", "device", "out", "json"),
         names="equireg.cli.chosen:names_for_training",
         show="equireg.cli.showing:show_plan",
