@@ -205,6 +205,13 @@ def test_a_wrong_request_gets_one_line(client: Client, path: str, status: int, w
     assert words in answer.detail
 
 
+def test_limits_of_a_training_are_numbers(client: Client):
+    for wrong in ("many", True, [1]):
+        answer = client.send("POST", "/train/run", {"max_steps": wrong})
+        assert answer.status == 400
+        assert "max_steps is" in answer.detail
+
+
 def test_what_is_sent_stays_in_its_folder(served: Served, client: Client, phantom_raw: Path):
     scan = next(phantom_raw.rglob("*t1.nii.gz")).read_bytes()
     bad = client.form("PUT", "/datastore/?image=..%2Fout.nii.gz", {}, file=("a.nii.gz", scan))
