@@ -3,7 +3,10 @@
 import gzip
 import hashlib
 import json
+import os
 import shutil
+import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -330,3 +333,30 @@ def test_a_new_loop_has_no_model_yet_but_a_next_scan(phantom_prepared: Path, pha
         finally:
             at.stop()
             thread.join()
+
+
+def test_the_command_ends_cleanly_when_it_is_told_to(equireg, phantom_prepared: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    client, seen = Client("127.0.0.1", port), []
+
+    def end() -> None:
+        deadline = time.monotonic() + 120
+        while not seen and time.monotonic() < deadline:
+            try:
+                seen.append(client.ask("GET", "/info/").status)
+            except OSError:
+                time.sleep(0.05)
+        seen.extend(path.name for path in tmp_path.glob("equireg-serve-*"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    done = equireg("serve", tmp_path / "loop", "--prepared", phantom_prepared, "--port", port)
+    thread.join()
+    assert done.code == 0
+    assert f"serves at http://127.0.0.1:{port}" in done.err
+    assert seen[0] == 200
+    assert len(seen) == 2
+    assert list(tmp_path.glob("equireg-serve-*")) == []

@@ -3,9 +3,10 @@
 import ipaddress
 import logging
 import secrets
+import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,20 @@ def serve(folder: Path | str, config: ServeConfig | None = None, **options: Any)
     with opened(folder, config, **options) as server:
         log.info("equireg serves at %s", server.url)
         log.info("give this address to 3D Slicer's module MONAI Label, or open it in a browser; Ctrl-C ends it")
-        server.run()
+        with _ended_by_signals():
+            server.run()
+    log.info("the server has ended")
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the block, such that what follows it still runs."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
