@@ -95,10 +95,7 @@ def train(
     given, config = (given, resumed_config(out, given)) if resume else _begun(given, data)
     folds, folds_file = folds_of_run(out, data, config), config.folds_file
     data, config = in_fold(data, folds, config), replace(config, folds_file=None)
-    rank = launching.place(config.devices, config.nodes)
-    if rank is None and (callbacks or loggers):
-        raise _objects_stay_here(config.devices)
-    names_of(config.logger)
+    rank = _place(config, has_objects=bool(callbacks or loggers))
     # The process that the user started has the folder to itself; ranks work for it.
     alone = rank is None or (rank.index == 0 and not launching.launched_here())
     with disk.locked_folder(out) if alone else nullcontext():
@@ -111,25 +108,29 @@ def train(
         if resume and RunFolder(out).is_finished():
             log.info("%s is finished; nothing is left to do", out)
         else:
+            session = _Session(resume, began, str(prepared), folds_file)
             with withdrawn_if_refused(out) if alone and not resume else nullcontext():
                 if rank is None:
-                    job = {"prepared": str(prepared), "out": str(out), "resume": resume, "began": began}
-                    job |= {
-                        **to_plain(folder.config),
-                        "init": source.path if source else config.init,
-                        "folds_file": folds_file,
-                    }
-                    _launch(folder, to_plain(job))
+                    _launch(folder, session)
                 else:
-                    _train(folder, _Session(rank, resume, began), callbacks, loggers)
+                    _train(folder, session, rank, callbacks, loggers)
     return out
 
 
-def _objects_stay_here(devices: int) -> UsageError:
-    return UsageError(
-        f"callbacks and loggers are given, and devices is {devices}; objects do not reach the processes that are "
-        "started here. Start the processes by torchrun, or give devices=1."
-    )
+def _place(config: TrainConfig, *, has_objects: bool) -> Rank | None:
+    """Return this process' place in the run; None for one that only starts the others.
+
+    Raises:
+        UsageError: if a logger is unknown, or objects were given that cannot reach the others.
+    """
+    rank = launching.place(config.devices, config.nodes)
+    if rank is None and has_objects:
+        raise UsageError(
+            f"callbacks and loggers are given, and devices is {config.devices}; objects do not reach the processes "
+            "that are started here. Start the processes by torchrun, or give devices=1."
+        )
+    names_of(config.logger)
+    return rank
 
 
 def _begun(given: Mapping[str, Any], data: PreparedSet) -> tuple[dict[str, Any], TrainConfig]:
@@ -143,24 +144,38 @@ def _begun(given: Mapping[str, Any], data: PreparedSet) -> tuple[dict[str, Any],
 class _Session:
     """One process' work on a run, from a start or a resumption on."""
 
-    rank: Rank
     resume: bool
     began: float
     """reading of the monotonic clock"""
+    prepared: str
+    """the prepared folder, as it was given"""
+    folds_file: str | None
+    """file of the folds, as it was given"""
 
 
-def _launch(folder: OwnFolder, job: Mapping[str, Any]) -> None:
+def _launch(folder: OwnFolder, session: _Session) -> None:
     """Check what can be checked without a GPU, and start the processes of a run; this one computes nothing."""
-    config = folder.config
+    config, source = folder.config, folder.source
     _check_devices(config, choose_device(config.device))
     facts = ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config))
-    start_or_resume(folder.out, config, facts, folder.source, resume=job["resume"])
-    launching.launch("equireg.training.train:train", job, config.devices)
+    start_or_resume(folder.out, config, facts, source, resume=session.resume)
+    job = {
+        **to_plain(config),
+        "prepared": session.prepared,
+        "out": str(folder.out),
+        "resume": session.resume,
+        "began": session.began,
+        "init": source.path if source else config.init,
+        "folds_file": session.folds_file,
+    }
+    launching.launch("equireg.training.train:train", to_plain(job), config.devices)
 
 
-def _train(folder: OwnFolder, session: _Session, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> None:
+def _train(
+    folder: OwnFolder, session: _Session, rank: Rank, callbacks: Sequence[Callback], loggers: Sequence[Logger]
+) -> None:
     """Do this process' slice of the training; the first one logs, and writes the folder."""
-    out, config, cases, rank = folder.out, folder.config, folder.cases, session.rank
+    out, config, cases = folder.out, folder.config, folder.cases
     first = rank.index == 0
     plan = plan_patches(folder.data.manifest, config)
     device = choose_device(config.device)
