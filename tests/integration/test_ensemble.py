@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import equireg as package
+from equireg.folders.signature import write_content
 from equireg.prediction.predict import predict
 from equireg.training.train import train
 
@@ -138,7 +139,7 @@ def test_a_member_that_is_missing_or_changed_is_named(
     )
     signature = json.loads((broken / "made_by.json").read_text())
     signature["members"][0]["checkpoint"] = "../pair/members/solid.ckpt"
-    (broken / "made_by.json").write_text(json.dumps(signature))
+    write_content(broken, signature)
     assert "does not lie in the folder" in equireg("predict", broken, phantom_prepared, "--out", out).error
     assert not out.exists()
 

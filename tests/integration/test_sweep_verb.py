@@ -153,20 +153,20 @@ def test_parts_and_several_splits(equireg: Command, write_sweep: Callable[..., P
 def test_a_run_that_breaks_leaves_the_others(
     equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not only what equireg refuses: a GPU that is out of memory ends one run, and not the sweep."""
+    """Not only what equireg refuses: an error of a library ends one run, and not the sweep."""
     from equireg.training import train as module
 
     real = module.train
 
     def train(prepared: Path, out: Path, **options: Any) -> Path:
         if out.name == "seed1":
-            raise RuntimeError("out of memory")
+            raise RuntimeError("no such kernel")
         return real(prepared, out, **options)
 
     monkeypatch.setattr(module, "train", train)
     outcome = equireg("sweep", write_sweep(grid={"seed": [1, 2]}), "--out", tmp_path / "out")
     assert outcome.code == 1
-    assert "1 of 2 runs failed. seed1: RuntimeError: out of memory" in outcome.err.splitlines()[-1]
+    assert "1 of 2 runs failed. seed1: RuntimeError: no such kernel" in outcome.err.splitlines()[-1]
     assert pd.read_csv(tmp_path / "out" / "results.csv")["run"].tolist() == ["seed2"]
 
 

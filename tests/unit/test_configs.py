@@ -1,5 +1,7 @@
 """Every config and sweep file that we ship can be run as it stands."""
 
+import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -39,9 +41,15 @@ def test_config_says_source_command_and_what_to_expect(path: Path) -> None:
 
 @cache
 def runs_of(path: Path) -> dict[str, TrainConfig]:
-    """Return the runs of a sweep by name; each is parsed once for all tests."""
-    runs = list_runs(from_plain(SweepConfig, read_yaml(path)), path.parent)
-    return {run.name: config_from(nested(run.options)) for run in runs}
+    """Return the runs of a sweep by name; runs that differ in their seed alone are parsed once."""
+    parsed: dict[str, TrainConfig] = {}
+    configs = {}
+    for run in list_runs(from_plain(SweepConfig, read_yaml(path)), path.parent):
+        unseeded = json.dumps({name: value for name, value in run.options.items() if name != "seed"}, sort_keys=True)
+        if unseeded not in parsed:
+            parsed[unseeded] = config_from(nested(run.options))
+        configs[run.name] = replace(parsed[unseeded], seed=run.options.get("seed", TrainConfig().seed))
+    return configs
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)

@@ -15,6 +15,7 @@ import pytest
 from equireg.disk import DiskError
 from equireg.errors import EquiregError
 from equireg.folders import prepared as store
+from equireg.folders.digests import digest_of
 from equireg.folders.prepared import RECORD
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.imaging.volume import Geometry
@@ -84,7 +85,7 @@ def test_all_files_of_a_case_are_written(case: RawCase, tmp_path: Path) -> None:
     assert record["labelled"]
     assert record["class_voxels"] == (6 * 5 * 7 - 3, 1, 1)
     assert (record["class_slices"], len(record["labelled_box"])) == ((6, 1, 1), 3)
-    assert record["digests"] == {name: store.digest_of(folder / name) for name in names - {RECORD}}
+    assert record["digests"] == {name: digest_of(folder / name) for name in names - {RECORD}}
     with np.load(folder / "foreground.npz") as places:
         assert set(places.files) == {"0", "1", "2"}
         assert places["2"].tolist() == [[1, 1, 4]]

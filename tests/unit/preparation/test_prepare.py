@@ -149,7 +149,7 @@ def test_a_bad_case_is_refused_and_comes_back_when_repaired(raw: Path, tmp_path:
     made = prepare(raw, out, jobs=1)
     assert [case.name for case in made.cases] == list("acd")
     assert [item["case"] for item in made.refused] == ["b"]
-    assert made.refused[0]["reason"].startswith(f"{path}: ")
+    assert made.refused[0]["reason"].startswith(f"{path.relative_to(raw.parent)}: ")
     assert made.refused[0]["remedy"]
     assert not (out / "cases" / "b").exists()
     path.write_bytes(good)

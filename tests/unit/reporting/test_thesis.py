@@ -67,9 +67,9 @@ def test_repeats_of_one_seed_are_one_arm(judged: Callable[..., Found]) -> None:
     _, _, [cohort] = judged(*TABLE)
     groups = {label: sorted(one.draw for one in members) for label, members in cohort.groups.items()}
     assert groups == {
-        "supervised, 2 labelled": [(1, 0), (2, 0)],
-        "supervised, 20 labelled": [(1, 0), (1, 1)],
-        "equireg, 2 labelled": [(1, 0), (2, 0)],
+        "supervised, 2 labelled": [(1, 0, ""), (2, 0, "")],
+        "supervised, 20 labelled": [(1, 0, ""), (1, 1, "")],
+        "equireg, 2 labelled": [(1, 0, ""), (2, 0, "")],
     }
 
 
