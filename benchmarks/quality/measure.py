@@ -35,8 +35,8 @@ def dice_of(evaluation: Path) -> dict[str, float]:
 
 def spearman(one: np.ndarray, other: np.ndarray) -> float:
     """Return the correlation of ranks; equal values share their mean rank."""
-    ranks = [np.array([(np.sum(x < value) + np.sum(x <= value) - 1) / 2 for value in x]) for x in (one, other)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (np.array([(np.sum(x < value) + np.sum(x <= value) - 1) / 2 for value in x]) for x in (one, other))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def aurc(quality: np.ndarray, risk: np.ndarray) -> float:

@@ -171,7 +171,8 @@ def test_an_ensemble_names_a_member(
 def test_a_sweep_goes_on_with_runs_that_start_from_weights(
     equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
 ) -> None:
-    options = dict(option.removeprefix("--").split("=") for option in FEW)
+    named = [option.removeprefix("--").partition("=") for option in FEW]
+    options = {name: value for name, _, value in named}
     (tmp_path / "prepared").symlink_to(phantom_prepared)
     content: dict[str, Any] = {
         "prepared": "prepared",

@@ -180,8 +180,8 @@ class EquiRegConfig(MethodConfig):
     """steps after which it is the other one's turn, where there are two"""
     ema_decay: float = 0.99
     """decay of that average a step"""
-    ema_span: float = 1.0
-    """part of the steps so far that the average reaches over at most; less than 1 for short runs"""
+    ema_span: float = 0.1
+    """part of the steps so far that the average reaches over at most; with 1 it lags in runs of a few hundred steps"""
     targets: Literal["soft", "hard"] = "hard"
     """the teacher's probabilities, or their argmax"""
     threshold: float = 0.9

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from equireg import networks
+from equireg.config import UNetConfig
 from equireg.methods.schedules import moving_average_decay
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.networks import NETWORKS
@@ -45,7 +46,7 @@ def test_every_tensor_is_averaged_once(name, step):
 
 
 def test_an_average_of_equal_networks_stays_equal():
-    student = networks.build(NETWORKS["unet"].Options(features=4), in_channels=1, out_channels=2, spatial_dims=2)
+    student = networks.build(UNetConfig(features=4), in_channels=1, out_channels=2, spatial_dims=2)
     teacher = copy_as_teacher(student)
     for step in range(20):
         update_ema(teacher, student, step, 0.99)
