@@ -80,6 +80,7 @@ def prepared(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_entry_points_reach_a_sweeps_workers(site: Path, prepared: Path, tmp_path: Path) -> None:
     plan = {
         "prepared": str(prepared),

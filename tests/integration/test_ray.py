@@ -21,7 +21,7 @@ from equireg.processes.workers import WorkerDiedError, Workers
 
 Command = Callable[..., Any]
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:ResourceWarning:ray")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*:ResourceWarning:ray"), pytest.mark.slow]  # a cluster is begun
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,6 @@ def test_predict_makes_the_same(cluster: str, phantom_run: Path, phantom_prepare
         assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
 
 
-@pytest.mark.slow
 def test_a_sweep_does_each_run_once(cluster: str, phantom_prepared: Path, tmp_path: Path, equireg: Command) -> None:
     shared = {"network.features": 4, "max_steps": 2, "val_every": 2, "batch_size": 2, "device": "cpu"}
     content = {

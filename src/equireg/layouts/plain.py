@@ -76,7 +76,13 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         name = renamed.get((group.folder, group.name), group.name)
         harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
     harvest.unclear = found.unclear
-    proven = any(masks for group, masks, _ in harvest.cases if NUMBERED.fullmatch(group.name))
+    # A mask under the very name of a scan says that the number is the scan's; one under another name does not.
+    proven = any(
+        stem_of(mask) == group.name
+        for group, masks, _ in harvest.cases
+        if NUMBERED.fullmatch(group.name)
+        for mask in masks
+    )
     harvest.warnings = _numbers_warning(flat) if scheme == "single" and not proven else ()
     used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
     harvest.orphans = sorted(places.all_masks() - used)

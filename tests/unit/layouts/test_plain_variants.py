@@ -233,6 +233,13 @@ def test_numbers_that_masks_prove_are_not_warned_of(tmp_path):
     assert discover(tmp_path).warnings == ()
 
 
+def test_numbers_that_only_the_numbers_of_masks_suggest_are_warned_of(tmp_path):
+    put(tmp_path, *(f"{kind}_{i:04d}.nii.gz" for kind in ("images/img", "labels/seg") for i in range(4)))
+    dataset = discover(tmp_path)
+    assert len(labelled(dataset)) == 4
+    assert "the numbers at the end of img_0000, img_0001 and others" in dataset.warnings[0]
+
+
 def test_brain_masks_left_aside_are_reported(tmp_path):
     put(tmp_path, *(f"c{i}{end}.nii.gz" for i in range(3) for end in ("", "_brain_mask")))
     assert "left aside: 3 brain masks" in discover(tmp_path).notes[0]
