@@ -14,6 +14,7 @@ from equireg.config import MethodConfig, TrainConfig
 from equireg.imaging.labels import IGNORED
 from equireg.losses import annealed_cross_entropy, argmax, cross_entropy, soft_dice_loss
 from equireg.methods.deep_supervision import over_resolutions
+from equireg.methods.evaluating import evaluating
 from equireg.methods.schedules import annealing_threshold
 from equireg.networks import Pyramid, pyramid
 from equireg.processes import ranks
@@ -295,18 +296,3 @@ def label_of(samples: Samples) -> Tensor:
     if samples.label is None:
         raise ValueError("got samples without a label; expected the labelled ones of the batch")
     return samples.label
-
-
-class evaluating:
-    """Within the block a network is in evaluation mode: no dropout, and BatchNorm statistics stay as they are."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
-
-    def __enter__(self) -> nn.Module:
-        self._modes = {module: module.training for module in self.network.modules()}
-        return self.network.eval()
-
-    def __exit__(self, *_: object) -> None:
-        for module, training in self._modes.items():
-            module.training = training

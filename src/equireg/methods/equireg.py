@@ -19,8 +19,9 @@ from equireg.losses import (
     one_hot,
     soft_dice_loss,
 )
-from equireg.methods.base import NetworkFactory, Task, TaskMethod, evaluating
+from equireg.methods.base import NetworkFactory, Task, TaskMethod
 from equireg.methods.earning import Earning, Seen, volumes_of
+from equireg.methods.evaluating import evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks

@@ -10,7 +10,8 @@ from equireg import networks
 from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, UNetConfig, ViewsConfig
 from equireg.errors import UsageError
 from equireg.losses import soft_dice_loss
-from equireg.methods.base import Task, evaluating
+from equireg.methods.base import Task
+from equireg.methods.evaluating import evaluating
 from equireg.methods.unimatch import UniMatch, UniMatchConfig
 from methods_made_up import some, some_batch
 
