@@ -103,7 +103,7 @@ def measure_step(config: TrainConfig, stand: Stand) -> Speed:
         seconds_per_step=statistics.median(counted),
         start_seconds=time.perf_counter() - begin - sum(counted),
         peak_bytes=peak,
-        step_bytes=peak - before,
+        step_bytes=max(0, peak - before),
         room_bytes=room,
         weights=sum(weights),
         checkpoint_bytes=sum(stored.values()) + 4 * moments * sum(weights),
