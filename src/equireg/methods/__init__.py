@@ -10,7 +10,7 @@ from equireg.registry import Table
 
 if TYPE_CHECKING:
     from equireg.methods.base import Method as Method
-    from equireg.methods.evaluating import evaluating as evaluating
+    from equireg.methods.evaluation_mode import evaluating as evaluating
 
 METHODS: "Table[type[Method]]" = Table(
     "method",
@@ -41,7 +41,7 @@ def find(name: str) -> "type[Method]":
 
 def __getattr__(name: str) -> Any:
     """Import what needs torch when it is first asked for."""
-    places = {"Method": "equireg.methods.base", "evaluating": "equireg.methods.evaluating"}
+    places = {"Method": "equireg.methods.base", "evaluating": "equireg.methods.evaluation_mode"}
     if name in places:
         return getattr(import_module(places[name]), name)
     raise AttributeError(f"module 'equireg.methods' has no attribute {name!r}")

@@ -14,7 +14,7 @@ from equireg.config import MethodConfig, TrainConfig
 from equireg.imaging.labels import IGNORED
 from equireg.losses import annealed_cross_entropy, argmax, cross_entropy, soft_dice_loss
 from equireg.methods.deep_supervision import over_resolutions
-from equireg.methods.evaluating import evaluating
+from equireg.methods.evaluation_mode import evaluating
 from equireg.methods.schedules import annealing_threshold
 from equireg.networks import Pyramid, pyramid
 from equireg.processes import ranks

@@ -21,7 +21,7 @@ from equireg.losses import (
 )
 from equireg.methods.base import NetworkFactory, Task, TaskMethod
 from equireg.methods.earning import Earning, Seen, volumes_of
-from equireg.methods.evaluating import evaluating
+from equireg.methods.evaluation_mode import evaluating
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks

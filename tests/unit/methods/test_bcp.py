@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from equireg.config import TrainConfig
 from equireg.errors import UsageError
 from equireg.methods.bcp import BCPConfig, BidirectionalCopyPaste, draw_box, largest_components
-from equireg.methods.evaluating import evaluating
+from equireg.methods.evaluation_mode import evaluating
 from methods_made_up import STILL, some, some_batch
 
 SHAPE = (12, 15)

@@ -12,7 +12,7 @@ from equireg.batches.batch import Batch, Samples
 from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
 from equireg.errors import UsageError
 from equireg.methods.equireg import EquiReg, EquiRegConfig
-from equireg.methods.evaluating import evaluating
+from equireg.methods.evaluation_mode import evaluating
 from equireg.methods.schedules import annealing_threshold, moving_average_decay, ramp_up
 from equireg.methods.supervised import Supervised
 from equireg.methods.teacher import copy_as_teacher, update_ema

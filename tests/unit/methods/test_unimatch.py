@@ -11,7 +11,7 @@ from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, UNetConf
 from equireg.errors import UsageError
 from equireg.losses import soft_dice_loss
 from equireg.methods.base import Task
-from equireg.methods.evaluating import evaluating
+from equireg.methods.evaluation_mode import evaluating
 from equireg.methods.unimatch import UniMatch, UniMatchConfig
 from methods_made_up import some, some_batch
 
