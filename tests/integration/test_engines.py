@@ -1,6 +1,7 @@
 """`equireg predict` with the engines that are installed: the masks of torch, and one line where there is none."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from equireg.engines import choosing
 from equireg.engines.network import EngineNetwork
+from equireg.inference.ensemble import as_one, members_of
 from equireg.prediction.load import load
 
 Command = Callable[..., Any]
@@ -57,6 +59,26 @@ def test_an_engine_is_chosen_at_the_first_scan(phantom_run: Path, monkeypatch: p
     assert len(made) == 1
     assert isinstance(model._predictor.parts[0].network, EngineNetwork)
     assert made[0].shape == (1, 4, *model._predictor.plan.patch_size)
+
+
+def test_an_engine_computes_the_members_of_an_ensemble(phantom_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their disagreement still counts, so each is computed by itself."""
+
+    def make(network: torch.nn.Module, image: torch.Tensor, threads: int) -> Any:
+        return lambda images: network(torch.from_numpy(images)).detach().numpy()
+
+    monkeypatch.setattr(choosing, "ENGINES", {"openvino": (("torch",), make)})
+    one = load(phantom_run, device="cpu", precision="32", engine="torch")
+    [network] = members_of(one._predictor.parts[0].network)
+    scan, affine = np.random.default_rng(0).normal(size=(4, 16, 16, 8)), np.diag([6.0, 6.0, 8.0, 1.0])
+    found = {}
+    for engine in ("torch", "openvino"):
+        both = load(phantom_run, device="cpu", precision="32", engine=engine)
+        part = both._predictor.parts[0]
+        both._predictor.parts[0] = replace(part, network=as_one([network, network]), members=2)
+        found[engine] = both.predict(scan, affine)
+    assert np.array_equal(found["torch"].labels, found["openvino"].labels)
+    assert found["torch"].quality == found["openvino"].quality
 
 
 def test_an_engine_that_cannot_be_had(

@@ -20,31 +20,33 @@ class MeanNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logarithm of the mean probabilities, whose softmax is that mean, [B, K, *S] float32."""
-        total: Tensor | None = None
-        for network in self.networks:
-            probs = functional.softmax(network(image).float(), dim=1)
-            total = probs if total is None else total.add_(probs)
-        if total is None:
-            raise ValueError("got no network; expected one or more")
         # The least normal number in place of 0: a class that no network sees must not make NaN of the others.
-        return (total / len(self.networks)).clamp_min_(torch.finfo(torch.float32).tiny).log_()
+        return probabilities(self, image).clamp_min_(torch.finfo(torch.float32).tiny).log_()
 
 
-def probabilities(network: nn.Module, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Return the probabilities [B, K, *S] of a network, float32, and the classes [B, *S] that each member chooses.
+def probabilities(network: nn.Module, image: Tensor, chosen: list[Tensor] | None = None) -> Tensor:
+    """Return the probabilities of a network, the mean over its members, [B, K, *S] float32.
 
-    Only an ensemble has members; a network alone has none.
+    Args:
+        network: from images to logits.
+        image: [B, C, *S].
+        chosen: takes the classes [B, *S] that each member of an ensemble chooses; a network alone has none.
     """
-    if not isinstance(network, MeanNetwork):
-        return functional.softmax(network(image).float(), dim=1), []
-    total, chosen = None, []
-    for member in network.networks:
+    members = members_of(network)
+    total: Tensor | None = None
+    for member in members:
         probs = functional.softmax(member(image).float(), dim=1)
-        chosen.append(probs.argmax(dim=1))
+        if chosen is not None and len(members) > 1:
+            chosen.append(probs.argmax(dim=1))
         total = probs if total is None else total.add_(probs)
     if total is None:
         raise ValueError("got no network; expected one or more")
-    return total.div_(len(network.networks)), chosen
+    return total if len(members) == 1 else total.div_(len(members))
+
+
+def members_of(network: nn.Module) -> list[nn.Module]:
+    """Return the networks whose mean a network is; one alone is its only member."""
+    return list(network.networks) if isinstance(network, MeanNetwork) else [network]
 
 
 def as_one(networks: Sequence[nn.Module]) -> nn.Module:

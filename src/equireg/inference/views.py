@@ -71,11 +71,11 @@ def averaged(
     counted = agreement is not None and agreement.views > 1
     for place, view in enumerate([*views, *others] if counted else views):
         params = view(len(window))
-        probs, members = probabilities(network, spatial.apply(window, params)[0])
+        members: list[Tensor] | None = [] if counted and place == 0 else None  # the first view changes nothing
+        probs = probabilities(network, spatial.apply(window, params)[0], members)
         probs, seen = spatial.apply(probs, spatial.invert(params))
         if counted:
-            labels.append(_argmax(probs, seen))
-            labels += members if place == 0 else []  # the first view changes nothing
+            labels += [_argmax(probs, seen), *(members or [])]
         if place < len(views):
             probs *= seen
             total = probs if total is None else total.add_(probs)

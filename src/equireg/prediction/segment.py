@@ -17,6 +17,7 @@ from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.volume import Geometry
 from equireg.inference import Agreement, InferencePlan, middle_window, predict_slabs
+from equireg.inference.ensemble import as_one, members_of
 from equireg.model import Model
 from equireg.postprocessing import PostProcessing, applied
 from equireg.prediction import equivariance, quality
@@ -103,7 +104,9 @@ class Predictor:
         for index, part in enumerate(self.parts):
             work = Work(self.precision, self.device, self._scans * part.plan.windows_of(image.shape[1:]))
             example = middle_window(image, scan.background, part.plan)
-            self.parts[index] = replace(part, network=accelerated(part.network, engine, example, work))
+            # Each member by itself, because quality asks what each of them says.
+            members = [accelerated(member, engine, example, work) for member in members_of(part.network)]
+            self.parts[index] = replace(part, network=as_one(members))
 
     def _slabs(
         self, part: Part, scan: WorkingScan, image: torch.Tensor, agreement: Agreement | None
