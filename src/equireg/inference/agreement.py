@@ -11,7 +11,7 @@ class Agreement:
     """Counts of how often each two views of a scan give a voxel to which classes.
 
     A voxel that several windows hold counts once for each. A voxel that lies outside one of two views counts for
-    neither.
+    neither. Voxels that all views call background are left out: most of a scan is, and no region asks for them.
 
     Args:
         views: number of views that are compared.
@@ -29,7 +29,8 @@ class Agreement:
 
     def add(self, labels: Sequence[Tensor]) -> None:
         """Count some voxels, given the class indices of each view, all of one shape; ``classes`` where it saw none."""
-        wide = [own.flatten().long() for own in labels]
+        anywhere = torch.stack([own != 0 for own in labels]).any(dim=0)
+        wide = [own[anywhere].long() for own in labels]
         kinds = self.classes + 1
         for view, own in enumerate(wide):
             self._voxels[view] += torch.bincount(own, minlength=kinds)[: self.classes].cpu()
@@ -49,7 +50,7 @@ class Agreement:
         return sum(shown) / len(shown) if shown else 1.0
 
     def dice_of(self, classes: Sequence[int]) -> float | None:
-        """Return the mean Dice of all pairs of views of the union of some classes.
+        """Return the mean Dice of all pairs of views of the union of some foreground classes.
 
         Returns:
             0 to 1; 1 for a pair that does not show it; None where no view shows it, or there are no two views.
@@ -64,6 +65,8 @@ class Agreement:
 
     def spread_of(self, classes: Sequence[int]) -> float | None:
         """Return the standard deviation over the views of the size of a union, as a part of its mean size.
+
+        It is of foreground classes, as in ``dice_of``.
 
         Returns:
             0 or more; None where no view shows it, or there are no two views.
