@@ -57,9 +57,5 @@ class Drafter:
 
     def _draft(self, case: InputCase, path: Path) -> None:
         drawn = segment(self._predictor, case, case.read(), self._options)
-        grid, classes = drawn.grid, drawn.classes
-        if classes is None and drawn.probs is not None:
-            classes = grid.argmax_to_native(drawn.probs)
-        if classes is None:
-            raise ValueError("got neither probabilities nor classes; expected one of them")
-        write_label(path, self._predictor.values(classes, grid.native), grid.native)
+        native = drawn.grid.native
+        write_label(path, self._predictor.values(drawn.native_classes(), native), native)

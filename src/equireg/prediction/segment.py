@@ -159,6 +159,14 @@ class Segmented:
     agreement: Agreement | None = None
     """How far its views agree, where that was counted."""
 
+    def native_classes(self) -> np.ndarray:
+        """Return the class indices in the scan's own grid, [X, Y, Z]."""
+        if self.classes is not None:
+            return self.classes
+        if self.probs is None:
+            raise ValueError("got neither probabilities nor classes; expected one of them")
+        return self.grid.argmax_to_native(self.probs)
+
 
 def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: PredictConfig) -> Segmented:
     """Run the network over one case, and over the case under its fixed transforms where it has seeds."""
@@ -175,23 +183,20 @@ def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: Pr
 
 def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig) -> None:
     """Write all that is asked for of one case, in its scan's own geometry; its prediction comes last."""
-    grid, classes = segmented.grid, segmented.classes
+    grid = segmented.grid
     if segmented.transformed is not None:
         equivariance.write(segmented.transformed, grid, predictor.labels, predictions.Files.of(folder, case.name))
-    if classes is None:
-        classes = _write_probabilities(case, segmented, folder, config)
+    classes = _write_probabilities(case, segmented, folder) if config.probabilities else segmented.native_classes()
     values = predictor.values(classes, grid.native)
     if segmented.agreement is not None:
         quality.write(folder, case.name, segmented.agreement, values, grid, predictor.labels)
     volume.write_label(predictions.prediction_file(folder, case.name), values, grid.native)
 
 
-def _write_probabilities(case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig) -> np.ndarray:
-    """Write the probabilities where they are asked for; return the classes [X, Y, Z]."""
+def _write_probabilities(case: InputCase, segmented: Segmented, folder: Path) -> np.ndarray:
+    """Write the probabilities in the scan's own grid; return the classes there, [X, Y, Z]."""
     if segmented.probs is None:
-        raise ValueError("got neither probabilities nor classes; expected one of them")
-    if not config.probabilities:
-        return segmented.grid.argmax_to_native(segmented.probs)
+        raise ValueError("got no probabilities; expected them where they are asked for")
     probs = segmented.grid.probs_to_native(segmented.probs)
     volume.write_probabilities(predictions.probabilities_file(folder, case.name), probs, segmented.grid.native)
     return probs.argmax(axis=0)
