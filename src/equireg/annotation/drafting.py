@@ -30,7 +30,7 @@ class Drafter:
     def __init__(self, data: PreparedSet, config: SuggestConfig) -> None:
         self._options = PredictConfig(device=config.device, precision=config.precision)
         trained = read_trained(config.run, "auto")
-        self._predictor = Predictor(trained.models, self._options)
+        self._predictor = Predictor(trained.models, self._options, trained.post_process)
         self._cases = {case.name: case for case in find_cases(data.root, trained.models[0].facts, self._options)}
 
     def doubts(self, names: Sequence[str]) -> dict[str, float]:
