@@ -1,7 +1,5 @@
 """The page of suggestions: three planes of each suggested scan, and why it was chosen."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from equireg._version import __version__
+from equireg.drawing.png import picture_uri
 from equireg.drawing.scans import shown_channels, window
 from equireg.drawing.templating import content_policy, template
 from equireg.folders.prepared import PreparedSet
@@ -64,11 +63,6 @@ def three_planes(
         rows, columns = (step for other, step in enumerate(spacing_mm) if other != axis)
         aspect = plane.shape[1] * columns / (plane.shape[0] * rows)
         if min(plane.shape[:2]) > 1:
-            drawn.append(Plane(_png(plane), aspect, f"{name}, {way} of its slices"))
+            picture = Image.fromarray(np.rint(plane * 255).astype(np.uint8))
+            drawn.append(Plane(picture_uri(picture), aspect, f"{name}, {way} of its slices"))
     return drawn
-
-
-def _png(plane: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(np.rint(plane * 255).astype(np.uint8)).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

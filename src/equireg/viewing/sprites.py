@@ -1,7 +1,5 @@
 """Stacks of slices as PNG sheets inside a page: many small pictures in one, within a bound."""
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
+
+from equireg.drawing.png import picture_uri
 
 MOST_BYTES = 8_000_000
 """Bytes that the sheets of scans may weigh in a page."""
@@ -63,13 +63,13 @@ def colour_sheet(indices: np.ndarray, colours: Mapping[int, str]) -> Sheet:
         palette[index] = np.rint(np.array(to_rgb(colour)) * 255)
     picture.putpalette(palette.ravel().tolist())
     clear = bytes([0, *[255] * (len(palette) - 1)])
-    return Sheet(_uri(picture, transparency=clear), columns, *indices.shape[1:])
+    return Sheet(picture_uri(picture, transparency=clear), columns, *indices.shape[1:])
 
 
 def _grey(scan: np.ndarray, shades: int) -> Sheet:
     levels = np.rint(np.rint(np.clip(scan, 0, 1) * (shades - 1)) * (255 / (shades - 1))).astype(np.uint8)
     tiled, columns = _tiled(levels)
-    return Sheet(_uri(Image.fromarray(tiled)), columns, *scan.shape[1:])
+    return Sheet(picture_uri(Image.fromarray(tiled)), columns, *scan.shape[1:])
 
 
 def _tiled(stack: np.ndarray) -> tuple[np.ndarray, int]:
@@ -80,9 +80,3 @@ def _tiled(stack: np.ndarray) -> tuple[np.ndarray, int]:
     sheet = np.zeros((rows, columns, height, width), np.uint8)
     sheet.reshape(-1, height, width)[:depth] = stack
     return sheet.transpose(0, 2, 1, 3).reshape(rows * height, columns * width), columns
-
-
-def _uri(picture: Image.Image, **options: object) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True, **options)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,6 +1,5 @@
 """Pictures of cases: the scan, and both masks as outlines on it, as PNG inside the page."""
 
-import base64
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from equireg.drawing.png import png_uri
 from equireg.drawing.scans import foreground, region_colours, shown_channels, window
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example
@@ -158,4 +158,4 @@ def _png(
         axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(), size[0] / size[1]
+    return png_uri(buffer.getvalue()), size[0] / size[1]
