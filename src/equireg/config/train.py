@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from equireg.config.checks import parse_fold, require
+from equireg.config.cluster import ClusterOptions
 from equireg.config.model import MethodConfig, NetworkConfig, OptimizerConfig
 from equireg.config.networks import UNetConfig
 from equireg.config.views import ViewsConfig
@@ -179,15 +180,13 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class TrainOptions(TrainConfig):
+class TrainOptions(TrainConfig, ClusterOptions):
     """Options of the verb `equireg train`: those of a run, and those of a cross-validation."""
 
     folds: int | None = None
     """train, predict and evaluate every one of so many folds; --out is the folder of all, and their ensemble"""
     jobs: int = 0
-    """runs of --folds at once; 0: one, or all that fit on the Ray cluster"""
-    cluster: Literal["local", "ray"] = "local"
-    """processes of this machine, or the Ray cluster that it belongs to, for --folds"""
+    """runs of --folds at once; 0: one, on a cluster as many as fit"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from equireg.config.checks import require
+from equireg.config.cluster import ClusterOptions
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class LimitOptions:
 
 
 @dataclass(frozen=True)
-class PrepareConfig(LimitOptions):
+class PrepareConfig(LimitOptions, ClusterOptions):
     """Options of `equireg prepare`."""
 
     recipe: Literal["default", "thesis"] = "default"
@@ -59,9 +60,7 @@ class PrepareConfig(LimitOptions):
     dry_run: bool = False
     """report what is found in the raw folder, and write nothing"""
     jobs: int = 0
-    """cases prepared at once; 0: one for each core, or all that fit on the Ray cluster"""
-    cluster: Literal["local", "ray"] = "local"
-    """processes of this machine, or the Ray cluster that it belongs to"""
+    """cases prepared at once; 0: one for each core, on a cluster as many as fit"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,7 +75,7 @@ class PrepareConfig(LimitOptions):
 
 
 @dataclass(frozen=True)
-class PredictConfig(LimitOptions):
+class PredictConfig(LimitOptions, ClusterOptions):
     """Options of `equireg predict`."""
 
     checkpoint: Literal["auto", "best", "last"] = "auto"
@@ -117,9 +116,7 @@ class PredictConfig(LimitOptions):
     """what computes the network on a CPU in 32 bits: torch, OpenVINO or ONNX Runtime; auto: the fastest that is
     installed and gives the same to 0.001, where the work is worth its start"""
     jobs: int = 0
-    """cases predicted at once, each by a process of its own; 0: one, or all that fit on the Ray cluster"""
-    cluster: Literal["local", "ray"] = "local"
-    """processes of this machine, or the Ray cluster that it belongs to"""
+    """cases predicted at once, each by a process of its own; 0: one, on a cluster as many as fit"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -181,15 +178,13 @@ class ViewConfig(LimitOptions):
 
 
 @dataclass(frozen=True)
-class SweepOptions:
+class SweepOptions(ClusterOptions):
     """Options of `equireg sweep`, beside what its file holds."""
 
     dry_run: bool = False
     """list the runs and what remains to do"""
     jobs: int = 0
-    """runs at once; 0: one, or all that fit on the Ray cluster"""
-    cluster: Literal["local", "ray"] = "local"
-    """processes of this machine, or the Ray cluster that it belongs to"""
+    """runs at once; 0: one, on a cluster as many as fit"""
 
     def __post_init__(self) -> None:
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")

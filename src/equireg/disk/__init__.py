@@ -1,6 +1,7 @@
 """The disk: files and folders that are written completely or not at all, locks, and errors in words that help."""
 
 from equireg.disk.faults import DiskError, disk_errors, read_errors
+from equireg.disk.leftovers import TASKS, partial_name
 from equireg.disk.locks import locked_folder
 from equireg.disk.writing import (
     existing_folder,
@@ -12,10 +13,12 @@ from equireg.disk.writing import (
 )
 
 __all__ = [
+    "TASKS",
     "DiskError",
     "disk_errors",
     "existing_folder",
     "locked_folder",
+    "partial_name",
     "read_errors",
     "read_json",
     "refuse_existing",

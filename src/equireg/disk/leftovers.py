@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.partial-(?P<pid>\d{1,10})(\.nii\.gz)?")
+TASKS = ".tasks"
+"""What follows an output folder's name in the name of the folder, beside it, of tasks for a cluster's queue."""
 _DEEP = 4
 """Levels of an output folder that are searched: prepared/cases/NAME/file is the deepest."""
 
@@ -57,7 +59,7 @@ def _remove(folder: Path, of: str | None = None) -> None:
         return
     for entry in found:
         match = _PARTIAL.fullmatch(entry.name)
-        if match is None or entry.is_symlink() or (of is not None and match["name"] != of):
+        if match is None or entry.is_symlink() or (of is not None and match["name"].removesuffix(TASKS) != of):
             continue
         pid = int(match["pid"])
         if pid != os.getpid() and process_runs(pid):

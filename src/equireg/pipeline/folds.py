@@ -18,9 +18,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from equireg import disk, folders
+from equireg.config.cluster import ClusterOptions
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import ensemble, predictions, quality
@@ -29,7 +30,6 @@ from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import MACHINE_OPTIONS, RUN_FACTS, RunFacts
 from equireg.postprocessing import PostProcessing, choose, count_case
-from equireg.processes.workers import Cluster
 
 log = logging.getLogger("equireg")
 
@@ -47,7 +47,8 @@ class How:
     folds: int | None = None
     """number of folds; None to resume with that of before"""
     jobs: int = 0
-    cluster: Cluster = "local"
+    cluster: Literal["local", "ray", "slurm"] = "local"
+    slurm: tuple[str, ...] = ()
     resume: bool = False
 
 
@@ -162,7 +163,7 @@ def _do_runs(prepared: Path, out: Path, count: int, options: Mapping[str, Any], 
         predict={**shared, "post_process": "none"},
         grid={"fold": [f"{index}/{count}" for index in range(count)]},
     )
-    do_sweep(plan, out, out, how.jobs, how.cluster)
+    do_sweep(plan, out, out, how.jobs, ClusterOptions(how.cluster, how.slurm))
 
 
 def run_names(count: int) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from equireg import disk, folders
 from equireg.config import SweepOptions
+from equireg.config.cluster import ClusterOptions
 from equireg.config.parsing import from_plain, merged, nested, options_from, to_plain, without
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError, printable
@@ -24,7 +25,7 @@ from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
 from equireg.preparation.prepare import prepare
-from equireg.processes.workers import Cluster, Workers
+from equireg.processes.workers import Workers
 
 log = logging.getLogger("equireg")
 
@@ -32,6 +33,7 @@ _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
 _RUN_COLUMNS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
 """What the table shows of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
 RESULTS = "results.csv"
+HERE = ClusterOptions()
 
 
 def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None, **options: Any) -> list[Run]:
@@ -53,7 +55,7 @@ def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None,
     content = read_yaml(file)
     own = {field.name: content.pop(field.name) for field in fields(SweepOptions) if field.name in content}
     how = _how(file, own, config, options)
-    if how.cluster == "ray":  # other machines find the files by their absolute paths
+    if how.far:  # other machines find the files by their absolute paths
         file, out = file.absolute(), out.absolute()
     plan, runs = _read_plan(file, content)
     if how.dry_run:
@@ -62,7 +64,7 @@ def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None,
         return runs
     with disk.locked_folder(out):
         _claim(plan, runs, out, file.parent)
-        return do_sweep(plan, out, file.parent, how.jobs, how.cluster)
+        return do_sweep(plan, out, file.parent, how.jobs, how)
 
 
 def _how(file: Path, own: Mapping[str, Any], config: SweepOptions | None, options: Mapping[str, Any]) -> SweepOptions:
@@ -86,24 +88,24 @@ def _read_plan(file: Path, content: dict[str, Any]) -> tuple[SweepConfig, list[R
     return plan, runs
 
 
-def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, cluster: Cluster = "local") -> list[Run]:
+def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, spread: ClusterOptions = HERE) -> list[Run]:
     """Do what ``sweep`` does, for options that are at hand; relative paths count from ``base``.
 
     One process does it at a time in a folder.
     """
     with disk.locked_folder(out):
-        return _do_runs(config, out, base, jobs, cluster)
+        return _do_runs(config, out, base, jobs, spread)
 
 
-def _do_runs(config: SweepConfig, out: Path, base: Path, jobs: int, cluster: Cluster) -> list[Run]:
+def _do_runs(config: SweepConfig, out: Path, base: Path, jobs: int, spread: ClusterOptions) -> list[Run]:
     runs = list_runs(config, base)
-    prepared = _prepared(config, out, base, cluster)
+    prepared = _prepared(config, out, base, spread)
     todo = [run for run in runs if not is_done(out, run)]
     log.info("%d runs, %d of them to do", len(runs), len(todo))
     failed: dict[str, str] = {}
     tasks = {run.name: (config, run, prepared, out) for run in todo}
-    jobs = jobs if cluster == "ray" else jobs or 1
-    with Workers(jobs, cluster, gpus=_gpus(todo), share_cores=True) as workers:
+    jobs = jobs if spread.far else jobs or 1
+    with Workers(jobs, spread.where(out), gpus=_gpus(todo), share_cores=True) as workers:
         for name, failure in workers.run(_do_run, tasks):
             if failure is None:
                 log.info("done %s", name)
@@ -185,12 +187,14 @@ def _differs(trained: Path, run: Run) -> bool:
     return bool(differences(config_from(stored).settled(), config_from(wanted).settled()))
 
 
-def _prepared(config: SweepConfig, out: Path, base: Path, cluster: Cluster) -> Path:
+def _prepared(config: SweepConfig, out: Path, base: Path, spread: ClusterOptions) -> Path:
     if config.prepared is not None:
         return base / config.prepared
     prepared = out / "prepared"
     if folders.made_by(prepared) != "prepare":
-        prepare(base / str(config.raw), prepared, **{"cluster": cluster, **config.prepare})
+        prepare(
+            base / str(config.raw), prepared, **{"cluster": spread.cluster, "slurm": spread.slurm, **config.prepare}
+        )
     return prepared
 
 

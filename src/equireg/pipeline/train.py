@@ -36,7 +36,8 @@ def train(
         loggers: Lightning's loggers beside those that the option ``logger`` names.
         options: those of ``TrainConfig``, nested or with dots, laid over ``config``; ``method`` may be a bare name.
             Also ``folds``, the number of folds of a cross-validation, with ``jobs``, how many of its runs at once
-            (0: one, or all that fit on the Ray cluster), and ``cluster``, "local" or "ray".
+            (0: one, on a cluster as many as fit), ``cluster``, "local", "ray" or "slurm", and ``slurm``, options of
+            sbatch.
 
     Returns:
         The folder.
@@ -46,7 +47,7 @@ def train(
 
     With ``devices`` above 1, and no launcher such as torchrun, one new process is started for each device.
     """
-    several = {name: options.pop(name) for name in ("folds", "jobs", "cluster") if name in options}
+    several = {name: options.pop(name) for name in ("folds", "jobs", "cluster", "slurm") if name in options}
     how = How(resume=resume, **several)
     if how.folds is None and not (resume and is_one(Path(out))):
         if several.keys() - {"folds"} and (how.jobs, how.cluster) != (0, "local"):

@@ -26,7 +26,7 @@ from equireg.prediction.work import Job, in_order, predict_by_workers, predict_h
 
 log = logging.getLogger("equireg")
 
-_MACHINE = ("jobs", "cluster", "verify", "record_paths", "max_spacing_mm", "max_voxels")
+_MACHINE = ("jobs", "cluster", "slurm", "verify", "record_paths", "max_spacing_mm", "max_voxels")
 """Options that do not change what is predicted, and may differ when a command is continued."""
 _NAME_BYTES = 255
 """Longest name of a file on the usual disks."""
@@ -62,7 +62,7 @@ def predict(
     config = options_from(PredictConfig, config, options)
     runs = [Path(path) for path in ([run] if isinstance(run, Path | str) else run)]
     scans, out = Path(scans), Path(out)
-    if config.cluster == "ray":  # other machines find the files by their absolute paths
+    if config.far:  # other machines find the files by their absolute paths
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
     trained = read_trained(runs, config.checkpoint)
     cases = _cases(trained, scans, config)
@@ -74,7 +74,7 @@ def predict(
     with disk.locked_folder(out), unfinished(out, _command(job, scans), digests) as folder:
         left = [case for case in cases if case.name not in folder.seconds and case.name not in failed]
         with disk.disk_errors(out):
-            if config.cluster == "ray" or config.jobs > 1:
+            if config.far or config.jobs > 1:
                 failed |= predict_by_workers(job, left, folder.add)
             elif left:
                 predictor = Predictor(trained.models, config, post_process, job.scans)

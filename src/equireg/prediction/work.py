@@ -23,7 +23,7 @@ from equireg.processes.progress import track
 from equireg.processes.workers import Workers
 
 _GPU_A_CASE = 0.5
-"""Part of a GPU that a case takes on a Ray cluster: while one worker computes, the other reads and writes."""
+"""Part of a GPU that a case takes on a cluster: while one worker computes, the other reads and writes."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ def predict_here(job: Job, predictor: Predictor, cases: Sequence[InputCase], not
 def predict_by_workers(job: Job, cases: Sequence[InputCase], note: Note) -> dict[str, Failure]:
     """Predict by workers, each a case at a time; return why cases failed, in their order."""
     config = job.config
-    if config.cluster == "local":  # logged once here, and not by each worker
+    if not config.far:  # logged once here, and not by each worker
         device = choose_device(config.device)
         check_option(config.engine, choose_precision(config.precision, device), device)
     failed: dict[str, Failure] = {}
     tasks = {case.name: (job, case) for case in cases}
-    with Workers(config.jobs, config.cluster, gpus=0 if config.device == "cpu" else _GPU_A_CASE) as workers:
+    with Workers(config.jobs, config.where(job.folder), gpus=0 if config.device == "cpu" else _GPU_A_CASE) as workers:
         for name, result in workers.run(predict_case, tasks, "predict"):
             if isinstance(result, disk.DiskError):
                 raise result

@@ -43,7 +43,7 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
         EquiregError: if the folder has no usable case, or an option does not fit.
     """
     config = options_from(PrepareConfig, config, options)
-    if config.cluster == "ray":  # other machines find the files by their absolute paths
+    if config.far:  # other machines find the files by their absolute paths
         raw, out = Path(raw).absolute(), Path(out).absolute()
     raw = disk.existing_folder(raw, "scans")
     out = _claim(Path(out), origin.name_of(raw))
@@ -67,9 +67,9 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     listed = split.read_split(Path(config.split), dataset.cases) if config.split else None
     headers = checking.read_headers(dataset)
     jobs = config.jobs
-    if config.cluster == "local":
+    if not config.far:
         jobs = running.choose_jobs(jobs, list(headers.geometries.values()), len(dataset.channels))
-    with Workers(jobs, config.cluster) as workers:
+    with Workers(jobs, config.where(out)) as workers:
         survey = checking.survey(dataset, headers, workers)
         if not survey.cases:
             raise EquiregError(_no_case(raw, survey.refused))

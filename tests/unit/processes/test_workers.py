@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from equireg.errors import EquiregError, UnexpectedError, UsageError
-from equireg.processes.workers import WorkerDiedError, Workers, guarded
+from equireg.processes.workers import Cluster, WorkerDiedError, Workers, guarded
 from equireg.processes.workers.local import gpus_of
 
 
@@ -143,7 +143,7 @@ def alive(process: int) -> bool:
 def test_ray_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'equireg\[ray\]'"):
-        Workers(1, "ray")
+        Workers(1, Cluster("ray"))
 
 
 def test_no_cluster_is_an_error_that_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_no_cluster_is_an_error_that_says_how_to_start_one(monkeypatch: pytest.M
         free.bind(("127.0.0.1", 0))  # a port at which nobody listens
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free.getsockname()[1]}")
         with pytest.raises(EquiregError, match=r"no Ray cluster at 127\.0\.0\.1.*ray start --head"):
-            Workers(1, "ray")
+            Workers(1, Cluster("ray"))
 
 
 SCRIPT = """

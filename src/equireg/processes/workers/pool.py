@@ -3,18 +3,35 @@
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from equireg.errors import EquiregError, UnexpectedError
 from equireg.processes.progress import Progress
 from equireg.processes.workers.local import LocalProcesses, NoProcessError
 from equireg.processes.workers.ray_cluster import RayCluster
+from equireg.processes.workers.slurm import SlurmJobs, sbatch_options
 from equireg.processes.workers.tasks import Place, Result, WorkerDiedError, guarded
 
 log = logging.getLogger("equireg")
 
-Cluster = Literal["local", "ray"]
+ClusterName = Literal["local", "ray", "slurm"]
 
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the tasks of a verb run."""
+
+    name: ClusterName = "local"
+    """this machine's processes, a Ray cluster, or the queue of Slurm"""
+    slurm: tuple[str, ...] = ()
+    """options of sbatch, ``name=value``"""
+    beside: Path = Path()
+    """the verb's output folder, for a queue's tasks"""
+
+
+HERE = Cluster()
 _LIVES = 3
 """Workers that may die at one task before it is given up."""
 
@@ -23,24 +40,26 @@ class Workers:
     """Processes that work on tasks at once; one job on this machine needs none.
 
     Args:
-        jobs: tasks at once. On a Ray cluster 0 means all that fit.
-        cluster: this machine's processes, or a Ray cluster.
+        jobs: tasks at once. On a Ray cluster 0 means all that fit, in a queue 16.
+        cluster: where tasks run.
         gpus: GPUs that a task takes, or a part of one; workers on this machine take them in turn, one at the least.
         share_cores: whether a task on a Ray cluster takes an equal part of all cores, and not just one.
 
     Raises:
-        UsageError: if Ray is asked for and not installed.
-        EquiregError: if there is no Ray cluster.
+        UsageError: if Ray or Slurm is asked for and what it needs is not installed.
+        EquiregError: if there is no Ray cluster, or this machine submits no jobs.
     """
 
-    def __init__(self, jobs: int, cluster: Cluster = "local", *, gpus: float = 0, share_cores: bool = False) -> None:
+    def __init__(self, jobs: int, cluster: Cluster = HERE, *, gpus: float = 0, share_cores: bool = False) -> None:
         self.jobs = jobs
         self.unexpected: dict[str, UnexpectedError] = {}
         """Tasks that met a fault of equireg itself."""
         self._gpus = gpus
         self._place: Place | None = None
-        if cluster == "ray":
+        if cluster.name == "ray":
             self._place = RayCluster(jobs, gpus, share_cores=share_cores)
+        elif cluster.name == "slurm":
+            self._place = SlurmJobs(jobs, sbatch_options(cluster.slurm), cluster.beside)
 
     def __enter__(self) -> "Workers":
         return self

@@ -1,0 +1,26 @@
+"""Where the tasks of a verb run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from equireg.processes.workers import Cluster
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Options of the verbs whose tasks can go to other machines."""
+
+    cluster: Literal["local", "ray", "slurm"] = "local"
+    """processes of this machine, the Ray cluster that it belongs to, or jobs in the queue of Slurm"""
+    slurm: tuple[str, ...] = ()
+    """options of sbatch for each job of `--cluster slurm`, such as partition=gpu,gres=gpu:1,time=10:00:00"""
+
+    @property
+    def far(self) -> bool:
+        """Whether other machines work, which find files by their absolute paths."""
+        return self.cluster != "local"
+
+    def where(self, out: Path) -> Cluster:
+        """Return where tasks run; ``out`` is the verb's output folder."""
+        return Cluster(self.cluster, self.slurm, out)
