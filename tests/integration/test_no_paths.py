@@ -66,7 +66,7 @@ def test_nothing_that_travels_holds_a_path_or_the_user(
     assert refused[0]["reason"].startswith("raw/")
     # The way from one folder to the other is kept, so that pictures and viewer find the scans.
     assert folders.source_of(work / "prepared", folders.read_content(work / "prepared")) == home / "data" / "raw"
-    assert '"scan"' in (work / "view.html").read_text()
+    assert '"windows": {"scan"' in (work / "view.html").read_text()
 
 
 def test_paths_are_recorded_where_they_are_asked_for(equireg: Command, home: Path, tmp_path: Path) -> None:

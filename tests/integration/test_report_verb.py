@@ -42,7 +42,7 @@ def test_a_folder_of_another_verb_is_refused(equireg: Command, phantom_predictio
     assert not (tmp_path / "page").exists()
 
 
-def test_a_prediction_is_viewed_slice_by_slice(
+def test_a_prediction_is_viewed(
     equireg: Command, phantom_predictions: Path, phantom_prepared: Path, tmp_path: Path
 ) -> None:
     case = next(path.name.removesuffix(".nii.gz") for path in phantom_predictions.glob("*.nii.gz"))
@@ -50,7 +50,7 @@ def test_a_prediction_is_viewed_slice_by_slice(
     assert outcome.code == 0, outcome.err
     assert outcome.out.strip() == str(tmp_path / "v.html")
     html = (tmp_path / "v.html").read_text()
-    assert "<figcaption>Reference</figcaption>" in html
+    assert "Prediction and truth" in html
     assert str(phantom_prepared) not in html
     wrong = equireg("view", phantom_predictions, "--case", case, "--out", tmp_path / "w.html", "--channel", "ct")
     assert wrong.code == 2

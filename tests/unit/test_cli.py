@@ -125,7 +125,6 @@ def test_version(equireg: Command) -> None:
         (("train",), ["lacks PREPARED and --out;"]),
         (("train", "p", "q", "--out", "r"), ["one argument too many: 'q'"]),
         (("train", "p", "--out"), ["--out is given without a value"]),
-        (("view", "p", "--out", "r"), ["lacks --case;"]),
         (("train", "p", "--out", "r", "--batchsize", "3"), ["unknown option 'batchsize'", "'batch_size'"]),
         (("train", "p", "--out", "r", "--batch_size", "two"), ["--batch_size", "whole number", "two"]),
         (("train", "p", "--out", "r", "--method", "equirg"), ["--method is equirg", "Did you mean equireg?"]),

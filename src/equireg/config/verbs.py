@@ -164,17 +164,29 @@ class EvaluateConfig(LimitOptions):
 class ReportConfig:
     """Options of `equireg report`."""
 
+    views: bool = True
+    """write a page of the viewer beside the report for the cases that it shows, where their predictions are at hand"""
+
 
 @dataclass(frozen=True)
 class ViewConfig(LimitOptions):
     """Options of `equireg view`."""
 
     case: str = ""
-    """name of the case"""
+    """names of the cases, with commas between them; by default those to be trusted least"""
+    most: int = 20
+    """cases that the page shows where none is named"""
+    page_mb: float = 60.0
+    """megabytes that scans and masks may take in the page; larger ones are shown with fewer voxels"""
     channel: str | None = None
     """channel to show; FLAIR by default, where there is one"""
     scans: str | None = None
     """raw or prepared folder of the scans; not needed where the predictions lead to it"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.most >= 1, "most", self.most, "a count from 1")
+        require(0 < self.page_mb < math.inf, "page_mb", self.page_mb, "megabytes, more than 0")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, Stric
 from markupsafe import Markup
 
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'"
-"""Pictures inside the page and its own style; no network, no form, and no script but a named one."""
+"""Pictures inside the page and its own style; no network, no form, and no script but named ones."""
 
 
 def template(package: str, name: str, **functions: object) -> Template:
@@ -33,15 +33,15 @@ def template(package: str, name: str, **functions: object) -> Template:
     return environment.get_template(name)
 
 
-def content_policy(script: str = "", *, asks_server: bool = False) -> Markup:
-    """Return the element that forbids a page everything but its pictures, its style and one script.
+def content_policy(*scripts: str, asks_server: bool = False) -> Markup:
+    """Return the element that forbids a page everything but its pictures, its style and its scripts.
 
     Args:
-        script: the text of the one script element that may run, to the letter; none may where it is empty.
-        asks_server: whether that script may send requests to the server that the page came from.
+        scripts: the text of each script element that may run, to the letter; none may where there is none.
+        asks_server: whether they may send requests to the server that the page came from.
     """
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = f"{_POLICY}; script-src 'sha256-{digest}'" if script else _POLICY
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join([f"{_POLICY}; script-src", *(f"'sha256-{one}'" for one in digests)]) if scripts else _POLICY
     if asks_server:
         allowed += "; connect-src 'self'"
     return Markup(f'<meta http-equiv="Content-Security-Policy" content="{allowed}">')  # without a double quote

@@ -87,6 +87,21 @@ class WorkingGrid:
         d, h, w = (stop - start for start, stop in self.crop)
         return d, h, w
 
+    @property
+    def affine(self) -> np.ndarray:
+        """Way from an index (d, h, w) of the working array to world mm, [4, 4]; centres of voxels lead to centres."""
+        to_native = np.zeros((4, 4))
+        to_native[3, 3] = 1.0
+        order = _native_axes(self.native, self.axes)
+        for place, ((axis, flipped), own, full) in enumerate(
+            zip(order, self._turned_shape, self.full_shape, strict=True)
+        ):
+            step, start = own / full, self.crop[place][0]
+            first = (start + 0.5) * step - 0.5
+            to_native[axis, place] = -step if flipped else step
+            to_native[axis, 3] = own - 1 - first if flipped else first
+        return self.native.affine_array @ to_native
+
     def with_crop(self, crop: Box | None) -> "WorkingGrid":
         """Return a copy that keeps another box; None keeps all.
 

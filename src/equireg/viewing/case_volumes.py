@@ -1,9 +1,10 @@
-"""All that is known of one predicted case, in one frame, as one looks at it slice by slice."""
+"""All that is known of one predicted case, on one grid."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,38 +15,51 @@ from equireg.errors import EquiregError, UsageError
 from equireg.folders import predictions as predicted
 from equireg.folders.predictions import Files
 from equireg.folders.prepared import PreparedSet
+from equireg.folders.quality import disagreement_file
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry, read_image
 from equireg.layouts import discover, with_limits
+from equireg.metrics import dice, volume_ml
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
 
 _logger = logging.getLogger("equireg")
 
 
+SCAN, PREDICTION, REFERENCE, DISAGREEMENT = "scan", "prediction", "reference", "disagreement"
+MOVED_SCAN, OF_MOVED, MOVED = "transformed_scan", "predicted_transform", "transformed_prediction"
+"""T x, f(T x) and T f(x)."""
+SCANS = (SCAN, MOVED_SCAN)
+"""Volumes of intensities, float32; all others but the disagreement, 0 to 1, hold label values."""
+
+
+class RegionScore(NamedTuple):
+    """One region of a case, counted in the scan's own voxels."""
+
+    region: str
+    volume_ml: float
+    reference_ml: float | None
+    dice: float | None
+    """both None where there is no reference"""
+
+
 @dataclass(frozen=True)
 class CaseVolumes:
-    """A case cut into slices: [D, h, w] each, anterior or superior up, the patient's right on the left."""
+    """A case on one grid, whose axes run to the right, to anterior and to superior, the slice axis first."""
 
     case: str
     labels: LabelTable
-    spacing_mm: tuple[float, float]
-    """distance between rows and between columns"""
-    prediction: np.ndarray
-    """label values"""
-    reference: np.ndarray | None
-    scan: np.ndarray | None
-    """float32, one channel"""
+    affine: np.ndarray
+    """index (d, h, w) to world mm, [4, 4]"""
+    axes: str
+    """canonical axes in that order, such as "zyx" """
+    volumes: Mapping[str, np.ndarray]
+    """what there is of the above, [D, H, W] each; the prediction always"""
     channel: str | None
-    """name of that channel"""
-    transformed_scan: np.ndarray | None
-    """T x, float32, the same channel"""
-    predicted_transform: np.ndarray | None
-    """f(T x), label values"""
-    transformed_prediction: np.ndarray | None
-    """T f(x), label values"""
+    """name of the scan's channel"""
+    scores: tuple[RegionScore, ...]
 
 
 @dataclass(frozen=True)
@@ -84,37 +98,59 @@ def read_case(
     labels = predicted.read_labels(predictions)
     if labels is None:
         raise EquiregError(f"{predictions}: has no {predicted.LABELS}; run `equireg predict` again.")
-    files = Files.of(predictions, case)
     geometry, _ = read_geometry(path, limits)
     folder = folders.source_of(predictions, signature) if scans is None else existing_folder(scans, "scans")
     origin = _find(folder, case, geometry, limits, asked=scans is not None)
     grid = origin.grid if origin else _own_grid(geometry)
     index, name = _choose(origin.channels if origin else (), channel)
-
-    def mask(found: MaskFiles | None) -> np.ndarray | None:
-        there = found is not None and all(file.is_file() for file in found.files)
-        return _seen(grid.label_to_working(found.read(geometry))) if found is not None and there else None
-
-    def moved(file: Path) -> np.ndarray | None:
-        return mask(MaskFiles(file, limits=limits))
-
-    return CaseVolumes(
-        case=case,
-        labels=labels,
-        spacing_mm=(grid.spacing_mm[1], grid.spacing_mm[2]),
-        prediction=_seen(grid.label_to_working(MaskFiles(path, limits=limits).read(geometry))),
-        reference=mask(origin.mask if origin else None),
-        scan=_seen(origin.read(index)) if origin else None,
-        channel=name,
-        transformed_scan=_transformed(files.transformed_scan, grid, index, limits),
-        predicted_transform=moved(files.predicted_transform),
-        transformed_prediction=moved(files.transformed_prediction),
-    )
+    masks = _masks(predictions, case, geometry, origin, limits)
+    volumes = {kind: grid.label_to_working(mask) for kind, mask in masks.items()}
+    if origin:
+        volumes[SCAN] = origin.read(index)
+    for kind, file in (
+        (MOVED_SCAN, Files.of(predictions, case).transformed_scan),
+        (DISAGREEMENT, disagreement_file(predictions, case)),
+    ):
+        if file.is_file():
+            image, _ = read_image([file], limits=limits)
+            volumes[kind] = grid.label_to_working(image[min(index, len(image) - 1)])
+    scores = _scores(masks[PREDICTION], masks.get(REFERENCE), labels, geometry)
+    return CaseVolumes(case, labels, grid.affine, grid.axes, volumes, name, scores)
 
 
-def _seen(volume: np.ndarray) -> np.ndarray:
-    """Turn [D, H, W], whose axes run to right, anterior and superior, as radiologists see it."""
-    return np.ascontiguousarray(volume[:, ::-1, ::-1])
+def _masks(
+    predictions: Path, case: str, geometry: Geometry, origin: "_Origin | None", limits: Limits
+) -> dict[str, np.ndarray]:
+    """Read the masks that are there, in the scan's own voxels [X, Y, Z]."""
+    moved = Files.of(predictions, case)
+    found = {
+        PREDICTION: MaskFiles(predicted.prediction_file(predictions, case), limits=limits),
+        REFERENCE: origin.mask if origin else None,
+        OF_MOVED: MaskFiles(moved.predicted_transform, limits=limits),
+        MOVED: MaskFiles(moved.transformed_prediction, limits=limits),
+    }
+    return {
+        kind: mask.read(geometry)
+        for kind, mask in found.items()
+        if mask is not None and all(file.is_file() for file in mask.files)
+    }
+
+
+def _scores(
+    prediction: np.ndarray, reference: np.ndarray | None, labels: LabelTable, geometry: Geometry
+) -> tuple[RegionScore, ...]:
+    found = []
+    for region, members in labels.judged_regions().items():
+        mine = np.isin(prediction, members)
+        volume = volume_ml(mine, geometry.spacing_mm)
+        if reference is None:
+            found.append(RegionScore(region, volume, None, None))
+            continue
+        truth = np.isin(reference, members)
+        # Where the reference says nothing, nothing is compared.
+        overlap = dice(mine & (reference != labels.ignore) if labels.ignore is not None else mine, truth)
+        found.append(RegionScore(region, volume, volume_ml(truth, geometry.spacing_mm), overlap))
+    return tuple(found)
 
 
 def _own_grid(geometry: Geometry) -> WorkingGrid:
@@ -183,10 +219,3 @@ def _raw(source: Path, case: str, limits: Limits) -> _Origin | None:
     grid = _own_grid(geometry)
     names = raw.channels if len(raw.channels) == len(image) else [f"channel {place}" for place in range(len(image))]
     return _Origin(grid, tuple(names), lambda index: grid.image_to_working(image[index : index + 1])[0], found.mask)
-
-
-def _transformed(path: Path, grid: WorkingGrid, index: int, limits: Limits) -> np.ndarray | None:
-    if not path.is_file():
-        return None
-    image, _ = read_image([path], limits=limits)
-    return _seen(grid.label_to_working(image[min(index, len(image) - 1)]))

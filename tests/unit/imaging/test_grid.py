@@ -288,3 +288,12 @@ def test_more_than_256_classes_need_16_bits():
     probs[299] = 1
     assert grid.argmax_to_native(probs).dtype == np.uint16
     assert (grid.argmax_to_native(probs) == 299).all()
+
+
+def test_the_affine_leads_to_the_centres_of_the_voxels() -> None:
+    # x runs to the left in the file; 1 mm voxels from 10 mm on are joined two by two.
+    native = Geometry.from_array((4, 6, 3), np.array([[-1, 0, 0, 10], [0, 1, 0, 20], [0, 0, 4, 30], [0, 0, 0, 1.0]]))
+    grid = WorkingGrid.plan(native, (2.0, 1.0, 4.0), "z", ((1, 3), (2, 6), (0, 2)))
+    # Slice 1, row 2, and of columns the two last of the file: 7 and 8 mm.
+    np.testing.assert_allclose(grid.affine @ [0, 0, 0, 1], [7.5, 22, 34, 1])
+    np.testing.assert_allclose(grid.affine @ [1, 3, 1, 1], [9.5, 25, 38, 1])
