@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -48,10 +48,18 @@ class ModelFacts:
     flip_axes: tuple[int, ...]
     intensities: Mapping[str, Any] | None = None
     """Ranges of raw percentiles over the training cases, from the manifest; None in older runs."""
+    volumes_mm3: Mapping[str, Sequence[float]] | None = None
+    """Least and greatest volume of each judged region over the labelled training cases; None in older runs."""
 
     @classmethod
-    def of(cls, manifest: Manifest, plan: PatchPlan) -> "ModelFacts":
-        """Take the facts from a prepared folder's manifest and the patch of the run."""
+    def of(cls, manifest: Manifest, plan: PatchPlan, labelled: Sequence[str] = ()) -> "ModelFacts":
+        """Take the facts from a prepared folder's manifest and the patch of the run.
+
+        Args:
+            manifest: of the prepared folder.
+            plan: of the run's patches.
+            labelled: names of the training cases whose masks the run uses; none where nobody asks for volumes.
+        """
         return cls(
             dataset=manifest.dataset,
             channels=manifest.channels,
@@ -62,6 +70,7 @@ class ModelFacts:
             patch_size=plan.patch_size,
             flip_axes=plan.flip_axes,
             intensities=manifest.fingerprint.get("intensities"),
+            volumes_mm3=manifest.volumes_mm3(labelled),
         )
 
     def as_dict(self) -> dict[str, Any]:

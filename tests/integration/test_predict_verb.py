@@ -16,7 +16,10 @@ import torch
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy.ndimage import zoom
 
+from equireg.folders import evaluation
+from equireg.folders.digests import digest_of
 from equireg.folders.quality import read_quality, read_record
+from equireg.folders.signature import write_content
 from equireg.imaging import volume
 from equireg.model import seal
 from equireg.prediction import segment, work
@@ -496,3 +499,29 @@ def test_quality_and_the_map_of_disagreement_lie_beside_the_predictions(
     assert np.allclose(against.affine, scan.affine)
     values = np.asarray(against.dataobj)
     assert 0 <= values.min() <= values.max() <= 1
+
+
+def test_held_out_cases_turn_quality_into_an_estimate_of_the_dice(
+    equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    held_out, judged = tmp_path / "held_out", tmp_path / "judged"
+    given = (phantom_run, phantom_prepared, "--split", "test", "--device", "cpu")
+    assert equireg("predict", *given, "--out", held_out).code == 0
+    assert equireg("evaluate", held_out, phantom_prepared, "--out", judged).code == 0
+    [(case, (quality, dice))] = evaluation.read_quality(judged).items()
+    few = equireg("predict", *given, "--calibration", judged, "--out", tmp_path / "few")
+    assert (few.code, "holds 1 cases" in few.error) == (1, True)
+    pairs = {case: (quality, dice), **{f"other{index}": (quality, dice) for index in range(4)}}
+    evaluation.write_quality(judged, pairs)
+    content = evaluation.read_signature(judged)
+    content["digests"]["quality.csv"] = digest_of(judged / "quality.csv")
+    write_content(judged, content)
+    out = tmp_path / "out"
+    assert equireg("predict", *given, "--calibration", judged, "--out", out).code == 0
+    [row] = read_quality(out)
+    assert row.estimate is not None
+    assert (row.estimate.dice, row.estimate.rests_on) == (pytest.approx(dice, abs=1e-4), 5)
+    estimate = read_record(out, case).estimate
+    assert estimate is not None
+    assert estimate.dice == pytest.approx(dice)
+    assert values(out / f"{case}.nii.gz").tobytes() == values(held_out / f"{case}.nii.gz").tobytes()

@@ -95,6 +95,9 @@ class PredictConfig(LimitOptions, ClusterOptions):
     quality_views: int | None = None
     """further random views whose agreement tells how far a prediction is to be trusted; each costs one more pass. By
     default none where mirrored views are predicted anyway, else two"""
+    calibration: str | None = None
+    """evaluation of five or more held-out cases that this model predicted with the same options; quality.csv then
+    has an estimate of each Dice with its interval"""
     disagreement: bool = False
     """write disagreement/CASE.nii.gz too: for each voxel the part of the views that contradict the prediction"""
     equivariance: bool = False

@@ -25,6 +25,7 @@ from equireg.evaluation.transformed import TransformedPair, find_transformed, sc
 from equireg.folders import evaluation as folder_format
 from equireg.folders import lineage, sign
 from equireg.folders.digests import digests_of
+from equireg.folders.quality import read_quality, views_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
 from equireg.metrics import METRICS, Metric
@@ -46,7 +47,8 @@ def evaluate(
     those without a mask. In place of masks the result file of BraTS' evaluation portal is read.
 
     Writes ``metrics.csv``, ``summary.json``, ``labels.json``, ``pictures/CASE.npz`` of the best, the median
-    and the worst case, and ``made_by.json``; all of them or nothing.
+    and the worst case, ``quality.csv`` where the predictions say how far they are to be trusted, and
+    ``made_by.json``; all of them or nothing.
 
     Args:
         predictions: what ``equireg predict`` made, or any folder of label files named by case.
@@ -82,6 +84,7 @@ def evaluate(
         folder_format.write_scores(folder, result.scores)
         folder_format.write_summary(folder, result.summary)
         folder_format.write_labels(folder, table)
+        folder_format.write_quality(folder, _trusted(predicted, scores))
         folder_format.write_pictures(folder, _pictures(replace(judged, scores=scores), table, roles))
         sign(
             folder,
@@ -90,6 +93,7 @@ def evaluate(
             source=predictions,
             reference=str(reference.absolute()),
             run=dict(predicted.signature.get("run") or {}),
+            views=views_of(predicted.signature.get("config") or {}),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
@@ -160,6 +164,15 @@ def _plain(scores: Sequence[Score]) -> dict[tuple[str, str, str], float]:
         for region, metrics in score.regions.items()
         for metric, value in metrics.items()
     }
+
+
+def _trusted(predictions: Predictions, scores: Sequence[Score]) -> dict[str, tuple[float, float]]:
+    """Return case to quality and mean Dice, of the cases that have a quality and a mask."""
+    if predictions.is_unsigned:
+        return {}
+    qualities = {row.case: row.quality for row in read_quality(predictions.root) if row.quality is not None}
+    regions = shown_regions(scores, "dice")
+    return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in scores if one.case in qualities}
 
 
 def _roles(pictures: Sequence[str], scores: Sequence[Score]) -> dict[str, str]:

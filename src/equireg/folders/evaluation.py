@@ -3,6 +3,7 @@
 metrics.csv          a row a case, region and metric
 summary.json         means and spreads over the cases
 labels.json          what the label values mean
+quality.csv          case, quality, Dice: how far predictions were trusted, where `equireg predict` said so
 pictures/CASE.npz    one slice of a few cases
 made_by.json         the signature, with the run behind the predictions
 """
@@ -26,11 +27,15 @@ VERB = "evaluate"
 METRICS_CSV = "metrics.csv"
 SUMMARY = "summary.json"
 LABELS = "labels.json"
+QUALITY = "quality.csv"
 PICTURES = "pictures"
+VIEWS = "views"
+"""Fact in the signature: the options of `equireg predict` that decide what a quality means."""
 COLUMNS = ("case", "region", "metric", "value")
+_QUALITY_COLUMNS = ("case", "quality", "dice")
 ROLES = ("best", "median", "worst")
 """Why a case has a picture, best first; one that was asked for by name has the role ``chosen``."""
-SEALED = (METRICS_CSV, SUMMARY, LABELS)
+SEALED = (METRICS_CSV, SUMMARY, LABELS, QUALITY)
 """Files whose digests stand in the signature."""
 _REMEDY = "Run `equireg evaluate` again."
 
@@ -90,6 +95,30 @@ def read_scores(folder: Path) -> dict[tuple[str, str, str], float]:
         scores[case, region, metric] = tables.number(path, line, "value", row["value"], _REMEDY)
     signature.check_digest(path, _REMEDY)
     return scores
+
+
+def write_quality(folder: Path, pairs: Mapping[str, tuple[float, float]]) -> None:
+    """Write ``quality.csv``: case to its quality and its mean Dice over the regions; no file where there is none."""
+    if not pairs:
+        return
+    tables.write_table(folder / QUALITY, _QUALITY_COLUMNS, ((case, *pair) for case, pair in pairs.items()))
+
+
+def read_quality(folder: Path) -> dict[str, tuple[float, float]]:
+    """Read ``quality.csv``: case to its quality and its mean Dice over the regions.
+
+    Raises:
+        EquiregError: if the file is missing, damaged or was changed.
+    """
+    path = folder / QUALITY
+    pairs: dict[str, tuple[float, float]] = {}
+    for line, row in tables.read_table(path, _QUALITY_COLUMNS, _REMEDY):
+        quality, dice = (tables.number(path, line, name, row[name], _REMEDY) for name in _QUALITY_COLUMNS[1:])
+        if not (0 <= quality <= 1 and 0 <= dice <= 1):
+            raise EquiregError(f"{path}: line {line} has {quality} and {dice}; expected numbers from 0 to 1. {_REMEDY}")
+        pairs[row["case"]] = quality, dice
+    signature.check_digest(path, _REMEDY)
+    return pairs
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:

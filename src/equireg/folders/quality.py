@@ -1,6 +1,7 @@
 """How far each prediction is to be trusted, beside the predictions.
 
-quality.csv              a row a case: rank, case, quality, look, why; the least trusted first
+quality.csv              a row a case: rank, case, quality, look, why; the least trusted first. Where held-out cases
+                         say how quality and Dice go together: dice, dice_low, dice_high, rests_on too
 quality_regions.csv      a row a case and region: agreement of the views, volume, spread of the volume over the views
 quality/CASE.json        the same of one case
 disagreement/CASE.nii.gz for each voxel the part of the views that contradict the prediction, where asked for
@@ -8,8 +9,9 @@ disagreement/CASE.nii.gz for each voxel the part of the views that contradict th
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from equireg import disk
 from equireg.errors import EquiregError
@@ -20,7 +22,9 @@ QUALITY, REGIONS = "quality.csv", "quality_regions.csv"
 RECORDS, DISAGREEMENT = "quality", "disagreement"
 _COLUMNS = ("rank", "case", "quality", "look", "why")
 _REGION_COLUMNS = ("case", "region", "agreement", "volume_mm3", "volume_spread")
+_ESTIMATE_COLUMNS = ("dice", "dice_low", "dice_high", "rests_on")
 _REMEDY = "Run `equireg predict` again into a new folder."
+_VIEWS = ("test_time", "passes", "overlap", "quality_views", "post_process")
 LOOK_BELOW = 0.5
 """Quality below which a prediction should be looked at, however the others fare."""
 _WORST_PART, _ENOUGH = 0.1, 5
@@ -40,6 +44,18 @@ class RegionQuality:
 
 
 @dataclass(frozen=True)
+class DiceEstimate:
+    """What the Dice of a prediction probably is, from held-out cases of known Dice."""
+
+    dice: float
+    low: float
+    """Lower end of the interval that holds the Dice in four of five cases."""
+    high: float
+    rests_on: int
+    """Held-out cases behind it."""
+
+
+@dataclass(frozen=True)
 class CaseQuality:
     """How far the prediction of one case is to be trusted."""
 
@@ -49,6 +65,8 @@ class CaseQuality:
     regions: Mapping[str, RegionQuality] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     """Why it should be looked at, in words."""
+    estimate: DiceEstimate | None = None
+    """Of its mean Dice over the regions; None where no held-out cases were given."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,12 @@ class Row:
     look: bool
     """Whether a person should look at it first."""
     why: str
+    estimate: DiceEstimate | None = None
+
+
+def views_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options of `equireg predict` that decide what a quality means."""
+    return {name: config.get(name) for name in _VIEWS}
 
 
 def record_file(folder: Path, case: str) -> Path:
@@ -79,8 +103,7 @@ def write_record(folder: Path, found: CaseQuality) -> None:
     path = record_file(folder, found.case)
     with disk.disk_errors(path):
         path.parent.mkdir(exist_ok=True)
-    regions = {name: dict(vars(region)) for name, region in found.regions.items()}
-    disk.write_json(path, {**vars(found), "regions": regions})
+    disk.write_json(path, asdict(found))
 
 
 def read_record(folder: Path, case: str) -> CaseQuality:
@@ -106,23 +129,38 @@ def ranked(found: Iterable[CaseQuality]) -> list[Row]:
     rows = []
     for rank, one in enumerate(order, start=1):
         low = one.quality is not None and (one.quality < LOOK_BELOW or rank <= worst)
-        rows.append(Row(rank, one.case, one.quality, low or bool(one.reasons), "; ".join(one.reasons)))
+        why = "; ".join(one.reasons)
+        rows.append(Row(rank, one.case, one.quality, low or bool(one.reasons), why, one.estimate))
     return rows
 
 
 def write_quality(folder: Path, found: Sequence[CaseQuality]) -> None:
     """Write the tables of all cases."""
+    estimated = any(one.estimate is not None for one in found)
     rows = [
-        (row.rank, row.case, None if row.quality is None else round(row.quality, 4), "yes" if row.look else "", row.why)
+        (
+            *(row.rank, row.case, _rounded(row.quality), "yes" if row.look else "", row.why),
+            *(_estimate_cells(row.estimate) if estimated else ()),
+        )
         for row in ranked(found)
     ]
-    tables.write_table(folder / QUALITY, _COLUMNS, rows)
+    tables.write_table(folder / QUALITY, (*_COLUMNS, *(_ESTIMATE_COLUMNS if estimated else ())), rows)
     regions = [
-        (one.case, name, *(None if value is None else round(value, 4) for value in vars(region).values()))
+        (one.case, name, *(_rounded(value) for value in vars(region).values()))
         for one in sorted(found, key=lambda one: one.case)
         for name, region in one.regions.items()
     ]
     tables.write_table(folder / REGIONS, _REGION_COLUMNS, regions)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _estimate_cells(estimate: DiceEstimate | None) -> tuple[float | int | None, ...]:
+    if estimate is None:
+        return (None,) * len(_ESTIMATE_COLUMNS)
+    return _rounded(estimate.dice), _rounded(estimate.low), _rounded(estimate.high), estimate.rests_on
 
 
 def read_quality(folder: Path) -> list[Row]:
@@ -138,5 +176,8 @@ def read_quality(folder: Path) -> list[Row]:
     for line, row in tables.read_table(path, _COLUMNS, _REMEDY):
         rank, quality = (tables.number(path, line, name, row[name], _REMEDY) for name in ("rank", "quality"))
         known = None if math.isnan(quality) else quality
-        rows.append(Row(int(rank), row["case"], known, row["look"] == "yes", row["why"]))
+        cells = (tables.number(path, line, name, row.get(name, ""), _REMEDY) for name in _ESTIMATE_COLUMNS)
+        dice, low, high, cases = cells
+        estimate = None if math.isnan(dice) else DiceEstimate(dice, low, high, int(cases))
+        rows.append(Row(int(rank), row["case"], known, row["look"] == "yes", row["why"], estimate))
     return rows

@@ -20,8 +20,15 @@ _NARROWER = 4.0
 def warn_of(scan: WorkingScan, facts: ModelFacts, where: str) -> None:
     """Warn of what the user should know of a scan before its prediction is trusted; ``where`` names the scan."""
     far = far_from_training(scan.intensities, facts.intensities, facts.normalisation, facts.channels)
-    for note in (*scan.notes, *far):
+    for note in (*scan.notes, *(text for _, text in far)):
         log.warning("%s: %s", where, note)
+
+
+def far_channels(scan: WorkingScan, facts: ModelFacts) -> list[str]:
+    """Return the names of the channels whose intensities lie far from those of the training set."""
+    return [
+        name for name, _ in far_from_training(scan.intensities, facts.intensities, facts.normalisation, facts.channels)
+    ]
 
 
 def far_from_training(
@@ -29,8 +36,8 @@ def far_from_training(
     known: Mapping[str, Any] | None,
     normalisation: Mapping[str, Any],
     channels: Sequence[str],
-) -> Iterator[str]:
-    """Yield a warning for each channel whose intensities lie far from those of the training set.
+) -> Iterator[tuple[str, str]]:
+    """Yield the name of, and a warning for, each channel whose intensities lie far from those of the training set.
 
     Two of three percentiles must lie far outside, because a single one moves with the field of view; or all lie close
     to each other, as after a conversion to fewer bits.
@@ -55,9 +62,10 @@ def far_from_training(
             for value, low, high in zip(scan, least, greatest, strict=True)
         ]
         if sum(outside) >= 2 or (scan[2] - scan[0]) * _NARROWER < narrowest:
-            yield (
+            warning = (
                 f"channel {name}: its intensities reach from {scan[0]:.4g} to {scan[2]:.4g} (median {scan[1]:.4g}), "
                 f"those of the training scans from {least[0]:.4g} to {greatest[2]:.4g} (medians {least[1]:.4g} to "
                 f"{greatest[1]:.4g}). Check its unit, an offset, and conversions to fewer bits; the prediction may be "
                 "wrong"
             )
+            yield name, warning

@@ -15,7 +15,8 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.model import Model, load_model
 from equireg.postprocessing import PostProcessing
-from equireg.prediction.intensities import warn_of
+from equireg.prediction.intensities import far_channels, warn_of
+from equireg.prediction.quality import quality_of
 from equireg.prediction.segment import Predictor
 from equireg.prediction.trained import read_trained
 from equireg.preparation.case import working_scan
@@ -31,8 +32,11 @@ class Segmentation:
     """Probabilities of each class, background first, [K, X, Y, Z] float32; None where they were not asked for."""
     quality: float | None = None
     """How far the views of the scan agree, 0 to 1: the mean Dice of all pairs of views, over the foreground classes
-    that any shows; 1 where none shows any. Models of an ensemble count as views. None where there is one view
-    (``test_time="none"`` and ``quality_views=0``). Low values mark scans to look at; it is no estimate of the Dice."""
+    that any shows. Models of an ensemble count as views. Where none shows any it is 1, or 0 if every training case
+    shows some. None where there is one view (``test_time="none"`` and ``quality_views=0``). Low values mark scans to
+    look at; it is no estimate of the Dice."""
+    reasons: tuple[str, ...] = ()
+    """Why a person should look at it, in words."""
 
 
 class LoadedModel:
@@ -69,10 +73,14 @@ class LoadedModel:
         warn_of(scan, self._facts, "the array")
         agreement = self._predictor.agreement()
         if not probabilities:
-            classes = self._predictor.classes(scan, agreement)
-            return Segmentation(self._predictor.values(classes, geometry), None, agreement.dice())
-        probs = scan.grid.probs_to_native(self._predictor(scan, agreement=agreement).numpy())
-        return Segmentation(self._predictor.values(probs.argmax(axis=0), geometry), probs, agreement.dice())
+            probs, classes = None, self._predictor.classes(scan, agreement)
+        else:
+            probs = scan.grid.probs_to_native(self._predictor(scan, agreement=agreement).numpy())
+            classes = probs.argmax(axis=0)
+        values, facts = self._predictor.values(classes, geometry), self._predictor.facts
+        far = far_channels(scan, facts)
+        found = quality_of("array", agreement, values, geometry.affine_array, facts, far)
+        return Segmentation(values, probs, found.quality, found.reasons)
 
     def _checked(self, array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """Return the scan as [C, X, Y, Z] float32 with its geometry."""

@@ -14,9 +14,10 @@ from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders import predictions
 from equireg.folders.ensemble import POST_PROCESS
-from equireg.folders.quality import read_record, write_quality
+from equireg.folders.quality import read_record, write_quality, write_record
 from equireg.folders.run_facts import RUN_FACTS
 from equireg.postprocessing import PostProcessing
+from equireg.prediction.calibration import Calibration, read_calibration
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
 from equireg.prediction.scans import InputCase, find_cases
@@ -26,7 +27,7 @@ from equireg.prediction.work import Job, in_order, predict_by_workers, predict_h
 
 log = logging.getLogger("equireg")
 
-_MACHINE = ("jobs", "cluster", "slurm", "verify", "record_paths", "max_spacing_mm", "max_voxels")
+_MACHINE = ("calibration", "jobs", "cluster", "slurm", "verify", "record_paths", "max_spacing_mm", "max_voxels")
 """Options that do not change what is predicted, and may differ when a command is continued."""
 _NAME_BYTES = 255
 """Longest name of a file on the usual disks."""
@@ -71,6 +72,7 @@ def predict(
     job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)
     failed = _misnamed(cases, job)
     digests = {case.name: case.digest() for case in cases if case.name not in failed}
+    calibration = _calibration(job)
     with disk.locked_folder(out), unfinished(out, _command(job, scans), digests) as folder:
         left = [case for case in cases if case.name not in folder.seconds and case.name not in failed]
         with disk.disk_errors(out):
@@ -83,7 +85,7 @@ def predict(
         failed = in_order(failed, cases)
         if not folder.seconds:
             raise error_of(failed)
-        _finish(folder, trained, scans, job)
+        _finish(folder, trained, scans, job, calibration)
     seconds = folder.seconds.values()
     log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds) / len(seconds))
     if failed:
@@ -131,13 +133,24 @@ def _cases(trained: Trained, scans: Path, config: PredictConfig) -> list[InputCa
     return find_cases(scans, trained.models[0].facts, config, fold)
 
 
-def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job) -> None:
+def _calibration(job: Job) -> Calibration | None:
+    """Return what held-out cases say of the Dice behind a quality, where they were given."""
+    given = job.config.calibration
+    return None if given is None else read_calibration(Path(given), job.digest, job.config)
+
+
+def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job, calibration: Calibration | None) -> None:
     """Write what the evaluation needs to know beside the predictions, and sign."""
     if job.post_process.steps:
         log.info("post-processing: %s (--post_process none leaves it out)", job.post_process.words())
     cases = sorted(folder.seconds)
     predictions.write_labels(folder.folder, trained.models[0].facts.labels)
-    write_quality(folder.folder, [read_record(folder.folder, case) for case in cases])
+    found = [read_record(folder.folder, case) for case in cases]
+    if calibration is not None:
+        found = [calibration.of(one) for one in found]
+        for one in found:
+            write_record(folder.folder, one)
+    write_quality(folder.folder, found)
     if job.config.portal_zip:
         predictions.write_portal_zip(folder.folder, cases)
     facts = trained.facts(job.config.split, job.post_process)

@@ -13,14 +13,17 @@ from equireg.devices import autocast, choose_device, choose_precision
 from equireg.engines import Work, accelerated, check_option
 from equireg.errors import EquiregError
 from equireg.folders import predictions
+from equireg.folders.quality import write_record
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.inference import Agreement, InferencePlan, middle_window, predict_slabs
 from equireg.inference.ensemble import as_one, members_of
 from equireg.model import Model
 from equireg.postprocessing import PostProcessing, applied
 from equireg.prediction import equivariance, quality
+from equireg.prediction.intensities import far_channels
 from equireg.prediction.parts import Part, parts_of
 from equireg.prediction.scans import InputCase
 from equireg.prediction.slabs import SlabStream, mean_slabs
@@ -59,9 +62,14 @@ class Predictor:
         check_option(config.engine, self.precision, self.device)
         self._engine = config.engine
         self._scans = scans
-        self.labels = models[0].facts.labels
+        self.facts = quality.common_facts([model.facts for model in models])
         self.parts = parts_of(models, config, self.device)
         self.mapped = config.disagreement
+
+    @property
+    def labels(self) -> LabelTable:
+        """What the label values mean."""
+        return self.facts.labels
 
     @property
     def plan(self) -> InferencePlan:
@@ -158,6 +166,8 @@ class Segmented:
     """The case under its fixed transforms, where that is asked for."""
     agreement: Agreement | None = None
     """How far its views agree, where that was counted."""
+    far: tuple[str, ...] = ()
+    """Channels whose intensities lie far from those of the training set."""
 
     def native_classes(self) -> np.ndarray:
         """Return the class indices in the scan's own grid, [X, Y, Z]."""
@@ -173,12 +183,12 @@ def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: Pr
     grid, count = scan.grid, predictor.labels.classes
     voxels = max(math.prod(grid.shape), math.prod(grid.native.shape))
     whole = config.probabilities or case.seeds is not None
-    agreement = predictor.agreement()
+    agreement, far = predictor.agreement(), tuple(far_channels(scan, predictor.facts))
     if not whole and 4 * count * voxels > _WHOLE_BYTES:
-        return Segmented(grid, classes=predictor.classes(scan, agreement), agreement=agreement)
+        return Segmented(grid, classes=predictor.classes(scan, agreement), agreement=agreement, far=far)
     probs = predictor(scan, agreement=agreement)
     transformed = None if case.seeds is None else predictor.under_transform(scan, probs, case.seeds)
-    return Segmented(grid, probs.numpy(), transformed=transformed, agreement=agreement)
+    return Segmented(grid, probs.numpy(), transformed=transformed, agreement=agreement, far=far)
 
 
 def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig) -> None:
@@ -189,7 +199,11 @@ def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: P
     classes = _write_probabilities(case, segmented, folder) if config.probabilities else segmented.native_classes()
     values = predictor.values(classes, grid.native)
     if segmented.agreement is not None:
-        quality.write(folder, case.name, segmented.agreement, values, grid, predictor.labels)
+        counts = segmented.agreement
+        affine = grid.native.affine_array
+        found = quality.quality_of(case.name, counts, values, affine, predictor.facts, segmented.far)
+        write_record(folder, found)
+        quality.write_disagreement(folder, case.name, counts, grid)
     volume.write_label(predictions.prediction_file(folder, case.name), values, grid.native)
 
 

@@ -157,7 +157,7 @@ def _launch(folder: OwnFolder, session: _Session) -> None:
     """Check what can be checked without a GPU, and start the processes of a run; this one computes nothing."""
     config, source = folder.config, folder.source
     _check_devices(config, choose_device(config.device))
-    facts = ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config))
+    facts = ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config), folder.cases.labelled)
     start_or_resume(folder.out, config, facts, source, resume=session.resume)
     job = {
         **to_plain(config),
@@ -181,7 +181,7 @@ def _train(
     device = choose_device(config.device)
     _check_devices(config, device)
     precision = choose_precision(config.precision, device)
-    facts = ModelFacts.of(folder.data.manifest, plan)
+    facts = ModelFacts.of(folder.data.manifest, plan, folder.cases.labelled)
     if session.resume:
         check_same_precision(out, precision)
     method, last, start = start_or_resume(out, config, facts, folder.source, resume=session.resume)

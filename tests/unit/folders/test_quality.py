@@ -7,6 +7,7 @@ import pytest
 from equireg.errors import EquiregError
 from equireg.folders.quality import (
     CaseQuality,
+    DiceEstimate,
     RegionQuality,
     ranked,
     read_quality,
@@ -45,3 +46,13 @@ def test_a_record_comes_back_and_a_damaged_one_is_named(tmp_path: Path):
     with pytest.raises(EquiregError, match=r"a\.json: is damaged"):
         read_record(tmp_path, "a")
     assert read_quality(tmp_path) == []
+
+
+def test_estimates_of_the_dice_come_back_and_need_no_columns_where_there_are_none(tmp_path: Path):
+    estimate = DiceEstimate(0.8, 0.65, 0.9, 12)
+    write_quality(tmp_path, [CaseQuality("a", 0.9, estimate=estimate), CaseQuality("b", None)])
+    assert [(row.case, row.estimate) for row in read_quality(tmp_path)] == [("a", estimate), ("b", None)]
+    write_quality(tmp_path, [CaseQuality("a", 0.9)])
+    assert (tmp_path / "quality.csv").read_text().splitlines()[0] == "rank,case,quality,look,why"
+    write_record(tmp_path, CaseQuality("a", 0.9, estimate=estimate))
+    assert read_record(tmp_path, "a").estimate == estimate

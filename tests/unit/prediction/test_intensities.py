@@ -15,7 +15,7 @@ CHANNELS = ("ct", "pet")
 
 
 def warnings(found: list[list[float]], name: str = "ct") -> list[str]:
-    return list(far_from_training(found, KNOWN, {"name": name}, CHANNELS))
+    return [text for _, text in far_from_training(found, KNOWN, {"name": name}, CHANNELS)]
 
 
 @pytest.mark.parametrize("name", ["ct", "zscore"])
@@ -65,5 +65,6 @@ def test_training_scans_of_several_scanners_bound_each_other() -> None:
     }
     zscore = {"name": "zscore"}
     assert list(far_from_training([[1.0, 60.0, 130.0]], known, zscore, ("mri",))) == []
-    (warning,) = far_from_training([[0.01, 0.4, 1.0]], known, zscore, ("mri",))
+    ((channel, warning),) = far_from_training([[0.01, 0.4, 1.0]], known, zscore, ("mri",))
+    assert channel == "mri"
     assert "from 0.01 to 1" in warning

@@ -1,14 +1,23 @@
 """What is said of a prediction without its reference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from equireg.imaging.labels import LabelTable
 from equireg.inference import Agreement
-from equireg.prediction.quality import quality_of
+from equireg.model import ModelFacts
+from equireg.prediction.quality import common_facts, quality_of
 
 LABELS = LabelTable((0, 1, 4), ("background", "core", "rim"), {"whole": (1, 4), "rim": (4,)})
+FACTS = ModelFacts("made up", ("t1", "t2"), LABELS, "zyx", None, {"name": "zscore"}, (16, 16), ())
+AFFINE = np.diag([2.5, 1.0, -1.0, 1.0])
+
+
+def facts(**volumes_mm3: tuple[float, float]) -> ModelFacts:
+    return replace(FACTS, volumes_mm3=volumes_mm3)
 
 
 def counted(*views: list[int]) -> Agreement:
@@ -19,7 +28,7 @@ def counted(*views: list[int]) -> Agreement:
 
 def test_regions_have_agreement_volume_and_spread():
     values = np.array([1, 1, 4, 0]).reshape(4, 1, 1)
-    found = quality_of("a", counted([1, 1, 2, 0], [1, 2, 2, 0]), values, 2.5, LABELS)
+    found = quality_of("a", counted([1, 1, 2, 0], [1, 2, 2, 0]), values, AFFINE, FACTS)
     assert found.quality == pytest.approx(2 / 3)
     whole, rim = found.regions["whole"], found.regions["rim"]
     assert (whole.agreement, whole.volume_mm3, whole.volume_spread) == (1.0, 7.5, 0.0)
@@ -29,7 +38,43 @@ def test_regions_have_agreement_volume_and_spread():
 
 
 def test_an_empty_prediction_is_a_reason():
-    found = quality_of("a", counted([0, 0], [0, 0]), np.zeros((2, 1, 1), int), 1.0, LABELS)
+    found = quality_of("a", counted([0, 0], [0, 0]), np.zeros((2, 1, 1), int), AFFINE, FACTS)
     assert found.quality == 1.0
     assert found.regions["whole"].agreement is None
     assert found.reasons == ("nothing was found",)
+
+
+def test_an_empty_prediction_is_not_trusted_where_every_training_case_shows_something():
+    empty = counted([0, 0], [0, 0]), np.zeros((2, 1, 1), int), AFFINE
+    found = quality_of("a", *empty, facts(whole=(9.0, 20.0), rim=(0.0, 5.0)))
+    assert found.quality == 0.0
+    assert found.reasons == ("nothing was found", "whole is much smaller than in any training case (0 mm3; least 9)")
+    assert quality_of("a", *empty, facts(whole=(0.0, 20.0), rim=(0.0, 5.0))).quality == 1.0
+
+
+@pytest.mark.parametrize(
+    ("known", "reasons"),
+    [
+        ((22.0, 22.0), ()),
+        ((23.0, 30.0), ("whole is much smaller than in any training case (7.5 mm3; least 23)",)),
+        ((1.0, 2.4), ("whole is much larger than in any training case (7.5 mm3; most 2.4)",)),
+        ((0.0, 0.0), ()),  # where no training case shows it, nothing is known of its size
+    ],
+)
+def test_a_region_three_times_beyond_the_training_cases_is_a_reason(
+    known: tuple[float, float], reasons: tuple[str, ...]
+) -> None:
+    values = np.array([1, 1, 4, 0]).reshape(4, 1, 1)
+    assert quality_of("a", counted([1, 1, 2, 0], [1, 1, 2, 0]), values, AFFINE, facts(whole=known)).reasons == reasons
+
+
+def test_intensities_far_from_training_are_a_reason():
+    values = np.array([1, 1, 4, 0]).reshape(4, 1, 1)
+    found = quality_of("a", counted([1, 1, 2, 0], [1, 1, 2, 0]), values, AFFINE, FACTS, ["t2"])
+    assert found.reasons == ("intensities are far from those of the training scans (t2)",)
+
+
+def test_models_that_predict_together_know_all_their_training_cases():
+    both = common_facts([FACTS, facts(whole=(3.0, 4.0)), facts(whole=(2.0, 3.0), rim=(1.0, 1.0))])
+    assert both.volumes_mm3 == {"whole": (2.0, 4.0), "rim": (1.0, 1.0)}
+    assert common_facts([FACTS]) == FACTS

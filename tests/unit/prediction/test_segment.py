@@ -13,6 +13,7 @@ from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.inference import InferencePlan
+from equireg.model import ModelFacts
 from equireg.postprocessing import PostProcessing
 from equireg.prediction import segment as room
 from equireg.prediction.parts import Part
@@ -41,7 +42,8 @@ class Network(nn.Module):
 def predictor(dims: int) -> Predictor:
     made = object.__new__(Predictor)
     made.device, made.precision = torch.device("cpu"), "32"
-    made.labels, made.post_process, made.mapped = LABELS, PostProcessing(), False
+    made.facts = ModelFacts("made up", ("mri",), LABELS, "zyx", None, {"name": "zscore"}, (8, 8), ())
+    made.post_process, made.mapped = PostProcessing(), False
     made.parts = [Part(Network(dims).eval(), InferencePlan(dims, (8,) * dims, classes=5), 1)]
     return made
 

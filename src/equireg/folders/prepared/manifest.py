@@ -1,6 +1,7 @@
 """The manifest: facts of a prepared data set, and a record of every case; strict on reading."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -94,6 +95,19 @@ class Manifest:
             "labels": self.labels.as_dict(),
             "cases": [dict(vars(case)) for case in self.cases],
         }
+
+    def volumes_mm3(self, names: Sequence[str]) -> dict[str, tuple[float, float]] | None:
+        """Return the least and the greatest volume of each judged region over some cases, mm3; None without masks."""
+        masked = [case for case in self.cases if case.name in set(names) and case.labelled]
+        if not masked:
+            return None
+        place = {value: index for index, value in enumerate(self.labels.values)}
+        found = {}
+        for region, values in self.labels.judged_regions().items():
+            members = [place[value] for value in values if value in place]
+            sizes = [math.prod(one.spacing_mm) * sum(one.class_voxels[index] for index in members) for one in masked]
+            found[region] = (min(sizes), max(sizes))
+        return found
 
     @classmethod
     def from_dict(cls, content: Any) -> "Manifest":
