@@ -46,9 +46,8 @@ def evaluate(
     Predictions that were made with ``--equivariance`` are compared with themselves under a transform too, also
     those without a mask. In place of masks the result file of BraTS' evaluation portal is read.
 
-    Writes ``metrics.csv``, ``summary.json``, ``labels.json``, ``pictures/CASE.npz`` of the best, the median
-    and the worst case, ``quality.csv`` where the predictions say how far they are to be trusted, and
-    ``made_by.json``; all of them or nothing.
+    Writes ``metrics.csv``, ``summary.json``, ``labels.json``, ``quality.csv`` of predictions that have a quality,
+    ``pictures/CASE.npz`` of the best, the median and the worst case, and ``made_by.json``; all of them or nothing.
 
     Args:
         predictions: what ``equireg predict`` made, or any folder of label files named by case.
@@ -79,7 +78,7 @@ def evaluate(
     scores = with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")])
     everything = joined(scores, with_all_regions(transformed, regions, [m.name for m in _metrics("transform")]))
     result = EvaluationResult(summarise(everything, judged.not_predicted), _plain(everything))
-    roles = _roles(config.pictures, scores) if judged.pairs or config.pictures else {}
+    roles = _roles(config.pictures, judged, scores)
     with staged_folder(out) as folder:
         folder_format.write_scores(folder, result.scores)
         folder_format.write_summary(folder, result.summary)
@@ -92,8 +91,7 @@ def evaluate(
             {name: getattr(config, name) for name in ("tolerance_mm", "record_paths")},
             source=predictions,
             reference=str(reference.absolute()),
-            run=dict(predicted.signature.get("run") or {}),
-            views=views_of(predicted.signature.get("config") or {}),
+            **_origin(predicted.signature),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
@@ -175,8 +173,18 @@ def _trusted(predictions: Predictions, scores: Sequence[Score]) -> dict[str, tup
     return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in scores if one.case in qualities}
 
 
-def _roles(pictures: Sequence[str], scores: Sequence[Score]) -> dict[str, str]:
+def _origin(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of the run behind predictions, and of the views behind their quality."""
+    return {
+        "run": dict(signature.get("run") or {}),
+        folder_format.VIEWS: views_of(signature.get("config") or {}),
+    }
+
+
+def _roles(pictures: Sequence[str], judged: _Judged, scores: Sequence[Score]) -> dict[str, str]:
     """Return case to role of those to picture: the best, the median and the worst, and those asked for."""
+    if not (judged.pairs or pictures):
+        return {}
     unknown = sorted(set(pictures) - {score.case for score in scores})
     if unknown:
         raise EquiregError(
