@@ -16,7 +16,7 @@ from torch import nn
 from equireg import disk, folders
 from equireg.batches.loading import PatchPlan
 from equireg.config import NetworkConfig, TrainConfig
-from equireg.config.choosing import without_idle
+from equireg.config.earlier import in_todays_words
 from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
 from equireg.folders.prepared import Manifest
@@ -188,7 +188,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get(ENTRY), dict):
         raise EquiregError(f"{path}: is not a checkpoint of equireg; expected one that `equireg train` wrote.")
-    folders.check_format(path, content[ENTRY].get("format_version"))
+    folders.check_format(path, content[ENTRY].get("format_version"), "train")
     with _damage(path):
         if content[ENTRY].get(_DIGEST) not in (None, _digest(content)):
             raise EquiregError(
@@ -217,7 +217,7 @@ def load_model(path: Path) -> Model:
     """
     content = read_checkpoint(path)
     with _damage(path):
-        config = config_from(without_idle(content[ENTRY]["config"]))
+        config = config_from(in_todays_words(content[ENTRY]["config"]))
         facts = ModelFacts.from_dict(content[ENTRY]["facts"])
         method = new_method(config, facts)
         weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}

@@ -11,6 +11,7 @@ from equireg.cli.tokens import given_names, places_first, spelled_out, take, wit
 from equireg.cli.verbs import Verb
 from equireg.config.choosing import CHOSEN, is_switch
 from equireg.config.describe import Option, options_in
+from equireg.config.earlier import in_todays_words, is_of_earlier
 from equireg.config.parsing import (
     OptionParser,
     add_options,
@@ -141,7 +142,8 @@ def _read_file(path: str) -> OptionFile:
             raise
         raise UsageError(str(error)) from error
     try:
-        return OptionFile(path, nested(content))
+        values = nested(content)
+        return OptionFile(path, in_todays_words(values) if is_of_earlier(values) else values)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
 

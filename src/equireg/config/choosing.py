@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
 
 from equireg import registry
 from equireg.config import methods
@@ -25,8 +24,6 @@ _LIGHT: dict[str, Mapping[str, type]] = {
     "network": _NETWORK_OPTIONS,
 }
 """Group and name to the options that are known without the method or network itself."""
-_ONCE_SHARED = ("features", "max_features", "stages", "norm", "dropout", "checkpointing")
-"""Options that runs of earlier versions list for every network, whether they act on it or not."""
 
 
 def names(group: str) -> list[str]:
@@ -50,16 +47,6 @@ def default_name(options: type, group: str) -> str:
     """Return the name that a group of a dataclass of options has unless another is given."""
     field = next(field for field in fields(options) if field.name == group)
     return field.default_factory().name  # pyright: ignore[reportCallIssue]
-
-
-def without_idle(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored run's options without those that do nothing in its network, which earlier versions wrote."""
-    network = stored.get("network")
-    if not isinstance(network, Mapping):
-        return dict(stored)
-    acting = {field.name for field in fields(options_of("network", str(network.get("name", "unet"))))}
-    kept = {key: value for key, value in network.items() if key in acting or key not in _ONCE_SHARED}
-    return {**stored, "network": kept}
 
 
 def idle_in(option: str) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from equireg import disk
 from equireg.config import TrainConfig
 from equireg.config.checks import parse_fold
-from equireg.config.choosing import without_idle
+from equireg.config.earlier import in_todays_words
 from equireg.config.parsing import from_plain, to_plain, to_yaml
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
@@ -131,14 +131,14 @@ class RunFolder:
         return (self.root / CONFIG).is_file()
 
     def read_config(self) -> dict[str, Any]:
-        """Read the options as plain nested values, without those of earlier versions that did nothing.
+        """Read the options as plain nested values; those of an earlier version in the words of this one.
 
         Raises:
             EquiregError: if they are missing or damaged.
         """
         content = read_yaml(self.root / CONFIG)
         with self._damaged_config():
-            return without_idle(content)
+            return in_todays_words(content)
 
     def check_config(self) -> None:
         """Check that the options are those of a run.

@@ -97,7 +97,7 @@ def read_signature(folder: Path | str, verb: str) -> dict[str, Any]:
     found = signature.get("verb")
     if found != verb:
         raise EquiregError(f"{folder}: was made by `equireg {found}`; expected the output of `equireg {verb}`.")
-    check_format(folder, signature.get("format_version"))
+    check_format(folder, signature.get("format_version"), verb)
     if SEAL in signature and seal_of(_without_seal(signature)) != signature[SEAL]:
         raise EquiregError(
             f"{folder / SIGNATURE}: is damaged: its values are not those that were written. Restore it, or make the "
@@ -157,17 +157,25 @@ def check_digest(path: Path, remedy: str) -> None:
         raise EquiregError(f"{path}: was changed after it was written: made_by.json has another digest. {remedy}")
 
 
-def check_format(path: Path, found: Any) -> None:
+def check_format(path: Path, found: Any, verb: str) -> None:
     """Refuse a folder or file of another format version.
 
+    Args:
+        path: the folder or file.
+        found: the version that it says.
+        verb: the verb that makes such a folder.
+
     Raises:
-        EquiregError: if ``found`` is not the version that this equireg reads.
+        EquiregError: if ``found`` is not the version that this equireg reads; names the command to run.
     """
-    if found != FORMAT_VERSION:
-        raise EquiregError(
-            f"{path}: has format version {found}; this equireg {__version__} reads version {FORMAT_VERSION}. "
-            "Make it again with this version."
-        )
+    if found == FORMAT_VERSION:
+        return
+    is_newer = isinstance(found, int) and found > FORMAT_VERSION
+    remedy = "Install the equireg that made it (`pip install --upgrade equireg`), or make" if is_newer else "Make"
+    raise EquiregError(
+        f"{path}: has format version {found}; this equireg {__version__} reads version {FORMAT_VERSION}. "
+        f"{remedy} it again with this version, by the same `equireg {verb}`."
+    )
 
 
 def is_signed(folder: Path) -> bool:

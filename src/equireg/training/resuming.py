@@ -1,5 +1,6 @@
 """Going on with a run exactly where it stopped: only with its own options, on its own data."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg import disk
+from equireg._version import __version__
 from equireg.config import TrainConfig
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError
@@ -19,6 +21,8 @@ from equireg.training.budget import PLANS, USED_S
 from equireg.training.data import TrainingCases
 from equireg.training.loop import ENDED
 from equireg.warm_start import Source, WarmStart, record_digest
+
+log = logging.getLogger("equireg")
 
 
 def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
@@ -97,6 +101,20 @@ def check_same_data(out: Path, cases: TrainingCases, data: PreparedSet) -> None:
             f"{out}: {data.root} was prepared again with other scans, masks or options since the run began, so its "
             "cases are no longer what the run was trained on. Choose another --out for a new run, or resume with the "
             "folder as it was."
+        )
+
+
+def warn_of_version(out: Path) -> None:
+    """Say that another version began the run: then it does not end as it would have, bit for bit."""
+    versions = RunFolder(out).signature().get("versions", {})
+    began = str(versions.get("equireg", "an unknown version"))
+    if began.split(".")[:2] != __version__.split(".")[:2]:
+        log.warning(
+            "%s was begun by equireg %s and goes on with %s, whose training differs in small things: the result will "
+            "not be the same, bit for bit. Where that matters, train anew or resume with the first version.",
+            out.name,
+            began,
+            __version__,
         )
 
 

@@ -48,6 +48,7 @@ from equireg.training.resuming import (
     check_same_precision,
     resumed_config,
     start_or_resume,
+    warn_of_version,
 )
 from equireg.training.schedule import Schedule, repeating
 from equireg.training.withdrawal import withdrawn_if_refused
@@ -184,6 +185,8 @@ def _train(
     facts = ModelFacts.of(folder.data.manifest, plan, folder.cases.labelled)
     if session.resume:
         check_same_precision(out, precision)
+        if first:
+            warn_of_version(out)
     method, last, start = start_or_resume(out, config, facts, folder.source, resume=session.resume)
     made = make_loggers(config.logger, out)
     keep_freed_memory()

@@ -7,7 +7,7 @@ import torch
 
 from equireg import networks
 from equireg.config import NetworkConfig, ResEncConfig, SegResNetConfig, TrainConfig, UNetConfig
-from equireg.config.choosing import without_idle
+from equireg.config.earlier import in_todays_words
 from equireg.config.parsing import from_plain
 from equireg.errors import UsageError
 
@@ -134,11 +134,11 @@ def test_an_option_that_does_nothing_in_a_network_is_an_error(name, option, valu
 
 def test_a_stored_run_of_an_earlier_version_may_list_them():
     stored = {"network": {"name": "segresnet", "features": 8, "max_features": 320, "checkpointing": False}, "seed": 3}
-    assert without_idle(stored) == {"network": {"name": "segresnet", "features": 8}, "seed": 3}
-    config = from_plain(TrainConfig, without_idle(stored))
+    assert in_todays_words(stored) == {"network": {"name": "segresnet", "features": 8}, "seed": 3}
+    config = from_plain(TrainConfig, in_todays_words(stored))
     assert config.network == SegResNetConfig(features=8)
     with pytest.raises(UsageError, match=r"unknown option 'network\.speed'"):
-        from_plain(TrainConfig, without_idle({"network": {"name": "unet", "speed": 3}}))
+        from_plain(TrainConfig, in_todays_words({"network": {"name": "unet", "speed": 3}}))
 
 
 def test_options_of_another_network_are_an_error():

@@ -59,7 +59,7 @@ class PreparedSet:
         try:
             content = disk.read_json(path)
             if isinstance(content, dict):
-                folders.check_format(path, content.get("format_version"))
+                folders.check_format(path, content.get("format_version"), "prepare")
             self.manifest = Manifest.from_dict(content)
             recorded = self._signature.get(MANIFEST_DIGEST)
             if verify and recorded is not None and digest_of(path) != recorded:

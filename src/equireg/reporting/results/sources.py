@@ -195,7 +195,7 @@ def _signature(folder: Path) -> dict[str, Any]:
         raise EquiregError(f"{path}: names no verb; {expected}. Make the folder again.")
     if signature["verb"] not in _VERBS:
         raise EquiregError(f"{folder}: was made by `equireg {signature['verb']}`; {expected}.")
-    folders.check_format(folder, signature.get("format_version"))
+    folders.check_format(folder, signature.get("format_version"), signature["verb"])
     return signature
 
 
