@@ -1,4 +1,4 @@
-"""What a job of a cluster's queue does: it takes tasks out of a folder, one after the other, until the folder is closed.
+"""What a job of a cluster's queue does: it takes tasks out of a folder, one by one, until the folder is closed.
 
 One job takes many tasks, so that the start of Python and of torch, and the wait in the queue, are paid once.
 """

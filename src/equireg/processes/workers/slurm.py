@@ -39,7 +39,7 @@ def sbatch_options(words: Sequence[str]) -> dict[str, str]:
         match = _OPTION.fullmatch(word.strip())
         if match is None:
             raise UsageError(
-                f"--slurm holds {word!r}; expected long options of sbatch, such as partition=gpu,time=10:00:00,gres=gpu:1."
+                f"--slurm holds {word!r}; expected long options of sbatch, such as partition=gpu,time=10:00:00."
             )
         found[match["name"]] = match["value"]
     return found
