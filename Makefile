@@ -7,7 +7,7 @@ MUTATIONS ?= 300
 KILLS ?= 20
 SEED ?= 0
 
-.PHONY: demo test test-slow attack lint setup clean build up connect down
+.PHONY: demo test test-slow attack lint setup clean build up connect down image-cpu image-cuda
 
 demo: $(STAMP)
 	$(BIN)/equireg demo --out demo
@@ -53,6 +53,10 @@ up connect: export SCANS := $(abspath $(DATA))
 
 build:
 	$(CONTAINER) build
+
+# Images whose entry point is `equireg`, for people who use it.
+image-cpu image-cuda:
+	docker build --file docker/use.Dockerfile --build-arg DEVICE=$(@:image-%=%) --tag equireg:$(@:image-%=%) .
 
 up:
 	docker/up.sh $(CONTAINER)

@@ -1,5 +1,6 @@
 """Where and in which precision a network computes."""
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -9,11 +10,13 @@ from equireg.errors import EquiregError, UsageError, memory_ran_out
 
 
 def choose_device(option: str) -> torch.device:
-    """Return the device that an option names; ``auto`` is a GPU where there is one.
+    """Return the device that an option names; ``auto`` is an NVIDIA GPU where there is one.
 
     Raises:
         UsageError: if a GPU is asked for and there is none.
     """
+    if option == "mps":
+        _check_mps()
     if option == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device is cuda, but torch finds no usable GPU here. Use --device cpu or auto.")
     found = "cuda" if torch.cuda.is_available() else "cpu"
@@ -24,8 +27,12 @@ def choose_precision(option: str, device: torch.device) -> str:
     """Return 32, bf16 or 16; ``auto`` is bf16 where the machine has instructions for it."""
     if option == "16" and device.type == "cpu":
         raise UsageError("--precision is 16, which a CPU does not train in. Use bf16, 32 or auto.")
+    if option in ("16", "bf16") and device.type == "mps":
+        raise UsageError(f"--precision is {option}, which is not tried on Apple's GPUs. Use 32 or auto.")
     if option != "auto":
         return option
+    if device.type == "mps":
+        return "32"
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "16"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -56,6 +63,17 @@ def memory_errors(remedy: str) -> Iterator[None]:
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a GPU or the machine has too little memory."""
     return isinstance(error, torch.OutOfMemoryError) or memory_ran_out(error)
+
+
+def _check_mps() -> None:
+    """Raise a ``UsageError`` where there is no Apple GPU, or where torch may not fall back to the CPU."""
+    if not torch.backends.mps.is_available():
+        raise UsageError("--device is mps, but torch finds no usable Apple GPU here. Use --device cpu or auto.")
+    if os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK") != "1":  # 3D sampling, among others, has no kernel there
+        raise UsageError(
+            "--device is mps, where torch lacks some operations. Set PYTORCH_ENABLE_MPS_FALLBACK=1 and run this again; "
+            "these then run on the CPU."
+        )
 
 
 def _first_line(error: BaseException) -> str:

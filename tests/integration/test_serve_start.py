@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from equireg.config import ServeConfig
+from equireg.serving import health
 from label_client import Client
 
 
@@ -38,6 +39,9 @@ def test_a_run_alone_only_segments(phantom_run: Path):
         thread.start()
         try:
             host, port, token = at.url.removeprefix("http://").replace(":", "/").split("/")
+            assert Client(host, int(port)).ask("GET", "/health").status == 200  # without the token
+            assert Client(host, int(port)).ask("GET", "/info/").status == 401
+            assert (health.main(["equireg", "serve", "run", "--port", port]), health.main(["equireg"])) == (0, 0)
             client = Client(host, int(port), f"/{token}")
             told = client.ask("GET", "/info/").json
             assert list(told["models"]) == [phantom_run.name]

@@ -21,6 +21,22 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
     assert devices.choose_device("cpu").type == "cpu"
 
 
+def test_an_apple_gpu_is_taken_where_it_is_asked_for_and_can_be_used(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=r"--device is mps.*no usable Apple GPU.*cpu or auto"):
+        devices.choose_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.delenv("PYTORCH_ENABLE_MPS_FALLBACK", raising=False)
+    with pytest.raises(UsageError, match="Set PYTORCH_ENABLE_MPS_FALLBACK=1"):
+        devices.choose_device("mps")
+    monkeypatch.setenv("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    mps = devices.choose_device("mps")
+    assert mps.type == "mps"
+    assert devices.choose_precision("auto", mps) == "32"
+    with pytest.raises(UsageError, match=r"--precision is bf16.*Use 32 or auto"):
+        devices.choose_precision("bf16", mps)
+
+
 def test_precision():
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     with pytest.raises(UsageError, match=r"--precision is 16.*bf16, 32 or auto"):

@@ -1,13 +1,18 @@
 """The container's parts that can be tried without Docker: who may replace a running one, and what an image holds."""
 
+import importlib.util
+import json
 import os
 import re
+import socket
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+
+from equireg.serving import health
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = """#!/bin/sh
@@ -72,10 +77,37 @@ def test_tensorboard_is_open_to_this_machine_alone():
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
 
 
-def test_the_base_image_has_a_tag():
-    base = re.search(r"^FROM (\S+)$", (ROOT / "docker/Dockerfile").read_text(), re.MULTILINE)
+@pytest.mark.parametrize("name", ["Dockerfile", "use.Dockerfile"])
+def test_the_base_image_has_a_tag(name: str):
+    base = re.search(r"^FROM (\S+)$", (ROOT / "docker" / name).read_text(), re.MULTILINE)
     assert base is not None
     assert re.fullmatch(r"\S+:\d\S+", base[1])
+
+
+def test_the_image_for_use_runs_the_command_as_no_root_and_knows_whether_serve_answers():
+    steps = [line.split(" ", 1) for line in (ROOT / "docker/use.Dockerfile").read_text().splitlines() if " " in line]
+    (user,) = [rest for word, rest in steps if word == "USER"]
+    assert int(user) > 0
+    assert ["ENTRYPOINT", '["equireg"]'] in steps
+    extras = next(rest for word, rest in steps if word == "ARG" and rest.startswith("EXTRAS")).partition("=")[2]
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras.split(",")) <= set(known)
+    (check,) = [rest for word, rest in steps if word == "HEALTHCHECK"]
+    module = json.loads(check.partition("CMD ")[2])[2]
+    assert importlib.util.find_spec(module) is not None
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_make_builds_an_image_for_each_device(device: str):
+    command = ["make", "--dry-run", "--no-print-directory", f"image-{device}"]
+    last = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    assert f"--build-arg DEVICE={device} --tag equireg:{device} ." in last
+
+
+def test_a_server_that_does_not_answer_is_not_healthy():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # a port at which nobody listens
+        assert health.main(["equireg", "serve", "run", f"--port={free.getsockname()[1]}"]) == 1
 
 
 @pytest.mark.parametrize(

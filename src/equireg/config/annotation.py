@@ -14,7 +14,7 @@ class SuggestConfig:
     """scans to suggest"""
     run: tuple[str, ...] = ()
     """runs or an ensemble, with commas between, whose doubt counts and who draw drafts"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """where the model computes"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""

@@ -34,7 +34,7 @@ class ServeConfig(LimitOptions):
     """auto: best where training validated, else last"""
     test_time: Literal["none", "flips", "equivariance"] = "flips"
     """average over mirrored scans, or over them and random transforms, each undone on the prediction"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""

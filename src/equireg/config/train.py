@@ -85,7 +85,7 @@ class TrainConfig:
     """steps between pictures in TensorBoard; 0 for none"""
     logger: str = "tensorboard"
     """where scalars go beside metrics.csv: none, or some of tensorboard,csv,wandb,mlflow, with commas between"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""

@@ -111,7 +111,7 @@ class PredictConfig(LimitOptions, ClusterOptions):
     folder where no user's name is in it"""
     portal_zip: bool = False
     """write portal.zip too: all predictions, as the evaluation portal of BraTS takes them"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
@@ -227,7 +227,7 @@ class DemoConfig:
 class DoctorConfig:
     """Options of `equireg doctor`."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """where networks are to compute; with cuda a GPU that cannot be used is a failure"""
     self_test: bool = True
     """prepare, train for 20 steps, predict and evaluate on small phantom scans too"""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from equireg.devices import choose_precision
+from equireg.devices import choose_device, choose_precision
 from equireg.diagnosis.findings import GIB, Finding, failure, ok, warning
+from equireg.errors import UsageError
 
 _FREE_PART = 0.5
 """Part of a GPU's memory that should be free."""
@@ -24,6 +25,9 @@ def check_gpu(device: str) -> Iterator[Finding]:
     if device == "cpu":
         yield ok("GPU", "not looked at, --device is cpu")
         return
+    if device == "mps":
+        yield _apple()
+        return
     bad = failure if device == "cuda" else warning
     if torch.version.cuda is None:
         if _DRIVER.exists():
@@ -33,7 +37,8 @@ def check_gpu(device: str) -> Iterator[Finding]:
             remedy = "Use a machine with an NVIDIA GPU and a torch that is made for CUDA, or --device cpu."
             yield bad("GPU", f"--device is cuda, and torch {torch.__version__} is made for CPUs", remedy)
         else:
-            yield ok("GPU", "none; networks compute on the CPU")
+            apple = "an Apple GPU, used with --device mps; " if torch.backends.mps.is_available() else "none; "
+            yield ok("GPU", f"{apple}networks compute on the CPU")
         return
     if not torch.cuda.is_available():
         yield _unusable(bad, device)
@@ -42,9 +47,17 @@ def check_gpu(device: str) -> Iterator[Finding]:
         yield _usable(index)
 
 
+def _apple() -> Finding:
+    try:
+        choose_device("mps")
+    except UsageError as error:
+        return failure("GPU", str(error), "On a Mac with Apple silicon, with a torch of its own, --device mps works.")
+    return ok("GPU", "an Apple GPU; what torch lacks there runs on the CPU")
+
+
 def check_precision(device: str) -> Finding:
     """Say in which precision ``--precision auto`` computes here."""
-    where = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    where = torch.device("cuda" if device in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
     precision = choose_precision("auto", where)
     if precision == "bf16":
         return ok("precision", f"bfloat16, which this {'GPU' if where.type == 'cuda' else 'processor'} has")

@@ -58,7 +58,7 @@ class Agreement:
         members = list(classes)
         if not self._pairs or not self._voxels[:, members].any():
             return None
-        counts = self._counts[:, : self.classes, : self.classes].double()
+        counts = self._counts[:, : self.classes, : self.classes].cpu().double()
         common = counts[:, members][:, :, members].sum(dim=(1, 2))
         total = counts[:, members].sum(dim=(1, 2)) + counts[:, :, members].sum(dim=(1, 2))
         return float(torch.where(total > 0, 2 * common / total.clamp(min=1), 1.0).mean())
@@ -71,7 +71,7 @@ class Agreement:
         Returns:
             0 or more; None where no view shows it, or there are no two views.
         """
-        sizes = self._voxels[:, list(classes)].sum(dim=1).double()
+        sizes = self._voxels[:, list(classes)].sum(dim=1).cpu().double()
         return float(sizes.std(correction=0) / sizes.mean()) if self._pairs and sizes.any() else None
 
 

@@ -8,13 +8,15 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
+from equireg.serving import health
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-_OPEN = ("/auth", "/auth/", "/auth/token")
-"""Paths that need no token: how a client learns that one is needed, and gives it."""
+_OPEN = ("/auth", "/auth/", "/auth/token", health.PATH)
+"""Paths that need no token: how a client learns that one is needed and gives it, and whether the server lives."""
 _READ_ON = 2**26
 """Bytes of a body that is too large that are still read, so that a client that writes first sees the answer."""
 

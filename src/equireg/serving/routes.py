@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, File, Form, UploadFile
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from equireg.serving import describing
+from equireg.serving import describing, health
 from equireg.serving.answers import file_answer, form_answer
 from equireg.serving.describing import FINAL
 from equireg.serving.desk import Desk, unknown
@@ -45,6 +45,10 @@ def routes(desk: Desk) -> APIRouter:
     router = APIRouter()
     for part in (_infer, _datastore, _learning, _sessions, _training):
         router.include_router(part(desk))
+
+    @router.get(health.PATH)
+    def healthy() -> dict[str, str]:
+        return {"status": "ok"}
 
     @router.get("/info/")
     def info() -> dict[str, Any]:

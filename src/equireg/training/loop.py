@@ -48,7 +48,7 @@ def make_trainer(
     environment = LightningEnvironment() if launching.launched_here() else None  # else torchrun's or SLURM's
     return lightning.Trainer(
         default_root_dir=out,
-        accelerator="gpu" if device.type == "cuda" else "cpu",
+        accelerator={"cuda": "gpu"}.get(device.type, device.type),
         devices=config.devices,
         num_nodes=config.nodes,
         strategy=DDPStrategy(cluster_environment=environment) if several else "auto",

@@ -207,7 +207,8 @@ def _train(
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]
         readers = config.devices * max(1, config.workers or 0)
         reader = CaseReader(folder.data, names, readers=readers, device=_home(config, device, rank))
-        source = DataSource(reader, cases, config, plan, device.type != reader.device.type, rank)
+        pinned = device.type == "cuda" and reader.device.type == "cpu"
+        source = DataSource(reader, cases, config, plan, pinned, rank)
         validates = bool(cases.validation) and pace.schedule.is_validated
         keeping = () if pace.budget is None else (Replanning(pace, pace.budget),)
         watchers = Watchers([*made, *loggers], (*keeping, *callbacks))
@@ -251,13 +252,15 @@ def _fit(trainer: lightning.Trainer, run: LoopModule, last: Path | None, device:
 
 def _home(config: TrainConfig, device: torch.device, rank: Rank) -> torch.device:
     """Return where cases should be kept: on this rank's own GPU, unless other processes are to read them."""
-    if device.type == "cpu" or config.workers:
+    if device.type != "cuda" or config.workers:  # an Apple GPU shares the machine's memory
         return torch.device("cpu")
     return torch.device(device.type, rank.local)
 
 
 def _check_devices(config: TrainConfig, device: torch.device) -> None:
     """Raise a ``UsageError`` where there are fewer GPUs than are asked for."""
+    if device.type == "mps" and config.devices * config.nodes > 1:
+        raise UsageError("--device is mps, of which a machine has one. Leave out --devices and --nodes.")
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
 

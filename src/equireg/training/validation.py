@@ -53,7 +53,8 @@ def score_case(
     shown = {name: any(bool((label == value).any()) for value in values) for name, values in regions.items()}
     known = label != IGNORED
     right = probs.gather(0, torch.where(known, label, 0).long()[None])[0][known]
-    loss = float(-right.clamp_min(_LEAST).log().sum(dtype=torch.float64))
+    exact = torch.float32 if right.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
+    loss = float(-right.clamp_min(_LEAST).log().sum(dtype=exact))
     return CaseScore(
         case=case,
         dice={name: value for name, value in dice.items() if shown[name]},

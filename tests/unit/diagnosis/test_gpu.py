@@ -50,6 +50,16 @@ def test_no_gpu_is_no_fault_unless_it_is_asked_for(machine: Machine, monkeypatch
         assert one("cuda").state == "failure"
 
 
+def test_an_apple_gpu(machine: Machine) -> None:
+    machine.torch_for(None, False, None)
+    machine.patch.setattr(torch.backends.mps, "is_available", lambda: False)
+    found = one("mps")
+    assert (found.state, "no usable Apple GPU" in found.finding) == ("failure", True)
+    machine.patch.setattr(torch.backends.mps, "is_available", lambda: True)
+    machine.patch.setenv("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    assert (one("mps").state, one("auto").finding.startswith("an Apple GPU, used with --device mps")) == ("ok", True)
+
+
 def test_a_torch_for_cpus_beside_a_driver(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     machine.torch_for(None, usable=False, driver=(13, 0))
     monkeypatch.setattr(gpu, "_DRIVER", tmp_path)
