@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from equireg.config import DoctorConfig as DoctorConfig
     from equireg.config import EnsembleConfig as EnsembleConfig
     from equireg.config import EvaluateConfig as EvaluateConfig
+    from equireg.config import ExportConfig as ExportConfig
+    from equireg.config import PackConfig as PackConfig
     from equireg.config import PlanConfig as PlanConfig
     from equireg.config import PredictConfig as PredictConfig
     from equireg.config import PrepareConfig as PrepareConfig
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from equireg.config import ViewConfig as ViewConfig
     from equireg.diagnosis.doctor import doctor as doctor
     from equireg.evaluation.evaluate import evaluate as evaluate
+    from equireg.exporting.export import export as export
+    from equireg.exporting.pack import pack as pack
     from equireg.pipeline.demo import demo as demo
     from equireg.pipeline.sweep import sweep as sweep
     from equireg.pipeline.train import train as train
@@ -54,6 +58,8 @@ _PLACES = {
     "predict": "equireg.prediction.predict:predict",
     "ensemble": "equireg.prediction.ensemble:ensemble",
     "evaluate": "equireg.evaluation.evaluate:evaluate",
+    "export": "equireg.exporting.export:export",
+    "pack": "equireg.exporting.pack:pack",
     "report": "equireg.reporting.build:report",
     "serve": "equireg.serving.serve:serve",
     "suggest": "equireg.annotation.suggest:suggest",
@@ -70,6 +76,8 @@ _PLACES = {
             "DoctorConfig",
             "EnsembleConfig",
             "EvaluateConfig",
+            "ExportConfig",
+            "PackConfig",
             "PlanConfig",
             "PredictConfig",
             "PrepareConfig",
@@ -91,6 +99,8 @@ __all__ = [
     "EnsembleConfig",
     "EquiregError",
     "EvaluateConfig",
+    "ExportConfig",
+    "PackConfig",
     "PlanConfig",
     "PredictConfig",
     "PrepareConfig",
@@ -106,8 +116,10 @@ __all__ = [
     "doctor",
     "ensemble",
     "evaluate",
+    "export",
     "load",
     "open",
+    "pack",
     "plan",
     "predict",
     "prepare",

@@ -19,6 +19,7 @@ from equireg.config import NetworkConfig, TrainConfig
 from equireg.config.earlier import in_todays_words
 from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
+from equireg.folders.packed import PackedMember, member_of, read_packed, read_weights
 from equireg.folders.prepared import Manifest
 from equireg.imaging.labels import LabelTable
 from equireg.methods import Method, find
@@ -210,11 +211,14 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def load_model(path: Path) -> Model:
-    """Rebuild a trained method from a checkpoint.
+    """Rebuild a trained method from a checkpoint, or from the weights of a member of a packed model.
 
     Raises:
         EquiregError: if the file cannot be read, or its weights are of another network than its options say.
     """
+    packed = member_of(path)
+    if packed is not None:
+        return _packed_model(*packed)
     content = read_checkpoint(path)
     with _damage(path):
         config = config_from(in_todays_words(content[ENTRY]["config"]))
@@ -226,6 +230,21 @@ def load_model(path: Path) -> Model:
         model = Model(method, config, facts, int(content["global_step"]), post_process)
     _check_finite(model.predictor, path)
     return model
+
+
+def _packed_model(archive: Path, name: str) -> Model:
+    """Rebuild a member of a packed model; of a method with two networks, the one that predicts is the trained one."""
+    found = read_packed(archive)
+    with _damage(archive):
+        member: PackedMember = next(one for one in found.members if one.weights == name)
+        config = config_from(in_todays_words(member.config))
+        facts = ModelFacts.from_dict(member.facts)
+        method = new_method(config, facts)
+        weights = {key: torch.from_numpy(array.copy()) for key, array in read_weights(archive, name).items()}
+        load_weights(method.predictor, weights, archive)
+        post_process = PostProcessing.from_dict(found.post_process, facts.labels)
+    _check_finite(method.predictor, archive)
+    return Model(method, config, facts, member.step, post_process)
 
 
 def post_process_of(path: Path) -> PostProcessing:

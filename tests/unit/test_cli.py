@@ -61,6 +61,8 @@ def test_the_public_names_are_pinned() -> None:
         "doctor",
         "ensemble",
         "evaluate",
+        "export",
+        "pack",
         "plan",
         "predict",
         "prepare",

@@ -2,6 +2,8 @@
 
 from equireg.config.annotation import AdoptConfig as AdoptConfig
 from equireg.config.annotation import SuggestConfig as SuggestConfig
+from equireg.config.exporting import ExportConfig as ExportConfig
+from equireg.config.exporting import PackConfig as PackConfig
 from equireg.config.model import MethodConfig as MethodConfig
 from equireg.config.model import NetworkConfig as NetworkConfig
 from equireg.config.model import OptimizerConfig as OptimizerConfig

@@ -14,6 +14,7 @@ from equireg.disk import refuse_existing, staged_folder
 from equireg.errors import EquiregError
 from equireg.folders.ensemble import MEMBERS, Member, write_ensemble
 from equireg.folders.folds import SPLITS
+from equireg.folders.packed import member_of
 from equireg.folders.run import RunFolder
 from equireg.prediction.trained import Trained, read_trained
 
@@ -39,6 +40,12 @@ def ensemble(runs: Sequence[Path | str], out: Path | str, config: EnsembleConfig
     if len(trained.models) < 2:
         raise EquiregError(f"{runs[0]}: is the only run; expected two or more. Give further runs.")
     members = _members(trained)
+    packed = next((path for path in trained.checkpoints if member_of(path) is not None), None)
+    if packed is not None:
+        raise EquiregError(
+            f"{packed.parent.parent}: is a packed model; an ensemble's folder is made of runs. Give the runs, or give "
+            "`equireg predict` several packed models."
+        )
     with staged_folder(out) as folder:
         (folder / MEMBERS).mkdir()
         for member, checkpoint in zip(members, trained.checkpoints, strict=True):

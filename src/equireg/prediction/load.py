@@ -11,6 +11,7 @@ import numpy.typing as npt
 from equireg.config import PredictConfig
 from equireg.config.parsing import options_from
 from equireg.errors import EquiregError
+from equireg.folders.packed import is_packed
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.model import Model, load_model
@@ -112,7 +113,7 @@ def load(run: Path | str | Sequence[Path | str], config: PredictConfig | None = 
     """Load a trained model to predict arrays with.
 
     Args:
-        run: output of `equireg train` or `equireg ensemble`, several of them, or a checkpoint file.
+        run: output of `equireg train`, `equireg ensemble` or `equireg pack`, several of them, or a checkpoint file.
         config: options of `equireg predict`; or give them by name.
         options: such as ``device`` and ``test_time``, laid over ``config``.
 
@@ -121,7 +122,7 @@ def load(run: Path | str | Sequence[Path | str], config: PredictConfig | None = 
     """
     config = options_from(PredictConfig, config, options)
     given = [Path(path) for path in ([run] if isinstance(run, Path | str) else run)]
-    if len(given) == 1 and not given[0].is_dir():
+    if len(given) == 1 and not given[0].is_dir() and not is_packed(given[0]):
         if not given[0].is_file():
             raise EquiregError(f"{given[0]}: no such file or folder; expected a run or a checkpoint. Check the path.")
         model = load_model(given[0])

@@ -10,6 +10,7 @@ from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.folders import ensemble
 from equireg.folders.folds import FoldCases
+from equireg.folders.packed import is_packed, read_packed
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RunFacts
 from equireg.folders.schema import SchemaError
@@ -32,7 +33,9 @@ class Trained:
     models: tuple[Model, ...]
     runs: tuple[RunFacts, ...]
     root: Path
-    """the run's or ensemble's folder; the first one's where there are several"""
+    """the run's or ensemble's folder, or the packed model; the first one's where there are several"""
+    name: str
+    """of the run, the ensemble or the packed model; of several, their names"""
     post_process: PostProcessing
     """of the run or ensemble; where several are given, what most of them do"""
 
@@ -64,11 +67,7 @@ class Trained:
             )
             for run, model in zip(self.runs, self.models, strict=True)
         ]
-        return ensemble.common_facts("+".join(self.names) if self._several_given else self.root.resolve().name, told)
-
-    @property
-    def _several_given(self) -> bool:
-        return len(self.names) > 1 and folders.made_by(self.root) != ensemble.VERB
+        return ensemble.common_facts(self.name, told)
 
     def fold_cases(self) -> FoldCases | None:
         """Return the cases of the fold that the models trained and validated on; None for the folder's own split.
@@ -83,6 +82,11 @@ class Trained:
                 "--split val and train mean nothing for them. Leave it out, give --split test, or predict with one run."
             )
         fold = next(iter(found))
+        if fold is not None and is_packed(self.root):
+            raise EquiregError(
+                f"{self.root}: was trained in fold {fold}, and a packed model names no cases, so --split val and train "
+                "mean nothing for it. Leave it out, give --split test, or predict with the run."
+            )
         return None if fold is None else RunFolder(self.root).fold_cases(fold)
 
 
@@ -90,8 +94,8 @@ def read_trained(given: Sequence[Path | str], which: Literal["auto", "best", "la
     """Read the runs or ensembles that are to predict together.
 
     Args:
-        given: folders of runs and of ensembles.
-        which: checkpoint of each run; an ensemble has its own.
+        given: folders of runs and of ensembles, and packed models.
+        which: checkpoint of each run; an ensemble and a packed model have their own.
 
     Raises:
         EquiregError: if one is missing or damaged, two are the same, or two do not fit each other.
@@ -103,7 +107,13 @@ def read_trained(given: Sequence[Path | str], which: Literal["auto", "best", "la
         raise EquiregError(f"{twice}: its checkpoint is given twice; expected different runs. Give each once.")
     models = tuple(load_model(path) for path in checkpoints)
     check_alike(names, models)
-    return Trained(names, checkpoints, digests, models, runs, Path(given[0]), _post_process(given, models))
+    root = Path(given[0])
+    name = _name_of(root) if len(given) == 1 else "+".join(names)
+    return Trained(names, checkpoints, digests, models, runs, root, name, _post_process(given, models))
+
+
+def _name_of(path: Path) -> str:
+    return read_packed(path).name if is_packed(path) else path.resolve().name
 
 
 def _post_process(given: Sequence[Path | str], models: Sequence[Model]) -> PostProcessing:
@@ -119,11 +129,19 @@ def _post_process(given: Sequence[Path | str], models: Sequence[Model]) -> PostP
         except SchemaError as error:
             path = root / folders.SIGNATURE
             raise EquiregError(f"{path}: is damaged ({error}). Restore it, or make the ensemble again.") from error
-    return models[0].post_process if len(models) == 1 else majority([model.post_process for model in models])
+    whole = len(models) == 1 or (len(given) == 1 and is_packed(root))  # its members all have what the whole has
+    return models[0].post_process if whole else majority([model.post_process for model in models])
 
 
 def _members(path: Path, which: Literal["auto", "best", "last"]) -> list[tuple[str, Path, str, RunFacts]]:
-    """Return name, checkpoint, digest and facts of each model of a folder."""
+    """Return name, checkpoint, digest and facts of each model of a folder or of a packed model."""
+    if is_packed(path):
+        if which != "auto":
+            raise EquiregError(
+                f"{path}: is a packed model, whose checkpoints were chosen when it was packed. Leave out --checkpoint."
+            )
+        packed = read_packed(path).members
+        return [(one.name, path / one.weights, one.digest, RunFacts.from_dict(one.run)) for one in packed]
     path = disk.existing_folder(path, "a run or an ensemble")
     if folders.made_by(path) != ensemble.VERB:
         run = RunFolder(path)

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from equireg import folders
 from equireg.annotation.adopt import adopt
 from equireg.annotation.workplace import raw_cases
 from equireg.config import AdoptConfig, ServeConfig
 from equireg.drawing.scans import shown_channels
 from equireg.errors import EquiregError
-from equireg.folders.ensemble import VERB as ENSEMBLE
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.prepared.adopted import Adoption
 from equireg.imaging.labels import LabelTable
@@ -250,8 +248,8 @@ class Desk:
             RequestError: if there is no prepared folder, or a training runs.
         """
         arguments = [str(self.data.root), "--device", self.config.device, "--precision", self.config.precision]
-        newest = self.rounds.newest()
-        if newest is not None and folders.made_by(newest) != ENSEMBLE:
+        newest = self.rounds.newest_network()
+        if newest is not None:
             arguments += ["--init", str(newest)]
         if self.config.train_config is not None:
             arguments += ["--config", self.config.train_config]

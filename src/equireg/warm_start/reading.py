@@ -9,13 +9,14 @@ from equireg import folders
 from equireg.config import NetworkConfig
 from equireg.errors import EquiregError, UsageError
 from equireg.folders import ensemble
+from equireg.folders.packed import is_packed, read_packed
 from equireg.folders.run import CHECKPOINTS, RunFolder
 from equireg.model import file_digest, load_model
 from equireg.networks import strides_for
 from equireg.warm_start.nnunet import NNUNET_SUFFIX, find_nnunet, read_nnunet
 from equireg.warm_start.source import Source, record_digest
 
-_EXPECTED = "expected a run, a checkpoint of equireg (.ckpt) or one of nnU-Net (.pth)"
+_EXPECTED = "expected a run, a checkpoint of equireg (.ckpt), a packed model (.zip) or a checkpoint of nnU-Net (.pth)"
 
 
 def source_of(given: Mapping[str, Any], resume: bool) -> Source | None:
@@ -60,6 +61,8 @@ def read_source(given: Path | str) -> Source:
         if found is None:
             raise EquiregError(f"{path}: is no run and holds no checkpoint of nnU-Net; {_EXPECTED}.")
         return read_nnunet(found)
+    if is_packed(path):
+        return _read_packed(path)
     if not path.is_file():
         raise EquiregError(f"{path}: does not exist; {_EXPECTED}.")
     if path.suffix == NNUNET_SUFFIX:
@@ -69,14 +72,28 @@ def read_source(given: Path | str) -> Source:
     return _read_own(path, path.parent.parent if path.parent.name == CHECKPOINTS else path)
 
 
-def _read_own(path: Path, named: Path) -> Source:
+def _read_packed(path: Path) -> Source:
+    """Read a packed model of one network; its digest is that of the checkpoint that it was packed from.
+
+    Raises:
+        EquiregError: if it has several.
+    """
+    members = list(read_packed(path).members)
+    if len(members) > 1:
+        raise EquiregError(
+            f"{path}: holds {len(members)} networks; a run starts from the weights of one. Give one of their runs."
+        )
+    return _read_own(path / members[0].weights, path, members[0].digest)
+
+
+def _read_own(path: Path, named: Path, digest: str | None = None) -> Source:
     """Read one of our checkpoints, which is named by its run where it lies in one."""
     model = load_model(path)
     facts = model.facts
     return Source(
         path=path,
-        name=named.resolve().stem if named == path else named.resolve().name,
-        digest=file_digest(path)[:16],
+        name=named.resolve().stem if named == path or is_packed(named) else named.resolve().name,
+        digest=(digest or file_digest(path))[:16],
         network=whatever_the_patch(model.config.network, facts.patch_size),
         spatial_dims=model.config.spatial_dims,
         channels=facts.channels,

@@ -1,0 +1,123 @@
+"""What equireg does to every scan before a network sees it, and the way back: geometry and intensities, in numpy.
+
+``facts`` is the content of model.json.
+"""
+
+import sys
+
+import nibabel as nib
+import numpy as np
+
+
+def place(header, shape, facts):
+    """Return the affine; stop where equireg's rule for headers that say two things would be needed."""
+    spacing = np.abs(header["pixdim"][1:4])
+    forms = [form for form in (header.get_sform(True)[0], header.get_qform(True)[0]) if form is not None]
+    forms = forms or [np.diag([*spacing * [-1, -1, 1], 1])]  # neither is set: to left, posterior and superior
+    alike = all(np.allclose(np.linalg.norm(form[:3, :3], axis=0), spacing, rtol=1e-3) for form in forms)
+    turns = [nib.io_orientation(form) for form in forms]
+    flat = [axis for axis in range(3) if shape[axis] == 1]
+    if not alike or (turns[0] != turns[-1]).any() or int(header["xyzt_units"]) % 8 in (1, 3):
+        sys.exit("The scan's header says two things of its place, or is not in mm. Save it again with one affine.")
+    if len(flat) == 1 and "xyz"[int(turns[0][flat[0], 0])] != facts["axes"][0]:
+        sys.exit(f"The scan is a single slice across another axis than {facts['axes'][0]}, which the networks know.")
+    return forms[0]
+
+
+def turn(volume, affine, axes):
+    """View [..., X, Y, Z] along the networks' axes, each towards right, anterior or superior."""
+    own = {"xyz"[int(to)]: (axis, int(sign)) for axis, (to, sign) in enumerate(nib.io_orientation(affine))}
+    lead = volume.ndim - 3
+    volume = volume.transpose([*range(lead), *(lead + own[name][0] for name in axes)])
+    return volume[(..., *(slice(None, None, own[name][1]) for name in axes))]
+
+
+def resample(volume, axis, new, blur):
+    """Interpolate linearly to ``new`` voxels of the same extent; before an axis shrinks it is blurred."""
+    size = volume.shape[axis]
+    if size == new:
+        return volume
+    volume = np.moveaxis(volume, axis, 0).astype(np.float32)
+    if blur and size > 1.2 * new:
+        sigma = np.sqrt((size / new) ** 2 - 1) / np.sqrt(8 * np.log(2))
+        reach = int(4 * sigma + 0.5)
+        bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        padded = np.pad(volume, [(reach, reach), *[(0, 0)] * (volume.ndim - 1)], "edge")
+        volume = np.sum([part * padded[start : start + size] for start, part in enumerate(bell / bell.sum())], axis=0)
+    position = np.clip((np.arange(new) + 0.5) * (size / new) - 0.5, 0, size - 1)
+    below = np.minimum(position.astype(int), max(size - 2, 0))
+    weight = (position - below).astype(np.float32).reshape(-1, *[1] * (volume.ndim - 1))
+    return np.moveaxis(volume[below] * (1 - weight) + volume[np.minimum(below + 1, size - 1)] * weight, 0, axis)
+
+
+def border(channel):
+    """Return the outermost voxels."""
+    faces = [channel.take(place, axis).ravel() for axis in range(3) if channel.shape[axis] > 1 for place in (0, -1)]
+    return np.concatenate(faces) if faces else channel.ravel()
+
+
+def normalise(channel, rule, index):
+    """Return the normalised channel, where it is not background (None: everywhere), and its background's value."""
+    values, counts = np.unique(border(channel), return_counts=True)
+    constant = values[counts.argmax()] if 2 * counts.max() >= counts.sum() else None
+    inside = channel.ravel() if constant is None else channel[channel != constant]
+    low, high, mean, std = -np.inf, np.inf, 0.0, 1.0
+    if rule["name"] == "ct":
+        low, high, mean, std = (rule[key][index] for key in ("low", "high", "mean", "std"))
+    elif rule["name"] == "zscore":
+        bulk = np.sort(inside)[[int(np.ceil(0.001 * (inside.size - 1))), int(0.999 * (inside.size - 1))]]
+        reach = 10 * (bulk[1] - bulk[0])
+        near = inside[(inside >= bulk[0] - reach) & (inside <= bulk[1] + reach)]
+        clipped = np.clip(inside, near.min(), near.max())
+        if reach > 0 and inside.std(dtype=float) > 1.5 * clipped.std(dtype=float):  # a few absurd voxels
+            low, high, inside = near.min(), near.max(), clipped
+        mean, std = inside.mean(dtype=float), inside.std(dtype=float)
+    scaled = channel
+    if rule["name"] != "none":
+        std = max(std, 1e-7 * np.abs(inside).max()) or 1.0
+        scaled = np.clip((np.clip(channel, low, high) - mean) / std, -1000, 1000).astype(np.float32)
+    differs = None if constant is None else channel != constant
+    return scaled, differs, np.median(border(scaled)) if constant is None else scaled[channel == constant][0]
+
+
+def prepare(image, affine, facts):
+    """Return what the networks see [C, D, H, W], its background [C], the box that it is of the whole, and the whole."""
+    turned = turn(image, affine, facts["axes"])
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = {"xyz"[int(to)]: length for (to, _), length in zip(nib.io_orientation(affine), lengths, strict=True)}
+    wanted = {name: facts["spacing_mm"][name] if facts["spacing_mm"] else spacing[name] for name in "xyz"}
+    wanted = {name: spacing[name] if abs(wanted[name] / spacing[name] - 1) <= 0.01 else wanted[name] for name in "xyz"}
+    sizes = zip(turned.shape[1:], facts["axes"], strict=True)
+    whole = [max(1, round(size * spacing[name] / wanted[name])) for size, name in sizes]
+    parts = [normalise(channel, facts["normalisation"], index) for index, channel in enumerate(turned)]
+    masks = [differs for _, differs, _ in parts if differs is not None]
+    box = [slice(0, size) for size in whole]
+    if len(masks) == len(parts):
+        picks = [
+            (2 * np.arange(new) + 1) * size // (2 * new) for new, size in zip(whole, turned.shape[1:], strict=True)
+        ]
+        where = np.argwhere(np.any(masks, axis=0)[np.ix_(*picks)])
+        box = [slice(a, b) for a, b in zip(where.min(0), where.max(0) + 1, strict=True)] if len(where) else box
+    working = np.stack([scaled for scaled, _, _ in parts])
+    for axis, new in enumerate(whole):
+        working = resample(working, axis + 1, new, blur=True)
+    return working[(slice(None), *box)].astype(np.float32), [background for *_, background in parts], box, whole
+
+
+def restore(probs, affine, shape, box, whole, facts):
+    """Return label values [X, Y, Z] of probabilities [K, D, H, W] of the box."""
+    full = np.zeros((len(probs), *whole), dtype=np.float32)
+    full[0] = 1
+    full[(slice(None), *box)] = probs
+    values = np.array([label["value"] for label in facts["labels"]])
+    classes = np.empty(shape, dtype=np.uint8)
+    view = turn(classes, affine, facts["axes"])
+    for axis, size in enumerate(view.shape):
+        full = resample(full, axis + 1, size, blur=False)
+    view[...] = full.argmax(axis=0)
+    if facts["post_process"]:
+        from components import keep  # beside this file where the model has steps
+
+        voxel_mm3 = float(np.prod(np.linalg.norm(affine[:3, :3], axis=0)))
+        classes = keep(classes, facts["post_process"], voxel_mm3)
+    return values.astype(np.min_scalar_type(values.max()) if values.min() >= 0 else np.int16)[classes]

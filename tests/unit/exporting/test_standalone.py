@@ -1,0 +1,109 @@
+"""The files that are copied into an exported model do to a scan what equireg does to it."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import equireg.exporting
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.labels import LabelTable
+from equireg.postprocessing import PostProcessing
+from equireg.postprocessing.steps import Step, applied
+from equireg.preparation.case import CasePlan, working_scan
+
+LABELS = LabelTable((0, 1, 4), ("background", "core", "rim"), {"whole": (1, 4), "core": (1,)})
+CT = {"name": "ct", "low": [-50.0, 0.0], "high": [200.0, 90.0], "mean": [20.0, 40.0], "std": [30.0, 7.0]}
+TURNS = ["RAS", "LPS", "SLA", "PIR"]
+
+
+def standalone(name: str) -> Any:
+    path = Path(next(iter(equireg.exporting.__path__)), "standalone", f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"standalone_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def scan(turn: str, spacing: tuple[float, ...], kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image [2, X, Y, Z] and its affine, with axes as ``turn`` says."""
+    rng = np.random.default_rng(3)
+    image = rng.normal(60, 25, (2, 13, 9, 11)).astype(np.float32)
+    if kind != "tissue":
+        outside = np.zeros(image.shape[1:], dtype=bool)
+        outside[:2], outside[:, :1], outside[:, :, -2:], outside[-1], outside[:, -1], outside[..., 0] = (True,) * 6
+        image[:, outside] = -7
+    if kind == "absurd":
+        image[0, 5, 5, 5] = 1e7
+    axes = np.eye(4)
+    for axis, letter in enumerate(turn):
+        to = "LRPAIS".index(letter) // 2
+        axes[:3, axis] = 0
+        axes[to, axis] = spacing[axis] * (1 if letter in "RAS" else -1)
+    axes[:3, 3] = 4, -9, 2
+    return image, axes
+
+
+@pytest.mark.parametrize("kind", ["tissue", "skull-stripped", "absurd"])
+@pytest.mark.parametrize("normalisation", [{"name": "zscore"}, CT, {"name": "none"}])
+def test_a_scan_becomes_what_equireg_makes_of_it(kind: str, normalisation: dict[str, Any]) -> None:
+    working = standalone("working")
+    for turn, wanted, slice_axis in zip(TURNS, (None, (1.0, 1.0, 2.2), (2.4, 1.0, 1.0), None), "zzxy", strict=True):
+        image, affine = scan(turn, (1.0, 1.3, 0.8), kind)
+        plan = CasePlan(wanted, slice_axis, normalisation, LABELS, 2)  # pyright: ignore[reportArgumentType]
+        expected = working_scan(image, Geometry.from_array(image.shape[1:], affine), plan)
+        facts = {
+            "axes": expected.grid.axes,
+            "spacing_mm": None if wanted is None else dict(zip("xyz", wanted, strict=True)),
+            "normalisation": normalisation,
+            "labels": [{"value": value} for value in LABELS.values],
+            "post_process": [],
+        }
+        found, background, box, whole = working.prepare(image, affine, facts)
+        np.testing.assert_allclose(found, expected.image, rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(background, expected.background, rtol=2e-4, atol=2e-4)
+        assert tuple((part.start, part.stop) for part in box) == expected.grid.crop
+        assert tuple(whole) == expected.grid.full_shape
+        probs = np.random.default_rng(1).dirichlet([0.3] * 3, expected.grid.shape).astype(np.float32)
+        probs = np.moveaxis(probs, -1, 0)
+        values = working.restore(probs, affine, image.shape[1:], box, whole, facts)
+        np.testing.assert_array_equal(values, LABELS.to_values(expected.grid.argmax_to_native(probs)))
+        assert values.dtype == np.uint8
+
+
+def test_small_components_are_removed_as_equireg_removes_them() -> None:
+    keep = standalone("components").keep
+    rng = np.random.default_rng(0)
+    smooth = sum(np.roll(rng.random((14, 15, 16)), shift, axis) for axis in range(3) for shift in (-1, 0, 1))
+    classes = np.digitize(smooth, np.quantile(smooth, [0.85, 0.93])).astype(np.uint8)
+    classes[2, :, 2] = 1  # long and thin
+    for step, rest in (((Step("whole")), 0), (Step("core", 12.0), 2), (Step("whole", 30.0), 0)):
+        post = PostProcessing((step,))
+        expected = applied(post, classes, LABELS, 1.5)
+        whole = [1, 2] if step.region == "whole" else [1]
+        found = keep(classes, [{"classes": whole, "rest": rest, "smallest_mm3": step.smallest_mm3}], 1.5)
+        np.testing.assert_array_equal(found, expected)
+        assert (expected != classes).any()
+
+
+def test_headers_that_say_two_things_are_refused() -> None:
+    place, facts = standalone("working").place, {"axes": "zyx"}
+    plain = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.diag([1.0, 2.0, 3.0, 1.0])).header
+    np.testing.assert_allclose(place(plain, (4, 5, 6), facts), np.diag([1.0, 2.0, 3.0, 1.0]))
+    nowhere = plain.copy()
+    nowhere["qform_code"] = nowhere["sform_code"] = 0
+    np.testing.assert_allclose(place(nowhere, (4, 5, 6), facts), np.diag([-1.0, -2.0, 3.0, 1.0]))
+    turned = plain.copy()
+    turned.set_qform(np.diag([-1.0, 2.0, 3.0, 1.0]), 1)
+    metres = plain.copy()
+    metres["xyzt_units"] = 1
+    for header in (turned, metres):
+        with pytest.raises(SystemExit, match="two things"):
+            place(header, (4, 5, 6), facts)
+    with pytest.raises(SystemExit, match="single slice"):
+        place(plain, (1, 5, 6), facts)
