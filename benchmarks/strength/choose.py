@@ -8,6 +8,9 @@ order of the file, cheap ones first; at each, seed by seed, all variants that ar
 seed: they share the labelled cases. The interval is a percentile bootstrap over the draws of the difference of mean
 Dice. From `--least` draws on a variant is stopped at a point where the interval lies below `--gain`.
 
+With --validation the Dice is that of a run's last validation, in the voxels of the prepared folder: a run then costs a
+third less than with prediction and evaluation, which are in the scan's own voxels.
+
 What is finished is never repeated. OUT/draws.csv has the runs, OUT/decisions.csv the differences.
 """
 
@@ -61,6 +64,9 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=4, help="draws ahead of the first decision")
     parser.add_argument("--rounds", type=int, help="stop after so many rounds of the file, done or not; all by default")
     parser.add_argument("--table", action="store_true", help="only write the tables")
+    parser.add_argument(
+        "--validation", action="store_true", help="take Dice from a run's last validation; predict and evaluate nothing"
+    )
     choice = Choice(**vars(parser.parse_args()))
     if not choice.table:
         choice.do_runs()
@@ -78,6 +84,7 @@ class Choice:
     least: int
     rounds: int | None
     table: bool
+    validation: bool
 
     @property
     def plan(self) -> SweepConfig:
@@ -104,7 +111,7 @@ class Choice:
         for point, seed in itertools.islice(self.all_rounds(), self.rounds):
             stopped = {row["variant"] for row in self.decisions(point) if row["decision"] == "stopped"}
             configs = [config for config in self.plan.grid["config"] if variant(config) not in stopped]
-            todo = [run for run in self.runs(point, seed, configs).values() if not is_done(self.out, run)]
+            todo = [run for run in self.runs(point, seed, configs).values() if not self.is_done(run)]
             for run in todo:
                 self.do_run(run)
             if todo:
@@ -116,20 +123,34 @@ class Choice:
         prepared, trained = self.file.parent / str(plan.prepared), RunFolder(self.out / "runs" / run.name)
         if not trained.is_finished():
             equireg.train(prepared, trained.root, resume=trained.has_config(), **nested(run.options))
+        if self.validation:
+            return
         for split, name in run.judged().items():
             predictions, evaluation = self.out / "predictions" / name, self.out / "evaluations" / name
             if not folders.is_signed(predictions):
                 equireg.predict(trained.root, prepared, predictions, split=split, **plan.predict)
             equireg.evaluate(predictions, prepared, evaluation)
 
+    def is_done(self, run: Run) -> bool:
+        """Return whether the Dice of a run is known."""
+        if self.validation:
+            return RunFolder(self.out / "runs" / run.name).is_finished()
+        return is_done(self.out, run)
+
+    def dice(self, run: Run) -> float:
+        """Return the mean Dice of a finished run."""
+        if not self.validation:
+            return json.loads((self.out / "evaluations" / run.name / "summary.json").read_text())["mean"]["dice"]
+        with RunFolder(self.out / "runs" / run.name).metrics.open(newline="") as stream:
+            return [float(row["val/dice"]) for row in csv.DictReader(stream) if row.get("val/dice")][-1]
+
     def draws(self, point: Mapping[str, Any]) -> dict[str, dict[int, float]]:
         """Return the Dice of the finished runs of a point: variant to seed to mean Dice."""
         found: dict[str, dict[int, float]] = {}
         for seed in self.plan.grid["seed"]:
             for name, run in self.runs(point, seed, self.plan.grid["config"]).items():
-                if is_done(self.out, run):
-                    summary = json.loads((self.out / "evaluations" / run.name / "summary.json").read_text())
-                    found.setdefault(name, {})[seed] = summary["mean"]["dice"]
+                if self.is_done(run):
+                    found.setdefault(name, {})[seed] = self.dice(run)
         return found
 
     def decisions(self, point: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -90,8 +90,7 @@ def evaluate(
             folder_format.VERB,
             {name: getattr(config, name) for name in ("tolerance_mm", "record_paths")},
             source=predictions,
-            reference=str(reference.absolute()),
-            **_origin(predicted.signature),
+            **_origin(predicted.signature, reference),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
@@ -173,9 +172,10 @@ def _trusted(predictions: Predictions, scores: Sequence[Score]) -> dict[str, tup
     return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in scores if one.case in qualities}
 
 
-def _origin(signature: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known of the run behind predictions, and of the views behind their quality."""
+def _origin(signature: Mapping[str, Any], reference: Path) -> dict[str, Any]:
+    """Return what predictions were compared with, and what is known of the run and of the views behind them."""
     return {
+        "reference": str(reference.absolute()),
         "run": dict(signature.get("run") or {}),
         folder_format.VIEWS: views_of(signature.get("config") or {}),
     }
