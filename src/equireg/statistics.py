@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import wilcoxon
+from scipy.stats import rankdata, wilcoxon
 
 RESAMPLES = 10_000
 _BOOTSTRAP_SEED = 20_201
@@ -34,6 +34,12 @@ def nan_mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Mean of empty slice")
         return np.asarray(np.nanmean(values, axis=axis))
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Return Spearman's rank correlation of two series of numbers [n]; NaN where one of them never changes."""
+    ranks = np.stack([rankdata(one), rankdata(other)])
+    return float(np.corrcoef(ranks)[0, 1]) if ranks.std(axis=1).all() else np.nan
 
 
 def describe(values: np.ndarray, **known: float) -> Summary:

@@ -35,11 +35,19 @@ def test_an_evaluation_alone_and_a_run_alone(
         assert (tmp_path / f"page{index}" / "index.html").stat().st_size > 1000
 
 
-def test_a_folder_of_another_verb_is_refused(equireg: Command, phantom_predictions: Path, tmp_path: Path) -> None:
+def test_predictions_are_shown_by_doubt_and_a_folder_of_another_verb_is_refused(
+    equireg: Command, phantom_predictions: Path, tmp_path: Path
+) -> None:
     outcome = equireg("report", phantom_predictions, "--out", tmp_path / "page")
-    assert outcome.code == 1
-    assert str(phantom_predictions) in outcome.error
-    assert not (tmp_path / "page").exists()
+    assert outcome.code == 0, outcome.err
+    html = (tmp_path / "page" / "index.html").read_text()
+    assert "Cases by doubt" in html
+    assert 'href="views/1.html#case=' in html
+    assert (tmp_path / "page" / "views" / "1.html").is_file()
+    again = equireg("report", tmp_path / "page", "--out", tmp_path / "other")
+    assert again.code == 1
+    assert str(tmp_path / "page") in again.error
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_prediction_is_viewed(

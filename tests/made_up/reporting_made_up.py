@@ -108,13 +108,14 @@ def write_evaluation(
     facts: dict[str, Any] | None,
     scores: Scores,
     labels: LabelTable = LABELS,
+    source: Path | str = f"{SECRET}/predictions",
 ) -> Path:
     """Write an evaluation folder without pictures."""
     (folder / "pictures").mkdir(parents=True)
     write_scores(folder / "metrics.csv", scores)
     disk.write_json(folder / "labels.json", labels.as_dict())
     run: dict[str, Any] = {} if facts is None else {"run": facts}
-    folders.sign(folder, "evaluate", {"tolerance_mm": 1.0}, source=f"{SECRET}/predictions", reference=SECRET, **run)
+    folders.sign(folder, "evaluate", {"tolerance_mm": 1.0}, source=source, reference=SECRET, **run)
     return folder
 
 

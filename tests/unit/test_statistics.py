@@ -4,8 +4,9 @@ import statistics
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
-from equireg.statistics import describe, nan_mean
+from equireg.statistics import describe, nan_mean, rank_correlation
 
 
 def test_a_summary_is_that_of_the_values_that_are_there() -> None:
@@ -27,3 +28,11 @@ def test_the_mean_of_nothing_is_missing() -> None:
     assert nan_mean(np.array([[1.0, np.nan], [3.0, np.nan]]), axis=0).tolist() == pytest.approx(
         [2, np.nan], nan_ok=True
     )
+
+
+def test_the_rank_correlation_is_that_of_scipy_with_ties_too() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 6, (2, 30)).astype(float)
+    assert rank_correlation(one, other) == pytest.approx(spearmanr(one, other).statistic)
+    assert rank_correlation(one, one**3) == pytest.approx(1.0)
+    assert np.isnan(rank_correlation(one, np.ones(30)))

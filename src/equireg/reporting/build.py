@@ -14,18 +14,19 @@ from equireg.reporting.results.sources import read_sources
 def report(sources: Sequence[Path | str], out: Path | str, config: ReportConfig | None = None, **options: Any) -> Path:
     """Write a page that compares runs and evaluations, and its tables.
 
-    Neither page nor tables hold a path. `out` gets `index.html`, `tables/*.csv` and `made_by.json`;
-    nothing of it is there unless all of it is.
+    Neither page nor tables hold a path. `out` gets `index.html`, `tables/*.csv`, `made_by.json` and, where predictions
+    are at hand, `views/*.html`, in which one looks at the cases that the page shows; nothing of it is there unless all
+    of it is.
 
     Args:
-        sources: folders made by `equireg train` and `equireg evaluate`, in any order and number; of `equireg
-            prepare` too, to show a case on its way from the raw scan.
+        sources: folders made by `equireg train` and `equireg evaluate`, in any order and number; of `equireg predict`
+            too, to show its cases by doubt, and of `equireg prepare`, to show a case on its way from the raw scan.
         out: the folder to make.
         config: the options; or give them by name.
-        options: those of ``ReportConfig``, laid over ``config``; there is none yet.
+        options: those of ``ReportConfig``, laid over ``config``.
 
     Returns:
-        The page, `out/index.html`: one file that needs no other and no network.
+        The page, `out/index.html`: one file that needs no network, and no other file but for its links to the viewer.
 
     Raises:
         EquiregError: if a source is missing, of another verb or broken, or `out` exists.
@@ -33,13 +34,13 @@ def report(sources: Sequence[Path | str], out: Path | str, config: ReportConfig 
     config = options_from(ReportConfig, config, options)
     out = disk.refuse_existing(out)
     found = read_sources(sources)
-    page = make_page(found)
     with disk.staged_folder(out) as staging:
+        found = found.with_pages(staging) if config.views else found
+        page = make_page(found)
         disk.write_atomic(staging / "index.html", page.html)
         (staging / "tables").mkdir()
         for name, table in page.tables.items():
             disk.write_atomic(staging / "tables" / name, table)
-        folders.sign(
-            staging, "report", to_plain(config), sources=[source.title for source in (*found.runs, *found.evaluations)]
-        )
+        titles = dict.fromkeys(source.title for source in (*found.runs, *found.evaluations, *found.predictions))
+        folders.sign(staging, "report", to_plain(config), sources=list(titles))
     return out / "index.html"

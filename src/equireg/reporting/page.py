@@ -22,6 +22,7 @@ from equireg.reporting.sections import (
     made,
     overlays,
     preparation,
+    quality,
     results,
     volumes,
 )
@@ -38,6 +39,7 @@ OF_A_COHORT: tuple[Callable[[Cohort], Section], ...] = (
 )
 """Sections that each cohort has, in the order of the page."""
 OF_THE_PAGE: tuple[Callable[[Results], Section], ...] = (
+    quality.section,
     equivariance.section,
     preparation.section,
     curves.section,
@@ -97,6 +99,8 @@ def _compared(sources: Sources) -> str:
 
 
 def _without_evaluation(sources: Sources) -> str:
+    if not sources.runs and sources.predictions:
+        return "No evaluation was given; below are the predicted cases, the least trusted first."
     best = [(run.scalars["val/dice"][:, 1].max(), run.title) for run in sources.runs if "val/dice" in run.scalars]
     if not best:
         return "No evaluation was given; below are the learning curves."

@@ -26,7 +26,7 @@ def evaluation(tmp_path: Path) -> Path:
 
 
 def test_sources_are_reported_apart_by_their_verb(run: Path, evaluation: Path) -> None:
-    runs, evaluations, _ = read_sources([evaluation, run])
+    runs, evaluations, _, _ = read_sources([evaluation, run])
     assert [source.title for source in runs] == ["run"]
     assert [source.title for source in evaluations] == ["supervised-42"]
     known = {"method": "supervised", "labelled_cases": 3, "unlabelled_cases": 21, "seed": 42, "dataset": "phantom"}
@@ -64,8 +64,8 @@ def test_an_unsigned_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_verb_is_refused(tmp_path: Path) -> None:
-    folders.sign(tmp_path, "predict", {})
-    with pytest.raises(EquiregError, match=rf"{tmp_path}: was made by `equireg predict`; expected.*evaluate"):
+    folders.sign(tmp_path, "suggest", {})
+    with pytest.raises(EquiregError, match=rf"{tmp_path}: was made by `equireg suggest`; expected.*evaluate"):
         read_sources([tmp_path])
 
 

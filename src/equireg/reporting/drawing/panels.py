@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from equireg.drawing.png import png_uri
@@ -16,6 +16,8 @@ from equireg.drawing.scans import foreground, region_colours, shown_channels, wi
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example
 from equireg.imaging.labels import LabelTable
+from equireg.viewing.case_volumes import DISAGREEMENT, PREDICTION, REFERENCE, SCAN, CaseVolumes
+from equireg.viewing.packing import DOUBT_COLOURS
 
 _PANEL_PIXELS = 420
 _STEP_PIXELS = 260
@@ -66,6 +68,35 @@ def in_a_row(pictures: Mapping[str, Picture], labels: LabelTable) -> list[Panel]
         row = row or shared
         row.append(Panel(f"{caption}, Dice {picture.dice:.2f}", prediction.png, prediction.alt, prediction.aspect))
     return row
+
+
+def doubt_panels(case: CaseVolumes) -> list[Panel]:
+    """Draw the slice with most of the doubt, or of the prediction: the scan, the prediction, where views contradict it.
+
+    The truth is a thin dashed line on the prediction, where it is known.
+    """
+    doubt, prediction = case.volumes.get(DISAGREEMENT), case.volumes[PREDICTION]
+    spread = (prediction != 0) if doubt is None else doubt > 0
+    place = int(spread.sum(axis=(1, 2)).argmax()) if spread.any() else len(prediction) // 2
+    # As radiologists see it: the patient's right on the left, front or top up.
+    seen = {kind: volume[place, ::-1, ::-1] for kind, volume in case.volumes.items()}
+    scan: np.ndarray = window(seen[SCAN]) if SCAN in seen else np.zeros_like(seen[PREDICTION], np.float32)
+    rows, columns = np.linalg.norm(case.affine[:3, 1:3], axis=0).tolist()
+    heat = ListedColormap(DOUBT_COLOURS)
+
+    def over(axes: Axes) -> None:
+        height, width = scan.shape[0] * rows, scan.shape[1] * columns
+        shown = np.ma.masked_less_equal(seen[DISAGREEMENT], 0)
+        axes.imshow(shown, cmap=heat, vmin=0, vmax=1, alpha=0.6, extent=(0, width, height, 0), interpolation="nearest")
+
+    drawings: dict[str, Callable[[Axes], None]] = {
+        "scan": lambda axes: None,
+        "prediction": lambda axes: _outline(axes, seen[PREDICTION], seen.get(REFERENCE), case.labels, (rows, columns)),
+    }
+    if doubt is not None:
+        drawings["where views disagree (dark: all)"] = over
+    drawn = {name: _png(scan, (rows, columns), decorate) for name, decorate in drawings.items()}
+    return [Panel(name, png, f"{name} of case {case.case}", aspect) for name, (png, aspect) in drawn.items()]
 
 
 def raw_panels(example: Example) -> list[Panel]:

@@ -1,5 +1,6 @@
 """The folders of a page as the report sees them: frozen, checked, free of paths."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +20,13 @@ from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.folders.schema import SchemaError
 from equireg.imaging.labels import LabelTable
 from equireg.reporting.privacy import last_part, without_paths
-from equireg.reporting.results.naming import distinct_titles
+from equireg.reporting.results.naming import distinct_titles, printable
 from equireg.reporting.results.statistics import MEAN, summarise
+from equireg.reporting.results.trust import Predictions, with_pages
 from equireg.statistics import Summary, nan_mean
 
-_VERBS = ("train", "evaluate", "prepare")
+_logger = logging.getLogger("equireg")
+_VERBS = ("train", "evaluate", "prepare", "predict")
 """Verbs whose folders a page is made from."""
 Values = Mapping[str, np.ndarray]
 
@@ -70,6 +73,8 @@ class Evaluation:
     pictures: tuple[Picture, ...] = ()
     left_out: frozenset[str] = frozenset()
     """regions that no case shows; they are not in the mean of the regions"""
+    predictions: Predictions | None = None
+    """what it judged, where that is still there"""
 
     @property
     def draw(self) -> tuple[int | None, int, str]:
@@ -135,10 +140,24 @@ class Sources(NamedTuple):
     evaluations: tuple[Evaluation, ...]
     examples: tuple[Example, ...]
     """the case that each prepared folder shows its steps on"""
+    predictions: tuple[Predictions, ...] = ()
+    """those that were evaluated and those that were given, each once"""
+
+    def with_pages(self, folder: Path) -> "Sources":
+        """Write the viewer's pages into a folder, and return the sources that lead to them."""
+        pages = with_pages(self.predictions, folder)
+        evaluations = [
+            replace(one, predictions=pages.get(one.predictions.folder)) if one.predictions else one
+            for one in self.evaluations
+        ]
+        predictions = [pages.get(one.folder, one) for one in self.predictions]
+        return self._replace(evaluations=tuple(evaluations), predictions=tuple(predictions))
 
 
 def read_sources(paths: Sequence[Path | str]) -> Sources:
-    """Read folders of `equireg train`, `evaluate` and `prepare`, in any order; one given twice counts once.
+    """Read folders of `equireg train`, `evaluate`, `prepare` and `predict`, in any order; one given twice counts once.
+
+    Predictions that an evaluation leads to are read too.
 
     Raises:
         EquiregError: if there is none, or one is missing, unsigned, of another verb or format, or broken.
@@ -147,7 +166,7 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
         raise EquiregError("no folder given; expected run folders (`equireg train`) or evaluation folders.")
     resolved = dict.fromkeys(folder for path in paths for folder in _in_ensemble(Path(path).resolve()))
     signed = [(folder, _signature(folder)) for folder in resolved]
-    runs, evaluations, prepared = (
+    runs, evaluations, prepared, predicted = (
         [(folder, signature) for folder, signature in signed if signature["verb"] == verb] for verb in _VERBS
     )
     trained = {_named(facts): facts for facts in (_without_paths(RunFolder(folder).facts()) for folder, _ in runs)}
@@ -156,13 +175,17 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
     names = [f"{one.name}, {one.split}" if one.split and counts[one.name] > 1 else one.name for one in judged]
     titles = distinct_titles([(name, folder) for name, (folder, _) in zip(names, evaluations, strict=True)])
     run_titles = distinct_titles([(last_part(folder.name), folder) for folder, _ in runs])
+    judgements = [
+        _read_evaluation(*source, facts, title)
+        for source, facts, title in zip(evaluations, judged, titles, strict=True)
+    ]
+    given = [Predictions.read(folder, printable(last_part(folder.name)), {}, ()) for folder, _ in predicted]
+    known = {one.folder: one for one in (*given, *(one.predictions for one in judgements if one.predictions))}
     return Sources(
         tuple(_read_run(*source, title) for source, title in zip(runs, run_titles, strict=True)),
-        tuple(
-            _read_evaluation(*source, facts, title)
-            for source, facts, title in zip(evaluations, judged, titles, strict=True)
-        ),
+        tuple(judgements),
         tuple(example for folder, _ in prepared for example in read_examples(folder)),
+        tuple(known.values()),
     )
 
 
@@ -185,7 +208,7 @@ def _in_ensemble(folder: Path) -> list[Path]:
 
 
 def _signature(folder: Path) -> dict[str, Any]:
-    expected = "expected a folder made by `equireg train`, `equireg evaluate` or `equireg prepare`"
+    expected = "expected a folder made by `equireg train`, `equireg evaluate`, `equireg predict` or `equireg prepare`"
     disk.existing_folder(folder, "a run, an evaluation or a prepared data set")
     path = folder / folders.SIGNATURE
     if not path.is_file():
@@ -246,7 +269,7 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts
             "Run `equireg evaluate` again."
         )
     summary = evaluation.read_summary(folder) if (folder / evaluation.SUMMARY).is_file() else {}
-    return Evaluation(
+    found = Evaluation(
         title=title,
         facts=facts,
         provenance=_provenance(signature, signature.get("config") or {}),
@@ -255,6 +278,20 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts
         pictures=evaluation.read_pictures(folder),
         left_out=frozenset(summary.get("left_out_of_mean", ())),
     )
+    return replace(found, predictions=_judged_predictions(folder, signature, found))
+
+
+def _judged_predictions(folder: Path, signature: Mapping[str, Any], found: Evaluation) -> Predictions | None:
+    """Read the predictions behind an evaluation; None where they are gone, foreign or damaged."""
+    source = folders.source_of(folder, signature)
+    if source is None or folders.made_by(source) != "predict":
+        return None
+    dice = dict(zip(found.cases, found.values["dice"][MEAN].tolist(), strict=True)) if "dice" in found.metrics else {}
+    try:
+        return Predictions.read(source.resolve(), found.title, dice, [picture.case for picture in found.pictures])
+    except EquiregError as error:
+        _logger.warning("%s is shown without the quality of its predictions: %s", found.title, error)
+        return None
 
 
 def _provenance(signature: Mapping[str, Any], config: Mapping[str, Any]) -> Provenance:

@@ -25,7 +25,8 @@ class View(NamedTuple):
     arm: Arm
     regions: dict[str, str]
     """region to colour"""
-    cases: list[tuple[Picture, list[Panel]]]
+    cases: list[tuple[Picture, list[Panel], str]]
+    """each with where the viewer shows it"""
 
 
 def section(cohort: Cohort) -> Section:
@@ -48,5 +49,8 @@ def pictured(cohort: Cohort) -> list[tuple[Evaluation, Sequence[Picture]]]:
 
 
 def _view(cohort: Cohort, evaluation: Evaluation, pictures: Sequence[Picture]) -> View:
-    cases = [(picture, panels(picture, evaluation.labels)) for picture in pictures]
+    found = evaluation.predictions
+    cases = [
+        (picture, panels(picture, evaluation.labels), found.link(picture.case) if found else "") for picture in pictures
+    ]
     return View(evaluation.title, cohort.arms.of(evaluation), region_colours(evaluation.labels), cases)
