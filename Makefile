@@ -7,7 +7,7 @@ MUTATIONS ?= 300
 KILLS ?= 20
 SEED ?= 0
 
-.PHONY: demo test test-slow attack lint setup clean build up connect down image-cpu image-cuda
+.PHONY: demo test test-slow test-notebook attack docs package lint setup clean build up connect down image-cpu image-cuda
 
 demo: $(STAMP)
 	$(BIN)/equireg demo --out demo
@@ -25,6 +25,36 @@ attack: $(STAMP)
 	PYTHONPATH=tests/robustness:tests/made_up $(BIN)/python tests/robustness/attack.py \
 		--mutations $(MUTATIONS) --kills $(KILLS) --seed $(SEED) $(if $(KEEP),--keep $(KEEP))
 
+# The docs site in site/, strict: each internal link and anchor is checked. Links to elsewhere are listed in
+# site/external-links.txt. `make test-notebook` runs the tutorial; TUTORIAL_STEPS=0 trains for its two minutes.
+DOCS := $(VENV)/.docs
+TUTORIAL_STEPS ?= 40
+
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir site
+
+test-notebook: $(DOCS)
+	EQUIREG_TUTORIAL_STEPS=$(TUTORIAL_STEPS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o addopts= -o filterwarnings= \
+		--nbmake --nbmake-timeout=900 docs/tutorials
+
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $(DOCS)
+
+# Wheel and source distribution in dist/, checked, and the wheel run in an environment of its own.
+RELEASE := $(VENV)/.release
+
+package: $(RELEASE)
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	PYTHON=$(BIN)/python tests/package/try_wheel.sh dist/*.whl
+
+$(RELEASE): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[release]" "setuptools>=77"
+	touch $(RELEASE)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,7 +70,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) build dist site src/*.egg-info
 
 # The container, see docs/docker.md. COMPOSE is the command of Docker Compose, NVIDIA_VISIBLE_DEVICES the GPUs of
 # `up` and `connect`, DATA a folder of scans to find at /data.

@@ -87,6 +87,8 @@ def on_post_build(config: Any) -> None:
         links = _Links()
         links.feed(page.read_text("utf-8"))
         if links.loaded:
-            raise PluginError(f"{page.relative_to(site)} loads {', '.join(sorted(links.loaded))}; the site must do without")
+            raise PluginError(
+                f"{page.relative_to(site)} loads {', '.join(sorted(links.loaded))}; the site must do without"
+            )
         linked |= links.linked
     (site / "external-links.txt").write_text("".join(f"{link}\n" for link in sorted(linked)))
