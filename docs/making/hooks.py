@@ -10,12 +10,21 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
+from equireg.cli.verbs import VERBS
+
 _ROOT = Path(__file__).resolve().parents[2]
 _FROM_ROOT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 _AS_THEY_ARE = ("LICENSE", "CITATION.cff")
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>\.\./[^)]*)\)")
 _LOADED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src"}
 """HTML element to the attribute by which a browser loads something without being asked."""
+
+
+def on_config(config: Any) -> Any:
+    """Let the menu name every verb."""
+    menu = next(section["Reference"] for section in config["nav"] if "Reference" in section)
+    next(entry for entry in menu if "Verbs" in entry)["Verbs"] = [{name: f"reference/{name}.md"} for name in VERBS]
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:

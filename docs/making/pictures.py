@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from scipy import ndimage
 
 from equireg.phantom import CONTRASTS, PhantomConfig, make_case
@@ -20,7 +21,7 @@ def box(axes: Any, at: tuple[float, float], text: str, *, fill: str = FILL, widt
     """Draw a box with a text in its middle."""
     style = {"boxstyle": "round,pad=0.08", "facecolor": fill, "edgecolor": INK, "linewidth": 1.0}
     corner = (at[0] - width / 2, at[1] - 0.32)
-    axes.add_patch(mpl.patches.FancyBboxPatch(corner, width, 0.64, **style))
+    axes.add_patch(FancyBboxPatch(corner, width, 0.64, **style))
     axes.text(*at, text, ha="center", va="center", fontsize=9, color=INK)
 
 

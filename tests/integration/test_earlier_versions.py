@@ -66,9 +66,9 @@ def test_a_prepared_folder_is_read_and_made_anew(study: Path) -> None:
         (case.name, case.split) for case in new.manifest.cases
     ]
     for case in old.manifest.cases:
-        assert np.array_equal(*(np.asarray(data.image(case.name)[:]) for data in (old, new)))
-        if case.labelled:
-            assert np.array_equal(*(np.asarray(data.label(case.name)[:]) for data in (old, new)))
+        for array in ("image", "label") if case.labelled else ("image",):
+            before, now = (np.asarray(getattr(data, array)(case.name)[:]) for data in (old, new))
+            assert np.array_equal(before, now)
     prepare(study / "raw", study / "prepared", val_fraction=0.25, jobs=1)
     assert PreparedSet(study / "prepared").digest == new.digest
 

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import reference
 import torch
 import yaml
-from methods_made_up import some_batch
 from torch import nn
 
 import equireg
+import reference
 from equireg.cli.verbs import VERBS
 from equireg.config import TrainConfig
+from methods_made_up import some_batch
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -53,11 +53,6 @@ def test_every_page_has_its_place_in_the_menu_once() -> None:
     assert sorted(written) == [page.name for page in PAGES]
 
 
-def test_every_verb_has_its_page_in_the_reference() -> None:
-    listed = {Path(page).stem for page in nav() if page.startswith("reference/")}
-    assert listed == {*VERBS, "command_line", "methods", "networks", "python_api"}
-
-
 @pytest.mark.parametrize(
     "page", [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))], ids=lambda path: path.name
 )
@@ -88,6 +83,7 @@ def test_the_example_of_a_method_works() -> None:
 
 def test_the_reference_lists_every_option() -> None:
     made = reference.pages()
+    assert {name.removesuffix(".md") for name in made} == {*VERBS, "command_line", "methods", "networks", "python_api"}
     assert "| `--max_minutes` | a number or null | `none` | minutes that the whole run may take" in made["train.md"]
     assert "| `--method.ema_span` | a number | `0.1` |" in made["methods.md"]
     assert "## resenc" in made["networks.md"]
