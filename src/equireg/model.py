@@ -51,6 +51,8 @@ class ModelFacts:
     """Ranges of raw percentiles over the training cases, from the manifest; None in older runs."""
     volumes_mm3: Mapping[str, Sequence[float]] | None = None
     """Least and greatest volume of each judged region over the labelled training cases; None in older runs."""
+    pictures: Mapping[str, Any] | None = None
+    """What the manifest says of pictures; None where the scans are volumes."""
 
     @classmethod
     def of(cls, manifest: Manifest, plan: PatchPlan, labelled: Sequence[str] = ()) -> "ModelFacts":
@@ -72,11 +74,15 @@ class ModelFacts:
             flip_axes=plan.flip_axes,
             intensities=manifest.fingerprint.get("intensities"),
             volumes_mm3=manifest.volumes_mm3(labelled),
+            pictures=manifest.pictures,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; ``from_dict`` reads them back."""
-        return to_plain({**vars(self), "labels": self.labels.as_dict()})
+        content = {**vars(self), "labels": self.labels.as_dict()}
+        if self.pictures is None:
+            del content["pictures"]
+        return to_plain(content)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "ModelFacts":

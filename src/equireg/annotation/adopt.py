@@ -70,18 +70,18 @@ def _labels(data: PreparedSet, masks: Sequence[NewMask]) -> LabelTable:
     known = data.manifest.labels
     if known.classes > 1:
         return known
-    values = {int(value) for mask in masks for value in np.unique(read_label(mask.path, mask.geometry))}
+    values = {int(value) for mask in masks for value in np.unique(mask.read(mask.path))}
     return labels_of_values(values | set(known.values))
 
 
 def _take(data: PreparedSet, mask: NewMask, labels: LabelTable, config: AdoptConfig) -> Adoption:
     """Copy a mask into the prepared folder; return what is kept of its origin."""
-    values = read_label(mask.path, mask.geometry)
+    values = mask.read(mask.path)
     reference = data.reference(mask.case)
     before = mask.draft or reference
     facts: dict[str, Any] = {}
     if before is not None:
-        earlier = read_label(before, mask.geometry)
+        earlier = mask.read(before)
         facts = {
             "corrects": "mask" if mask.draft is None else "draft",
             "dice": _agreement(earlier, values, labels),

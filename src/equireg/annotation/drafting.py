@@ -9,10 +9,10 @@ from equireg.config import PredictConfig, SuggestConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import DRAFTS, MASKS
-from equireg.imaging.volume import write_label
 from equireg.prediction.scans import InputCase, find_cases
 from equireg.prediction.segment import Predictor, segment
 from equireg.prediction.trained import read_trained
+from equireg.prediction.writing import write_mask
 from equireg.processes.progress import track
 
 
@@ -50,12 +50,11 @@ class Drafter:
         for part in (DRAFTS, MASKS):
             (folder / part).mkdir(exist_ok=True)
         for name in names:
-            path = folder / DRAFTS / f"{name}.nii.gz"
-            self._draft(self._cases[name], path)
+            path = self._draft(self._cases[name], folder / DRAFTS)
             with disk.disk_errors(path):
                 shutil.copyfile(path, folder / MASKS / path.name)
 
-    def _draft(self, case: InputCase, path: Path) -> None:
+    def _draft(self, case: InputCase, folder: Path) -> Path:
         drawn = segment(self._predictor, case, case.read(), self._options)
-        native = drawn.grid.native
-        write_label(path, self._predictor.values(drawn.native_classes(), native), native)
+        values = self._predictor.values(drawn.native_classes(), drawn.grid.native)
+        return write_mask(folder, case, values, drawn.grid.native, self._predictor.looks, self._options)

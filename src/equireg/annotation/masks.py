@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from equireg import folders
 from equireg.config import AdoptConfig
 from equireg.errors import EquiregError
+from equireg.folders.predictions import prediction_file
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.suggestions import DRAFTS, MASKS
 from equireg.imaging.formats import extension_of
+from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.volume import Geometry, read_label
 
 _ENDING = re.compile(r"[_\-. ](?:seg|segmentation|mask|label|labels|gt|corrected)$", re.IGNORECASE)
@@ -28,6 +32,12 @@ class NewMask:
     """of the case's scan"""
     draft: Path | None
     """what a model drew, where that is known"""
+    limits: Limits = LIMITS
+    """what the files may claim, and what their colours mean"""
+
+    def read(self, path: Path) -> np.ndarray:
+        """Read the label values [X, Y, Z] of the mask, or of another file of the case."""
+        return read_label(path, self.geometry, self.limits)
 
 
 def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) -> list[NewMask]:
@@ -43,10 +53,12 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
     """
     found: dict[str, NewMask] = {}
     problems: list[str] = []
+    limits = replace(LIMITS, colours=data.manifest.labels.colour_table())
     for path in _files(paths):
         try:
             record = _case_of(data, path)
-            mask = NewMask(record.name, path, record.working_grid().native, _draft(path, record.name, config))
+            draft = _draft(path, record.name, config)
+            mask = NewMask(record.name, path, record.working_grid().native, draft, limits)
             if record.name in found:
                 raise EquiregError(
                     f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
@@ -102,12 +114,12 @@ def _draft(path: Path, case: str, config: AdoptConfig) -> Path | None:
     folder = Path(config.drafts) if config.drafts is not None else beside / DRAFTS
     if config.drafts is None and (path.parent.name != MASKS or folders.made_by(beside) != "suggest"):
         return None
-    draft = folder / f"{case}.nii.gz"
+    draft = prediction_file(folder, case)
     return draft if draft.is_file() else None
 
 
 def _check(data: PreparedSet, mask: NewMask) -> None:
-    values = read_label(mask.path, mask.geometry)
+    values = mask.read(mask.path)
     if data.manifest.labels.classes > 1:
         try:
             data.manifest.labels.to_classes(values)

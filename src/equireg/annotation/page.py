@@ -8,7 +8,7 @@ from PIL import Image
 
 from equireg._version import __version__
 from equireg.drawing.png import picture_uri
-from equireg.drawing.scans import shown_channels, window
+from equireg.drawing.scans import bright
 from equireg.drawing.templating import content_policy, template
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import Suggestion
@@ -42,24 +42,24 @@ def planes(data: PreparedSet, case: str) -> list[Plane]:
     """Draw the three planes through the middle of a prepared scan, anterior or superior up where rows run that way."""
     record = data.by_name[case]
     channels = data.manifest.channels
-    volume = np.asarray(data.image(case)[shown_channels(channels, len(channels))[0]], dtype=np.float32)
-    return three_planes(window(volume), record.spacing_mm, case)
+    return three_planes(bright(lambda index: data.image(case)[index], channels), record.spacing_mm, case)
 
 
 def three_planes(
-    bright: np.ndarray, spacing_mm: Sequence[float], name: str, places: Sequence[int] | None = None
+    shown: np.ndarray, spacing_mm: Sequence[float], name: str, places: Sequence[int] | None = None
 ) -> list[Plane]:
     """Draw three planes through a volume.
 
     Args:
-        bright: grey values [D, H, W] or colours [D, H, W, 3], 0 to 1.
+        shown: grey values [D, H, W] or colours [D, H, W, 3], 0 to 1.
         spacing_mm: of its voxels, mm.
         name: of the scan.
         places: index of the plane across each axis; the middle by default.
     """
     drawn = []
     for axis, way in enumerate(_PLANES):
-        plane = bright.take(bright.shape[axis] // 2 if places is None else places[axis], axis)[::-1]
+        plane = shown.take(shown.shape[axis] // 2 if places is None else places[axis], axis)[::-1]
+        plane = plane[:, ::-1] if shown.shape[0] == 1 else plane  # a picture stays as it is, and is not mirrored
         rows, columns = (step for other, step in enumerate(spacing_mm) if other != axis)
         aspect = plane.shape[1] * columns / (plane.shape[0] * rows)
         if min(plane.shape[:2]) > 1:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from equireg.batches.loading import PatchPlan
 from equireg.config import TrainConfig
+from equireg.errors import UsageError
 from equireg.folders.prepared import Manifest
 from equireg.networks import round_up_side
 from equireg.preparation.plan import named_axes
@@ -24,9 +25,11 @@ def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
     sides shrink first.
 
     Raises:
-        UsageError: if a named axis is unknown.
+        UsageError: if a named axis is unknown, or volumes are asked for and the scans are pictures.
     """
     dims = config.spatial_dims
+    if dims == 3 and manifest.pictures is not None:
+        raise UsageError("--spatial_dims is 3, and the scans are pictures; expected 2. Leave it out.")
     if config.patch_size is not None:
         patch = config.patch_size
     else:

@@ -16,10 +16,15 @@ class LimitOptions:
     """largest voxel spacing that a scan may have, mm; a larger one is mostly a wrong unit"""
     max_voxels: int = 2**31
     """most voxels that a file may hold, all channels together"""
+    pixel_mm: float | None = None
+    """size of a picture's pixel, mm; by default that of the pictures that a model was trained on, else 1. The resolution
+    that a file states is not looked at"""
 
     def __post_init__(self) -> None:
         require(0.01 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.01 mm")
         require(self.max_voxels >= 1, "max_voxels", self.max_voxels, "a count from 1")
+        size = self.pixel_mm
+        require(size is None or 0.0001 <= size <= 50, "pixel_mm", size, "a size from 0.0001 to 50 mm")
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,10 @@ class PrepareConfig(LimitOptions, ClusterOptions):
     """factor by which the thesis recipe coarsens a scan to estimate its bias field, 4 by default; 1 for none, as the
     thesis did"""
     layout: str = "auto"
-    """layout of the raw folder: auto, decathlon, nnunet, brats, acdc, kits, totalsegmentator, bids or plain"""
+    """layout of the raw folder: auto, decathlon, nnunet, brats, acdc, kits, totalsegmentator, bids, plain or
+    pictures"""
+    colours: str | None = None
+    """what the colours of masks mean that are pictures: a CSV or JSON file with a row of colour, value and name each"""
     spacing: str = "auto"
     """voxel spacing to resample to: auto (the median of the cases), none, or three numbers x,y,z in mm"""
     normalise: Literal["auto", "zscore", "ct", "none"] = "auto"
@@ -90,6 +98,8 @@ class PredictConfig(LimitOptions, ClusterOptions):
     """overlap of neighbouring windows where a scan is larger than the patch"""
     post_process: Literal["auto", "none"] = "auto"
     """auto: remove the small components that training found on its validation cases to be wrong, if any"""
+    format: Literal["auto", "nifti", "nrrd", "png"] = "auto"
+    """format of the masks; auto: as the scan came in, NIfTI where that is none of these"""
     probabilities: bool = False
     """write CASE_probabilities.nii.gz too, one volume a class"""
     quality_views: int | None = None
@@ -99,7 +109,8 @@ class PredictConfig(LimitOptions, ClusterOptions):
     """evaluation of five or more held-out cases that this model predicted with the same options; quality.csv then
     has an estimate of each Dice with its interval"""
     disagreement: bool = False
-    """write disagreement/CASE.nii.gz too: for each voxel the part of the views that contradict the prediction"""
+    """write disagreement/CASE.nii.gz (of pictures CASE.png) too: for each voxel the part of the views that contradict
+    the prediction"""
     equivariance: bool = False
     """predict each scan of a prepared folder under its fixed transform too, for the equivariance Dice"""
     follow_links: bool = False
@@ -128,6 +139,8 @@ class PredictConfig(LimitOptions, ClusterOptions):
         views = self.quality_views
         require(views is None or views >= 0, "quality_views", views, "a count from 0")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
+        if self.portal_zip:
+            require(self.format in ("auto", "nifti"), "portal_zip", True, "--format nifti beside it")
 
 
 @dataclass(frozen=True)

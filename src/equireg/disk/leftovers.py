@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-_PARTIAL = re.compile(r"\.(?P<name>.+)\.partial-(?P<pid>\d{1,10})(\.nii\.gz)?")
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.partial-(?P<pid>\d{1,10})(\.nii\.gz|\.nrrd|\.dcm)?")
 TASKS = ".tasks"
 """What follows an output folder's name in the name of the folder, beside it, of tasks for a cluster's queue."""
 _DEEP = 4

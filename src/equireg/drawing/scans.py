@@ -1,10 +1,11 @@
 """How a scan and its regions look in a picture: which channel, which brightness, which colours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.pictures import CHANNELS
 from equireg.preparation.normalise import constant_background
 
 REGION_COLOURS = (
@@ -33,6 +34,24 @@ def shown_channels(names: Sequence[str], channels: int) -> list[int]:
     first = channels - 1 if first is None else first
     second = 0 if second is None else second
     return list(dict.fromkeys([first, second]))
+
+
+def in_colour(channels: Sequence[str]) -> bool:
+    """Whether the channels of a scan are those of a picture in colour."""
+    return tuple(channels) == CHANNELS
+
+
+def bright(channel: Callable[[int], np.ndarray], channels: Sequence[str]) -> np.ndarray:
+    """Return how a scan is shown, 0 to 1: the channel that shows most in grey, [*S], or colours, [*S, 3].
+
+    Args:
+        channel: from the index of a channel to its intensities [*S].
+        channels: names of all.
+    """
+    if in_colour(channels):
+        return np.stack([window(np.asarray(channel(index), dtype=np.float32)) for index in range(3)], axis=-1)
+    shown = shown_channels(channels, len(channels))[0]
+    return window(np.asarray(channel(shown), dtype=np.float32))
 
 
 def window(image: np.ndarray) -> np.ndarray:

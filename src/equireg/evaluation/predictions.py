@@ -1,7 +1,7 @@
 """The folder of predictions that is judged: equireg's own, or any folder of label files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import made_by
 from equireg.folders import predictions as predictions_folder
-from equireg.imaging.formats import EXTENSIONS, extension_of
+from equireg.imaging.formats import EXTENSIONS
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
+from equireg.layouts.files import image_files
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def read_predictions(folder: Path, limits: Limits = LIMITS) -> Predictions:
             "Run `equireg predict` first, or name the folder that holds them."
         )
     table = predictions_folder.read_labels(folder)
+    if table is not None:
+        limits = replace(limits, colours=table.colour_table())
     return Predictions(folder, files, table, signature, predictions_folder.has_transformed(folder), limits)
 
 
@@ -67,11 +70,10 @@ def label_files(folder: Path) -> dict[str, Path]:
         EquiregError: if two files are of one case.
     """
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        extension = extension_of(path)
-        if extension is None or path.name.startswith(".") or not path.is_file():
+    for path in image_files(folder):
+        case = predictions_folder.case_of(path.name)
+        if case is None:
             continue
-        case = path.name[: -len(extension)]
         if case in files:
             raise EquiregError(f"{files[case]} and {path.name}: two files of one case. Remove one of them.")
         files[case] = path

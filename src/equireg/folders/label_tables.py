@@ -1,7 +1,7 @@
 """The file `labels.json`, which says what label values mean; read strictly."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ class _Labels:
     labels: Mapping[str, int]
     regions: Mapping[str, tuple[int, ...]]
     ignore: int | None
+    colours: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
 
 def label_table(content: Any) -> LabelTable:
@@ -28,9 +29,11 @@ def label_table(content: Any) -> LabelTable:
     unknown = {value for values in found.regions.values() for value in values} - set(found.labels.values())
     if unknown:
         raise SchemaError(f"a region names the label value {min(unknown)}, which no label has")
+    if not all(0 <= part <= 255 for colour in found.colours.values() for part in colour):
+        raise SchemaError("a colour is beyond 0 to 255")
     try:
         return LabelTable.from_dict(content)
-    except EquiregError as error:
+    except (EquiregError, ValueError) as error:
         raise SchemaError(str(error)) from error
 
 

@@ -14,10 +14,13 @@ from equireg.folders import tables
 from equireg.folders.label_tables import read_label_table
 from equireg.folders.quality import DISAGREEMENT, RECORDS, disagreement_file, record_file
 from equireg.folders.signature import EQUIVARIANCE, SIGNATURE, UNFINISHED, read_signature
+from equireg.imaging.formats import EXTENSIONS
 from equireg.imaging.labels import LabelTable
 
 ENDING = ".nii.gz"
-"""Ending of every volume that is written here."""
+"""Ending of the volumes that lie beside predictions, and of predictions in NIfTI."""
+ENDINGS = {"nifti": ENDING, "nrrd": ".seg.nrrd", "png": ".png", "dicom-seg": ".dcm", "rtstruct": ".dcm"}
+"""Ending of a prediction in each format; 3D Slicer opens ``.seg.nrrd`` as a segmentation."""
 PROBABILITIES = "_probabilities"
 """What the name of a file of probabilities has behind the name of its case."""
 LABELS = "labels.json"
@@ -32,13 +35,29 @@ _LONGEST = 255
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
-def prediction_file(folder: Path, case: str) -> Path:
-    """Return where a case's prediction lies: ``CASE.nii.gz``, directly inside the folder.
+def prediction_file(folder: Path, case: str, ending: str | None = None) -> Path:
+    """Return where a case's prediction lies, directly inside the folder.
+
+    Args:
+        folder: of predictions.
+        case: name of the case.
+        ending: one of ``ENDINGS``; None finds the file that is there, ``CASE.nii.gz`` where none is.
 
     Raises:
         EquiregError: if the name of the case would leave the folder.
     """
-    return _inside(folder, case, ENDING)
+    if ending is not None:
+        return _inside(folder, case, ending)
+    first = _inside(folder, case, ENDING)
+    there = (path for other in dict.fromkeys(ENDINGS.values()) if (path := folder / f"{case}{other}").is_file())
+    return next(there, first)
+
+
+def case_of(name: str) -> str | None:
+    """Return the case that a prediction's file name is of; None for another kind of file."""
+    lowered = name.lower()
+    endings = sorted((*ENDINGS.values(), *EXTENSIONS), key=len, reverse=True)
+    return next((name[: -len(ending)] for ending in endings if lowered.endswith(ending)), None)
 
 
 def probabilities_file(folder: Path, case: str) -> Path:

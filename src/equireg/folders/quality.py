@@ -4,7 +4,8 @@ quality.csv              a row a case: rank, case, quality, look, why; the least
                          say how quality and Dice go together: dice, dice_low, dice_high, rests_on too
 quality_regions.csv      a row a case and region: agreement of the views, volume, spread of the volume over the views
 quality/CASE.json        the same of one case
-disagreement/CASE.nii.gz for each voxel the part of the views that contradict the prediction, where asked for
+disagreement/CASE.nii.gz for each voxel the part of the views that contradict the prediction, where asked for; of
+                         pictures CASE.png, from 0 (none) to 255 (all)
 """
 
 import math
@@ -93,9 +94,12 @@ def record_file(folder: Path, case: str) -> Path:
     return folder / RECORDS / f"{case}.json"
 
 
-def disagreement_file(folder: Path, case: str) -> Path:
-    """Return where the map of the contradictions of a case lies."""
-    return folder / DISAGREEMENT / f"{case}.nii.gz"
+def disagreement_file(folder: Path, case: str, ending: str | None = None) -> Path:
+    """Return where the map of the contradictions of a case lies; without an ending the file that is there."""
+    picture = folder / DISAGREEMENT / f"{case}.png"
+    if ending is None and picture.is_file():
+        return picture
+    return folder / DISAGREEMENT / f"{case}{ending or '.nii.gz'}"
 
 
 def write_record(folder: Path, found: CaseQuality) -> None:

@@ -12,6 +12,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header
 from equireg.imaging.limits import LIMITS, Limits, check_spacing
+from equireg.imaging.pictures import is_picture
 from equireg.imaging.placing import SAME_MM, spans_space
 
 log = logging.getLogger("equireg")
@@ -41,7 +42,8 @@ def geometry_of(path: Path, header: Header, limits: Limits = LIMITS) -> Geometry
             "that spans space. Correct the header's spacing and orientation."
         )
     geometry = Geometry.from_array(header.shape, affine, header.other, header.stated)
-    check_spacing(path, geometry.spacing_mm, limits)
+    if not is_picture(path):
+        check_spacing(path, geometry.spacing_mm, limits)
     if header.remark is not None:
         _remark(path, header.remark)
     return geometry
@@ -82,7 +84,7 @@ def warn_once(message: str) -> None:
 
 
 def check_same(path: Path, found: Geometry, expected: Geometry, what: str, remedy: str = "") -> None:
-    """Refuse a file that lies elsewhere than ``what``.
+    """Refuse a file that lies elsewhere than ``what``; a picture says nothing of its place, so its size is enough.
 
     Args:
         path: the file.
@@ -94,6 +96,9 @@ def check_same(path: Path, found: Geometry, expected: Geometry, what: str, remed
     Raises:
         EquiregError: if shapes differ, or corners lie farther apart than ``TOLERANCE_MM``.
     """
+    if is_picture(path):
+        _check_same_size(path, found, expected, what)
+        return
     if found.shape != expected.shape:
         raise EquiregError(
             f"{path}: has the shape {found.shape}; expected {expected.shape} as {what} has. "
@@ -105,3 +110,15 @@ def check_same(path: Path, found: Geometry, expected: Geometry, what: str, remed
             f"{path}: has another affine than {what}: corners lie up to {distance_mm:.4g} mm apart; expected at most "
             f"{TOLERANCE_MM:g} mm. {remedy or 'Resample it to that grid, or copy the header if only that is wrong.'}"
         )
+
+
+def _check_same_size(path: Path, found: Geometry, expected: Geometry, what: str) -> None:
+    """Refuse a picture of another size than ``what``."""
+    if found.shape == expected.shape:
+        return
+    (width, height, _), (columns, rows, slices) = found.shape, expected.shape
+    wanted = f"{columns} x {rows}" + (f" in {slices} slices" if slices > 1 else "")
+    turned = " It looks turned by 90 degrees." if (width, height, 1) == (rows, columns, slices) else ""
+    raise EquiregError(
+        f"{path}: has {width} x {height} pixels; expected {wanted} as {what} has.{turned} Export it again in that size."
+    )

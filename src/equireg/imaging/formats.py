@@ -1,4 +1,4 @@
-"""Image files to plain arrays: NIfTI in this process, MetaImage and NRRD by a process of ITK's own.
+"""Image files to plain arrays: NIfTI and pictures in this process, MetaImage and NRRD by a process of ITK's own.
 
 Nothing here judges what a file holds beyond being an image; ``volume`` and ``masks`` do.
 """
@@ -22,8 +22,11 @@ from equireg.imaging.itk import itk_slabs, read_itk_header
 from equireg.imaging.itk_readers import ReaderError
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.nifti import nifti_slabs, read_nifti_header
+from equireg.imaging.pictures import PICTURE_ENDINGS, is_picture, picture_slabs, read_picture_header
 
-EXTENSIONS = (".nii", ".nii.gz", ".mha", ".nrrd")
+VOLUMES = (".nii", ".nii.gz", ".mha", ".nrrd")
+"""Endings of files that hold a volume, in lower case."""
+EXTENSIONS = (*VOLUMES, *PICTURE_ENDINGS)
 """Endings of the files that equireg reads, in lower case."""
 
 _UNREADABLE = (
@@ -62,7 +65,9 @@ def read_header(path: Path, limits: Limits = LIMITS) -> Header:
     Raises:
         EquiregError: if the file is missing, cut short, not an image, or claims more than it can hold.
     """
-    with _readable(path):
+    with readable(path):
+        if is_picture(path):
+            return read_picture_header(path, limits)
         return read_nifti_header(path, limits) if _is_nifti(path) else read_itk_header(path, limits)
 
 
@@ -114,9 +119,12 @@ def open_slabs(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[Header, It
     Raises:
         EquiregError: if the file is missing, damaged, not an image, or claims more than it can hold.
     """
-    with _readable(path):
+    with readable(path):
         opened: AbstractContextManager[tuple[Header, Iterator[Slab]]]
-        opened = nifti_slabs(path, limits) if _is_nifti(path) else itk_slabs(path, limits)
+        if is_picture(path):
+            opened = picture_slabs(path, limits)
+        else:
+            opened = nifti_slabs(path, limits) if _is_nifti(path) else itk_slabs(path, limits)
         with opened as (header, slabs):
             yield header, slabs
 
@@ -134,7 +142,7 @@ def _is_nifti(path: Path) -> bool:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Turn whatever a reader raises into one error that names the file."""
     with read_errors(path):
         if not path.exists():

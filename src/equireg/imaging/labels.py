@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from equireg.errors import EquiregError
+from equireg.imaging.colours import RGB, ColourTable
 
 IGNORED = 255
 """Class index of voxels that carry the data set's ignore label: they enter no loss and no metric."""
@@ -32,6 +33,8 @@ class LabelTable:
     """Region name to the label values that it unites."""
     ignore: int | None = None
     """Label value of voxels that nobody annotated, or None."""
+    colours: Mapping[int, RGB] = field(default_factory=dict)
+    """Label value to its colour in masks that are pictures with a palette or in colour; empty for all others."""
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.names) or len(set(self.values)) != len(self.values):
@@ -85,11 +88,18 @@ class LabelTable:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; ``from_dict`` reads them back."""
-        return {
+        content: dict[str, Any] = {
             "labels": dict(zip(self.names, self.values, strict=True)),
             "regions": {name: list(values) for name, values in self.regions.items()},
             "ignore": self.ignore,
         }
+        if self.colours:
+            content["colours"] = {str(value): list(colour) for value, colour in self.colours.items()}
+        return content
+
+    def colour_table(self) -> ColourTable | None:
+        """Return what the colours of masks mean; None where they have none."""
+        return ColourTable.of(self.colours)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "LabelTable":
@@ -100,6 +110,7 @@ class LabelTable:
             names=tuple(labels),
             regions={name: tuple(values) for name, values in content["regions"].items()},
             ignore=content["ignore"],
+            colours={int(value): (r, g, b) for value, (r, g, b) in content.get("colours", {}).items()},
         )
 
 

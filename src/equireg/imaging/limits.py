@@ -1,4 +1,4 @@
-"""What a file may claim: no header is believed before it is checked."""
+"""What a file may claim, as no header is believed before it is checked; and what pictures do not say of themselves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +7,15 @@ from typing import Any
 
 from equireg.config import LimitOptions
 from equireg.errors import EquiregError
+from equireg.imaging.colours import ColourTable
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of what is read; a file beyond them is refused before memory is asked for."""
+    """Bounds of what is read; a file beyond them is refused before memory is asked for.
+
+    For pictures, what a file of another kind says itself: the size of a pixel, and what colours mean in masks.
+    """
 
     min_spacing_mm: float = 0.01
     """Smallest distance of neighbouring voxels."""
@@ -27,6 +31,10 @@ class Limits:
     """Decompressed size below which the ratio is not looked at."""
     seconds: float = 60.0
     """Longest time for a .mha or .nrrd file, beside one second for each 10 MB of it."""
+    pixel_mm: float = 1.0
+    """Size of a picture's pixel."""
+    colours: ColourTable | None = None
+    """What the colours of masks mean that are pictures."""
 
     @classmethod
     def of(cls, options: LimitOptions, *recorded: Mapping[str, Any]) -> "Limits":
@@ -36,13 +44,18 @@ class Limits:
             options: the verb's own.
             recorded: signatures of the folders that it reads; what their verbs were allowed is allowed again.
         """
-        spacing_mm, voxels = options.max_spacing_mm, options.max_voxels
+        spacing_mm, voxels, pixel_mm = options.max_spacing_mm, options.max_voxels, options.pixel_mm
         for config in (signature.get("config") for signature in recorded):
             if isinstance(config, Mapping):
                 found_mm, found = config.get("max_spacing_mm"), config.get("max_voxels")
                 spacing_mm = max(spacing_mm, found_mm) if isinstance(found_mm, float | int) else spacing_mm
                 voxels = max(voxels, found) if isinstance(found, int) else voxels
-        return cls(max_spacing_mm=spacing_mm, max_voxels=voxels)
+                pixel_mm = pixel_mm or _size(config.get("pixel_mm"))
+        return cls(max_spacing_mm=spacing_mm, max_voxels=voxels, pixel_mm=pixel_mm or cls.pixel_mm)
+
+
+def _size(recorded: Any) -> float | None:
+    return float(recorded) if isinstance(recorded, float | int) and recorded > 0 else None
 
 
 LIMITS = Limits()

@@ -8,11 +8,13 @@ import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import check_same, geometry_of, warn_once
-from equireg.imaging.formats import open_slabs, read_header, scaled
+from equireg.imaging.formats import open_slabs, read_header, readable, scaled
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header, Slab
 from equireg.imaging.labels import distinct, smallest_integer
 from equireg.imaging.limits import LIMITS, Limits
+from equireg.imaging.picture_masks import read_picture_mask
+from equireg.imaging.pictures import is_picture
 
 _TOLERANCE = 1e-3
 """Distance from a whole number that counts as rounding, where the mask is stored as floats or with a scale."""
@@ -27,7 +29,7 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
 
     Integers are read as they are, and so exactly, whatever their size. Floats must be whole numbers. With an intensity
     scale the values after the scale count if they are whole, as other readers show them; else the stored integers do.
-    Both are logged.
+    Both are logged. Of pictures ``read_picture_mask`` says what counts.
 
     Args:
         path: the mask's file.
@@ -39,6 +41,9 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
     Raises:
         EquiregError: if the file is unreadable or holds no labels.
     """
+    if is_picture(path):
+        with readable(path):
+            return read_picture_mask(path, limits)
     mask = _read(path, limits, use_scale=True)
     if mask.header.scale is None:
         mask.check()
@@ -95,11 +100,13 @@ class MaskFiles:
     """Label value and file of each class, where ``path`` is a folder."""
     limits: Limits = LIMITS
     """What the files may claim."""
+    more: tuple[Path, ...] = ()
+    """Further masks of the same scan, which are united with the first: of each pixel the higher value counts."""
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the mask."""
-        return tuple(path for _, path in self.parts) or (self.path,)
+        return tuple(path for _, path in self.parts) or (self.path, *self.more)
 
     def read_geometry(self) -> Geometry:
         """Read from a header where the voxels lie.
@@ -119,7 +126,8 @@ class MaskFiles:
             EquiregError: as ``read_label`` does.
         """
         if not self.parts:
-            return read_label(self.path, expected, self.limits)
+            first, *others = (read_label(path, expected, self.limits) for path in self.files)
+            return first if not others else np.maximum.reduce([first, *others])
         values = np.zeros(expected.shape, dtype=np.uint8)
         for value, path in sorted(self.parts):
             values[read_label(path, expected, self.limits) != 0] = value

@@ -14,6 +14,7 @@ from equireg.imaging.formats import EXTENSIONS, Channel, read_header, read_voxel
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import read_label
+from equireg.imaging.pictures import is_picture
 from equireg.imaging.writing import write_channels, write_label, write_probabilities
 
 __all__ = [
@@ -68,15 +69,20 @@ def read_image(
         file = files[0]
         geometry, _ = read_geometry(file, limits)
         voxels, header, seen = read_voxels(file, picks, limits=limits)
+        # A picture without any blue is one, too.
+        may_be_empty = is_picture(file) and any(found.low < found.high for found in seen)
         for channel, found in zip(range(header.channels) if picks is None else picks, seen, strict=True):
             which = f"channel {channel + 1} of {header.channels} " if header.channels > 1 else ""
-            _check_channel(file, found, int(np.prod(geometry.shape)), which)
+            _check_numbers(file, found, int(np.prod(geometry.shape)), which)
+            if not may_be_empty:
+                _check_range(file, found, which)
         return voxels, geometry
     geometry = _common_geometry(files, limits)
     image = np.empty((len(files), *geometry.shape), dtype=np.float32)
     for index, file in enumerate(files):
         _, _, seen = read_voxels(file, into=image[index : index + 1], limits=limits)
-        _check_channel(file, seen[0], int(np.prod(geometry.shape)), "")
+        _check_numbers(file, seen[0], int(np.prod(geometry.shape)), "")
+        _check_range(file, seen[0], "")
     return image, geometry
 
 
@@ -97,14 +103,18 @@ def _common_geometry(files: Sequence[Path], limits: Limits) -> Geometry:
     return first
 
 
-def _check_channel(path: Path, seen: Channel, voxels: int, which: str) -> None:
+def _check_numbers(path: Path, seen: Channel, voxels: int, which: str) -> None:
     if seen.bad:
         raise EquiregError(
             f"{path}: {which}has {seen.bad} voxels that are NaN or infinite, of {voxels}; expected "
             "numbers only. Replace them, for example by the background's value."
         )
+
+
+def _check_range(path: Path, seen: Channel, which: str) -> None:
     if seen.low == seen.high:
+        what = "pixel" if is_picture(path) else "voxel"
         raise EquiregError(
-            f"{path}: {which}is empty, every voxel is {seen.low:g}; expected a scan. Export it again, or remove the "
+            f"{path}: {which}is empty, every {what} is {seen.low:g}; expected a scan. Export it again, or remove the "
             "case."
         )

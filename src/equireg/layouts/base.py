@@ -42,6 +42,8 @@ class RawCase:
     """Why the case cannot be read, where that is known beforehand."""
     parts: tuple[tuple[int, Path], ...] = ()
     """Label value and mask of each class, where ``label`` is a folder with a mask a class."""
+    more: tuple[Path, ...] = ()
+    """Further masks of the scan, which are united with ``label``."""
     limits: Limits = LIMITS
     """What its files may claim."""
 
@@ -53,7 +55,7 @@ class RawCase:
     @property
     def mask(self) -> MaskFiles | None:
         """The mask as it lies on disk, or None for an unlabelled case."""
-        return None if self.label is None else MaskFiles(self.label, self.parts, self.limits)
+        return None if self.label is None else MaskFiles(self.label, self.parts, self.limits, self.more)
 
     def read_geometry(self) -> Geometry:
         """Read from the header of the scan, or of its first channel, where its voxels lie.
@@ -119,6 +121,8 @@ class RawDataset:
     cases: tuple[RawCase, ...]
     """Sorted by name; no name twice."""
     refused: tuple[Refusal, ...]
+    pictures: bool = False
+    """Whether the scans are pictures, and so of two dimensions."""
     notes: tuple[str, ...] = ()
     """What the layout left aside or decided, for the user to see."""
     warnings: tuple[str, ...] = ()
@@ -140,6 +144,8 @@ class FoundCase:
     """Where the layout states the patient, for example by a folder; None leaves it to the case's name."""
     parts: Mapping[int, Path] = field(default_factory=dict)
     """Label value to the mask of that class, where ``label`` is a folder with a mask a class."""
+    more: tuple[Path, ...] = ()
+    """Further masks of the scan, which are united with ``label``."""
     problem: str | None = None
     """Why the case cannot be used, known from names alone; begins with a file."""
     label_problem: str | None = None

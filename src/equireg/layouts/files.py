@@ -11,13 +11,17 @@ from pathlib import Path
 from equireg.disk import read_errors
 from equireg.folders import UNFINISHED, is_signed
 from equireg.imaging.formats import extension_of
+from equireg.imaging.pictures import is_picture
 
 _DEPTH = 8  # folders below the root; a data set nests no deeper
 _SCANS = r"(?:images?|scans?|imgs?|volumes?|vols?)"
-_SCANS_BESIDE_MASKS = r"(?:images?|scans?|imgs?|volumes?|vols?|inputs?|niftis?|data|raw|cts?|mris?)"
+_SCANS_BESIDE_MASKS = (
+    r"(?:images?|scans?|imgs?|volumes?|vols?|inputs?|niftis?|data|raw|cts?|mris?|"
+    r"originals?|pictures?|photos?|frames?|jpe?g[_\- ]?images|png[_\- ]?images)"
+)
 _MASKS = (
-    r"(?:labels?|masks?|segmentations?|segs?|annotations?|gts?|ground[_\- ]?truths?|label[_\- ]?maps?|rois?|contours?|"
-    r"lesions?|delineations?|targets?|manual)(?:[_\- ]?(?:masks?|segs?|files?))?"
+    r"(?:labels?|masks?|segmentations?|segs?|annotations?|annots?|gts?|ground[_\- ]?truths?|label[_\- ]?maps?|rois?|"
+    r"contours?|lesions?|delineations?|targets?|manual)(?:[_\- ]?(?:masks?|segs?|files?|class))?"
 )
 _PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
 _HELD_OUT = ("ts", "test", "testing", "val", "va", "valid", "validation")
@@ -38,7 +42,16 @@ class FolderPair:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """List the images directly in a folder by name; hidden files (``._x``, ``.DS_Store``) are none."""
+    """List the images directly in a folder by name; hidden files (``._x``, ``.DS_Store``) are none.
+
+    Pictures beside volumes are previews, and left out.
+    """
+    found = _images_in(folder)
+    volumes = [file for file in found if not is_picture(file)]
+    return volumes or found
+
+
+def _images_in(folder: Path) -> list[Path]:
     with read_errors(folder):
         return sorted(file for file in folder.iterdir() if is_image(file))
 
@@ -69,15 +82,34 @@ def walked_once() -> Iterator[None]:
 def folders_with_images(root: Path) -> list[tuple[Path, list[Path]]]:
     """Return the root and the folders below that hold images, with these; hidden folders are left out.
 
+    Pictures count where no volume is a scan: beside volumes they are previews.
+
     Raises:
         EquiregError: if a folder cannot be read.
     """
     known = _walks.get()
     if known is None:
-        return list(_walk(root))
+        return _of_one_kind(root, list(_walk(root)))
     if root not in known:
-        known[root] = list(_walk(root))
+        known[root] = _of_one_kind(root, list(_walk(root)))
     return known[root]
+
+
+def _of_one_kind(root: Path, found: list[tuple[Path, list[Path]]]) -> list[tuple[Path, list[Path]]]:
+    """Leave pictures out where volumes lie outside of folders of masks."""
+    if not any(is_picture(file) for _, files in found for file in files):
+        return found
+    scans = [
+        file
+        for folder, files in found
+        if not any(mask_part(name) is not None for name in folder.relative_to(root).parts)
+        for file in files
+        if not is_picture(file)
+    ]
+    if not scans:
+        return found
+    volumes = [(folder, [file for file in files if not is_picture(file)]) for folder, files in found]
+    return [(folder, files) for folder, files in volumes if files]
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
@@ -93,7 +125,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
         if here != root and (is_signed(here) or (here / UNFINISHED).exists()):
             below[:] = []  # an output of equireg inside the raw folder
             continue
-        files = image_files(here)
+        files = _images_in(here)
         if files:
             yield here, files
 

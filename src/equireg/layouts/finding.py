@@ -23,12 +23,15 @@ LAYOUTS: Table[Callable[[Path], FoundSet]] = Table(
         "totalsegmentator": totalsegmentator.find,
         "bids": bids.find,
         "plain": plain.find,
+        "pictures": plain.find_pictures,
     },
 )
-"""Layout name to its finder, in the order in which they are tried; ``plain``, which takes anything, is always last.
+"""Layout name to its finder, in the order in which they are tried; those of ``_LAST``, which take any names, are last.
 
 A finder raises ``LayoutMismatchError`` where a folder is of another layout. Entries added from outside are tried too.
 """
+
+_LAST = {"plain": plain.find, "pictures": plain.find_pictures}
 
 
 def discover(root: Path | str, layout: str = "auto", *, follow_links: bool = True) -> RawDataset:
@@ -54,7 +57,7 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     """Tell of images that are neither in a case, nor refused, nor left aside with a note."""
     used = {*found.orphans, *found.aside}
     for case in found.cases:
-        used |= {*case.files.values(), *case.parts.values(), *([case.label] if case.label else [])}
+        used |= {*case.files.values(), *case.parts.values(), *case.more, *([case.label] if case.label else [])}
     reasons = " ".join([*(item.reason for item in found.refused), *(case.label_problem or "" for case in found.cases)])
     left = [file for _, files in folders_with_images(root) for file in files if file not in used]
     left = [file for file in left if file.name not in reasons]
@@ -78,10 +81,10 @@ def find_layout(root: Path, layout: str = "auto", channel_count: int | None = No
         raise UsageError(f"--layout is {layout!r}: no such layout; expected auto or one of {', '.join(LAYOUTS)}.")
     existing_folder(root, "scans")
     tried: list[str] = []
-    known = [name for name in LAYOUTS if name != "plain"] + ["plain"]
+    known = [*(name for name in LAYOUTS if name not in _LAST), *_LAST]
     for name in known if layout == "auto" else (layout,):
         try:
-            return plain.find(root, channel_count) if name == "plain" else LAYOUTS[name](root)
+            return _LAST[name](root, channel_count) if name in _LAST else LAYOUTS[name](root)
         except LayoutMismatchError as error:
             tried.append(str(error))
     if layout != "auto":
@@ -89,6 +92,6 @@ def find_layout(root: Path, layout: str = "auto", channel_count: int | None = No
     raise EquiregError(
         f"{root}: has no scans of a known layout; expected dataset.json with imagesTr/ (Decathlon, "
         "nnU-Net), folders "
-        "with CASE_t1, CASE_t1ce, CASE_t2, CASE_flair (BraTS), or .nii, .nii.gz, .mha or .nrrd files, "
-        "directly inside, in images/ or in a folder a case. Check the path."
+        "with CASE_t1, CASE_t1ce, CASE_t2, CASE_flair (BraTS), or .nii, .nii.gz, .mha or .nrrd files or pictures (PNG, "
+        "JPEG, TIFF, BMP, WebP), directly inside, in images/ or in a folder a case. Check the path."
     )

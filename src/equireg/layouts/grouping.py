@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import STACKED
 from equireg.layouts.channels import in_channel_order, split_channel
 from equireg.layouts.files import stem_of
@@ -72,6 +73,8 @@ def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channe
     stems = {stem_of(file).lower() for file in files}
     if any(_are_channels(case, several, stems, has_mask) for (_, case), several in contrasts.items()):
         return "contrast"
+    if any(several != {0} for several in numbers.values()) and any(map(is_picture, files)):
+        return "single"  # numbers of pictures are those of frames; a file holds all colours
     own = any(NUMBERED.fullmatch(stem_of(file)) and has_mask(stem_of(file)) for file in files)
     shared = any(has_mask(case) for _, case in numbers)
     return "number" if not own and _count_channels(numbers.values(), shared, channel_count) else "single"

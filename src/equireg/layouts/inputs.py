@@ -8,12 +8,14 @@ from pathlib import Path
 from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
 from equireg.imaging.limits import ANY_SIZE
+from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, missing_file
 from equireg.layouts.channels import ALIASES, match_channels, meaning
 from equireg.layouts.files import walked_once
 from equireg.layouts.finding import find_layout
 from equireg.layouts.grouping import choose_scheme, group_files
 from equireg.layouts.judging import judged
+from equireg.layouts.picture_sets import picks_for
 
 log = logging.getLogger("equireg")
 
@@ -93,6 +95,9 @@ def _one_file(path: Path, channel_count: int) -> FoundSet:
 def _images(case: FoundCase, found: FoundSet, wanted: Sequence[str]) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
     """Return a case's files in the model's order, or its one file and the channels to pick from it."""
     if case.stacked is not None:
+        fitted = picks_for(case.stacked, wanted) if is_picture(case.stacked) else None
+        if fitted is not None:
+            return (case.stacked,), fitted
         count = read_header(case.stacked, ANY_SIZE).channels
         names = [f"channel_{index}" for index in range(count)]
         if count == 1 and case.contrast:

@@ -5,9 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
 from equireg.layouts.base import FoundCase, FoundSet, RawCase, RawDataset, Refusal, missing_file
 from equireg.layouts.patients import patients_of
+from equireg.layouts.picture_sets import picks_of
 
 
 def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
@@ -31,7 +33,10 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
         images = (case.stacked,) if case.stacked else tuple(case.files[channel] for channel in found.channels)
         patient = case.patient or patients[case.name]
         parts = tuple(sorted(case.parts.items()))
-        cases[case.name] = RawCase(case.name, images, case.label, patient, case.held_out, parts=parts)
+        picks = picks_of(case, found.channels)
+        cases[case.name] = RawCase(
+            case.name, images, case.label, patient, case.held_out, picks, parts=parts, more=case.more
+        )
     return RawDataset(
         root=root,
         layout=found.layout,
@@ -39,6 +44,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
         modality=found.modality,
         labels=found.labels,
         cases=tuple(cases.values()),
+        pictures=any(is_picture(case.images[0]) for case in cases.values()),
         refused=tuple(sorted(refused, key=lambda refusal: refusal.case)),
         notes=found.notes,
         warnings=found.warnings,
@@ -94,7 +100,7 @@ def _outside(case: FoundCase, home: Path | None) -> Refusal | None:
     """Refuse a case with a file outside the raw folder, by a link or by a listed path."""
     if home is None:
         return None
-    for file in (*case.files.values(), *([case.label] if case.label else []), *case.parts.values()):
+    for file in (*case.files.values(), *([case.label] if case.label else []), *case.parts.values(), *case.more):
         place = Path(os.path.realpath(file))
         if not place.is_relative_to(home):
             return Refusal(

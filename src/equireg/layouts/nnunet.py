@@ -8,7 +8,8 @@ from typing import Any
 
 from equireg.errors import EquiregError
 from equireg.imaging.formats import EXTENSIONS, extension_of
-from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError
+from equireg.imaging.pictures import is_picture
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
 from equireg.layouts.channels import modality_of
 from equireg.layouts.dataset_json import (
     NAME,
@@ -84,7 +85,8 @@ def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[Found
         masks: defaultdict[str, list[Path]] = defaultdict(list)
         for file in image_files(pair.labels) if pair.labels else ():
             masks[stem_of(file)].append(file)
-        cases += [_case(name, files, masks[name], problems.get(name), pair) for name, files in groups.items()]
+        for name, files in groups.items():
+            cases.append(_case(name, _whole(files, channels), masks[name], problems.get(name), pair))
         orphans += [file for stem, several in masks.items() if stem not in groups for file in several]
     return cases, orphans
 
@@ -94,6 +96,12 @@ def _case(name: str, files: dict[str, Path], masks: Sequence[Path], problem: str
     twice = f"{masks[0]}: the same name is that of {masks[1].name}; expected one mask." if len(masks) > 1 else None
     label = masks[0] if masks and twice is None else None
     return FoundCase(name, files, label, pair.held_out, problem=problem, label_problem=twice)
+
+
+def _whole(files: dict[str, Path], channels: tuple[str, ...]) -> dict[str, Path]:
+    """Return the one file of a case as that of all channels where it is a picture: nnU-Net keeps colours in one."""
+    only = next(iter(files.values()))
+    return {STACKED: only} if len(files) == 1 < len(channels) and is_picture(only) else files
 
 
 def _missing(

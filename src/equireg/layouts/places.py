@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from equireg.imaging.pictures import is_picture
 from equireg.layouts import unnamed_masks
 from equireg.layouts.files import (
     alike,
@@ -30,6 +31,9 @@ class Places:
                 self._apart.setdefault(home, []).extend(files)
                 continue
             masks = [file for file in files if split_mask(stem_of(file)) is not None]
+            if masks == files and folder != root and all(map(is_picture, files)):
+                self._apart[folder] = files  # ISIC's GroundTruth beside its Input
+                continue
             if masks == files and scan_part(folder.name) is not None and self._has_mask_folder(folder):
                 masks = []  # images/c1_roi and labels/c1_roi: the folders tell which is which
             self._beside[folder] = masks
@@ -132,6 +136,13 @@ class Places:
         apart = [file for home, files in self._apart.items() if home.parent == folder for file in files]
         below = [place for place in self._beside if place.parent == folder and place not in self.scans]
         return [*apart, *(mask for place in below for mask in self.masks_beside(place))]
+
+    def pictures_beside(self, folder: Path) -> list[Path]:
+        """Return the masks in the folder of masks beside that of a picture, where both lie in a folder of its own."""
+        if folder.parent == self.root:
+            return []
+        found = [file for home, files in self._apart.items() if home.parent == folder.parent for file in files]
+        return found if all(map(is_picture, found)) else []
 
     def _masks_above(self, folder: Path) -> list[Path]:
         """Return the masks in the folder above, where it holds nothing else: ``c1/pre/flair`` and ``c1/seg``."""

@@ -1,4 +1,4 @@
-"""Plain folders: ``images/`` and ``labels/``, a folder a case, or scans and masks beside each other."""
+"""Plain folders, of volumes or of pictures: ``images/`` and ``labels/``, a folder a case, scans beside masks."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,12 +8,14 @@ from pathlib import Path
 from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
 from equireg.imaging.limits import ANY_SIZE
+from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
 from equireg.layouts.channels import modality_of
-from equireg.layouts.files import is_held_out, stem_of
+from equireg.layouts.files import folders_with_images, is_held_out, stem_of
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
 from equireg.layouts.nnunet import NUMBERED
+from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words
 from equireg.layouts.places import Places
 
 
@@ -25,27 +27,44 @@ class _Harvest:
     """Files, masks that may be the case's, and whether held out, a case."""
     unclear: list[Group] = field(default_factory=list)
     orphans: list[Path] = field(default_factory=list)
+    united: set[Path] = field(default_factory=set)
+    """Masks that are all of the only case of their folder."""
     warnings: tuple[str, ...] = ()
 
 
 def find(root: Path, channel_count: int | None = None) -> FoundSet:
-    """Find scans under any names.
+    """Find volumes under any names.
 
     Args:
         root: the folder.
         channel_count: channels of a case, where it is known; distinguishes ``x_0000``, a channel, from a case.
 
     Raises:
-        LayoutMismatchError: if there is no image.
+        LayoutMismatchError: if there is no volume.
     """
-    places = Places(root)
-    harvest = _read(root, places, channel_count)
-    if not harvest.cases and not harvest.unclear:
+    return _find(root, channel_count, pictures=False)
+
+
+def find_pictures(root: Path, channel_count: int | None = None) -> FoundSet:
+    """Find pictures under any names, as ``find`` finds volumes.
+
+    Raises:
+        LayoutMismatchError: if there is no picture.
+    """
+    return _find(root, channel_count, pictures=True)
+
+
+def _find(root: Path, channel_count: int | None, *, pictures: bool) -> FoundSet:
+    files = [file for _, several in folders_with_images(root) for file in several]
+    fits = bool(files) and any(map(is_picture, files)) == pictures  # no picture is left where a volume is a scan
+    places = Places(root) if fits else None
+    if places is None or not places.scans:
+        kinds = "PNG, JPEG, TIFF, BMP or WebP" if pictures else ".nii, .nii.gz, .mha or .nrrd"
         raise LayoutMismatchError(
             f"{root}: has no scans, neither directly inside nor in images/ nor in a folder a case; expected "
-            ".nii, .nii.gz, .mha or .nrrd files."
+            f"{kinds} files."
         )
-    return _to_found(harvest, places)
+    return _to_found(_read(root, places, channel_count), places)
 
 
 def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
@@ -71,10 +90,12 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         homes = dict.fromkeys(file.parent for file in group.files.values())
         masks = next((masks for home in homes if (masks := places.masks_of(home, group.names()))), [])
         if not masks and group.folder in lone:
-            masks = places.only_mask(group.folder)
+            masks = places.only_mask(group.folder) or places.pictures_beside(group.folder)
+            harvest.united.update(masks)
         used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])
         name = renamed.get((group.folder, group.name), group.name)
-        harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
+        held_out = is_held_out(group.folder, root) or is_held_out_by_words(group.folder, root)
+        harvest.cases.append((replace(group, name=name), masks, held_out))
     harvest.unclear = found.unclear
     # A mask under the very name of a scan says that the number is the scan's; one under another name does not.
     proven = any(
@@ -83,7 +104,8 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         if NUMBERED.fullmatch(group.name)
         for mask in masks
     )
-    harvest.warnings = _numbers_warning(flat) if scheme == "single" and not proven else ()
+    if scheme == "single" and not proven and not any(map(is_picture, flat)):
+        harvest.warnings = _numbers_warning(flat)
     used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
     harvest.orphans = sorted(places.all_masks() - used)
     return harvest
@@ -140,13 +162,16 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
             refused.append(refusal)
         else:
             name = group.name or group.folder.name
-            problem = _several_masks(masks) if len(masks) > 1 else None
-            label = masks[0] if len(masks) == 1 else None
-            cases.append(FoundCase(name, files, label, held_out, group.contrast, label_problem=problem))
+            united = are_parts(masks) or (len(masks) > 1 and harvest.united.issuperset(masks))
+            problem = _several_masks(masks) if len(masks) > 1 and not united else None
+            label = masks[0] if len(masks) == 1 or united else None
+            more = tuple(masks[1:]) if united else ()
+            found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
+            cases.append(found)
     return FoundSet(
-        layout="plain",
+        layout="pictures" if _are_pictures(groups) else "plain",
         channels=channels,
-        modality=modality_of(channels, "mri"),
+        modality=modality_of(channels, "other" if _are_pictures(groups) else "mri"),
         labels=None,
         cases=tuple(cases),
         suffixes=_suffixes(cases),
@@ -204,7 +229,12 @@ def _refusal(group: Group, named: Sequence[str]) -> Refusal | None:
 
 
 def _channels_of_files(groups: Sequence[Group]) -> tuple[str, ...]:
-    """Name the channels of files that hold all of their case's: the first readable file says how many."""
+    """Name the channels of files that hold all of their case's: the first readable file says how many.
+
+    Pictures in grey may lie among those in colour, so all are asked.
+    """
+    if _are_pictures(groups):
+        return channels_of([group.files[STACKED] for group in groups])
     for group in groups:
         count = _channel_count(group.files[STACKED])
         if count is not None and count > 1:
@@ -214,6 +244,10 @@ def _channels_of_files(groups: Sequence[Group]) -> tuple[str, ...]:
     contrasts = {group.contrast for group in groups}
     only = contrasts.pop() if len(contrasts) == 1 else None
     return (only,) if only else ("image",)
+
+
+def _are_pictures(groups: Sequence[Group]) -> bool:
+    return any(is_picture(file) for group in groups for file in group.files.values())
 
 
 def _channel_count(file: Path) -> int | None:

@@ -224,7 +224,8 @@ def gather(parts: Sequence[Path], out: Path, name: str) -> None:
         for part, signature in zip(parts, signatures, strict=True):
             seconds |= predictions.read_times(part)
             for case in signature["cases"]:
-                _link(predictions.prediction_file(part, case), predictions.prediction_file(folder, case))
+                mask = predictions.prediction_file(part, case)
+                _link(mask, folder / mask.name)
                 trusted.append(quality.read_record(part, case))
                 quality.write_record(folder, trusted[-1])
         quality.write_quality(folder, trusted)
@@ -255,9 +256,11 @@ def choose_on(held_out: Path, data: PreparedSet) -> PostProcessing:
     Raises:
         EquiregError: if a file is damaged.
     """
+    from equireg.imaging.limits import LIMITS
     from equireg.imaging.volume import read_geometry, read_label
 
     labels = data.manifest.labels
+    limits = replace(LIMITS, colours=labels.colour_table())
     counts = []
     for case in predictions.read_facts(held_out)["cases"]:
         mask = data.reference(case)
@@ -265,7 +268,7 @@ def choose_on(held_out: Path, data: PreparedSet) -> PostProcessing:
             continue
         geometry, _ = read_geometry(mask)
         predicted, reference = (
-            labels.to_classes(read_label(path, geometry))
+            labels.to_classes(read_label(path, geometry, limits))
             for path in (predictions.prediction_file(held_out, case), mask)
         )
         patient = data.by_name[case].patient

@@ -58,7 +58,7 @@ class Unfinished:
 
     def withdraw(self) -> None:
         """Remove the marks of a folder without predictions, and the folder where this command made it."""
-        if self.seconds or any(self.folder.glob(f"*{predictions.ENDING}")):
+        if self.seconds or any(any(self.folder.glob(f"*{ending}")) for ending in predictions.ENDINGS.values()):
             return
         for path in (self.folder / folders.UNFINISHED, self.folder / predictions.TIMES):
             path.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from equireg.prediction.scans import InputCase, find_cases
 from equireg.prediction.segment import Predictor
 from equireg.prediction.trained import Trained, read_trained
 from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
+from equireg.prediction.writing import Looks, check_formats
 
 log = logging.getLogger("equireg")
 
@@ -53,9 +54,8 @@ def predict(
         options: those of ``PredictConfig``, laid over ``config``.
 
     Returns:
-        The folder: ``CASE.nii.gz`` a case, ``labels.json``, ``times.csv``, ``quality.csv`` with how far each is to be
-        trusted; where asked for ``equivariance/`` with
-        the predictions under each case's fixed transform, and ``portal.zip`` with all predictions.
+        The folder: a mask a case (``CASE.nii.gz``, or what ``format`` asks for), ``labels.json``, ``times.csv``,
+        ``quality.csv`` with how far each is to be trusted; where asked for ``equivariance/`` with the predictions under each case's fixed transform, and ``portal.zip`` with all predictions.
 
     Raises:
         EquiregError: if the run or the scans cannot be read, or after all others when some scans could not.
@@ -67,6 +67,7 @@ def predict(
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
     trained = read_trained(runs, config.checkpoint)
     cases = _cases(trained, scans, config)
+    check_formats(cases, Looks.of(trained.models[0].facts), config)
     post_process = trained.post_process if config.post_process == "auto" else PostProcessing()
     each = math.ceil(len(cases) / max(1, config.jobs))
     job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)
@@ -154,10 +155,12 @@ def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job, calibra
     if job.config.portal_zip:
         predictions.write_portal_zip(folder.folder, cases)
     facts = trained.facts(job.config.split, job.post_process)
+    pictures = trained.models[0].facts.pictures
+    pixel_mm = job.config.pixel_mm or (None if pictures is None else pictures["pixel_mm"])
     folders.sign(
         folder.folder,
         "predict",
-        to_plain(job.config),
+        {**to_plain(job.config), "pixel_mm": pixel_mm},
         seed=facts.seed,
         source=scans,
         cases=cases,

@@ -12,6 +12,7 @@ from equireg import disk
 from equireg.folders.quality import CaseQuality, RegionQuality, disagreement_file
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.picture_writing import write_fractions
 from equireg.inference import Agreement
 from equireg.model import ModelFacts
 
@@ -32,14 +33,17 @@ def common_facts(facts: Sequence[ModelFacts]) -> ModelFacts:
     return replace(facts[0], volumes_mm3=widest)
 
 
-def write_disagreement(folder: Path, case: str, agreement: Agreement, grid: WorkingGrid) -> None:
-    """Write the map of the contradictions in the scan's own voxels, where it was kept."""
+def write_disagreement(folder: Path, case: str, agreement: Agreement, grid: WorkingGrid, *, picture: bool) -> None:
+    """Write the map of the contradictions in the scan's own voxels, where it was kept; of a picture as a PNG."""
     if agreement.map is not None:
-        path = disagreement_file(folder, case)
+        path = disagreement_file(folder, case, ".png" if picture else ".nii.gz")
         with disk.disk_errors(path):
             path.parent.mkdir(exist_ok=True)
         against = grid.probs_to_native(torch.cat(agreement.map)[None].numpy())
-        volume.write_channels(path, against.astype(np.float32), grid.native)
+        if picture:
+            write_fractions(path, against[0])
+        else:
+            volume.write_channels(path, against.astype(np.float32), grid.native)
 
 
 def quality_of(

@@ -17,6 +17,7 @@ from equireg.folders.folds import FoldCases
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.imaging.alignment import one_line_a_remark
 from equireg.imaging.limits import Limits
+from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase, discover_inputs
 from equireg.layouts.base import with_limits
 from equireg.model import ModelFacts
@@ -41,6 +42,12 @@ class RawScan:
         warn_of(scan, self.facts, str(self.case.images[0]))
         return scan
 
+    def geometry(self) -> Geometry:
+        """Return from a header where its voxels lie."""
+        if self.case.problem is not None:
+            raise EquiregError(self.case.problem)
+        return self.case.read_geometry()
+
     def state(self) -> tuple[list[Path], Any]:
         """Return the files that the scan is read from, and what else decides what is read."""
         return list(self.case.images), self.case.picks
@@ -60,6 +67,11 @@ class PreparedScan:
         record = data.by_name[self.name]
         image = np.asarray(data.image(self.name)[:], dtype=np.float32)
         return WorkingScan(image, record.background, record.working_grid())
+
+    def geometry(self) -> Geometry:
+        """Return where its voxels lie, in the raw scan's own grid."""
+        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns, self.verify)
+        return data.by_name[self.name].working_grid().native
 
     def state(self) -> tuple[list[Path], Any]:
         """Return the files that the scan is read from, and what else decides what is read."""
@@ -85,6 +97,14 @@ class InputCase:
     def read(self) -> WorkingScan:
         """Read the scan as the network sees it."""
         return self.scan.read()
+
+    def geometry(self) -> Geometry:
+        """Return where the scan's own voxels lie.
+
+        Raises:
+            EquiregError: if it cannot be read.
+        """
+        return self.scan.geometry()
 
     def digest(self) -> str:
         """Return a digest that changes with the scan: of its files' names, sizes, times, beginnings and ends.
@@ -129,7 +149,7 @@ def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig, fold: Fold
             "`equireg prepare` on the scans first, or leave it out."
         )
     found = discover_inputs(scans, facts.channels, follow_links=config.follow_links)
-    limits = Limits.of(config)
+    limits = Limits.of(config, {"config": facts.pictures})  # pixels are as large as those that were trained on
     cases = with_limits(found, limits)
     with one_line_a_remark():
         for case in cases:

@@ -27,6 +27,7 @@ from equireg.prediction.intensities import far_channels
 from equireg.prediction.parts import Part, parts_of
 from equireg.prediction.scans import InputCase
 from equireg.prediction.slabs import SlabStream, mean_slabs
+from equireg.prediction.writing import Looks, write_mask
 from equireg.preparation.case import WorkingScan
 
 _WHOLE_BYTES = 2**30
@@ -63,6 +64,7 @@ class Predictor:
         self._engine = config.engine
         self._scans = scans
         self.facts = quality.common_facts([model.facts for model in models])
+        self.looks = Looks.of(self.facts)
         self.parts = parts_of(models, config, self.device)
         self.mapped = config.disagreement
 
@@ -203,8 +205,8 @@ def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: P
         affine = grid.native.affine_array
         found = quality.quality_of(case.name, counts, values, affine, predictor.facts, segmented.far)
         write_record(folder, found)
-        quality.write_disagreement(folder, case.name, counts, grid)
-    volume.write_label(predictions.prediction_file(folder, case.name), values, grid.native)
+        quality.write_disagreement(folder, case.name, counts, grid, picture=predictor.looks.pictures)
+    write_mask(folder, case, values, grid.native, predictor.looks, config)
 
 
 def _write_probabilities(case: InputCase, segmented: Segmented, folder: Path) -> np.ndarray:

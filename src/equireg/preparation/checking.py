@@ -1,7 +1,7 @@
 """What is known of a raw folder before any scan is prepared: headers, label values, and cases that are no use."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,11 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import case_folder
 from equireg.imaging import volume
 from equireg.imaging.alignment import one_line_a_remark
+from equireg.imaging.colours import RGB
 from equireg.imaging.labels import IGNORED, LabelTable
+from equireg.imaging.pictures import is_picture
 from equireg.layouts import RawCase, RawDataset, Refusal
+from equireg.preparation import pictures
 from equireg.processes.workers import WorkerDiedError, Workers, guarded
 
 REMEDY = "Repair or remove the file, then run the same command again: only this case is done again."
@@ -82,8 +85,18 @@ def labels_of_values(values: Iterable[int]) -> LabelTable:
     return LabelTable((0, *foreground), ("background", *(f"label {value}" for value in foreground)))
 
 
-def _mask_values(case: RawCase, geometry: volume.Geometry) -> list[int]:
-    return np.unique(case.read_label(geometry)).tolist()
+@dataclass(frozen=True)
+class _Shown:
+    """What one mask holds."""
+
+    values: list[int]
+    colours: Mapping[int, RGB]
+    """Label value to its colour, where the mask is a picture with a palette."""
+
+
+def _shown(case: RawCase, geometry: volume.Geometry) -> _Shown:
+    values = np.unique(case.read_label(geometry)).tolist()
+    return _Shown(values, {} if case.label is None else pictures.palette_of(case.label, values, case.limits))
 
 
 def _labels_of_masks(
@@ -91,20 +104,27 @@ def _labels_of_masks(
 ) -> tuple[LabelTable, list[RawCase], list[Refusal]]:
     """Find the label values of a layout that declares none; a mask that cannot be read refuses its case."""
     tasks = {case.name: (case, geometries[case.name]) for case in cases if case.label is not None}
-    values: set[int] = {0}
+    shown: dict[str, _Shown] = {}
     refused = []
-    for name, found in workers.run(_mask_values, tasks, "masks"):
+    for name, found in workers.run(_shown, tasks, "masks"):
         if isinstance(found, EquiregError):
             died = isinstance(found, WorkerDiedError)
             refused.append(Refusal(name, str(found), DIED if died else REMEDY))
-        elif len(found) > IGNORED:
-            reason = f"{tasks[name][0].label}: holds {len(found)} values; expected a mask of at most {IGNORED}."
+        elif len(found.values) > IGNORED:
+            reason = f"{tasks[name][0].label}: holds {len(found.values)} values; expected a mask of at most {IGNORED}."
             refused.append(Refusal(name, reason, REMEDY))
         else:
-            values.update(found)
+            shown[name] = found
+    masks = {name: Path(str(tasks[name][0].label)) for name in sorted(shown)}
+    colours, odd = pictures.common_palette(masks, {name: found.colours for name, found in shown.items()})
+    refused += odd
     bad = {item.case for item in refused}
+    kept = {name: found.values for name, found in shown.items() if name not in bad}
+    if any(map(is_picture, masks.values())):
+        pictures.check_values({masks[name]: values for name, values in kept.items()})
+    labels = labels_of_values({0}.union(*kept.values()))
     return (
-        labels_of_values(values),
+        replace(pictures.named(labels), colours=colours) if any(map(is_picture, masks.values())) else labels,
         [case for case in cases if case.name not in bad],
         refused,
     )

@@ -18,7 +18,7 @@ from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
-from equireg.preparation import checking, plan, recipes, running, split, summary
+from equireg.preparation import checking, pictures, plan, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
 from equireg.processes.workers import Workers
 
@@ -48,7 +48,7 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     raw = disk.existing_folder(raw, "scans")
     out = _claim(Path(out), origin.name_of(raw))
     dataset = with_patients(discover(raw, config.layout, follow_links=config.follow_links), config.patients)
-    limits = Limits.of(config)
+    dataset, limits = pictures.with_colours(dataset, config, Limits.of(config))
     dataset = replace(dataset, cases=with_limits(dataset.cases, limits))
     if config.dry_run:
         return _dry_run(dataset)
@@ -76,7 +76,7 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
         # As it was before masks were adopted, so that these move no patient from one split to another.
         splits = listed or recipe.split(config, dataset, [found[case.name] for case in survey.cases])
         case_plan = _plan(config, dataset, survey, splits)
-        flips = plan.choose_flips(config.flips, survey.labels)
+        flips = pictures.flips_of(plan.choose_flips(config.flips, survey.labels), dataset)
         job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
         created = begin(out, dataset.root.name)
         records, bad = running.prepare_all(job, out, workers)
@@ -88,6 +88,7 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     names = {record["name"]: record for record in records}
     running.remove_others(out / CASES, set(names))
     manifest = summary.manifest_of(dataset, case_plan, flips, summary.with_splits(records, splits), refused)
+    manifest = replace(manifest, pictures=pictures.facts_of(dataset, survey.cases, survey.labels))
     running.show_steps(job, names, out)
     finish(out, manifest, to_plain(config), seed=config.split_seed, source=raw)
     summary.log_summary(manifest)

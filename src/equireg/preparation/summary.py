@@ -92,12 +92,13 @@ def log_summary(manifest: Manifest) -> None:
     """Say at the end what there is and what was refused."""
     counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
     masks = sum(case.labelled for case in manifest.cases)
+    kind = f"Slices across {manifest.axes[0]}" if manifest.pictures is None else "Pictures"
     log.info(
-        "%d cases (%d with a mask): %d train, %d val, %d test. Slices across %s; mirrored along %s.",
+        "%d cases (%d with a mask): %d train, %d val, %d test. %s; mirrored along %s.",
         len(manifest.cases),
         masks,
         *counts.values(),
-        manifest.axes[0],
+        kind,
         ",".join(manifest.flips) or "no axis",
     )
     if not any(case.labelled and case.split == "train" for case in manifest.cases):

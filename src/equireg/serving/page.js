@@ -41,7 +41,7 @@ function show(content, name) {
     return image;
   }));
   at("mask").href = content.mask;
-  at("mask").download = name.replace(/(\.nii)?\.\w+$/, "") + "_mask.nii.gz";
+  at("mask").download = name.replace(/(\.nii)?\.\w+$/, "") + "_mask" + content.ending;
   at("found").hidden = false;
 }
 

@@ -11,11 +11,11 @@ from PIL import ImageColor
 
 from equireg._version import __version__
 from equireg.annotation.page import three_planes
-from equireg.drawing.scans import REGION_COLOURS, shown_channels, window
+from equireg.drawing.scans import REGION_COLOURS, bright
 from equireg.drawing.templating import content_policy, template
 from equireg.folders.quality import LOOK_BELOW
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import read_label
+from equireg.imaging.pictures import is_picture
 from equireg.serving.desk import Desk
 from equireg.serving.routes import sent, told
 from equireg.serving.segmenting import Drawn
@@ -66,12 +66,14 @@ def _shown(drawn: Drawn, desk: Desk) -> dict[str, Any]:
     labels = desk.model().facts.labels
     found = told(drawn, desk)
     worth = drawn.quality.quality
+    kind = "image/png" if is_picture(drawn.mask) else "application/gzip"
     return {
         **found,
         "doubted": bool(found["look"]) or (worth is not None and worth < LOOK_BELOW),
         "planes": [vars(plane) for plane in _planes(drawn, labels, desk.model().facts.channels)],
         "colours": {name: _colour(labels, value) for name, value in found["label_names"].items()},
-        "mask": "data:application/gzip;base64," + base64.b64encode(drawn.mask.read_bytes()).decode(),
+        "mask": f"data:{kind};base64," + base64.b64encode(drawn.mask.read_bytes()).decode(),
+        "ending": drawn.mask.name.removeprefix(drawn.case),
     }
 
 
@@ -82,9 +84,9 @@ def _colour(labels: LabelTable, value: int) -> str:
 def _planes(drawn: Drawn, labels: LabelTable, channels: tuple[str, ...]) -> list[Any]:
     """Draw the planes on which most of the mask lies, the mask over the scan in colours."""
     grid = drawn.scan.grid
-    values = grid.label_to_working(read_label(drawn.mask, grid.native))
-    grey = window(drawn.scan.image[shown_channels(channels, len(channels))[0]].astype(np.float32))
-    colours = np.repeat(grey[..., None], 3, axis=-1)
+    values = grid.label_to_working(drawn.labels)
+    shown = bright(lambda index: drawn.scan.image[index], channels)
+    colours = shown if shown.ndim == 4 else np.repeat(shown[..., None], 3, axis=-1)
     for value in drawn.values:
         own = values == value
         colours[own] = (1 - _OPACITY) * colours[own] + _OPACITY * np.array(

@@ -97,7 +97,8 @@ def _infer(desk: Desk) -> APIRouter:
             if key is not None:
                 desk.uploads.remove(key)
         with folder:
-            name = f"{image or 'mask'}.nii.gz" if "/" not in image else "mask.nii.gz"
+            ending = drawn.mask.name.removeprefix(drawn.case)
+            name = f"{image or 'mask'}{ending}" if "/" not in image else f"mask{ending}"
             found = told(drawn, desk)
             if output == "json":
                 return Response(json.dumps(found), media_type="application/json")

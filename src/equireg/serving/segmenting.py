@@ -1,7 +1,7 @@
 """The model behind the server: one scan at a time, with how far each prediction is to be trusted."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,14 @@ from equireg.errors import EquiregError
 from equireg.folders.predictions import prediction_file
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.quality import CaseQuality, read_record
-from equireg.imaging.limits import Limits
+from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.volume import read_label
 from equireg.layouts import discover_inputs, with_limits
 from equireg.prediction.failures import Failure
 from equireg.prediction.scans import InputCase, RawScan, find_cases
 from equireg.prediction.segment import Predictor, segment, write
 from equireg.prediction.trained import read_trained
+from equireg.prediction.writing import format_of
 from equireg.preparation.case import WorkingScan
 
 
@@ -25,8 +26,12 @@ from equireg.preparation.case import WorkingScan
 class Drawn:
     """A predicted mask and what is known of it."""
 
+    case: str
+    """name of the scan"""
     mask: Path
-    """in the scan's own geometry and the label values of the training set"""
+    """in the scan's own geometry and the label values of the training set; a PNG of a picture, else NIfTI"""
+    labels: np.ndarray
+    """label values [X, Y, Z]"""
     values: tuple[int, ...]
     """label values that the mask shows, without the background"""
     quality: CaseQuality
@@ -74,7 +79,8 @@ class Segmenter:
         Raises:
             EquiregError: if the model takes other channels, or there are several scans.
         """
-        cases = with_limits(discover_inputs(path, self.facts.channels, follow_links=False), Limits.of(self._options))
+        found = discover_inputs(path, self.facts.channels, follow_links=False)
+        cases = with_limits(found, Limits.of(self._options, {"config": self.facts.pictures}))
         if len(cases) != 1:
             raise EquiregError(f"{name}: holds {len(cases)} scans; expected one. Send them one by one.")
         return InputCase(name, RawScan(cases[0], self.facts))
@@ -85,15 +91,19 @@ class Segmenter:
         Raises:
             EquiregError: if the scan cannot be read, does not fit, or is too large for the memory.
         """
+        looks = self._predictor.looks
+        picture = format_of(case, looks, self._options) == "png"
+        options = replace(self._options, format="png" if picture else "nifti")
         with self._turn:
             try:
                 scan = case.read()
-                segmented = segment(self._predictor, case, scan, self._options)
-                write(self._predictor, case, segmented, folder, self._options)
+                segmented = segment(self._predictor, case, scan, options)
+                write(self._predictor, case, segmented, folder, options)
             except EquiregError:
                 raise
             except (MemoryError, RuntimeError, OSError) as error:
                 raise EquiregError(f"{case.name}: {Failure.of(error).reason}") from error
         mask = prediction_file(folder, case.name)
-        present = np.unique(read_label(mask, scan.grid.native)).tolist()
-        return Drawn(mask, tuple(value for value in present if value), read_record(folder, case.name), scan)
+        values = read_label(mask, scan.grid.native, replace(LIMITS, colours=looks.labels.colour_table()))
+        present = tuple(value for value in np.unique(values).tolist() if value)
+        return Drawn(case.name, mask, values, present, read_record(folder, case.name), scan)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,13 @@ from equireg.folders import predictions as predicted
 from equireg.folders.predictions import Files
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.quality import disagreement_file
+from equireg.imaging.formats import read_voxels
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
-from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry, read_image
+from equireg.imaging.pictures import is_picture
+from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry
 from equireg.layouts import discover, with_limits
 from equireg.metrics import dice, volume_ml
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
@@ -98,6 +100,7 @@ def read_case(
     labels = predicted.read_labels(predictions)
     if labels is None:
         raise EquiregError(f"{predictions}: has no {predicted.LABELS}; run `equireg predict` again.")
+    limits = replace(limits, colours=labels.colour_table())
     geometry, _ = read_geometry(path, limits)
     folder = folders.source_of(predictions, signature) if scans is None else existing_folder(scans, "scans")
     origin = _find(folder, case, geometry, limits, asked=scans is not None)
@@ -112,8 +115,9 @@ def read_case(
         (DISAGREEMENT, disagreement_file(predictions, case)),
     ):
         if file.is_file():
-            image, _ = read_image([file], limits=limits)
-            volumes[kind] = grid.label_to_working(image[min(index, len(image) - 1)])
+            image, header, _ = read_voxels(file, limits=limits)  # a map may be 0 everywhere
+            whole = 255 if is_picture(file) else 1
+            volumes[kind] = grid.label_to_working(image[min(index, header.channels - 1)] / np.float32(whole))
     scores = _scores(masks[PREDICTION], masks.get(REFERENCE), labels, geometry)
     return CaseVolumes(case, labels, grid.affine, grid.axes, volumes, name, scores)
 

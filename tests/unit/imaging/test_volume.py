@@ -175,7 +175,7 @@ def test_text_is_not_an_image(tmp_path, ending):
 
 
 def test_unknown_ending_and_folder(tmp_path):
-    path = tmp_path / "a.png"
+    path = tmp_path / "a.gif"
     path.write_bytes(b"x")
     assert ".nii.gz" in error_of(lambda: read_geometry(path), path)
     assert "folder" in error_of(lambda: read_geometry(tmp_path), tmp_path)

@@ -83,6 +83,6 @@ def test_nnunet_cases_listed_file_by_file(tmp_path):
     assert "x" in labelled(dataset)
 
 
-def test_nnunet_of_pictures(tmp_path):
-    with pytest.raises(EquiregError, match=r"file_ending '.png'"):
-        discover(nnunet(tmp_path, file_ending=".png"))
+def test_nnunet_of_another_kind(tmp_path):
+    with pytest.raises(EquiregError, match=r"file_ending '.gif'"):
+        discover(nnunet(tmp_path, file_ending=".gif"))

@@ -85,10 +85,14 @@ class Manifest:
     cases: tuple[CaseRecord, ...]
     refused: tuple[Mapping[str, str], ...] = field(default=())
     """Case, reason and remedy of every case that was left out."""
+    pictures: Mapping[str, Any] | None = None
+    """Of pictures how their masks are stored (``masks``: grey, palette or rgb) and the size of a pixel (``pixel_mm``);
+    None where the scans are volumes."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; ``from_dict`` reads them back."""
-        content = {name: value for name, value in vars(self).items() if name not in ("labels", "cases")}
+        left_out = ("labels", "cases", *(() if self.pictures is not None else ("pictures",)))
+        content = {name: value for name, value in vars(self).items() if name not in left_out}
         return {
             **content,
             "format_version": FORMAT_VERSION,
@@ -137,6 +141,9 @@ def _check(manifest: Manifest) -> None:
         if name in manifest.fingerprint:
             kind = tuple[float, float, float]
             _require(min(strict(kind, manifest.fingerprint[name], f"fingerprint.{name}")) > 0, f"{name} is not above 0")
+    if manifest.pictures is not None:
+        strict(Literal["grey", "palette", "rgb"], manifest.pictures.get("masks"), "pictures.masks")
+        _require(strict(float, manifest.pictures.get("pixel_mm"), "pictures.pixel_mm") > 0, "pixel_mm is not above 0")
     names = [case.name for case in manifest.cases]
     _require(len(set(names)) == len(names), "cases holds a name twice")
     for case in manifest.cases:

@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from equireg.drawing.png import png_uri
-from equireg.drawing.scans import foreground, region_colours, shown_channels, window
+from equireg.drawing.scans import bright, foreground, in_colour, region_colours, shown_channels, window
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example
 from equireg.imaging.labels import LabelTable
@@ -40,11 +40,14 @@ class Panel:
 def panels(picture: Picture, labels: LabelTable) -> list[Panel]:
     """Draw up to two channels of a slice, then the reference and the prediction on the first of them."""
     rows, columns = _content(picture)
-    shown = shown_channels(picture.channels, picture.scan.shape[0])
-    scans = [window(picture.scan[channel])[rows, columns] for channel in shown]
+    if in_colour(picture.channels):
+        scans, captions = [bright(lambda channel: picture.scan[channel], picture.channels)[rows, columns]], ["scan"]
+    else:
+        shown = shown_channels(picture.channels, picture.scan.shape[0])
+        scans = [window(picture.scan[channel])[rows, columns] for channel in shown]
+        names = [picture.channels[channel] if picture.channels else f"channel {channel + 1}" for channel in shown]
+        captions = names if picture.channels or picture.scan.shape[0] > 1 else ["scan"]
     reference, prediction = picture.reference[rows, columns], picture.prediction[rows, columns]
-    names = [picture.channels[channel] if picture.channels else f"channel {channel + 1}" for channel in shown]
-    captions = names if picture.channels or picture.scan.shape[0] > 1 else ["scan"]
     spacing_mm = picture.spacing_mm
 
     def panel(caption: str, scan: np.ndarray, mask: np.ndarray | None, beside: np.ndarray | None = None) -> Panel:

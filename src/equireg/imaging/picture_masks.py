@@ -1,0 +1,196 @@
+"""Pictures as masks: by the values of a grey one, the index of a palette, or colours that a table explains."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from equireg.errors import EquiregError
+from equireg.imaging.alignment import warn_once
+from equireg.imaging.colours import RGB, ColourTable, hex_of
+from equireg.imaging.header import Header
+from equireg.imaging.labels import smallest_integer
+from equireg.imaging.limits import Limits
+from equireg.imaging.pictures import header_of, open_picture, upright, without_alpha
+
+Look = Literal["grey", "palette", "rgb"]
+
+_NEAR = 32
+"""Distance from black or white that JPEG's compression may move a value by."""
+_EDGES = 0.03
+"""Part of a picture's pixels that may lie farther from both: those at edges."""
+_TINT = 24
+"""Differences of red, green and blue that JPEG's compression may make of grey."""
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class MaskLook:
+    """How a mask is stored."""
+
+    look: Look
+    palette: tuple[RGB, ...] = ()
+    """Colour of each index, where there is a palette."""
+
+
+def look_of(path: Path, limits: Limits) -> MaskLook:
+    """Return how a picture of a mask is stored, from its header."""
+    with open_picture(path, limits) as picture:
+        if picture.mode != "P":
+            return MaskLook("rgb" if picture.mode in ("RGB", "RGBA", "YCbCr") else "grey")
+        return MaskLook("palette", _palette(picture))
+
+
+def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
+    """Read the label values of a mask that is a picture.
+
+    Grey values and the indices of a palette are label values, as they are; one bit a pixel counts as 0 and 255, and so
+    does a lossy picture in black and white. With a table of colours (``limits.colours``), palettes and colours are read
+    by it, and grey values too where it lists them all as colours.
+
+    Returns:
+        Label values [X, Y, 1] in the smallest integer type, and the header.
+
+    Raises:
+        EquiregError: if a colour is in no table, values are fractions, or lossy compression has changed them.
+        ValueError: if the file is damaged.
+    """
+    with open_picture(path, limits) as picture:
+        header = header_of(path, picture, limits)
+        lossy = _is_lossy(path, picture)
+        turned = upright(picture)
+        if turned.mode == "P":
+            values = _of_palette(path, turned, limits.colours)
+        else:
+            values = _of_pixels(path, without_alpha(path, turned), limits.colours, lossy=lossy)
+    low, high = int(values.min()), int(values.max())
+    fitting = values.astype(smallest_integer(low, high), copy=False)
+    return np.ascontiguousarray(fitting.T)[..., None], header
+
+
+def _of_palette(path: Path, picture: Image.Image, table: ColourTable | None) -> np.ndarray:
+    index = np.asarray(picture)
+    if table is None:
+        return index
+    palette = _palette(picture)
+    found = {int(value): palette[value] if value < len(palette) else (0, 0, 0) for value in np.unique(index)}
+    known = table.value_of()
+    _refuse_unknown(path, [colour for colour in found.values() if colour not in known])
+    values = np.zeros(256, dtype=np.int64)
+    for place, colour in found.items():
+        values[place] = known[colour]
+    return values[index]
+
+
+def _of_pixels(path: Path, picture: Image.Image, table: ColourTable | None, *, lossy: bool) -> np.ndarray:
+    pixels = np.asarray(picture.convert("RGB") if picture.mode in ("YCbCr", "RGBX") else picture)
+    if pixels.dtype == bool:
+        pixels = pixels * np.uint8(255)
+    if pixels.ndim == 3 and lossy:
+        pixels = _grey_of_lossy(path, pixels)
+    elif pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    if pixels.ndim == 3:
+        return _of_colours(path, pixels, table)
+    grey = _black_and_white(path, pixels) if lossy else _whole(path, pixels)
+    return grey if table is None else _of_grey(path, grey, table)
+
+
+def _of_colours(path: Path, pixels: np.ndarray, table: ColourTable | None) -> np.ndarray:
+    """Look colours [H, W, 3] up in a table."""
+    codes = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+    found, places = np.unique(codes, return_inverse=True)
+    colours: list[RGB] = [(int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in found]
+    if table is None:
+        raise EquiregError(
+            f"{path}: is a mask in colour, with {_some(colours)}; expected to be told what they mean. Give --colours "
+            "FILE with a row of colour, value and name for each."
+        )
+    known = table.value_of()
+    _refuse_unknown(path, [colour for colour in colours if colour not in known])
+    return np.array([known[colour] for colour in colours])[places].reshape(codes.shape)
+
+
+def _of_grey(path: Path, grey: np.ndarray, table: ColourTable) -> np.ndarray:
+    """Read grey values as colours where the table lists them all, else as label values."""
+    known = table.value_of()
+    values = [int(value) for value in np.unique(grey)]
+    if all((value, value, value) in known for value in values):
+        result = np.zeros(grey.shape, dtype=np.int64)
+        for value in values:
+            result[grey == value] = known[value, value, value]
+        return result
+    unknown = sorted(set(values) - set(known.values()))
+    if unknown:
+        raise EquiregError(
+            f"{path}: is a grey mask with the values {unknown[:_SHOWN]}, which are neither values nor colours of "
+            "--colours. Add a row for each, or correct the mask."
+        )
+    return grey
+
+
+def _refuse_unknown(path: Path, unknown: list[RGB]) -> None:
+    if unknown:
+        raise EquiregError(
+            f"{path}: is a mask with {_some(unknown)} in no table of colours. Add a row for each to --colours, or "
+            "correct the mask."
+        )
+
+
+def _grey_of_lossy(path: Path, pixels: np.ndarray) -> np.ndarray:
+    """Return the grey values of a lossy picture [H, W, 3] that shows no colour."""
+    tinted = np.ptp(pixels.astype(np.int16), axis=2) > _TINT
+    if tinted.mean() > _EDGES:
+        raise EquiregError(
+            f"{path}: is a mask in colour in a lossy format (JPEG), which blends colours; expected PNG. Export the "
+            "masks again as PNG."
+        )
+    return pixels.mean(axis=2).round().astype(np.uint8)
+
+
+def _black_and_white(path: Path, grey: np.ndarray) -> np.ndarray:
+    """Return 0 and 255 of a lossy picture whose values lie near them."""
+    if not np.isin(grey, (0, 255)).all():
+        between = (grey > _NEAR) & (grey < 255 - _NEAR)
+        if between.mean() > _EDGES or grey.max() < 255 - _NEAR:
+            raise EquiregError(
+                f"{path}: is a mask in a lossy format (JPEG) with the values {int(grey.min())} to {int(grey.max())}, "
+                f"{between.mean():.0%} of them neither near 0 nor near 255; expected black and white, as compression "
+                "changes all else. Export the masks again as PNG."
+            )
+        warn_once(
+            f"{path.parent}: masks such as {path.name} are in a lossy format (JPEG); values from 128 on count as 255, "
+            "all others as 0. PNG keeps masks as they are."
+        )
+    return np.where(grey >= 128, np.uint8(255), np.uint8(0))
+
+
+def _whole(path: Path, grey: np.ndarray) -> np.ndarray:
+    if grey.dtype.kind == "f":
+        if not np.isfinite(grey).all() or (grey != np.rint(grey)).any() or np.abs(grey).max() > 2**24:
+            raise EquiregError(
+                f"{path}: is a mask with values that are not whole numbers; expected label values. Save it with an "
+                "integer type."
+            )
+        grey = grey.astype(np.int64)
+    return grey
+
+
+def _palette(picture: Image.Image) -> tuple[RGB, ...]:
+    palette: Any = picture.getpalette("RGB") or []
+    return tuple((palette[at], palette[at + 1], palette[at + 2]) for at in range(0, len(palette) - 2, 3))
+
+
+def _is_lossy(path: Path, picture: Image.Image) -> bool:
+    if picture.format == "WEBP":
+        with path.open("rb") as file:
+            return b"VP8L" not in file.read(128)
+    return picture.format in ("JPEG", "MPO")
+
+
+def _some(colours: list[RGB]) -> str:
+    shown = ", ".join(hex_of(colour) for colour in colours[:_SHOWN])
+    more = f" and {len(colours) - _SHOWN} more" if len(colours) > _SHOWN else ""
+    return f"the colour{'s' * (len(colours) > 1)} {shown}{more}"

@@ -1,0 +1,77 @@
+"""What is special about folders of pictures: channels of colour, grey among coloured ones, several masks of a scan."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from equireg.errors import EquiregError
+from equireg.imaging.formats import read_header
+from equireg.imaging.limits import ANY_SIZE
+from equireg.imaging.pictures import CHANNELS, is_grey, is_picture
+from equireg.layouts.base import FoundCase
+from equireg.layouts.files import stem_of
+
+_COUNTED = re.compile(r"(?P<rest>.+?)(?:[_\-. ]?\d{1,2})?")
+_HELD_OUT, _TRAINING = {"test", "testing", "val", "validation"}, {"train", "training"}
+_COLOURS, _GREY = {*CHANNELS, "r", "g", "b"}, "image"
+
+
+def channels_of(files: Sequence[Path]) -> tuple[str, ...]:
+    """Return the channels of a folder of pictures: those of colour where one picture has them, else one."""
+    return CHANNELS if any(_channel_count(file) == len(CHANNELS) for file in files) else (_GREY,)
+
+
+def picks_of(case: FoundCase, channels: Sequence[str]) -> tuple[int, ...] | None:
+    """Return which channels of a case's one file make up its image, where it is a grey picture among coloured ones."""
+    file = case.stacked
+    if file is None or len(channels) != len(CHANNELS) or not is_picture(file):
+        return None
+    return (0,) * len(channels) if _channel_count(file) == 1 else None
+
+
+def picks_for(file: Path, wanted: Sequence[str]) -> tuple[int, ...] | None:
+    """Return which channels of a picture a model takes; None where they fit as they are, or do not fit at all.
+
+    A grey picture stands for all three colours, and one in colour that shows grey alone for a grey one.
+
+    Raises:
+        EquiregError: if the picture cannot be read.
+    """
+    count = read_header(file, ANY_SIZE).channels
+    if count == 1 and len(wanted) == len(CHANNELS) and {name.lower() for name in wanted} <= _COLOURS:
+        return (0,) * len(wanted)
+    if count == len(CHANNELS) and len(wanted) == 1 and is_grey(file, ANY_SIZE):
+        return (0,)
+    return None
+
+
+def are_parts(masks: Sequence[Path]) -> bool:
+    """Whether pictures are parts of one mask: their names differ by a number alone (``c1_mask``, ``c1_mask_1``)."""
+    if len(masks) < 2 or not all(is_picture(mask) for mask in masks):
+        return False
+    matches = [_COUNTED.fullmatch(stem_of(mask)) for mask in masks]
+    return len({match["rest"] for match in matches if match is not None}) == 1
+
+
+def is_held_out_by_words(folder: Path, root: Path) -> bool:
+    """Whether the folder of pictures directly below the root has a longer name with a word for test or validation.
+
+    It counts beside a folder with a word for training: ``ISIC2018_Task1-2_Validation_Input`` beside
+    ``ISIC2018_Task1-2_Training_Input``.
+    """
+    if folder.parent != root or not any(is_picture(file) for file in folder.iterdir()):
+        return False
+    beside = [_words(other.name) for other in root.iterdir() if other.is_dir()]
+    return bool(_words(folder.name) & _HELD_OUT) and any(words & _TRAINING for words in beside)
+
+
+def _words(name: str) -> set[str]:
+    return {word.lower() for word in re.split(r"[_\-. ]+", name)}
+
+
+def _channel_count(file: Path) -> int | None:
+    """Return how many channels a picture has; None where it cannot be read (it is refused then)."""
+    try:
+        return read_header(file, ANY_SIZE).channels
+    except EquiregError:
+        return None

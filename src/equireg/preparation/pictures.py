@@ -1,0 +1,116 @@
+"""Folders of pictures: what the colours of their masks mean, and how the masks are stored."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from equireg.config import PrepareConfig
+from equireg.errors import EquiregError, UsageError
+from equireg.imaging.colours import RGB, hex_of, read_colours
+from equireg.imaging.formats import readable
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import Limits
+from equireg.imaging.picture_masks import look_of
+from equireg.imaging.pictures import is_picture
+from equireg.layouts import RawCase, RawDataset, Refusal
+
+log = logging.getLogger("equireg")
+
+_WHITE = 255
+
+
+def with_colours(dataset: RawDataset, config: PrepareConfig, limits: Limits) -> tuple[RawDataset, Limits]:
+    """Return the data set with the labels of ``--colours``, and limits by which its masks are read.
+
+    Raises:
+        UsageError: if the options of pictures are given for volumes.
+        EquiregError: if the file is no table of colours.
+    """
+    for name in ("colours", "pixel_mm"):
+        if getattr(config, name) is not None and not dataset.pictures:
+            raise UsageError(f"--{name} is for pictures; {dataset.root} holds volumes. Leave it out.")
+    if config.colours is None:
+        return dataset, limits
+    table, names = read_colours(Path(config.colours))
+    ignored = {value for value, name in names.items() if name.lower() == "ignore"}
+    values = sorted({value for _, value in table.rows} - ignored)
+    called = [names.get(value, f"label {value}" if value else "background") for value in values]
+    try:
+        labels = LabelTable(tuple(values), tuple(called), ignore=min(ignored, default=None), colours=table.colours())
+    except EquiregError as error:
+        raise EquiregError(f"{config.colours}: {error} Correct it.") from error
+    return replace(dataset, labels=labels), replace(limits, colours=table)
+
+
+def facts_of(dataset: RawDataset, cases: Sequence[RawCase], labels: LabelTable) -> dict[str, Any] | None:
+    """Return what the manifest says of pictures; None where the scans are volumes."""
+    if not dataset.pictures:
+        return None
+    masks = [(case.label, case.limits) for case in cases if case.label is not None and is_picture(case.label)]
+    look = look_of(*masks[0]).look if masks and labels.colours else "grey"
+    return {"masks": look, "pixel_mm": float(cases[0].limits.pixel_mm)}
+
+
+def palette_of(mask: Path, values: Sequence[int], limits: Limits) -> dict[int, RGB]:
+    """Return the colours of some label values of a mask that is a picture with a palette; empty for all others."""
+    if not is_picture(mask) or limits.colours is not None:
+        return {}
+    with readable(mask):
+        palette = look_of(mask, limits).palette
+    return {value: palette[value] for value in values if value < len(palette)}
+
+
+def common_palette(
+    masks: Mapping[str, Path], colours: Mapping[str, Mapping[int, RGB]]
+) -> tuple[dict[int, RGB], list[Refusal]]:
+    """Return the colour of each label value, and the cases whose palette means something else by a value.
+
+    Args:
+        masks: case name to its mask, in order.
+        colours: case name to the colours of the values that its mask shows.
+    """
+    found: dict[int, RGB] = {}
+    refused = []
+    for name, path in masks.items():
+        differ = [value for value, colour in colours[name].items() if found.get(value, colour) != colour]
+        if differ:
+            mine, theirs = hex_of(colours[name][differ[0]]), hex_of(found[differ[0]])
+            reason = f"{path}: its palette gives the value {differ[0]} the colour {mine}, others give it {theirs}."
+            refused.append(Refusal(name, reason, "Give --colours FILE, so that masks are read by their colours."))
+        else:
+            found |= colours[name]
+    return dict(sorted(found.items())), refused
+
+
+def check_values(values: Mapping[Path, Sequence[int]]) -> None:
+    """Refuse masks of 0 and 1 among masks of 0 and 255; warn where 255 may mean that nobody annotated.
+
+    Raises:
+        EquiregError: names a mask of each kind.
+    """
+    ones = [path for path, several in values.items() if set(several) in ({1}, {0, 1})]
+    whites = [path for path, several in values.items() if set(several) in ({_WHITE}, {0, _WHITE})]
+    others = sorted({value for several in values.values() for value in several} - {0, _WHITE})
+    if ones and whites and others == [1]:
+        raise EquiregError(
+            f"{ones[0]}: holds 0 and 1, {whites[0]} 0 and 255, as {len(ones)} and {len(whites)} masks do; expected one "
+            "kind, as they seem to mean the same. Save the masks alike."
+        )
+    if others and any(_WHITE in several for several in values.values()):
+        log.warning(
+            "the masks show 255 beside %s. If it marks pixels that nobody annotated, give --colours FILE with its row "
+            "named ignore.",
+            ", ".join(map(str, others[:3])),
+        )
+
+
+def named(labels: LabelTable) -> LabelTable:
+    """Return labels with a better name than its value for what is white in masks of black and white."""
+    return replace(labels, names=("background", "foreground")) if labels.values == (0, _WHITE) else labels
+
+
+def flips_of(flips: str, dataset: RawDataset) -> str:
+    """Return the axes along which scans may be mirrored; pictures have two."""
+    return flips.replace("z", "") if dataset.pictures else flips

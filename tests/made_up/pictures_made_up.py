@@ -1,0 +1,63 @@
+"""Small folders of pictures with discs on noise, in the ways that people keep them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+PALETTE = (0, 0, 0, 200, 30, 30, 30, 200, 30)
+
+
+def disc(size: tuple[int, int] = (40, 32), radius: float = 9.0, at: tuple[float, float] = (20.0, 14.0)) -> np.ndarray:
+    """Return a mask [rows, columns], uint8 of 0 and 1; ``size`` and ``at`` are columns and rows."""
+    rows, columns = np.mgrid[: size[1], : size[0]]
+    return (((columns - at[0]) ** 2 + (rows - at[1]) ** 2) < radius**2).astype(np.uint8)
+
+
+def photo(mask: np.ndarray, seed: int = 0, *, colour: bool = True) -> np.ndarray:
+    """Return a picture in which a mask [rows, columns] is reddish, or brighter in grey."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(90, 12, (*mask.shape, 3))
+    noise[..., 0] += 90 * (mask > 0)
+    noise[..., 1] += 40 * (mask == 2)
+    pixels = np.clip(noise, 1, 255).astype(np.uint8)
+    return pixels if colour else pixels[..., 0]
+
+
+def save(root: Path, name: str, pixels: Any, **options: Any) -> Path:
+    """Write pixels, [rows, columns] or with channels last."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".jpg", ".jpeg"):
+        options = {"quality": 92, **options}
+    Image.fromarray(np.asarray(pixels)).save(path, **options)
+    return path
+
+
+def save_palette(root: Path, name: str, index: np.ndarray, palette: tuple[int, ...] = PALETTE) -> Path:
+    """Write a mask of indices with a palette."""
+    picture = Image.fromarray(index)
+    picture.putpalette(palette)
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+    return path
+
+
+def picture_set(root: Path, cases: int = 4, unlabelled: int = 1, *, colour: bool = True) -> Path:
+    """Write images/ and masks/ (0 and 255) of pictures of different sizes; the last ones have no mask."""
+    for index in range(cases):
+        mask = disc((40 + 2 * index, 32 + index), 8 + index % 3, (18 + index % 4, 14.0))
+        save(root, f"images/p{index}.png", photo(mask, index, colour=colour))
+        if index < cases - unlabelled:
+            save(root, f"masks/p{index}.png", mask * np.uint8(255))
+    return root
+
+
+def blank(root: Path, *names: str) -> None:
+    """Write pictures for the tests of discovery: masks by their names hold a disc, scans noise."""
+    for index, name in enumerate(names):
+        mask = disc()
+        is_mask = any(word in name.lower() for word in ("mask", "seg", "truth", "label", "annot", "class", "gt"))
+        save(root, name, mask * np.uint8(255) if is_mask else photo(mask, index))

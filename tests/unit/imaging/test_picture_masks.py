@@ -1,0 +1,201 @@
+"""Pictures as masks, in and out, and tables of colours."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from equireg.errors import EquiregError
+from equireg.imaging.colours import ColourTable, read_colours
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import Limits
+from equireg.imaging.masks import MaskFiles, read_label_values
+from equireg.imaging.picture_masks import look_of
+from equireg.imaging.picture_writing import write_fractions, write_picture
+from equireg.imaging.volume import read_label
+from pictures_made_up import PALETTE, disc, save, save_palette
+
+INDEX = disc() + disc(radius=4)  # 0, 1, 2
+GEOMETRY = Geometry.from_array((40, 32, 1), np.diag([-1.0, -1.0, 1.0, 1.0]))
+TABLE = ColourTable((((0, 0, 0), 0), ((200, 30, 30), 1), ((30, 200, 30), 2)))
+NAMED = LabelTable((0, 1, 2), ("background", "polyp", "vessel"), colours=TABLE.colours())
+
+
+def painted(index=INDEX, palette=PALETTE):
+    return np.array(palette, np.uint8).reshape(-1, 3)[index]
+
+
+def values_of(path, table=None):
+    return read_label_values(path, Limits(colours=table))[0][..., 0].T
+
+
+def refusal(path, table=None):
+    with pytest.raises(EquiregError) as caught:
+        values_of(path, table)
+    assert str(caught.value).startswith(str(path))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "bmp"])
+def test_grey_values_are_label_values(tmp_path, ending):
+    np.testing.assert_array_equal(values_of(save(tmp_path, f"a.{ending}", INDEX)), INDEX)
+    np.testing.assert_array_equal(values_of(save(tmp_path, f"b.{ending}", INDEX * np.uint8(127))), INDEX * 127)
+
+
+def test_values_of_16_bits(tmp_path):
+    deep = INDEX.astype(np.uint16) * 300
+    np.testing.assert_array_equal(values_of(save(tmp_path, "a.png", deep)), deep)
+
+
+def test_indices_of_a_palette_are_label_values(tmp_path):
+    path = save_palette(tmp_path, "a.png", INDEX)
+    np.testing.assert_array_equal(values_of(path), INDEX)
+    assert look_of(path, Limits()).palette[:3] == ((0, 0, 0), (200, 30, 30), (30, 200, 30))
+
+
+def test_a_palette_is_read_by_its_colours_where_there_is_a_table(tmp_path):
+    turned = (30, 200, 30, 200, 30, 30, 0, 0, 0)  # 0 and 2 have changed places
+    path = save_palette(tmp_path, "a.png", 2 - INDEX, turned)
+    np.testing.assert_array_equal(values_of(path, TABLE), np.array([0, 1, 2])[INDEX])
+
+
+def test_one_bit_and_grey_in_three_channels_are_black_and_white(tmp_path):
+    mask = INDEX > 0
+    np.testing.assert_array_equal(values_of(save(tmp_path, "a.png", mask)), mask * 255)
+    white = np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
+    np.testing.assert_array_equal(values_of(save(tmp_path, "b.png", white)), mask * 255)
+
+
+def test_colours_need_a_table_and_an_unknown_one_is_named(tmp_path):
+    path = save(tmp_path, "a.png", painted())
+    np.testing.assert_array_equal(values_of(path, TABLE), INDEX)
+    assert "#c81e1e" in refusal(path)
+    assert "--colours FILE" in refusal(path)
+    text = refusal(path, ColourTable(TABLE.rows[:2]))
+    assert "#1ec81e in no table" in text
+    assert "#c81e1e" not in text
+
+
+def test_grey_masks_beside_a_table(tmp_path):
+    white = ColourTable((((0, 0, 0), 0), ((255, 255, 255), 1)))
+    np.testing.assert_array_equal(values_of(save(tmp_path, "a.png", (INDEX > 0) * np.uint8(255)), white), INDEX > 0)
+    np.testing.assert_array_equal(values_of(save(tmp_path, "b.png", INDEX), TABLE), INDEX)
+    assert "neither values nor colours" in refusal(save(tmp_path, "d.png", INDEX * np.uint8(100)), TABLE)
+
+
+def test_lossy_black_and_white_is_thresholded_with_a_warning(tmp_path, caplog):
+    white = np.repeat((disc((120, 90), 30, (60, 45)) * np.uint8(255))[..., None], 3, axis=2)
+    path = save(tmp_path, "a.jpg", white, quality=90)
+    values = values_of(path)
+    assert set(np.unique(values)) == {0, 255}
+    assert np.mean(values != white[..., 0]) < 0.01
+    assert "lossy format" in caplog.text
+
+
+def test_other_lossy_masks_are_refused(tmp_path):
+    assert "black and white" in refusal(save(tmp_path, "a.jpg", INDEX * np.uint8(100)))
+    assert "black and white" in refusal(save(tmp_path, "b.jpg", INDEX))
+    assert "blends colours" in refusal(save(tmp_path, "c.jpg", painted()), TABLE)
+    np.testing.assert_array_equal(values_of(save(tmp_path, "d.webp", INDEX, lossless=True)), INDEX)
+
+
+def test_transparent_masks_and_fractions_are_refused(tmp_path):
+    clear = np.dstack([painted(), np.full(INDEX.shape, 9, np.uint8)])
+    assert "transparent" in refusal(save(tmp_path, "a.png", clear), TABLE)
+    assert "not whole numbers" in refusal(save(tmp_path, "b.tif", INDEX.astype(np.float32) / 2))
+
+
+def test_a_mask_lies_on_its_scan_whatever_the_size_of_a_pixel(tmp_path):
+    path = save(tmp_path, "a.png", INDEX)
+    fine = Geometry.from_array((40, 32, 1), np.diag([-0.1, -0.1, 1.0, 1.0]))
+    np.testing.assert_array_equal(read_label(path, fine)[..., 0].T, INDEX)
+    with pytest.raises(EquiregError, match=r"40 x 32 pixels; expected 32 x 40 .* looks turned"):
+        read_label(path, Geometry.from_array((32, 40, 1), np.eye(4)))
+
+
+def test_masks_are_united(tmp_path):
+    first, second = disc(at=(12, 14)), disc(at=(28, 14))
+    one, two = (save(tmp_path, f"{name}.png", mask * np.uint8(255)) for name, mask in (("a", first), ("b", second)))
+    united = MaskFiles(one, more=(two,)).read(GEOMETRY)[..., 0].T
+    np.testing.assert_array_equal(united, (first | second) * 255)
+
+
+@pytest.mark.parametrize("look", ["grey", "palette", "rgb"])
+def test_predictions_are_stored_as_masks_are(tmp_path, look):
+    path = tmp_path / "a.png"
+    write_picture(path, INDEX.T[..., None], NAMED, look)
+    picture = Image.open(path)
+    assert picture.mode == {"grey": "L", "palette": "P", "rgb": "RGB"}[look]
+    np.testing.assert_array_equal(np.asarray(picture), painted() if look == "rgb" else INDEX)
+    np.testing.assert_array_equal(values_of(path, TABLE), INDEX)
+    if look == "palette":
+        np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), painted())
+
+
+def test_black_and_white_comes_back_as_black_and_white(tmp_path):
+    values = (INDEX.T > 0)[..., None].astype(np.int64)
+    coloured = LabelTable((0, 1), ("background", "a"), colours={0: (0, 0, 0), 1: (255, 255, 255)})
+    write_picture(tmp_path / "a.png", values, coloured, "grey")
+    write_picture(tmp_path / "b.png", values * 255, LabelTable((0, 255), ("background", "a")), "grey")
+    for name in "ab":
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"{name}.png")), (INDEX > 0) * 255)
+
+
+def test_large_values_take_16_bits_and_volumes_are_refused(tmp_path):
+    write_picture(tmp_path / "a.png", INDEX.T[..., None].astype(np.int64) * 300, NAMED, "grey")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), INDEX.astype(int) * 300)
+    with pytest.raises(EquiregError, match="holds 0 to 65535"):
+        write_picture(tmp_path / "b.png", INDEX.T[..., None].astype(np.int64) * 40000, NAMED, "grey")
+    with pytest.raises(EquiregError, match=r"5 slices, .* --format nifti"):
+        write_picture(tmp_path / "b.png", np.zeros((4, 4, 5), np.uint8), NAMED, "grey")
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_fractions(tmp_path):
+    write_fractions(tmp_path / "a.png", np.array([[[0.0], [1.0]], [[0.5], [2.0]]]))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), [[0, 128], [255, 255]])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "colour,value,name\n#c81e1e,1,polyp\n#1ec81e,2,vessel\n"),
+        ("a.csv", "r;g;b;value;name\n200;30;30;1;polyp\n30;200;30;2;vessel\n"),
+        ("a.csv", 'colour,value,name\n"(200, 30, 30)",1,polyp\n#1ec81e,2,vessel\n'),
+        ("a.json", json.dumps({"#c81e1e": {"value": 1, "name": "polyp"}, "#1ec81e": {"value": 2, "name": "vessel"}})),
+        (
+            "a.json",
+            json.dumps([{"color": [200, 30, 30], "value": 1, "name": "polyp"}, {"colour": "1ec81e", "value": 2}]),
+        ),
+    ],
+)
+def test_tables_of_colours(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    table, names = read_colours(tmp_path / name)
+    assert table == TABLE
+    assert names[1] == "polyp"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "no row"),
+        ("colour,value\nred,1\n", "row 1 has no colour"),
+        ("colour,value\n#ff0000,one\n", "'one'"),
+        ("colour,value\n#ff0000,1\n#ff0000,2\n", "#ff0000 has the values 1 and 2"),
+        ("colour,value,name\n#ff0000,1,a\n#00ff00,2,a\n", "two values"),
+        ("colour,value\n#ff0000,-1\n", "below 0"),
+        ("colour,value\n300 0 0,1\n", "beyond 0 to 255"),
+        ("colour,value\n#000000,1\n", "no colour has the value 0"),
+    ],
+)
+def test_bad_tables_are_one_line(tmp_path, text, word):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(EquiregError) as caught:
+        read_colours(path)
+    assert word in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,171 @@
+"""Pictures as scans."""
+
+import io
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from equireg.errors import EquiregError
+from equireg.imaging.formats import read_header
+from equireg.imaging.limits import Limits
+from equireg.imaging.pictures import is_grey
+from equireg.imaging.volume import read_geometry, read_image
+from pictures_made_up import disc, photo, save
+
+PHOTO = photo(disc())
+
+
+def error_of(path, *, limits=None):
+    with pytest.raises(EquiregError) as caught:
+        read_image([path], limits=limits or Limits())
+    text = str(caught.value)
+    assert text.startswith(str(path))
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "tiff", "bmp", "webp"])
+def test_colours_are_three_channels_and_columns_come_first(tmp_path, ending):
+    options = {"lossless": True} if ending == "webp" else {}
+    image, geometry = read_image([save(tmp_path, f"a.{ending}", PHOTO, **options)])
+    assert image.shape == (3, 40, 32, 1)
+    assert geometry.shape == (40, 32, 1)
+    assert geometry.spacing_mm == (1.0, 1.0, 1.0)
+    np.testing.assert_array_equal(image[..., 0], PHOTO.transpose(2, 1, 0))
+
+
+def test_jpeg_and_grey(tmp_path):
+    image, _ = read_image([save(tmp_path, "a.JPG", PHOTO, format="JPEG", quality=95)])
+    assert np.abs(image[..., 0] - PHOTO.transpose(2, 1, 0)).mean() < 12
+    image, _ = read_image([save(tmp_path, "b.png", PHOTO[..., 0])])
+    np.testing.assert_array_equal(image[0, ..., 0], PHOTO[..., 0].T)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_grey_of_16_bits(tmp_path, ending):
+    deep = PHOTO[..., 0].astype(np.uint16) * 250
+    path = save(tmp_path, f"a.{ending}", deep)
+    image, _ = read_image([path])
+    assert read_header(path).dtype == np.uint16
+    np.testing.assert_array_equal(image[0, ..., 0], deep.T)
+
+
+def test_floats_of_tiff_and_what_is_no_number(tmp_path):
+    floats = PHOTO[..., 0].astype(np.float32) / 7
+    image, _ = read_image([save(tmp_path, "a.tif", floats)])
+    np.testing.assert_array_equal(image[0, ..., 0], floats.T)
+    floats[3, 3] = np.nan
+    assert "1 voxels that are NaN" in error_of(save(tmp_path, "b.tif", floats))
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp"])
+def test_exif_orientation_is_applied_also_to_the_header(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    picture = Image.fromarray(PHOTO)
+    exif = picture.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    picture.save(path, exif=exif, **({"lossless": True} if ending == "webp" else {}))
+    image, geometry = read_image([path])
+    assert geometry.shape == read_geometry(path)[0].shape == (32, 40, 1)
+    turned = np.rot90(PHOTO, -1).transpose(2, 1, 0)
+    assert np.abs(image[..., 0] - turned).mean() < (15 if ending == "jpg" else 1e-6)
+
+
+def test_a_palette_becomes_colours(tmp_path):
+    few = np.asarray(Image.fromarray(PHOTO).quantize(16).convert("RGB"))
+    path = tmp_path / "a.png"
+    Image.fromarray(PHOTO).quantize(16).save(path)
+    image, _ = read_image([path])
+    np.testing.assert_array_equal(image[..., 0], few.transpose(2, 1, 0))
+
+
+def test_opaque_alpha_is_dropped_and_other_is_refused(tmp_path):
+    alpha = np.full((32, 40, 1), 255, np.uint8)
+    image, _ = read_image([save(tmp_path, "a.png", np.concatenate([PHOTO, alpha], axis=2))])
+    assert image.shape == (3, 40, 32, 1)
+    alpha[:2] = 7
+    text = error_of(save(tmp_path, "b.png", np.concatenate([PHOTO, alpha], axis=2)))
+    assert "80 pixels that are transparent" in text
+    assert "without transparency" in text
+
+
+def test_cmyk_and_colours_of_16_bits_are_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    Image.fromarray(PHOTO).convert("CMYK").save(path)
+    assert "CMYK" in error_of(path)
+    assert "Save it as RGB" in error_of(path)
+
+
+def test_pages_and_frames_are_refused(tmp_path):
+    first, *rest = (Image.fromarray(photo(disc(), seed)) for seed in range(3))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=rest)
+    assert "3 pages" in error_of(tmp_path / "a.tif")
+    assert "as one volume" in error_of(tmp_path / "a.tif")
+    first.save(tmp_path / "b.webp", save_all=True, append_images=rest)
+    assert "moving picture of 3 frames" in error_of(tmp_path / "b.webp")
+
+
+def test_a_header_that_claims_too_much_is_refused_before_decoding(tmp_path):
+    path = save(tmp_path, "a.png", PHOTO)
+    assert "40 x 32 pixels; expected at most 100" in error_of(path, limits=Limits(max_voxels=100))
+    content = path.read_bytes()
+
+    def claim(side):
+        header = b"IHDR" + side.to_bytes(4, "big") * 2 + content[24:29]
+        path.write_bytes(content[:12] + header + zlib.crc32(header).to_bytes(4, "big") + content[33:])
+
+    claim(9000)
+    assert "9000 x 9000 pixels; expected what the file can hold" in error_of(path)
+    claim(60000)
+    assert "cut into tiles" in error_of(path)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "bmp", "webp"])
+def test_damage_is_one_line(tmp_path, ending):
+    path = save(tmp_path, f"a.{ending}", PHOTO)
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:20], b"", b"hello" * 99):
+        path.write_bytes(content)
+        assert "cannot be read as an image" in error_of(path)
+
+
+def test_a_changed_byte_of_a_png_is_found(tmp_path):
+    path = save(tmp_path, "a.png", PHOTO)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    assert "cannot be read as an image" in error_of(path)
+
+
+def test_a_picture_of_one_colour_is_no_scan_but_one_without_blue_is(tmp_path):
+    pixels = PHOTO.copy()
+    pixels[..., 2] = 0
+    assert read_image([save(tmp_path, "a.png", pixels)])[0].shape[0] == 3
+    assert "every pixel is 7" in error_of(save(tmp_path, "b.png", np.full((8, 9), 7, np.uint8)))
+
+
+def test_size_of_a_pixel_is_given_and_tags_are_not_believed(tmp_path):
+    path = save(tmp_path, "a.png", PHOTO, dpi=(300, 300))
+    assert read_geometry(path)[0].spacing_mm == (1.0, 1.0, 1.0)
+    assert read_geometry(path, Limits(pixel_mm=0.25))[0].spacing_mm == (0.25, 0.25, 1.0)
+
+
+def test_grey_in_colours_is_known(tmp_path):
+    grey = np.repeat(PHOTO[..., :1], 3, axis=2)
+    assert is_grey(save(tmp_path, "a.png", grey), Limits())
+    assert not is_grey(save(tmp_path, "b.png", PHOTO), Limits())
+
+
+def test_channels_may_be_picked_twice(tmp_path):
+    path = save(tmp_path, "a.png", PHOTO[..., 0])
+    image, _ = read_image([path], (0, 0, 0))
+    np.testing.assert_array_equal(image[2], image[0])
+
+
+def test_a_stream_of_another_kind_is_refused(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(PHOTO).save(buffer, "GIF")
+    (tmp_path / "a.png").write_bytes(buffer.getvalue())
+    assert "no PNG, JPEG, TIFF, BMP or WebP" in error_of(tmp_path / "a.png")

@@ -1,0 +1,128 @@
+"""Folders of pictures, as they are published."""
+
+import pytest
+
+from equireg.errors import EquiregError
+from equireg.layouts import discover, discover_inputs
+from layout_folders import describe, files, labelled, masks, names, put
+from pictures_made_up import blank, disc, photo, save
+
+COLOURS = ("red", "green", "blue")
+
+SETS = {
+    "folders": (("images/a.png", "images/b.png", "masks/a.png"), {"a": "masks/a.png", "b": None}),
+    "imgs": (("imgs/a.jpg", "imgs/b.jpg", "labels/a.png"), {"a": "labels/a.png", "b": None}),
+    "annotations": (("images/a.bmp", "annotations/a.png"), {"a": "annotations/a.png"}),
+    "CVC-ClinicDB": (("Original/1.tif", "Ground Truth/1.tif"), {"1": "Ground Truth/1.tif"}),
+    "VOC": (("JPEGImages/a.jpg", "SegmentationClass/a.png"), {"a": "SegmentationClass/a.png"}),
+    "Kvasir": (
+        ("images/x.jpg", "images/y.jpg", "masks/x.jpg", "masks/y.jpg"),
+        {"x": "masks/x.jpg", "y": "masks/y.jpg"},
+    ),
+    "ISIC, one folder": (
+        ("ISIC_0001.jpg", "ISIC_0001_segmentation.png", "ISIC_0002.jpg"),
+        {"ISIC_0001": "ISIC_0001_segmentation.png", "ISIC_0002": None},
+    ),
+    "ISIC": (
+        ("ISIC_Training_Input/I_1.jpg", "ISIC_Training_Input/I_2.jpg", "ISIC_GroundTruth/I_1_segmentation.png"),
+        {"I_1": "ISIC_GroundTruth/I_1_segmentation.png", "I_2": None},
+    ),
+    "Carvana": (
+        ("train/a_01.jpg", "train/b_01.jpg", "train_masks/a_01_mask.png"),
+        {"a_01": "train_masks/a_01_mask.png", "b_01": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_masks_are_found(tmp_path, name):
+    listed, expected = SETS[name]
+    blank(tmp_path, *listed)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, dataset.pictures, dataset.modality) == ("pictures", True, "other")
+    assert masks(dataset) == expected
+    assert dataset.refused == ()
+
+
+def test_several_masks_of_one_picture_are_united(tmp_path):
+    blank(
+        tmp_path,
+        *("benign/benign (1).png", "benign/benign (1)_mask.png", "benign/benign (1)_mask_1.png"),
+        *("benign/benign (2).png", "benign/benign (2)_mask.png"),
+        *("normal/normal (1).png", "normal/normal (1)_mask.png", "normal/normal (2).png", "normal/normal (2)_mask.png"),
+    )
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["benign (1)", "benign (2)", "normal (1)", "normal (2)"] == labelled(dataset)
+    first = dataset.cases[0]
+    assert first.mask is not None
+    assert [path.name for path in first.mask.files] == ["benign (1)_mask.png", "benign (1)_mask_1.png"]
+    values = first.read_label(first.read_geometry())
+    assert set(values.ravel().tolist()) == {0, 255}
+
+
+def test_a_folder_of_masks_for_one_picture_is_united(tmp_path):
+    blank(tmp_path, "s1/images/s1.png", "s1/masks/aa.png", "s1/masks/bb.png", "s2/images/s2.png", "s2/masks/cc.png")
+    dataset = discover(tmp_path)
+    assert [len(case.mask.files) for case in dataset.cases if case.mask] == [2, 1]
+    assert dataset.refused == ()
+
+
+def test_folders_of_a_split(tmp_path):
+    blank(
+        tmp_path, *(f"{part}/{kind}/{part}1.png" for part in ("train", "val", "test") for kind in ("images", "masks"))
+    )
+    assert [(case.name, case.held_out) for case in discover(tmp_path).cases] == [
+        ("test1", True),
+        ("train1", False),
+        ("val1", True),
+    ]
+
+
+def test_a_long_name_may_say_validation(tmp_path):
+    blank(tmp_path, "ISIC_Training_Input/a.jpg", "ISIC_Training_Input/b.jpg", "ISIC_Validation_Input/c.jpg")
+    blank(tmp_path, "ISIC_Validation_Input/d.jpg")
+    assert [case.held_out for case in discover(tmp_path).cases] == [False, False, True, True]
+
+
+def test_grey_pictures_among_coloured_ones_stand_for_all_colours(tmp_path):
+    save(tmp_path, "images/a.png", photo(disc(), colour=False))
+    save(tmp_path, "images/b.png", photo(disc()))
+    dataset = discover(tmp_path)
+    assert dataset.channels == COLOURS
+    assert [case.read_image()[0].shape[0] for case in dataset.cases] == [3, 3]
+    assert discover(tmp_path).cases[0].picks == (0, 0, 0)
+
+
+def test_numbers_count_pictures_and_not_channels(tmp_path):
+    blank(tmp_path, *(f"images/frame_{number:04d}.png" for number in range(3)))
+    assert names(discover(tmp_path)) == ["frame_0000", "frame_0001", "frame_0002"]
+
+
+def test_pictures_beside_volumes_are_previews(tmp_path):
+    put(tmp_path, "images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz")
+    blank(tmp_path, "images/a.png", "preview.png", "labels/a.png")
+    dataset = discover(tmp_path)
+    assert (dataset.layout, dataset.pictures) == ("plain", False)
+    assert names(dataset) == ["a", "b"]
+    assert labelled(dataset) == ["a"]
+
+
+def test_pictures_of_nnunet(tmp_path):
+    blank(tmp_path, "imagesTr/a_0000.png", "imagesTr/b_0000.png", "labelsTr/a.png")
+    described = {"channel_names": {"0": "R", "1": "G", "2": "B"}, "labels": {"background": 0, "lesion": 1}}
+    describe(tmp_path, **described, file_ending=".png", numTraining=2)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, dataset.pictures, dataset.channels) == ("nnunet", True, ("R", "G", "B"))
+    assert files(dataset, "a") == ["imagesTr/a_0000.png"]
+    assert labelled(dataset) == ["a"]
+
+
+def test_inputs_fit_the_channels_of_a_model(tmp_path):
+    grey = save(tmp_path, "grey.png", photo(disc(), colour=False))
+    colour = save(tmp_path, "colour.png", photo(disc()))
+    grey_in_colour = save(tmp_path, "both.png", photo(disc(), colour=False)[..., None].repeat(3, axis=2))
+    assert discover_inputs(grey, COLOURS)[0].picks == (0, 0, 0)
+    assert discover_inputs(colour, COLOURS)[0].picks is None
+    assert discover_inputs(grey_in_colour, ("image",))[0].picks == (0,)
+    with pytest.raises(EquiregError, match="has 3 channels"):
+        discover_inputs(colour, ("image",))
