@@ -17,8 +17,8 @@ class LimitOptions:
     max_voxels: int = 2**31
     """most voxels that a file may hold, all channels together"""
     pixel_mm: float | None = None
-    """size of a picture's pixel, mm; by default that of the pictures that a model was trained on, else 1. The resolution
-    that a file states is not looked at"""
+    """size of a picture's pixel, mm; by default that of the pictures that a model was trained on, else 1. What a file
+    states as its resolution is not looked at"""
 
     def __post_init__(self) -> None:
         require(0.01 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.01 mm")

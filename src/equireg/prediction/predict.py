@@ -55,7 +55,8 @@ def predict(
 
     Returns:
         The folder: a mask a case (``CASE.nii.gz``, or what ``format`` asks for), ``labels.json``, ``times.csv``,
-        ``quality.csv`` with how far each is to be trusted; where asked for ``equivariance/`` with the predictions under each case's fixed transform, and ``portal.zip`` with all predictions.
+        ``quality.csv`` with how far each is to be trusted; where asked for ``equivariance/`` with the predictions under
+        each case's fixed transform, and ``portal.zip`` with all predictions.
 
     Raises:
         EquiregError: if the run or the scans cannot be read, or after all others when some scans could not.
