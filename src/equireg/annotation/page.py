@@ -42,7 +42,7 @@ def planes(data: PreparedSet, case: str) -> list[Plane]:
     """Draw the three planes through the middle of a prepared scan, anterior or superior up where rows run that way."""
     record = data.by_name[case]
     channels = data.manifest.channels
-    return three_planes(bright(lambda index: data.image(case)[index], channels), record.spacing_mm, case)
+    return three_planes(bright(lambda index: np.asarray(data.image(case)[index]), channels), record.spacing_mm, case)
 
 
 def three_planes(

@@ -162,6 +162,9 @@ class EvaluateConfig(LimitOptions):
     predictions lead to them"""
     pictures: tuple[str, ...] = ()
     """cases to keep a picture of, beside the best, the median and the worst; with commas between them"""
+    colours: str | None = None
+    """what the colours of masks mean that are pictures, as for `equireg prepare`; needed where another program made the
+    predictions"""
     verify: bool = True
     """check the masks of a prepared folder against their digests before they are compared"""
     record_paths: bool = False

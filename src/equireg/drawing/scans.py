@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.pictures import CHANNELS
@@ -41,7 +42,7 @@ def in_colour(channels: Sequence[str]) -> bool:
     return tuple(channels) == CHANNELS
 
 
-def bright(channel: Callable[[int], np.ndarray], channels: Sequence[str]) -> np.ndarray:
+def bright(channel: Callable[[int], npt.ArrayLike], channels: Sequence[str]) -> np.ndarray:
     """Return how a scan is shown, 0 to 1: the channel that shows most in grey, [*S], or colours, [*S, 3].
 
     Args:

@@ -9,6 +9,7 @@ from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import made_by
 from equireg.folders import predictions as predictions_folder
+from equireg.folders.label_tables import read_colour_labels
 from equireg.imaging.formats import EXTENSIONS
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
@@ -42,8 +43,13 @@ class Predictions:
         return not self.signature
 
 
-def read_predictions(folder: Path, limits: Limits = LIMITS) -> Predictions:
-    """List a folder of predictions; ``limits`` is what the headers of all that is read may claim.
+def read_predictions(folder: Path, limits: Limits = LIMITS, colours: str | None = None) -> Predictions:
+    """List a folder of predictions.
+
+    Args:
+        folder: the predictions.
+        limits: what the headers of all that is read may claim.
+        colours: file that says what the colours of masks mean, where the folder itself does not.
 
     Raises:
         EquiregError: if the folder is missing or unfinished, another verb made it, or it holds no label file.
@@ -57,7 +63,7 @@ def read_predictions(folder: Path, limits: Limits = LIMITS) -> Predictions:
             f"{folder}: holds no prediction; expected label files named by case ({', '.join(EXTENSIONS)}). "
             "Run `equireg predict` first, or name the folder that holds them."
         )
-    table = predictions_folder.read_labels(folder)
+    table = predictions_folder.read_labels(folder) or (None if colours is None else read_colour_labels(Path(colours)))
     if table is not None:
         limits = replace(limits, colours=table.colour_table())
     return Predictions(folder, files, table, signature, predictions_folder.has_transformed(folder), limits)

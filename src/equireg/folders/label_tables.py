@@ -8,6 +8,7 @@ from typing import Any
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.schema import SchemaError, strict
+from equireg.imaging.colours import read_colours
 from equireg.imaging.labels import LabelTable
 
 
@@ -35,6 +36,22 @@ def label_table(content: Any) -> LabelTable:
         return LabelTable.from_dict(content)
     except (EquiregError, ValueError) as error:
         raise SchemaError(str(error)) from error
+
+
+def read_colour_labels(path: Path) -> LabelTable:
+    """Read a file of colours (``imaging.colours``) as labels; a row named ``ignore`` is what nobody annotated.
+
+    Raises:
+        EquiregError: if the file is no table of colours.
+    """
+    table, names = read_colours(path)
+    ignored = {value for value, name in names.items() if name.lower() == "ignore"}
+    values = sorted({value for _, value in table.rows} - ignored)
+    called = tuple(names.get(value, f"label {value}" if value else "background") for value in values)
+    try:
+        return LabelTable(tuple(values), called, ignore=min(ignored, default=None), colours=table.colours())
+    except EquiregError as error:
+        raise EquiregError(f"{path}: {error} Correct it.") from error
 
 
 def read_label_table(path: Path, remedy: str) -> LabelTable:

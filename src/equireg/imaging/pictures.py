@@ -143,7 +143,8 @@ def _samples(path: Path, picture: Image.Image) -> tuple[int, str]:
         raise EquiregError(
             f"{path}: is a picture with the colours {mode}; expected grey, or red, green and blue. Save it as RGB."
         )
-    if any(";16" in str(tile[3] if isinstance(tile[3], str) else tile[3][0]) for tile in picture.tile if tile[3]):
+    raw = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in getattr(picture, "tile", ()) if tile[3]]
+    if any(";16" in str(name) for name in raw):
         raise EquiregError(
             f"{path}: is a picture in colour of 16 bits a channel; expected 8 bits in colour, or 16 in grey. Save it "
             "with 8 bits a channel."

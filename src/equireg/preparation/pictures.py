@@ -8,6 +8,7 @@ from typing import Any
 
 from equireg.config import PrepareConfig
 from equireg.errors import EquiregError, UsageError
+from equireg.folders.label_tables import read_colour_labels
 from equireg.imaging.colours import RGB, hex_of, read_colours
 from equireg.imaging.formats import readable
 from equireg.imaging.labels import LabelTable
@@ -33,14 +34,8 @@ def with_colours(dataset: RawDataset, config: PrepareConfig, limits: Limits) -> 
             raise UsageError(f"--{name} is for pictures; {dataset.root} holds volumes. Leave it out.")
     if config.colours is None:
         return dataset, limits
-    table, names = read_colours(Path(config.colours))
-    ignored = {value for value, name in names.items() if name.lower() == "ignore"}
-    values = sorted({value for _, value in table.rows} - ignored)
-    called = [names.get(value, f"label {value}" if value else "background") for value in values]
-    try:
-        labels = LabelTable(tuple(values), tuple(called), ignore=min(ignored, default=None), colours=table.colours())
-    except EquiregError as error:
-        raise EquiregError(f"{config.colours}: {error} Correct it.") from error
+    table, _ = read_colours(Path(config.colours))
+    labels = read_colour_labels(Path(config.colours))
     return replace(dataset, labels=labels), replace(limits, colours=table)
 
 
