@@ -68,8 +68,7 @@ def evaluate(
     predictions, reference, out = Path(predictions), Path(reference), Path(out)
     config = options_from(EvaluateConfig, config, options)
     refuse_existing(out)
-    limits = Limits.of(config, *lineage(predictions), *lineage(reference))
-    predicted = read_predictions(predictions, limits, config.colours)
+    predicted = read_predictions(predictions, _limits(config, predictions, reference), config.colours)
     pairs_transformed = find_transformed(predicted)
     judged = _judge(predicted, reference, config)
     score = partial(score_transformed, table=judged.table, metrics=_metrics("transform"))
@@ -95,6 +94,11 @@ def evaluate(
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
+
+
+def _limits(config: EvaluateConfig, predictions: Path, reference: Path) -> Limits:
+    """Return what files may claim: as the options say, and as was allowed where the folders were made."""
+    return Limits.of(config, *lineage(predictions), *lineage(reference))
 
 
 @dataclass(frozen=True)
