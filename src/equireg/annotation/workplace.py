@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from equireg.config import SuggestConfig
+from equireg.config import DicomOptions, SuggestConfig
 from equireg.errors import EquiregError
+from equireg.folders import read_signature
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import MASKS, SCANS
+from equireg.imaging.volume import write_channels
 from equireg.layouts import RawCase, discover
 
 log = logging.getLogger("equireg")
@@ -31,7 +33,9 @@ def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: Sugge
         if name not in raw:
             log.warning("%s is no longer in the raw folder, so its scan is not linked", name)
             continue
-        for path in raw[name].images:
+        if raw[name].series:  # many files, named by whoever exported them
+            write_scan(scans / f"{name}.nii.gz", raw[name])
+        for path in raw[name].images if not raw[name].series else ():
             _link(path, scans / _free_name(scans, path, name))
 
 
@@ -45,12 +49,23 @@ def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | 
     if folder is None:
         return None
     try:
-        return {case.name: case for case in discover(folder).cases}
+        options = DicomOptions.recorded([read_signature(data.root, "prepare")])
+        return {case.name: case for case in discover(folder, options=options).cases}
     except EquiregError as error:
         if given is not None:
             raise
         log.warning("the scans are not linked: %s", error)
         return None
+
+
+def write_scan(path: Path, case: RawCase, channel: int | None = None) -> None:
+    """Write a scan that has no single file of its own as NIfTI, all channels or one.
+
+    Raises:
+        EquiregError: if it cannot be read, or the disk takes no more.
+    """
+    image, geometry = case.read_image()
+    write_channels(path, image if channel is None else image[channel : channel + 1], geometry)
 
 
 def _free_name(scans: Path, path: Path, case: str) -> str:

@@ -74,13 +74,15 @@ def given_names(arguments: Sequence[str]) -> dict[str, str]:
 def with_lists(arguments: Sequence[str], lists: Mapping[str, Any]) -> list[str]:
     """Write the values of options that are lists as such: ``--patch_size 64,64`` and ``--pictures case1,case2``.
 
+    A list of texts may be given in parts: ``--channel t1=mprage --channel flair=flair``.
+
     Args:
         arguments: the words.
         lists: name of an option to whether its values are text.
     """
     result: list[str] = []
     before = ""
-    for argument in arguments:
+    for argument in _joined(arguments, [f"--{name}" for name, text in lists.items() if text]):
         option, equals, value = argument.partition("=")
         if equals and option[2:] in lists and option.startswith("--"):
             result.append(f"{option}={_listed(value, lists[option[2:]])}")
@@ -90,6 +92,16 @@ def with_lists(arguments: Sequence[str], lists: Mapping[str, Any]) -> list[str]:
             result.append(argument)
         before = argument
     return result
+
+
+def _joined(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Return the words with each of these options once, its values with commas between, at the end."""
+    rest = list(arguments)
+    for option in options:
+        values, others = take(rest, option)
+        if len(values) > 1:
+            rest = [*others, f"{option}={','.join(values)}"]
+    return rest
 
 
 def _listed(value: str, text: bool) -> str:

@@ -2,6 +2,7 @@
 
 from equireg.config.annotation import AdoptConfig as AdoptConfig
 from equireg.config.annotation import SuggestConfig as SuggestConfig
+from equireg.config.dicom import DicomOptions as DicomOptions
 from equireg.config.exporting import ExportConfig as ExportConfig
 from equireg.config.exporting import PackConfig as PackConfig
 from equireg.config.model import MethodConfig as MethodConfig
@@ -23,6 +24,7 @@ from equireg.config.verbs import LimitOptions as LimitOptions
 from equireg.config.verbs import PredictConfig as PredictConfig
 from equireg.config.verbs import PrepareConfig as PrepareConfig
 from equireg.config.verbs import ReportConfig as ReportConfig
+from equireg.config.verbs import ScanOptions as ScanOptions
 from equireg.config.verbs import SweepOptions as SweepOptions
 from equireg.config.verbs import ViewConfig as ViewConfig
 from equireg.config.views import IntensityConfig as IntensityConfig

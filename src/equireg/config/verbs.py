@@ -6,6 +6,7 @@ from typing import Literal
 
 from equireg.config.checks import require
 from equireg.config.cluster import ClusterOptions
+from equireg.config.dicom import DicomOptions
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,16 @@ class LimitOptions:
 
 
 @dataclass(frozen=True)
-class PrepareConfig(LimitOptions, ClusterOptions):
+class ScanOptions(LimitOptions, DicomOptions):
+    """What the verbs have in common that find scans in a raw folder."""
+
+    def __post_init__(self) -> None:
+        LimitOptions.__post_init__(self)
+        DicomOptions.__post_init__(self)
+
+
+@dataclass(frozen=True)
+class PrepareConfig(ScanOptions, ClusterOptions):
     """Options of `equireg prepare`."""
 
     recipe: Literal["default", "thesis"] = "default"
@@ -37,7 +47,7 @@ class PrepareConfig(LimitOptions, ClusterOptions):
     """factor by which the thesis recipe coarsens a scan to estimate its bias field, 4 by default; 1 for none, as the
     thesis did"""
     layout: str = "auto"
-    """layout of the raw folder: auto, decathlon, nnunet, brats, acdc, kits, totalsegmentator, bids, plain or
+    """layout of the raw folder: auto, decathlon, nnunet, brats, acdc, kits, totalsegmentator, bids, plain, dicom or
     pictures"""
     colours: str | None = None
     """what the colours of masks mean that are pictures: a CSV or JSON file with a row of colour, value and name each"""
@@ -83,7 +93,7 @@ class PrepareConfig(LimitOptions, ClusterOptions):
 
 
 @dataclass(frozen=True)
-class PredictConfig(LimitOptions, ClusterOptions):
+class PredictConfig(ScanOptions, ClusterOptions):
     """Options of `equireg predict`."""
 
     checkpoint: Literal["auto", "best", "last"] = "auto"
@@ -152,7 +162,7 @@ class EnsembleConfig:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(LimitOptions):
+class EvaluateConfig(ScanOptions):
     """Options of `equireg evaluate`."""
 
     tolerance_mm: float = 1.0

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from equireg.config import EvaluateConfig
+from equireg.config import DicomOptions, EvaluateConfig
 from equireg.config.parsing import options_from
 from equireg.disk import refuse_existing, staged_folder
 from equireg.errors import EquiregError, UsageError
@@ -68,7 +68,8 @@ def evaluate(
     predictions, reference, out = Path(predictions), Path(reference), Path(out)
     config = options_from(EvaluateConfig, config, options)
     refuse_existing(out)
-    predicted = read_predictions(predictions, _limits(config, predictions, reference), config.colours)
+    scans = DicomOptions.recorded([*lineage(predictions), *lineage(reference)], DicomOptions.of(config))
+    predicted = read_predictions(predictions, _limits(config, predictions, reference), config.colours, scans)
     pairs_transformed = find_transformed(predicted)
     judged = _judge(predicted, reference, config)
     score = partial(score_transformed, table=judged.table, metrics=_metrics("transform"))

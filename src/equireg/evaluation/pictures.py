@@ -44,7 +44,7 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
         EquiregError: if ``scans`` is given and is no raw folder.
     """
     if scans is not None:
-        return Scans.of(discover(scans), predictions.limits)
+        return Scans.of(discover(scans, options=predictions.options), predictions.limits)
     beside = reference.scans()
     if beside is not None:
         return Scans.of(beside, predictions.limits)
@@ -52,7 +52,7 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
         raw = _raw_source(folder) if folder is not None else None
         if raw is not None and raw != reference.root:  # a folder of masks has no scans in it
             try:
-                return Scans.of(discover(raw), predictions.limits)
+                return Scans.of(discover(raw, options=predictions.options), predictions.limits)
             except EquiregError as error:
                 _logger.info("no scans for the pictures: %s", error)
     if predictions.signature:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg import disk
+from equireg.config import DicomOptions
 from equireg.errors import EquiregError
 from equireg.folders import made_by
 from equireg.folders import predictions as predictions_folder
@@ -14,6 +15,8 @@ from equireg.imaging.formats import EXTENSIONS
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.layouts.files import image_files
+
+_EVERYTHING = DicomOptions()
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Predictions:
     limits: Limits = LIMITS
     """What the headers of predictions, masks and scans may claim."""
 
+    options: DicomOptions = _EVERYTHING
+    """How DICOM series become cases."""
+
     @property
     def cases(self) -> list[str]:
         """Names of all cases that were predicted, whether their files are still there or not, sorted."""
@@ -43,13 +49,16 @@ class Predictions:
         return not self.signature
 
 
-def read_predictions(folder: Path, limits: Limits = LIMITS, colours: str | None = None) -> Predictions:
+def read_predictions(
+    folder: Path, limits: Limits = LIMITS, colours: str | None = None, options: DicomOptions = _EVERYTHING
+) -> Predictions:
     """List a folder of predictions.
 
     Args:
         folder: the predictions.
         limits: what the headers of all that is read may claim.
         colours: file that says what the colours of masks mean, where the folder itself does not.
+        options: how DICOM series become cases, in the folders of scans and masks.
 
     Raises:
         EquiregError: if the folder is missing or unfinished, another verb made it, or it holds no label file.
@@ -66,7 +75,7 @@ def read_predictions(folder: Path, limits: Limits = LIMITS, colours: str | None 
     table = predictions_folder.read_labels(folder) or (None if colours is None else read_colour_labels(Path(colours)))
     if table is not None:
         limits = replace(limits, colours=table.colour_table())
-    return Predictions(folder, files, table, signature, predictions_folder.has_transformed(folder), limits)
+    return Predictions(folder, files, table, signature, predictions_folder.has_transformed(folder), limits, options)
 
 
 def label_files(folder: Path) -> dict[str, Path]:

@@ -7,7 +7,7 @@ The way to it is kept only where both lie in one folder, relative to that, and w
 import getpass
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -95,6 +95,18 @@ def in_text(text: str, roots: Iterable[Path | str] = ()) -> str:
             text = re.sub(rf"(?<![\w.~/\\-]){re.escape(form)}(?![\w.-])", lambda _, form=form: name_of(form), text)
     text = text.replace(str(Path.home()), "~")
     return _IN_TEXT.sub("", text)
+
+
+def without_paths(text: str, private: Collection[str]) -> str:
+    """Return a sentence with ``FILE`` in place of paths that may tell who a patient is.
+
+    Args:
+        text: such as an error's message.
+        private: the paths.
+    """
+    for path in sorted((path for path in private if path in text), key=len, reverse=True):
+        text = text.replace(path, "FILE")
+    return text
 
 
 def is_user(name: str) -> bool:

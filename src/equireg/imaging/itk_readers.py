@@ -1,4 +1,4 @@
-"""Processes that read .mha and .nrrd files for this one: a crash, a hang or a greedy header costs that file alone."""
+"""Processes that read .mha, .nrrd and DICOM files for this one: a crash or a greedy header costs that file alone."""
 
 import atexit
 import json
@@ -25,18 +25,23 @@ class ReaderError(Exception):
 
 
 class Reader:
-    """One process, with the file that it reads."""
+    """One process, with the file that it reads.
 
-    def __init__(self) -> None:
+    Args:
+        script: what it runs; by default ITK.
+    """
+
+    def __init__(self, script: Path | None = None) -> None:
         self.owner = os.getpid()
+        self.script = script or _SCRIPT
         self._started = False
         self._late = False
         self._left = 0
         paths = [path for path in sys.path if path]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-        with read_errors(_SCRIPT):
+        with read_errors(self.script):
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(_SCRIPT)],
+                [sys.executable, "-P", str(self.script)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -110,21 +115,29 @@ _idle: list[Reader] = []
 
 @contextmanager
 def reading(request: dict[str, Any], seconds: float) -> Iterator[tuple[dict[str, Any], Reader]]:
-    """Ask a process for a file; give its answer, and the process to read the voxels from.
-
-    A process that is ready for another file afterwards is kept, any other is ended.
+    """Ask a process of ITK's for a file; give its answer, and the process to read the voxels from.
 
     Raises:
         ReaderError: if the file cannot be read, crashes its reader, or takes longer than ``seconds``.
     """
+    with borrowed() as mine, mine.no_longer_than(seconds):
+        yield mine.ask(request), mine
+
+
+@contextmanager
+def borrowed(script: Path | None = None) -> Iterator[Reader]:
+    """Give a process that runs a script, by default ITK's.
+
+    A process that is ready for another file afterwards is kept, any other is ended.
+    """
+    script = script or _SCRIPT
     with _guard:
-        mine = next((one for one in _idle if one.owner == os.getpid() and one.ready()), None)
+        mine = next((one for one in _idle if one.script == script and one.owner == os.getpid() and one.ready()), None)
         if mine is not None:
             _idle.remove(mine)
-    mine = mine or Reader()
+    mine = mine or Reader(script)
     try:
-        with mine.no_longer_than(seconds):
-            yield mine.ask(request), mine
+        yield mine
     finally:
         if mine.ready():
             with _guard:

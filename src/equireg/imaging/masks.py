@@ -8,6 +8,7 @@ import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import check_same, geometry_of, warn_once
+from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.formats import open_slabs, read_header, readable, scaled
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header, Slab
@@ -102,6 +103,10 @@ class MaskFiles:
     """What the files may claim."""
     more: tuple[Path, ...] = ()
     """Further masks of the same scan, which are united with the first: of each pixel the higher value counts."""
+    segments: tuple[tuple[int, int], ...] = ()
+    """Number and label value of each segment, where ``path`` is a DICOM-SEG or an RTSTRUCT."""
+    grid: Geometry | None = None
+    """Where the scan of a DICOM mask lies, which alone has no grid of its own."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -114,6 +119,8 @@ class MaskFiles:
         Raises:
             EquiregError: as ``volume.read_geometry`` does.
         """
+        if self.grid is not None:
+            return self.grid
         path = self.files[0]
         return geometry_of(path, read_header(path, self.limits), self.limits)
 
@@ -125,6 +132,9 @@ class MaskFiles:
         Raises:
             EquiregError: as ``read_label`` does.
         """
+        if self.grid is not None:
+            check_same(self.path, self.grid, expected, "the scan that it is compared with")
+            return read_mask(self.path, dict(self.segments), expected, self.limits)
         if not self.parts:
             first, *others = (read_label(path, expected, self.limits) for path in self.files)
             return first if not others else np.maximum.reduce([first, *others])

@@ -103,6 +103,21 @@ def _common_geometry(files: Sequence[Path], limits: Limits) -> Geometry:
     return first
 
 
+def check_channel(path: Path, seen: Channel, voxels: int) -> None:
+    """Refuse a channel that holds no scan.
+
+    Args:
+        path: its file.
+        seen: what was seen of it while it was read.
+        voxels: how many it has.
+
+    Raises:
+        EquiregError: if voxels are not finite, or all are the same.
+    """
+    _check_numbers(path, seen, voxels, "")
+    _check_range(path, seen, "")
+
+
 def _check_numbers(path: Path, seen: Channel, voxels: int, which: str) -> None:
     if seen.bad:
         raise EquiregError(

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from equireg.errors import EquiregError
+from equireg.imaging.dicom.reading import read_series, series_geometry
+from equireg.imaging.dicom.series import Series
 from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
@@ -46,16 +48,29 @@ class RawCase:
     """Further masks of the scan, which are united with ``label``."""
     limits: Limits = LIMITS
     """What its files may claim."""
+    series: tuple[Series, ...] = ()
+    """The DICOM series of each channel, whose first files are ``images``; none where these hold the scan themselves."""
+    segments: tuple[tuple[int, int], ...] = ()
+    """Number and label value of each segment of a DICOM mask."""
+
+    @property
+    def scan_files(self) -> tuple[Path, ...]:
+        """All files of the scan."""
+        return tuple(file for one in self.series for file in one.files) or self.images
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the case, masks last."""
-        return self.images + (() if self.mask is None else self.mask.files)
+        return self.scan_files + (() if self.mask is None else self.mask.files)
 
     @property
     def mask(self) -> MaskFiles | None:
         """The mask as it lies on disk, or None for an unlabelled case."""
-        return None if self.label is None else MaskFiles(self.label, self.parts, self.limits, self.more)
+        if self.label is None:
+            return None
+        of_dicom = self.series and extension_of(self.label) is None
+        grid = self.series[0].geometry if of_dicom else None
+        return MaskFiles(self.label, self.parts, self.limits, self.more, self.segments, grid)
 
     def read_geometry(self) -> Geometry:
         """Read from the header of the scan, or of its first channel, where its voxels lie.
@@ -63,6 +78,8 @@ class RawCase:
         Raises:
             EquiregError: as ``volume.read_geometry`` does.
         """
+        if self.series:
+            return series_geometry(self.series[0], self.limits)
         return read_geometry(self.images[0], self.limits)[0]
 
     def read_image(self) -> tuple[np.ndarray, Geometry]:
@@ -73,6 +90,8 @@ class RawCase:
         """
         if self.problem is not None:
             raise EquiregError(self.problem)
+        if self.series:
+            return read_series(self.series, self.limits)
         return read_image(self.images, self.picks, self.limits)
 
     def read_label(self, expected: Geometry) -> np.ndarray:
@@ -127,6 +146,25 @@ class RawDataset:
     """What the layout left aside or decided, for the user to see."""
     warnings: tuple[str, ...] = ()
     """Decisions that could well be wrong."""
+    private: frozenset[str] = frozenset()
+    """Paths that may tell who a patient is: they are shown, and stay out of what is written."""
+
+
+def relabelled(dataset: RawDataset, table: LabelTable | None) -> RawDataset:
+    """Return a data set whose DICOM masks have the label values that their segments' names have in a table.
+
+    Segments that the table does not name are left out; a data set without DICOM masks stays as it is.
+    """
+    own = dataset.labels
+    if own is None or table is None or not any(case.segments for case in dataset.cases):
+        return dataset
+    by_name = dict(zip(table.names, table.values, strict=True))
+    new = {value: by_name.get(name) for name, value in zip(own.names, own.values, strict=True)}
+    cases = [
+        replace(case, segments=tuple((number, found) for number, value in case.segments if (found := new[value])))
+        for case in dataset.cases
+    ]
+    return replace(dataset, labels=table, cases=tuple(cases))
 
 
 @dataclass(frozen=True)
@@ -139,7 +177,7 @@ class FoundCase:
     label: Path | None = None
     held_out: bool = False
     contrast: str | None = None
-    """Known channel that the name of the one file ends with."""
+    """Known channel that the name of the one file ends with, or that its description says."""
     patient: str | None = None
     """Where the layout states the patient, for example by a folder; None leaves it to the case's name."""
     parts: Mapping[int, Path] = field(default_factory=dict)
@@ -150,6 +188,12 @@ class FoundCase:
     """Why the case cannot be used, known from names alone; begins with a file."""
     label_problem: str | None = None
     """Why the case's mask cannot be found; begins with a file. The scan can be predicted all the same."""
+    label_remedy: str = "Keep the right mask, and move the others elsewhere."
+    """How to mend that."""
+    series: Mapping[str, Series] = field(default_factory=dict)
+    """Channel name to DICOM series, of which ``files`` holds the first file each."""
+    segments: Mapping[int, int] = field(default_factory=dict)
+    """Number to label value of each segment, where ``label`` is DICOM."""
 
     @property
     def stacked(self) -> Path | None:
@@ -177,6 +221,8 @@ class FoundSet:
     """What was left aside or decided, for the user to see."""
     warnings: tuple[str, ...] = ()
     """Decisions that could well be wrong."""
+    private: frozenset[str] = frozenset()
+    """Paths that may tell who a patient is: they are shown, and stay out of what is written."""
 
 
 def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> Path:

@@ -113,7 +113,19 @@ def _of_one_kind(root: Path, found: list[tuple[Path, list[Path]]]) -> list[tuple
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
-    for folder, below, _ in os.walk(root, onerror=_unreadable, followlinks=True):
+    for here, _ in folders_below(root):
+        files = image_files(here)
+        if files:
+            yield here, files
+
+
+def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the root and the folders below, with the names of their files; hidden folders and outputs are left out.
+
+    Raises:
+        EquiregError: if a folder cannot be read.
+    """
+    for folder, below, names in os.walk(root, onerror=_unreadable, followlinks=True):
         here = Path(folder)
         deep = len(here.relative_to(root).parts) >= _DEPTH
         above = {here.resolve(), *here.resolve().parents}
@@ -125,9 +137,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
         if here != root and (is_signed(here) or (here / UNFINISHED).exists()):
             below[:] = []  # an output of equireg inside the raw folder
             continue
-        files = _images_in(here)
-        if files:
-            yield here, files
+        yield here, names
 
 
 def folder_pairs(root: Path) -> list[FolderPair]:

@@ -1,14 +1,16 @@
 """The layouts by name, and the first of them that fits a folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from equireg.config import DicomOptions
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError, UsageError
-from equireg.layouts import acdc, bids, brats, decathlon, kits, nnunet, plain, totalsegmentator
+from equireg.imaging.dicom.heads import is_called_dicom
+from equireg.layouts import acdc, bids, brats, decathlon, dicom, kits, nnunet, plain, totalsegmentator
 from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
-from equireg.layouts.files import folders_with_images, walked_once
+from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
 from equireg.registry import Table
 
@@ -23,6 +25,7 @@ LAYOUTS: Table[Callable[[Path], FoundSet]] = Table(
         "totalsegmentator": totalsegmentator.find,
         "bids": bids.find,
         "plain": plain.find,
+        "dicom": dicom.find,
         "pictures": plain.find_pictures,
     },
 )
@@ -31,10 +34,15 @@ LAYOUTS: Table[Callable[[Path], FoundSet]] = Table(
 A finder raises ``LayoutMismatchError`` where a folder is of another layout. Entries added from outside are tried too.
 """
 
-_LAST = {"plain": plain.find, "pictures": plain.find_pictures}
+_LAST = ("plain", "dicom", "pictures")
+_COUNTING = {"plain": plain.find, "pictures": plain.find_pictures}
+"""Finders that ask for the number of channels, where it is known."""
+_EVERYTHING = DicomOptions()
 
 
-def discover(root: Path | str, layout: str = "auto", *, follow_links: bool = True) -> RawDataset:
+def discover(
+    root: Path | str, layout: str = "auto", *, follow_links: bool = True, options: DicomOptions = _EVERYTHING
+) -> RawDataset:
     """Find the cases of a raw folder.
 
     Args:
@@ -42,13 +50,14 @@ def discover(root: Path | str, layout: str = "auto", *, follow_links: bool = Tru
         layout: a name in ``LAYOUTS``, or ``"auto"`` for the first that fits.
         follow_links: whether files outside the folder are used, which links or listed paths lead to; else their
             cases are refused.
+        options: how DICOM series become cases.
 
     Raises:
         EquiregError: if the folder is missing, the layout is unknown or does not fit, or nothing is found.
     """
     root = Path(root)
     with walked_once():
-        found = find_layout(root, layout)
+        found = find_layout(root, layout, options=options)
         dataset = to_dataset(root, found, follow_links=follow_links)
         return replace(dataset, notes=(*dataset.notes, *_unused(root, found)))
 
@@ -61,18 +70,25 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     reasons = " ".join([*(item.reason for item in found.refused), *(case.label_problem or "" for case in found.cases)])
     left = [file for _, files in folders_with_images(root) for file in files if file not in used]
     left = [file for file in left if file.name not in reasons]
-    if not left:
-        return ()
-    return (f"not used: {len(left)} images that the layout {found.layout} does not know, such as {left[0]}",)
+    notes = []
+    if left:
+        notes.append(f"not used: {len(left)} images that the layout {found.layout} does not know, such as {left[0]}")
+    slices = [folder / name for folder, names in folders_below(root) for name in names if is_called_dicom(name)]
+    if slices and found.layout != "dicom":
+        notes.append(f"not used: {len(slices)} DICOM files, such as {slices[0]}; --layout dicom reads them")
+    return tuple(notes)
 
 
-def find_layout(root: Path, layout: str = "auto", channel_count: int | None = None) -> FoundSet:
+def find_layout(
+    root: Path, layout: str = "auto", channels: Sequence[str] = (), options: DicomOptions = _EVERYTHING
+) -> FoundSet:
     """Find what a folder holds, as ``discover`` does, before cases are judged.
 
     Args:
         root: the folder.
         layout: a name in ``LAYOUTS``, or ``"auto"``.
-        channel_count: channels of a case, where it is known.
+        channels: names of a case's channels, where they are known.
+        options: how DICOM series become cases.
 
     Raises:
         EquiregError: as ``discover``.
@@ -84,7 +100,9 @@ def find_layout(root: Path, layout: str = "auto", channel_count: int | None = No
     known = [*(name for name in LAYOUTS if name not in _LAST), *_LAST]
     for name in known if layout == "auto" else (layout,):
         try:
-            return _LAST[name](root, channel_count) if name in _LAST else LAYOUTS[name](root)
+            if name == "dicom":
+                return dicom.find(root, options, channels)
+            return _COUNTING[name](root, len(channels) or None) if name in _COUNTING else LAYOUTS[name](root)
         except LayoutMismatchError as error:
             tried.append(str(error))
     if layout != "auto":
@@ -92,6 +110,6 @@ def find_layout(root: Path, layout: str = "auto", channel_count: int | None = No
     raise EquiregError(
         f"{root}: has no scans of a known layout; expected dataset.json with imagesTr/ (Decathlon, "
         "nnU-Net), folders "
-        "with CASE_t1, CASE_t1ce, CASE_t2, CASE_flair (BraTS), or .nii, .nii.gz, .mha or .nrrd files or pictures (PNG, "
-        "JPEG, TIFF, BMP, WebP), directly inside, in images/ or in a folder a case. Check the path."
+        "with CASE_t1, CASE_t1ce, CASE_t2, CASE_flair (BraTS), .nii, .nii.gz, .mha or .nrrd files or pictures (PNG, "
+        "JPEG, TIFF, BMP, WebP), directly inside, in images/ or in a folder a case, or DICOM series. Check the path."
     )

@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from equireg.config import DicomOptions
 from equireg.errors import EquiregError
-from equireg.imaging.formats import read_header
+from equireg.imaging.dicom.heads import is_dicom
+from equireg.imaging.dicom.series import Series
+from equireg.imaging.formats import extension_of, read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import is_picture
+from equireg.layouts import dicom
 from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, missing_file
 from equireg.layouts.channels import ALIASES, match_channels, meaning
 from equireg.layouts.files import walked_once
@@ -18,15 +22,19 @@ from equireg.layouts.judging import judged
 from equireg.layouts.picture_sets import picks_for
 
 log = logging.getLogger("equireg")
+_EVERYTHING = DicomOptions()
 
 
-def discover_inputs(path: Path | str, channels: Sequence[str], *, follow_links: bool = True) -> tuple[RawCase, ...]:
+def discover_inputs(
+    path: Path | str, channels: Sequence[str], *, follow_links: bool = True, options: DicomOptions = _EVERYTHING
+) -> tuple[RawCase, ...]:
     """Find the scans to predict.
 
     Args:
         path: a raw folder of any layout, a folder of loose files, or a file.
         channels: names of the channels that the model was trained on, in its order.
         follow_links: whether files outside the folder are used, which links or listed paths lead to.
+        options: how DICOM series become cases.
 
     Returns:
         Cases by name, with images in the order of ``channels``; ``RawCase.read_image`` reads them so. What cannot be
@@ -37,7 +45,7 @@ def discover_inputs(path: Path | str, channels: Sequence[str], *, follow_links: 
     """
     path = Path(path)
     with walked_once():
-        found = _one_file(path, len(channels)) if path.is_file() else find_layout(path, "auto", len(channels))
+        found = _one_file(path, channels, options) if path.is_file() else find_layout(path, "auto", channels, options)
     home = path.parent if path.is_file() else path
     cases: dict[str, RawCase] = {}
     for case, refusal in judged(home, found, follow_links=follow_links or path.is_file()):
@@ -71,7 +79,23 @@ def _to_predict(case: FoundCase, refusal: Refusal | None, found: FoundSet, chann
         except EquiregError as error:  # reported when it is read, after the others have been predicted
             problem = str(error)
     name = case.name if refusal is None else refusal.case
-    return RawCase(name, images, case.label, case.patient or name, case.held_out, picks, problem)
+    return RawCase(
+        name,
+        images,
+        case.label,
+        case.patient or name,
+        case.held_out,
+        picks,
+        problem,
+        series=_series(case, images),
+        segments=tuple(case.segments.items()),
+    )
+
+
+def _series(case: FoundCase, images: Sequence[Path]) -> tuple[Series, ...]:
+    """Return the DICOM series whose first files are a case's images, in their order."""
+    by_file = {one.files[0]: one for one in case.series.values()}
+    return tuple(by_file[image] for image in images) if by_file else ()
 
 
 def _alike(first: RawCase, second: RawCase) -> RawCase:
@@ -85,9 +109,11 @@ def _alike(first: RawCase, second: RawCase) -> RawCase:
     return replace(first, problem=problem)
 
 
-def _one_file(path: Path, channel_count: int) -> FoundSet:
+def _one_file(path: Path, channels: Sequence[str], options: DicomOptions) -> FoundSet:
     """Take a file as a folder with nothing but that file."""
-    group = group_files([path], choose_scheme([path], lambda name: False, channel_count))[0]
+    if extension_of(path) is None and is_dicom(path):
+        return dicom.find(path, options, channels)
+    group = group_files([path], choose_scheme([path], lambda name: False, len(channels)))[0]
     case = FoundCase(group.name, group.files, contrast=group.contrast)
     return FoundSet("plain", (), "other", None, (case,))
 
@@ -114,6 +140,8 @@ def _images(case: FoundCase, found: FoundSet, wanted: Sequence[str]) -> tuple[tu
             f"{file}: no such file; the case {case.name} lacks {', '.join(missing)} of the channels "
             f"{', '.join(wanted)} that the model was trained on. Add the file, or take the case out."
         )
+    if case.series and len(case.files) == 1 and case.contrast:
+        match_channels([case.contrast], wanted, f"{next(iter(case.files.values()))} (case {case.name})")
     ordered = [name for name in found.channels if name in case.files]
     ordered += [name for name in case.files if name not in ordered]
     folder = str(next(iter(case.files.values())).parent)

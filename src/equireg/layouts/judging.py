@@ -32,10 +32,17 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
             continue
         images = (case.stacked,) if case.stacked else tuple(case.files[channel] for channel in found.channels)
         patient = case.patient or patients[case.name]
-        parts = tuple(sorted(case.parts.items()))
-        picks = picks_of(case, found.channels)
         cases[case.name] = RawCase(
-            case.name, images, case.label, patient, case.held_out, picks, parts=parts, more=case.more
+            case.name,
+            images,
+            case.label,
+            patient,
+            case.held_out,
+            picks_of(case, found.channels),
+            parts=tuple(sorted(case.parts.items())),
+            more=case.more,
+            series=tuple(case.series[channel] for channel in found.channels) if case.series else (),
+            segments=tuple(sorted(case.segments.items())),
         )
     return RawDataset(
         root=root,
@@ -48,6 +55,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
         refused=tuple(sorted(refused, key=lambda refusal: refusal.case)),
         notes=found.notes,
         warnings=found.warnings,
+        private=found.private,
     )
 
 
@@ -100,7 +108,9 @@ def _outside(case: FoundCase, home: Path | None) -> Refusal | None:
     """Refuse a case with a file outside the raw folder, by a link or by a listed path."""
     if home is None:
         return None
-    for file in (*case.files.values(), *([case.label] if case.label else []), *case.parts.values(), *case.more):
+    masks = (*([case.label] if case.label else []), *case.parts.values(), *case.more)
+    slices = (file for one in case.series.values() for file in one.files)
+    for file in (*case.files.values(), *slices, *masks):
         place = Path(os.path.realpath(file))
         if not place.is_relative_to(home):
             return Refusal(
@@ -123,7 +133,7 @@ def _shared(case: FoundCase, owners: dict[str, FoundCase]) -> Refusal | None:
 
 def _mask_problem(case: FoundCase) -> Refusal | None:
     if case.label_problem is not None:
-        return Refusal(case.name, case.label_problem, "Keep the right mask, and move the others elsewhere.")
+        return Refusal(case.name, case.label_problem, case.label_remedy)
     if case.label is not None and case.label in case.files.values():
         return Refusal(case.name, f"{case.label}: is the case's scan and its mask; expected two files.", "Correct it.")
     return None

@@ -11,7 +11,7 @@ import numpy as np
 
 from equireg import folders
 from equireg.batches.folds import splits_in
-from equireg.config import PredictConfig
+from equireg.config import DicomOptions, PredictConfig
 from equireg.errors import EquiregError
 from equireg.folders.folds import FoldCases
 from equireg.folders.prepared import MANIFEST, PreparedSet
@@ -27,6 +27,10 @@ from equireg.processes.workers import guarded
 
 _PART_BYTES = 2**16
 """Bytes at the beginning and at the end of a file that its digest is of."""
+_MANY = 8
+"""Files of a scan from which on they are small: a slice each."""
+_FEW_BYTES = 2**12
+"""The same bytes for each of many files."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class RawScan:
 
     def state(self) -> tuple[list[Path], Any]:
         """Return the files that the scan is read from, and what else decides what is read."""
-        return list(self.case.images), self.case.picks
+        return list(self.case.scan_files), self.case.picks
 
 
 @dataclass(frozen=True)
@@ -112,17 +116,18 @@ class InputCase:
         The end of a gzip file holds the checksum of all that is in it.
         """
         files, more = self.scan.state()
-        state = [*(_file_state(path) for path in files), more, self.seeds]
+        part = _PART_BYTES if len(files) < _MANY else _FEW_BYTES
+        state = [*(_file_state(path, part) for path in files), more, self.seeds]
         return blake2b(repr(state).encode(), digest_size=16).hexdigest()
 
 
-def _file_state(path: Path) -> tuple[object, ...]:
+def _file_state(path: Path, part: int) -> tuple[object, ...]:
     try:
         stat = path.stat()
         with path.open("rb") as file:
-            begin = file.read(_PART_BYTES)
-            file.seek(max(0, stat.st_size - _PART_BYTES))
-            return path.name, stat.st_size, stat.st_mtime_ns, blake2b(begin + file.read(_PART_BYTES)).hexdigest()
+            begin = file.read(part)
+            file.seek(max(0, stat.st_size - part))
+            return path.name, stat.st_size, stat.st_mtime_ns, blake2b(begin + file.read(part)).hexdigest()
     except OSError as error:  # it is reported when the scan is read
         return path.name, type(error).__name__
 
@@ -148,7 +153,7 @@ def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig, fold: Fold
             f"{scans}: --equivariance needs a prepared folder, which keeps the fixed transforms of its cases. Run "
             "`equireg prepare` on the scans first, or leave it out."
         )
-    found = discover_inputs(scans, facts.channels, follow_links=config.follow_links)
+    found = discover_inputs(scans, facts.channels, follow_links=config.follow_links, options=DicomOptions.of(config))
     limits = Limits.of(config, {"config": facts.pictures})  # pixels are as large as those that were trained on
     cases = with_limits(found, limits)
     with one_line_a_remark():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg import disk, folders
-from equireg.config import PrepareConfig
+from equireg.config import DicomOptions, PrepareConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
 from equireg.folders import origin
@@ -47,7 +47,9 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
         raw, out = Path(raw).absolute(), Path(out).absolute()
     raw = disk.existing_folder(raw, "scans")
     out = _claim(Path(out), origin.name_of(raw))
-    dataset = with_patients(discover(raw, config.layout, follow_links=config.follow_links), config.patients)
+    of_dicom = DicomOptions.of(config)
+    found = discover(raw, config.layout, follow_links=config.follow_links, options=of_dicom)
+    dataset = with_patients(found, config.patients)
     dataset, limits = pictures.with_colours(dataset, config, Limits.of(config))
     dataset = replace(dataset, cases=with_limits(dataset.cases, limits))
     if config.dry_run:
@@ -123,7 +125,10 @@ def _plan(config: PrepareConfig, dataset: RawDataset, survey: checking.Survey, s
 
 def _with_adopted(dataset: RawDataset, masks: Mapping[str, Path]) -> RawDataset:
     """Lay the masks that the prepared folder took in over those of the raw folder."""
-    cases = [replace(case, label=masks[case.name], parts=()) if case.name in masks else case for case in dataset.cases]
+    cases = [
+        replace(case, label=masks[case.name], parts=(), segments=()) if case.name in masks else case
+        for case in dataset.cases
+    ]
     return replace(dataset, cases=tuple(cases))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from equireg.folders.origin import in_text, name_of
+from equireg.folders.origin import in_text, name_of, without_paths
 from equireg.folders.prepared import CaseRecord, Manifest, Split
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
@@ -60,7 +60,10 @@ def empty_manifest(dataset: RawDataset, refused: Sequence[Refusal]) -> Manifest:
 
 def _listed(refused: Sequence[Refusal], dataset: RawDataset) -> tuple[Mapping[str, str], ...]:
     """Return why cases were left out, without paths that lead to the raw folder: the manifest travels."""
-    return tuple({name: in_text(value, [dataset.root]) for name, value in vars(item).items()} for item in refused)
+    return tuple(
+        {name: in_text(without_paths(value, dataset.private), [dataset.root]) for name, value in vars(item).items()}
+        for item in refused
+    )
 
 
 def with_splits(records: Sequence[Mapping[str, Any]], splits: Mapping[str, Split]) -> list[CaseRecord]:

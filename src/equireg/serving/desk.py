@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg.annotation.adopt import adopt
-from equireg.annotation.workplace import raw_cases
+from equireg.annotation.workplace import raw_cases, write_scan
 from equireg.config import AdoptConfig, ServeConfig
 from equireg.drawing.scans import shown_channels
 from equireg.errors import EquiregError
@@ -177,10 +177,21 @@ class Desk:
         if self._raw is None:
             given = None if self.config.scans is None else Path(self.config.scans)
             self._raw = dict(raw_cases(self.data, given) or {})
-        images = self._raw[image].images if image in self._raw else ()
+        case = self._raw.get(image)
+        images = case.images if case is not None else ()
         if not images:
             raise RequestError(404, f"the file of {image} is not where it was. Start the server with --scans.")
-        return images[shown_channels(self.data.manifest.channels, len(images))[0]]
+        shown = shown_channels(self.data.manifest.channels, len(images))[0]
+        return self._one_file(case, shown) if case is not None and case.series else images[shown]
+
+    def _one_file(self, case: RawCase, channel: int) -> Path:
+        """Return a channel of a DICOM scan as one file, for clients that load one."""
+        path = self.scratch / "scans" / f"{case.name}.nii.gz"
+        with self._changing:
+            if not path.is_file():
+                path.parent.mkdir(exist_ok=True)
+                write_scan(path, case, channel)
+        return path
 
     def add_image(self, name: str, file: Sent) -> str:
         """Keep a scan that was sent until the server ends; return its name.

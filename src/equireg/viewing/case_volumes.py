@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from equireg import folders
+from equireg.config import DicomOptions
 from equireg.disk import existing_folder
 from equireg.drawing.scans import shown_channels
 from equireg.errors import EquiregError, UsageError
@@ -23,7 +24,7 @@ from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry
-from equireg.layouts import discover, with_limits
+from equireg.layouts import RawDataset, discover, relabelled, with_limits
 from equireg.metrics import dice, volume_ml
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
 
@@ -103,7 +104,11 @@ def read_case(
     limits = replace(limits, colours=labels.colour_table())
     geometry, _ = read_geometry(path, limits)
     folder = folders.source_of(predictions, signature) if scans is None else existing_folder(scans, "scans")
-    origin = _find(folder, case, geometry, limits, asked=scans is not None)
+
+    def listed(source: Path) -> RawDataset:
+        return relabelled(discover(source, options=DicomOptions.recorded([signature])), labels)
+
+    origin = _find(folder, case, geometry, limits, listed, asked=scans is not None)
     grid = origin.grid if origin else _own_grid(geometry)
     index, name = _choose(origin.channels if origin else (), channel)
     masks = _masks(predictions, case, geometry, origin, limits)
@@ -177,13 +182,22 @@ def _choose(channels: Sequence[str], wanted: str | None) -> tuple[int, str | Non
     return index, channels[index]
 
 
-def _find(source: Path | None, case: str, geometry: Geometry, limits: Limits, *, asked: bool) -> _Origin | None:
+def _find(
+    source: Path | None,
+    case: str,
+    geometry: Geometry,
+    limits: Limits,
+    listed: Callable[[Path], RawDataset],
+    *,
+    asked: bool,
+) -> _Origin | None:
     """Find the scan in its folder; None where that is gone, or the scan is another by now."""
     if source is None:
         _logger.info("%s is shown without its scan; give --scans FOLDER, the folder that was predicted", case)
         return None
     try:
-        origin = _prepared(source, case, limits) if folders.made_by(source) == "prepare" else _raw(source, case, limits)
+        prepared = folders.made_by(source) == "prepare"
+        origin = _prepared(source, case, limits) if prepared else _raw(listed(source), case, limits)
     except EquiregError as error:
         if asked:
             raise
@@ -214,8 +228,7 @@ def _prepared(source: Path, case: str, limits: Limits) -> _Origin | None:
     return _Origin(record.working_grid(), data.manifest.channels, read, found)
 
 
-def _raw(source: Path, case: str, limits: Limits) -> _Origin | None:
-    raw = discover(source)
+def _raw(raw: RawDataset, case: str, limits: Limits) -> _Origin | None:
     found = next((one for one in with_limits(raw.cases, limits) if one.name == case), None)
     if found is None:
         return None

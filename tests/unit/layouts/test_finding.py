@@ -23,8 +23,8 @@ def test_missing_and_empty_folder(tmp_path):
 
 
 def test_unknown_layout(tmp_path):
-    with pytest.raises(EquiregError, match=rf"'dicom'.*{', '.join(LAYOUTS)}"):
-        discover(tmp_path, "dicom")
+    with pytest.raises(EquiregError, match=rf"'pacs'.*{', '.join(LAYOUTS)}"):
+        discover(tmp_path, "pacs")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def read_reference(folder: Path, predictions: Predictions, verify: bool = True) 
     if set(masks) & {*predictions.files, *predictions.cases} and not scans_too:
         return MaskFolder.read(folder)
     try:
-        raw = RawFolder.read(folder)
+        raw = RawFolder.read(folder, predictions.options, predictions.table)
     except EquiregError:
         if masks:
             return MaskFolder.read(folder)

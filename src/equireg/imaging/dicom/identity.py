@@ -1,0 +1,50 @@
+"""Names without identities: a patient, a study and a series become digests of what DICOM calls them.
+
+The digest of a PatientID is short, and always the same for the same ID: who has a list of IDs can compute the digest of
+each and compare. Where that matters, set the environment variable ``EQUIREG_NAME_KEY`` to a secret: digests then depend
+on it, and cannot be compared without it.
+"""
+
+import os
+import re
+from hashlib import blake2b
+
+KEY = "EQUIREG_NAME_KEY"
+"""Environment variable with the secret."""
+_MOST = 64  # bytes of a key and of a readable name
+
+
+def digest(text: str, digits: int) -> str:
+    """Return some hexadecimal digits that stand for a text; an even number."""
+    key = os.environ.get(KEY, "").encode()
+    if len(key) > _MOST:
+        key = blake2b(key).digest()
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=digits // 2, key=key).hexdigest()
+
+
+def patient_name(patient_id: str, study_uid: str, *, keep: bool) -> str:
+    """Return the name of a patient: ten digits, or the ID as far as it is fit for a file.
+
+    Without an ID each study counts as a patient of its own.
+
+    Args:
+        patient_id: as the header has it.
+        study_uid: of the scan.
+        keep: whether the ID may be shown.
+    """
+    if not patient_id:
+        return digest(f"study {study_uid}", 10)
+    if keep:
+        plain = re.sub(r"[^A-Za-z0-9.-]+", "-", patient_id).strip("-.")[:_MOST]
+        return plain if plain == patient_id else f"{plain}-{digest(patient_id, 4)}".lstrip("-")
+    return digest(patient_id, 10)
+
+
+def study_name(study_uid: str) -> str:
+    """Return six digits that stand for a study."""
+    return digest(study_uid, 6)
+
+
+def series_name(series_uid: str) -> str:
+    """Return six digits that stand for a series."""
+    return digest(series_uid, 6)

@@ -1,0 +1,180 @@
+"""Segmentations (DICOM-SEG) and contours (RTSTRUCT) as label values on the grid of their scan."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg.errors import EquiregError
+from equireg.imaging.alignment import warn_once
+from equireg.imaging.dicom.frames import read_frames
+from equireg.imaging.dicom.heads import GROUPS, read_dataset
+from equireg.imaging.dicom.planes import LPS_TO_RAS, Plane, frames_of
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.labels import smallest_integer
+from equireg.imaging.limits import Limits, check_size
+
+_OFF_VOX = 0.1
+"""How far a picture of a segmentation may lie beside the scan's voxels."""
+_OFF_SLICE_VOX = 0.25
+"""How far a contour may lie beside the middle of a slice."""
+_RESAMPLE = "Save it again on the grid of its series, for example in 3D Slicer with the series as reference."
+
+Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Limits) -> np.ndarray:
+    """Read a mask on the grid of its scan.
+
+    Where segments overlap, the one of the higher label value counts; that is logged.
+
+    Args:
+        path: a DICOM-SEG, binary or a labelmap, or an RTSTRUCT.
+        values: number of a segment to its label value; others are left out.
+        grid: of the scan.
+        limits: what the file may claim.
+
+    Returns:
+        Label values [X, Y, Z] in the smallest unsigned type.
+
+    Raises:
+        EquiregError: if the file is damaged, or does not lie on the grid.
+    """
+    mask = np.zeros(grid.shape, dtype=smallest_integer(0, max(values.values(), default=0)))
+    overlap = 0
+    with _damage(path):
+        dataset = read_dataset(path)
+        parts = _of_frames if GROUPS in dataset else _of_contours
+        for value, voxels in parts(path, dataset, values, grid, limits):
+            before = mask[voxels]
+            overlap += int(np.count_nonzero((before != 0) & (before != value)))
+            mask[voxels] = np.maximum(before, value)
+    if overlap:
+        warn_once(f"{path}: its segments overlap in {overlap} voxels; there the one of the higher label value counts.")
+    return mask
+
+
+class _damage:
+    """Turn whatever a damaged header raises into one error that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, EquiregError):
+            words = " ".join(str(error).split())[:100].rstrip(".")
+            raise EquiregError(
+                f"{self._path}: cannot be read as a mask, it is damaged or incomplete ({words}). Export it again."
+            ) from error
+
+
+def _of_frames(
+    path: Path, dataset: Any, values: Mapping[int, int], grid: Geometry, limits: Limits
+) -> Iterator[tuple[int, Voxels]]:
+    """Yield label value and voxels of each frame of a segmentation."""
+    planes = list(frames_of(path, dataset))
+    shape = int(dataset.Rows), int(dataset.Columns)
+    check_size(path, (*shape, len(planes)), 1, limits.max_voxels, limits)
+    labelmap = str(dataset.get("SegmentationType", "")).upper() == "LABELMAP"
+    segments = [0 if labelmap else _segment_of(dataset, plane.number) for plane in planes]
+    asked = [place for place, segment in enumerate(segments) if labelmap or segment in values]
+    lookup = _lookup(grid)
+    for index, stored in read_frames([path], [(0, planes[place].number) for place in asked], shape, limits):
+        place = asked[index]
+        found = stored.astype(np.int64)
+        present = [value for value in np.unique(found).tolist() if value]
+        for number in present:
+            value = values.get(number) if labelmap else values[segments[place]]
+            if value is not None:
+                yield value, _placed(path, planes[place], found == number, grid, lookup)
+
+
+def _segment_of(dataset: Any, frame: int) -> int:
+    """Return the number of the segment that a frame is of."""
+    own = dataset[GROUPS].value[frame].get("SegmentIdentificationSequence")
+    shared = dataset.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
+    return int((own or shared)[0].ReferencedSegmentNumber)
+
+
+def _lookup(grid: Geometry) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what turns an affine to RAS mm into one to the grid's voxels."""
+    inverse = np.linalg.inv(grid.affine_array)
+    return lambda affine: inverse @ affine
+
+
+def _placed(
+    path: Path, plane: Plane, inside: np.ndarray, grid: Geometry, lookup: Callable[[np.ndarray], np.ndarray]
+) -> Voxels:
+    """Return the scan's voxels of the pixels that are inside, [rows, columns] bool.
+
+    Raises:
+        EquiregError: if the pixels lie between voxels, or beyond the scan.
+    """
+    to_voxels = lookup(plane.affine(plane.normal))
+    rows, columns = np.nonzero(inside)
+    exact = to_voxels[:3, [0]] * columns + to_voxels[:3, [1]] * rows + to_voxels[:3, [3]]
+    whole = np.rint(exact).astype(np.int64)
+    size = max(plane.rows, plane.columns)
+    steps = np.abs(np.linalg.norm(to_voxels[:3, :2], axis=0) - 1) * size
+    if steps.max() > _OFF_VOX or np.abs(exact - whole).max() > _OFF_VOX:
+        raise EquiregError(
+            f"{path}: frame {plane.number + 1} lies between the voxels of its series; expected the same grid. "
+            f"{_RESAMPLE}"
+        )
+    if (whole < 0).any() or (whole >= np.array(grid.shape)[:, None]).any():
+        raise EquiregError(f"{path}: frame {plane.number + 1} reaches beyond its series. {_RESAMPLE}")
+    return whole[0], whole[1], whole[2]
+
+
+def _of_contours(
+    path: Path, dataset: Any, values: Mapping[int, int], grid: Geometry, limits: Limits
+) -> Iterator[tuple[int, Voxels]]:
+    """Yield label value and voxels of each region in each slice.
+
+    A voxel is inside where its centre is. Contours of one region in one slice are combined by exclusive or, so that
+    the inner one of two is a hole (DICOM PS3.3, C.8.8.6.3).
+    """
+    from skimage.draw import polygon
+
+    for region in dataset.get("ROIContourSequence") or []:
+        value = values.get(int(region.ReferencedROINumber))
+        if value is None:
+            continue
+        slices: dict[int, np.ndarray] = {}
+        for contour in region.get("ContourSequence") or []:
+            if not str(contour.get("ContourGeometricType", "")).upper().startswith("CLOSED"):
+                continue  # points and open lines have no inside
+            place, points = _in_slice(path, contour, grid)
+            mask = slices.setdefault(place, np.zeros(grid.shape[:2], dtype=bool))
+            inside = polygon(points[0], points[1], shape=grid.shape[:2])
+            mask[inside] ^= True
+        for place, mask in slices.items():
+            x, y = np.nonzero(mask)
+            yield value, (x, y, np.full_like(x, place))
+
+
+def _in_slice(path: Path, contour: Any, grid: Geometry) -> tuple[int, np.ndarray]:
+    """Return the slice of a contour, and its points in voxels [2, points].
+
+    Raises:
+        EquiregError: if it lies across slices, between them or beyond the scan.
+    """
+    points = np.array(contour.ContourData, dtype=np.float64).reshape(-1, 3).T
+    to_voxels = np.linalg.inv(grid.affine_array) @ LPS_TO_RAS
+    found = to_voxels[:3, :3] @ points + to_voxels[:3, [3]]
+    if not np.isfinite(found).all():
+        raise EquiregError(f"{path}: has contours with points that are no numbers. Export it again.")
+    place = int(np.rint(np.median(found[2])))
+    off = float(np.abs(found[2] - place).max())
+    if off > _OFF_SLICE_VOX:
+        raise EquiregError(
+            f"{path}: has a contour that lies up to {off:.2g} slices beside slice {place + 1} of its series; expected "
+            "contours in the slices' planes. Export it as a segmentation (DICOM-SEG), or draw it in the slices."
+        )
+    if not 0 <= place < grid.shape[2]:
+        raise EquiregError(f"{path}: has a contour beyond the slices of its series. Export it again for this series.")
+    return place, found[:2]

@@ -1,0 +1,79 @@
+"""The voxels of a scan: a series a channel, on one grid."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from equireg.disk import read_errors
+from equireg.imaging.alignment import check_same, geometry_of
+from equireg.imaging.dicom.frames import read_frames
+from equireg.imaging.dicom.series import Frame, Series
+from equireg.imaging.formats import Channel
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.header import Header
+from equireg.imaging.limits import Limits, check_ratio, check_size
+from equireg.imaging.volume import check_channel
+
+_REGISTER = "Resample the series of a study to one grid and give NIfTI files, or prepare each series as a case."
+
+
+def series_geometry(series: Series, limits: Limits) -> Geometry:
+    """Return where a series lies, after a look at its size and its spacing.
+
+    Raises:
+        EquiregError: if it is larger than the limits allow, or its spacing is beyond them.
+    """
+    first, shape = series.files[0], series.geometry.shape
+    check_size(first, shape, 1, limits.max_voxels, limits)
+    header = Header(shape, 1, series.geometry.affine_array, np.dtype(np.float32), remark=series.remark)
+    return geometry_of(first, header, limits)
+
+
+def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, Geometry]:
+    """Read one scan, a series a channel: its values after slope and intercept.
+
+    Needs 4 bytes a voxel and channel, and 64 MiB or the largest frame; as much again in the decoder's process.
+
+    Args:
+        several: the series; all must lie on one grid.
+        limits: what they may claim.
+
+    Returns:
+        Voxels [C, X, Y, Z] float32, and their geometry.
+
+    Raises:
+        EquiregError: if a file is gone, damaged, changed or compressed in a way that is not known, a series does not
+            lie as the first one does, or holds one value only.
+    """
+    geometry = series_geometry(several[0], limits)
+    for one in several:
+        check_same(one.files[0], series_geometry(one, limits), geometry, "the case's first channel", _REGISTER)
+        _check_files(one, limits)
+    image = np.empty((len(several), *geometry.shape), dtype=np.float32)
+    for index, one in enumerate(several):
+        low, high, bad = np.inf, -np.inf, 0
+        frames = [(frame.file, frame.number) for frame in one.frames]
+        for place, stored in read_frames(one.files, frames, (geometry.shape[1], geometry.shape[0]), limits):
+            values = _valued(stored, one.frames[place])
+            image[index, :, :, place] = values.T
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+            bad += values.size - int(np.count_nonzero(np.isfinite(values)))
+        check_channel(one.files[0], Channel(low, high, bad), int(np.prod(geometry.shape)))
+    return image, geometry
+
+
+def _check_files(series: Series, limits: Limits) -> None:
+    """Refuse a series whose headers claim more than its files can hold, before memory is asked for."""
+    first, shape = series.files[0], series.geometry.shape
+    with read_errors(first):
+        size = sum(path.stat().st_size for path in series.files)
+    if series.packed:
+        check_ratio(first, int(np.prod(shape, dtype=object)) * series.voxel_bytes, size, limits)
+    else:
+        check_size(first, shape, series.voxel_bytes, size, limits)
+
+
+def _valued(stored: np.ndarray, frame: Frame) -> np.ndarray:
+    if (frame.slope, frame.intercept) == (1.0, 0.0):
+        return stored
+    return (stored.astype(np.float64) * frame.slope + frame.intercept).astype(np.float32)

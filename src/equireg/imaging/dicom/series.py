@@ -1,0 +1,150 @@
+"""Planes to series: one stack of slices at equal distances, or the reason why there is none."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from equireg.imaging.dicom.heads import PHASES, Head
+from equireg.imaging.dicom.planes import Plane, SeriesError, planes_of
+from equireg.imaging.geometry import Geometry
+
+_SAME = 1e-3
+"""How far orientations and relative pixel spacings of one stack may differ."""
+_SAME_PLACE = 0.01
+"""Distance of two slices, relative to the usual one, below which they lie in one place."""
+_UNEVEN = 0.05
+"""Deviation from the usual distance between slices, relative to it, that counts as rounding of positions."""
+_DRIFT_MM, _DRIFT = 0.05, 5e-4
+"""Shift of the slices along their own plane, in mm and relative to the stack's length, that is no gantry tilt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One slice: where its pixels are, and how they become values."""
+
+    file: int
+    """Index into the series' files."""
+    number: int
+    """Frame in that file, from 0."""
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """The slices of one scan, in order, on a grid (columns, rows, slices) without turns or mirrors."""
+
+    files: tuple[Path, ...]
+    frames: tuple[Frame, ...]
+    """One a slice."""
+    geometry: Geometry
+    packed: bool
+    """Whether the pixels are compressed."""
+    voxel_bytes: int
+    """Of a stored number, as the headers say."""
+    remark: str | None = None
+    """What is odd, for people."""
+
+
+_PLAIN = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+"""Transfer syntaxes whose pixels lie in the file as they are."""
+
+
+def series_of(heads: Sequence[Head]) -> Series:
+    """Put the slices of one series in order and on one grid.
+
+    Args:
+        heads: of all its files, in any order.
+
+    Raises:
+        SeriesError: if they are not one stack of slices at equal distances.
+    """
+    planes = _in_order([plane for head in heads for plane in planes_of(head)])
+    first = planes[0]
+    step = _step(planes)
+    files = tuple(dict.fromkeys(plane.path for plane in planes))
+    place = {path: index for index, path in enumerate(files)}
+    frames = tuple(Frame(place[one.path], one.number, one.slope, one.intercept) for one in planes)
+    geometry = Geometry.from_array((first.columns, first.rows, len(planes)), first.affine(step))
+    packed = any(head.syntax not in _PLAIN for head in heads)
+    inverted = any(head.inverted for head in heads)
+    remark = "its high numbers are meant to be dark (MONOCHROME1); they are kept as they are" if inverted else None
+    return Series(files, frames, geometry, packed, max(1, min(head.bits for head in heads) // 8), remark)
+
+
+def _in_order(planes: Sequence[Plane]) -> list[Plane]:
+    """Sort planes of one orientation and size along their normal."""
+    first = planes[0]
+    for plane in planes:
+        what = _differs(plane, first)
+        if what is not None:
+            finding = f"is of another {what} than {first.path} of the same series; expected one stack of slices."
+            raise SeriesError(plane.path, finding, "Move the images of one of the two elsewhere.")
+    return sorted(planes, key=lambda plane: float(first.normal @ np.array(plane.position)))
+
+
+def _differs(plane: Plane, first: Plane) -> str | None:
+    if (plane.rows, plane.columns) != (first.rows, first.columns):
+        return f"size ({plane.columns} x {plane.rows}, not {first.columns} x {first.rows})"
+    if not np.allclose(plane.orientation, first.orientation, rtol=0, atol=_SAME):
+        return "orientation"
+    if not np.allclose(plane.spacing_mm, first.spacing_mm, rtol=_SAME):
+        return "pixel spacing"
+    return None
+
+
+def _step(planes: Sequence[Plane]) -> np.ndarray:
+    """Return the way from one slice to the next, LPS mm, after a look at all of them."""
+    first, last = planes[0], planes[-1]
+    if len(planes) == 1:
+        return first.normal * (abs(first.thickness_mm or 0) or 1.0)
+    positions = np.array([plane.position for plane in planes])  # [slices, 3]
+    heights = positions @ first.normal
+    gaps = np.diff(heights)
+    apart = gaps[gaps > _SAME_PLACE * float(gaps.max())]
+    usual = float(np.median(apart)) if len(apart) else 0.0
+    _refuse_same_place(planes, gaps, usual)
+    for index in np.flatnonzero(gaps > (1 + _UNEVEN) * usual).tolist():
+        number = round(float(gaps[index]) / usual)
+        if number > 1 and abs(gaps[index] / usual - number) <= _UNEVEN * number:
+            finding = (
+                f"is followed by a gap of {gaps[index]:.4g} mm where slices are {usual:.4g} mm apart: "
+                f"{number - 1} slice{'s are' if number > 2 else ' is'} missing."
+            )
+            raise SeriesError(planes[index].path, finding, "Export the whole series again, or take it out.")
+    if np.abs(gaps - usual).max() > _UNEVEN * usual:
+        index = int(np.abs(gaps - usual).argmax())
+        finding = (
+            f"lies {gaps[index]:.4g} mm before the next; the slices of the series are mostly {usual:.4g} mm apart, "
+            f"{gaps.min():.4g} to {gaps.max():.4g} mm in all; expected one distance."
+        )
+        raise SeriesError(planes[index].path, finding, "Resample it to equal distances, or take it out.")
+    way = positions[-1] - positions[0]
+    length = float(heights[-1] - heights[0])
+    drift = way - length * first.normal
+    drift_mm = float(np.linalg.norm(drift))
+    if drift_mm > _DRIFT_MM + _DRIFT * length:
+        angle = np.degrees(np.arctan2(drift_mm, length))
+        finding = f"belongs to slices that are shifted along their plane by a gantry tilt of {angle:.1f} degrees."
+        raise SeriesError(last.path, finding, "Undo the tilt, for example with dcm2niix, and give the NIfTI file.")
+    return way / (len(planes) - 1)
+
+
+def _refuse_same_place(planes: Sequence[Plane], gaps: np.ndarray, usual: float) -> None:
+    """Refuse several images at one place, and say in what they differ."""
+    twice = np.flatnonzero(gaps <= _SAME_PLACE * usual) if usual else np.arange(len(gaps))
+    if not len(twice):
+        return
+    one, other = planes[twice[0]], planes[twice[0] + 1]
+    values: defaultdict[str, set[str]] = defaultdict(set)
+    for plane in planes:
+        for name, value in zip(PHASES, plane.phases, strict=True):
+            values[name].add(value)
+    differing = [name for name, mine, its in zip(PHASES, one.phases, other.phases, strict=True) if mine != its]
+    why = f", which differ in {differing[0]} ({len(values[differing[0]])} values)" if differing else ""
+    finding = f"lies in the same place as {other.path} of the same series{why}: {len(twice)} duplicate slices."
+    remedy = "Keep one image for each place: move the other echoes, times or copies to a folder elsewhere."
+    raise SeriesError(one.path, finding, remedy)

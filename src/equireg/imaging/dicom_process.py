@@ -1,0 +1,77 @@
+"""The reader of DICOM pixels: a process of its own, as a damaged file can crash a decoder or make it ask for memory.
+
+Runs as a script. A request is ``{"path": .., "frames": [numbers from 0], "memory": bytes}``; what follows the answer
+are the stored numbers of these frames, float32, rows slowest: 2 to the power of 24 is the largest that is exact.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from equireg.imaging.reader_process import Answer, serve
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    import warnings
+
+    from pydicom import config
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    warnings.simplefilter("ignore")
+    config.settings.reading_validation_mode = config.IGNORE
+    serve(_read, (InvalidDicomError, BytesLengthException, AttributeError, KeyError, TypeError))
+
+
+def _read(request: dict[str, Any]) -> Answer:
+    frames = [np.ascontiguousarray(frame) for frame in _frames(request["path"], request["frames"])]
+    shape = frames[0].shape
+    if len(frames) != len(request["frames"]) or len(shape) != 2 or any(frame.shape != shape for frame in frames):
+        raise ValueError(f"it holds frames of shape {shape}, {len(frames)} of the {len(request['frames'])} asked for")
+    size = len(frames) * frames[0].size * np.dtype(np.float32).itemsize
+    return {"shape": shape, "bytes": size}, (frame.astype("<f4").tobytes() for frame in frames)
+
+
+def _frames(path: str, numbers: list[int]) -> Iterator[np.ndarray]:
+    """Yield the stored numbers of some frames, without what lies in the bits that are not used."""
+    from pydicom import Dataset, dcmread
+    from pydicom.pixels.utils import iter_pixels
+
+    about = Dataset()
+    source: Any = path
+    if not _has_preamble(path):
+        source = dcmread(path, force=True)
+        source.file_meta.TransferSyntaxUID = source.file_meta.get("TransferSyntaxUID") or _syntax(source)
+        about = source
+    given: dict[str, Any] = {} if source is about else {"ds_out": about}
+    for frame in iter_pixels(source, indices=numbers, raw=True, **given):
+        yield _used_bits(frame, about)
+
+
+def _used_bits(frame: np.ndarray, about: Any) -> np.ndarray:
+    """Clear the bits above those that are stored; old files keep overlays there."""
+    allocated, stored = int(about.BitsAllocated), int(about.get("BitsStored") or about.BitsAllocated)
+    if stored >= allocated or frame.dtype.kind not in "iu":
+        return frame
+    if frame.dtype.kind == "u":
+        return frame & frame.dtype.type((1 << stored) - 1)
+    room = frame.dtype.itemsize * 8 - stored
+    return (frame << room) >> room
+
+
+def _has_preamble(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _syntax(source: Any) -> str:
+    """Return the transfer syntax of a file that does not state it: uncompressed, as its elements are written."""
+    implicit, little = source.original_encoding
+    if not little:
+        return "1.2.840.10008.1.2.2"
+    return "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1"
+
+
+if __name__ == "__main__":
+    main()

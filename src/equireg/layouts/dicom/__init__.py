@@ -1,0 +1,3 @@
+"""Folders of DICOM files, in any nesting and order: series to cases, with their masks."""
+
+from equireg.layouts.dicom.cases import find as find

@@ -1,0 +1,147 @@
+"""The layout of DICOM: a series a case, or a study a case whose series are its channels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from equireg.config import DicomOptions
+from equireg.imaging.dicom.mask_heads import MaskHead
+from equireg.imaging.dicom.series import Series
+from equireg.imaging.labels import LabelTable
+from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
+from equireg.layouts.channels import modality_of
+from equireg.layouts.dicom.channels import Grouping, broken, group
+from equireg.layouts.dicom.files import read_files, read_these
+from equireg.layouts.dicom.masks import Masks, label_table, match, values_of
+from equireg.layouts.dicom.scans import Scan
+from equireg.layouts.files import is_held_out
+
+_ALL = DicomOptions()
+
+
+def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -> FoundSet:
+    """Find the DICOM series below a folder, or in one file.
+
+    Args:
+        root: the folder, or the file.
+        options: how series become cases.
+        wanted: names of the channels that a model takes; none where that is open.
+
+    Raises:
+        LayoutMismatchError: if there is no DICOM.
+        EquiregError: if a file or folder cannot be opened, or pydicom is missing and there is DICOM.
+    """
+    files = read_these(root.parent, [root]) if root.is_file() else read_files(root)
+    if not files.paths:
+        raise LayoutMismatchError(f"{root}: has no DICOM files; expected series of slices.")
+    scans = [
+        Scan(sorted(heads, key=lambda head: str(head.path)), options.keep_names) for heads in files.images.values()
+    ]
+    masks = match(files.masks, scans, options)
+    kept, notes = _without_derived(sorted(scans, key=lambda scan: str(scan.path)), masks, options)
+    grouping = group(kept, options, wanted)
+    used = [mask for _, series in grouping.cases for mask in _masks_of(series, masks)]
+    table = label_table(used, options)
+    cases: list[FoundCase] = []
+    refused = [*files.refused, *masks.refused, *grouping.refused]
+    for name, series in grouping.cases:
+        error = broken(series)
+        if error is not None:
+            refused.append(Refusal(name, error.reason, error.remedy))
+        else:
+            cases.append(_case(root, name, series, _masks_of(series, masks), table))
+    return FoundSet(
+        layout="dicom",
+        channels=grouping.channels,
+        modality=_modality(grouping),
+        labels=table,
+        cases=tuple(cases),
+        refused=tuple(refused),
+        notes=(*files.notes, *notes, *grouping.notes),
+        warnings=(*grouping.warnings, *_one_patient(kept)),
+        private=files.paths,
+    )
+
+
+def _without_derived(scans: Sequence[Scan], masks: Masks, options: DicomOptions) -> tuple[list[Scan], list[str]]:
+    """Leave out series that were computed from others, unless a mask or a pattern means them, or all are such."""
+    with_original = {scan.key[0] for scan in scans if not scan.derived}
+    patterns = options.patterns.values()
+    kept = [
+        scan
+        for scan in scans
+        if not scan.derived
+        or scan.key[0] not in with_original
+        or scan.key in masks.of
+        or any(pattern.search(scan.description) for pattern in patterns)
+    ]
+    left = [scan.path for scan in scans if scan not in kept]
+    if not left:
+        return kept, []
+    note = (
+        f"left out: {len(left)} derived series (reformats, projections, maps), such as {left[0]}; a series that a mask "
+        "is of, or that --channel NAME=PATTERN fits, is used all the same"
+    )
+    return kept, [note]
+
+
+def _masks_of(series: Mapping[str, Scan], masks: Masks) -> list[MaskHead]:
+    return [mask for scan in series.values() for mask in masks.of.get(scan.key, [])]
+
+
+def _case(
+    root: Path, name: str, scans: Mapping[str, Scan], masks: Sequence[MaskHead], table: LabelTable | None
+) -> FoundCase:
+    """Return the case of some series, with its mask or with the reason why there is none."""
+    series = {channel: scan.found for channel, scan in scans.items() if isinstance(scan.found, Series)}
+    first = next(iter(scans.values()))
+    problem = _mask_problem(masks, table)
+    values = values_of(masks[0], table) if masks and table is not None and problem is None else {}
+    return FoundCase(
+        name=name,
+        files={channel: one.files[0] for channel, one in series.items()},
+        label=masks[0].path if values else None,
+        held_out=not root.is_file() and is_held_out(first.path.parent, root),
+        contrast=first.contrast if len(scans) == 1 else None,
+        patient=first.patient,
+        label_problem=problem[0] if problem else None,
+        label_remedy=problem[1] if problem else "",
+        series=series,
+        segments=values,
+    )
+
+
+def _mask_problem(masks: Sequence[MaskHead], table: LabelTable | None) -> tuple[str, str] | None:
+    """Return why none of the masks of a case can be used, and the remedy."""
+    if not masks or table is None:
+        error = masks[0].problem if masks else None
+        return (error.reason, error.remedy) if error else None
+    first = masks[0]
+    if len(masks) > 1:
+        others = ", ".join(str(mask.path) for mask in masks[1:4])
+        reason = f"{first.path}: is one of {len(masks)} masks of its series (also {others}); expected one."
+        return reason, "Keep one, or choose it by its description with --mask_series PATTERN."
+    if first.problem is not None:
+        return first.problem.reason, first.problem.remedy
+    if not values_of(first, table):
+        names = ", ".join(name for _, name in first.names)
+        return f"{first.path}: has the segments {names}; expected one of --segments.", "Name its segments too."
+    return None
+
+
+def _modality(grouping: Grouping) -> str:
+    modalities = {scan.modality for _, series in grouping.cases for scan in series.values()}
+    return modality_of(grouping.channels, "mri" if modalities == {"MR"} else "other")
+
+
+_MANY = 5
+
+
+def _one_patient(scans: Sequence[Scan]) -> list[str]:
+    """Warn of many studies with one PatientID, as careless removal of identities leaves them."""
+    studies = {scan.key[0]: scan.heads[0].patient_id for scan in scans}
+    if len(studies) < _MANY or len(set(studies.values())) > 1 or not next(iter(studies.values())):
+        return []
+    return [
+        f"all {len(studies)} studies have one PatientID and count as one patient, so they share a split. If they are "
+        "of different patients, say so by --patients FILE.csv."
+    ]

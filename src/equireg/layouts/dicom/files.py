@@ -1,0 +1,101 @@
+"""The DICOM files of a folder: slices by series, masks, and what is left out with the reason."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from equireg.imaging.dicom.heads import DIRECTORY, Head, Unreadable, is_dicom, read_heads
+from equireg.imaging.dicom.identity import digest
+from equireg.imaging.formats import extension_of
+from equireg.layouts.base import Refusal
+from equireg.layouts.files import folders_below
+from equireg.processes.progress import track
+
+
+@dataclass
+class Files:
+    """What a folder holds."""
+
+    images: dict[tuple[str, str], list[Head]] = field(default_factory=dict)
+    """Study and series to the slices."""
+    masks: list[Head] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    paths: frozenset[str] = frozenset()
+    """All DICOM files and their folders."""
+
+
+def read_files(root: Path) -> Files:
+    """Read the headers of all DICOM files below a folder; other files are left aside.
+
+    Raises:
+        EquiregError: if a folder cannot be read, or pydicom is missing and there is DICOM.
+    """
+    candidates = list(_candidates(root))
+    paths = [path for path in candidates if is_dicom(path)]
+    found = read_these(root, paths)
+    others = len(candidates) - len(paths)
+    if paths and others:
+        known = set(paths)
+        example = next(path for path in candidates if path not in known)
+        found.notes.append(f"not used: {others} files that are no DICOM, such as {example}")
+    return found
+
+
+def read_these(root: Path, paths: list[Path]) -> Files:
+    """Read the headers of some files.
+
+    Args:
+        root: the folder that they lie below.
+        paths: DICOM files.
+    """
+    found = Files(paths=frozenset(_told(root, paths)))
+    if not paths:
+        return found
+    aside: defaultdict[str, list[Path]] = defaultdict(list)
+    seen: set[tuple[object, ...]] = set()
+    for head in track(read_heads(paths), len(paths), "DICOM headers", "file"):
+        if isinstance(head, Unreadable):
+            found.refused.append(_unreadable(root, head))
+        elif head is None:
+            continue
+        elif head.aside is not None:
+            aside[head.aside].append(head.path)
+        elif (copy := (head.sop_uid, head.position, head.instance)) in seen:
+            aside["copies of other files"].append(head.path)
+        else:
+            seen.add(copy)
+            if head.kind == "image":
+                found.images.setdefault((head.study_uid, head.series_uid), []).append(head)
+            else:
+                found.masks.append(head)
+    for words, files in sorted(aside.items()):
+        found.notes.append(f"left out: {_counted(len(files))} of {words}, such as {files[0]}")
+    return found
+
+
+def _counted(count: int) -> str:
+    return f"{count} file{'s' * (count != 1)}"
+
+
+def _candidates(root: Path) -> Iterator[Path]:
+    """Yield the files that may be DICOM: all that no ending says to be something else."""
+    for folder, names in folders_below(root):
+        for name in sorted(names):
+            if not name.startswith(".") and extension_of(name) is None and name.upper() != DIRECTORY:
+                yield folder / name
+
+
+def _told(root: Path, paths: Iterable[Path]) -> Iterator[str]:
+    """Yield the paths of files and of the folders between them and the root: each may be named after a patient."""
+    for path in paths:
+        yield str(path)
+    for folder in {path.parent for path in paths} - {root}:
+        yield str(folder)
+
+
+def _unreadable(root: Path, file: Unreadable) -> Refusal:
+    name = f"file_{digest(os.path.relpath(file.path, root), 8)}"
+    return Refusal(name, f"{file.path}: {file.finding}.", "Export it again unencrypted, or remove it.")

@@ -1,0 +1,118 @@
+"""The slices of a series as one scan, with its name."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+from equireg.imaging.dicom.heads import Head
+from equireg.imaging.dicom.identity import patient_name, series_name, study_name
+from equireg.imaging.dicom.planes import SeriesError
+from equireg.imaging.dicom.series import Series, series_of
+from equireg.layouts.channels import ALIASES, meaning
+
+_OF_MODALITY = {"CT": "ct", "PT": "pet"}
+_ENHANCED = frozenset(("post", "gd", "gad", "gado", "gadolinium", "contrast", "ce", "km", "postcontrast", "enhanced"))
+_PLAIN = frozenset(("pre", "without", "native", "nativ", "precontrast", "no"))
+_WORD = re.compile(r"[a-z0-9*]+")
+_WINS = (("flair", "t2"), ("t1ce", "t1"), ("adc", "dwi"), ("swi", "t2star"))
+"""Of two channels that a description names, the one that is meant first."""
+
+
+@dataclass
+class Scan:
+    """One series of slices."""
+
+    heads: Sequence[Head]
+    """In order of their paths."""
+    keep_names: bool
+
+    @property
+    def path(self) -> Path:
+        """The first file, to name the series by."""
+        return self.heads[0].path
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Study and series."""
+        return self.heads[0].study_uid, self.heads[0].series_uid
+
+    @property
+    def patient(self) -> str:
+        """Name of the patient."""
+        return patient_name(self.heads[0].patient_id, self.key[0], keep=self.keep_names)
+
+    @property
+    def study_case(self) -> str:
+        """Name of the case that the whole study is."""
+        return f"{self.patient}_{study_name(self.key[0])}"
+
+    @property
+    def case(self) -> str:
+        """Name of the case that the series is; several series of a study may have it."""
+        number = self.heads[0].series_number
+        return f"{self.study_case}_{series_name(self.key[1]) if number is None else f'{number:03d}'}"
+
+    @property
+    def long_case(self) -> str:
+        """Name of the case where another series has the same short one."""
+        return f"{self.case}_{series_name(self.key[1])}"
+
+    @property
+    def description(self) -> str:
+        """What the scanner or its user calls the series; it may name a person and is never written."""
+        return self.heads[0].description
+
+    @property
+    def modality(self) -> str:
+        """Such as CT or MR."""
+        return self.heads[0].modality
+
+    @property
+    def derived(self) -> bool:
+        """Whether it was computed from another series, for example a reformat."""
+        return all(head.derived for head in self.heads)
+
+    @cached_property
+    def contrast(self) -> str | None:
+        """The known channel that it is of, by its modality and its description."""
+        return _OF_MODALITY.get(self.modality) or contrast_of(self.description)
+
+    @cached_property
+    def image_uids(self) -> frozenset[str]:
+        """Of its images."""
+        return frozenset(head.sop_uid for head in self.heads)
+
+    @cached_property
+    def found(self) -> Series | SeriesError:
+        """Its slices in order, or why they are no stack."""
+        patients = {head.patient_id for head in self.heads}
+        try:
+            if len(patients) > 1:
+                finding = f"belongs to a series with images of {len(patients)} patients; expected one."
+                raise SeriesError(self.path, finding, "Export each patient's series again.")
+            return series_of(self.heads)
+        except SeriesError as error:
+            return error
+
+
+def contrast_of(description: str) -> str | None:
+    """Return the known channel that a description names, or None where it names none or several."""
+    words = _WORD.findall(description.lower().replace("+c", " contrast "))
+    pairs = [first + second for first, second in pairwise(words)]
+    found = {name for word in (*pairs, *words) if (name := meaning(word)) in ALIASES}
+    if "t1" in found and _ENHANCED & set(words) and not _PLAIN & set(words):
+        found.add("t1ce")
+    for winner, loser in _WINS:
+        if winner in found:
+            found.discard(loser)
+    return found.pop() if len(found) == 1 else None
+
+
+def named(scans: Sequence[Scan]) -> list[tuple[str, Scan]]:
+    """Return scans with the names that they have as cases."""
+    count = Counter(scan.case for scan in scans)
+    return [(scan.long_case if count[scan.case] > 1 else scan.case, scan) for scan in scans]

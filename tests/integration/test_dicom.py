@@ -1,0 +1,101 @@
+"""A folder of DICOM through the verbs, without a step before; and nothing that names the patient in what they write."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dicom_series import BORN, HOSPITAL, NAME, PATIENT, Phantom, phantom, segmentation, slices, uid, write
+from equireg.folders.prepared import PreparedSet
+from equireg.imaging.volume import read_geometry, read_label
+from planted_names import found_in
+
+SHAPE = (24, 24, 6)
+WORDS = (NAME, NAME.split("^")[0], PATIENT, BORN, HOSPITAL, "ACC-PLANTED", "IM0001", "PLANTED")
+
+
+def put_patient(root: Path, number: int, *, masked: bool) -> Phantom:
+    """Write a scan with a bright block, in a folder named after the patient."""
+    rng = np.random.default_rng(number)
+    stored = rng.integers(0, 200, SHAPE).astype(np.int16)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[6 : 14 + number, 8:16, 1:5] = 1
+    stored[mask == 1] += 800
+    one = phantom(patient=f"{PATIENT}-{number}", study=f"study {number}", description=f"Abdomen {NAME}")
+    one.stored = stored
+    home = root / f"{NAME}-{number}" / "study"
+    files = slices(one)
+    write(home, files)
+    if masked:
+        write(home / "seg", [segmentation(files, mask, ["bright block"])])
+    return one
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("dicom") / "clinic"
+    for number in range(4):
+        put_patient(root, number, masked=number < 3)
+    broken = slices(phantom(patient=f"{PATIENT}-9", study="study 9"))
+    write(root / f"{NAME}-9", [*broken[:2], *broken[3:]])
+    (root / f"{NAME}-unreadable.dcm").write_bytes(b"no DICOM at all")
+    return root
+
+
+def test_dicom_goes_through_all_verbs_and_tells_no_name(raw: Path, tmp_path: Path, equireg: Callable[..., Any]) -> None:
+    prepared, run, out = tmp_path / "prepared", tmp_path / "run", tmp_path / "predicted"
+    dry = equireg("prepare", raw, "--out", prepared, "--dry_run")
+    assert dry.code == 0, dry.err
+    assert "1 slice is missing" in dry.err
+    assert not prepared.exists()
+    assert equireg("prepare", raw, "--out", prepared, "--jobs", 1, "--val_fraction", 0.34).code == 0
+    data = PreparedSet(prepared)
+    assert [case.labelled for case in data.manifest.cases].count(True) == 3
+    assert data.manifest.labels.names == ("background", "bright block")
+    refused = {item["case"]: item["reason"] for item in data.manifest.refused}
+    assert len(refused) == 2
+    assert any("slice is missing" in reason for reason in refused.values())
+    small = ["--max_steps", 2, "--batch_size", 1, "--unsup_ratio", 1, "--network.features", 4, "--device", "cpu"]
+    trained = equireg("train", prepared, "--out", run, *small)
+    assert trained.code == 0, trained.err
+    predicted = equireg("predict", run, raw, "--out", out, "--device", "cpu")
+    assert predicted.code == 1, predicted.err  # two cannot be predicted, and are named
+    names = {case.name for case in data.manifest.cases}
+    assert {path.name.removesuffix(".nii.gz") for path in out.glob("*.nii.gz")} == names
+    for name in names:
+        assert read_geometry(out / f"{name}.nii.gz")[0].shape == SHAPE
+    judged = tmp_path / "judged"
+    assert equireg("evaluate", out, raw, "--out", judged, "--jobs", 1).code == 0
+    assert json.loads((judged / "summary.json").read_text())["cases"] == 3
+    page = tmp_path / "page"
+    assert equireg("report", run, judged, "--out", page).code == 0
+    view = tmp_path / "view"
+    assert equireg("view", out, "--case", min(names), "--scans", raw, "--out", view).code == 0
+    suggested = tmp_path / "suggested"
+    assert equireg("suggest", prepared, "--count", 1, "--out", suggested).code == 0
+    (scan,) = (suggested / "scans").iterdir()
+    assert read_geometry(scan)[0].shape == SHAPE
+    uids = tuple(uid(f"{PATIENT}-{number}", f"study {number}") for number in range(4))
+    for folder in (prepared, run, out, judged, page, view, suggested):
+        assert found_in(folder, (*WORDS, *uids)) == []
+
+
+def test_the_search_finds_names_that_are_kept(raw: Path, tmp_path: Path, equireg: Callable[..., Any]) -> None:
+    prepared = tmp_path / "prepared"
+    assert equireg("prepare", raw, "--out", prepared, "--jobs", 1, "--keep_names", "true").code == 0
+    assert any(PATIENT in found for found in found_in(prepared, WORDS))
+
+
+def test_masks_are_the_native_ones(raw: Path, tmp_path: Path, equireg: Callable[..., Any]) -> None:
+    prepared = tmp_path / "prepared"
+    assert equireg("prepare", raw, "--out", prepared, "--jobs", 1).code == 0
+    data = PreparedSet(prepared)
+    sizes = []
+    for case in data.manifest.cases:
+        reference = data.reference(case.name)
+        if reference is not None:
+            sizes.append(int(np.count_nonzero(read_label(reference, read_geometry(reference)[0]))))
+    assert sorted(sizes) == [8 * 8 * 4, 9 * 8 * 4, 10 * 8 * 4]

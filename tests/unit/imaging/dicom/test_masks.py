@@ -1,0 +1,109 @@
+"""Segmentations and contours on the grid of their scan."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from dicom_series import Phantom, contours, enhanced, phantom, segmentation, slices, write
+from equireg.errors import EquiregError
+from equireg.imaging.dicom.heads import Head, read_heads
+from equireg.imaging.dicom.mask_heads import read_mask_head
+from equireg.imaging.dicom.masks import read_mask
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.limits import LIMITS
+
+OBLIQUE: dict[str, Any] = {"row": (0.6, 0.48, 0.64), "column": (-0.8, 0.36, 0.48)}
+MASK = np.random.default_rng(5).integers(0, 3, (12, 10, 6)).astype(np.uint8)
+MASK[:, :, 2] = 0  # a slice that the file leaves out
+
+
+def saved(folder: Path, file: pydicom.Dataset) -> Path:
+    return write(folder, [file])[0]
+
+
+def grid(one: Phantom | None = None) -> Geometry:
+    return Geometry.from_array((12, 10, 6), (one or phantom(**OBLIQUE)).affine)
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+@pytest.mark.parametrize("multi_frame", [False, True])
+def test_a_segmentation_has_its_voxels(tmp_path: Path, kind: str, multi_frame: bool) -> None:
+    one = phantom(**OBLIQUE)
+    sources = [enhanced(one)] if multi_frame else slices(one)
+    drawn = MASK[:, :, ::-1] if multi_frame else MASK  # frames of the made-up file are in reverse order
+    path = saved(tmp_path, segmentation(sources, drawn, ["liver", "tumour"], kind))
+    assert np.array_equal(read_mask(path, {1: 1, 2: 2}, grid(), LIMITS), MASK)
+    assert np.array_equal(read_mask(path, {2: 7}, grid(), LIMITS), 7 * (MASK == 2))
+
+
+def test_a_segmentation_elsewhere_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, segmentation(slices(phantom(**OBLIQUE)), MASK, ["liver", "tumour"]))
+    with pytest.raises(EquiregError, match="lies between the voxels of its series"):
+        read_mask(path, {1: 1, 2: 2}, grid(phantom()), LIMITS)
+    shifted = phantom(**OBLIQUE)
+    shifted.origin = shifted.position(3)
+    with pytest.raises(EquiregError, match="reaches beyond its series"):
+        read_mask(path, {1: 1, 2: 2}, grid(shifted), LIMITS)
+
+
+def test_a_fractional_segmentation_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    path = saved(tmp_path, segmentation(slices(phantom()), MASK, ["liver", "tumour"], "FRACTIONAL"))
+    (head,) = read_heads([path])
+    assert isinstance(head, Head)
+    problem = read_mask_head(head).problem
+    assert problem is not None
+    assert "fractional" in problem.reason
+    assert "Threshold it" in problem.remedy
+
+
+def circle(center: tuple[float, float], radius: float, points: int = 200) -> np.ndarray:
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    return np.stack([center[0] + radius * np.cos(angle), center[1] + radius * np.sin(angle)])
+
+
+@pytest.mark.parametrize("where", [{}, OBLIQUE])
+def test_contours_fill_a_known_shape_and_leave_its_hole(tmp_path: Path, where: dict[str, Any]) -> None:
+    one = phantom(shape=(40, 40, 3), spacing_mm=(0.7, 0.7, 3.0), **where)
+    sources = slices(one)
+
+    def in_patient(voxels: np.ndarray, place: int) -> np.ndarray:
+        points = np.stack([*voxels, np.full(voxels.shape[1], place), np.ones(voxels.shape[1])])
+        return (np.diag([-1.0, -1, 1, 1]) @ one.affine @ points)[:3].T
+
+    outer, inner = circle((19.3, 18.6), 12.4), circle((20.1, 19.2), 5.2)
+    drawn = [(1, in_patient(outer, 1)), (1, in_patient(inner, 1)), (2, in_patient(inner, 2))]
+    path = saved(tmp_path, contours(sources, {"organ": drawn}))
+    found = read_mask(path, {1: 3}, Geometry.from_array((40, 40, 3), one.affine), LIMITS)
+    x, y = np.meshgrid(np.arange(40), np.arange(40), indexing="ij")
+    outside = np.hypot(x - 19.3, y - 18.6), np.hypot(x - 20.1, y - 19.2)
+    ring = (outside[0] < 12.4) & (outside[1] > 5.2)
+    # Where the truth is farther than half a voxel from the outline, there is no doubt.
+    sure = (np.abs(outside[0] - 12.4) > 0.5) & (np.abs(outside[1] - 5.2) > 0.5)
+    assert np.array_equal(found[..., 1][sure] == 3, ring[sure])
+    assert np.count_nonzero((found[..., 1] == 3) != ring) <= 4
+    assert not found[..., 0].any()
+    assert abs(np.count_nonzero(found[..., 2]) - np.pi * 5.2**2) < 6
+
+
+def test_contours_across_or_beyond_the_slices_are_refused(tmp_path: Path) -> None:
+    one = phantom()
+    place = Geometry.from_array((12, 10, 6), one.affine)
+    square = np.array([[-8.0, -18, 30], [-6, -18, 30], [-6, -14, 30]])
+    across = square + np.array([[0, 0, 0], [0, 0, 2.5], [0, 0, 5]])
+    for name, points, finding in (
+        ("across", across, "slices beside"),
+        ("beyond", square + np.array([0, 0, 50]), "beyond"),
+    ):
+        path = saved(tmp_path / name, contours(slices(one), {"organ": [(0, points)]}))
+        with pytest.raises(EquiregError, match=finding):
+            read_mask(path, {1: 1}, place, LIMITS)
+
+
+def test_a_damaged_mask_is_one_line(tmp_path: Path) -> None:
+    file = contours(slices(phantom()), {"organ": [(0, np.zeros((3, 3)))]})
+    del file.ROIContourSequence[0].ContourSequence[0].ContourData
+    with pytest.raises(EquiregError, match="damaged or incomplete"):
+        read_mask(saved(tmp_path, file), {1: 1}, Geometry.from_array((12, 10, 6), phantom().affine), LIMITS)

@@ -1,0 +1,195 @@
+"""Series of slices to voxels: order, place, values, and all that is no stack."""
+
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from dicom_series import MR, Phantom, compressed, enhanced, phantom, slices, write, write_series
+from equireg.errors import EquiregError
+from equireg.imaging.dicom.heads import Head, read_heads
+from equireg.imaging.dicom.planes import SeriesError
+from equireg.imaging.dicom.reading import read_series
+from equireg.imaging.dicom.series import Series, series_of
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.limits import LIMITS, Limits
+
+OBLIQUE: dict[str, Any] = {"row": (0.6, 0.48, 0.64), "column": (-0.8, 0.36, 0.48)}
+
+
+def heads(files: Sequence[Path]) -> list[Head]:
+    found = list(read_heads(files))
+    assert all(isinstance(head, Head) for head in found), found
+    return [head for head in found if isinstance(head, Head)]
+
+
+def series(folder: Path) -> Series:
+    return series_of(heads(sorted(folder.iterdir())))
+
+
+def read(folder: Path) -> tuple[np.ndarray, Geometry]:
+    image, geometry = read_series([series(folder)], LIMITS)
+    return image[0], geometry
+
+
+@pytest.mark.parametrize("where", [{}, OBLIQUE])
+def test_shuffled_slices_lie_as_the_standard_says(tmp_path: Path, where: dict[str, Any]) -> None:
+    one = write_series(tmp_path, **where)
+    image, geometry = read(tmp_path)
+    assert np.array_equal(image, one.stored)
+    assert np.allclose(geometry.affine_array, one.affine, rtol=0, atol=1e-5)
+
+
+def test_frames_of_an_enhanced_file_have_their_own_order_and_slope(tmp_path: Path) -> None:
+    one, slopes = phantom(**OBLIQUE), [1, 2, 0.5, 4, 3, 7]
+    write(tmp_path, [enhanced(one, slopes)])
+    image, geometry = read(tmp_path)
+    assert np.array_equal(image, one.stored * np.array(slopes, np.float32))
+    assert np.allclose(geometry.affine_array, one.affine, rtol=0, atol=1e-5)
+
+
+def test_each_slice_has_its_own_slope_and_intercept(tmp_path: Path) -> None:
+    one = phantom()
+    files = slices(one)
+    for place, file in enumerate(files):
+        file.RescaleSlope, file.RescaleIntercept = 1 + place / 2, -1024
+    write(tmp_path, files)
+    image, _ = read(tmp_path)
+    assert np.array_equal(image, one.stored * (1 + np.arange(6, dtype=np.float32) / 2) - 1024)
+
+
+def test_negative_numbers_of_twelve_bits_are_read_without_an_overlay_above_them(tmp_path: Path) -> None:
+    stored = np.random.default_rng(0).integers(-2048, 2048, (6, 5, 3)).astype(np.int16)
+    files = slices(Phantom(stored & 0x0FFF))  # bits 12 to 15 are free
+    for file in files:
+        file.BitsStored, file.HighBit = 12, 11
+        values = np.frombuffer(file.PixelData, np.int16) | np.int16(0x4000)
+        file.PixelData = values.tobytes()
+    write(tmp_path, files)
+    image, _ = read(tmp_path)
+    assert np.array_equal(image, stored)
+
+
+@pytest.mark.parametrize("where", [{}, OBLIQUE])
+def test_dcm2niix_reads_the_same(tmp_path: Path, where: dict[str, Any]) -> None:
+    program = Path(sysconfig.get_path("scripts")) / "dcm2niix"
+    if not program.is_file():
+        pytest.skip(f"dcm2niix is not installed beside {sys.executable}")
+    stored = np.random.default_rng(0).integers(-900, 900, (12, 10, 6)).astype(np.int16)
+    more = {"RescaleIntercept": -24, "RescaleSlope": 2}
+    one = Phantom(stored, more=more, **where)
+    write(tmp_path / "series", slices(one, MR))
+    out = tmp_path / "out"
+    out.mkdir()
+    subprocess.run([program, "-b", "n", "-f", "x", "-o", out, tmp_path / "series"], check=True, capture_output=True)
+    image, geometry = read(tmp_path / "series")
+    theirs = nib.as_closest_canonical(nib.load(out / "x.nii"))
+    ours = nib.as_closest_canonical(nib.Nifti1Image(image, geometry.affine_array))
+    assert np.allclose(ours.affine, theirs.affine, rtol=0, atol=1e-3)
+    assert np.array_equal(ours.get_fdata(), theirs.get_fdata())
+
+
+@pytest.mark.parametrize(("packed", "plain"), [
+    ("MR_small_RLE.dcm", "MR_small.dcm"),
+    ("MR_small_jp2klossless.dcm", "MR_small.dcm"),
+    ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm"),
+    ("MR_small_bigendian.dcm", "MR_small.dcm"),
+    ("MR_small_implicit.dcm", "MR_small.dcm"),
+])  # fmt: skip
+def test_other_transfer_syntaxes_give_the_same_voxels(packed: str, plain: str) -> None:
+    found = [Path(str(get_testdata_file(name, download=False))) for name in (packed, plain)]
+    first, second = (read_series([series_of(heads([path]))], LIMITS)[0] for path in found)
+    assert np.array_equal(first, second)
+    assert np.array_equal(second[0, :, :, 0].T, pydicom.dcmread(found[1]).pixel_array)
+
+
+def test_a_compressed_series_is_read(tmp_path: Path) -> None:
+    one = phantom(shape=(64, 48, 2))
+    write(tmp_path, [compressed(file, "1.2.840.10008.1.2.4.90") for file in slices(one)])
+    assert np.array_equal(read(tmp_path)[0], one.stored)
+
+
+def test_a_file_without_a_preamble_is_read(tmp_path: Path) -> None:
+    one = phantom()
+    for path in write(tmp_path, slices(one), ending=".dcm"):
+        file = pydicom.dcmread(path)
+        del file.file_meta, file.preamble
+        file.save_as(path, implicit_vr=False, little_endian=True)
+        assert path.read_bytes()[128:132] != b"DICM"
+    assert np.array_equal(read(tmp_path)[0], one.stored)
+
+
+def test_what_is_no_stack_says_why(tmp_path: Path) -> None:
+    def refused(name: str, files: Sequence[pydicom.Dataset], finding: str) -> None:
+        write(tmp_path / name, files)
+        with pytest.raises(SeriesError, match=finding) as caught:
+            series(tmp_path / name)
+        assert str(tmp_path / name) in caught.value.reason
+
+    one = phantom(shape=(4, 4, 8))
+    refused("missing", [file for file in slices(one) if file.InstanceNumber not in (4, 5)], "2 slices are missing")
+    doubled = slices(one) + slices(phantom(shape=(4, 4, 8), series=4))
+    for file in doubled[8:]:
+        file.EchoTime = 90
+    refused("twice", doubled, r"differ in EchoTime \(2 values\): 8 duplicate")
+    uneven = slices(one)
+    uneven[3].ImagePositionPatient[2] += 0.9
+    refused("uneven", uneven, "expected one distance")
+    tilted = slices(one)
+    for place, file in enumerate(tilted):
+        file.ImagePositionPatient[1] += place * 0.5
+    refused("tilt", tilted, r"gantry tilt of 11\.3 degrees")
+    refused("sizes", [*slices(one)[:4], *slices(phantom(shape=(5, 4, 8)))[4:]], "of another size")
+    turned = slices(one)
+    turned[2].ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+    refused("orientation", turned, "of another orientation")
+    tables = slices(one)
+    for file in tables:
+        file.ModalityLUTSequence = [pydicom.Dataset()]
+    refused("table", tables, "Modality LUT")
+
+
+def test_positions_may_be_rounded(tmp_path: Path) -> None:
+    one = phantom(spacing_mm=(1.0, 1.0, 0.625), **OBLIQUE)
+    files = slices(one)
+    for file in files:
+        file.ImagePositionPatient = [round(float(value), 2) for value in file.ImagePositionPatient]
+    write(tmp_path, files)
+    assert np.abs(series(tmp_path).geometry.affine_array - one.affine).max() < 0.02
+
+
+def test_damaged_pixels_name_their_file(tmp_path: Path) -> None:
+    paths = write(tmp_path, slices(phantom()))
+    found = series(tmp_path)
+    paths[2].write_bytes(paths[2].read_bytes()[:-50])
+    with pytest.raises(EquiregError, match=f"{paths[2]}: its pixels cannot be read"):
+        read_series([found], LIMITS)
+    paths[3].unlink()
+    with pytest.raises(EquiregError):
+        read_series([found], LIMITS)
+
+
+def test_a_header_is_not_believed(tmp_path: Path) -> None:
+    files = slices(phantom())
+    for file in files:
+        file.Rows, file.Columns = 30000, 20000
+    write(tmp_path, files)
+    with pytest.raises(EquiregError, match="expected at most"):
+        read_series([series(tmp_path)], Limits(max_voxels=10**6))
+    with pytest.raises(EquiregError, match="the file can hold"):
+        read_series([series(tmp_path)], Limits(max_voxels=2**40))
+
+
+def test_low_numbers_that_mean_bright_are_kept_and_told(tmp_path: Path) -> None:
+    one = phantom(more={"PhotometricInterpretation": "MONOCHROME1"})
+    write(tmp_path, slices(one))
+    assert "MONOCHROME1" in str(series(tmp_path).remark)
+    assert np.array_equal(read(tmp_path)[0], one.stored)
