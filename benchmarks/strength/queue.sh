@@ -6,13 +6,14 @@ set -eu
 export OMP_NUM_THREADS=1
 python=${PYTHON:-python}
 
-draw() { # sweep file, reference, rounds, least gain
+draw() { # sweep file, reference, rounds, least gain, other options
     nice -n 15 "$python" benchmarks/strength/choose.py "benchmarks/strength/choose/$1.yaml" --reference "$2" \
-        --rounds "$3" --gain "$4" --out "work/choose-$1"
+        --rounds "$3" --gain "$4" ${5:-} --out "work/choose-$1"
 }
 
 # Rounds go through the seeds of the first length, then of the next. A file that has fewer has then nothing left to do.
 for round in $(seq 1 32); do
+    for set in hippocampus lgg acdc; do draw "regret-$set" supervised "$round" -0.005 --validation; done
     for set in hippocampus lgg acdc volumes; do draw "short-$set" supervised "$round" -0.005; done
     for set in hippocampus lgg acdc; do draw "ingredients-$set" equireg "$round" 0; done
     draw flips-acdc equireg "$round" 0
