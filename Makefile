@@ -7,7 +7,7 @@ MUTATIONS ?= 300
 KILLS ?= 20
 SEED ?= 0
 
-.PHONY: demo test test-slow test-notebook attack docs package lint setup clean build up connect down image-cpu image-cuda
+.PHONY: demo test test-slow test-browser test-notebook attack docs package lint setup clean build up connect down image-cpu image-cuda
 
 demo: $(STAMP)
 	$(BIN)/equireg demo --out demo
@@ -18,6 +18,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+# The pages in Chromium; skipped where there is none.
+test-browser: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/browser
 
 # Damaged files and killed processes, counted into docs/reliability.md; MUTATIONS of each kind of file, KILLS in all.
 # KEEP is a file of finished kinds, with which a long attack can be stopped and continued.
