@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 PATHS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
@@ -32,7 +33,7 @@ def find() -> str | None:
 class Page:
     """One open page."""
 
-    socket: ClientConnection
+    socket: Connection
     problems: list[str] = field(default_factory=list)
     """errors and warnings that the page wrote to its console, and exceptions"""
     _count: int = 0
