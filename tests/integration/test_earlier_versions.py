@@ -51,7 +51,7 @@ def test_predictions_have_the_scores_that_they_had(study: Path) -> None:
 
 
 def test_a_report_reads_its_run_and_evaluation(study: Path) -> None:
-    (run,), (evaluation,), _ = read_sources([study / "run", study / "evaluation"])
+    (run,), (evaluation,), *_ = read_sources([study / "run", study / "evaluation"])
     assert (run.facts.method, run.last_step, run.finished) == ("equireg", 80, False)
     assert evaluation.facts.name == run.facts.name
     assert evaluation.regions == ("label 1", "label 4")

@@ -8,7 +8,7 @@ import numpy as np
 from equireg import disk, folders
 from equireg.folders import prepared as store
 from equireg.folders.prepared import CaseRecord, Manifest
-from equireg.folders.quality import CaseQuality, disagreement_file, write_quality, write_record
+from equireg.folders.quality import CaseQuality, DiceEstimate, disagreement_file, write_quality, write_record
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.volume import Geometry
@@ -65,9 +65,11 @@ def predictions(
             volume.write_channels(disagreement_file(folder, case), against[None], GEOMETRY)
     if qualities is not None:
         reasons = ("views disagree on whole (0.40)",)
-        write_quality(
-            folder, [CaseQuality(case, value, {}, reasons[: value < 0.5]) for case, value in qualities.items()]
-        )
+        found = [
+            CaseQuality(case, value, {}, reasons[: value < 0.5], DiceEstimate(value, value - 0.1, value + 0.05, 12))
+            for case, value in qualities.items()
+        ]
+        write_quality(folder, found)
     disk.write_json(folder / "labels.json", LABELS.as_dict())
     folders.sign(folder, "predict", {}, source=source, cases=sorted(cases), run={"name": "secret-run"})
     return folder

@@ -84,6 +84,14 @@ class Row:
     estimate: DiceEstimate | None = None
 
 
+def in_words(estimate: DiceEstimate | None) -> str:
+    """Say what the Dice probably is; nothing where that is not known."""
+    if estimate is None:
+        return ""
+    found = f"Dice probably {estimate.dice:.2f} ({estimate.low:.2f} to {estimate.high:.2f} in four of five cases"
+    return f"{found}, from {estimate.rests_on} held-out cases)"
+
+
 def views_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return those options of `equireg predict` that decide what a quality means."""
     return {name: config.get(name) for name in _VIEWS}

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +30,6 @@ from equireg.metrics import dice, volume_ml
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
 
 _logger = logging.getLogger("equireg")
-
-
 SCAN, PREDICTION, REFERENCE, DISAGREEMENT = "scan", "prediction", "reference", "disagreement"
 MOVED_SCAN, OF_MOVED, MOVED = "transformed_scan", "predicted_transform", "transformed_prediction"
 """T x, f(T x) and T f(x)."""
@@ -76,55 +75,100 @@ class _Origin:
     mask: MaskFiles | None
 
 
-def read_case(
-    predictions: Path, case: str, channel: str | None = None, scans: Path | None = None, limits: Limits = LIMITS
-) -> CaseVolumes:
-    """Read a prediction and all that belongs to it and is still there.
+@dataclass(frozen=True, eq=False)
+class CaseReader:
+    """Reads predictions, and all that belongs to them and is still there; looks through their folders once."""
 
-    Args:
-        predictions: output of `equireg predict`.
-        case: name of the case.
-        channel: name of the channel to show; by default FLAIR where there is one.
-        scans: raw or prepared folder of the scans; None for that which the predictions lead to.
-        limits: what the headers of all files may claim.
+    predictions: Path
+    """output of `equireg predict`"""
+    channel: str | None = None
+    """name of the channel to show; by default FLAIR where there is one"""
+    scans: Path | None = None
+    """raw or prepared folder of the scans; None for that which the predictions lead to"""
+    limits: Limits = LIMITS
+    """what the headers of all files may claim"""
 
-    Raises:
-        EquiregError: if the folder is not the output of `equireg predict` or has no such case, or ``scans`` is given
-            and cannot be read.
-        UsageError: if the scan is there and has no such channel.
-    """
-    signature = predicted.read_facts(predictions)
-    path = predicted.prediction_file(predictions, case)
-    if not path.is_file():
-        known = ", ".join(sorted(signature["cases"])[:12])
-        raise EquiregError(f"{path}: no such prediction; expected one of the cases {known}.")
-    labels = predicted.read_labels(predictions)
-    if labels is None:
-        raise EquiregError(f"{predictions}: has no {predicted.LABELS}; run `equireg predict` again.")
-    limits = replace(limits, colours=labels.colour_table())
-    geometry, _ = read_geometry(path, limits)
-    folder = folders.source_of(predictions, signature) if scans is None else existing_folder(scans, "scans")
+    def read(self, case: str) -> CaseVolumes:
+        """Read a case.
 
-    def listed(source: Path) -> RawDataset:
-        return relabelled(discover(source, options=DicomOptions.recorded([signature])), labels)
+        Raises:
+            EquiregError: if the folder is not the output of `equireg predict` or has no such case, or the scans were
+                given and cannot be read.
+            UsageError: if the scan is there and has no such channel.
+        """
+        path = predicted.prediction_file(self.predictions, case)
+        if not path.is_file():
+            known = ", ".join(sorted(self._signature["cases"])[:12])
+            raise EquiregError(f"{path}: no such prediction; expected one of the cases {known}.")
+        labels = self._labels
+        limits = replace(self.limits, colours=labels.colour_table())
+        geometry, _ = read_geometry(path, limits)
+        origin = self._find(case, geometry, limits)
+        grid = origin.grid if origin else _own_grid(geometry)
+        index, name = _choose(origin.channels if origin else (), self.channel)
+        masks = _masks(self.predictions, case, geometry, origin, limits)
+        volumes = {kind: grid.label_to_working(mask) for kind, mask in masks.items()}
+        if origin:
+            volumes[SCAN] = origin.read(index)
+        for kind, file in (
+            (MOVED_SCAN, Files.of(self.predictions, case).transformed_scan),
+            (DISAGREEMENT, disagreement_file(self.predictions, case)),
+        ):
+            if file.is_file():
+                image, header, _ = read_voxels(file, limits=limits)  # a map may be 0 everywhere
+                whole = 255 if is_picture(file) else 1
+                volumes[kind] = grid.label_to_working(image[min(index, header.channels - 1)] / np.float32(whole))
+        scores = _scores(masks[PREDICTION], masks.get(REFERENCE), labels, geometry)
+        return CaseVolumes(case, labels, grid.affine, grid.axes, volumes, name, scores)
 
-    origin = _find(folder, case, geometry, limits, listed, asked=scans is not None)
-    grid = origin.grid if origin else _own_grid(geometry)
-    index, name = _choose(origin.channels if origin else (), channel)
-    masks = _masks(predictions, case, geometry, origin, limits)
-    volumes = {kind: grid.label_to_working(mask) for kind, mask in masks.items()}
-    if origin:
-        volumes[SCAN] = origin.read(index)
-    for kind, file in (
-        (MOVED_SCAN, Files.of(predictions, case).transformed_scan),
-        (DISAGREEMENT, disagreement_file(predictions, case)),
-    ):
-        if file.is_file():
-            image, header, _ = read_voxels(file, limits=limits)  # a map may be 0 everywhere
-            whole = 255 if is_picture(file) else 1
-            volumes[kind] = grid.label_to_working(image[min(index, header.channels - 1)] / np.float32(whole))
-    scores = _scores(masks[PREDICTION], masks.get(REFERENCE), labels, geometry)
-    return CaseVolumes(case, labels, grid.affine, grid.axes, volumes, name, scores)
+    @cached_property
+    def _signature(self) -> dict[str, Any]:
+        return predicted.read_facts(self.predictions)
+
+    @cached_property
+    def _labels(self) -> LabelTable:
+        labels = predicted.read_labels(self.predictions)
+        if labels is None:
+            raise EquiregError(f"{self.predictions}: has no {predicted.LABELS}; run `equireg predict` again.")
+        return labels
+
+    @cached_property
+    def _source(self) -> "PreparedSet | RawDataset | None":
+        """The folder of the scans, as far as it is known and there."""
+        given = None if self.scans is None else existing_folder(self.scans, "scans")
+        source = given or folders.source_of(self.predictions, self._signature)
+        if source is None:
+            return None
+        if folders.made_by(source) == "prepare":
+            return PreparedSet(source)
+        return relabelled(discover(source, options=DicomOptions.recorded([self._signature])), self._labels)
+
+    def _find(self, case: str, geometry: Geometry, limits: Limits) -> _Origin | None:
+        """Find the scan in its folder; None where that is gone, or the scan is another by now."""
+        asked = self.scans is not None
+        try:
+            source = self._source
+            if source is None:
+                _logger.info("%s is shown without its scan; give --scans FOLDER, the folder that was predicted", case)
+                return None
+            prepared = isinstance(source, PreparedSet)
+            origin = _prepared(source, case, limits) if prepared else _raw(source, case, limits)
+        except EquiregError as error:
+            if asked:
+                raise
+            _logger.warning("%s is shown without its scan: %s", case, error)
+            return None
+        if origin is None:
+            if asked:
+                raise EquiregError(
+                    f"{self.scans}: holds no case {case}. Give the folder that was predicted as --scans."
+                )
+            return None
+        native = origin.grid.native
+        if native.shape != geometry.shape or native.corner_distance_mm(geometry) > TOLERANCE_MM:
+            _logger.warning("%s is shown without its scan, which lies elsewhere than the prediction by now.", case)
+            return None
+        return origin
 
 
 def _masks(
@@ -182,40 +226,7 @@ def _choose(channels: Sequence[str], wanted: str | None) -> tuple[int, str | Non
     return index, channels[index]
 
 
-def _find(
-    source: Path | None,
-    case: str,
-    geometry: Geometry,
-    limits: Limits,
-    listed: Callable[[Path], RawDataset],
-    *,
-    asked: bool,
-) -> _Origin | None:
-    """Find the scan in its folder; None where that is gone, or the scan is another by now."""
-    if source is None:
-        _logger.info("%s is shown without its scan; give --scans FOLDER, the folder that was predicted", case)
-        return None
-    try:
-        prepared = folders.made_by(source) == "prepare"
-        origin = _prepared(source, case, limits) if prepared else _raw(listed(source), case, limits)
-    except EquiregError as error:
-        if asked:
-            raise
-        _logger.warning("%s is shown without its scan: %s", case, error)
-        return None
-    if origin is None:
-        if asked:
-            raise EquiregError(f"{source}: holds no case {case}. Give the folder that was predicted as --scans.")
-        return None
-    native = origin.grid.native
-    if native.shape != geometry.shape or native.corner_distance_mm(geometry) > TOLERANCE_MM:
-        _logger.warning("%s is shown without its scan, which lies elsewhere than the prediction by now.", case)
-        return None
-    return origin
-
-
-def _prepared(source: Path, case: str, limits: Limits) -> _Origin | None:
-    data = PreparedSet(source)
+def _prepared(data: PreparedSet, case: str, limits: Limits) -> _Origin | None:
     record = data.by_name.get(case)
     if record is None:
         return None

@@ -16,9 +16,9 @@ from equireg.drawing.templating import content_policy, template
 from equireg.errors import EquiregError
 from equireg.folders import lineage
 from equireg.folders import predictions as predicted
-from equireg.folders.quality import Row, read_quality
+from equireg.folders.quality import Row, in_words, read_quality
 from equireg.imaging.limits import Limits
-from equireg.viewing.case_volumes import SCANS, CaseVolumes, read_case
+from equireg.viewing.case_volumes import SCANS, CaseReader, CaseVolumes
 from equireg.viewing.packing import pack, palette, panels_of
 
 _NIIVUE = "niivue-0.69.0.umd.js"
@@ -81,10 +81,11 @@ def render(predictions: Path, cases: Sequence[str], config: ViewConfig, subtitle
     """
     rows = {row.case: row for row in by_doubt(predictions)}
     scans, limits = None if config.scans is None else Path(config.scans), Limits.of(config, *lineage(predictions))
+    reader = CaseReader(predictions, config.channel, scans, limits)
     room = int(config.page_mb * _MEGABYTE / max(1, len(cases)))
     entries, files = [], {}
     for place, name in enumerate(cases):
-        found = read_case(predictions, name, config.channel, scans, limits)
+        found = reader.read(name)
         entry, packed = _entry(found, rows[name], room)
         entries.append(entry)
         files |= {f"{place}-{kind}": content for kind, content in packed.items()}
@@ -110,6 +111,7 @@ def _entry(case: CaseVolumes, row: Row, most_bytes: int) -> tuple[dict[str, Any]
         "quality": row.quality,
         "look": row.look,
         "why": row.why,
+        "estimate": in_words(row.estimate),
         "scores": [score._asdict() for score in case.scores],
         "palettes": {kind: palette(case.labels, kind) for kind in packed.files if kind not in SCANS},
         "windows": packed.windows,

@@ -110,7 +110,7 @@ function describe() {
   const one = entry(), number = (value, digits) => (value === null ? "–" : value.toFixed(digits));
   byId("case").textContent = one.case;
   byId("about").textContent = [
-    one.channel, one.quality === null ? "" : `quality ${one.quality.toFixed(2)}`, one.why || (one.look ? "among the least trusted" : ""),
+    one.channel, one.quality === null ? "" : `quality ${one.quality.toFixed(2)}`, one.estimate, one.why || (one.look ? "among the least trusted" : ""),
   ].filter(Boolean).join(" · ");
   byId("reduced").textContent = one.reduced;
   byId("scores").replaceChildren(...one.scores.map((score) => {

@@ -10,7 +10,7 @@ import pytest
 from equireg.reporting.build import report
 from equireg.reporting.drawing.panels import doubt_panels
 from equireg.reporting.results.sources import read_sources
-from equireg.viewing.case_volumes import read_case
+from equireg.viewing.case_volumes import CaseReader
 from reporting_made_up import Training, write_evaluation, write_picture
 from viewing_made_up import predictions, prepared
 
@@ -39,6 +39,7 @@ def test_cases_stand_by_doubt_with_their_reasons(written: Path) -> None:
     part = html[html.index("Cases by doubt") :]
     assert re.findall(r'<span class="role">\d\.</span> <a href="[^"]+">(\w)</a>', part) == ["b", "c", "d", "e"]
     assert "views disagree on whole (0.40)" in part
+    assert "Dice probably 0.60 (0.50 to 0.65 in four of five cases, from 12 held-out cases)" in part
     # Two neighbours changed places: 1 - 6 * (1 + 1) / (6 * 35).
     assert "rank correlation of quality with Dice +0.94 over 6 cases" in part
     table = pd.read_csv(written / "tables" / "quality.csv")
@@ -94,10 +95,10 @@ def test_names_stay_names(tmp_path: Path) -> None:
 
 def test_a_picture_shows_where_views_disagree(tmp_path: Path) -> None:
     q = predictions(tmp_path / "q", prepared(tmp_path / "p"), qualities={"case": 0.4})
-    drawn = doubt_panels(read_case(q, "case"))
+    drawn = doubt_panels(CaseReader(q).read("case"))
     assert [panel.caption for panel in drawn] == ["scan", "prediction", "where views disagree (dark: all)"]
     assert len({panel.png for panel in drawn}) == 3
     assert len({panel.aspect for panel in drawn}) == 1
-    plain = doubt_panels(read_case(predictions(tmp_path / "r", tmp_path / "gone"), "case"))
+    plain = doubt_panels(CaseReader(predictions(tmp_path / "r", tmp_path / "gone")).read("case"))
     assert [panel.caption for panel in plain] == ["scan", "prediction"]
     assert np.isfinite(plain[0].aspect)

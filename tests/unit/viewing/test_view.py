@@ -14,13 +14,13 @@ import pytest
 from nibabel.affines import apply_affine
 
 import equireg
-from equireg import disk
+from equireg import disk, folders
 from equireg.drawing.scans import REGION_COLOURS
 from equireg.errors import EquiregError, UsageError
 from equireg.imaging import volume
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
-from equireg.viewing.case_volumes import read_case
+from equireg.viewing.case_volumes import CaseReader
 from equireg.viewing.packing import colour_indices, pack
 from equireg.viewing.view import view
 from reporting_made_up import LABELS, SECRET
@@ -74,7 +74,7 @@ def test_an_oblique_scan_keeps_its_place(tmp_path: Path) -> None:
     q = predictions(tmp_path / "q", tmp_path / "gone")
     turn = np.array([[0.8, -0.6, 0, 5], [0.6, 0.8, 0, -3], [0, 0, -2.5, 7], [0, 0, 0, 1]])
     volume.write_label(q / "case.nii.gz", mask(), Geometry.from_array(mask().shape, turn))
-    image = image_of(pack(read_case(q, "case"), 10**6).files["prediction"])
+    image = image_of(pack(CaseReader(q).read("case"), 10**6).files["prediction"])
     own = nib.Nifti1Image(np.zeros(1), turn)
     assert in_world(image, np.asarray(image.dataobj) > 0) == in_world(own, mask() > 0)
 
@@ -116,6 +116,7 @@ def test_cases_are_sorted_by_doubt(tmp_path: Path) -> None:
     assert [one["case"] for one in content_of(page)] == ["b", "c", "a"]
     assert content_of(page)[0]["why"] == "views disagree on whole (0.40)"
     assert [one["look"] for one in content_of(page)] == [True, False, False]
+    assert content_of(page)[1]["estimate"].startswith("Dice probably 0.60 (0.50 to 0.65")
     assert re.findall(r'<button type="button">(\w+)<small>', page.read_text()) == ["b", "c", "a"]
     assert [one["case"] for one in content_of(view(q, tmp_path / "w.html", most=1))] == ["b"]
     assert [one["case"] for one in content_of(view(q, tmp_path / "x.html", case="a, c"))] == ["a", "c"]
@@ -125,11 +126,11 @@ def test_cases_are_sorted_by_doubt(tmp_path: Path) -> None:
 
 def test_the_channel_is_chosen_by_name(tmp_path: Path) -> None:
     q = predictions(tmp_path / "q", prepared(tmp_path / "p"))
-    found = read_case(q, "case", "t1")
+    found = CaseReader(q, "t1").read("case")
     assert found.channel == "T1"
     assert found.volumes["scan"].max() == 1.0
     with pytest.raises(UsageError, match=r"--channel T2: expected one of T1, FLAIR"):
-        read_case(q, "case", "T2")
+        CaseReader(q, "T2").read("case")
 
 
 def test_a_scan_that_is_gone_is_left_out(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_a_scan_that_lies_elsewhere_is_left_out(tmp_path: Path, caplog: pytest.L
     q = predictions(tmp_path / "q", prepared(tmp_path / "p"))
     moved = Geometry.from_array(GEOMETRY.shape, np.diag([-2.0, 1.0, 3.3, 1.0]))
     volume.write_label(q / "case.nii.gz", mask(), moved)
-    assert "scan" not in read_case(q, "case").volumes
+    assert "scan" not in CaseReader(q).read("case").volumes
     assert "lies elsewhere" in caplog.text
 
 
@@ -155,7 +156,7 @@ def test_a_raw_folder_gives_scan_and_mask(tmp_path: Path) -> None:
     image = (3.0 * (mask() > 0) + np.arange(10)[None, :, None]).astype(np.float32)
     volume.write_channels(raw / "images" / "case.nii.gz", image[None], GEOMETRY)
     volume.write_label(raw / "labels" / "case.nii.gz", mask(), GEOMETRY)
-    found = read_case(predictions(tmp_path / "q", raw), "case")
+    found = CaseReader(predictions(tmp_path / "q", raw)).read("case")
     # The file's x runs to the left, the canonical one to the right.
     np.testing.assert_array_equal(found.volumes["reference"], np.transpose(mask(), (2, 1, 0))[:, :, ::-1])
     np.testing.assert_allclose(found.volumes["scan"], np.transpose(image, (2, 1, 0))[:, :, ::-1])
@@ -168,7 +169,7 @@ def test_a_mask_a_class_is_shown_as_one(tmp_path: Path) -> None:
         volume.write_channels(home / "ct.nii.gz", np.random.default_rng(0).random((1, *GEOMETRY.shape)), GEOMETRY)
         for name, value in (("liver", 2), ("spleen", 4)):
             volume.write_label(home / "segmentations" / f"{name}.nii.gz", (mask() == value).astype(np.uint8), GEOMETRY)
-    found = read_case(predictions(tmp_path / "q", tmp_path / "raw"), "case")
+    found = CaseReader(predictions(tmp_path / "q", tmp_path / "raw")).read("case")
     merged = np.select([mask() == 2, mask() == 4], [1, 2])
     np.testing.assert_array_equal(found.volumes["reference"], np.transpose(merged, (2, 1, 0))[:, :, ::-1])
 
@@ -180,7 +181,7 @@ def test_a_picture_has_one_plane(tmp_path: Path, flat: int, name: str) -> None:
     shape[flat], spacing_mm[(flat + 1) % 3] = 1, 3.0
     q = predictions(tmp_path / "q", tmp_path / "gone")
     volume.write_label(q / "case.nii.gz", np.ones(shape, np.uint8), Geometry.from_array(shape, np.diag(spacing_mm)))
-    found = read_case(q, "case")
+    found = CaseReader(q).read("case")
     assert found.volumes["prediction"].shape == (1, 8, 8)
     assert pack(found, 10**6).flat == name
 
@@ -196,7 +197,7 @@ def test_large_cases_are_made_coarser_until_they_fit(tmp_path: Path) -> None:
     q = predictions(tmp_path / "q", tmp_path / "gone")
     shape = (40, 30, 20)
     volume.write_label(q / "case.nii.gz", np.ones(shape, np.uint8), Geometry.from_array(shape, np.diag([1, 1, 3, 1.0])))
-    found = read_case(q, "case")
+    found = CaseReader(q).read("case")
     found.volumes["scan"] = np.random.default_rng(0).random((20, 30, 40)).astype(np.float32)  # pyright: ignore[reportIndexIssue]
     whole = pack(found, 10**6)
     assert whole.reduced == ""
@@ -212,6 +213,15 @@ def test_large_cases_are_made_coarser_until_they_fit(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         image.get_fdata(), found.volumes["scan"].transpose(2, 1, 0)[:: step[0], :: step[1]], atol=0.003
     )
+
+
+def test_the_folder_of_the_scans_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    qualities = {"a": 0.9, "b": 0.3}
+    q = predictions(tmp_path / "q", prepared(tmp_path / "p", tuple(qualities)), qualities=qualities)
+    asked: list[Path] = []
+    monkeypatch.setattr(folders, "made_by", lambda folder: asked.append(folder) or "prepare")
+    assert len(content_of(view(q, tmp_path / "v.html"))) == 2
+    assert asked == [tmp_path / "p"]
 
 
 def test_the_page_stands_alone_and_names_the_case_only(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from equireg.config import ViewConfig
 from equireg.drawing.svg import draw
 from equireg.errors import EquiregError
 from equireg.folders import lineage
-from equireg.folders.quality import Row
+from equireg.folders.quality import Row, in_words
 from equireg.imaging.limits import Limits
 from equireg.reporting.drawing.figures import Drawing, cloud
 from equireg.reporting.drawing.panels import Panel, doubt_panels
 from equireg.reporting.results.cohorts import Results
 from equireg.reporting.results.trust import DOUBTED, MOST, Predictions
 from equireg.reporting.section import Section, counted, number, signed
-from equireg.viewing.case_volumes import read_case
+from equireg.viewing.case_volumes import CaseReader
 
 _logger = logging.getLogger("equireg")
 _OPEN = 2
@@ -28,7 +28,9 @@ def section(results: Results) -> Section:
     """Return the cases of each set of predictions by doubt, with `quality.csv`."""
     found = [one for one in results.sources.predictions if one.ranked]
     rows = [
-        {"predictions": one.title, **vars(row), "dice": one.dice.get(row.case)} for one in found for row in one.rows
+        {"predictions": one.title, **vars(row), "estimate": in_words(row.estimate), "dice": one.dice.get(row.case)}
+        for one in found
+        for row in one.rows
     ]
     content = {"entries": [_entry(one) for one in found[:MOST]], "unfolded": len(found) <= _OPEN, "sets": len(found)}
     return Section("quality", content if found else {}, {"quality.csv": rows})
@@ -49,10 +51,15 @@ def _entry(found: Predictions) -> dict[str, Any]:
     }
 
 
-def _facts(found: Predictions, row: Row) -> tuple[str, str, str]:
-    """Return a case's quality and Dice as they are written, and where the viewer shows it."""
-    quality = np.nan if row.quality is None else row.quality
-    return number(quality, "dice"), number(found.dice.get(row.case, np.nan), "dice"), found.link(row.case)
+def _facts(found: Predictions, row: Row) -> tuple[str, str, str, str]:
+    """Return a case's quality and Dice as they are written, where the viewer shows it, and what is said of it."""
+    quality, said = np.nan if row.quality is None else row.quality, (in_words(row.estimate), row.why)
+    return (
+        number(quality, "dice"),
+        number(found.dice.get(row.case, np.nan), "dice"),
+        found.link(row.case),
+        " · ".join(filter(None, said)),
+    )
 
 
 def _scatter(found: Predictions, known: list[Row]) -> Drawing:
@@ -72,12 +79,12 @@ def _scatter(found: Predictions, known: list[Row]) -> Drawing:
 
 def _pictured(found: Predictions) -> list[tuple[Row, list[Panel]]]:
     """Draw the least trusted cases that can be read; without pictures where they cannot."""
+    reader = CaseReader(found.folder, limits=Limits.of(ViewConfig(), *lineage(found.folder)))
     drawn = []
     for row in found.ranked[:DOUBTED]:
         panels: list[Panel] = []
         try:
-            limits = Limits.of(ViewConfig(), *lineage(found.folder))
-            panels = doubt_panels(read_case(found.folder, row.case, limits=limits))
+            panels = doubt_panels(reader.read(row.case))
         except EquiregError as error:
             _logger.warning("%s is listed without its picture: %s", row.case, error)
         drawn.append((row, panels))
