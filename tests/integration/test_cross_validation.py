@@ -90,6 +90,7 @@ def test_a_page_of_the_folder_shows_its_runs_and_what_they_held_out(
         assert json.loads((crossed / name / "summary.json").read_text())["masks_without_prediction"] == 0
 
 
+@pytest.mark.slow
 def test_resume_goes_on_with_what_is_missing(
     equireg: Command, crossed: Path, phantom_prepared: Path, tmp_path: Path
 ) -> None:

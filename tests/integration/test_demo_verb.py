@@ -19,7 +19,7 @@ def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
     from equireg.phantom import PhantomConfig
 
     def small(**options: Any) -> PhantomConfig:
-        return PhantomConfig(**{"shape": (32, 32, 16), "spacing_mm": (6.0, 6.0, 8.0), **options})
+        return PhantomConfig(**{**options, "shape": (32, 32, 16), "spacing_mm": (6.0, 6.0, 8.0)})
 
     monkeypatch.setattr("equireg.pipeline.demo.PhantomConfig", small)
 
@@ -42,6 +42,10 @@ def test_the_demo_ends_with_a_table_and_a_page(equireg: Command, tmp_path: Path)
     assert table["cases"].tolist() == [2, 2]
     assert table["labelled_cases"].tolist() == [1, 1]
     assert table["unlabelled_cases"].tolist() == [0, 4]
+    assert [f"[{part} of 5]" in outcome.err for part in range(1, 6)] == [True] * 5
+    assert "rank correlation of quality with Dice" in outcome.out
+    assert len((out / "next" / "suggestions.csv").read_text().splitlines()) == 4
+    assert (out / "view.html").is_file()
     assert all(word in outcome.out for word in ("method", "dice", "hd95_mm", "nsd"))
-    assert len(list(out.rglob("*_seg.nii.gz"))) == 6
+    assert len(list(out.rglob("*_seg.nii.gz"))) == 3
     assert found_in(out, (str(tmp_path), os.getcwd())) == []

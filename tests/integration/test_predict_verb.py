@@ -182,6 +182,7 @@ def test_a_prepared_folder_gives_what_the_raw_one_gives(
     assert dice(one > 0, other > 0) > 0.98  # prepared arrays are rounded to 16 bits
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_and_go_on_where_one_process_stopped(
     equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

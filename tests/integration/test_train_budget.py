@@ -75,6 +75,7 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_run_stopped_and_resumed_on_a_slower_machine_ends_in_time_and_can_be_repeated(
     equireg: Command, phantom_prepared: Path, tmp_path: Path, clock: Clock
 ) -> None:

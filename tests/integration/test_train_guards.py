@@ -129,6 +129,7 @@ def test_each_validation_is_reported_and_kept_in_the_log(
     assert "total " in lines[0]
 
 
+@pytest.mark.slow
 def test_a_script_without_logging_sees_what_is_done(phantom_prepared: Path, tmp_path: Path) -> None:
     script = f"import equireg\nequireg.train({str(phantom_prepared)!r}, {str(tmp_path / 'run')!r}, **{COMMON!r})\n"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
@@ -136,6 +137,7 @@ def test_a_script_without_logging_sees_what_is_done(phantom_prepared: Path, tmp_
     assert "train: step 4 of 4; " in done.stderr
 
 
+@pytest.mark.slow
 def test_workers_are_spawned_and_change_nothing(phantom_prepared: Path, tmp_path: Path) -> None:
     options = {**COMMON, "method": "equireg", "unsup_ratio": 1}
     alone, spawned = (

@@ -75,6 +75,7 @@ def test_a_run_is_all_that_is_needed(
     assert equireg("train", phantom_prepared, "--out", out, "--resume", "--init", moved, *STILL).code == 0
 
 
+@pytest.mark.slow
 def test_resuming_holds_to_the_weights_that_it_started_from(
     equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
 ) -> None:

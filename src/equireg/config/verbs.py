@@ -235,15 +235,15 @@ class SweepOptions(ClusterOptions):
 class DemoConfig:
     """Options of `equireg demo`."""
 
-    cases: int = 24
+    cases: int = 18
     """phantom scans to train on"""
     labelled: int = 3
     """how many of them are used with their masks"""
-    test_cases: int = 8
+    test_cases: int = 6
     """further phantom scans, with masks, to score on"""
-    max_steps: int = 500
+    max_steps: int = 400
     """optimiser steps of each of the two runs"""
-    features: int = 16
+    features: int = 8
     """channels of the network's first stage"""
     seed: int = 42
     """seed of the phantoms and of training"""
