@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from equireg import disk, folders
@@ -24,6 +25,7 @@ from equireg.pipeline.heartbeat import heartbeat, how_far
 from equireg.pipeline.side_by_side import side_by_side
 from equireg.pipeline.sweep import RESULTS, do_sweep
 from equireg.pipeline.sweepfile import SweepConfig
+from equireg.statistics import rank_correlation
 from equireg.viewing.view import view
 
 log = logging.getLogger("equireg")
@@ -62,7 +64,8 @@ def demo(out: Path | str, config: DemoConfig | None = None, **options: Any) -> p
     _say(3, "how far each prediction can be trusted, without a mask")
     correlation = _trust(out)
     _say(4, "which scans to annotate next")
-    suggestions = suggest(out / "prepared", out / "next", count=_SUGGESTED, run=(str(out / "runs" / "equireg"),))
+    with heartbeat(lambda: "looking at the scans without a mask"):
+        suggestions = suggest(out / "prepared", out / "next", count=_SUGGESTED, run=(str(out / "runs" / "equireg"),))
     _say(5, "a page to look at the predictions")
     view(out / "predictions" / "equireg", out / "view.html")
     folders.sign(out, "demo", to_plain(config), seed=config.seed)
@@ -104,9 +107,9 @@ def _train_both(raw: Path, out: Path, config: DemoConfig) -> None:
 def _trust(out: Path) -> float:
     """Return the rank correlation (Spearman) of the quality, which needs no mask, with the Dice of the test cases."""
     dice = _dice(out, "equireg")
-    quality = {row.case: row.quality for row in read_quality(out / "predictions" / "equireg")}
-    both = pd.DataFrame({"quality": quality, "dice": dice}).astype(float).dropna()
-    return float(both["quality"].corr(both["dice"], method="spearman")) if len(both) > 1 else float("nan")
+    rows = [row for row in read_quality(out / "predictions" / "equireg") if row.quality is not None]
+    both = np.array([(row.quality, dice[row.case]) for row in rows if row.case in dice]).reshape(-1, 2)
+    return rank_correlation(*both.T) if len(both) > 1 else float("nan")
 
 
 def _tell(out: Path, config: DemoConfig, correlation: float, cases: Sequence[str], picture: Path) -> None:
