@@ -1,6 +1,7 @@
 """A folder of DICOM through the verbs, without a step before; and nothing that names the patient in what they write."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,9 @@ def test_dicom_goes_through_all_verbs_and_tells_no_name(raw: Path, tmp_path: Pat
     (scan,) = (suggested / "scans").iterdir()
     assert read_geometry(scan)[0].shape == SHAPE
     uids = tuple(uid(f"{PATIENT}-{number}", f"study {number}") for number in range(4))
+    for_archive = {path.name.removesuffix(".dcm") for path in (out / "dicom").iterdir()}
+    assert for_archive == names
+    shutil.rmtree(out / "dicom")  # segmentations for the archive, which name the patient as the standard wants it
     for folder in (prepared, run, out, judged, page, view, suggested):
         assert found_in(folder, (*WORDS, *uids)) == []
 

@@ -108,8 +108,12 @@ class PredictConfig(ScanOptions, ClusterOptions):
     """overlap of neighbouring windows where a scan is larger than the patch"""
     post_process: Literal["auto", "none"] = "auto"
     """auto: remove the small components that training found on its validation cases to be wrong, if any"""
-    format: Literal["auto", "nifti", "nrrd", "png"] = "auto"
-    """format of the masks; auto: as the scan came in, NIfTI where that is none of these"""
+    format: Literal["auto", "nifti", "nrrd", "png", "dicom-seg", "rtstruct"] = "auto"
+    """format of the masks; auto: as the scan came in, NIfTI where that is none of these. dicom-seg and rtstruct lie in
+    dicom/, beside NIfTI, and name the patient"""
+    codes: str | None = None
+    """SNOMED codes of the segments of --format dicom-seg: a CSV or JSON file with a row of name, code, meaning and
+    category each"""
     probabilities: bool = False
     """write CASE_probabilities.nii.gz too, one volume a class"""
     quality_views: int | None = None
@@ -149,6 +153,8 @@ class PredictConfig(ScanOptions, ClusterOptions):
         views = self.quality_views
         require(views is None or views >= 0, "quality_views", views, "a count from 0")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
+        fits = self.codes is None or self.format in ("auto", "dicom-seg")
+        require(fits, "codes", self.codes, "--format dicom-seg beside it")
         if self.portal_zip:
             require(self.format in ("auto", "nifti"), "portal_zip", True, "--format nifti beside it")
 

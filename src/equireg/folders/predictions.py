@@ -19,14 +19,17 @@ from equireg.imaging.labels import LabelTable
 
 ENDING = ".nii.gz"
 """Ending of the volumes that lie beside predictions, and of predictions in NIfTI."""
-ENDINGS = {"nifti": ENDING, "nrrd": ".seg.nrrd", "png": ".png", "dicom-seg": ".dcm", "rtstruct": ".dcm"}
+ENDINGS = {"nifti": ENDING, "nrrd": ".seg.nrrd", "png": ".png"}
 """Ending of a prediction in each format; 3D Slicer opens ``.seg.nrrd`` as a segmentation."""
+DICOM = "dicom"
+"""Folder of predictions of DICOM scans for the archive, beside the same masks in NIfTI. These files alone name the
+patient, as the standard wants it."""
 PROBABILITIES = "_probabilities"
 """What the name of a file of probabilities has behind the name of its case."""
 LABELS = "labels.json"
 TIMES = "times.csv"
 PORTAL_ZIP = "portal.zip"
-SUBFOLDERS = (EQUIVARIANCE, RECORDS, DISAGREEMENT)
+SUBFOLDERS = (EQUIVARIANCE, RECORDS, DISAGREEMENT, DICOM)
 """Folders beside the predictions, a file or more a case in each."""
 _TIMES = ("case", "seconds")
 
@@ -60,6 +63,11 @@ def case_of(name: str) -> str | None:
     return next((name[: -len(ending)] for ending in endings if lowered.endswith(ending)), None)
 
 
+def dicom_file(folder: Path, case: str) -> Path:
+    """Return where the prediction of a DICOM scan lies as DICOM."""
+    return _inside(folder / DICOM, case, ".dcm")
+
+
 def probabilities_file(folder: Path, case: str) -> Path:
     """Return where a case's probabilities lie, a volume a class."""
     return _inside(folder, case, f"{PROBABILITIES}{ENDING}")
@@ -85,7 +93,7 @@ class Files:
 def files_of(folder: Path, case: str) -> list[Path]:
     """Return all files that a case may have in a folder of predictions."""
     moved = Files.of(folder, case)
-    beside = (record_file(folder, case), disagreement_file(folder, case))
+    beside = (record_file(folder, case), disagreement_file(folder, case), dicom_file(folder, case))
     return [prediction_file(folder, case), probabilities_file(folder, case), *vars(moved).values(), *beside]
 
 

@@ -68,7 +68,8 @@ def predict(
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
     trained = read_trained(runs, config.checkpoint)
     cases = _cases(trained, scans, config)
-    check_formats(cases, Looks.of(trained.models[0].facts), config)
+    first = trained.models[0]
+    check_formats(cases, Looks.of(first.facts, config, first.config.method.name), config)
     post_process = trained.post_process if config.post_process == "auto" else PostProcessing()
     each = math.ceil(len(cases) / max(1, config.jobs))
     job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)

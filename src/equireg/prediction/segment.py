@@ -64,7 +64,7 @@ class Predictor:
         self._engine = config.engine
         self._scans = scans
         self.facts = quality.common_facts([model.facts for model in models])
-        self.looks = Looks.of(self.facts)
+        self.looks = Looks.of(self.facts, config, models[0].config.method.name)
         self.parts = parts_of(models, config, self.device)
         self.mapped = config.disagreement
 

@@ -1,15 +1,21 @@
 """Predicted masks on disk: one writer for each format, and which format a scan's mask gets."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from equireg import disk
 from equireg.config import PredictConfig
 from equireg.errors import EquiregError
 from equireg.folders import predictions
 from equireg.imaging import volume
+from equireg.imaging.dicom.codes import SegmentCode, codes_of
+from equireg.imaging.dicom.contour_writing import write_contours
+from equireg.imaging.dicom.seg_writing import Told, write_segmentation
+from equireg.imaging.dicom.series import Series
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.nrrd_writing import write_nrrd
 from equireg.imaging.picture_writing import check_flat, write_picture
@@ -17,6 +23,11 @@ from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import Geometry
 from equireg.model import ModelFacts
 from equireg.prediction.scans import InputCase, RawScan
+
+log = logging.getLogger("equireg")
+
+_DICOM = {"dicom-seg": write_segmentation, "rtstruct": write_contours}
+"""Formats of the archive, which need the series of the scan, and what writes them."""
 
 
 @dataclass(frozen=True)
@@ -28,24 +39,41 @@ class Looks:
     """how masks of pictures are stored: grey, palette or rgb"""
     pictures: bool = False
     """whether the scans are pictures"""
+    codes: Mapping[str, SegmentCode] = field(default_factory=dict)
+    """name of a label to what it shows, for DICOM"""
+    method: str = "unknown"
+    """name of the method that trained the model, for DICOM"""
 
     @classmethod
-    def of(cls, facts: ModelFacts) -> "Looks":
-        """Take it from what a model knows of its data set."""
+    def of(cls, facts: ModelFacts, config: PredictConfig, method: str) -> "Looks":
+        """Take it from what a model knows of its data set, and from the options.
+
+        Raises:
+            EquiregError: if the file of codes cannot be used.
+        """
         told = facts.pictures
-        return cls(facts.labels, "grey" if told is None else str(told["masks"]), told is not None)
+        masks = "grey" if told is None else str(told["masks"])
+        return cls(facts.labels, masks, told is not None, codes_of(facts.labels, config.codes), method)
 
 
 def format_of(case: InputCase, looks: Looks, config: PredictConfig) -> str:
-    """Return the format of a case's mask, a key of ``predictions.ENDINGS``: as asked for, or as the scan came in."""
+    """Return the format of a case's mask: as asked for, or as the scan came in."""
     if config.format != "auto" or config.portal_zip:
         return "nifti" if config.portal_zip else config.format
     if not isinstance(case.scan, RawScan):
         return "png" if looks.pictures else "nifti"
+    if case.scan.case.series:
+        return "dicom-seg"
     first = case.scan.case.images[0] if case.scan.case.images else Path()
     if is_picture(first):
         return "png"
     return "nrrd" if first.name.lower().endswith(".nrrd") else "nifti"
+
+
+def series_of(case: InputCase) -> Series | None:
+    """Return the DICOM series of a scan that came as DICOM, the first one of several channels; None for others."""
+    series = case.scan.case.series if isinstance(case.scan, RawScan) else ()
+    return series[0] if series else None
 
 
 def check_formats(cases: Sequence[InputCase], looks: Looks, config: PredictConfig) -> None:
@@ -54,22 +82,31 @@ def check_formats(cases: Sequence[InputCase], looks: Looks, config: PredictConfi
     Raises:
         EquiregError: names a scan, and how many more are like it.
     """
-    if config.format != "png":
-        return
-    problems = {}
-    for case in cases:
-        try:
-            shape = case.geometry().shape
-        except EquiregError:  # whoever reads its voxels says what is wrong
-            continue
-        try:
-            check_flat(shape)
-        except EquiregError as error:
-            problems[case.name] = str(error)
+    problems = {case.name: problem for case in cases if (problem := _misfit(case, config)) is not None}
     if problems:
         name, problem = next(iter(problems.items()))
         more = f" {len(problems) - 1} more scans are like it." if len(problems) > 1 else ""
         raise EquiregError(f"--format {config.format}: {name} {problem}{more}")
+
+
+def _misfit(case: InputCase, config: PredictConfig) -> str | None:
+    """Return why a scan's mask cannot have the format that is asked for; None where it can."""
+    if config.format not in ("png", *_DICOM):
+        return None
+    try:
+        shape = case.geometry().shape
+    except EquiregError:  # whoever reads its voxels says what is wrong
+        return None
+    if config.format in _DICOM:
+        remedy = "Predict from the DICOM folder itself, or give --format nifti."
+        return (
+            f"did not come as a DICOM series, to which the mask has to refer. {remedy}" if not series_of(case) else None
+        )
+    try:
+        check_flat(shape)
+    except EquiregError as error:
+        return str(error)
+    return None
 
 
 def write_mask(
@@ -77,11 +114,24 @@ def write_mask(
 ) -> Path:
     """Write the label values [X, Y, Z] of a case in the format that it gets; return the file.
 
+    A mask for the archive lies beside the same in NIfTI, which all later verbs read. Where it is not asked for by name
+    and cannot be written, the user is told, and the other stays.
+
     Raises:
         EquiregError: if the format cannot hold them, or the disk is full or not writable.
     """
     chosen = format_of(case, looks, config)
-    path = predictions.prediction_file(folder, case.name, predictions.ENDINGS[chosen])
+    series = series_of(case)
+    if chosen in _DICOM and series is not None:
+        try:
+            _write_dicom(folder, case.name, values, series, looks, chosen)
+        except disk.DiskError:
+            raise
+        except EquiregError as error:
+            if config.format != "auto":
+                raise
+            log.warning("%s: %s", case.name, error)
+    path = predictions.prediction_file(folder, case.name, predictions.ENDINGS.get(chosen, predictions.ENDING))
     if chosen == "png":
         write_picture(path, values, looks.labels, looks.masks)
     elif chosen == "nrrd":
@@ -89,3 +139,10 @@ def write_mask(
     else:
         volume.write_label(path, values, geometry)
     return path
+
+
+def _write_dicom(folder: Path, case: str, values: np.ndarray, series: Series, looks: Looks, chosen: str) -> None:
+    path = predictions.dicom_file(folder, case)
+    with disk.disk_errors(path):
+        path.parent.mkdir(exist_ok=True)
+    _DICOM[chosen](path, values, series, Told(looks.labels, looks.codes, looks.method))

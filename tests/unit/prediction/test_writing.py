@@ -4,12 +4,16 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
+from dicom_series import phantom, slices, write
 from equireg.config import PredictConfig
 from equireg.errors import EquiregError, UsageError
 from equireg.folders import predictions
+from equireg.imaging.dicom.heads import Head, read_heads
+from equireg.imaging.dicom.series import series_of
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import read_geometry, read_label
@@ -34,6 +38,50 @@ def case_of(path: Path) -> InputCase:
 def test_a_mask_gets_the_format_of_its_scan(name, expected):
     assert format_of(case_of(Path(name)), Looks(LABELS), PredictConfig()) == expected
     assert format_of(case_of(Path(name)), Looks(LABELS), PredictConfig(format="nrrd")) == "nrrd"
+
+
+def test_a_mask_for_the_archive_needs_a_series(tmp_path):
+    path = tmp_path / "a.nii"
+    nib.save(nib.Nifti1Image(VALUES, np.eye(4)), path)
+    for chosen in ("dicom-seg", "rtstruct"):
+        with pytest.raises(EquiregError, match=r"a did not come as a DICOM series, .* give --format nifti"):
+            check_formats([case_of(path), case_of(path)], Looks(LABELS), PredictConfig(format=chosen))
+    with pytest.raises(UsageError, match="--format dicom-seg beside it"):
+        PredictConfig(codes="a.csv", format="nrrd")
+
+
+def test_a_dicom_scan_gets_both(tmp_path):
+    files = write(tmp_path / "series", slices(phantom(VALUES.shape)))
+    series = series_of([head for head in read_heads(files) if isinstance(head, Head)])
+    raw = RawCase("a", (series.files[0],), None, "a", False, series=(series,))
+    case = InputCase("a", RawScan(raw, None))  # pyright: ignore[reportArgumentType]
+    for chosen in ("auto", "rtstruct"):
+        out = tmp_path / chosen
+        out.mkdir()
+        path = write_mask(out, case, VALUES, series.geometry, Looks(LABELS), PredictConfig(format=chosen))
+        assert path == predictions.prediction_file(out, "a") == out / "a.nii.gz"
+        found = pydicom.dcmread(predictions.dicom_file(out, "a"))
+        assert found.Modality == ("SEG" if chosen == "auto" else "RTSTRUCT")
+        assert set(predictions.files_of(out, "a")) >= {path, out / "dicom/a.dcm"}
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    write_mask(plain, case, VALUES, series.geometry, Looks(LABELS), PredictConfig(format="nifti"))
+    assert [path.name for path in plain.iterdir()] == ["a.nii.gz"]
+
+
+def test_what_the_archive_cannot_take_costs_no_prediction(tmp_path, caplog):
+    files = slices(phantom(VALUES.shape))
+    for one in files:
+        del one.StudyInstanceUID
+    heads = read_heads(write(tmp_path / "series", files))
+    series = series_of([head for head in heads if isinstance(head, Head)])
+    raw = RawCase("a", (series.files[0],), None, "a", False, series=(series,))
+    case = InputCase("a", RawScan(raw, None))  # pyright: ignore[reportArgumentType]
+    path = write_mask(tmp_path, case, VALUES, series.geometry, Looks(LABELS), PredictConfig())
+    assert path.is_file()
+    assert "cannot be written" in caplog.text
+    with pytest.raises(EquiregError, match="cannot be written"):
+        write_mask(tmp_path, case, VALUES, series.geometry, Looks(LABELS), PredictConfig(format="dicom-seg"))
 
 
 def test_the_portal_takes_nifti_alone():

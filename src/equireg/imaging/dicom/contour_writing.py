@@ -1,0 +1,172 @@
+"""Label values as contours (RTSTRUCT) in the planes of the series that they were predicted on."""
+
+import io
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg._version import __version__
+from equireg.disk import write_atomic
+from equireg.errors import EquiregError
+from equireg.imaging.dicom.heads import read_dataset
+from equireg.imaging.dicom.library import pydicom, quietly
+from equireg.imaging.dicom.seg_writing import MAKER, Told
+from equireg.imaging.dicom.series import Series
+
+_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+_STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
+_COPIED = (
+    *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+    *("FrameOfReferenceUID", "PositionReferenceIndicator", "SpecificCharacterSet", "StudyDescription"),
+)
+_MUST = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID")
+"""Elements that must be there, also where they are empty."""
+_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_DIGITS = 4
+_COLOURS = ((220, 60, 60), (60, 160, 60), (60, 90, 220), (220, 170, 40), (170, 60, 200), (40, 180, 190))
+_SERIES = 950
+"""What is added to the number of the source series for that of the contours."""
+
+
+def write_contours(path: Path, values: np.ndarray, series: Series, told: Told) -> None:
+    """Write an RTSTRUCT, a region each label but the background; completely or not at all.
+
+    A contour runs half-way between the centres of voxels inside and outside; a hole is a contour of its own, inside
+    that of its region, to be combined by exclusive or (DICOM PS3.3, C.8.8.6.3). Patient and study are those of the
+    source.
+
+    Args:
+        path: the file.
+        values: label values [X, Y, Z] on the series' grid.
+        series: the source.
+        told: what the labels mean.
+
+    Raises:
+        EquiregError: if a package is missing, the source lacks what contours must copy, or the disk is full.
+    """
+    try:
+        with quietly():
+            sources = [read_dataset(file) for file in series.files]
+            made = _header(sources[0])
+            _add_references(made, series, sources)
+            _add_regions(made, values, series, sources, told)
+            buffer = io.BytesIO()
+            pydicom().dcmwrite(buffer, made, enforce_file_format=True)
+    except EquiregError:
+        raise
+    except Exception as error:  # a header is foreign, and pydicom raises whatever its parts do
+        words = " ".join(str(error).split())[:200].rstrip(".")
+        raise EquiregError(
+            f"{series.files[0]}: contours of this series cannot be written ({type(error).__name__}: {words}). Give "
+            "--format nifti."
+        ) from error
+    write_atomic(path, buffer.getvalue())
+
+
+def outlines(mask: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the outlines of a mask [X, Y], bool: points in voxels [points, 2], closed, the last point left out."""
+    from skimage.measure import find_contours
+
+    for points in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
+        yield points[:-1] - 1
+
+
+def _header(source: Any) -> Any:
+    """Return a new file of the source's patient and study."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(_CLASS), generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    for name in _COPIED:
+        if name in source:
+            setattr(made, name, source.data_element(name).value)
+    for name in _MUST:
+        if name not in made:
+            setattr(made, name, "")
+    now = datetime.now()
+    made.SOPClassUID, made.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    made.Modality, made.SeriesInstanceUID = "RTSTRUCT", generate_uid()
+    made.SeriesNumber = int(source.get("SeriesNumber") or 0) + _SERIES
+    made.SeriesDescription = "equireg contours"
+    made.Manufacturer, made.ManufacturerModelName, made.SoftwareVersions = MAKER, MAKER, __version__
+    made.StructureSetLabel = MAKER
+    made.StructureSetDate = made.InstanceCreationDate = now.strftime("%Y%m%d")
+    made.StructureSetTime = made.InstanceCreationTime = now.strftime("%H%M%S")
+    made.InstanceNumber = 1
+    made.ApprovalStatus = "UNAPPROVED"
+    return made
+
+
+def _image(series: Series, sources: list[Any], place: int) -> Any:
+    """Return the reference to the image of a slice."""
+    frame = series.frames[place]
+    item = _item(
+        ReferencedSOPClassUID=sources[frame.file].SOPClassUID,
+        ReferencedSOPInstanceUID=sources[frame.file].SOPInstanceUID,
+    )
+    if int(sources[frame.file].get("NumberOfFrames") or 1) > 1:
+        item.ReferencedFrameNumber = frame.number + 1
+    return item
+
+
+def _add_references(made: Any, series: Series, sources: list[Any]) -> None:
+    images = [_image(series, sources, place) for place in range(len(series.frames))]
+    of_series = _item(SeriesInstanceUID=sources[0].SeriesInstanceUID, ContourImageSequence=images)
+    study = _item(
+        ReferencedSOPClassUID=_STUDY_CLASS,
+        ReferencedSOPInstanceUID=sources[0].StudyInstanceUID,
+        RTReferencedSeriesSequence=[of_series],
+    )
+    frame = _item(FrameOfReferenceUID=sources[0].FrameOfReferenceUID, RTReferencedStudySequence=[study])
+    made.ReferencedFrameOfReferenceSequence = [frame]
+
+
+def _add_regions(made: Any, values: np.ndarray, series: Series, sources: list[Any], told: Told) -> None:
+    made.StructureSetROISequence, made.ROIContourSequence, made.RTROIObservationsSequence = [], [], []
+    labels = told.labels
+    for number, (value, name) in enumerate(zip(labels.values[1:], labels.names[1:], strict=True), start=1):
+        made.StructureSetROISequence.append(
+            _item(
+                ROINumber=number,
+                ReferencedFrameOfReferenceUID=sources[0].FrameOfReferenceUID,
+                ROIName=name[:64],
+                ROIGenerationAlgorithm="AUTOMATIC",
+            )
+        )
+        colour = labels.colours.get(value, _COLOURS[(number - 1) % len(_COLOURS)])
+        contours = list(_contours(values == value, series, sources))
+        region = _item(ReferencedROINumber=number, ROIDisplayColor=list(colour))
+        if contours:
+            region.ContourSequence = contours
+        made.ROIContourSequence.append(region)
+        made.RTROIObservationsSequence.append(
+            _item(ObservationNumber=number, ReferencedROINumber=number, RTROIInterpretedType="", ROIInterpreter="")
+        )
+
+
+def _contours(mask: np.ndarray, series: Series, sources: list[Any]) -> Iterator[Any]:
+    to_lps = _TO_LPS @ series.geometry.affine_array
+    for place in np.flatnonzero(mask.any(axis=(0, 1))).tolist():
+        for points in outlines(mask[:, :, place]):
+            voxels = np.column_stack([points, np.full(len(points), place), np.ones(len(points))])
+            points_mm = (voxels @ to_lps.T)[:, :3]
+            yield _item(
+                ContourImageSequence=[_image(series, sources, place)],
+                ContourGeometricType="CLOSED_PLANAR",
+                NumberOfContourPoints=len(points),
+                ContourData=[f"{number:.{_DIGITS}f}" for number in points_mm.ravel()],
+            )
+
+
+def _item(**values: Any) -> Any:
+    made = pydicom().Dataset()
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made

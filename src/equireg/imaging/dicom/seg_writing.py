@@ -1,0 +1,136 @@
+"""Label values as a DICOM segmentation (DICOM-SEG) that refers to the series that they were predicted on."""
+
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg._version import __version__
+from equireg.disk import write_atomic
+from equireg.errors import EquiregError
+from equireg.imaging.dicom.codes import UNKNOWN, Code, SegmentCode
+from equireg.imaging.dicom.heads import read_dataset
+from equireg.imaging.dicom.series import Series
+from equireg.imaging.labels import LabelTable
+
+MAKER = "equireg"
+_SERIES = 900
+"""What is added to the number of the source series for that of the mask."""
+_LONGEST = 64
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a DICOM file says of its segments and of what drew them."""
+
+    labels: LabelTable
+    codes: Mapping[str, SegmentCode]
+    """Name of a label to what it shows."""
+    method: str
+    """Name of the method that trained the model."""
+
+
+def write_segmentation(path: Path, values: np.ndarray, series: Series, told: Told) -> None:
+    """Write a binary DICOM-SEG, a segment each label but the background; completely or not at all.
+
+    Segments are numbered in the order of the labels and carry their names. Patient and study are those of the source,
+    as the standard wants it.
+
+    Args:
+        path: the file.
+        values: label values [X, Y, Z] on the series' grid.
+        series: the source.
+        told: what the labels mean.
+
+    Raises:
+        EquiregError: if a package is missing, the source lacks what a segmentation must copy, or the disk is full.
+    """
+    hd = _highdicom()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that are not quite as the standard says
+            sources = [read_dataset(file) for file in series.files]
+            made = _segmentation(hd, values, series, sources, told)
+            buffer = io.BytesIO()
+            made.save_as(buffer, enforce_file_format=True)
+    except EquiregError:
+        raise
+    except Exception as error:  # a header is foreign, and both libraries raise whatever their parts do
+        words = " ".join(str(error).split())[:200].rstrip(".")
+        raise EquiregError(
+            f"{series.files[0]}: a DICOM segmentation of this series cannot be written ({type(error).__name__}: "
+            f"{words}). Give --format nifti."
+        ) from error
+    write_atomic(path, buffer.getvalue())
+
+
+def _highdicom() -> Any:
+    try:
+        import highdicom
+    except ImportError as error:
+        raise EquiregError(
+            f"--format dicom-seg needs the package {error.name}, which is not installed: `pip install "
+            "'equireg[dicom]'`."
+        ) from error
+    return highdicom
+
+
+def _segmentation(hd: Any, values: np.ndarray, series: Series, sources: list[Any], told: Told) -> Any:
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name=MAKER,
+        family=_coded(hd, Code("123110", "Artificial Intelligence", "DCM")),
+        version=__version__,
+        parameters={"method": told.method},
+    )
+    descriptions = [
+        hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=name[:_LONGEST],
+            segmented_property_category=_coded(hd, code.category),
+            segmented_property_type=_coded(hd, code.type),
+            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_identification=algorithm,
+        )
+        for number, name in enumerate(told.labels.names[1:], start=1)
+        for code in (told.codes.get(name, UNKNOWN),)
+    ]
+    return hd.seg.Segmentation(
+        source_images=sources,
+        pixel_array=frames_of(values, series, sources, told.labels),
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=descriptions,
+        series_instance_uid=hd.UID(),
+        series_number=int(sources[0].get("SeriesNumber") or 0) + _SERIES,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer=MAKER,
+        manufacturer_model_name=MAKER,
+        software_versions=__version__,
+        device_serial_number="0",
+        omit_empty_frames=bool(values.any()),
+        content_description="Automatic segmentation, not checked by a person",
+        series_description="equireg segmentation",
+    )
+
+
+def _coded(hd: Any, code: Code) -> Any:
+    return hd.sr.CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
+
+
+def frames_of(values: np.ndarray, series: Series, sources: list[Any], labels: LabelTable) -> np.ndarray:
+    """Return numbers of segments as the source keeps its pixels: [frames, rows, columns], in its own order."""
+    number_of = np.zeros(int(max(labels.values)) + 1, dtype=np.uint16)
+    for number, value in enumerate(labels.values[1:], start=1):
+        number_of[value] = number
+    numbers = number_of[values]
+    multiple = len(sources) == 1
+    count = int(sources[0].get("NumberOfFrames") or 1) if multiple else len(sources)
+    kind = np.uint8 if labels.classes <= 256 else np.uint16
+    frames = np.zeros((count, values.shape[1], values.shape[0]), dtype=kind)
+    for place, frame in enumerate(series.frames):
+        frames[frame.number if multiple else frame.file] = numbers[:, :, place].T
+    return frames

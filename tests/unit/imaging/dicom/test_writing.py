@@ -1,0 +1,186 @@
+"""Segmentations and contours out: the same voxels come back by our readers, by highdicom and by pydicom."""
+
+import json
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from dicom_series import BORN, NAME, PATIENT, enhanced, phantom, slices, write
+from equireg.errors import EquiregError
+from equireg.imaging.dicom import codes as coding
+from equireg.imaging.dicom.contour_writing import outlines, write_contours
+from equireg.imaging.dicom.heads import Head, read_heads
+from equireg.imaging.dicom.mask_heads import read_mask_head
+from equireg.imaging.dicom.masks import read_mask
+from equireg.imaging.dicom.seg_writing import Told, write_segmentation
+from equireg.imaging.dicom.series import Series, series_of
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import LIMITS
+
+LABELS = LabelTable((0, 1, 4), ("background", "liver", "liver tumour"))
+TOLD = Told(LABELS, coding.codes_of(LABELS), "equireg")
+SHAPE = (20, 16, 5)
+OBLIQUE = {"row": (0.8, 0.6, 0.0), "column": (0.0, 0.0, -1.0)}
+
+
+def blobs() -> np.ndarray:
+    """Return a mask with a hole, lone voxels, voxels that touch at a corner, and a label inside another."""
+    x, y = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    values = np.zeros(SHAPE, np.uint8)
+    ring = (x - 8) ** 2 + (y - 8) ** 2
+    values[..., 1][(ring < 49) & (ring > 6)] = 1
+    values[..., 2][ring < 30] = 1
+    values[..., 2][ring < 8] = 4
+    values[[15, 16, 19, 0], [3, 4, 15, 0], 3] = 4
+    return values
+
+
+def heads(paths) -> list[Head]:
+    return [head for head in read_heads(paths) if isinstance(head, Head)]
+
+
+def read_series(folder, **changes) -> Series:
+    files = write(folder, slices(phantom(SHAPE, **changes)))
+    return series_of(heads(files))
+
+
+@pytest.fixture(params=[{}, OBLIQUE], ids=["axial", "oblique"])
+def series(request, tmp_path) -> Series:
+    return read_series(tmp_path / "series", **request.param)
+
+
+def values_of(path, series: Series) -> np.ndarray:
+    """Read a mask as `equireg prepare` does."""
+    names = dict(read_mask_head(heads([path])[0]).names)
+    known = dict(zip(LABELS.names, LABELS.values, strict=True))
+    return read_mask(path, {number: known[name] for number, name in names.items()}, series.geometry, LIMITS)
+
+
+def test_a_segmentation_comes_back_voxel_by_voxel(series, tmp_path):
+    import highdicom as hd
+
+    path = tmp_path / "a.dcm"
+    write_segmentation(path, blobs(), series, TOLD)
+    np.testing.assert_array_equal(values_of(path, series), blobs())
+    uids = [str(pydicom.dcmread(series.files[frame.file]).SOPInstanceUID) for frame in series.frames]
+    found = hd.seg.segread(path).get_pixels_by_source_instance(
+        uids, combine_segments=True, assert_missing_frames_are_empty=True
+    )
+    np.testing.assert_array_equal(np.array([0, 1, 4])[found].transpose(2, 1, 0), blobs())
+
+
+def test_a_segmentation_says_what_it_shows_and_who_drew_it(series, tmp_path):
+    write_segmentation(tmp_path / "a.dcm", blobs(), series, TOLD)
+    found = pydicom.dcmread(tmp_path / "a.dcm")
+    source = pydicom.dcmread(series.files[0])
+    first, second = found.SegmentSequence
+    assert (first.SegmentLabel, second.SegmentLabel) == ("liver", "liver tumour")
+    assert first.SegmentedPropertyTypeCodeSequence[0].CodeValue == codes.SCT.Liver.value
+    assert second.SegmentedPropertyTypeCodeSequence[0].CodeValue == codes.SCT.Neoplasm.value
+    assert first.SegmentAlgorithmType == "AUTOMATIC"
+    assert first.SegmentationAlgorithmIdentificationSequence[0].AlgorithmName == "equireg"
+    assert found.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
+    assert (found.PatientID, found.PatientName, found.PatientBirthDate) == (PATIENT, NAME, BORN)
+    assert (found.StudyInstanceUID, found.FrameOfReferenceUID) == (source.StudyInstanceUID, source.FrameOfReferenceUID)
+    assert found.SeriesInstanceUID != source.SeriesInstanceUID
+
+
+def test_an_empty_segmentation(series, tmp_path):
+    write_segmentation(tmp_path / "a.dcm", np.zeros(SHAPE, np.uint8), series, TOLD)
+    assert not values_of(tmp_path / "a.dcm", series).any()
+
+
+def test_frames_of_one_file_keep_their_places(tmp_path):
+    (path,) = write(tmp_path / "series", [enhanced(phantom(SHAPE))])
+    series = series_of(heads([path]))
+    write_segmentation(tmp_path / "a.dcm", blobs(), series, TOLD)
+    np.testing.assert_array_equal(values_of(tmp_path / "a.dcm", series), blobs())
+    write_contours(tmp_path / "b.dcm", blobs(), series, TOLD)
+    np.testing.assert_array_equal(values_of(tmp_path / "b.dcm", series), blobs())
+
+
+def test_contours_come_back_voxel_by_voxel(series, tmp_path):
+    path = tmp_path / "a.dcm"
+    write_contours(path, blobs(), series, TOLD)
+    np.testing.assert_array_equal(values_of(path, series), blobs())
+    found, source = pydicom.dcmread(path), pydicom.dcmread(series.files[0])
+    assert [item.ROIName for item in found.StructureSetROISequence] == ["liver", "liver tumour"]
+    assert (found.PatientID, found.Modality, found.ApprovalStatus) == (PATIENT, "RTSTRUCT", "UNAPPROVED")
+    frame = found.ReferencedFrameOfReferenceSequence[0]
+    of_series = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
+    assert of_series.SeriesInstanceUID == source.SeriesInstanceUID
+    assert len(of_series.ContourImageSequence) == SHAPE[2]
+    assert max(len(number) for number in map(str, found.ROIContourSequence[0].ContourSequence[0].ContourData)) <= 16
+
+
+def test_an_outline_runs_half_way_between_voxels():
+    mask = np.zeros((5, 5), bool)
+    mask[2, 3] = True
+    (points,) = outlines(mask)
+    assert sorted(map(tuple, points.tolist())) == [(1.5, 3.0), (2.0, 2.5), (2.0, 3.5), (2.5, 3.0)]
+
+
+def test_a_source_without_its_study_is_one_line(tmp_path):
+    files = slices(phantom(SHAPE))
+    for one in files:
+        del one.StudyInstanceUID
+    series = series_of(heads(write(tmp_path / "series", files)))
+    for writer in (write_segmentation, write_contours):
+        with pytest.raises(EquiregError, match=r"cannot be written .* Give --format nifti") as caught:
+            writer(tmp_path / "a.dcm", blobs(), series, TOLD)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "a.dcm").exists()
+
+
+def test_codes_of_common_names_are_those_of_the_standard():
+    found = [getattr(codes.SCT, name) for name in dir(codes.SCT)]
+    known = {(code.value, code.meaning.lower()) for code in found if isinstance(code, Code)}
+    for code in (*coding._ABNORMAL.values(), *coding._ANATOMICAL.values(), *coding.CATEGORIES.values()):
+        assert (code.value, code.meaning.lower()) in known
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "meaning"),
+    [
+        ("Liver", "anatomical", "Liver"),
+        ("kidney_left", "anatomical", "Kidney"),
+        ("leftKidney", "anatomical", "Kidney"),
+        ("right ventricle", "anatomical", "Right ventricle"),
+        ("liver tumour", "abnormal", "Neoplasm"),
+        ("peritumoural oedema", "abnormal", "Edema"),
+        ("label 3", "tissue", "Tissue"),
+        ("deliverance", "tissue", "Tissue"),
+    ],
+)
+def test_codes_by_name(name, category, meaning):
+    found = coding.code_of(name)
+    assert (found.category, found.type.meaning) == (coding.CATEGORIES[category], meaning)
+
+
+def test_codes_of_a_file_go_first(tmp_path):
+    (tmp_path / "a.csv").write_text("name,code,meaning,category\nliver,62611003,Lobe of liver,anatomical\n")
+    found = coding.codes_of(LABELS, tmp_path / "a.csv")
+    assert found["liver"].type == coding.Code("62611003", "Lobe of liver")
+    assert found["liver tumour"].type.meaning == "Neoplasm"
+    (tmp_path / "a.json").write_text(json.dumps({"liver": {"code": "L1", "meaning": "ours", "scheme": "99LOCAL"}}))
+    assert coding.codes_of(LABELS, tmp_path / "a.json")["liver"].type == coding.Code("L1", "ours", "99LOCAL")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("name,code,meaning\nspleen,78961009,Spleen\n", "'spleen'"),
+        ("name,code,meaning\nliver,L1,Liver\n", "SNOMED CT are numbers"),
+        ("name,code,meaning\nliver,1,\n", "no code"),
+        ("name,code,meaning,category\nliver,1,Liver,organ\n", "'organ'"),
+    ],
+)
+def test_bad_files_of_codes_are_one_line(tmp_path, text, word):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(EquiregError) as caught:
+        coding.codes_of(LABELS, tmp_path / "a.csv")
+    assert word in str(caught.value)
+    assert str(tmp_path / "a.csv") in str(caught.value)
