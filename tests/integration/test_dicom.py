@@ -1,5 +1,6 @@
 """A folder of DICOM through the verbs, without a step before; and nothing that names the patient in what they write."""
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
 from dicom_series import BORN, HOSPITAL, NAME, PATIENT, Phantom, phantom, segmentation, slices, uid, write
@@ -103,3 +105,33 @@ def test_masks_are_the_native_ones(raw: Path, tmp_path: Path, equireg: Callable[
         if reference is not None:
             sizes.append(int(np.count_nonzero(read_label(reference, read_geometry(reference)[0]))))
     assert sorted(sizes) == [8 * 8 * 4, 9 * 8 * 4, 10 * 8 * 4]
+
+
+def test_the_server_takes_a_series(raw: Path, tmp_path: Path, equireg: Callable[..., Any]) -> None:
+    pytest.importorskip("fastapi", reason="the extra serve is not installed")
+    from equireg.config import ServeConfig
+    from equireg.errors import EquiregError
+    from equireg.serving.segmenting import Segmenter
+    from equireg.serving.uploads import Sent, Uploads
+
+    prepared, run = tmp_path / "prepared", tmp_path / "run"
+    assert equireg("prepare", raw, "--out", prepared, "--jobs", 1, "--val_fraction", 0.34).code == 0
+    small = ["--max_steps", 1, "--batch_size", 1, "--unsup_ratio", 1, "--network.features", 4, "--device", "cpu"]
+    assert equireg("train", prepared, "--out", run, "--method", "supervised", *small).code == 0
+    segmenter = Segmenter(run, ServeConfig(device="cpu", precision="32", test_time="none"))
+    uploads = Uploads(tmp_path / "sent")
+    files = sorted((raw / f"{NAME}-1" / "study").glob("*"))
+    sent = [Sent(path.name, io.BytesIO(path.read_bytes())) for path in files if path.is_file()]
+    upload = uploads.find(uploads.add_session(sent))
+    assert upload is not None
+    assert not any(NAME in path.name for path in upload.path.iterdir())
+    (tmp_path / "drawn").mkdir()
+    drawn = segmenter.draw(segmenter.of_file("series", upload.path), tmp_path / "drawn", archive=True)
+    assert drawn.archive is not None
+    found = pydicom.dcmread(drawn.archive)
+    assert (found.Modality, found.SegmentSequence[0].SegmentLabel) == ("SEG", "bright block")
+    prepared_case = next(iter(segmenter.of_prepared(PreparedSet(prepared)).values()))
+    with pytest.raises(EquiregError, match="needs a scan that came as a DICOM series"):
+        segmenter.draw(prepared_case, tmp_path / "other", archive=True)
+    with pytest.raises(EquiregError, match="expected DICOM, or one of"):
+        uploads.add_session([Sent("a", io.BytesIO(b"no image"))])

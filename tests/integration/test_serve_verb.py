@@ -191,7 +191,7 @@ def test_the_page_may_ask_its_server_and_no_other(client: Client):
         ("/infer/run?image=..%2F..%2Fetc%2Fpasswd", 404, "no image is named '../../etc/passwd'"),
         ("/infer/run?session_id=gone", 404, "no image is named 'gone'"),
         ("/infer/run", 400, "no scan was given"),
-        ("/infer/run?image=x&output=dicom_seg", 501, "output=dicom_seg is not made here"),
+        ("/infer/run?image=x&output=dicom_seg", 404, "no image is named 'x'"),
         ("/infer/run?image=x&output=what", 422, "output: "),
         ("/activelearning/coin", 404, "no strategy is named 'coin'"),
         ("/train/other", 404, "no model is named 'other'"),

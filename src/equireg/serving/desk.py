@@ -19,7 +19,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS
 from equireg.imaging.volume import read_label, write_label
 from equireg.layouts import RawCase
-from equireg.prediction.scans import InputCase
+from equireg.prediction.scans import InputCase, RawScan
 from equireg.serving.background import Training
 from equireg.serving.errors import RequestError
 from equireg.serving.labels import in_own_values, segment_names
@@ -120,25 +120,28 @@ class Desk:
             raise RequestError(409, "there is no model so far. Annotate some scans, and train.")
         return found
 
-    def case(self, image: str) -> InputCase:
-        """Return a scan that was sent, or one of the prepared folder.
+    def case(self, image: str, *, raw: bool = False) -> InputCase:
+        """Return a scan that was sent, or one of the prepared folder; with ``raw`` as it lies in the raw folder.
 
         Raises:
             RequestError: if none has that name.
         """
         model = self.model()
         if image in self._cases:
-            return self._cases[image]
+            found = self._raw_case(image) if raw else None
+            return self._cases[image] if found is None else InputCase(image, RawScan(found, model.facts))
         sent = self.uploads.find(image)
         if sent is None:
             raise unknown(image)
         return model.of_file(sent.name, sent.path)
 
-    def draw(self, model: str, case: InputCase) -> tuple[Drawn, "tempfile.TemporaryDirectory[str]"]:
+    def draw(
+        self, model: str, case: InputCase, *, archive: bool = False
+    ) -> tuple[Drawn, "tempfile.TemporaryDirectory[str]"]:
         """Predict a scan; return it with the folder that it lies in, which the caller removes."""
         folder = tempfile.TemporaryDirectory(dir=self.scratch, prefix="drawn-")
         try:
-            drawn = self.model(model).draw(case, Path(folder.name))
+            drawn = self.model(model).draw(case, Path(folder.name), archive=archive)
         except BaseException:
             folder.cleanup()
             raise
@@ -173,16 +176,20 @@ class Desk:
         sent = self.uploads.find(image)
         if sent is not None and sent.path.is_file():
             return sent.path
-        self.record(image)
-        if self._raw is None:
-            given = None if self.config.scans is None else Path(self.config.scans)
-            self._raw = dict(raw_cases(self.data, given) or {})
-        case = self._raw.get(image)
+        case = self._raw_case(image)
         images = case.images if case is not None else ()
         if not images:
             raise RequestError(404, f"the file of {image} is not where it was. Start the server with --scans.")
         shown = shown_channels(self.data.manifest.channels, len(images))[0]
         return self._one_file(case, shown) if case is not None and case.series else images[shown]
+
+    def _raw_case(self, image: str) -> RawCase | None:
+        """Return a scan of the prepared folder as it lies in the raw folder; None where it is gone."""
+        self.record(image)
+        if self._raw is None:
+            given = None if self.config.scans is None else Path(self.config.scans)
+            self._raw = dict(raw_cases(self.data, given) or {})
+        return self._raw.get(image)
 
     def _one_file(self, case: RawCase, channel: int) -> Path:
         """Return a channel of a DICOM scan as one file, for clients that load one."""

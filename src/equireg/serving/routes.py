@@ -82,9 +82,7 @@ def _infer(desk: Desk) -> APIRouter:
     ) -> Response:
         desk.model(model)
         parameters(params)
-        if output == "dicom_seg":
-            raise RequestError(501, "output=dicom_seg is not made here; expected image, json or all.")
-        key = None
+        archive, key = output == "dicom_seg", None
         if file is not None and file.filename:
             key = desk.uploads.add_session([sent(file)])
         elif session_id and desk.uploads.find(session_id) is None:
@@ -92,13 +90,16 @@ def _infer(desk: Desk) -> APIRouter:
         elif not session_id and not image:
             raise RequestError(400, "no scan was given; expected image=NAME, session_id=ID or a file.")
         try:
-            drawn, folder = desk.draw(model, desk.case(key or session_id or image))
+            case = desk.case(key or session_id or image, raw=archive)
+            drawn, folder = desk.draw(model, case, archive=archive)
         finally:
             if key is not None:
                 desk.uploads.remove(key)
         with folder:
             ending = drawn.mask.name.removeprefix(drawn.case)
             name = f"{image or 'mask'}{ending}" if "/" not in image else f"mask{ending}"
+            if drawn.archive is not None:
+                return file_answer(drawn.archive, f"{name.removesuffix(ending)}.dcm")
             found = told(drawn, desk)
             if output == "json":
                 return Response(json.dumps(found), media_type="application/json")

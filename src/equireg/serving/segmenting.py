@@ -8,7 +8,7 @@ import numpy as np
 
 from equireg.config import PredictConfig, ServeConfig
 from equireg.errors import EquiregError
-from equireg.folders.predictions import prediction_file
+from equireg.folders.predictions import dicom_file, prediction_file
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.quality import CaseQuality, read_record
 from equireg.imaging.limits import LIMITS, Limits
@@ -18,8 +18,9 @@ from equireg.prediction.failures import Failure
 from equireg.prediction.scans import InputCase, RawScan, find_cases
 from equireg.prediction.segment import Predictor, segment, write
 from equireg.prediction.trained import read_trained
-from equireg.prediction.writing import format_of
+from equireg.prediction.writing import format_of, series_of
 from equireg.preparation.case import WorkingScan
+from equireg.serving.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Drawn:
     """label values that the mask shows, without the background"""
     quality: CaseQuality
     scan: WorkingScan
+    archive: Path | None = None
+    """the mask as DICOM-SEG, where that was asked for; it names the patient"""
 
 
 class Segmenter:
@@ -85,15 +88,22 @@ class Segmenter:
             raise EquiregError(f"{name}: holds {len(cases)} scans; expected one. Send them one by one.")
         return InputCase(name, RawScan(cases[0], self.facts))
 
-    def draw(self, case: InputCase, folder: Path) -> Drawn:
-        """Predict a scan into a folder.
+    def draw(self, case: InputCase, folder: Path, *, archive: bool = False) -> Drawn:
+        """Predict a scan into a folder; with ``archive`` as DICOM-SEG too.
 
         Raises:
+            RequestError: if a mask for the archive is asked for of a scan that did not come as DICOM.
             EquiregError: if the scan cannot be read, does not fit, or is too large for the memory.
         """
         looks = self._predictor.looks
         picture = format_of(case, looks, self._options) == "png"
-        options = replace(self._options, format="png" if picture else "nifti")
+        if archive and series_of(case) is None:
+            raise RequestError(
+                409,
+                "output=dicom_seg needs a scan that came as a DICOM series, to which the mask refers. Send the files "
+                "of the series by PUT /session/, or ask for output=image.",
+            )
+        options = replace(self._options, format="dicom-seg" if archive else "png" if picture else "nifti")
         with self._turn:
             try:
                 scan = case.read()
@@ -106,4 +116,5 @@ class Segmenter:
         mask = prediction_file(folder, case.name)
         values = read_label(mask, scan.grid.native, replace(LIMITS, colours=looks.labels.colour_table()))
         present = tuple(value for value in np.unique(values).tolist() if value)
-        return Drawn(case.name, mask, values, present, read_record(folder, case.name), scan)
+        found = dicom_file(folder, case.name) if archive else None
+        return Drawn(case.name, mask, values, present, read_record(folder, case.name), scan, found)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.prepared import case_folder
+from equireg.imaging.dicom.heads import is_called_dicom, is_dicom
 from equireg.imaging.formats import EXTENSIONS, extension_of
 
 _LIVES_S = 3600.0
@@ -114,10 +115,13 @@ def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Pat
     """
     own = (file.name or "").replace("\\", "/").rsplit("/", 1)[-1]
     ending = extension_of(own)
-    if ending is None:
-        raise EquiregError(f"{own[:80]!r} is not a known kind of image; expected one of {', '.join(EXTENSIONS)}.")
+    dicom = ending is None and stem is None
+    if ending is None and not dicom:
+        raise _unknown_kind(own)
     name = f"{stem}{ending}" if stem is not None else own
-    if stem is None:
+    if dicom:  # its own name may be a person's
+        name = f"scan_{index}{'.dcm' if is_called_dicom(own) else ''}"
+    elif stem is None:
         try:
             case_folder(home, own)
         except EquiregError:
@@ -127,4 +131,13 @@ def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Pat
         home.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             shutil.copyfileobj(file.content, out)
+    if dicom and not is_dicom(path):
+        path.unlink()
+        raise _unknown_kind(own)
     return path
+
+
+def _unknown_kind(name: str) -> EquiregError:
+    return EquiregError(
+        f"{name[:80]!r} is not a known kind of image; expected DICOM, or one of {', '.join(EXTENSIONS)}."
+    )
