@@ -10,7 +10,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import yaml
+from PIL import Image
 
+from pictures_made_up import disc, photo, save
 from scans import MASK, VOXELS, nifti
 
 
@@ -93,7 +95,67 @@ def _with_nan() -> np.ndarray:
     return voxels
 
 
+def _picture(inside: str = "", pixels: Any = None, **saving: Any) -> Callable[[Path], object]:
+    """Return what makes a folder of two pictures with masks, and spoils one of its files."""
+
+    def make(root: Path) -> None:
+        home = root / "files/pictures"
+        for name in "ab":
+            save(home, f"images/{name}.png", photo(disc(), ord(name)))
+            save(home, f"masks/{name}.png", disc() * np.uint8(255))
+        if inside:
+            for same in (home / inside).parent.glob(f"{Path(inside).stem}.*"):
+                same.unlink()
+            save(home, inside, pixels, **saving)
+
+    return make
+
+
+_PHOTO, _DISC = photo(disc()), disc()
+_CLEAR = np.dstack([_PHOTO, np.full(_DISC.shape, 9, np.uint8)])
+_PAGES = [Image.fromarray(_PHOTO)] * 2
+_PICTURES = "prepare {files}/pictures --out {out} --jobs 1"
+
 INPUTS: dict[str, Bad] = {
+    # prepare: pictures
+    "picture with alpha": Bad(_PICTURES, ("a.png", "1280 pixels", "alpha"), _picture("images/a.png", _CLEAR), 0),
+    "picture of pages": Bad(
+        _PICTURES,
+        ("a.tif", "3 pages", "one volume"),
+        _picture("images/a.tif", _PHOTO, save_all=True, append_images=_PAGES),
+        0,
+    ),
+    "picture cut short": Bad(
+        _PICTURES,
+        ("images/a.png", "Copy it again"),
+        lambda root: (_picture()(root), cut("files/pictures/images/a.png")(root)),
+        0,
+    ),
+    "picture of one colour": Bad(_PICTURES, ("every pixel is 7",), _picture("images/a.png", _PHOTO * 0 + 7), 0),
+    "picture mask of another size": Bad(
+        _PICTURES, ("masks/a.png", "32 x 40 pixels; expected 40 x 32"), _picture("masks/a.png", _DISC.T * 255), 0
+    ),
+    "picture mask in colour": Bad(_PICTURES, ("masks/a.png", "--colours FILE"), _picture("masks/a.png", _PHOTO), 0),
+    "picture mask in no table": Bad(
+        f"{_PICTURES} --colours {{files}}/colours.csv",
+        ("masks/a.png", "#0a141e in no table"),
+        lambda root: (
+            _picture("masks/a.png", np.array([[0, 0, 0], [10, 20, 30]], np.uint8)[_DISC])(root),
+            put("files/colours.csv", "colour,value,name\n#ffffff,1,polyp\n")(root),
+        ),
+        0,
+    ),
+    "picture mask lossy": Bad(_PICTURES, ("masks/a.jpg", "as PNG"), _picture("masks/a.jpg", _DISC * 90), 0),
+    "picture masks of two kinds": Bad(_PICTURES, ("a.png", "Save the masks alike"), _picture("masks/a.png", _DISC)),
+    "table of colours missing": Bad(f"{_PICTURES} --colours {{files}}/no.csv", ("files/no.csv",), _picture()),
+    "table of colours damaged": Bad(
+        f"{_PICTURES} --colours {{files}}/colours.csv",
+        ("colours.csv", "row 1 has no colour"),
+        lambda root: (_picture()(root), put("files/colours.csv", "colour,value\nred,1\n")(root)),
+    ),
+    "colours of volumes": Bad(f"{_PREPARE} --colours {{files}}/no.csv", ("--colours is for pictures",), code=2),
+    "size of a pixel too small": Bad(f"{_PICTURES} --pixel_mm 0", ("--pixel_mm", "0.0001"), _picture(), 2),
+    "codes without DICOM": Bad(f"{_PREDICT} --format nrrd --codes c.csv", ("--codes", "--format dicom-seg"), code=2),
     # prepare: scans
     "scan cut short": Bad(_PREPARE, (_A, "cut short", "Copy it again"), cut(_A), 0),
     "scan empty": Bad(_PREPARE, (_A, "cannot be read as an image", "Copy it again"), put(_A, b""), 0),
@@ -132,7 +194,7 @@ INPUTS: dict[str, Bad] = {
     "prepare of a file": Bad(f"prepare {{root}}/{_A} --out {{out}}", (_A, "is a file; expected a folder")),
     "prepare of an empty folder": Bad("prepare {out} --out {files}/x", ("out",), lambda root: (root / "out").mkdir()),
     "prepare into another's folder": Bad("prepare {raw} --out {masks}", ("masks", "choose another --out")),
-    "unknown layout": Bad(f"{_PREPARE} --layout dicom", ("--layout", "dicom", "decathlon"), code=2),
+    "unknown layout": Bad(f"{_PREPARE} --layout mystery", ("--layout", "mystery", "decathlon"), code=2),
     "fraction above 1": Bad(f"{_PREPARE} --val_fraction 1.5", ("--val_fraction", "1.5"), code=2),
     "split file damaged": Bad(
         f"{_PREPARE} --split {{files}}/split.json", ("split.json", "not valid JSON"), put("files/split.json", "{")

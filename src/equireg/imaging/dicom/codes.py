@@ -113,7 +113,7 @@ def code_of(name: str) -> SegmentCode:
     What is abnormal counts more than where it is: ``liver tumour`` is a neoplasm.
     """
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # leftKidney
-    words = [_OTHER_WORDS.get(word, word) for word in _WORD.findall(split.lower())]
+    words = [_OTHER_WORDS.get(str(word), str(word)) for word in _WORD.findall(split.lower())]
     abnormal = next((_ABNORMAL[word] for word in words if word in _ABNORMAL), None)
     if abnormal is not None:
         return SegmentCode(CATEGORIES["abnormal"], abnormal)
