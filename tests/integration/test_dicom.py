@@ -39,7 +39,7 @@ def put_patient(root: Path, number: int, *, masked: bool) -> Phantom:
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("dicom") / "clinic"
+    root = tmp_path_factory.mktemp("dicom") / f"{PATIENT} {NAME}"
     for number in range(4):
         put_patient(root, number, masked=number < 3)
     broken = slices(phantom(patient=f"{PATIENT}-9", study="study 9"))
@@ -48,6 +48,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_dicom_goes_through_all_verbs_and_tells_no_name(raw: Path, tmp_path: Path, equireg: Callable[..., Any]) -> None:
     prepared, run, out = tmp_path / "prepared", tmp_path / "run", tmp_path / "predicted"
     dry = equireg("prepare", raw, "--out", prepared, "--dry_run")
@@ -73,12 +74,13 @@ def test_dicom_goes_through_all_verbs_and_tells_no_name(raw: Path, tmp_path: Pat
     judged = tmp_path / "judged"
     assert equireg("evaluate", out, raw, "--out", judged, "--jobs", 1).code == 0
     assert json.loads((judged / "summary.json").read_text())["cases"] == 3
+    assert any("slice is missing" in line for line in predicted.err.splitlines())
     page = tmp_path / "page"
     assert equireg("report", run, judged, "--out", page).code == 0
     view = tmp_path / "view"
     assert equireg("view", out, "--case", min(names), "--scans", raw, "--out", view).code == 0
     suggested = tmp_path / "suggested"
-    assert equireg("suggest", prepared, "--count", 1, "--out", suggested).code == 0
+    assert equireg("suggest", prepared, "--count", 1, "--scans", raw, "--out", suggested).code == 0
     (scan,) = (suggested / "scans").iterdir()
     assert read_geometry(scan)[0].shape == SHAPE
     uids = tuple(uid(f"{PATIENT}-{number}", f"study {number}") for number in range(4))
@@ -95,10 +97,16 @@ def test_the_search_finds_names_that_are_kept(raw: Path, tmp_path: Path, equireg
     assert any(PATIENT in found for found in found_in(prepared, WORDS))
 
 
-def test_masks_are_the_native_ones(raw: Path, tmp_path: Path, equireg: Callable[..., Any]) -> None:
+def test_masks_are_the_native_ones_and_nothing_names_a_patient(
+    raw: Path, tmp_path: Path, equireg: Callable[..., Any]
+) -> None:
     prepared = tmp_path / "prepared"
-    assert equireg("prepare", raw, "--out", prepared, "--jobs", 1).code == 0
+    outcome = equireg("prepare", raw, "--out", prepared, "--jobs", 1)
+    assert outcome.code == 0
+    assert f"{NAME}-unreadable.dcm: does not begin as DICOM does" in outcome.err  # the user sees the file
+    assert found_in(prepared, WORDS) == []
     data = PreparedSet(prepared)
+    assert data.manifest.dataset == "data"
     sizes = []
     for case in data.manifest.cases:
         reference = data.reference(case.name)

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
+import dicom_inputs as dicom
 from pictures_made_up import disc, photo, save
 from scans import MASK, VOXELS, nifti
 
@@ -74,6 +75,7 @@ def options(**values: Any) -> Callable[[Path], object]:
 _A, _A_MASK = "raw/imagesTr/a.nii", "raw/labelsTr/a.nii"
 _JSON = "raw/dataset.json"
 _PREPARE = "prepare {raw} --out {out} --jobs 1"
+_DICOM = f"prepare {{root}}/{dicom.FOLDER} --out {{out}} --jobs 1"
 _TRAIN = "train {prepared} --out {out} --device cpu"
 _PREDICT = "predict {run} {raw}/imagesTs --out {out} --device cpu"
 _EVALUATE = "evaluate {predictions} {masks} --out {out} --jobs 1"
@@ -178,6 +180,31 @@ INPUTS: dict[str, Bad] = {
     "mask of fractions": Bad(_PREPARE, (_A_MASK, "not whole numbers"), scan(_A_MASK, MASK * np.float32(0.5)), 0),
     "mask of another value": Bad(_PREPARE, (_A_MASK, "[3]", "declare"), scan(_A_MASK, MASK * 3), 0),
     "mask of negative values": Bad(_PREPARE, (_A_MASK, "-1"), scan(_A_MASK, -MASK.astype(np.int16)), 0),
+    # prepare: DICOM
+    "DICOM without a slice": Bad(
+        _DICOM, ("/1/IM", "1 slice is missing", "Export the whole"), dicom.beside_a_good_one(dicom.without_a_slice()), 0
+    ),
+    "DICOM of two sizes": Bad(
+        _DICOM, ("/1/IM", "of another size", "Move the images"), dicom.beside_a_good_one(dicom.of_two_sizes()), 0
+    ),
+    "DICOM of two echoes": Bad(
+        _DICOM, ("/1/IM", "differ in EchoTime", "Keep one image"), dicom.beside_a_good_one(dicom.of_two_echoes()), 0
+    ),
+    "DICOM tilted": Bad(_DICOM, ("/1/IM", "gantry tilt", "dcm2niix"), dicom.beside_a_good_one(dicom.tilted()), 0),
+    "two masks of a DICOM series": Bad(
+        _DICOM,
+        ("/1/IM", "one of 2 masks of its series", "--mask_series"),
+        dicom.beside_a_good_one(dicom.with_masks("BINARY", "BINARY")),
+        0,
+    ),
+    "fractional DICOM mask": Bad(
+        _DICOM, ("fractional", "Threshold it"), dicom.beside_a_good_one(dicom.with_masks("FRACTIONAL")), 0
+    ),
+    "DICOM cut short": Bad(_DICOM, ("/1/IM", "its pixels cannot be read", "Export"), dicom.cut_short, 0),
+    "DICOM encrypted": Bad(
+        _DICOM, ("locked.dcm", "it is encrypted", "Export it again unencrypted"), dicom.encrypted, 0
+    ),
+    "channel without a pattern": Bad(f"{_PREPARE} --channel flair", ("--channel", "flair", "NAME=PATTERN"), code=2),
     # prepare: dataset.json
     "dataset.json cut short": Bad(_PREPARE, (_JSON, "not valid JSON", "Restore or remove it"), cut(_JSON)),
     "dataset.json nested": Bad(_PREPARE, (_JSON, "nested too deeply"), put(_JSON, "[" * 100_000)),

@@ -16,11 +16,12 @@ from equireg.folders import predictions
 from equireg.folders.ensemble import POST_PROCESS
 from equireg.folders.quality import read_record, write_quality, write_record
 from equireg.folders.run_facts import RUN_FACTS
+from equireg.layouts.dicom.telling import names_a_patient
 from equireg.postprocessing import PostProcessing
 from equireg.prediction.calibration import Calibration, read_calibration
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
-from equireg.prediction.scans import InputCase, find_cases
+from equireg.prediction.scans import InputCase, RawScan, find_cases
 from equireg.prediction.segment import Predictor
 from equireg.prediction.trained import Trained, read_trained
 from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
@@ -88,7 +89,7 @@ def predict(
         failed = in_order(failed, cases)
         if not folder.seconds:
             raise error_of(failed)
-        _finish(folder, trained, scans, job, calibration)
+        _finish(folder, trained, _told(scans, cases, config), job, calibration)
     seconds = folder.seconds.values()
     log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds) / len(seconds))
     if failed:
@@ -142,7 +143,18 @@ def _calibration(job: Job) -> Calibration | None:
     return None if given is None else read_calibration(Path(given), job.digest, job.config)
 
 
-def _finish(folder: Unfinished, trained: Trained, scans: Path, job: Job, calibration: Calibration | None) -> None:
+def _told(scans: Path, cases: Sequence[InputCase], config: PredictConfig) -> Path | None:
+    """Return the folder of scans where it may be recorded: not where its name tells who a patient is."""
+    raw = [case.scan.case for case in cases if isinstance(case.scan, RawScan)]
+    if config.keep_names or not names_a_patient(scans, raw):
+        return scans
+    log.warning("the name of %s tells who a patient is, so it is not recorded; other verbs need --scans", scans)
+    return None
+
+
+def _finish(
+    folder: Unfinished, trained: Trained, scans: Path | None, job: Job, calibration: Calibration | None
+) -> None:
     """Write what the evaluation needs to know beside the predictions, and sign."""
     if job.post_process.steps:
         log.info("post-processing: %s (--post_process none leaves it out)", job.post_process.words())

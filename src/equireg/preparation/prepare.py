@@ -16,6 +16,7 @@ from equireg.folders.prepared.adopted import adopted_masks
 from equireg.imaging.limits import Limits
 from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
+from equireg.layouts.dicom.telling import names_a_patient
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
 from equireg.preparation import checking, pictures, plan, recipes, running, split, summary
@@ -92,8 +93,12 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     manifest = summary.manifest_of(dataset, case_plan, flips, summary.with_splits(records, splits), refused)
     manifest = replace(manifest, pictures=pictures.facts_of(dataset, survey.cases, survey.labels))
     running.show_steps(job, names, out)
-    finish(out, manifest, to_plain(config), seed=config.split_seed, source=raw)
-    summary.log_summary(manifest)
+    private = not config.keep_names and names_a_patient(raw, survey.cases)
+    if private:
+        log.warning("the name of %s tells who a patient is, so it is not recorded; other verbs need --scans", raw)
+        manifest = replace(manifest, dataset="data")
+    finish(out, manifest, to_plain(config), seed=config.split_seed, source=None if private else raw)
+    summary.log_summary(manifest, summary.shown(refused, dataset))
     workers.raise_unexpected()
     return manifest
 
@@ -139,7 +144,8 @@ def _claim(out: Path, raw_name: str) -> Path:
         EquiregError: if it is another folder, or holds the cases of another raw folder, which would be lost.
     """
     if folders.made_by(out) == "prepare":
-        earlier = Path(str(folders.read_signature(out, "prepare").get(origin.SOURCE))).name
+        source = folders.read_signature(out, "prepare").get(origin.SOURCE)
+        earlier = raw_name if source is None else Path(str(source)).name
         if earlier != raw_name:
             raise EquiregError(
                 f"{out}: was prepared from a folder {earlier!r}, not {raw_name!r}. Choose another --out or remove it."

@@ -60,10 +60,13 @@ def empty_manifest(dataset: RawDataset, refused: Sequence[Refusal]) -> Manifest:
 
 def _listed(refused: Sequence[Refusal], dataset: RawDataset) -> tuple[Mapping[str, str], ...]:
     """Return why cases were left out, without paths that lead to the raw folder: the manifest travels."""
-    return tuple(
-        {name: in_text(without_paths(value, dataset.private), [dataset.root]) for name, value in vars(item).items()}
-        for item in refused
-    )
+    hidden = [Refusal(*(without_paths(value, dataset.private) for value in vars(item).values())) for item in refused]
+    return shown(hidden, dataset)
+
+
+def shown(refused: Sequence[Refusal], dataset: RawDataset) -> tuple[dict[str, str], ...]:
+    """Return why cases were left out as the user sees it, with paths from the raw folder on."""
+    return tuple({name: in_text(value, [dataset.root]) for name, value in vars(item).items()} for item in refused)
 
 
 def with_splits(records: Sequence[Mapping[str, Any]], splits: Mapping[str, Split]) -> list[CaseRecord]:
@@ -91,8 +94,8 @@ def _intensities(cases: Sequence[CaseRecord]) -> dict[str, Any]:
     return {"percentiles": list(PERCENTILES), **{name: values.tolist() for name, values in ranges.items()}}
 
 
-def log_summary(manifest: Manifest) -> None:
-    """Say at the end what there is and what was refused."""
+def log_summary(manifest: Manifest, refused: Sequence[Mapping[str, str]]) -> None:
+    """Say at the end what there is and what was refused (``shown``)."""
     counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
     masks = sum(case.labelled for case in manifest.cases)
     kind = f"Slices across {manifest.axes[0]}" if manifest.pictures is None else "Pictures"
@@ -114,5 +117,5 @@ def log_summary(manifest: Manifest) -> None:
             log.warning("%s: %s", case.name, note)
     for note in checks.of_masks(manifest.cases, manifest.labels):
         log.warning("%s", note)
-    for item in manifest.refused:
+    for item in refused:
         log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])

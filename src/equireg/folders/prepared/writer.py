@@ -83,7 +83,7 @@ def begin(out: Path, raw_name: str) -> bool:
     return created
 
 
-def finish(out: Path, manifest: Manifest, config: Mapping[str, Any], *, seed: int, source: Path) -> None:
+def finish(out: Path, manifest: Manifest, config: Mapping[str, Any], *, seed: int, source: Path | None) -> None:
     """Write the manifest and the signature: from now on other verbs read the folder."""
     write_json(out / MANIFEST, manifest.as_dict())
     sign(out, "prepare", config, seed=seed, source=source, **{MANIFEST_DIGEST: digest_of(out / MANIFEST)})
