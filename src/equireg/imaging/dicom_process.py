@@ -40,7 +40,7 @@ def _frames(path: str, numbers: list[int]) -> Iterator[np.ndarray]:
 
     about = Dataset()
     source: Any = path
-    if not _has_preamble(path):
+    if not _is_read_in_parts(path):
         source = dcmread(path, force=True)
         source.file_meta.TransferSyntaxUID = source.file_meta.get("TransferSyntaxUID") or _syntax(source)
         about = source
@@ -60,9 +60,11 @@ def _used_bits(frame: np.ndarray, about: Any) -> np.ndarray:
     return (frame << room) >> room
 
 
-def _has_preamble(path: str) -> bool:
+def _is_read_in_parts(path: str) -> bool:
+    """Whether pydicom finds a frame without reading all: in a file that begins as it should and is not deflated."""
     with open(path, "rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        head = file.read(4096)
+    return head[128:132] == b"DICM" and b"1.2.840.10008.1.2.1.99" not in head
 
 
 def _syntax(source: Any) -> str:

@@ -117,6 +117,20 @@ def test_a_compressed_series_is_read(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path)[0], one.stored)
 
 
+def test_a_deflated_series_is_read_unless_it_grows_beyond_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = phantom()
+    files = slices(one)
+    for file in files:
+        file.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    paths = write(tmp_path, files)
+    assert np.array_equal(read(tmp_path)[0], one.stored)
+    monkeypatch.setattr("equireg.imaging.dicom.heads._MOST_INFLATED", 100)
+    (head,) = read_heads(paths[:1])
+    assert "grows beyond 100 bytes" in getattr(head, "finding", "")
+
+
 def test_a_file_without_a_preamble_is_read(tmp_path: Path) -> None:
     one = phantom()
     for path in write(tmp_path, slices(one), ending=".dcm"):
