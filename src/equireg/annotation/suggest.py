@@ -11,6 +11,7 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import PAGE, Suggestion, write_suggestions
+from equireg.layouts.dicom.telling import names_a_patient
 
 if TYPE_CHECKING:
     from equireg.annotation.drafting import Drafter
@@ -49,11 +50,14 @@ def suggest(
         found = ranking.rank_scans(data, candidates, known, config.count, doubts)
         write_suggestions(folder, found)
         names = [one.case for one in found]
-        workplace.lay_out(folder, data, names, config)
+        raw = workplace.lay_out(folder, data, names, config)
         if drafter is not None:
             drafter.write(folder, names)
         disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates)))
-        folders.sign(folder, "suggest", to_plain(config), source=data.root, cases=names)
+        told = to_plain(config)
+        if config.scans is not None and names_a_patient(Path(config.scans), raw.values()):
+            told["scans"] = None
+        folders.sign(folder, "suggest", told, source=data.root, cases=names)
     for one in found:
         log.info("%d. %s: %s", one.rank, one.case, one.why)
     return found

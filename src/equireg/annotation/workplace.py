@@ -17,16 +17,16 @@ from equireg.layouts import RawCase, discover
 log = logging.getLogger("equireg")
 
 
-def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: SuggestConfig) -> None:
+def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: SuggestConfig) -> Mapping[str, RawCase]:
     """Make the folder for masks, and lay links to the raw files of some cases into ``folder / scans``.
 
-    Where the raw folder is gone, the user is told so.
+    Where the raw folder is gone, the user is told so. Returns the raw cases by name.
     """
     (folder / MASKS).mkdir(exist_ok=True)
     raw = raw_cases(data, None if config.scans is None else Path(config.scans))
     if raw is None:
         log.warning("the raw folder of %s is not where it was, so no scan is linked. Give it as --scans.", data.root)
-        return
+        return {}
     scans = folder / SCANS
     scans.mkdir()
     for name in cases:
@@ -37,6 +37,7 @@ def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: Sugge
             write_scan(scans / f"{name}.nii.gz", raw[name])
         for path in raw[name].images if not raw[name].series else ():
             _link(path, scans / _free_name(scans, path, name))
+    return raw
 
 
 def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | None:

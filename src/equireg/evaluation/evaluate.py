@@ -28,6 +28,7 @@ from equireg.folders.digests import digests_of
 from equireg.folders.quality import read_quality, views_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
+from equireg.layouts.dicom.telling import names_a_patient
 from equireg.metrics import METRICS, Metric
 from equireg.processes.workers import Workers
 
@@ -91,7 +92,7 @@ def evaluate(
             folder_format.VERB,
             {name: getattr(config, name) for name in ("tolerance_mm", "record_paths")},
             source=predictions,
-            **_origin(predicted.signature, reference),
+            **_origin(predicted.signature, _told(reference, judged, scans)),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
@@ -176,6 +177,12 @@ def _trusted(predictions: Predictions, scores: Sequence[Score]) -> dict[str, tup
     qualities = {row.case: row.quality for row in read_quality(predictions.root) if row.quality is not None}
     regions = shown_regions(scores, "dice")
     return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in scores if one.case in qualities}
+
+
+def _told(reference: Path, judged: _Judged, options: DicomOptions) -> Path:
+    """Return the reference as it may be recorded: not where its name tells who a patient is."""
+    cases = () if judged.scans is None else judged.scans.cases.values()
+    return reference if options.keep_names or not names_a_patient(reference, cases) else Path("data")
 
 
 def _origin(signature: Mapping[str, Any], reference: Path) -> dict[str, Any]:
