@@ -21,7 +21,7 @@ _FLAGS = (
     *("--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
     *("--remote-debugging-port=0", "--no-first-run", "--disable-background-networking", "--hide-scrollbars"),
 )
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0  # WebGL2 in software is slow where cores are busy
 
 
 def find() -> str | None:

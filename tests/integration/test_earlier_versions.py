@@ -12,12 +12,12 @@ import yaml
 
 from equireg.cli.reading import read
 from equireg.cli.verbs import VERBS
+from equireg.comparing.sources import read_sources
 from equireg.evaluation.evaluate import evaluate
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.prediction.predict import predict
 from equireg.preparation.prepare import prepare
-from equireg.reporting.results.sources import read_sources
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 VERSIONS = ("0.1", "0.2")

@@ -108,7 +108,7 @@ def evaluation(name: str, damage: Callable[..., bytes]) -> Target:
         evaluate(subject.path.parent, folder / "masks", root, jobs=1, scans=folder / "masks")
 
         def read() -> Any:
-            from equireg.reporting.results.sources import read_sources
+            from equireg.comparing.sources import read_sources
 
             evaluation.read_signature(root)
             read = read_sources([root]).evaluations

@@ -12,7 +12,7 @@ from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import tables
 from equireg.folders.label_tables import read_label_table
-from equireg.folders.quality import DISAGREEMENT, RECORDS, disagreement_file, record_file
+from equireg.folders.quality import DISAGREEMENT, RECORDS, Row, disagreement_file, read_quality, record_file
 from equireg.folders.signature import EQUIVARIANCE, SIGNATURE, UNFINISHED, read_signature
 from equireg.imaging.formats import EXTENSIONS
 from equireg.imaging.labels import LabelTable
@@ -127,6 +127,18 @@ def read_facts(folder: Path) -> dict[str, Any]:
         except EquiregError as error:
             raise EquiregError(f"{folder / SIGNATURE}: is damaged: {error}") from error
     return signature
+
+
+def by_doubt(folder: Path) -> list[Row]:
+    """Return the cases of a folder, the least trusted first; those of unknown quality last, by name.
+
+    Raises:
+        EquiregError: if the folder is not the output of `equireg predict`, or is damaged.
+    """
+    cases = read_facts(folder)["cases"]
+    known = [row for row in read_quality(folder) if row.case in set(cases)]
+    rest = sorted(set(cases) - {row.case for row in known})
+    return known + [Row(0, case, None, False, "") for case in rest]
 
 
 def refuse_unfinished(folder: Path) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from equireg import disk, folders
+from equireg.comparing.sources import read_sources
 from equireg.config import ReportConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.reporting.page import make_page
-from equireg.reporting.results.sources import read_sources
+from equireg.reporting.views import with_views
 
 
 def report(sources: Sequence[Path | str], out: Path | str, config: ReportConfig | None = None, **options: Any) -> Path:
@@ -35,7 +36,7 @@ def report(sources: Sequence[Path | str], out: Path | str, config: ReportConfig 
     out = disk.refuse_existing(out)
     found = read_sources(sources)
     with disk.staged_folder(out) as staging:
-        found = found.with_pages(staging) if config.views else found
+        found = with_views(found, staging) if config.views else found
         page = make_page(found)
         disk.write_atomic(staging / "index.html", page.html)
         (staging / "tables").mkdir()

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from equireg._version import __version__
+from equireg.comparing.arms import BASELINE
+from equireg.comparing.cohorts import Cohort, Results
+from equireg.comparing.sources import Sources
 from equireg.drawing.templating import content_policy, template
 from equireg.folders.tables import table_text
-from equireg.reporting.results.arms import BASELINE
-from equireg.reporting.results.cohorts import Cohort, Results
-from equireg.reporting.results.sources import Sources
 from equireg.reporting.section import Section, counted
 from equireg.reporting.sections import (
     beside,

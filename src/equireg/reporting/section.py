@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from equireg.comparing.statistics import MEAN
 from equireg.drawing.svg import MARKERS, marker, series_colour
 from equireg.drawing.templating import template
 from equireg.metrics import METRICS
-from equireg.reporting.results.statistics import MEAN
 
 NONE = "\N{EN DASH}"
 """Stands where there is no value."""

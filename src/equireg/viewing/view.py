@@ -15,8 +15,8 @@ from equireg.disk import disk_errors, write_atomic
 from equireg.drawing.templating import content_policy, template
 from equireg.errors import EquiregError
 from equireg.folders import lineage
-from equireg.folders import predictions as predicted
-from equireg.folders.quality import Row, in_words, read_quality
+from equireg.folders.predictions import by_doubt
+from equireg.folders.quality import Row, in_words
 from equireg.imaging.limits import Limits
 from equireg.viewing.case_volumes import SCANS, CaseReader, CaseVolumes
 from equireg.viewing.packing import pack, palette, panels_of
@@ -58,18 +58,6 @@ def view(predictions: Path | str, out: Path | str, config: ViewConfig | None = N
         out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, page)
     return out
-
-
-def by_doubt(predictions: Path) -> list[Row]:
-    """Return the cases of a folder of predictions, the least trusted first; those of unknown quality last, by name.
-
-    Raises:
-        EquiregError: if the folder is not the output of `equireg predict`, or is damaged.
-    """
-    cases = predicted.read_facts(predictions)["cases"]
-    known = [row for row in read_quality(predictions) if row.case in set(cases)]
-    rest = sorted(set(cases) - {row.case for row in known})
-    return known + [Row(0, case, None, False, "") for case in rest]
 
 
 def render(predictions: Path, cases: Sequence[str], config: ViewConfig, subtitle: str) -> str:

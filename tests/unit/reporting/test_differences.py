@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
+from equireg.comparing.arms import Arms
+from equireg.comparing.cohorts import Cohort, cohorts
+from equireg.comparing.differences import Difference
+from equireg.comparing.sources import Evaluation, read_sources
+from equireg.comparing.statistics import MEAN
 from equireg.reporting.build import report
-from equireg.reporting.results.arms import Arms
-from equireg.reporting.results.cohorts import Cohort, cohorts
-from equireg.reporting.results.differences import Difference
-from equireg.reporting.results.sources import Evaluation, read_sources
-from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.sections.differences import difference_rows
 from equireg.statistics import bootstrap_interval, holm, signed_rank
 from reporting_made_up import Training, write_evaluation

@@ -10,14 +10,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
+from equireg.comparing.arms import Arms
+from equireg.comparing.cohorts import cohorts
+from equireg.comparing.sources import read_sources
 from equireg.drawing.scans import REGION_COLOURS, shown_channels
 from equireg.drawing.svg import INK, draw
 from equireg.folders.evaluation import Picture, read_pictures
 from equireg.imaging.labels import LabelTable
 from equireg.reporting.drawing.panels import Panel, panels
-from equireg.reporting.results.arms import Arms
-from equireg.reporting.results.cohorts import cohorts
-from equireg.reporting.results.sources import read_sources
 from equireg.reporting.sections.curves import learning_curves
 from equireg.reporting.sections.labels import dice_by_labels
 from reporting_made_up import LABELS, Training, write_evaluation, write_picture, write_run

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from equireg.comparing.naming import distinct_titles, printable
 from equireg.drawing.templating import content_policy
 from equireg.imaging.labels import LabelTable
 from equireg.reporting.build import report
-from equireg.reporting.results.naming import distinct_titles, printable
 from reporting_made_up import Training, write_evaluation, write_picture, write_run
 
 NAMES = (

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from equireg.comparing.arms import Arms
+from equireg.comparing.cohorts import Cohort, cohorts
+from equireg.comparing.sources import read_sources
+from equireg.comparing.statistics import MEAN
 from equireg.drawing.svg import marker, series_colour
 from equireg.reporting.build import report
-from equireg.reporting.results.arms import Arms
-from equireg.reporting.results.cohorts import Cohort, cohorts
-from equireg.reporting.results.sources import read_sources
-from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.sections.bridging import bridging_bars
 from equireg.reporting.sections.labels import dice_by_labels, series_keys
 from reporting_made_up import Training, write_evaluation

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from equireg.comparing.sources import read_sources
 from equireg.reporting.build import report
 from equireg.reporting.drawing.panels import doubt_panels
-from equireg.reporting.results.sources import read_sources
 from equireg.viewing.case_volumes import CaseReader
 from reporting_made_up import Training, write_evaluation, write_picture
 from viewing_made_up import predictions, prepared

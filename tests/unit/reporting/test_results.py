@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equireg.comparing import differences, statistics
+from equireg.comparing.cohorts import Cohort, Results
+from equireg.comparing.sources import read_sources
+from equireg.comparing.statistics import MEAN
 from equireg.disk import write_json
 from equireg.metrics import METRICS, Metric
 from equireg.reporting.build import report
-from equireg.reporting.results import differences, statistics
-from equireg.reporting.results.cohorts import Cohort, Results
-from equireg.reporting.results.sources import read_sources
-from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.sections.results import best_of, metric_tables, seed_tables
 from reporting_made_up import Training, write_evaluation
 

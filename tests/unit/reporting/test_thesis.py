@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equireg.comparing.arms import Arms
+from equireg.comparing.bridging import Bridging, sentence
+from equireg.comparing.cohorts import Cohort, cohorts
+from equireg.comparing.series import Amount, label_fraction
+from equireg.comparing.sources import Evaluation, read_sources
+from equireg.comparing.statistics import MEAN
 from equireg.errors import EquiregError
 from equireg.folders.examples import read_examples
 from equireg.reporting.build import report
 from equireg.reporting.drawing.panels import raw_panels, step_panels
-from equireg.reporting.results.arms import Arms
-from equireg.reporting.results.bridging import Bridging, sentence
-from equireg.reporting.results.cohorts import Cohort, cohorts
-from equireg.reporting.results.series import Amount, label_fraction
-from equireg.reporting.results.sources import Evaluation, read_sources
-from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.sections.beside import typical_case
 from equireg.reporting.sections.bridging import bridging_bars, bridging_rows
 from equireg.reporting.sections.equivariance import equivariance_bars, named_sets

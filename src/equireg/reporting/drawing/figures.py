@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from equireg.comparing.series import Amount
 from equireg.drawing.svg import PAPER, draw, marker, series_colour
-from equireg.reporting.results.series import Amount
 
 POINT = {"markeredgecolor": PAPER, "markeredgewidth": 0.4}
 """The rim by which points that lie over each other are distinguished."""

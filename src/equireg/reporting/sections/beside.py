@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from equireg.comparing.cohorts import Cohort
+from equireg.comparing.statistics import MEAN
 from equireg.drawing.scans import region_colours
 from equireg.folders.evaluation import Picture
 from equireg.reporting.drawing.panels import in_a_row
-from equireg.reporting.results.cohorts import Cohort
-from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.section import Section
 from equireg.statistics import nan_mean
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
+from equireg.comparing.bridging import Bridging, sentence, written
+from equireg.comparing.cohorts import Cohort
+from equireg.comparing.series import Amount
 from equireg.drawing.svg import INK, MUTED, PAPER, draw, series_colour
 from equireg.reporting.drawing.figures import Drawing, labels_axis
-from equireg.reporting.results.bridging import Bridging, sentence, written
-from equireg.reporting.results.cohorts import Cohort
-from equireg.reporting.results.series import Amount
 from equireg.reporting.section import NONE, Section
 from equireg.reporting.sections.labels import series_keys
 from equireg.reporting.sections.results import Cell

@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.axes import Axes
 
+from equireg.comparing.cohorts import Cohort
 from equireg.drawing.svg import INK, MUTED, series_colour
 from equireg.reporting.drawing.figures import Drawing, by_region, cloud
-from equireg.reporting.results.cohorts import Cohort
 from equireg.reporting.section import Section, number
 
 

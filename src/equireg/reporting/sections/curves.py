@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from equireg.comparing.arms import Arms
+from equireg.comparing.cohorts import Results
+from equireg.comparing.sources import Run
 from equireg.drawing.svg import draw, marker, series_colour
 from equireg.reporting.drawing.figures import Drawing, log_ticks
-from equireg.reporting.results.arms import Arms
-from equireg.reporting.results.cohorts import Results
-from equireg.reporting.results.sources import Run
 from equireg.reporting.section import Section
 
 _POINTS = 240

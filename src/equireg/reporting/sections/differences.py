@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from equireg.reporting.results.cohorts import Cohort
-from equireg.reporting.results.differences import Difference
-from equireg.reporting.results.statistics import MEAN
+from equireg.comparing.cohorts import Cohort
+from equireg.comparing.differences import Difference
+from equireg.comparing.statistics import MEAN
 from equireg.reporting.section import NONE, Section, signed
 from equireg.reporting.sections.results import Cell
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from equireg.comparing.cohorts import Cohort, Results
+from equireg.comparing.series import Amount, Series
+from equireg.comparing.statistics import MEAN
 from equireg.drawing.svg import INK, PAPER, series_colour
 from equireg.reporting.drawing.figures import Drawing, by_region, labels_axis
-from equireg.reporting.results.cohorts import Cohort, Results
-from equireg.reporting.results.series import Amount, Series
-from equireg.reporting.results.statistics import MEAN
 from equireg.reporting.section import Section, counted
 from equireg.reporting.sections.labels import series_keys
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from equireg.comparing.cohorts import Cohort
+from equireg.comparing.series import Amount, Series, percent
+from equireg.comparing.sources import Evaluation
 from equireg.drawing.svg import MUTED, marker, series_colour
 from equireg.reporting.drawing.figures import POINT, Drawing, Key, by_region, labels_axis
-from equireg.reporting.results.cohorts import Cohort
-from equireg.reporting.results.series import Amount, Series, percent
-from equireg.reporting.results.sources import Evaluation
 from equireg.reporting.section import Section
 
 _SHIFT = 1.035

@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 
-from equireg.reporting.results.cohorts import Results
-from equireg.reporting.results.sources import Evaluation, Run
+from equireg.comparing.cohorts import Results
+from equireg.comparing.sources import Evaluation, Run
 from equireg.reporting.section import Section
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from equireg.comparing.arms import Arm
+from equireg.comparing.cohorts import Cohort
+from equireg.comparing.sources import Evaluation
 from equireg.drawing.scans import region_colours
 from equireg.folders.evaluation import Picture
 from equireg.reporting.drawing.panels import Panel, panels
-from equireg.reporting.results.arms import Arm
-from equireg.reporting.results.cohorts import Cohort
-from equireg.reporting.results.sources import Evaluation
 from equireg.reporting.section import Section
 
 _OPEN = 4

@@ -1,8 +1,8 @@
 """One case on its way from the raw scan to what a network sees."""
 
+from equireg.comparing.cohorts import Results
 from equireg.drawing.scans import region_colours
 from equireg.reporting.drawing.panels import raw_panels, step_panels
-from equireg.reporting.results.cohorts import Results
 from equireg.reporting.section import Section
 
 

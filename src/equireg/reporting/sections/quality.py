@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from equireg.comparing.cohorts import Results
+from equireg.comparing.trust import DOUBTED, MOST, Predictions
 from equireg.config import ViewConfig
 from equireg.drawing.svg import draw
 from equireg.errors import EquiregError
@@ -14,8 +16,6 @@ from equireg.folders.quality import Row, in_words
 from equireg.imaging.limits import Limits
 from equireg.reporting.drawing.figures import Drawing, cloud
 from equireg.reporting.drawing.panels import Panel, doubt_panels
-from equireg.reporting.results.cohorts import Results
-from equireg.reporting.results.trust import DOUBTED, MOST, Predictions
 from equireg.reporting.section import Section, counted, number, signed
 from equireg.viewing.case_volumes import CaseReader
 

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from equireg.comparing.arms import Arm
+from equireg.comparing.cohorts import Cohort
+from equireg.comparing.differences import baseline_of
+from equireg.comparing.series import label_fraction
+from equireg.comparing.sources import Evaluation
+from equireg.comparing.statistics import MEAN, RunSpread
 from equireg.folders.run_facts import RunFacts
 from equireg.metrics import METRICS, Metric
-from equireg.reporting.results.arms import Arm
-from equireg.reporting.results.cohorts import Cohort
-from equireg.reporting.results.differences import baseline_of
-from equireg.reporting.results.series import label_fraction
-from equireg.reporting.results.sources import Evaluation
-from equireg.reporting.results.statistics import MEAN, RunSpread
 from equireg.reporting.section import NONE, Section, counted, number, signed
 from equireg.statistics import Summary
 

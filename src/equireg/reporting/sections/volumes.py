@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from equireg.comparing.cohorts import Cohort
+from equireg.comparing.sources import Evaluation
 from equireg.drawing.svg import MUTED, draw
 from equireg.reporting.drawing.figures import Drawing, cloud, log_ticks
-from equireg.reporting.results.cohorts import Cohort
-from equireg.reporting.results.sources import Evaluation
 from equireg.reporting.section import Section, signed
 
 _BIASES = 4

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from equireg.comparing.arms import Arms, own_name
+from equireg.comparing.cohorts import Cohort, Results
+from equireg.comparing.sources import read_sources
 from equireg.folders.run_facts import RunFacts
-from equireg.reporting.results.arms import Arms, own_name
-from equireg.reporting.results.cohorts import Cohort, Results
-from equireg.reporting.results.sources import read_sources
 from reporting_made_up import Training, write_evaluation, write_run
 
 

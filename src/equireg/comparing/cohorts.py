@@ -6,13 +6,13 @@ from functools import cached_property
 
 import numpy as np
 
+from equireg.comparing.arms import Arm, Arms
+from equireg.comparing.bridging import Bridging, bridging
+from equireg.comparing.differences import Difference, Groups, differences
+from equireg.comparing.series import Series, series_of
+from equireg.comparing.sources import Evaluation, Sources
+from equireg.comparing.statistics import MEAN, RunSpread, spread
 from equireg.metrics import METRICS
-from equireg.reporting.results.arms import Arm, Arms
-from equireg.reporting.results.bridging import Bridging, bridging
-from equireg.reporting.results.differences import Difference, Groups, differences
-from equireg.reporting.results.series import Series, series_of
-from equireg.reporting.results.sources import Evaluation, Sources
-from equireg.reporting.results.statistics import MEAN, RunSpread, spread
 
 
 @dataclass(frozen=True, eq=False)

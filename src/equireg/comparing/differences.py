@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from equireg.reporting.results.arms import BASELINE
-from equireg.reporting.results.sources import Evaluation
-from equireg.reporting.results.statistics import MEAN
+from equireg.comparing.arms import BASELINE
+from equireg.comparing.sources import Evaluation
+from equireg.comparing.statistics import MEAN
 from equireg.statistics import bootstrap_interval, holm, nan_mean, signed_rank
 
 OURS = "equireg"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from equireg.comparing.sources import Evaluation, Run
 from equireg.folders.run_facts import RunFacts
-from equireg.reporting.results.sources import Evaluation, Run
 
 BASELINE = "supervised"
 """The method that all others are compared with."""

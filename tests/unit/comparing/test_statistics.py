@@ -2,11 +2,11 @@ from pathlib import Path
 
 import numpy as np
 
-from equireg.reporting.results.arms import Arms
-from equireg.reporting.results.cohorts import cohorts
-from equireg.reporting.results.differences import Groups, baseline_of
-from equireg.reporting.results.sources import Evaluation, read_sources
-from equireg.reporting.results.statistics import MEAN
+from equireg.comparing.arms import Arms
+from equireg.comparing.cohorts import cohorts
+from equireg.comparing.differences import Groups, baseline_of
+from equireg.comparing.sources import Evaluation, read_sources
+from equireg.comparing.statistics import MEAN
 from reporting_made_up import Training, write_evaluation
 
 

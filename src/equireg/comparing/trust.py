@@ -1,26 +1,20 @@
-"""Predictions as the report sees them: how far each is to be trusted, and where the viewer shows it."""
+"""Predictions: how far each is to be trusted, what that is worth, and where the viewer shows it."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 
-from equireg import disk
-from equireg.config import ViewConfig
-from equireg.errors import EquiregError
+from equireg.folders.predictions import by_doubt
 from equireg.folders.quality import Row
 from equireg.statistics import rank_correlation
-from equireg.viewing.view import by_doubt, render
 
-_logger = logging.getLogger("equireg")
 DOUBTED = 4
 """Cases that are pictured for their doubt."""
 MOST = 8
 """Sets of predictions that the page shows by doubt, and that the viewer has a page of."""
-_PAGE_MB = 25.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,26 +64,3 @@ class Predictions:
     def link(self, case: str) -> str:
         """Return where the viewer shows a case; nothing where it does not."""
         return f"{self.page}#case={quote(case, safe='')}" if self.page and case in self.in_viewer else ""
-
-
-def with_pages(found: Sequence[Predictions], folder: Path) -> dict[Path, Predictions]:
-    """Write a page of the viewer for each of the first predictions, into `views/` of a folder.
-
-    A page that cannot be made is left out with a warning: the report is worth more.
-
-    Returns:
-        Each predictions' folder to what the report knows of it, with its page.
-    """
-    pages = {}
-    for number, one in enumerate(found[:MOST], start=1):
-        try:
-            html = render(one.folder, one.in_viewer, ViewConfig(page_mb=_PAGE_MB), one.title)
-        except EquiregError as error:
-            _logger.warning("the report has no view of %s: %s", one.title, error)
-            continue
-        name = f"views/{number}.html"
-        with disk.disk_errors(folder / name):
-            (folder / name).parent.mkdir(exist_ok=True)
-        disk.write_atomic(folder / name, html)
-        pages[one.folder] = replace(one, page=name)
-    return pages

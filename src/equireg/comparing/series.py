@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from equireg.comparing.arms import BASELINE, Arm, Arms
+from equireg.comparing.sources import Evaluation
 from equireg.folders.run_facts import RunFacts
-from equireg.reporting.results.arms import BASELINE, Arm, Arms
-from equireg.reporting.results.sources import Evaluation
 
 
 @dataclass(frozen=True, order=True)

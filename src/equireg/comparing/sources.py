@@ -1,4 +1,4 @@
-"""The folders of a page as the report sees them: frozen, checked, free of paths."""
+"""The folders that are compared: frozen, checked, free of paths."""
 
 import logging
 from collections import Counter
@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from equireg import disk, folders
+from equireg.comparing.naming import distinct_titles, printable
+from equireg.comparing.privacy import last_part, without_paths
+from equireg.comparing.statistics import MEAN, summarise
+from equireg.comparing.trust import Predictions
 from equireg.errors import EquiregError
 from equireg.folders import ensemble, evaluation
 from equireg.folders.evaluation import Picture
@@ -19,10 +23,6 @@ from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.folders.schema import SchemaError
 from equireg.imaging.labels import LabelTable
-from equireg.reporting.privacy import last_part, without_paths
-from equireg.reporting.results.naming import distinct_titles, printable
-from equireg.reporting.results.statistics import MEAN, summarise
-from equireg.reporting.results.trust import Predictions, with_pages
 from equireg.statistics import Summary, nan_mean
 
 _logger = logging.getLogger("equireg")
@@ -142,16 +142,6 @@ class Sources(NamedTuple):
     """the case that each prepared folder shows its steps on"""
     predictions: tuple[Predictions, ...] = ()
     """those that were evaluated and those that were given, each once"""
-
-    def with_pages(self, folder: Path) -> "Sources":
-        """Write the viewer's pages into a folder, and return the sources that lead to them."""
-        pages = with_pages(self.predictions, folder)
-        evaluations = [
-            replace(one, predictions=pages.get(one.predictions.folder)) if one.predictions else one
-            for one in self.evaluations
-        ]
-        predictions = [pages.get(one.folder, one) for one in self.predictions]
-        return self._replace(evaluations=tuple(evaluations), predictions=tuple(predictions))
 
 
 def read_sources(paths: Sequence[Path | str]) -> Sources:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equireg.reporting.results.arms import BASELINE
-from equireg.reporting.results.series import Amount, Series
-from equireg.reporting.results.sources import Evaluation
+from equireg.comparing.arms import BASELINE
+from equireg.comparing.series import Amount, Series
+from equireg.comparing.sources import Evaluation
 
 LEAST_GAP = 0.005
 """Difference of Dice below which the gain from all labels cannot be distinguished from noise."""

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from equireg import folders
+from equireg.comparing.naming import distinct_titles
+from equireg.comparing.privacy import LEFT_OUT, last_part, without_paths
+from equireg.comparing.sources import read_sources
 from equireg.errors import EquiregError
 from equireg.folders.run_facts import RunFacts
-from equireg.reporting.privacy import LEFT_OUT, last_part, without_paths
-from equireg.reporting.results.naming import distinct_titles
-from equireg.reporting.results.sources import read_sources
 from reporting_made_up import LABELS, Training, write_evaluation, write_picture, write_run
 
 ONE = {("a", "whole"): {"dice": 0.5}}

@@ -1,1 +1,0 @@
-"""What the page shows: folders read once, and every number found once."""
