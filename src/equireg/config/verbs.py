@@ -116,9 +116,9 @@ class PredictConfig(ScanOptions, ClusterOptions):
     category each"""
     probabilities: bool = False
     """write CASE_probabilities.nii.gz too, one volume a class"""
-    quality_views: int | None = None
-    """further random views whose agreement tells how far a prediction is to be trusted; each costs one more pass. By
-    default none where mirrored views are predicted anyway, else two"""
+    quality_views: int = 2
+    """random views, beside the mirrored ones that are predicted anyway, whose agreement tells how far a prediction is
+    to be trusted; each costs one more pass, and changes no prediction"""
     calibration: str | None = None
     """evaluation of five or more held-out cases that this model predicted with the same options; quality.csv then
     has an estimate of each Dice with its interval"""
@@ -150,8 +150,7 @@ class PredictConfig(ScanOptions, ClusterOptions):
         super().__post_init__()
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
         require(self.passes >= 1, "passes", self.passes, "a count from 1")
-        views = self.quality_views
-        require(views is None or views >= 0, "quality_views", views, "a count from 0")
+        require(self.quality_views >= 0, "quality_views", self.quality_views, "a count from 0")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
         fits = self.codes is None or self.format in ("auto", "dicom-seg")
         require(fits, "codes", self.codes, "--format dicom-seg beside it")

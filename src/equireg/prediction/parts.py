@@ -11,9 +11,6 @@ from equireg.inference import InferencePlan
 from equireg.inference.ensemble import as_one
 from equireg.model import Model
 
-_FEW_VIEWS = 2
-"""Views that doubt a prediction where it has no mirrored views."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -42,13 +39,6 @@ def _plan_of(model: Model, config: PredictConfig) -> InferencePlan:
         config.test_time,
         config.passes,
         config.overlap,
-        _quality_views(model, config),
+        config.quality_views,
         model.facts.labels.classes,
     )
-
-
-def _quality_views(model: Model, config: PredictConfig) -> int:
-    """Return how many views only doubt: as asked for, or a few where no mirrored view is predicted anyway."""
-    if config.quality_views is not None:
-        return config.quality_views
-    return 0 if model.facts.flip_axes and config.test_time != "none" else _FEW_VIEWS

@@ -80,7 +80,7 @@ def test_an_evaluation_of_held_out_cases_is_read(tmp_path: Path):
     [
         ({}, "13", {}, "another model or checkpoint"),
         ({"split": "train"}, "12", {}, "training cases"),
-        ({}, "12", {"quality_views": 4}, "--quality_views None there and 4 here"),
+        ({}, "12", {"quality_views": 4}, "--quality_views 2 there and 4 here"),
         ({"cases": 4}, "12", {}, "holds 4 cases"),
     ],
 )

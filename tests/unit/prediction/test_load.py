@@ -57,6 +57,17 @@ def test_labels_and_probabilities_in_the_scans_own_voxels(model: LoadedModel) ->
     np.testing.assert_array_equal(array, scan(2, 18, 20, 5))
 
 
+def test_two_random_views_doubt_a_prediction_by_default(checkpoint: Path) -> None:
+    made = [
+        load(checkpoint, device="cpu", precision="32", quality_views=views).predict(scan(2, 18, 20, 5), AFFINE)
+        for views in (0, 2)
+    ]
+    np.testing.assert_array_equal(made[0].labels, made[1].labels)
+    assert made[0].quality != made[1].quality
+    by_default = load(checkpoint, device="cpu", precision="32").predict(scan(2, 18, 20, 5), AFFINE)
+    assert by_default.quality == made[1].quality
+
+
 def test_one_view_has_no_quality(checkpoint: Path) -> None:
     alone = load(checkpoint, device="cpu", precision="32", test_time="none", quality_views=0)
     assert alone.predict(scan(2, 18, 20, 5), AFFINE).quality is None
