@@ -1,9 +1,10 @@
 """Peak memory of `prepare` and `evaluate`, bytes a voxel: a large case against a small one, one job.
 
-python benchmarks/memory/verbs.py --shape 384 384 160
+python benchmarks/memory/verbs.py --shape 256 256 160 --out benchmarks/memory/verbs.json
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -40,7 +41,9 @@ def peak_bytes(*words: object) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", type=int, nargs=3, default=(384, 384, 160), help="voxels of the large case")
-    shape = tuple(parser.parse_args().shape)
+    parser.add_argument("--out", type=Path, help="JSON file for the figures")
+    given = parser.parse_args()
+    shape = tuple(given.shape)
     peaks: dict[str, list[int]] = {"prepare": [], "evaluate": []}
     with tempfile.TemporaryDirectory() as folder:
         for name, size in (("small", SMALL), ("large", shape)):
@@ -50,8 +53,15 @@ def main() -> None:
             masks = raw / "labels"
             peaks["evaluate"].append(peak_bytes("evaluate", masks, masks, "--out", home / "scores", "--jobs", 1))
     voxels = int(np.prod(shape)) - int(np.prod(SMALL))
-    for verb, (small, large) in peaks.items():
-        print(f"{verb}: {large / 2**20:.0f} MiB, {(large - small) / voxels:.1f} bytes a voxel beyond a small case")
+    found = {
+        verb: {"peak_mib": round(large / 2**20), "bytes_a_voxel": round((large - small) / voxels, 1)}
+        for verb, (small, large) in peaks.items()
+    }
+    for verb, figures in found.items():
+        print(f"{verb}: {figures['peak_mib']} MiB, {figures['bytes_a_voxel']} bytes a voxel beyond a small case")
+    if given.out is not None:
+        command = f"python benchmarks/memory/verbs.py --shape {' '.join(map(str, shape))} --out {given.out}"
+        given.out.write_text(json.dumps({"command": command, "shape": shape, **found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

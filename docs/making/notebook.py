@@ -27,5 +27,5 @@ def _parts(cell: Any, stem: str, pictures: dict[str, bytes]) -> Iterator[str]:
             name = f"{stem}-{len(pictures) + 1}.png"
             pictures[name] = base64.b64decode(data["image/png"])
             yield f"![What this cell draws]({name})"
-        elif text := output.get("text") or data.get("text/plain"):
+        elif output.get("name") != "stderr" and (text := output.get("text") or data.get("text/plain")):
             yield f"```text\n{text.rstrip()}\n```"

@@ -17,11 +17,11 @@ from equireg.pipeline.side_by_side import side_by_side
 
 METHODS = ("supervised", "equireg")
 RUN = {
-    "network.features": 16,
+    "network.features": 8,
     "batch_size": 8,
     "unsup_ratio": 1,
-    "max_steps": 1200,
-    "val_every": 1200,
+    "max_steps": 300,
+    "val_every": 300,
     "pictures_every": 0,
     "sup_cases": 1,
     "seed": 42,

@@ -1,0 +1,145 @@
+"""List every figure in the tables of README and docs with its command and result file; fail where they differ.
+
+    python benchmarks/figures/check.py [--list]
+
+A table of a page below is compared with its result file, or it is named among those that were taken by hand, with the
+command beside it on the page. A table that is neither is an error, so a new one must say where its figures come from.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import label_efficiency
+import sources
+from pages import Table, agrees, tables_of
+
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table's figures come from."""
+
+    page: str
+    section: str
+    """regular expression of the heading above the table"""
+    command: str
+    file: str
+    expected: Callable[[], Mapping[str, sources.Row]] | None = None
+    """rows that the table must have; None where ``check`` looks at it"""
+    check: Callable[[Table], Iterator[str]] | None = None
+    header: str = ""
+    """first cell of the table's header, where a section has several tables"""
+
+    def fits(self, table: Table) -> bool:
+        """Whether it is this table's source."""
+        there = table.page == self.page and re.fullmatch(self.section, table.section)
+        return bool(there and self.header in ("", table.header[0]))
+
+
+_SPEED, _LABELS = "benchmarks/speed", "benchmarks/label_efficiency/results.csv"
+_TABLES = f"python benchmarks/label_efficiency/tables.py {_LABELS}"
+PERFORMANCE = "docs/performance.md"
+SOURCES = (
+    Source("README.md", ".*", _TABLES, _LABELS, check=label_efficiency.chosen),
+    Source("docs/few_labels.md", "How many labels", _TABLES, _LABELS, check=label_efficiency.chosen),
+    Source("docs/benchmarks.md", "Twice the steps", _TABLES, _LABELS, check=label_efficiency.longer, header="method"),
+    Source("docs/benchmarks.md", ".*", _TABLES, _LABELS, check=label_efficiency.as_printed, header="method"),
+    Source(PERFORMANCE, "A training step", f"{_SPEED}/step.py", f"{_SPEED}/step-*.json", sources.step, header="part"),
+    Source(
+        PERFORMANCE,
+        "Transforms.*",
+        f"{_SPEED}/transforms.py",
+        f"{_SPEED}/transforms.json",
+        sources.whole_views,
+        header="weak and strong image and warped prediction, 224 x 224 x 4",
+    ),
+    Source(PERFORMANCE, "Transforms.*", f"{_SPEED}/transforms.py", f"{_SPEED}/transforms.json", sources.spatial_work),
+    Source(PERFORMANCE, "prepare", f"{_SPEED}/prepare.py", f"{_SPEED}/prepare.json", sources.preparing),
+    Source(PERFORMANCE, "predict", f"{_SPEED}/predict.py", f"{_SPEED}/predict*.json", sources.predicting),
+    Source(PERFORMANCE, "Memory", "benchmarks/memory/verbs.py", "benchmarks/memory/verbs.json", sources.memory),
+    Source(
+        "docs/out_of_memory.md",
+        "In prepare, predict and evaluate",
+        "benchmarks/memory/verbs.py",
+        "benchmarks/memory/verbs.json",
+        sources.memory_in_short,
+    ),
+    Source(
+        "docs/reliability.md",
+        "A long run does not grow",
+        "benchmarks/memory/growth.py",
+        "benchmarks/memory/growth.json",
+        sources.growth,
+    ),
+    Source(
+        "docs/results.md",
+        "Geometry.*",
+        "benchmarks/geometry/run.py",
+        "benchmarks/geometry/hippocampus.json",
+        sources.geometry,
+    ),
+)
+BY_HAND = {
+    ("docs/benchmarks.md", ".*"): "of `equireg report` on the sweeps' runs, which are not kept here; the page says how",
+    ("docs/performance.md", "A training step"): "timed while the changes were made; the page says so",
+    ("docs/reliability.md", "Reliability"): "written by `make attack` itself",
+    ("docs/results.md", ".*"): "of runs that are not kept here; the page has the commands",
+    ("docs/budget.md", "Measured"): "of two runs whose commands are on the page",
+    ("docs/budget.md", "Options"): "options, not figures",
+    ("docs/out_of_memory.md", "In train"): "options, not figures",
+    ("docs/plan.md", "How it decides"): "thresholds in planning/rules.py, not figures",
+    ("README.md", ".*"): "no figures of a measurement",
+}
+"""Page and section to why no result file stands behind its other tables."""
+
+
+def problems(table: Table) -> tuple[str, list[str]]:
+    """Return where a table's figures come from, and what is wrong with them."""
+    for source in SOURCES:
+        if source.fits(table):
+            found = list(source.check(table)) if source.check else list(_compared(table, source.expected))
+            return f"{source.command} -> {source.file}", found
+    for (page, section), why in BY_HAND.items():
+        if page == table.page and re.fullmatch(section, table.section):
+            return f"by hand: {why}", []
+    return "nowhere", ["names no source in benchmarks/figures/check.py"]
+
+
+def _compared(table: Table, expected: Callable[[], Mapping[str, sources.Row]] | None) -> Iterator[str]:
+    wanted = dict(expected()) if expected else {}
+    for row in table.rows:
+        if row[0] not in wanted:
+            yield f"{row[0]}: no result file has such a row"
+            continue
+        values = [[value] if isinstance(value, int | float) else list(value) for value in wanted.pop(row[0])]
+        for cell, numbers in zip(row[1:], values, strict=False):
+            shown = _NUMBER.findall(cell)
+            if len(shown) != len(numbers) or not all(map(agrees, shown, numbers)):
+                yield f"{row[0]}: {cell!r} is shown, {numbers} was measured"
+    yield from (f"{name}: is missing" for name in wanted)
+
+
+def pages() -> list[str]:
+    """Return the pages whose tables hold figures of measurements."""
+    return sorted({source.page for source in SOURCES} | {page for page, _ in BY_HAND})
+
+
+def main() -> int:
+    """Print a line a table; return 1 where one differs from its source."""
+    failed = 0
+    for table in (table for page in pages() for table in tables_of(sources.ROOT, page) if table.has_figures):
+        origin, found = problems(table)
+        failed += bool(found)
+        if found or "--list" in sys.argv:
+            print(f"{table.page}, {table.section}, {table.header[0] or 'table'}: {origin}")
+        for problem in found:
+            print(f"  differs: {problem}")
+    print(f"{failed} tables differ" if failed else "every figure is that of its source")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""What each table of figures must show, from the result files; a value each column, a list where a cell has several."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+Row = Sequence[float | Sequence[float]]
+_WORK = ("data", "transforms", "losses", "other", "average")
+_STEPS = ("step-32", "step-bf16", "step-3d")
+
+
+def result(path: str) -> Any:
+    """Read a result file, named from the root of the checkout."""
+    return json.loads((ROOT / path).read_text())
+
+
+def step() -> Mapping[str, Row]:
+    """Return the parts of a training step, ms, in the three runs."""
+    found = [result(f"benchmarks/speed/{name}.json") for name in _STEPS]
+    ours = [one["equireg"] for one in found]
+    parts = [one["parts_ms"] for one in ours]
+    rest = [
+        100 * (sum(p[name] for name in _WORK) + o["rest_ms"]) / o["floor_ms"] for p, o in zip(parts, ours, strict=True)
+    ]
+    names = {"losses": "losses", "other work of the method": "other", "teacher's average": "average"}
+    names |= {name: name for name in ("teacher", "data", "transforms")} | {"optimiser and clipping": "optimiser"}
+    return {
+        "student and backward": [part["student"] + part["backward"] for part in parts],
+        **{shown: [part[name] for part in parts] for shown, name in names.items()},
+        "loop and logging": [one["rest_ms"] for one in ours],
+        "all but networks and optimiser, part of the floor": rest,
+        "the step over its floor": [one["step_over_floor"] for one in ours],
+        "in supervised steps": [one["in_supervised_steps"] for one in found],
+    }
+
+
+def whole_views() -> Mapping[str, Row]:
+    """Return slices a second of the unlabelled work."""
+    found = result("benchmarks/speed/transforms.json")["unlabelled slices a second"]
+    return {
+        "equireg, the thesis' transforms": [found["equireg thesis"]],
+        "equireg, default transforms, with intensity changes": [found["equireg default"]],
+        "imgaug 0.4.0, the thesis' transforms": [[found[f"imgaug {part}"] for part in ("all", "images", "prediction")]],
+    }
+
+
+def spatial_work() -> Mapping[str, Row]:
+    """Return samples a second of the same spatial work in other libraries."""
+    content = result("benchmarks/speed/transforms.json")
+    found, versions = content["samples a second, the same spatial work"], content["versions of the others"]
+    shown = {"batchgeneratorsv2": "batchgeneratorsv2", "monai": "MONAI", "torchio": "TorchIO"}
+    names = {"equireg": "equireg"} | {name: f"{title} {versions[name]}" for name, title in shown.items()}
+    return {title: [rates[f"{name} {kind}"] for kind, rates in found.items()] for name, title in names.items()}
+
+
+def preparing() -> Mapping[str, Row]:
+    """Return seconds and peak MiB with one and two jobs, and the seconds of a restart."""
+    found = result("benchmarks/speed/prepare.json")
+    return {
+        recipe: [
+            *([found[f"{recipe}, {jobs} jobs"][key] for key in ("seconds", "peak_mib")] for jobs in (1, 2)),
+            found[f"{recipe}, 1 jobs"]["restart_seconds"],
+        ]
+        for recipe in ("default", "thesis")
+    }
+
+
+def predicting() -> Mapping[str, Row]:
+    """Return seconds a scan of both networks."""
+    ours = result("benchmarks/speed/predict.json")["default, slices"]
+    dense = result("benchmarks/speed/predict-fc-densenet.json")["FC-DenseNet of the thesis, slices"]
+    both = (ours, dense)
+    return {
+        "reading, network, writing": [[one["parts"][part] for part in ("read", "network", "write")] for one in both],
+        "one after the other; at once": [
+            [one["seconds_a_case"][how] for how in ("one_after_the_other", "at_once")] for one in both
+        ],
+        "one plain pass of the network: ours; MONAI's": [[one["plain_seconds"], one["monai_seconds"]] for one in both],
+        "four mirrored copies, over four passes": [ours["flips_to_passes"], []],
+        "and four random transforms, over eight passes": [ours["equivariance_to_passes"], []],
+        "peak memory, GiB": [max(one["peak_mib"].values()) / 1024 for one in both],
+    }
+
+
+def memory() -> Mapping[str, Row]:
+    """Return bytes a voxel and peak MiB of verbs."""
+    found = result("benchmarks/memory/verbs.json")
+    return {f"`{verb}`": [found[verb]["bytes_a_voxel"], found[verb]["peak_mib"]] for verb in ("prepare", "evaluate")}
+
+
+def memory_in_short() -> Mapping[str, Row]:
+    """Return bytes a voxel of verbs, beside a command without figures that are measured."""
+    return {verb: row[:1] for verb, row in memory().items()}
+
+
+def growth() -> Mapping[str, Row]:
+    """Return resident MiB and open files, early and late in a long run."""
+    found = result("benchmarks/memory/growth.json")
+    return {
+        verb: [
+            found[verb]["count"],
+            found[verb]["memory_mib"]["early"],
+            found[verb]["memory_mib"]["late"],
+            100 * found[verb]["memory_mib"]["growth"],
+            [found[verb]["open_files"]["early"], found[verb]["open_files"]["late"]],
+        ]
+        for verb in ("train", "predict", "prepare")
+    }
+
+
+def geometry() -> Mapping[str, Row]:
+    """Return the agreement of predictions for copies in other frames."""
+    found = result("benchmarks/geometry/hippocampus.json")["dice"]
+    shown = {
+        "oblique header, 20 degrees, the same voxels": "oblique header, 20 degrees",
+        "resampled onto a grid turned by 10 degrees": "oblique grid, 10 degrees",
+        "resampled to 2 mm": "2 mm",
+        "slices twice as thick": "anisotropic, slices twice as thick",
+        "slices twice as thick, turned by 10 degrees, in LPS": "anisotropic, LPS and oblique",
+    }
+    rows = {title: list(found[name].values()) for title, name in shown.items()}
+    return rows | {"LPS, RAS and PIR frames": list(found["LPS"].values())}
