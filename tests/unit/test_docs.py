@@ -67,6 +67,12 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         assert not heading or heading in anchors(found), f"{page.name} links to {target}"
 
 
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == equireg.__version__
+    assert {"cff-version", "title", "message", "authors"} <= set(citation)
+
+
 def test_the_example_of_a_method_works() -> None:
     text = (ROOT / "docs" / "write_a_method.md").read_text()
     names: dict[str, Any] = {"__name__": "mine"}
