@@ -85,6 +85,7 @@ SOURCES = (
 BY_HAND = {
     ("docs/benchmarks.md", ".*"): "of `equireg report` on the sweeps' runs, which are not kept here; the page says how",
     ("docs/performance.md", "A training step"): "timed while the changes were made; the page says so",
+    ("docs/reliability.md", "Starved and in a race"): "limits that tests/robustness/test_chaos.py sets",
     ("docs/reliability.md", "Reliability"): "written by `make attack` itself",
     ("docs/results.md", ".*"): "of runs that are not kept here; the page has the commands",
     ("docs/budget.md", "Measured"): "of two runs whose commands are on the page",
