@@ -23,11 +23,17 @@ place = pathlib.Path(equireg.__file__)
 assert 'venv' in place.parts, place  # the installed one, not a checkout
 assert (place.parent / 'py.typed').is_file()
 "
+"$work/venv/bin/python" - "$root/src" "$wheel" <<'CHECK'
+import pathlib, sys, zipfile
+source, wheel = pathlib.Path(sys.argv[1]), zipfile.ZipFile(sys.argv[2])
+wanted = {path.relative_to(source).as_posix() for path in source.glob("equireg/**/*") if path.is_file()}
+missing = {name for name in wanted - set(wheel.namelist()) if "__pycache__" not in name and "LICENSE" not in name}
+assert not missing, f"the wheel lacks {sorted(missing)}"
+CHECK
 "$equireg" --version
 "$equireg" demo --out demo --cases 4 --labelled 1 --test_cases 1 --max_steps 10 --features 4
 "$equireg" report demo/runs/* --out page
 "$equireg" view "$(ls -d demo/predictions/* | head -1)" --out view.html
-"$equireg" suggest demo/prepared --count 1 --out next
 "$equireg" completion bash > completion
 "$equireg" schema train > schema.json
 grep -q "<svg" page/index.html
