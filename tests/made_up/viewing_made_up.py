@@ -8,7 +8,14 @@ import numpy as np
 from equireg import disk, folders
 from equireg.folders import prepared as store
 from equireg.folders.prepared import CaseRecord, Manifest
-from equireg.folders.quality import CaseQuality, DiceEstimate, disagreement_file, write_quality, write_record
+from equireg.folders.quality import (
+    CaseQuality,
+    DiceEstimate,
+    RegionQuality,
+    disagreement_file,
+    write_quality,
+    write_record,
+)
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.volume import Geometry
@@ -59,7 +66,7 @@ def predictions(
         if equivariance:
             _transformed(folder / "equivariance", case)
         if qualities is not None:
-            write_record(folder, CaseQuality(case, qualities[case]))
+            write_record(folder, CaseQuality(case, qualities[case], {"whole": RegionQuality(0.4, 1.0, None)}))
             against = np.where(np.roll(mask(), 1 + place, axis=1) != mask(), 0.5, 0.0).astype(np.float32)
             disagreement_file(folder, case).parent.mkdir(exist_ok=True)
             volume.write_channels(disagreement_file(folder, case), against[None], GEOMETRY)

@@ -1,7 +1,7 @@
 """The verb ``view``: predicted cases in three planes and in 3D, as one page that needs no other file and no network."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from equireg.drawing.templating import content_policy, template
 from equireg.errors import EquiregError
 from equireg.folders import lineage
 from equireg.folders.predictions import by_doubt
-from equireg.folders.quality import Row, in_words
+from equireg.folders.quality import Row, in_words, read_record, record_file
 from equireg.imaging.limits import Limits
 from equireg.viewing.case_volumes import SCANS, CaseReader, CaseVolumes
 from equireg.viewing.packing import pack, palette, panels_of
@@ -74,7 +74,7 @@ def render(predictions: Path, cases: Sequence[str], config: ViewConfig, subtitle
     entries, files = [], {}
     for place, name in enumerate(cases):
         found = reader.read(name)
-        entry, packed = _entry(found, rows[name], room)
+        entry, packed = _entry(found, rows[name], _agreement(predictions, name), room)
         entries.append(entry)
         files |= {f"{place}-{kind}": content for kind, content in packed.items()}
     niivue, script = _niivue(), Markup(Path(__file__).with_name("viewer.js").read_text(encoding="utf-8"))
@@ -90,7 +90,16 @@ def render(predictions: Path, cases: Sequence[str], config: ViewConfig, subtitle
     )
 
 
-def _entry(case: CaseVolumes, row: Row, most_bytes: int) -> tuple[dict[str, Any], dict[str, str]]:
+def _agreement(predictions: Path, case: str) -> dict[str, float | None]:
+    """Return region to the agreement of the views; empty where it was not recorded."""
+    if not record_file(predictions, case).is_file():
+        return {}
+    return {name: region.agreement for name, region in read_record(predictions, case).regions.items()}
+
+
+def _entry(
+    case: CaseVolumes, row: Row, agreement: Mapping[str, float | None], most_bytes: int
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what the page says of a case, and its volumes."""
     packed = pack(case, most_bytes)
     entry = {
@@ -100,7 +109,7 @@ def _entry(case: CaseVolumes, row: Row, most_bytes: int) -> tuple[dict[str, Any]
         "look": row.look,
         "why": row.why,
         "estimate": in_words(row.estimate),
-        "scores": [score._asdict() for score in case.scores],
+        "scores": [{**score._asdict(), "agreement": agreement.get(score.region)} for score in case.scores],
         "palettes": {kind: palette(case.labels, kind) for kind in packed.files if kind not in SCANS},
         "windows": packed.windows,
         "centre": packed.centre_mm,

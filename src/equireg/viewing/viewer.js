@@ -116,7 +116,7 @@ function describe() {
   byId("scores").replaceChildren(...one.scores.map((score) => {
     const row = document.createElement("tr");
     row.append(element("td", score.region));
-    for (const text of [number(score.dice, 3), number(score.volume_ml, 1), number(score.reference_ml, 1)]) row.append(element("td", text));
+    for (const text of [number(score.agreement, 2), number(score.dice, 3), number(score.volume_ml, 1), number(score.reference_ml, 1)]) row.append(element("td", text));
     return row;
   }));
   byId("views").replaceChildren(...one.views.map((view, index) => {

@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.affines import apply_affine
+from PIL import Image
 
 import equireg
 from equireg import disk, folders
@@ -115,6 +116,7 @@ def test_cases_are_sorted_by_doubt(tmp_path: Path) -> None:
     page = view(q, tmp_path / "v.html")
     assert [one["case"] for one in content_of(page)] == ["b", "c", "a"]
     assert content_of(page)[0]["why"] == "views disagree on whole (0.40)"
+    assert [score["agreement"] for score in content_of(page)[0]["scores"]] == [0.4, None, None]
     assert [one["look"] for one in content_of(page)] == [True, False, False]
     assert content_of(page)[1]["estimate"].startswith("Dice probably 0.60 (0.50 to 0.65")
     assert re.findall(r'<button type="button">(\w+)<small>', page.read_text()) == ["b", "c", "a"]
@@ -295,3 +297,23 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
     assert evil not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<b>" not in page
+
+
+def test_a_set_of_pictures_is_shown_as_one_plane(tmp_path: Path) -> None:
+    truth = np.zeros((8, 12), np.uint8)
+    truth[2:5, 6:10] = 2
+    grey = np.arange(96, dtype=np.uint8).reshape(8, 12)
+    for folder, picture in (("raw/images", grey), ("raw/labels", truth), ("q", np.roll(truth, 1, axis=0))):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.fromarray(picture).save(tmp_path / folder / "case.png")
+    disk.write_json(tmp_path / "q" / "labels.json", LABELS.as_dict())
+    folders.sign(tmp_path / "q", "predict", {}, source=tmp_path / "raw", cases=["case"], run={"name": "r"})
+    page = view(tmp_path / "q", tmp_path / "v.html", page_mb=1)
+    [case] = content_of(page)
+    assert case["flat"] is not None
+    assert [panel[2] for panel in case["views"][0]["panels"]] == ["prediction", "reference"]
+    assert case["scores"][0]["dice"] == pytest.approx(2 / 3)
+    scan, mine = (np.asarray(file_of(page, f"0-{kind}").dataobj) for kind in ("scan", "reference"))
+    assert scan.shape == mine.shape
+    # The mask lies over the pixels that it was drawn on.
+    assert set(scan[mine > 0].round().tolist()) == set(grey[truth > 0].tolist())
