@@ -24,8 +24,10 @@ def region_colours(labels: LabelTable) -> dict[str, str]:
 def shown_channels(names: Sequence[str], channels: int) -> list[int]:
     """Choose up to two channels: FLAIR shows most of a tumour, T1 with contrast its rim.
 
-    Without these names, the last and the first.
+    Without these names, the last and the first; of a picture in colour green alone, which is most of its brightness.
     """
+    if in_colour(names):
+        return [CHANNELS.index("green")]
     lowered = [name.lower() for name in names]
 
     def find(*wanted: str) -> int | None:

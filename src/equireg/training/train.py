@@ -201,7 +201,9 @@ def _train(
                 log.info("training for %s, until %s", duration(left), time_of_day(left))
             for line in folder.options.lines:
                 log.info("%s", line)
-            _log_summary(config, plan, cases, method, f"{device.type}, {precision}")
+            kind = "slices" if plan.spatial_dims == 2 else "volumes"
+            kind = kind if facts.pictures is None else "pictures"
+            _log_summary(config, plan, cases, method, (kind, f"{device.type}, {precision}"))
             if start is not None and last.path is None:
                 start.tell()
         names = [*cases.labelled, *cases.unlabelled, *cases.validation]
@@ -265,17 +267,22 @@ def _check_devices(config: TrainConfig, device: torch.device) -> None:
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
 
 
-def _log_summary(config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, where: str) -> None:
+def _log_summary(
+    config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, words: tuple[str, str]
+) -> None:
+    """Say what is trained; ``words`` are for what samples are cut from, and for the machine."""
+    kind, where = words
     weights = sum(weight.numel() for weight in method.student.parameters())
     log.info(
-        "%s on %d labelled and %d unlabelled cases, %d to validate%s; %s of %s voxels; %s weights; %s",
+        "%s on %d labelled and %d unlabelled cases, %d to validate%s; %s of %s %s; %s weights; %s",
         config.method.name,
         len(cases.labelled),
         len(cases.unlabelled),
         len(cases.validation),
         "" if config.fold is None else f" (fold {config.fold})",
-        "slices" if config.spatial_dims == 2 else "volumes",
+        kind,
         " x ".join(map(str, plan.patch_size)),
+        "pixels" if kind == "pictures" else "voxels",
         f"{weights:,}",
         where,
     )

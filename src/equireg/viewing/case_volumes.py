@@ -62,6 +62,8 @@ class CaseVolumes:
     channel: str | None
     """name of the scan's channel"""
     scores: tuple[RegionScore, ...]
+    picture: bool = False
+    """whether the prediction is a picture, which says nothing of left and right"""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class CaseReader:
                 whole = 255 if is_picture(file) else 1
                 volumes[kind] = grid.label_to_working(image[min(index, header.channels - 1)] / np.float32(whole))
         scores = _scores(masks[PREDICTION], masks.get(REFERENCE), labels, geometry)
-        return CaseVolumes(case, labels, grid.affine, grid.axes, volumes, name, scores)
+        return CaseVolumes(case, labels, grid.affine, grid.axes, volumes, name, scores, is_picture(path))
 
     @cached_property
     def _signature(self) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def _entry(
         "centre": packed.centre_mm,
         "first": packed.first,
         "flat": packed.flat,
+        "picture": case.picture,
         "reduced": packed.reduced,
         "views": panels_of(packed),
     }

@@ -47,6 +47,7 @@ class Planes {
     [scan.cal_min, scan.cal_max] = [Number(byId("black").value), Number(byId("white").value)];
     this.nv.setAtlasOutline(byId("outline").checked ? 1 : 0);
     this.nv.setOpacity(1, state.masks ? Number(byId("opacity").value) : 0); // updates all volumes
+    this.nv.opts.isOrientationTextVisible = !entry().picture; // a photograph has no left of a patient
     this.nv.setSliceType(entry().flat ? PLANES[entry().flat] : Number(byId("planes").value));
     const at = this.nv.frac2mm(this.nv.scene.crosshairPos);
     this.nv.scene.pan2Dxyzmm = [...[0, 1, 2].map((axis) => (1 - zoom) * at[axis]), zoom];

@@ -88,6 +88,7 @@ def test_outlines_lie_where_the_mask_is() -> None:
         (("ct",), 1, [0]),
         ((), 3, [2, 0]),
         (("pre", "FLAIR", "post"), 3, [1, 0]),
+        (("red", "green", "blue"), 3, [1]),
     ],
 )
 def test_channels_are_chosen_by_meaning(names: tuple[str, ...], channels: int, shown: list[int]) -> None:
