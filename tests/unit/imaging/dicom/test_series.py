@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_series import MR, Phantom, compressed, enhanced, phantom, slices, write, write_series
 from equireg.errors import EquiregError
@@ -123,7 +124,7 @@ def test_a_deflated_series_is_read_unless_it_grows_beyond_measure(
     one = phantom()
     files = slices(one)
     for file in files:
-        file.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+        file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     paths = write(tmp_path, files)
     assert np.array_equal(read(tmp_path)[0], one.stored)
     monkeypatch.setattr("equireg.imaging.dicom.heads._MOST_INFLATED", 100)
