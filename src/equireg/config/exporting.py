@@ -35,9 +35,19 @@ class PackConfig(_LeavingOptions):
 class ExportConfig(_LeavingOptions):
     """Options of `equireg export`."""
 
-    to: Literal["onnx", "torchscript"] | None = None
-    """onnx: for any runtime, with an example in numpy; torchscript: the same by torch alone"""
+    to: Literal["onnx", "torchscript", "nnunet", "monai"] | None = None
+    """onnx: for any runtime, with an example in numpy; torchscript: the same by torch alone; nnunet: a results folder
+    of nnU-Net v2; monai: a MONAI bundle"""
     test_time: Literal["none", "flips"] = "flips"
     """average over mirrored scans, as `equireg predict` does by default"""
     post_process: Literal["auto", "none"] = "auto"
     """auto: remove the small components that training found on its validation cases to be wrong, if any"""
+    prepared: str | None = None
+    """for nnunet: the prepared folder of the run, with which nnU-Net's preprocessing is compared; not needed where the
+    run leads to it"""
+    dataset_id: int = 900
+    """for nnunet: number of the data set in the results folder"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(1 <= self.dataset_id <= 999, "dataset_id", self.dataset_id, "a number from 1 to 999")

@@ -11,6 +11,8 @@ from equireg.disk import refuse_existing, staged_folder
 from equireg.errors import UsageError
 from equireg.exporting.graphs import export_onnx, export_torchscript
 from equireg.exporting.leaving import Leaving
+from equireg.exporting.monai_bundle import export_monai
+from equireg.exporting.nnunet import export_nnunet
 from equireg.folders.run_facts import RUN_FACTS
 from equireg.prediction.trained import read_trained
 
@@ -19,6 +21,8 @@ Target = Callable[[Path, Leaving], None]
 TARGETS: dict[str, Target] = {
     "onnx": export_onnx,
     "torchscript": export_torchscript,
+    "nnunet": export_nnunet,
+    "monai": export_monai,
 }
 """What ``--to`` says, and what fills the new folder."""
 VERB = "export"

@@ -47,7 +47,7 @@ def export_onnx(folder: Path, leaving: Leaving) -> None:
 
 def export_torchscript(folder: Path, leaving: Leaving) -> None:
     """Write the same with TorchScript in the place of ONNX."""
-    _export(folder, leaving, ".ts", torchscript_bytes, _run_torchscript, "torch")
+    _export(folder, leaving, ".ts", torchscript_bytes, run_torchscript, "torch")
 
 
 def torchscript_bytes(network: nn.Module, image: Tensor) -> bytes:
@@ -83,8 +83,17 @@ def checked(
     image: Tensor,
     convert: Callable[[nn.Module, Tensor], bytes],
     run: Callable[[bytes, Tensor], np.ndarray],
+    *,
+    logits: bool = True,
 ) -> bytes:
     """Return a network as another format holds it, after a comparison with torch on an image and its mirror image.
+
+    Args:
+        network: from images to logits, or to probabilities.
+        image: [1, C, *S].
+        convert: gives the other format.
+        run: computes that.
+        logits: whether the network gives logits.
 
     Raises:
         EquiregError: if probabilities differ by more than 0.001.
@@ -92,8 +101,8 @@ def checked(
     content = convert(network, image)
     pair = torch.cat([image, image.flip(-1)])
     with torch.no_grad():
-        expected = network(pair).softmax(dim=1)
-    found = torch.from_numpy(run(content, pair)).softmax(dim=1)
+        outputs = network(pair), torch.from_numpy(run(content, pair))
+    expected, found = (output.softmax(dim=1) if logits else output for output in outputs)
     difference = float((found - expected).abs().max())
     if not difference <= TOLERANCE:
         raise EquiregError(
@@ -112,7 +121,8 @@ def _run_onnx(content: bytes, images: Tensor) -> np.ndarray:
     return np.asarray(session.run(["logits"], {"image": images.numpy()})[0])
 
 
-def _run_torchscript(content: bytes, images: Tensor) -> np.ndarray:
+def run_torchscript(content: bytes, images: Tensor) -> np.ndarray:
+    """Compute a network that is TorchScript."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of TorchScript's age
         return torch.jit.load(io.BytesIO(content), "cpu")(images).numpy()

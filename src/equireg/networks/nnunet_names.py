@@ -5,7 +5,7 @@ that an instance normalisation follows has a bias there and none here: the norma
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -67,6 +67,30 @@ def translate(theirs: Mapping[str, Tensor]) -> Found:
     )
 
 
+def pairs_of(ours: Mapping[str, Tensor], residual: bool) -> Iterator[tuple[str, str]]:
+    """Yield our name and nnU-Net's of every tensor of a network of ours.
+
+    Args:
+        ours: the network's tensors.
+        residual: whether it is a ``resenc`` and not a ``unet``.
+    """
+    grown = "grow" if residual else "upsamples"
+    stages = 1 + len({name.split(".")[1] for name in ours if name.startswith(f"{grown}.")})
+    if not residual:
+        yield from _Names(stages, (), lambda *_: None).pairs()
+        return
+    found = {tuple(map(int, name.split(".")[1:3])) for name in ours if name.startswith("stages.")}
+    strides = [ours[f"grow.{stages - 1 - stage}.weight"].shape[2:] for stage in range(1, stages)]
+    blocks = tuple(sum(stage == own for own, _ in found) for stage in range(stages))
+
+    def skip(stage: int, block: int) -> int | None:
+        if f"stages.{stage}.{block}.widen.conv.weight" not in ours:
+            return None
+        return int(stage > 0 and block == 0 and max(strides[stage - 1]) > 1)
+
+    yield from _Names(stages, blocks, skip).pairs()
+
+
 class _Shape:
     """What the tensors of one network of nnU-Net's say of its shape."""
 
@@ -100,42 +124,12 @@ class _Shape:
 
     def names(self) -> Iterator[tuple[str, str]]:
         """Yield our name and nnU-Net's of every tensor that acts."""
-        yield from self._residual_encoder() if self.residual else self._plain_encoder()
-        for stage in range(self.stages - 1):
-            ours, theirs = f"upsamples.{stage}", f"decoder.stages.{stage}"
-            for part in ("weight", "bias"):
-                grow = f"grow.{stage}.{part}" if self.residual else f"{ours}.transp_conv.conv.{part}"
-                yield grow, f"decoder.transpconvs.{stage}.{part}"
-            if self.residual:
-                yield from _layer(f"up.{stage}.conv", f"up.{stage}.adn.N", f"{theirs}.convs.0")
-            else:
-                for index in (1, 2):
-                    block = f"{ours}.conv_block"
-                    yield from _layer(
-                        f"{block}.conv{index}.conv", f"{block}.norm{index}", f"{theirs}.convs.{index - 1}"
-                    )
-        head = "head" if self.residual else "output_block.conv.conv"
-        for part in ("weight", "bias"):
-            yield f"{head}.{part}", f"decoder.seg_layers.{self.stages - 2}.{part}"
+        blocks = tuple(self._blocks(stage) for stage in range(self.stages)) if self.residual else ()
+        return _Names(self.stages, blocks, self._skip).pairs()
 
-    def _plain_encoder(self) -> Iterator[tuple[str, str]]:
-        blocks = ["input_block", *(f"downsamples.{stage}" for stage in range(self.stages - 2)), "bottleneck"]
-        for stage, block in enumerate(blocks):
-            for index in (1, 2):
-                theirs = f"encoder.stages.{stage}.0.convs.{index - 1}"
-                yield from _layer(f"{block}.conv{index}.conv", f"{block}.norm{index}", theirs)
-
-    def _residual_encoder(self) -> Iterator[tuple[str, str]]:
-        yield from _layer("stem.conv", "stem.adn.N", "encoder.stem.convs.0")
-        for stage in range(self.stages):
-            for block in range(self._blocks(stage)):
-                ours, theirs = f"stages.{stage}.{block}", f"encoder.stages.{stage}.blocks.{block}"
-                yield from _layer(f"{ours}.first.conv", f"{ours}.first.adn.N", f"{theirs}.conv1")
-                yield from _layer(f"{ours}.second.conv", f"{ours}.second.adn.N", f"{theirs}.conv2")
-                # Its index in the skip is 1 behind a pooling, else 0.
-                for place in (0, 1):
-                    if f"{theirs}.skip.{place}.conv.weight" in self.weights:
-                        yield from _layer(f"{ours}.widen.conv", f"{ours}.widen.adn.N", f"{theirs}.skip.{place}")
+    def _skip(self, stage: int, block: int) -> int | None:
+        name = f"encoder.stages.{stage}.blocks.{block}.skip"
+        return next((place for place in (0, 1) if f"{name}.{place}.conv.weight" in self.weights), None)
 
     def _blocks(self, stage: int) -> int:
         return self._count(rf"encoder\.stages\.{stage}\.blocks\.(\d+)\.")
@@ -149,6 +143,56 @@ class _Shape:
         if name not in self.weights:
             raise EquiregError(f"it lacks the tensor {name}; expected a whole checkpoint of nnU-Net")
         return self.weights[name]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The names of all tensors that act in a network of some shape, ours and nnU-Net's."""
+
+    stages: int
+    blocks: tuple[int, ...]
+    """residual blocks of each stage; none in a plain network"""
+    skip: Callable[[int, int], int | None]
+    """for a stage and one of its blocks, the index of the convolution in its skip: 1 behind a pooling, else 0; None
+    where the skip has none"""
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield our name and nnU-Net's of every tensor."""
+        yield from self._residual_encoder() if self.blocks else self._plain_encoder()
+        for stage in range(self.stages - 1):
+            ours, theirs = f"upsamples.{stage}", f"decoder.stages.{stage}"
+            for part in ("weight", "bias"):
+                grow = f"grow.{stage}.{part}" if self.blocks else f"{ours}.transp_conv.conv.{part}"
+                yield grow, f"decoder.transpconvs.{stage}.{part}"
+            if self.blocks:
+                yield from _layer(f"up.{stage}.conv", f"up.{stage}.adn.N", f"{theirs}.convs.0")
+            else:
+                for index in (1, 2):
+                    block = f"{ours}.conv_block"
+                    yield from _layer(
+                        f"{block}.conv{index}.conv", f"{block}.norm{index}", f"{theirs}.convs.{index - 1}"
+                    )
+        head = "head" if self.blocks else "output_block.conv.conv"
+        for part in ("weight", "bias"):
+            yield f"{head}.{part}", f"decoder.seg_layers.{self.stages - 2}.{part}"
+
+    def _plain_encoder(self) -> Iterator[tuple[str, str]]:
+        blocks = ["input_block", *(f"downsamples.{stage}" for stage in range(self.stages - 2)), "bottleneck"]
+        for stage, block in enumerate(blocks):
+            for index in (1, 2):
+                theirs = f"encoder.stages.{stage}.0.convs.{index - 1}"
+                yield from _layer(f"{block}.conv{index}.conv", f"{block}.norm{index}", theirs)
+
+    def _residual_encoder(self) -> Iterator[tuple[str, str]]:
+        yield from _layer("stem.conv", "stem.adn.N", "encoder.stem.convs.0")
+        for stage, count in enumerate(self.blocks):
+            for block in range(count):
+                ours, theirs = f"stages.{stage}.{block}", f"encoder.stages.{stage}.blocks.{block}"
+                yield from _layer(f"{ours}.first.conv", f"{ours}.first.adn.N", f"{theirs}.conv1")
+                yield from _layer(f"{ours}.second.conv", f"{ours}.second.adn.N", f"{theirs}.conv2")
+                place = self.skip(stage, block)
+                if place is not None:
+                    yield from _layer(f"{ours}.widen.conv", f"{ours}.widen.adn.N", f"{theirs}.skip.{place}")
 
 
 def _layer(convolution: str, norm: str, theirs: str) -> Iterator[tuple[str, str]]:
