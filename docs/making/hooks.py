@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from mkdocs.exceptions import PluginError
-from mkdocs.structure.files import File, Files
+from mkdocs.exceptions import PluginError  # pyright: ignore[reportMissingImports]  # extra `docs`
+from mkdocs.structure.files import File, Files  # pyright: ignore[reportMissingImports]
 
 from equireg.cli.verbs import VERBS
 

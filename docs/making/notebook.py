@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
+import nbformat  # pyright: ignore[reportMissingImports]  # extra `docs`
 
 
 def as_page(path: Path) -> tuple[str, dict[str, bytes]]:
