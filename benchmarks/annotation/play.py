@@ -176,9 +176,9 @@ def table(rows: Sequence[dict[str, str]]) -> str:
     groups: dict[tuple[str, int, str], list[float]] = {}
     for row in rows:
         groups.setdefault((row["kind"], int(row["count"]), row["strategy"]), []).append(float(row["dice"]))
-    lines = ["| kind | masks | strategy | draws | mean Dice | lower quartile | least |", "|" + " --- |" * 7]
+    lines = ["| kind | masks | strategy | draws | mean Dice | median | lower quartile | least |", "|" + " --- |" * 8]
     for (kind, count, strategy), dice in sorted(groups.items()):
-        shown = (np.mean(dice), np.percentile(dice, 25), min(dice))
+        shown = (np.mean(dice), np.median(dice), np.percentile(dice, 25), min(dice))
         lines.append(f"| {kind} | {count} | {strategy} | {len(dice)} | {' | '.join(f'{one:.3f}' for one in shown)} |")
     return "\n".join(lines)
 

@@ -80,13 +80,12 @@ def evaluate(
     scores = with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")])
     everything = joined(scores, with_all_regions(transformed, regions, [m.name for m in _metrics("transform")]))
     result = EvaluationResult(summarise(everything, judged.not_predicted), _plain(everything))
-    roles = _roles(config.pictures, judged, scores)
     with staged_folder(out) as folder:
         folder_format.write_scores(folder, result.scores)
         folder_format.write_summary(folder, result.summary)
         folder_format.write_labels(folder, table)
         folder_format.write_quality(folder, _trusted(predicted, scores))
-        folder_format.write_pictures(folder, _pictures(replace(judged, scores=scores), table, roles))
+        folder_format.write_pictures(folder, _pictures(replace(judged, scores=scores), table, config.pictures))
         sign(
             folder,
             folder_format.VERB,
@@ -206,8 +205,9 @@ def _roles(pictures: Sequence[str], judged: _Judged, scores: Sequence[Score]) ->
     return {**dict.fromkeys(pictures, "chosen"), **choose_cases(scores)}
 
 
-def _pictures(judged: _Judged, table: LabelTable, roles: Mapping[str, str]) -> list[folder_format.Picture]:
-    """Draw each case that has a role."""
+def _pictures(judged: _Judged, table: LabelTable, asked: Sequence[str]) -> list[folder_format.Picture]:
+    """Draw each case that has a role, those that are asked for by name among them."""
+    roles = _roles(asked, judged, judged.scores)
     regions = shown_regions(judged.scores, "dice")
     dice = {score.case: score.mean_dice(regions) for score in judged.scores}
     drawn = [pair for pair in judged.pairs if pair.case in roles]
