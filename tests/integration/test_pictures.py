@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
+from equireg.prediction.load import load
 from equireg.prediction.predict import predict
 from equireg.preparation.prepare import prepare
 from equireg.serving.segmenting import Segmenter
@@ -116,6 +118,18 @@ def test_the_server_answers_a_picture_by_a_picture(run, raw, tmp_path):
     drawn = segmenter.draw(segmenter.of_file("sent", raw / "images/p3.png"), tmp_path)
     assert drawn.mask.name == "sent.png"
     assert opened(drawn.mask).size == opened(raw / "images/p3.png").size
+
+
+def test_an_array_is_a_picture_too(run, raw, predicted):
+    options = {"test_time": "none", "quality_views": 1, "device": "cpu", "precision": "32"}
+    model = load(run, **options)
+    found = model.predict_picture(np.asarray(opened(raw / "images/p2.png")))
+    np.testing.assert_array_equal(found.labels, np.asarray(opened(predicted / "p2.png")))
+    assert found.probabilities is not None
+    assert found.probabilities.shape == (2, *found.labels.shape)
+    assert model.predict_picture(photo(disc(), colour=False)).labels.shape == (32, 40)
+    with pytest.raises(EquiregError, match=r"expected \[rows, columns\]"):
+        model.predict_picture(np.zeros(5))
 
 
 def test_masks_in_colour_come_back_in_colour(equireg, run, tmp_path):

@@ -66,9 +66,8 @@ def evaluate(
             and its mask differ in shape or affine, a file holds an undeclared label value, or the portal's
             file is damaged or of other cases. Names all cases that cannot be judged.
     """
-    predictions, reference, out = Path(predictions), Path(reference), Path(out)
     config = options_from(EvaluateConfig, config, options)
-    refuse_existing(out)
+    predictions, reference, out = Path(predictions), Path(reference), refuse_existing(out)
     scans = DicomOptions.recorded([*lineage(predictions), *lineage(reference)], DicomOptions.of(config))
     predicted = read_predictions(predictions, _limits(config, predictions, reference), config.colours, scans)
     pairs_transformed = find_transformed(predicted)

@@ -1,7 +1,7 @@
 """A trained model in Python: arrays in, arrays out, no file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from equireg.config.parsing import options_from
 from equireg.errors import EquiregError
 from equireg.folders.packed import is_packed
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.pictures import CHANNELS
 from equireg.imaging.volume import Geometry
 from equireg.model import Model, load_model
 from equireg.postprocessing import PostProcessing
@@ -82,6 +83,34 @@ class LoadedModel:
         far = far_channels(scan, facts)
         found = quality_of("array", agreement, values, geometry.affine_array, facts, far)
         return Segmentation(values, probs, found.quality, found.reasons)
+
+    def predict_picture(self, pixels: npt.ArrayLike, *, probabilities: bool = True) -> Segmentation:
+        """Segment one picture, as ``equireg predict`` does with a file.
+
+        Args:
+            pixels: [rows, columns] in grey, or [rows, columns, 3], as ``numpy.asarray`` makes it of Pillow's pictures.
+            probabilities: whether to return them too.
+
+        Returns:
+            Labels [rows, columns] and probabilities [K, rows, columns].
+
+        Raises:
+            EquiregError: if the picture does not fit the model.
+        """
+        array = np.asarray(pixels)
+        if array.ndim not in (2, 3):
+            raise EquiregError(
+                f"got an array of shape {array.shape}; expected [rows, columns] or [rows, columns, channels]."
+            )
+        channels = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+        if len(channels) == 1 and tuple(self.channels) == CHANNELS:
+            channels = np.repeat(channels, len(self.channels), axis=0)
+        told = self._facts.pictures
+        size_mm = 1.0 if told is None else float(told["pixel_mm"])
+        affine = np.diag([-size_mm, -size_mm, 1.0, 1.0])
+        found = self.predict(channels.transpose(0, 2, 1)[..., None], affine, probabilities=probabilities)
+        probs = None if found.probabilities is None else found.probabilities[..., 0].transpose(0, 2, 1)
+        return replace(found, labels=found.labels[..., 0].T, probabilities=probs)
 
     def _checked(self, array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """Return the scan as [C, X, Y, Z] float32 with its geometry."""
