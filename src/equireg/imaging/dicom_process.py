@@ -38,6 +38,10 @@ def _frames(path: str, numbers: list[int]) -> Iterator[np.ndarray]:
     from pydicom import Dataset, dcmread
     from pydicom.pixels.utils import iter_pixels
 
+    head = dcmread(path, force=True, stop_before_pixels=True, specific_tags=["BitsAllocated", "Rows", "Columns"])
+    if head.get("BitsAllocated") == 1:
+        yield from _packed(dcmread(path, force=True), numbers)
+        return
     about = Dataset()
     source: Any = path
     if not _is_read_in_parts(path):
@@ -47,6 +51,18 @@ def _frames(path: str, numbers: list[int]) -> Iterator[np.ndarray]:
     given: dict[str, Any] = {} if source is about else {"ds_out": about}
     for frame in iter_pixels(source, indices=numbers, raw=True, **given):
         yield _used_bits(frame, about)
+
+
+def _packed(source: Any, numbers: list[int]) -> Iterator[np.ndarray]:
+    """Yield frames of one bit a voxel, which follow each other without a gap and so begin within a byte."""
+    rows, columns, content = int(source.Rows), int(source.Columns), source.PixelData
+    for number in numbers:
+        first, beyond = number * rows * columns, (number + 1) * rows * columns
+        if beyond > 8 * len(content):
+            raise ValueError(f"it ends before frame {number + 1}")
+        part = np.frombuffer(content[first // 8 : -(-beyond // 8)], np.uint8)
+        bits = np.unpackbits(part, bitorder="little")
+        yield bits[first % 8 : first % 8 + rows * columns].reshape(rows, columns)
 
 
 def _used_bits(frame: np.ndarray, about: Any) -> np.ndarray:

@@ -39,6 +39,14 @@ def test_a_segmentation_has_its_voxels(tmp_path: Path, kind: str, multi_frame: b
     assert np.array_equal(read_mask(path, {2: 7}, grid(), LIMITS), 7 * (MASK == 2))
 
 
+def test_a_segmentation_whose_frames_begin_within_a_byte(tmp_path: Path) -> None:
+    one = phantom((11, 7, 5), **OBLIQUE)  # 77 bits a frame
+    sources = slices(one)
+    mask = np.random.default_rng(0).integers(0, 3, size=(11, 7, 5)).astype(np.uint8)
+    path = saved(tmp_path, segmentation(sources, mask, ("a", "b")))
+    np.testing.assert_array_equal(read_mask(path, {1: 1, 2: 2}, Geometry.from_array((11, 7, 5), one.affine), LIMITS), mask)
+
+
 def test_a_segmentation_elsewhere_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, segmentation(slices(phantom(**OBLIQUE)), MASK, ["liver", "tumour"]))
     with pytest.raises(EquiregError, match="lies between the voxels of its series"):
