@@ -44,7 +44,8 @@ def test_a_segmentation_whose_frames_begin_within_a_byte(tmp_path: Path) -> None
     sources = slices(one)
     mask = np.random.default_rng(0).integers(0, 3, size=(11, 7, 5)).astype(np.uint8)
     path = saved(tmp_path, segmentation(sources, mask, ("a", "b")))
-    np.testing.assert_array_equal(read_mask(path, {1: 1, 2: 2}, Geometry.from_array((11, 7, 5), one.affine), LIMITS), mask)
+    here = Geometry.from_array((11, 7, 5), one.affine)
+    np.testing.assert_array_equal(read_mask(path, {1: 1, 2: 2}, here, LIMITS), mask)
 
 
 def test_a_segmentation_elsewhere_is_refused(tmp_path: Path) -> None:
