@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg.imaging.dicom.heads import GROUPS, Head, read_dataset
+from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.planes import SeriesError
 
 
@@ -28,6 +29,7 @@ class MaskHead:
     """Why its voxels cannot be taken for labels."""
 
 
+@quietly()
 def read_mask_head(head: Head) -> MaskHead:
     """Read the whole header of a mask.
 

@@ -10,6 +10,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.heads import GROUPS, read_dataset
+from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.planes import LPS_TO_RAS, Plane, frames_of
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import smallest_integer
@@ -24,6 +25,7 @@ _RESAMPLE = "Save it again on the grid of its series, for example in 3D Slicer w
 Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
+@quietly()
 def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Limits) -> np.ndarray:
     """Read a mask on the grid of its scan.
 

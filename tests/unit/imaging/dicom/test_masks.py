@@ -116,3 +116,18 @@ def test_a_damaged_mask_is_one_line(tmp_path: Path) -> None:
     del file.ROIContourSequence[0].ContourSequence[0].ContourData
     with pytest.raises(EquiregError, match="damaged or incomplete"):
         read_mask(saved(tmp_path, file), {1: 1}, Geometry.from_array((12, 10, 6), phantom().affine), LIMITS)
+
+
+def test_what_the_standard_does_not_allow_is_read_without_a_word(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    one = phantom(**OBLIQUE)
+    made = segmentation(slices(one), MASK, ["liver", "tumour"])
+    made.StudyInstanceUID = "1." + "2" * 80  # longer than a UID may be
+    path = saved(tmp_path, made)
+    recwarn.clear()
+    (head,) = read_heads([path])
+    assert isinstance(head, Head)
+    assert read_mask_head(head).names == ((1, "liver"), (2, "tumour"))
+    assert np.array_equal(read_mask(path, {1: 1, 2: 2}, grid(), LIMITS), MASK)
+    assert recwarn.list == []
