@@ -1,4 +1,4 @@
-"""Make the README's picture: a test case of the Decathlon's hippocampus set, supervised and EquiReg from one mask.
+"""Make the README's picture: a test case of the Decathlon's hippocampus set, supervised and EquiReg.
 
     python docs/making/readme_picture.py DATA/hippocampus work/readme docs/images/hippocampus.png
 
@@ -20,10 +20,10 @@ RUN = {
     "network.features": 8,
     "batch_size": 8,
     "unsup_ratio": 1,
-    "max_steps": 200,
-    "val_every": 200,
+    "max_steps": 400,
+    "val_every": 400,
     "pictures_every": 0,
-    "sup_cases": 1,
+    "sup_cases": 5,
     "seed": 42,
     "device": "cpu",
 }
