@@ -17,13 +17,13 @@ from equireg.pipeline.side_by_side import side_by_side
 
 METHODS = ("supervised", "equireg")
 RUN = {
-    "network.features": 8,
+    "network.features": 16,
     "batch_size": 8,
     "unsup_ratio": 1,
-    "max_steps": 400,
-    "val_every": 400,
+    "max_steps": 1200,
+    "val_every": 1200,
     "pictures_every": 0,
-    "sup_cases": 5,
+    "sup_cases": 1,
     "seed": 42,
     "device": "cpu",
 }
