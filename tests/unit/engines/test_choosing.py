@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from equireg.engines import Work, accelerated, check_option, choosing
+from equireg.engines.choosing import counted_flop
 from equireg.engines.network import EngineNetwork, Run
 from equireg.errors import UsageError
 
@@ -144,3 +146,20 @@ def test_where_an_engine_cannot_compute(engine: Any) -> None:
         check_option("made-up", "bf16", CPU)
     with pytest.raises(UsageError, match="on cuda in 32"):
         check_option("made-up", "32", torch.device("cuda"))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_operations_are_those_that_torch_counts(dims: int) -> None:
+    convolution, transposed = (nn.Conv2d, nn.ConvTranspose2d) if dims == 2 else (nn.Conv3d, nn.ConvTranspose3d)
+    network = nn.Sequential(
+        convolution(3, 8, 3, padding=1, stride=2),
+        transposed(8, 4, 2, stride=2, groups=2),
+        convolution(4, 4, 3, groups=2),
+    )
+    image = torch.zeros(2, 3, *[12] * dims)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(image)
+    with torch.no_grad(), counted_flop(network) as flop:
+        network(image)
+    network(image)  # nothing is counted after the block
+    assert sum(flop) == counter.get_total_flops()
