@@ -103,7 +103,7 @@ def counted_flop(network: nn.Module) -> Iterator[list[float]]:
     """
     flop: list[float] = []
 
-    def count(layer: nn.Module, given: tuple[Any, ...], out: Tensor) -> None:
+    def count(layer: Any, given: tuple[Any, ...], out: Tensor) -> None:
         if isinstance(layer, nn.modules.conv._ConvTransposeNd):
             places, channels = given[0].numel(), layer.out_channels
         else:
