@@ -340,7 +340,7 @@ def test_a_prepared_folder_of_another_format(
         assert outcome.code == 1
         assert str(prepared) in outcome.error
         assert "has format version 99" in outcome.error
-        assert "Make it again with this version" in outcome.error
+        assert "make it again with this version, by the same `equireg prepare`" in outcome.error
         assert not (tmp_path / "out").exists()
 
 

@@ -117,6 +117,7 @@ def test_what_nnunet_would_do_otherwise_is_refused(
     assert "has a background, so that its whole mean is" in refused(tissue_run, "--prepared", tmp_path / "skull")
 
 
+@pytest.mark.slow
 def test_a_bundle_gives_the_masks_of_predict(
     tissue_run: Path, tissue_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def test_the_example_gives_the_masks_of_predict(
     assert found_in(folder, (str(run.parent), "Phantom_")) == []
 
 
+@pytest.mark.slow
 def test_an_ensemble_leaves_as_torchscript(phantom_run: Path, solid_run: Path, scan: Path, tmp_path: Path) -> None:
     pair = package.ensemble([phantom_run, solid_run], tmp_path / "pair")
     folder = package.export(pair, tmp_path / "x", to="torchscript", test_time="none")

@@ -116,6 +116,7 @@ def test_the_variable_reaches_ranks(prepared: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "example" / "metrics.csv").is_file()
 
 
+@pytest.mark.slow
 def test_help_completion_and_schema_know_them(site: Path) -> None:
     assert "--method.factor" in run((PLUGIN, site), "train", "--method", "weighted", "--help-all")
     assert "--network.width" in run((PLUGIN, site), "completion", "bash")

@@ -279,6 +279,7 @@ def test_real_brats_scans_by_the_thesis_recipe(
             assert np.median(image[index][mask].astype(np.float32)) == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.slow
 def test_real_brats_scans(equireg: Command, real_data: Callable[[str], Path], tmp_path: Path) -> None:
     raw = real_data("brats-layout")
     outcome = equireg("prepare", raw, "--out", tmp_path / "out", "--jobs", 1)

@@ -33,6 +33,7 @@ def part(module: ModuleType, name: str, code: str, limit_s: float = 30.0, beside
 GOOD = 'import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(\'{"table": "fine"}\')'
 
 
+@pytest.mark.slow
 def test_parts_do_not_stop_each_other(
     quarter_hour: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,6 +41,7 @@ def loader() -> Iterator[StepLoader]:
     found.close()
 
 
+@pytest.mark.slow
 def test_workers_stay_from_one_validation_to_the_next_and_report_their_errors(loader: StepLoader) -> None:
     first, second = (list[Any](loader.until(step)) for step in (4, 5))
     assert [item[0] for item in (*first, *second)] == [2, 3, 4]

@@ -25,7 +25,13 @@ def network_of(name: str, spatial_dims: int) -> tuple[torch.nn.Module, torch.Ten
 @pytest.mark.parametrize("engine", list(ENGINES))
 @pytest.mark.parametrize(
     ("name", "spatial_dims"),
-    [*((name, 2) for name in ("unet", "segresnet", "fc-densenet56")), *((name, 3) for name in ("unet", "segresnet"))],
+    [
+        ("unet", 2),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("segresnet", 2), ("fc-densenet56", 2), ("unet", 3), ("segresnet", 3))
+        ),
+    ],
 )
 def test_an_engine_gives_what_torch_gives(engine: str, name: str, spatial_dims: int) -> None:
     packages, make = ENGINES[engine]

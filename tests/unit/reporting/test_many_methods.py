@@ -83,6 +83,7 @@ def test_bridging_of_many_is_a_drawing_a_region(folders: list[Path]) -> None:
     assert all(looks[one.series] in drawing.svg for drawing in drawings for one in found)
 
 
+@pytest.mark.slow
 def test_the_page_holds_them_all(folders: list[Path], tmp_path: Path) -> None:
     page = report(folders, tmp_path / "report").read_text()
     assert "equireg, 4 labelled <small>minus unimatch, 4 labelled</small>" in page
