@@ -30,7 +30,7 @@ from equireg.viewing.view import view
 
 log = logging.getLogger("equireg")
 
-_PARTS, _SUGGESTED = 5, 3
+_PARTS, _SUGGESTED, _LOOKS = 5, 3, 10
 _GRID: dict[str, Any] = {"shape": (40, 40, 20), "spacing_mm": (4.8, 4.8, 6.0)}
 _SHORT = {"batch_size": 8, "unsup_ratio": 1, "optimizer.lr": 5e-3}
 """Options of a run of a minute: as many unlabelled as labelled samples, and a learning rate for few steps."""
@@ -91,7 +91,7 @@ def _train_both(raw: Path, out: Path, config: DemoConfig) -> None:
         train={
             **_SHORT,
             "max_steps": config.max_steps,
-            "val_every": config.max_steps,
+            "val_every": max(1, config.max_steps // _LOOKS),  # when metrics.csv is written, which the heartbeat reads
             "network.features": config.features,
             "seed": config.seed,
         },

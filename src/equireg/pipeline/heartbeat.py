@@ -48,9 +48,9 @@ def how_far(runs: Mapping[str, Path], evaluations: Mapping[str, Path], steps: in
 def _state(run: Path, evaluation: Path, steps: int) -> str:
     if folders.is_signed(evaluation):
         return "done"
-    if folders.is_signed(run):
-        return "trained, predicts"
     try:
+        if RunFolder(run).is_finished():
+            return "trained, predicts"
         rows = RunFolder(run).read_metrics()
     except EquiregError:  # written just now
         rows = []

@@ -79,5 +79,5 @@ def test_a_runs_own_file_and_short_forms_fit() -> None:
 
 
 def test_an_unknown_verb_is_an_error() -> None:
-    with pytest.raises(UsageError, match="there is no schema of 'completion'; expected one of demo, prepare, plan, train"):
+    with pytest.raises(UsageError, match="there is no schema of 'completion'; expected one of demo, prepare, plan"):
         schema("completion")

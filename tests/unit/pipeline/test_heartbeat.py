@@ -30,8 +30,8 @@ def test_how_far_each_run_is(tmp_path: Path) -> None:
         runs[name].mkdir(parents=True)
     (runs["b"] / "metrics.csv").write_text("step,lr\n25,0.1\n50,0.2\n")
     (runs["c"] / "metrics.csv").write_text("step,lr\n2x5,0.1\n")
-    for folder in (runs["d"], runs["e"], evaluations["e"]):
+    for folder, finished in ((runs["b"], False), (runs["d"], True), (runs["e"], True), (evaluations["e"], True)):
         folder.mkdir(parents=True, exist_ok=True)
-        folders.sign(folder, "train", {})
+        folders.sign(folder, "train", {}, finished=finished)
     told = how_far(runs, evaluations, 80)
     assert told == "a: begins, b: step 50 of 80, c: begins, d: trained, predicts, e: done"
