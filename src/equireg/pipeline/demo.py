@@ -30,7 +30,7 @@ from equireg.viewing.view import view
 
 log = logging.getLogger("equireg")
 
-_PARTS, _SUGGESTED, _LOOKS = 5, 3, 10
+_PARTS, _SUGGESTED, _LOOKS = 5, 3, 5
 _GRID: dict[str, Any] = {"shape": (40, 40, 20), "spacing_mm": (4.8, 4.8, 6.0)}
 _SHORT = {"batch_size": 8, "unsup_ratio": 1, "optimizer.lr": 5e-3}
 """Options of a run of a minute: as many unlabelled as labelled samples, and a learning rate for few steps."""
