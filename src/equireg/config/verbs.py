@@ -246,7 +246,7 @@ class DemoConfig:
     """how many of them are used with their masks"""
     test_cases: int = 6
     """further phantom scans, with masks, to score on"""
-    max_steps: int = 270
+    max_steps: int = 300
     """optimiser steps of each of the two runs"""
     features: int = 8
     """channels of the network's first stage"""
