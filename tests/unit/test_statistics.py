@@ -33,6 +33,6 @@ def test_the_mean_of_nothing_is_missing() -> None:
 def test_the_rank_correlation_is_that_of_scipy_with_ties_too() -> None:
     rng = np.random.default_rng(0)
     one, other = rng.integers(0, 6, (2, 30)).astype(float)
-    assert rank_correlation(one, other) == pytest.approx(spearmanr(one, other).statistic)
+    assert rank_correlation(one, other) == pytest.approx(spearmanr(one, other)[0])
     assert rank_correlation(one, one**3) == pytest.approx(1.0)
     assert np.isnan(rank_correlation(one, np.ones(30)))

@@ -2,7 +2,7 @@
 
 from equireg.disk.faults import DiskError, disk_errors, read_errors
 from equireg.disk.leftovers import TASKS, partial_name
-from equireg.disk.locks import locked_folder
+from equireg.disk.locks import IN_FOLDER, locked_folder
 from equireg.disk.writing import (
     existing_folder,
     read_json,
@@ -13,6 +13,7 @@ from equireg.disk.writing import (
 )
 
 __all__ = [
+    "IN_FOLDER",
     "TASKS",
     "DiskError",
     "disk_errors",

@@ -130,6 +130,22 @@ class RunFolder:
         """Whether a run has begun here; only then it can be resumed."""
         return (self.root / CONFIG).is_file()
 
+    def remove_false_start(self) -> None:
+        """Remove what a training left that was killed as it made this folder, before it could be resumed.
+
+        To be called under the folder's lock. Nothing is removed where there is anything else, or any checkpoint.
+        """
+        made = {CHECKPOINTS, SIGNATURE, SPLITS}
+        if self.has_config() or not self.root.is_dir():
+            return
+        there = {path.name for path in self.root.iterdir()} - {disk.IN_FOLDER}
+        checkpoints = self.root / CHECKPOINTS
+        if CHECKPOINTS not in there or not there <= made or self.is_finished() or any(checkpoints.iterdir()):
+            return
+        checkpoints.rmdir()
+        for name in (SIGNATURE, SPLITS):
+            (self.root / name).unlink(missing_ok=True)
+
     def read_config(self) -> dict[str, Any]:
         """Read the options as plain nested values; those of an earlier version in the words of this one.
 

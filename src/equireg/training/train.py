@@ -101,6 +101,7 @@ def train(
     alone = rank is None or (rank.index == 0 and not launching.launched_here())
     with disk.locked_folder(out) if alone else nullcontext():
         if alone and not resume:
+            RunFolder(out).remove_false_start()
             disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
         open_ = resumed(out, config) if resume else decided(given, config, data, rank)
         folder = OwnFolder(out, data, open_, choose_training_cases(data.manifest.cases, open_.config), folds, source)

@@ -115,3 +115,41 @@ def test_options_are_written_for_people(tmp_path: Path) -> None:
     disk.write_atomic(tmp_path / "config.yaml", "[")
     with pytest.raises(EquiregError, match="not valid YAML"):
         folder.read_config()
+
+
+@pytest.mark.parametrize(
+    "left", [("checkpoints/",), ("checkpoints/", "made_by.json"), ("checkpoints/", "splits_final.json")]
+)
+def test_what_a_killed_training_left_before_it_could_be_resumed_is_removed(
+    left: tuple[str, ...], tmp_path: Path
+) -> None:
+    make(tmp_path, left)
+    RunFolder(tmp_path).remove_false_start()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        ("made_by.json",),
+        ("checkpoints/", "config.yaml"),
+        ("checkpoints/", "notes.txt"),
+        ("checkpoints/", "checkpoints/last.ckpt"),
+        ("photos/",),
+    ],
+)
+def test_anything_else_stays(kept: tuple[str, ...], tmp_path: Path) -> None:
+    make(tmp_path, kept)
+    before = sorted(tmp_path.rglob("*"))
+    RunFolder(tmp_path).remove_false_start()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def make(folder: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name.endswith("/"):
+            (folder / name).mkdir()
+        elif name == "made_by.json":
+            sign(folder, "train", {}, finished=False)
+        else:
+            (folder / name).write_text("x")
