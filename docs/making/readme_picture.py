@@ -43,15 +43,16 @@ def main() -> None:
     for method in METHODS:
         run, predictions, evaluation = (work / folder / method for folder in ("runs", "predictions", "evaluations"))
         equireg.train(prepared, run, method=method, resume=run.exists(), **({} if run.exists() else RUN))
-        equireg.predict(run, prepared, predictions, split="test", checkpoint="last", device="cpu", jobs=1)
         if not evaluation.exists():
+            equireg.predict(run, prepared, predictions, split="test", checkpoint="last", device="cpu", jobs=1)
             equireg.evaluate(predictions, prepared, evaluation, pictures=[])
         rows = [(case, value) for (case, _, metric), value in read_scores(evaluation).items() if metric == "dice"]
         dice[method] = pd.DataFrame(rows, columns=["case", "dice"]).groupby("case")["dice"].mean()
     both = pd.DataFrame(dice)
     case = str(both.mean(axis=1).sort_values().index[len(both) // 2])
     for method in METHODS:
-        equireg.evaluate(work / "predictions" / method, prepared, work / "pictured" / method, pictures=[case])
+        shown, scans = work / "pictured" / method, str(given.data)
+        equireg.evaluate(work / "predictions" / method, prepared, shown, pictures=[case], scans=scans)
     side_by_side({method: work / "pictured" / method for method in METHODS}, case, given.picture)
     print(f"{case}: {both.loc[case].round(3).to_dict()}; all {len(both)} test cases: {both.mean().round(3).to_dict()}")
 
