@@ -1,7 +1,5 @@
 """Sweep, prepare and predict on a Ray cluster of two machines and in a queue, all of them this machine."""
 
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +11,13 @@ import pandas as pd
 import pytest
 import yaml
 
+import worker_tasks
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.prediction.predict import predict
 from equireg.preparation.prepare import prepare
 from equireg.processes.workers import Cluster, WorkerDiedError, Workers, slurm
+from worker_tasks import die_until
 
 Command = Callable[..., Any]
 
@@ -40,7 +40,8 @@ def _ray(patched: pytest.MonkeyPatch) -> Iterator[str]:
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     from ray import cloudpickle
 
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the tasks below are not installed on the nodes
+    for module in (sys.modules[__name__], worker_tasks):  # they are not installed on the nodes
+        cloudpickle.register_pickle_by_value(module)
     node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
     started = cluster_utils.Cluster(initialize_head=True, head_node_args=node)
     started.add_node(**node)
@@ -59,14 +60,6 @@ def where(folder: Path, name: str) -> str:
         assert time.monotonic() < end, "the other task never began"
         time.sleep(0.02)
     return ray.get_runtime_context().get_node_id()
-
-
-def die_until(tries: int, folder: Path, name: str) -> int:
-    count = len(list(folder.glob(f"{name}-*")))
-    (folder / f"{name}-{count}").touch()
-    if count < tries:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return count + 1
 
 
 def fail(word: str) -> None:

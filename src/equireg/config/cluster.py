@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from equireg.processes.workers import Cluster
+from equireg.processes.workers import Cluster, ClusterName
 
 
 @dataclass(frozen=True)
 class ClusterOptions:
     """Options of the verbs whose tasks can go to other machines."""
 
-    cluster: Literal["local", "ray", "slurm"] = "local"
+    cluster: ClusterName = "local"
     """processes of this machine, the Ray cluster that it belongs to, or jobs in the queue of Slurm"""
     slurm: tuple[str, ...] = ()
     """options of sbatch for each job of `--cluster slurm`, such as partition=gpu,gres=gpu:1,time=10:00:00"""
@@ -24,3 +23,7 @@ class ClusterOptions:
     def where(self, out: Path) -> Cluster:
         """Return where tasks run; ``out`` is the verb's output folder."""
         return Cluster(self.cluster, self.slurm, out)
+
+
+HERE = ClusterOptions()
+"""Processes of this machine."""

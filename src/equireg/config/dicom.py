@@ -71,6 +71,10 @@ class DicomOptions:
         return cls()
 
 
+ALL_SERIES = DicomOptions()
+"""What holds where nothing is asked for."""
+
+
 def _is_pattern(text: str) -> bool:
     try:
         re.compile(text)

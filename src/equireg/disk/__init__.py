@@ -5,8 +5,10 @@ from equireg.disk.leftovers import TASKS, partial_name
 from equireg.disk.locks import IN_FOLDER, locked_folder
 from equireg.disk.writing import (
     existing_folder,
+    parse_json,
     read_json,
     refuse_existing,
+    staged_file,
     staged_folder,
     write_atomic,
     write_json,
@@ -19,10 +21,12 @@ __all__ = [
     "disk_errors",
     "existing_folder",
     "locked_folder",
+    "parse_json",
     "partial_name",
     "read_errors",
     "read_json",
     "refuse_existing",
+    "staged_file",
     "staged_folder",
     "write_atomic",
     "write_json",

@@ -65,15 +65,30 @@ def staged_folder(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file such that a reader sees the old content or the new, never a part of it."""
-    temporary = partial_name(path)
+@contextmanager
+def staged_file(path: Path, ending: str = "") -> Iterator[Path]:
+    """Yield the hidden name of a file beside ``path`` that becomes ``path`` only when the block ends well.
+
+    Args:
+        path: the file.
+        ending: of the name, which the hidden one keeps.
+
+    Raises:
+        EquiregError: if the disk is full or not writable.
+    """
+    temporary = partial_name(path, ending)
     try:
         with disk_errors(path):
-            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            yield temporary
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file such that a reader sees the old content or the new, never a part of it."""
+    with staged_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -99,7 +114,7 @@ def read_json(path: Path, remedy: str = "Restore it, or make the folder again.")
     try:
         with read_errors(path):
             content = path.read_bytes()
-        read = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
+        read = parse_json(content.decode("utf-8-sig"))
         if b"\\ud" in content.lower():  # half a letter can be escaped, and written nowhere
             json.dumps(read, ensure_ascii=False).encode()
         return read
@@ -107,6 +122,16 @@ def read_json(path: Path, remedy: str = "Restore it, or make the folder again.")
         raise EquiregError(f"{path}: is not valid JSON (nested too deeply). {remedy}") from error
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are of this kind
         raise EquiregError(f"{path}: is not valid JSON ({' '.join(str(error).split())}). {remedy}") from error
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON of finite numbers only.
+
+    Raises:
+        ValueError: if it is none.
+        RecursionError: if it is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _refuse_constant(name: str) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from equireg import disk
 from equireg.config import DicomOptions
+from equireg.config.dicom import ALL_SERIES
 from equireg.errors import EquiregError
 from equireg.folders import made_by
 from equireg.folders import predictions as predictions_folder
@@ -15,8 +16,6 @@ from equireg.imaging.formats import EXTENSIONS
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.layouts.files import image_files
-
-_EVERYTHING = DicomOptions()
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Predictions:
     limits: Limits = LIMITS
     """What the headers of predictions, masks and scans may claim."""
 
-    options: DicomOptions = _EVERYTHING
+    options: DicomOptions = ALL_SERIES
     """How DICOM series become cases."""
 
     @property
@@ -50,7 +49,7 @@ class Predictions:
 
 
 def read_predictions(
-    folder: Path, limits: Limits = LIMITS, colours: str | None = None, options: DicomOptions = _EVERYTHING
+    folder: Path, limits: Limits = LIMITS, colours: str | None = None, options: DicomOptions = ALL_SERIES
 ) -> Predictions:
     """List a folder of predictions.
 

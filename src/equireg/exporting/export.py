@@ -50,8 +50,9 @@ def export(run: Path | str, out: Path | str, config: ExportConfig | None = None,
     out = refuse_existing(out)
     trained = read_trained([run], config.checkpoint)
     with staged_folder(out) as folder:
-        TARGETS[config.to](folder, Leaving(trained, config))
-        facts = trained.facts(None, Leaving(trained, config).post_process)
+        leaving = Leaving(trained, config)
+        TARGETS[config.to](folder, leaving)
+        facts = trained.facts(None, leaving.post_process)
         facts = {**facts.as_dict(), "checkpoint_digest": trained.digest}
         folders.sign(folder, VERB, to_plain(config), seed=None, source=run, **{RUN_FACTS: facts})
     return out

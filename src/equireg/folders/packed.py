@@ -179,7 +179,7 @@ class _Archive:
     def json(self, name: str) -> Any:
         """Return a member's content as plain values."""
         try:
-            return json.loads(self.read(name).decode(), parse_constant=_no_number)
+            return disk.parse_json(self.read(name).decode())
         except (ValueError, RecursionError) as error:
             raise EquiregError(f"{self.path}: {name} is not valid JSON ({error}). {_AGAIN}") from error
 
@@ -231,7 +231,3 @@ class _Archive:
 
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, ValueError, KeyError, RuntimeError)
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is not a number that JSON knows")

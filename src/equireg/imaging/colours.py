@@ -1,19 +1,15 @@
 """Tables that say what the colours of a picture mean: colour to label value and name."""
 
-import csv
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equireg.disk import read_errors
-from equireg.errors import EquiregError
+from equireg.imaging.row_files import RowFile
 
 RGB = tuple[int, int, int]
 
-_MOST_BYTES = 2**20
 _HEX = re.compile(r"#?([0-9a-fA-F]{6})")
 _EXPECTED = "expected rows of colour, value and name, such as #ff0000,1,tumour"
 
@@ -60,17 +56,7 @@ def read_colours(path: Path | str) -> tuple[ColourTable, dict[int, str]]:
     Raises:
         EquiregError: if the file cannot be read, or a row is incomplete or contradicts another.
     """
-    path = Path(path)
-    with read_errors(path):
-        if path.is_file() and path.stat().st_size > _MOST_BYTES:
-            raise EquiregError(f"{path}: has {path.stat().st_size} bytes; {_EXPECTED}. Check --colours.")
-        content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-        rows = _json_rows(json.loads(text)) if path.suffix.lower() == ".json" else _csv_rows(text)
-        return _table(rows)
-    except (ValueError, RecursionError, csv.Error) as error:
-        raise EquiregError(f"{path}: is no table of colours ({error}); {_EXPECTED}. Correct it.") from error
+    return RowFile("colours", "--colours", _EXPECTED, _json_rows).read(Path(path), _table)
 
 
 def _json_rows(content: Any) -> list[dict[str, Any]]:
@@ -82,16 +68,6 @@ def _json_rows(content: Any) -> list[dict[str, Any]]:
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise ValueError("it is neither a list of rows nor colours with their values")
     return [{str(key).lower(): value for key, value in row.items()} for row in content]
-
-
-def _csv_rows(text: str) -> list[dict[str, Any]]:
-    lines = text.splitlines()
-    separator = next((mark for mark in ";\t," if lines and mark in lines[0]), ",")
-    rows = csv.DictReader(lines, delimiter=separator, strict=True)
-    return [
-        {str(key).strip().lower(): value.strip() for key, value in row.items() if isinstance(value, str)}
-        for row in rows
-    ]
 
 
 def _table(rows: list[dict[str, Any]]) -> tuple[ColourTable, dict[int, str]]:

@@ -11,10 +11,10 @@ from equireg.errors import EquiregError
 from equireg.imaging.header import Header, Slab, three_axes
 from equireg.imaging.itk_readers import Reader, reading
 from equireg.imaging.limits import Limits, check_ratio, check_size
+from equireg.imaging.placing import LPS_TO_RAS
 from equireg.imaging.streams import GzipStream
 from equireg.imaging.text_headers import TextHeader, read_text_header
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SLAB_BYTES = 2**23
 _BYTES_A_SECOND = 10e6
 _READERS = {".mha": "MetaImageIO", ".nrrd": "NrrdImageIO"}
@@ -81,7 +81,7 @@ def _header(path: Path, answer: dict[str, Any], claimed: TextHeader) -> Header:
     with np.errstate(all="ignore"):
         affine[:used, :used] = direction * np.array(answer["spacing"][:used])
         affine[:used, 3] = answer["origin"][:used]
-        affine = _LPS_TO_RAS @ affine
+        affine = LPS_TO_RAS @ affine
     dtype = np.dtype(answer.get("dtype", "f4"))
     return Header(shape, max(components, channels), affine, dtype)
 

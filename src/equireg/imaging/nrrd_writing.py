@@ -4,16 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from equireg.disk import disk_errors
-from equireg.disk.leftovers import partial_name
+from equireg.disk import staged_file
 from equireg.errors import EquiregError
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable, smallest_integer
+from equireg.imaging.placing import LPS_TO_RAS
 
-_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 _STRAIGHT = 1e-4
 """Farthest that the axes of a scan may be from right angles, as the cosine between two."""
-_GREY = 128
 
 
 def write_nrrd(path: Path, values: np.ndarray, geometry: Geometry, labels: LabelTable) -> None:
@@ -26,7 +24,8 @@ def write_nrrd(path: Path, values: np.ndarray, geometry: Geometry, labels: Label
     """
     import SimpleITK as sitk
 
-    axes = geometry.affine_array[:3, :3] / np.array(geometry.spacing_mm)
+    affine = LPS_TO_RAS @ geometry.affine_array
+    axes = affine[:3, :3] / np.array(geometry.spacing_mm)
     if np.abs(axes.T @ axes - np.eye(3)).max() > _STRAIGHT:
         raise EquiregError(
             "has axes that are not at right angles, which ITK cannot write into NRRD. Give --format nifti."
@@ -35,20 +34,15 @@ def write_nrrd(path: Path, values: np.ndarray, geometry: Geometry, labels: Label
     fitting = values.astype(smallest_integer(min(low, 0), high), copy=False)
     image = sitk.GetImageFromArray(np.ascontiguousarray(fitting.transpose(2, 1, 0)))
     image.SetSpacing(geometry.spacing_mm)
-    image.SetDirection((_TO_LPS @ axes).ravel().tolist())
-    image.SetOrigin((_TO_LPS @ geometry.affine_array[:3, 3]).tolist())
+    image.SetDirection(axes.ravel().tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
     for key, text in _segments(labels).items():
         image.SetMetaData(key, text)
-    temporary = partial_name(path, ".nrrd")
-    try:
-        with disk_errors(path):
-            try:
-                sitk.WriteImage(image, str(temporary), useCompression=True)
-            except RuntimeError as error:  # ITK does not say why
-                raise OSError(f"ITK could not write it ({str(error).splitlines()[-1].strip()[:200]})") from error
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged_file(path, ".nrrd") as temporary:
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=True)
+        except RuntimeError as error:  # ITK does not say why
+            raise OSError(f"ITK could not write it ({str(error).splitlines()[-1].strip()[:200]})") from error
 
 
 def _segments(labels: LabelTable) -> dict[str, str]:

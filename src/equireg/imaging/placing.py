@@ -28,7 +28,8 @@ SAME_MM = 0.02
 
 _UNITS = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}
 """Code of ``xyzt_units`` to millimetres and name; all others are millimetres."""
-_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From the axes of DICOM and ITK to those of NIfTI, mm; it is its own inverse."""
 _ORTHONORMAL = 1e-4  # as ITK's
 _SCANNER = 1
 _SMALLEST_VOLUME = 1e-3
@@ -114,7 +115,7 @@ def spans_space(affine: np.ndarray) -> bool:
 def _itks(qform: np.ndarray | None, sform: np.ndarray | None, spacing: np.ndarray, sform_code: int) -> np.ndarray:
     """Return the affine that ITK makes of the forms, in the header's unit; the sform is not sheared."""
     if qform is None and sform is None:
-        return _TO_RAS @ np.diag([*spacing, 1.0])
+        return LPS_TO_RAS @ np.diag([*spacing, 1.0])
     if qform is None or (
         sform is not None and (sform_code == _SCANNER or np.allclose(qform, sform, rtol=0, atol=1e-4))
     ):

@@ -6,8 +6,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from equireg.disk import disk_errors
-from equireg.disk.leftovers import partial_name
+from equireg.disk import staged_file
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import smallest_integer
 
@@ -65,13 +64,8 @@ def _write(path: Path, voxels: np.ndarray, geometry: Geometry) -> None:
         _repeat(header, geometry.stated)
     image = nib.Nifti1Image(voxels, header.get_best_affine(), header)
     # The writer compresses by the ending, so the temporary name keeps it.
-    temporary = partial_name(path, ".nii.gz")
-    try:
-        with disk_errors(path):
-            nib.save(image, temporary)
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged_file(path, ".nii.gz") as temporary:
+        nib.save(image, temporary)
 
 
 def _repeat(header: Any, stated: Any) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from equireg.disk import read_errors
 from equireg.folders import UNFINISHED, is_signed
@@ -66,7 +67,9 @@ def stem_of(file: Path) -> str:
     return file.name[: len(file.name) - len(extension_of(file) or "")]
 
 
-_walks: ContextVar[dict[Path, list[tuple[Path, list[Path]]]] | None] = ContextVar("walks", default=None)
+Listed = TypeVar("Listed")
+
+_walks: ContextVar[dict[tuple[str, Path], Any] | None] = ContextVar("walks", default=None)
 
 
 @contextmanager
@@ -87,12 +90,26 @@ def folders_with_images(root: Path) -> list[tuple[Path, list[Path]]]:
     Raises:
         EquiregError: if a folder cannot be read.
     """
+    return _once("images", root, lambda: _of_one_kind(root, list(_walk(root))))
+
+
+def folders_below(root: Path) -> list[tuple[Path, list[str]]]:
+    """Return the root and the folders below, with the names of their files; hidden folders and outputs are left out.
+
+    Raises:
+        EquiregError: if a folder cannot be read.
+    """
+    return _once("names", root, lambda: list(_walk_names(root)))
+
+
+def _once(what: str, root: Path, listed: Callable[[], Listed]) -> Listed:
+    """List a folder anew, or within ``walked_once`` the first time alone."""
     known = _walks.get()
     if known is None:
-        return _of_one_kind(root, list(_walk(root)))
-    if root not in known:
-        known[root] = _of_one_kind(root, list(_walk(root)))
-    return known[root]
+        return listed()
+    if (what, root) not in known:
+        known[what, root] = listed()
+    return known[what, root]
 
 
 def _of_one_kind(root: Path, found: list[tuple[Path, list[Path]]]) -> list[tuple[Path, list[Path]]]:
@@ -119,12 +136,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
             yield here, files
 
 
-def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield the root and the folders below, with the names of their files; hidden folders and outputs are left out.
-
-    Raises:
-        EquiregError: if a folder cannot be read.
-    """
+def _walk_names(root: Path) -> Iterator[tuple[Path, list[str]]]:
     for folder, below, names in os.walk(root, onerror=_unreadable, followlinks=True):
         here = Path(folder)
         deep = len(here.relative_to(root).parts) >= _DEPTH

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from equireg.config import DicomOptions
+from equireg.config.dicom import ALL_SERIES
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError, UsageError
 from equireg.imaging.dicom.heads import is_called_dicom
@@ -37,11 +38,10 @@ A finder raises ``LayoutMismatchError`` where a folder is of another layout. Ent
 _LAST = ("plain", "dicom", "pictures")
 _COUNTING = {"plain": plain.find, "pictures": plain.find_pictures}
 """Finders that ask for the number of channels, where it is known."""
-_EVERYTHING = DicomOptions()
 
 
 def discover(
-    root: Path | str, layout: str = "auto", *, follow_links: bool = True, options: DicomOptions = _EVERYTHING
+    root: Path | str, layout: str = "auto", *, follow_links: bool = True, options: DicomOptions = ALL_SERIES
 ) -> RawDataset:
     """Find the cases of a raw folder.
 
@@ -73,14 +73,15 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     notes = []
     if left:
         notes.append(f"not used: {len(left)} images that the layout {found.layout} does not know, such as {left[0]}")
-    slices = [folder / name for folder, names in folders_below(root) for name in names if is_called_dicom(name)]
-    if slices and found.layout != "dicom":
+    below = folders_below(root) if found.layout != "dicom" else []
+    slices = [folder / name for folder, names in below for name in names if is_called_dicom(name)]
+    if slices:
         notes.append(f"not used: {len(slices)} DICOM files, such as {slices[0]}; --layout dicom reads them")
     return tuple(notes)
 
 
 def find_layout(
-    root: Path, layout: str = "auto", channels: Sequence[str] = (), options: DicomOptions = _EVERYTHING
+    root: Path, layout: str = "auto", channels: Sequence[str] = (), options: DicomOptions = ALL_SERIES
 ) -> FoundSet:
     """Find what a folder holds, as ``discover`` does, before cases are judged.
 

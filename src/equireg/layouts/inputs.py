@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from equireg.config import DicomOptions
+from equireg.config.dicom import ALL_SERIES
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.heads import is_dicom
 from equireg.imaging.dicom.series import Series
@@ -22,11 +23,10 @@ from equireg.layouts.judging import judged
 from equireg.layouts.picture_sets import picks_for
 
 log = logging.getLogger("equireg")
-_EVERYTHING = DicomOptions()
 
 
 def discover_inputs(
-    path: Path | str, channels: Sequence[str], *, follow_links: bool = True, options: DicomOptions = _EVERYTHING
+    path: Path | str, channels: Sequence[str], *, follow_links: bool = True, options: DicomOptions = ALL_SERIES
 ) -> tuple[RawCase, ...]:
     """Find the scans to predict.
 

@@ -18,10 +18,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from equireg import disk, folders
-from equireg.config.cluster import ClusterOptions
+from equireg.config.cluster import HERE, ClusterOptions
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import ensemble, predictions, quality
@@ -47,8 +47,7 @@ class How:
     folds: int | None = None
     """number of folds; None to resume with that of before"""
     jobs: int = 0
-    cluster: Literal["local", "ray", "slurm"] = "local"
-    slurm: tuple[str, ...] = ()
+    spread: ClusterOptions = HERE
     resume: bool = False
 
 
@@ -163,7 +162,7 @@ def _do_runs(prepared: Path, out: Path, count: int, options: Mapping[str, Any], 
         predict={**shared, "post_process": "none"},
         grid={"fold": [f"{index}/{count}" for index in range(count)]},
     )
-    do_sweep(plan, out, out, how.jobs, ClusterOptions(how.cluster, how.slurm))
+    do_sweep(plan, out, out, how.jobs, how.spread)
 
 
 def run_names(count: int) -> list[str]:

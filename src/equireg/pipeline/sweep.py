@@ -12,7 +12,7 @@ from typing import Any
 
 from equireg import disk, folders
 from equireg.config import SweepOptions
-from equireg.config.cluster import ClusterOptions
+from equireg.config.cluster import HERE, ClusterOptions
 from equireg.config.parsing import from_plain, merged, nested, options_from, to_plain, without
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError, printable
@@ -33,7 +33,6 @@ _RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
 _RUN_COLUMNS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
 """What the table shows of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
 RESULTS = "results.csv"
-HERE = ClusterOptions()
 
 
 def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None, **options: Any) -> list[Run]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equireg.config import TrainConfig
+from equireg.config.cluster import ClusterOptions
 from equireg.config.parsing import with_config
 from equireg.errors import UsageError
 from equireg.pipeline.folds import How, cross_validate, is_one
@@ -47,10 +48,11 @@ def train(
 
     With ``devices`` above 1, and no launcher such as torchrun, one new process is started for each device.
     """
-    several = {name: options.pop(name) for name in ("folds", "jobs", "cluster", "slurm") if name in options}
-    how = How(resume=resume, **several)
+    several = {name: options.pop(name) for name in ("folds", "jobs") if name in options}
+    spread = ClusterOptions(**{name: options.pop(name) for name in ("cluster", "slurm") if name in options})
+    how = How(resume=resume, spread=spread, **several)
     if how.folds is None and not (resume and is_one(Path(out))):
-        if several.keys() - {"folds"} and (how.jobs, how.cluster) != (0, "local"):
+        if how.jobs or spread.far:
             raise UsageError("--jobs or --cluster is given, and one run is trained; expected --folds beside it.")
         from equireg.training.train import train as train_one
 

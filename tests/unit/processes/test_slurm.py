@@ -2,16 +2,17 @@
 
 import os
 import pickle
-import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+import worker_tasks
 from equireg.disk import partial_name
 from equireg.errors import EquiregError, UsageError
 from equireg.processes.workers import Cluster, WorkerDiedError, Workers, pilot, slurm
+from worker_tasks import die_until
 
 pytest.importorskip("submitit")
 
@@ -22,19 +23,12 @@ def double(number: int) -> int:
     return 2 * number
 
 
-def die_until(tries: int, folder: Path, name: str) -> int:
-    count = len(list(folder.glob(f"{name}-*")))
-    (folder / f"{name}-{count}").touch()
-    if count < tries:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return count + 1
-
-
 @pytest.fixture
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     import cloudpickle
 
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the tasks above are not installed
+    for module in (sys.modules[__name__], worker_tasks):  # they are not installed
+        cloudpickle.register_pickle_by_value(module)
     monkeypatch.setattr(slurm, "_EXECUTOR", "local")
     monkeypatch.setattr(slurm, "_CHECK_SECONDS", 0.5)
     return Cluster("slurm", beside=tmp_path / "out")

@@ -1,7 +1,6 @@
 """Tasks spread over processes: names, errors, workers that die, and a parent that does."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from equireg.errors import EquiregError, UnexpectedError, UsageError
 from equireg.processes.workers import Cluster, WorkerDiedError, Workers, guarded
 from equireg.processes.workers.local import gpus_of
+from worker_tasks import die_until
 
 
 def double(number: int) -> int:
@@ -22,15 +22,6 @@ def double(number: int) -> int:
     if number == 0:
         raise RuntimeError("nought")
     return 2 * number
-
-
-def die_until(tries: int, folder: Path, name: str) -> int:
-    """Kill the process at the first tries; return how many there were."""
-    count = len(list(folder.glob(f"{name}-*")))
-    (folder / f"{name}-{count}").touch()
-    if count < tries:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return count + 1
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

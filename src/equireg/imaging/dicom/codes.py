@@ -1,19 +1,15 @@
 """Codes (SNOMED CT) that say in a DICOM segmentation what its segments show."""
 
-import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equireg.disk import read_errors
-from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.row_files import RowFile
 
 _EXPECTED = "expected rows of name, code, meaning and category, such as liver,10200004,Liver,anatomical"
-_MOST_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -138,16 +134,10 @@ def codes_of(labels: LabelTable, file: Path | str | None = None) -> dict[str, Se
 
 
 def _read(path: Path, names: Sequence[str]) -> dict[str, SegmentCode]:
-    with read_errors(path):
-        if path.stat().st_size > _MOST_BYTES:
-            raise EquiregError(f"{path}: has {path.stat().st_size} bytes; {_EXPECTED}. Check --codes.")
-        content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-        rows = _json_rows(json.loads(text)) if path.suffix.lower() == ".json" else _csv_rows(text)
+    def made(rows: list[dict[str, str]]) -> dict[str, SegmentCode]:
         return dict(_coded(row, number, names) for number, row in enumerate(rows, start=1))
-    except (ValueError, RecursionError, csv.Error) as error:
-        raise EquiregError(f"{path}: is no table of codes ({error}); {_EXPECTED}. Correct it.") from error
+
+    return RowFile("codes", "--codes", _EXPECTED, _json_rows).read(path, made)
 
 
 def _json_rows(content: Any) -> list[dict[str, str]]:
@@ -156,15 +146,6 @@ def _json_rows(content: Any) -> list[dict[str, str]]:
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise ValueError("it is no list of rows")
     return [{str(key).lower(): str(value).strip() for key, value in row.items()} for row in content]
-
-
-def _csv_rows(text: str) -> list[dict[str, str]]:
-    lines = text.splitlines()
-    separator = next((mark for mark in ";\t," if lines and mark in lines[0]), ",")
-    return [
-        {str(key).strip().lower(): value.strip() for key, value in row.items() if isinstance(value, str)}
-        for row in csv.DictReader(lines, delimiter=separator, strict=True)
-    ]
 
 
 def _coded(row: Mapping[str, str], number: int, names: Sequence[str]) -> tuple[str, SegmentCode]:

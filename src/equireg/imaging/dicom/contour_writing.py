@@ -1,6 +1,5 @@
 """Label values as contours (RTSTRUCT) in the planes of the series that they were predicted on."""
 
-import io
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from equireg._version import __version__
-from equireg.disk import write_atomic
-from equireg.errors import EquiregError
-from equireg.imaging.dicom.heads import read_dataset
-from equireg.imaging.dicom.library import pydicom, quietly
+from equireg.imaging.dicom.library import pydicom
+from equireg.imaging.dicom.object_writing import write_object
 from equireg.imaging.dicom.seg_writing import MAKER, Told
 from equireg.imaging.dicom.series import Series
+from equireg.imaging.placing import LPS_TO_RAS
 
 _CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
@@ -25,7 +23,6 @@ _COPIED = (
 )
 _MUST = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID")
 """Elements that must be there, also where they are empty."""
-_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _DIGITS = 4
 _COLOURS = ((220, 60, 60), (60, 160, 60), (60, 90, 220), (220, 170, 40), (170, 60, 200), (40, 180, 190))
 _SERIES = 950
@@ -48,23 +45,14 @@ def write_contours(path: Path, values: np.ndarray, series: Series, told: Told) -
     Raises:
         EquiregError: if a package is missing, the source lacks what contours must copy, or the disk is full.
     """
-    try:
-        with quietly():
-            sources = [read_dataset(file) for file in series.files]
-            made = _header(sources[0])
-            _add_references(made, series, sources)
-            _add_regions(made, values, series, sources, told)
-            buffer = io.BytesIO()
-            pydicom().dcmwrite(buffer, made, enforce_file_format=True)
-    except EquiregError:
-        raise
-    except Exception as error:  # a header is foreign, and pydicom raises whatever its parts do
-        words = " ".join(str(error).split())[:200].rstrip(".")
-        raise EquiregError(
-            f"{series.files[0]}: contours of this series cannot be written ({type(error).__name__}: {words}). Give "
-            "--format nifti."
-        ) from error
-    write_atomic(path, buffer.getvalue())
+
+    def make(sources: list[Any]) -> Any:
+        made = _header(sources[0])
+        _add_references(made, series, sources)
+        _add_regions(made, values, series, sources, told)
+        return made
+
+    write_object(path, series, "contours", make)
 
 
 def outlines(mask: np.ndarray) -> Iterator[np.ndarray]:
@@ -152,7 +140,7 @@ def _add_regions(made: Any, values: np.ndarray, series: Series, sources: list[An
 
 
 def _contours(mask: np.ndarray, series: Series, sources: list[Any]) -> Iterator[Any]:
-    to_lps = _TO_LPS @ series.geometry.affine_array
+    to_lps = LPS_TO_RAS @ series.geometry.affine_array
     for place in np.flatnonzero(mask.any(axis=(0, 1))).tolist():
         for points in outlines(mask[:, :, place]):
             voxels = np.column_stack([points, np.full(len(points), place), np.ones(len(points))])

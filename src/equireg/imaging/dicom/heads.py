@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from equireg.imaging.dicom.library import pydicom, quietly
+from equireg.imaging.dicom.plane import Plane
 
 ENDINGS = (".dcm", ".dicom", ".ima")
 """Endings that say DICOM, in lower case; most files of a scanner have none."""
@@ -72,27 +73,15 @@ class Head:
     """Whether each frame has its own place in the functional groups."""
     syntax: str
     """Transfer syntax."""
-    rows: int
-    columns: int
+    plane: Plane
+    """Where its only picture lies; of a multi-frame file, what counts where the groups of a frame do not say."""
     frames: int
     bits: int
     inverted: bool
     """Whether low numbers are meant to be bright (MONOCHROME1)."""
-    position: tuple[float, ...]
-    """Of the first pixel's centre, LPS mm; empty where the header has none."""
-    orientation: tuple[float, ...]
-    """Direction along a row, then along a column."""
-    spacing_mm: tuple[float, ...]
-    """Between rows, then between columns."""
-    thickness_mm: float | None
-    """Between slices, as the header says."""
-    slope: float
-    intercept: float
     table: bool
     """Whether values come from a table instead of a slope."""
     instance: int
-    phases: tuple[str, ...]
-    """Values of ``PHASES``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,21 +186,28 @@ def _head(path: Path, content: Any) -> Head:
         derived=image_type[:1] == ("DERIVED",),
         enhanced=GROUPS in content,
         syntax=str(getattr(content.file_meta, "TransferSyntaxUID", "")),
-        rows=_whole(content.get("Rows")) or 0,
-        columns=_whole(content.get("Columns")) or 0,
+        plane=_plane(path, content),
         frames=max(1, _whole(content.get("NumberOfFrames")) or 1),
         bits=_whole(content.get("BitsAllocated")) or 0,
         inverted=content.get("PhotometricInterpretation") == "MONOCHROME1",
+        table=bool(content.get("ModalityLUTSequence")),
+        instance=_whole(content.get("InstanceNumber")) or 0,
+    )
+
+
+def _plane(path: Path, content: Any) -> Plane:
+    thickness = numbers([content.get("SpacingBetweenSlices") or content.get("SliceThickness")], 1)
+    return Plane(
+        path,
+        number=0,
+        rows=_whole(content.get("Rows")) or 0,
+        columns=_whole(content.get("Columns")) or 0,
         position=_place(content),
         orientation=numbers(content.get("ImageOrientationPatient"), 6),
         spacing_mm=numbers(content.get("PixelSpacing"), 2),
-        thickness_mm=next(
-            iter(numbers([content.get("SpacingBetweenSlices") or content.get("SliceThickness")], 1)), None
-        ),
+        thickness_mm=next(iter(thickness), None),
         slope=_number(content.get("RescaleSlope"), 1.0),
         intercept=_number(content.get("RescaleIntercept"), 0.0),
-        table=bool(content.get("ModalityLUTSequence")),
-        instance=_whole(content.get("InstanceNumber")) or 0,
         phases=tuple(str(content.get(name, "")) for name in PHASES),
     )
 

@@ -11,10 +11,12 @@ from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.heads import GROUPS, read_dataset
 from equireg.imaging.dicom.library import quietly
-from equireg.imaging.dicom.planes import LPS_TO_RAS, Plane, frames_of
+from equireg.imaging.dicom.plane import Plane
+from equireg.imaging.dicom.planes import frames_of
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import smallest_integer
 from equireg.imaging.limits import Limits, check_size
+from equireg.imaging.placing import LPS_TO_RAS
 
 _OFF_VOX = 0.1
 """How far a picture of a segmentation may lie beside the scan's voxels."""

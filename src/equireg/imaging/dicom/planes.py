@@ -1,15 +1,13 @@
 """Where the pictures of DICOM files lie: one plane for each file, or for each frame of a multi-frame file."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from equireg.imaging.dicom.heads import GROUPS, PHASES, Head, numbers, read_dataset
-
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from equireg.imaging.dicom.plane import Plane
 
 
 class SeriesError(Exception):
@@ -18,46 +16,6 @@ class SeriesError(Exception):
     def __init__(self, path: Path, finding: str, remedy: str) -> None:
         super().__init__(f"{path}: {finding} {remedy}")
         self.reason, self.remedy = f"{path}: {finding}", remedy
-
-
-@dataclass(frozen=True, slots=True)
-class Plane:
-    """One picture: where it lies, and how its stored numbers become values."""
-
-    path: Path
-    number: int
-    """Frame in its file, from 0."""
-    rows: int
-    columns: int
-    position: tuple[float, ...]
-    """Of the first pixel's centre, LPS mm."""
-    orientation: tuple[float, ...]
-    """Direction along a row, then along a column; unit vectors."""
-    spacing_mm: tuple[float, ...]
-    """Between rows, then between columns."""
-    thickness_mm: float | None
-    slope: float
-    intercept: float
-    phases: tuple[str, ...]
-    """Values of ``heads.PHASES``."""
-
-    @property
-    def normal(self) -> np.ndarray:
-        """The direction in which slices follow each other."""
-        return np.cross(self.orientation[:3], self.orientation[3:])
-
-    def affine(self, step: np.ndarray) -> np.ndarray:
-        """Return the affine of a stack that begins here: (column, row, slice) to RAS mm.
-
-        Args:
-            step: from one slice to the next, LPS mm.
-        """
-        affine = np.eye(4)
-        affine[:3, 0] = np.array(self.orientation[:3]) * self.spacing_mm[1]
-        affine[:3, 1] = np.array(self.orientation[3:]) * self.spacing_mm[0]
-        affine[:3, 2] = step
-        affine[:3, 3] = self.position
-        return LPS_TO_RAS @ affine
 
 
 def planes_of(head: Head) -> list[Plane]:
@@ -74,7 +32,7 @@ def planes_of(head: Head) -> list[Plane]:
         if head.frames > 1:
             finding = f"has {head.frames} frames and says of none where it lies; expected an enhanced multi-frame file."
             raise SeriesError(head.path, finding, "Export it as single slices, or convert it to NIfTI.")
-        return [_checked(_of_file(head))]
+        return [_checked(head.plane)]
     try:
         return [_checked(plane) for plane in frames_of(head.path, read_dataset(head.path), head)]
     except (AttributeError, KeyError, IndexError, ValueError, TypeError, EOFError, RecursionError, OSError) as error:
@@ -115,8 +73,8 @@ def frames_of(path: Path, dataset: Any, head: Head | None = None) -> Iterator[Pl
             numbers(_group("PlaneOrientationSequence", own, common).ImageOrientationPatient, 6),
             numbers(measures.PixelSpacing, 2),
             None if thickness is None else float(thickness),
-            float(values.get("RescaleSlope", head.slope if head else 1.0)),
-            float(values.get("RescaleIntercept", head.intercept if head else 0.0)),
+            float(values.get("RescaleSlope", head.plane.slope if head else 1.0)),
+            float(values.get("RescaleIntercept", head.plane.intercept if head else 0.0)),
             _phases(own, common),
         )
 
@@ -143,22 +101,6 @@ def _phases(own: Any, common: Any) -> tuple[str, ...]:
         "AcquisitionNumber": content.get("FrameAcquisitionNumber"),
     }
     return tuple("" if found.get(name) is None else str(found[name]) for name in PHASES)
-
-
-def _of_file(head: Head) -> Plane:
-    return Plane(
-        head.path,
-        0,
-        head.rows,
-        head.columns,
-        head.position,
-        head.orientation,
-        head.spacing_mm,
-        head.thickness_mm,
-        head.slope,
-        head.intercept,
-        head.phases,
-    )
 
 
 def _checked(plane: Plane) -> Plane:

@@ -1,7 +1,5 @@
 """Label values as a DICOM segmentation (DICOM-SEG) that refers to the series that they were predicted on."""
 
-import io
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from equireg._version import __version__
-from equireg.disk import write_atomic
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.codes import UNKNOWN, Code, SegmentCode
-from equireg.imaging.dicom.heads import read_dataset
+from equireg.imaging.dicom.object_writing import write_object
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.labels import LabelTable
 
@@ -50,22 +47,7 @@ def write_segmentation(path: Path, values: np.ndarray, series: Series, told: Tol
         EquiregError: if a package is missing, the source lacks what a segmentation must copy, or the disk is full.
     """
     hd = _highdicom()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that are not quite as the standard says
-            sources = [read_dataset(file) for file in series.files]
-            made = _segmentation(hd, values, series, sources, told)
-            buffer = io.BytesIO()
-            made.save_as(buffer, enforce_file_format=True)
-    except EquiregError:
-        raise
-    except Exception as error:  # a header is foreign, and both libraries raise whatever their parts do
-        words = " ".join(str(error).split())[:200].rstrip(".")
-        raise EquiregError(
-            f"{series.files[0]}: a DICOM segmentation of this series cannot be written ({type(error).__name__}: "
-            f"{words}). Give --format nifti."
-        ) from error
-    write_atomic(path, buffer.getvalue())
+    write_object(path, series, "a DICOM segmentation", lambda sources: _segmentation(hd, values, series, sources, told))
 
 
 def _highdicom() -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from equireg.imaging.dicom.heads import PHASES, Head
-from equireg.imaging.dicom.planes import Plane, SeriesError, planes_of
+from equireg.imaging.dicom.plane import Plane
+from equireg.imaging.dicom.planes import SeriesError, planes_of
 from equireg.imaging.geometry import Geometry
 
 _SAME = 1e-3

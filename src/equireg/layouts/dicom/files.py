@@ -63,7 +63,7 @@ def read_these(root: Path, paths: list[Path]) -> Files:
             continue
         elif head.aside is not None:
             aside[head.aside].append(head.path)
-        elif (copy := (head.sop_uid, head.position, head.instance)) in seen:
+        elif (copy := (head.sop_uid, head.plane.position, head.instance)) in seen:
             aside["copies of other files"].append(head.path)
         else:
             seen.add(copy)
