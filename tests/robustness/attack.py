@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -33,11 +33,13 @@ class Row:
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    commit: str = ""
+    """of the code that was attacked"""
 
 
 def attack_files(name: str, count: int, seed: int) -> Row:
     """Attack one kind of file; a process that dies is counted and begun again behind the mutation that ended it."""
-    row, first, begin = Row(name), 0, time.monotonic()
+    row, first, begin = Row(name, commit=commit()), 0, time.monotonic()
     while first < count:
         reached = first
         for number, outcome, words in _results(name, first, count - first, seed):
@@ -81,7 +83,7 @@ def attack_processes(verbs: Sequence[str], kills: int, seed: int, kept: "Kept") 
     """Kill verbs at random moments, in turn."""
     import chaos
 
-    rows = {name: kept.rows.get(f"{name}, killed", Row(f"{name}, killed")) for name in verbs}
+    rows = {name: kept.rows.get(f"{name}, killed", Row(f"{name}, killed", commit=commit())) for name in verbs}
     done = sum(sum(row.counts.values()) for row in rows.values())
     if done >= kills:
         return list(rows.values())
@@ -138,16 +140,26 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def facts(command: str, rows: Sequence[Row], seed: int) -> str:
-    """Say where and how the attack ran."""
-    commit = subprocess.run(
+def commit() -> str:
+    """Return the commit of the code that is attacked."""
+    done = subprocess.run(
         ["git", "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, cwd=HERE, check=False
     )
+    return done.stdout.strip() or "unknown"
+
+
+def facts(command: str, rows: Sequence[Row], seed: int) -> str:
+    """Say where and how the attack ran."""
+    of_commit: defaultdict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        of_commit[row.commit].append(row.name)
+    *others, most = sorted(of_commit, key=lambda one: len(of_commit[one]))
+    commits = f"commit {most}" + "".join(f"; {', '.join(of_commit[one])}: commit {one}" for one in others)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "nibabel", "SimpleITK", "blosc2"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     seconds = sum(row.seconds for row in rows)
     return (
-        f"`{command}`, seed {seed}, commit {commit.stdout.strip() or 'unknown'}, {seconds / 60:.0f} minutes on "
+        f"`{command}`, seed {seed}, {commits}, {seconds / 60:.0f} minutes on "
         f"{cores} cores of {platform.machine()}, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, {libraries}."
     )
