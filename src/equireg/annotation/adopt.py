@@ -36,7 +36,8 @@ def adopt(
 
     Args:
         prepared: output of `equireg prepare`.
-        masks: files named as their cases, or folders of such files, in the geometry of the scans.
+        masks: files named as their cases, or folders of such files, in the geometry of the scans. DICOM masks may have
+            any names and lie in any nesting: they refer to their series.
         config: the options; or give them by name.
         options: those of ``AdoptConfig``, laid over ``config``.
 
@@ -70,8 +71,10 @@ def _labels(data: PreparedSet, masks: Sequence[NewMask]) -> LabelTable:
     known = data.manifest.labels
     if known.classes > 1:
         return known
+    names = {value: name for mask in masks for value, name in mask.names.items()}
     values = {int(value) for mask in masks for value in np.unique(mask.read(mask.path))}
-    return labels_of_values(values | set(known.values))
+    labels = labels_of_values(values | set(known.values) | set(names))
+    return labels.renamed(names)
 
 
 def _take(data: PreparedSet, mask: NewMask, labels: LabelTable, config: AdoptConfig) -> Adoption:
@@ -92,7 +95,8 @@ def _take(data: PreparedSet, mask: NewMask, labels: LabelTable, config: AdoptCon
         path.parent.mkdir(exist_ok=True)
     write_label(path, values, mask.geometry)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    return Adoption(mask.path.name, when, digest_of(path), config.by, **facts)
+    names = {str(value): name for value, name in mask.names.items()} or None
+    return Adoption(mask.told, when, digest_of(path), config.by, names=names, **facts)
 
 
 def _agreement(earlier: np.ndarray, values: np.ndarray, labels: LabelTable) -> dict[str, float]:

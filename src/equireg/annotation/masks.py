@@ -1,21 +1,25 @@
 """Which case each new mask is of, and whether it fits."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from equireg import folders
+from equireg.annotation.dicom_masks import DicomMask, find_dicom_masks
 from equireg.config import AdoptConfig
 from equireg.errors import EquiregError
 from equireg.folders.predictions import prediction_file
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.suggestions import DRAFTS, MASKS
+from equireg.imaging.dicom.heads import Head, is_dicom
+from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.formats import extension_of
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.volume import Geometry, read_label
+from equireg.layouts.dicom.files import Files, read_files, read_these
 
 _ENDING = re.compile(r"[_\-. ](?:seg|segmentation|mask|label|labels|gt|corrected)$", re.IGNORECASE)
 """What tools put behind a scan's name for its mask."""
@@ -34,9 +38,23 @@ class NewMask:
     """what a model drew, where that is known"""
     limits: Limits = LIMITS
     """what the files may claim, and what their colours mean"""
+    dicom: DicomMask | None = None
+    """what its segments are, where it is DICOM"""
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Label value to the name that the mask itself gives it."""
+        return {} if self.dicom is None else self.dicom.names
+
+    @property
+    def told(self) -> str:
+        """What is recorded of where it came from."""
+        return self.path.name if self.dicom is None else self.dicom.kind
 
     def read(self, path: Path) -> np.ndarray:
         """Read the label values [X, Y, Z] of the mask, or of another file of the case."""
+        if self.dicom is not None and path == self.path:
+            return read_mask(path, self.dicom.values, self.geometry, self.limits)
         return read_label(path, self.geometry, self.limits)
 
 
@@ -52,13 +70,17 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
         EquiregError: if one does not fit, or there is none; names all that do not.
     """
     found: dict[str, NewMask] = {}
-    problems: list[str] = []
+    given = _files(paths)
+    named = {head.path: record.name for head in given.heads if (record := _named(data, head.path))}
+    dicom, problems = find_dicom_masks(data, given.heads, named, config)
+    problems = [*given.problems, *problems]
     limits = replace(LIMITS, colours=data.manifest.labels.colour_table())
-    for path in _files(paths):
+    for path in [*given.files, *dicom]:
         try:
-            record = _case_of(data, path)
+            own = dicom.get(path)
+            record = _case_of(data, path, None if own is None else own.case)
             draft = _draft(path, record.name, config)
-            mask = NewMask(record.name, path, record.working_grid().native, draft, limits)
+            mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own)
             if record.name in found:
                 raise EquiregError(
                     f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
@@ -73,33 +95,73 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
     return list(found.values())
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files that were given, and those of the folders."""
-    files: list[Path] = []
+@dataclass
+class _Given:
+    """Masks as they were given."""
+
+    files: list[Path] = field(default_factory=list)
+    """All but DICOM."""
+    heads: list[Head] = field(default_factory=list)
+    """Of DICOM masks."""
+    problems: list[str] = field(default_factory=list)
+    """DICOM files that cannot be read."""
+
+    def add(self, found: Files) -> None:
+        """Take the DICOM masks among some files."""
+        self.heads += found.masks
+        self.problems += [f"{one.reason} {one.remedy}" for one in found.refused]
+
+
+def _files(paths: Iterable[Path]) -> _Given:
+    """Return the files that were given, and those of the folders; DICOM of all folders below."""
+    given = _Given()
     for path in paths:
+        before = len(given.heads) + len(given.problems)
         if path.is_dir():
             inside = sorted(file for file in path.iterdir() if not file.name.startswith(".") and extension_of(file))
-            if not inside:
-                raise EquiregError(f"{path}: holds no mask; expected files named as their cases, such as CASE.nii.gz.")
-            files += inside
+            given.files += inside
+            given.add(read_files(path))
+            if not inside and before == len(given.heads) + len(given.problems):
+                raise EquiregError(
+                    f"{path}: holds no mask; expected files named as their cases, such as CASE.nii.gz, or DICOM-SEG or "
+                    "RTSTRUCT. Check the path."
+                )
+        elif path.is_file() and extension_of(path) is None and is_dicom(path):
+            given.add(read_these(path.parent, [path]))
+            if before == len(given.heads) + len(given.problems):
+                given.problems.append(f"{path}: is DICOM without a mask; expected a DICOM-SEG or an RTSTRUCT.")
         elif path.is_file():
-            files.append(path)
+            given.files.append(path)
         else:
             raise EquiregError(f"{path}: no such file or folder; expected masks. Check the path.")
-    return files
+    return given
 
 
-def _case_of(data: PreparedSet, path: Path) -> CaseRecord:
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(extension_of(path) or path.suffix)
+
+
+def _named(data: PreparedSet, path: Path) -> CaseRecord | None:
+    """Return the case that a file is named after."""
+    stem = _stem(path)
+    return data.by_name.get(stem) or data.by_name.get(_ENDING.sub("", stem))
+
+
+def _case_of(data: PreparedSet, path: Path, known: str | None) -> CaseRecord:
     """Find the case of a mask by its name.
+
+    Args:
+        data: the prepared folder.
+        path: of the mask.
+        known: its case, where the file says it itself.
 
     Raises:
         EquiregError: if there is none, or it does not train.
     """
-    stem = path.name[: -len(extension_of(path) or path.suffix)]
-    record = data.by_name.get(stem) or data.by_name.get(_ENDING.sub("", stem))
+    record = _named(data, path) if known is None else data.by_name.get(known)
     if record is None:
-        known = ", ".join(sorted(data.by_name)[:3])
-        raise EquiregError(f"{path}: no case is named {stem[:80]!r}; expected the name of a case, such as {known}.")
+        some, stem = ", ".join(sorted(data.by_name)[:3]), known or _stem(path)
+        raise EquiregError(f"{path}: no case is named {stem[:80]!r}; expected the name of a case, such as {some}.")
     if record.split != "train":
         what = {"val": "validates", "test": "tests"}[record.split]
         raise EquiregError(

@@ -202,9 +202,9 @@ VERBS: dict[str, Verb] = {
         "AdoptConfig",
         (
             Argument("prepared", "output of `equireg prepare`"),
-            Argument("masks", "masks named as their cases, or folders of them", several=True),
+            Argument("masks", "masks named as their cases, or folders of them; DICOM-SEG, RTSTRUCT", several=True),
         ),
-        common=("by", "drafts"),
+        common=("by", "drafts", "scans", "segments"),
     ),
     "pack": Verb(
         "a model as one file, with its model card, that predict takes like a run",

@@ -37,5 +37,9 @@ class AdoptConfig:
     """who drew or corrected the masks; kept in the prepared folder"""
     drafts: str | None = None
     """folder with the drafts that were corrected; by default that of `equireg suggest`, beside its masks"""
+    scans: str | None = None
+    """raw folder of the scans, where it does not lie where `prepare` found it; DICOM masks refer to its series"""
+    segments: tuple[str, ...] = ()
+    """of DICOM masks: names of the segments to use; by default those that `prepare` was given, or all"""
     verify: bool = True
     """check the prepared folder's files against their digests when they are first opened"""

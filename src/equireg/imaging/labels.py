@@ -1,7 +1,7 @@
 """What the label values of a data set mean: classes for the network, values and regions for people."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,10 @@ class LabelTable:
     def classes(self) -> int:
         """Number of classes, background included."""
         return len(self.values)
+
+    def renamed(self, names: Mapping[int, str]) -> "LabelTable":
+        """Return the table with other names of some label values."""
+        return replace(self, names=tuple(map(names.get, self.values, self.names)))
 
     def judged_regions(self) -> dict[str, tuple[int, ...]]:
         """Return the regions to report: those of the data set, or each label but the background."""

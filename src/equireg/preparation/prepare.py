@@ -12,7 +12,7 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
 from equireg.folders import origin
 from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
-from equireg.folders.prepared.adopted import adopted_masks
+from equireg.folders.prepared.adopted import adopted_masks, adopted_names
 from equireg.imaging.limits import Limits
 from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
@@ -76,6 +76,8 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
         survey = checking.survey(dataset, headers, workers)
         if not survey.cases:
             raise EquiregError(_no_case(raw, survey.refused))
+        if dataset.labels is None:
+            survey = replace(survey, labels=survey.labels.renamed(adopted_names(out)))
         # As it was before masks were adopted, so that these move no patient from one split to another.
         splits = listed or recipe.split(config, dataset, [found[case.name] for case in survey.cases])
         case_plan = _plan(config, dataset, survey, splits)

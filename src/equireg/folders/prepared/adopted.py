@@ -25,7 +25,7 @@ class Adoption:
     """One mask that was taken in."""
 
     file: str
-    """Name of the file that it came as."""
+    """Name of the file that it came as; of DICOM, whose files may be named after a patient, what it was."""
     when: str
     """Date and time, UTC."""
     digest: str
@@ -38,6 +38,8 @@ class Adoption:
     """Region to the Dice of what it corrects with it; regions that neither shows are left out."""
     changed_voxels: int | None = None
     """Voxels at which the two differ."""
+    names: Mapping[str, str] | None = None
+    """Label value to the name that the mask gave it; None where it gave none, as all but DICOM."""
 
 
 def adopted_file(root: Path, case: str) -> Path:
@@ -83,3 +85,13 @@ def adopted_masks(root: Path) -> dict[str, Path]:
             raise EquiregError(f"{path}: is missing or is not the mask that was adopted. {_REMEDY}")
         found[case] = path
     return found
+
+
+def adopted_names(root: Path) -> dict[int, str]:
+    """Return label value to its name, as adopted masks gave it.
+
+    Raises:
+        EquiregError: if the record is damaged.
+    """
+    entries = [entry for several in read_history(root).values() for entry in several]
+    return {int(value): name for entry in entries for value, name in (entry.names or {}).items()}

@@ -1,16 +1,18 @@
 """The layout of DICOM: a series a case, or a study a case whose series are its channels."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from equireg.config import DicomOptions
+from equireg.imaging.dicom.heads import Head
 from equireg.imaging.dicom.mask_heads import MaskHead
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
 from equireg.layouts.channels import modality_of
 from equireg.layouts.dicom.channels import Grouping, broken, group
-from equireg.layouts.dicom.files import read_files, read_these
+from equireg.layouts.dicom.files import Files, read_files, read_these
 from equireg.layouts.dicom.masks import Masks, label_table, match, values_of
 from equireg.layouts.dicom.scans import Scan
 from equireg.layouts.files import is_held_out
@@ -33,9 +35,7 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
     files = read_these(root.parent, [root]) if root.is_file() else read_files(root)
     if not files.paths:
         raise LayoutMismatchError(f"{root}: has no DICOM files; expected series of slices.")
-    scans = [
-        Scan(sorted(heads, key=lambda head: str(head.path)), options.keep_names) for heads in files.images.values()
-    ]
+    scans = _scans(files, options)
     masks = match(files.masks, scans, options)
     kept, notes = _without_derived(sorted(scans, key=lambda scan: str(scan.path)), masks, options)
     grouping = group(kept, options, wanted)
@@ -60,6 +60,36 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
         warnings=(*grouping.warnings, *_one_patient(kept)),
         private=files.paths,
     )
+
+
+def cases_of_masks(root: Path, heads: Sequence[Head], options: DicomOptions = _ALL) -> tuple[dict[Path, str], Masks]:
+    """Find the cases of masks that came later, by the series that they refer to.
+
+    Args:
+        root: the raw folder with the series.
+        heads: of the masks, wherever these lie.
+        options: how the series became cases.
+
+    Returns:
+        Mask file to the name of its case, and the masks as they were matched with series; one whose series became no
+        case is in neither.
+
+    Raises:
+        LayoutMismatchError: if the folder has no DICOM.
+    """
+    files = read_files(root)
+    if not files.images:
+        raise LayoutMismatchError(f"{root}: has no DICOM series; expected those that the masks were drawn on.")
+    scans = _scans(files, options)
+    found = match(heads, scans, replace(options, mask_series=None))
+    before = match(files.masks, scans, options)
+    kept, _ = _without_derived(sorted(scans, key=lambda scan: str(scan.path)), before, options)
+    owners = {mask.path: name for name, series in group(kept, options, ()).cases for mask in _masks_of(series, found)}
+    return owners, found
+
+
+def _scans(files: Files, options: DicomOptions) -> list[Scan]:
+    return [Scan(sorted(heads, key=lambda head: str(head.path)), options.keep_names) for heads in files.images.values()]
 
 
 def _without_derived(scans: Sequence[Scan], masks: Masks, options: DicomOptions) -> tuple[list[Scan], list[str]]:

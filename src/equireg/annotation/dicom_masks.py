@@ -1,0 +1,142 @@
+"""DICOM-SEG and RTSTRUCT as new masks: which case each is of, and which labels its segments are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from equireg import folders
+from equireg.config import AdoptConfig, DicomOptions
+from equireg.errors import EquiregError, UsageError
+from equireg.folders.prepared import PreparedSet
+from equireg.imaging.dicom.heads import Head
+from equireg.imaging.dicom.mask_heads import MaskHead, read_mask_head
+from equireg.imaging.dicom.planes import SeriesError
+from equireg.imaging.labels import LabelTable
+from equireg.layouts import dicom
+from equireg.layouts.dicom.masks import label_table, values_of
+
+
+@dataclass(frozen=True)
+class DicomMask:
+    """What a DICOM mask says of itself."""
+
+    kind: str
+    """DICOM-SEG or RTSTRUCT"""
+    case: str
+    """Name of the case that it is of."""
+    values: Mapping[int, int]
+    """Number to label value of the segments that are used."""
+    names: Mapping[int, str]
+    """Label value to the segment's name."""
+
+
+def find_dicom_masks(
+    data: PreparedSet, heads: Sequence[Head], named: Mapping[Path, str], config: AdoptConfig
+) -> tuple[dict[Path, DicomMask], list[str]]:
+    """Find the case of each mask, by its file's name or by the series that it refers to, and its segments' labels.
+
+    Segments are found by their names among the labels of the data set. Where it has none yet, they become its labels.
+
+    Args:
+        data: the prepared folder.
+        heads: of the masks.
+        named: mask file to the case that it is named after; the raw folder is not looked at for these.
+        config: where the scans are, and which segments are meant.
+
+    Returns:
+        The masks by file, and what is wrong with the others.
+
+    Raises:
+        UsageError: if --segments names what is no label of the data set.
+    """
+    if not heads:
+        return {}, []
+    options = _options(data, config)
+    read, problems = _read(heads)
+    owners, unmatched = _owners(data, [head for head in heads if head.path in read and head.path not in named], config)
+    known = data.manifest.labels
+    table = known if known.classes > 1 else label_table(read.values(), options)
+    found: dict[Path, DicomMask] = {}
+    for head in heads:
+        case = named.get(head.path) or owners.get(head.path)
+        if case is None or table is None or head.path not in read:
+            continue
+        try:
+            values = _values(read[head.path], table, options)
+        except EquiregError as error:
+            problems.append(str(error))
+            continue
+        kind = "DICOM-SEG" if head.kind == "segmentation" else "RTSTRUCT"
+        names = dict(zip(table.values, table.names, strict=True))
+        found[head.path] = DicomMask(kind, case, values, {value: names[value] for value in values.values()})
+    return found, [*problems, *unmatched]
+
+
+def _options(data: PreparedSet, config: AdoptConfig) -> DicomOptions:
+    """Return how the series became cases, and which segments are labels.
+
+    Raises:
+        UsageError: if --segments names what is no label.
+    """
+    recorded = DicomOptions.recorded([folders.read_signature(data.root, "prepare")])
+    labels = data.manifest.labels
+    unknown = [name for name in config.segments if name not in labels.names[1:]]
+    if unknown and labels.classes > 1:
+        raise UsageError(f"--segments is {unknown[0]}; expected labels of the data set: {', '.join(labels.names[1:])}.")
+    return replace(recorded, segments=config.segments or recorded.segments)
+
+
+def _read(heads: Sequence[Head]) -> tuple[dict[Path, MaskHead], list[str]]:
+    """Read whole headers; what cannot be taken for labels is a problem."""
+    read: dict[Path, MaskHead] = {}
+    problems: list[str] = []
+    for head in heads:
+        try:
+            mask = read_mask_head(head)
+            if mask.problem is not None:
+                raise mask.problem
+            read[head.path] = mask
+        except SeriesError as error:
+            problems.append(str(error))
+    return read, problems
+
+
+def _owners(data: PreparedSet, heads: Sequence[Head], config: AdoptConfig) -> tuple[dict[Path, str], list[str]]:
+    """Find the cases of masks by the series that they refer to, in the raw folder."""
+    root = data.source if config.scans is None else Path(config.scans)
+    if not heads:
+        return {}, []
+    if root is None:
+        return {}, [
+            f"{head.path}: refers to a series, and the raw folder is not where it was. Give it as --scans, or name the "
+            "file after its case (CASE.dcm)."
+            for head in heads
+        ]
+    recorded = DicomOptions.recorded([folders.read_signature(data.root, "prepare")])
+    try:
+        owners, masks = dicom.cases_of_masks(root, heads, recorded)
+    except EquiregError as error:
+        return {}, [f"{heads[0].path}: is not named after a case, and its series is not found: {error}"]
+    matched = {mask.path for several in masks.of.values() for mask in several}
+    stray = [f"{path}: is of a series that is no case. Leave it out." for path in sorted(matched - set(owners))]
+    return owners, [*(f"{one.reason} {one.remedy}" for one in masks.refused), *stray]
+
+
+def _values(mask: MaskHead, table: LabelTable, options: DicomOptions) -> dict[int, int]:
+    """Return number to label value of the segments that are used.
+
+    Raises:
+        EquiregError: if a segment is no label, or none is used.
+    """
+    names = dict(mask.names)
+    values = values_of(mask, table)
+    if options.segments:
+        values = {number: value for number, value in values.items() if names[number] in options.segments}
+    unknown = sorted({name for number, name in names.items() if number not in values})
+    if unknown and not (options.segments and values):
+        expected = options.segments or table.names[1:]
+        raise EquiregError(
+            f"{mask.path}: has the segment {unknown[0]!r}; expected some of {', '.join(expected)}. Rename the segment, "
+            "or choose segments by --segments."
+        )
+    return values
