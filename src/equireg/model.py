@@ -207,9 +207,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _damage(path: Path) -> Iterator[None]:
-    """Name the file where a part of it is missing or of another kind."""
+    """Name the file where a part of it is missing, of another kind, or no option that there is."""
     try:
         yield
+    except EquiregError as error:
+        if str(path) in str(error):
+            raise
+        raise EquiregError(
+            f"{path}: is damaged, or another version of equireg made it ({str(error).rstrip('.')}). Copy it again, or "
+            "train again."
+        ) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EquiregError(
             f"{path}: is damaged ({type(error).__name__}: {error}). Copy it again, or train again."

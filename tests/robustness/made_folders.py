@@ -14,7 +14,7 @@ from scans import MASK, nifti
 
 
 @functools.cache
-def _run_files() -> dict[str, bytes]:
+def run_files() -> dict[str, bytes]:
     """Train for two steps; return the files of the run."""
     import tempfile
 
@@ -34,7 +34,7 @@ def _run_files() -> dict[str, bytes]:
 def in_run(name: str, damage: Callable[..., bytes], read: Callable[[Path], Any], *, sealed: bool = False) -> Target:
     def make(folder: Path) -> Subject:
         root = folder / "run"
-        for inside, content in _run_files().items():
+        for inside, content in run_files().items():
             (root / inside).parent.mkdir(parents=True, exist_ok=True)
             (root / inside).write_bytes(content)
         return Subject(root / name, damage, lambda: read(root), (str(root),))

@@ -12,6 +12,11 @@ import nibabel as nib
 import numpy as np
 import yaml
 
+import dicom_targets
+import loop_folders
+import model_files
+import picture_targets
+import user_files
 from equireg.errors import EquiregError
 from fuzz import Subject, Target
 from made_folders import evaluation, in_run, portal, predictions, read_config, read_model, read_run
@@ -228,6 +233,7 @@ TARGETS: dict[str, Target] = {
     "prepared: label": _in_prepared("label.b2nd"),
     "prepared: places": _in_prepared("foreground.npz"),
     "prepared: mask": _in_prepared("reference.nii.gz"),
+    "prepared: seeds": _in_prepared("equivariance.npy"),
     "prepared: case.json": Target(_case_record, sealed=True, cost=10),
     "prepared: example": Target(_example, cost=3),
     "run: checkpoint": in_run("checkpoints/best.ckpt", damaged_everywhere, read_model, sealed=True),
@@ -247,5 +253,10 @@ TARGETS: dict[str, Target] = {
     "options of prepare": _options("prepare"),
     "options of predict": _options("predict"),
     "sweep file": Target(_sweep, cost=4),
+    **dicom_targets.KINDS,
+    **picture_targets.KINDS,
+    **user_files.KINDS,
+    **loop_folders.KINDS,
+    **model_files.KINDS,
 }
 """Name of a kind of file to how it is made, damaged and read."""

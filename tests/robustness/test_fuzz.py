@@ -14,7 +14,7 @@ from targets import TARGETS
 @pytest.mark.parametrize("name", TARGETS)
 def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
     target = TARGETS[name]
-    number = max(3, 25 // target.cost)
+    number = max(3, 10 // target.cost)
     found, failures = counts(attack(target, name, tmp_path, range(number)))
     assert failures == []
     assert found["refused"] > 0 or name == "prepared: case.json"  # whose case is made anew

@@ -185,6 +185,16 @@ def test_a_checkpoint_that_lacks_a_part_is_named(tmp_path: Path, part: str) -> N
         load_model(path)
 
 
+@pytest.mark.parametrize(
+    "change", [{"config": {"method": {"name": "equireg"}, "max_step": 3}}, {"post_process": {"cases": {}}}]
+)
+def test_options_that_nobody_has_name_the_file(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "a.ckpt"
+    write(path, config(), **{ENTRY: entry(config(), FACTS) | change})
+    with pytest.raises(EquiregError, match=rf"{path}: is damaged, or another version of equireg made it"):
+        load_model(path)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
     path = tmp_path / "a.ckpt"

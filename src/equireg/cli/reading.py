@@ -51,10 +51,7 @@ def read(name: str, verb: Verb, arguments: Sequence[str]) -> dict[str, Any]:
     named = {group: name for file in files for group, name in _names_in(file).items()} | given_names(words)
     if verb.names is not None:
         named = _names_by_itself(name, verb, words, files, named) | named
-    try:
-        chosen = chosen_options(options, {group: {"name": name} for group, name in named.items()})
-    except UsageError as error:
-        raise _with_file(error, files, {}) from error
+    chosen = _chosen(options, named, files)
     for file in files:
         try:
             check_groups(options, file.values)
@@ -80,6 +77,18 @@ def read(name: str, verb: Verb, arguments: Sequence[str]) -> dict[str, Any]:
     return {**places, **values}
 
 
+def _chosen(options: type, named: Mapping[str, str], files: Sequence[OptionFile]) -> dict[str, type]:
+    """Return the options of the method and the network that are named.
+
+    Raises:
+        UsageError: if a name is unknown; names the file that it came from.
+    """
+    try:
+        return chosen_options(options, {group: {"name": name} for group, name in named.items()})
+    except UsageError as error:
+        raise _with_file(error, files, {}) from error
+
+
 def _names_by_itself(
     name: str, verb: Verb, words: Sequence[str], files: Sequence[OptionFile], named: Mapping[str, str]
 ) -> dict[str, str]:
@@ -89,8 +98,7 @@ def _names_by_itself(
     if not loose and not any(isinstance(file.values.get(group), Mapping) for file in files for group in open_):
         return {}
     options: Any = verb.options()
-    chosen = {**chosen_options(options, {group: {"name": own} for group, own in named.items()})}
-    chosen |= {group: CHOSEN[group] for group in open_}
+    chosen = _chosen(options, named, files) | {group: CHOSEN[group] for group in open_}
     parser = _parser(name, verb)
     add_options(parser, options, chosen)
     for option in loose:

@@ -186,10 +186,17 @@ def read_quality(folder: Path) -> list[Row]:
         return []
     rows = []
     for line, row in tables.read_table(path, _COLUMNS, _REMEDY):
-        rank, quality = (tables.number(path, line, name, row[name], _REMEDY) for name in ("rank", "quality"))
+        rank = tables.whole(path, line, "rank", row["rank"], _REMEDY)
+        quality = tables.number(path, line, "quality", row["quality"], _REMEDY)
         known = None if math.isnan(quality) else quality
-        cells = (tables.number(path, line, name, row.get(name, ""), _REMEDY) for name in _ESTIMATE_COLUMNS)
-        dice, low, high, cases = cells
-        estimate = None if math.isnan(dice) else DiceEstimate(dice, low, high, int(cases))
-        rows.append(Row(int(rank), row["case"], known, row["look"] == "yes", row["why"], estimate))
+        rows.append(Row(rank, row["case"], known, row["look"] == "yes", row["why"], _estimate(path, line, row)))
     return rows
+
+
+def _estimate(path: Path, line: int, row: Mapping[str, str]) -> DiceEstimate | None:
+    """Read the estimate of a row; None where it has none."""
+    *numbers, count = _ESTIMATE_COLUMNS
+    dice, low, high = (tables.number(path, line, name, row.get(name, ""), _REMEDY) for name in numbers)
+    if math.isnan(dice):
+        return None
+    return DiceEstimate(dice, low, high, tables.whole(path, line, count, row.get(count, ""), _REMEDY))

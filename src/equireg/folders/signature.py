@@ -98,7 +98,7 @@ def read_signature(folder: Path | str, verb: str) -> dict[str, Any]:
     if found != verb:
         raise EquiregError(f"{folder}: was made by `equireg {found}`; expected the output of `equireg {verb}`.")
     check_format(folder, signature.get("format_version"), verb)
-    if SEAL in signature and seal_of(_without_seal(signature)) != signature[SEAL]:
+    if not _is_of_first(signature) and seal_of(_without_seal(signature)) != signature.get(SEAL):
         raise EquiregError(
             f"{folder / SIGNATURE}: is damaged: its values are not those that were written. Restore it, or make the "
             "folder again."
@@ -110,6 +110,11 @@ def write_content(folder: Path, content: Mapping[str, Any]) -> None:
     """Write ``made_by.json``, with a digest of its values."""
     plain = _without_seal(content)
     write_json(folder / SIGNATURE, {**plain, SEAL: seal_of(plain)})
+
+
+def _is_of_first(signature: Mapping[str, Any]) -> bool:
+    """Whether a version wrote it that sealed nothing yet."""
+    return SEAL not in signature and str((signature.get("versions") or {}).get("equireg")).startswith("0.1.")
 
 
 def _without_seal(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +178,7 @@ def check_format(path: Path, found: Any, verb: str) -> None:
     is_newer = isinstance(found, int) and found > FORMAT_VERSION
     remedy = "Install the equireg that made it (`pip install --upgrade equireg`), or make" if is_newer else "Make"
     raise EquiregError(
-        f"{path}: has format version {found}; this equireg {__version__} reads version {FORMAT_VERSION}. "
+        f"{path}: has format version {str(found)[:40]}; this equireg {__version__} reads version {FORMAT_VERSION}. "
         f"{remedy} it again with this version, by the same `equireg {verb}`."
     )
 

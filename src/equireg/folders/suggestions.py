@@ -48,6 +48,7 @@ def read_suggestions(folder: Path) -> list[Suggestion]:
     path = folder / SUGGESTIONS
     found = []
     for line, row in tables.read_table(path, tuple(Suggestion.__annotations__), _REMEDY):
-        rank, score = (tables.number(path, line, name, row[name], _REMEDY) for name in ("rank", "score"))
-        found.append(Suggestion(int(rank), row["case"], row["patient"], score, row["why"]))
+        rank = tables.whole(path, line, "rank", row["rank"], _REMEDY)
+        score = tables.number(path, line, "score", row["score"], _REMEDY)
+        found.append(Suggestion(rank, row["case"], row["patient"], score, row["why"]))
     return found

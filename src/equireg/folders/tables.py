@@ -88,6 +88,18 @@ def number(path: Path, line: int, column: str, cell: str, remedy: str) -> float:
         ) from error
 
 
+def whole(path: Path, line: int, column: str, cell: str, remedy: str) -> int:
+    """Read a cell as a whole number.
+
+    Raises:
+        EquiregError: if the cell holds something else or nothing.
+    """
+    found = number(path, line, column, cell, remedy)
+    if not found.is_integer():
+        raise EquiregError(f"{path}: line {line}, column {column} is {cell!r}; expected a whole number. {remedy}")
+    return int(found)
+
+
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""

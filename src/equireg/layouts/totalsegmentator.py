@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from equireg.disk import read_errors
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
@@ -105,12 +106,22 @@ def _channel(cases: Sequence[FoundCase]) -> str:
 
 
 def _held_out(root: Path) -> set[str]:
-    """Return the cases that TotalSegmentator's ``meta.csv`` calls validation or test."""
-    try:
-        with (root / "meta.csv").open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter=";"))
-    except (OSError, UnicodeDecodeError, csv.Error):
+    """Return the cases that TotalSegmentator's ``meta.csv`` calls validation or test.
+
+    Raises:
+        EquiregError: if it cannot be read: its cases would be trained on that are to test.
+    """
+    path = root / "meta.csv"
+    if not path.is_file():
         return set()
+    try:
+        with read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter=";"))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EquiregError(
+            f"{path}: is not a CSV table ({error}); expected one with semicolons, which says what validates and tests. "
+            "Restore it, or remove it."
+        ) from error
     return {str(row.get("image_id")) for row in rows if row.get("split") in ("val", "test")}
 
 

@@ -48,6 +48,37 @@ def read_nnunet(path: Path) -> Source:
         EquiregError: if it is damaged, not nnU-Net's, or of a network that has no place here.
     """
     content = _load(path)
+    weights = _weights(path, content)
+    try:
+        found = translate(weights)
+        plans = _Plans(path, content)
+        plans.check(found)
+        return Source(
+            path=path,
+            name=path.stem,
+            digest=file_digest(path)[:16],
+            network=found.network,
+            spatial_dims=found.spatial_dims,
+            channels=plans.channels(found.channels),
+            labels=plans.labels(found.classes),
+            weights=found.weights,
+            spacing_mm=plans.spacing_mm(),
+        )
+    except EquiregError as error:
+        raise EquiregError(f"{path}: {str(error).rstrip('.')}.") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise EquiregError(
+            f"{path}: its plans, or those beside it, hold values of other kinds than nnU-Net writes ({error}). Restore "
+            "plans.json and dataset.json, or give another checkpoint."
+        ) from error
+
+
+def _weights(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint, by nnU-Net's names.
+
+    Raises:
+        EquiregError: if it holds none, or some are no numbers.
+    """
     weights = content.get("network_weights")
     if not isinstance(weights, Mapping) or not weights or not all(isinstance(w, Tensor) for w in weights.values()):
         raise EquiregError(f"{path}: holds no weights of nnU-Net ('network_weights'); expected its checkpoint_*.pth.")
@@ -58,23 +89,7 @@ def read_nnunet(path: Path) -> Source:
             f"{path}: holds weights that are NaN or infinite ({len(bad)} of {len(plain)} tensors, such as {bad[0]}); "
             "expected numbers only. Give another checkpoint."
         )
-    try:
-        found = translate(plain)
-        plans = _Plans(path, content)
-        plans.check(found)
-    except EquiregError as error:
-        raise EquiregError(f"{path}: {error}.") from error
-    return Source(
-        path=path,
-        name=path.stem,
-        digest=file_digest(path)[:16],
-        network=found.network,
-        spatial_dims=found.spatial_dims,
-        channels=plans.channels(found.channels),
-        labels=plans.labels(found.classes),
-        weights=found.weights,
-        spacing_mm=plans.spacing_mm(),
-    )
+    return plain
 
 
 class _Plans:

@@ -62,3 +62,20 @@ def test_a_signature_with_another_value_is_named(tmp_path: Path) -> None:
     changed(tmp_path, seed=2)
     with pytest.raises(EquiregError, match=r"made_by\.json: is damaged: its values are not those that were written"):
         folders.read_signature(tmp_path, "train")
+
+
+def test_a_version_that_is_a_whole_text_is_not_shown_whole(tmp_path: Path) -> None:
+    with pytest.raises(EquiregError, match="has format version") as caught:
+        folders.check_format(tmp_path, "x" * 5000, "train")
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+def test_a_signature_that_lost_its_seal_is_damaged_unless_it_never_had_one(tmp_path: Path) -> None:
+    folders.sign(tmp_path, "train", {}, seed=1)
+    path = tmp_path / "made_by.json"
+    content = {name: value for name, value in json.loads(path.read_text()).items() if name != "seal"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(EquiregError, match=r"made_by\.json: is damaged: its values are not those that were written"):
+        folders.read_signature(tmp_path, "train")
+    path.write_text(json.dumps({**content, "versions": {"equireg": "0.1.0"}}))
+    folders.read_signature(tmp_path, "train")

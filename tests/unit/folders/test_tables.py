@@ -43,3 +43,10 @@ def test_a_number_names_line_and_column(tmp_path):
     assert math.isnan(tables.number(tmp_path, 2, "v", " ", "R."))
     with pytest.raises(EquiregError, match=r"line 7, column v is 'x'"):
         tables.number(tmp_path, 7, "v", "x", "R.")
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "1.5", "inf", "x"])
+def test_a_whole_number_is_one(tmp_path, cell):
+    assert tables.whole(tmp_path / "t.csv", 3, "rank", "7", "Mend it.") == 7
+    with pytest.raises(EquiregError, match=r"t\.csv: line 3, column rank is .* number"):
+        tables.whole(tmp_path / "t.csv", 3, "rank", cell, "Mend it.")

@@ -65,3 +65,14 @@ def test_more_classes_than_a_mask_holds(tmp_path):
         (tmp_path / f"c/segmentations/organ_{index}x.nii.gz").touch()
     with pytest.raises(EquiregError, match="255 classes; expected at most 254"):
         discover(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"image_id;split\ns0000;test\n\xff\xfe", b"image_id;split\n" + b"x" * 200_000])
+def test_a_damaged_table_of_splits_is_refused(tmp_path, content):
+    for name in ("s0000", "s0001"):
+        put(tmp_path, f"{name}/ct.nii.gz")
+        mask(tmp_path / name / "segmentations" / "spleen.nii.gz", (0, 0, 0))
+        mask(tmp_path / name / "segmentations" / "liver.nii.gz", (1, 2, 3))
+    (tmp_path / "meta.csv").write_bytes(content)
+    with pytest.raises(EquiregError, match=r"meta\.csv: is not a CSV table"):
+        discover(tmp_path)

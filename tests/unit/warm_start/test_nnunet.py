@@ -100,6 +100,20 @@ def test_what_the_tensors_do_not_show_is_checked_in_the_plans(
         read_source(write_checkpoint(tmp_path / "a.pth", PLAN, plans=plans))
 
 
+@pytest.mark.parametrize("arguments", [{"strides": [["x", [1]]]}, ["strides"], 3])
+def test_plans_of_another_kind_are_told(tmp_path: Path, arguments: Any) -> None:
+    architecture = {"network_class_name": "a.PlainConvUNet", "arch_kwargs": arguments}
+    plans = {"configurations": {"own": {"architecture": architecture}}}
+    with pytest.raises(EquiregError, match=r"a\.pth: its plans, or those beside it, hold values of other kinds"):
+        read_source(write_checkpoint(tmp_path / "a.pth", PLAN, plans=plans))
+
+
+def test_labels_that_cannot_be_name_the_file(tmp_path: Path) -> None:
+    labels = {"background": 0, "rim": 0, "core": 2}
+    with pytest.raises(EquiregError, match=r"a\.pth: labels \(0, 0, 2\)"):
+        read_source(write_checkpoint(tmp_path / "a.pth", PLAN, dataset_json={"labels": labels}))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
     weights = state_dict(PLAN)
