@@ -10,6 +10,7 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
+from pydicom.uid import UID, JPEGBaseline8Bit
 
 from dicom_series import contours, enhanced, phantom, segmentation, slices
 from equireg.errors import EquiregError
@@ -120,7 +121,7 @@ def _in_syntax(syntax: str) -> Callable[[], Sequence[FileDataset]]:
     def make() -> Sequence[FileDataset]:
         files = _plain()
         for file in files:
-            file.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+            file.file_meta.TransferSyntaxUID = UID(syntax)
             if syntax == f"{_SYNTAX}.2":  # big endian
                 file.set_original_encoding(is_implicit_vr=False, is_little_endian=False)
                 file.PixelData = np.frombuffer(file.PixelData, "<i2").astype(">i2").tobytes()
@@ -151,7 +152,7 @@ def _as_jpeg() -> Sequence[FileDataset]:
         Image.fromarray((pixels % 251).astype(np.uint8)).save(made, "JPEG")
         file.PixelData = encapsulate([made.getvalue()])
         file["PixelData"].is_undefined_length = True
-        file.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
+        file.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
         file.BitsAllocated = file.BitsStored = 8
         file.HighBit, file.PixelRepresentation = 7, 0
     return files
