@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from equireg.exporting.export import export as export
     from equireg.exporting.pack import pack as pack
     from equireg.pipeline.demo import demo as demo
+    from equireg.pipeline.selftrain import selftrain as selftrain
     from equireg.pipeline.sweep import sweep as sweep
     from equireg.pipeline.train import train as train
     from equireg.planning.plan import plan as plan
@@ -61,6 +62,7 @@ _PLACES = {
     "export": "equireg.exporting.export:export",
     "pack": "equireg.exporting.pack:pack",
     "report": "equireg.reporting.build:report",
+    "selftrain": "equireg.pipeline.selftrain:selftrain",
     "serve": "equireg.serving.serve:serve",
     "suggest": "equireg.annotation.suggest:suggest",
     "sweep": "equireg.pipeline.sweep:sweep",

@@ -90,7 +90,7 @@ def write_set(root: Path, cases: Sequence[CaseRecord], labels: Mapping[str, np.n
         folder.mkdir(parents=True)
         write_array(folder / IMAGE, image_of(case, index))
         np.save(folder / SEEDS, equivariance_seeds.draw(case.name, range(case.shape[0])))
-        if case.labelled:
+        if case.labelled or case.drafted:
             label = label_of(case) if labels is None else labels[case.name]
             write_array(folder / LABEL, label)
             places: dict[str, Any] = {

@@ -56,3 +56,8 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
             f"--unsup_cases asks for {unlabelled} cases; expected at most {len(order)}, all training cases."
         )
     return masked[:count], order[:unlabelled]
+
+
+def drafted_cases(cases: Sequence[CaseRecord]) -> tuple[str, ...]:
+    """Return the names of the training cases whose classes are a model's draft."""
+    return tuple(sorted(case.name for case in cases if case.drafted and case.split == "train"))

@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from equireg.batches.batch import Batch, Samples
+from equireg.batches.choice import drafted_cases
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
 from equireg.folders.prepared import CaseRecord
 from equireg.imaging.labels import IGNORED
 from equireg.processes.ranks import Rank, generator
 
-_LABELLED, _UNLABELLED, _METHOD = 0, 1, 2
+_LABELLED, _UNLABELLED, _METHOD, _DRAFTED = 0, 1, 2, 3
 """Streams of random numbers; each is drawn from (seed, stream, ...), so that none depends on another's length."""
 
 
@@ -82,8 +83,9 @@ def pinned(tensor: Tensor, device: torch.device) -> Tensor:
 class BatchSource(Dataset[Batch]):
     """The batch of step k as item k.
 
-    Labelled and unlabelled cases each run through permutations of their own, so that every case is drawn
-    as often; within a case the window is drawn at random, ``config.foreground`` of the labelled ones about a
+    Labelled, drafted and unlabelled cases each run through permutations of their own, so that every case is drawn
+    as often; ``config.draft_share`` of the labelled samples are of cases that a model drafted, where the prepared
+    folder has such. Within a case the window is drawn at random, ``config.foreground`` of the labelled ones about a
     labelled voxel of a class drawn from those that the case shows.
 
     Args:
@@ -107,6 +109,7 @@ class BatchSource(Dataset[Batch]):
         self.reader, self.labelled, self.unlabelled = reader, tuple(labelled), tuple(unlabelled)
         self.config, self.plan, self.rank = config, plan, rank
         self._masked = frozenset(labelled)
+        self._drafted = drafted_cases(reader.prepared.manifest.cases)
 
     def __len__(self) -> int:
         """Return the number of steps of the whole run."""
@@ -136,7 +139,7 @@ class BatchSource(Dataset[Batch]):
 
     def _samples(self, stream: int, names: Sequence[str], step: int, count: int) -> Samples:
         """Draw the samples of one stream for one step, of ``count`` samples in the whole batch."""
-        whole = [self._record(stream, names, index) for index in range(step * count, (step + 1) * count)]
+        whole = [self._record(*self._drawn(stream, names, index)) for index in range(step * count, (step + 1) * count)]
         own = self.rank.slice_of(count // self.rank.count)
         records, window = whole[own], self.plan.window
         background = torch.tensor([record.background for record in records], dtype=torch.float32)
@@ -162,6 +165,15 @@ class BatchSource(Dataset[Batch]):
             masked=pinned(masked, self.reader.device),
             centred=pinned(torch.tensor(centred), self.reader.device) if stream == _LABELLED else None,
         )
+
+    def _drawn(self, stream: int, names: Sequence[str], index: int) -> tuple[int, Sequence[str], int]:
+        """Return the stream of a sample, the names that it runs through, and its index in it."""
+        if stream != _LABELLED or not self._drafted:
+            return stream, names, index
+        before = math.floor(index * self.config.draft_share)
+        if math.floor((index + 1) * self.config.draft_share) > before:
+            return _DRAFTED, self._drafted, before
+        return stream, names, index - before
 
     def _record(self, stream: int, names: Sequence[str], index: int) -> CaseRecord:
         """Return the case of a stream's sample, counted from the first of the run."""

@@ -46,6 +46,8 @@ class TrainConfig:
     """fold that validates, such as 0/5 for the first of five, in place of the split of prepare; the others train"""
     folds_file: str | None = None
     """nnU-Net's splits_final.json with the folds; by default that in the prepared folder, else they are drawn"""
+    draft_share: float = 0.5
+    """part of the labelled samples of a step whose classes a model drafted, where `equireg selftrain` has drafts"""
     unlabelled_from: Literal["train", "test"] = "train"
     """test: the cases without a mask that the layout calls test are unlabelled training cases too"""
     batch_size: int = 8
@@ -126,6 +128,7 @@ class TrainConfig:
         expected = f"a multiple of the {ranks} devices that share it (--devices {self.devices}, --nodes {self.nodes})"
         require(self.batch_size % ranks == 0, "batch_size", self.batch_size, expected)
         require(0 <= self.foreground <= 1, "foreground", self.foreground, "a fraction from 0 to 1")
+        require(0 <= self.draft_share < 1, "draft_share", self.draft_share, "a fraction from 0 to below 1")
         patch = self.patch_size
         good = patch is None or (len(patch) == self.spatial_dims and min(patch) >= 8)
         require(good, "patch_size", patch, f"{self.spatial_dims} numbers of 8 or more")
@@ -192,3 +195,34 @@ class TrainOptions(TrainConfig, ClusterOptions):
         super().__post_init__()
         require(self.folds is None or self.folds >= 2, "folds", self.folds, "a count from 2")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+
+
+@dataclass(frozen=True)
+class RoundsConfig:
+    """How `equireg selftrain` goes on from masks to drafts."""
+
+    rounds: int = 2
+    """rounds in which models learn from drafts too, after the one on masks alone"""
+    members: int = 3
+    """models of each round, which differ in their random numbers; those of the last are the ensemble"""
+    keep: float = 0.5
+    """part of the training cases without a mask whose drafts are used: those on which views and models agree most"""
+    continued: bool = False
+    """start each model from the weights that it had in the round before, in place of new ones"""
+    jobs: int = 0
+    """models trained at once; 0: one, on a cluster as many as fit"""
+
+    def __post_init__(self) -> None:
+        require(self.rounds >= 1, "rounds", self.rounds, "a count from 1")
+        require(self.members >= 1, "members", self.members, "a count from 1")
+        require(0 < self.keep <= 1, "keep", self.keep, "a fraction above 0, at most 1")
+        require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+
+
+@dataclass(frozen=True)
+class SelftrainOptions(TrainConfig, RoundsConfig, ClusterOptions):
+    """Options of the verb `equireg selftrain`: those of each run, and those of its rounds."""
+
+    def __post_init__(self) -> None:
+        TrainConfig.__post_init__(self)
+        RoundsConfig.__post_init__(self)

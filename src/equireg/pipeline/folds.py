@@ -13,7 +13,6 @@ made_by.json       the signature of an ensemble, whose members are the runs' che
 
 import logging
 import math
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,20 +21,20 @@ from typing import Any
 
 from equireg import disk, folders
 from equireg.config.cluster import HERE, ClusterOptions
-from equireg.config.parsing import merged
 from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import ensemble, predictions, quality
 from equireg.folders.folds import SPLITS, FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
-from equireg.folders.run_facts import MACHINE_OPTIONS, RUN_FACTS, RunFacts
+from equireg.folders.run_facts import RUN_FACTS, RunFacts
+from equireg.pipeline.beginning import DATA, OPTIONS, options_of_before
 from equireg.postprocessing import PostProcessing, choose, count_case
 
 log = logging.getLogger("equireg")
 
 HELD_OUT, EVALUATION = "held_out", "evaluation"
-_FOLDS, _OPTIONS, _DATA = "folds", "options", "data"
-"""Keys of the mark of a cross-validation that is under way, and of the options of a finished one."""
+_FOLDS = "folds"
+"""Key of their number in the mark of a cross-validation that is under way, and in the options of a finished one."""
 _SHARED = ("device", "precision", "verify", "record_paths")
 """Options of training that predictions take over."""
 
@@ -84,7 +83,7 @@ def cross_validate(prepared: Path, out: Path, given: Mapping[str, Any], how: How
         with disk.disk_errors(out):
             out.mkdir(parents=True, exist_ok=True)
             write_folds(out / SPLITS, lists)
-            disk.write_json(out / folders.UNFINISHED, {_FOLDS: count, _OPTIONS: options, _DATA: data.digest})
+            disk.write_json(out / folders.UNFINISHED, {_FOLDS: count, OPTIONS: options, DATA: data.digest})
         _do_runs(prepared, out, count, options, how)
         _finish(data, out, count, options)
     return out
@@ -102,24 +101,8 @@ def _settled(out: Path, given: Mapping[str, Any], how: How) -> tuple[int, dict[s
         if how.folds is None or how.folds < 2:
             raise UsageError(f"--folds is {how.folds}; expected a count from 2.")
         return how.folds, dict(given)
-    signed = folders.is_signed(out)
-    stored = folders.read_content(out)["config"] if signed else disk.read_json(out / folders.UNFINISHED)
-    count, before = stored.get(_FOLDS), stored.get(_OPTIONS)
-    if not isinstance(count, int) or not isinstance(before, dict):
-        raise EquiregError(
-            f"{out}: what says how its cross-validation was begun is damaged. Begin again with another --out."
-        )
-    now = merged(before, given)
-    free = {*MACHINE_OPTIONS, "folds_file"}
-    differ = sorted(name for name in now if name not in free and now[name] != before.get(name))
-    if how.folds not in (None, count):
-        differ.insert(0, _FOLDS)
-    if differ:
-        raise EquiregError(
-            f"{out}: the cross-validation has other options for {', '.join(differ)} than given now. Leave them out to "
-            "resume it, or choose another --out."
-        )
-    return count, now
+    own, options = options_of_before(out, "cross-validation", {_FOLDS: how.folds}, given)
+    return int(own[_FOLDS]), options
 
 
 def _checked_folds(out: Path, data: PreparedSet, count: int, options: dict[str, Any]) -> list[FoldCases]:
@@ -185,7 +168,7 @@ def _finish(data: PreparedSet, out: Path, count: int, options: Mapping[str, Any]
     post_process = choose_on(out / HELD_OUT, data)
     remove_report(out / "report")
     report([data.root, *runs, out / EVALUATION], out / "report")
-    config = {_FOLDS: count, _OPTIONS: dict(options)}
+    config = {_FOLDS: count, OPTIONS: dict(options)}
     ensemble.write_ensemble(out, _members(out, count), config, post_process.as_dict(), source=data.root)
     (out / folders.UNFINISHED).unlink(missing_ok=True)
     log.info("post-processing of the ensemble: %s", post_process.words())
@@ -224,7 +207,7 @@ def gather(parts: Sequence[Path], out: Path, name: str) -> None:
             seconds |= predictions.read_times(part)
             for case in signature["cases"]:
                 mask = predictions.prediction_file(part, case)
-                _link(mask, folder / mask.name)
+                disk.second_name(mask, folder / mask.name)
                 trusted.append(quality.read_record(part, case))
                 quality.write_record(folder, trusted[-1])
         quality.write_quality(folder, trusted)
@@ -235,14 +218,6 @@ def gather(parts: Sequence[Path], out: Path, name: str) -> None:
         first = signatures[0]
         more = {RUN_FACTS: shared.as_dict(), ensemble.POST_PROCESS: first.get(ensemble.POST_PROCESS)}
         folders.sign(folder, "predict", first["config"], seed=shared.seed, cases=cases, **more)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the disk has no such links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def choose_on(held_out: Path, data: PreparedSet) -> PostProcessing:

@@ -179,8 +179,17 @@ def write_label(
         EquiregError: if a value is unknown; names the mask.
     """
     writer.reference(values, grid.native)
-    classes = classes_of(mask, values, labels)
+    classes = [classes_of(mask, values, labels)]
     del values
+    return write_classes(classes.pop(), grid, labels, writer)
+
+
+def write_classes(classes: np.ndarray, grid: WorkingGrid, labels: LabelTable, writer: CaseWriter) -> dict[str, Any]:
+    """Write class indices [X, Y, Z] in the scan's own voxels as training reads them, with some places of each class.
+
+    Returns:
+        What the case's record says of a mask: voxels of each class, and how far they reach.
+    """
     working = grid.label_to_working(classes)
     del classes
     counts = count_classes(working, labels.classes)

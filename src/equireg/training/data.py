@@ -9,7 +9,7 @@ from hashlib import sha256
 from torch.utils.data import DataLoader
 
 from equireg.batches.batch import Batch
-from equireg.batches.choice import choose_cases
+from equireg.batches.choice import choose_cases, drafted_cases
 from equireg.batches.loading import BatchSource, PatchPlan
 from equireg.batches.reading import CaseReader
 from equireg.batches.workers import StepLoader, check_workers, default_workers
@@ -30,10 +30,13 @@ class TrainingCases:
     labelled: tuple[str, ...]
     unlabelled: tuple[str, ...]
     validation: tuple[str, ...]
+    drafted: tuple[str, ...] = ()
+    """Learnt from as a model drafted them; they may be among the unlabelled ones too."""
 
     def digest(self) -> str:
         """Return a digest of the cases and their uses, by which a resumed run knows its data."""
-        return sha256(repr((self.labelled, self.unlabelled, self.validation)).encode()).hexdigest()
+        uses = (self.labelled, self.unlabelled, self.validation)
+        return sha256(repr((*uses, self.drafted) if self.drafted else uses).encode()).hexdigest()
 
 
 def choose_training_cases(records: Sequence[CaseRecord], config: TrainConfig) -> TrainingCases:
@@ -49,7 +52,7 @@ def choose_training_cases(records: Sequence[CaseRecord], config: TrainConfig) ->
     if uses and config.unsup_ratio and not unlabelled:
         log.warning("no unlabelled case is used; %s then trains on labelled cases alone", config.method.name)
     names = tuple(case.name for case in validation)
-    return TrainingCases(tuple(labelled), tuple(unlabelled if uses else ()), names)
+    return TrainingCases(tuple(labelled), tuple(unlabelled if uses else ()), names, drafted_cases(records))
 
 
 def _check_validation(validation: Sequence[CaseRecord], config: TrainConfig) -> None:

@@ -207,7 +207,7 @@ def _train(
             _log_summary(config, plan, cases, method, (kind, f"{device.type}, {precision}"))
             if start is not None and last.path is None:
                 start.tell()
-        names = [*cases.labelled, *cases.unlabelled, *cases.validation]
+        names = [*cases.labelled, *cases.drafted, *cases.unlabelled, *cases.validation]
         readers = config.devices * max(1, config.workers or 0)
         reader = CaseReader(folder.data, names, readers=readers, device=_home(config, device, rank))
         pinned = device.type == "cuda" and reader.device.type == "cpu"
@@ -275,9 +275,10 @@ def _log_summary(
     kind, where = words
     weights = sum(weight.numel() for weight in method.student.parameters())
     log.info(
-        "%s on %d labelled and %d unlabelled cases, %d to validate%s; %s of %s %s; %s weights; %s",
+        "%s on %d labelled%s and %d unlabelled cases, %d to validate%s; %s of %s %s; %s weights; %s",
         config.method.name,
         len(cases.labelled),
+        f", {len(cases.drafted)} drafted" if cases.drafted else "",
         len(cases.unlabelled),
         len(cases.validation),
         "" if config.fold is None else f" (fold {config.fold})",

@@ -263,3 +263,31 @@ def test_the_spacing_stays_on_the_cpu(prepared: PreparedSet) -> None:
     moved = source(prepared)[0].to("meta")
     assert moved.labelled.image.device.type == "meta"
     assert moved.labelled.spacing_mm.device.type == "cpu"
+
+
+def test_a_share_of_the_labelled_samples_is_of_drafts(tmp_path: Path) -> None:
+    cases = [record("a"), record("b"), record("c", labelled=False, drafted=True), record("d", labelled=False)]
+    data = PreparedSet(write_set(tmp_path / "set", cases))
+
+    def drawn(share: float, size: int) -> tuple[BatchSource, list[str]]:
+        config = TrainConfig(batch_size=size, unsup_ratio=1, draft_share=share)
+        reader = CaseReader(data, ["a", "b", "c", "d"], True)
+        made = BatchSource(reader, ("a", "b"), ("a", "b", "c", "d"), config, PatchPlan(2, (8, 8), ()))
+        return made, [name for step in range(12 // size) for name in made[step].labelled.cases]
+
+    made, names = drawn(0.5, 2)
+    assert names.count("c") == 6
+    assert names.count("a") == names.count("b") == 3
+    labels = [made[step].labelled for step in range(6)]
+    shown = [one.label[one.cases.index("c")].unique().tolist() for one in labels if one.label is not None]
+    assert any({1, 2} & set(values) for values in shown)
+    assert drawn(0.5, 1)[1].count("c") == 6
+    assert drawn(0.25, 4)[1].count("c") == 3
+    assert drawn(0.0, 2)[1] == [name for step in range(6) for name in without_drafts(data)[step].labelled.cases]
+
+
+def without_drafts(data: PreparedSet) -> BatchSource:
+    reader = CaseReader(data, ["a", "b", "c", "d"], True)
+    source = BatchSource(reader, ("a", "b"), (), TrainConfig(batch_size=2), PatchPlan(2, (8, 8), ()))
+    source._drafted = ()
+    return source

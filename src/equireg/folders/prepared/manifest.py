@@ -49,6 +49,12 @@ class CaseRecord:
     """What the user should know of the scan, such as voxels that were clipped."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Name of each file in the case's folder to the digest of its bytes; empty for older folders."""
+    drafted: bool = False
+    """Its classes are a model's draft: training may learn from them, and nothing else knows of them."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; of a case without a draft as earlier versions wrote them."""
+        return {name: value for name, value in vars(self).items() if name != "drafted" or value}
 
     def working_grid(self) -> WorkingGrid:
         """Return the way back to the case's native geometry.
@@ -97,7 +103,7 @@ class Manifest:
             **content,
             "format_version": FORMAT_VERSION,
             "labels": self.labels.as_dict(),
-            "cases": [dict(vars(case)) for case in self.cases],
+            "cases": [case.as_dict() for case in self.cases],
         }
 
     def volumes_mm3(self, names: Sequence[str]) -> dict[str, tuple[float, float]] | None:
@@ -159,6 +165,7 @@ def _check_case(case: CaseRecord, channels: int, classes: int) -> None:
     _require(all(0 < size <= _LONGEST_AXIS for size in case.shape), f"{what} has the shape {case.shape}")
     _require(all(0 < size < 1e6 for size in case.spacing_mm), f"{what} has the spacing {case.spacing_mm} mm")
     _require(len(case.background) == channels, f"{what} has {len(case.background)} backgrounds for {channels} channels")
+    _require(not case.drafted or (case.split == "train" and not case.labelled), f"{what} has a draft beside a mask")
     expected = classes if case.labelled else 0
     _require(len(case.class_voxels) == expected, f"{what} counts voxels of {len(case.class_voxels)} classes")
     _require(len(case.class_slices) in (0, expected), f"{what} counts slices of {len(case.class_slices)} classes")

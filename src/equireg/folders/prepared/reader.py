@@ -80,7 +80,7 @@ class PreparedSet:
         facts = {name: value for name, value in manifest.as_dict().items() if name not in _UNREAD}
         facts["large_shape"] = manifest.fingerprint.get("large_shape")
         facts["cases"] = [
-            {name: value for name, value in vars(case).items() if name not in _UNREAD_OF_CASE}
+            {name: value for name, value in case.as_dict().items() if name not in _UNREAD_OF_CASE}
             | {"files": {name: case.digests.get(name) for name in _READ}}
             for case in manifest.cases
         ]

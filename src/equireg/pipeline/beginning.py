@@ -1,0 +1,46 @@
+"""What a verb of many runs keeps of how it was begun, so that it can be continued and is not continued otherwise."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from equireg import disk, folders
+from equireg.config.parsing import merged
+from equireg.errors import EquiregError
+from equireg.folders.run_facts import MACHINE_OPTIONS
+
+OPTIONS, DATA = "options", "data"
+"""Keys of the options of training and of the prepared folder's digest, in the mark of what is under way and, of the
+options, in the signature of what is finished."""
+
+
+def options_of_before(
+    out: Path, what: str, own: Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the verb's own values and the options of training with which a folder was begun, given ones laid over.
+
+    Args:
+        out: the folder, finished or under way.
+        what: what it holds, in a word.
+        own: the verb's own values as they are given now, None where they are not.
+        given: options of training that are given now, nested.
+
+    Raises:
+        EquiregError: if what is given changes what is computed, or the record is damaged.
+    """
+    signed = folders.is_signed(out)
+    stored = folders.read_content(out)["config"] if signed else disk.read_json(out / folders.UNFINISHED)
+    before = stored.get(OPTIONS) if isinstance(stored, Mapping) else None
+    kept = {name: stored.get(name) for name in own} if isinstance(before, dict) else {}
+    if not isinstance(before, dict) or any(not isinstance(value, int | float) for value in kept.values()):
+        raise EquiregError(f"{out}: what says how its {what} was begun is damaged. Begin again with another --out.")
+    now = merged(before, given)
+    free = {*MACHINE_OPTIONS, "folds_file"}
+    differ = [name for name, value in own.items() if value not in (None, kept[name])]
+    differ += sorted(name for name in now if name not in free and now[name] != before.get(name))
+    if differ:
+        raise EquiregError(
+            f"{out}: the {what} has other options for {', '.join(differ)} than given now. Leave them out to resume it, "
+            "or choose another --out."
+        )
+    return kept, now
