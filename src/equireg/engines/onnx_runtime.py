@@ -14,8 +14,8 @@ _OPSET = 17
 """Version of ONNX' operators: new enough for all our networks, old enough for every runtime since 2022."""
 
 
-def onnx_bytes(network: nn.Module, image: Tensor) -> bytes:
-    """Return a network as an ONNX model with the input ``image`` and the output ``logits``.
+def onnx_bytes(network: nn.Module, image: Tensor, output: str = "logits") -> bytes:
+    """Return a network as an ONNX model with the input ``image`` and one output.
 
     The number of images is free, their size is fixed. Torch's exporter by tracing takes a second where the newer one
     takes ten, and it needs the package onnx alone.
@@ -23,6 +23,7 @@ def onnx_bytes(network: nn.Module, image: Tensor) -> bytes:
     Args:
         network: in evaluation mode, on the CPU.
         image: an example, [1, C, *S] float32.
+        output: name of the output.
 
     Raises:
         ModuleNotFoundError: if the package onnx is not installed.
@@ -40,8 +41,8 @@ def onnx_bytes(network: nn.Module, image: Tensor) -> bytes:
             dynamo=False,
             opset_version=_OPSET,
             input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes={"image": free, "logits": free},
+            output_names=[output],
+            dynamic_axes={"image": free, output: free},
         )
         return Path(folder, "network.onnx").read_bytes()
 

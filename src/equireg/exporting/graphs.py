@@ -1,8 +1,10 @@
 """Networks as files that run without equireg: ONNX and TorchScript, each compared with torch before it is kept."""
 
 import io
+import itertools
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from equireg.engines import onnx_bytes
 from equireg.engines.choosing import TOLERANCE
 from equireg.errors import EquiregError
 from equireg.exporting.leaving import Leaving, copy_standalone, example_image, network_files, write_facts
+from equireg.inference.ensemble import as_one, probabilities
 
 _USE = """
     python example.py MASK.nii.gz SCAN.nii.gz
@@ -23,12 +26,44 @@ mask that `equireg predict` gives.
 
 | file | what |
 | --- | --- |
-| {files} | from images to logits, for any number of images of `patch_size` |
-| `model.json` | axes, spacing, orientation, normalisation, patch, labels, mirrored views, post-processing |
-| `example.py` | windows, mirroring and the mean over networks |
-| `working.py` | what is done to a scan before and after: turning, resampling, normalising, cropping |
+| {files} | from images to probabilities, the mean over mirrored images, for any number of images of `patch_size` |
+| `model.json` | axes, spacing, orientation, normalisation, patch, labels, post-processing |
+| `example.py` | windows, and the mean over networks |
+| `working.py` | what is done to a scan before and after: reading, turning, resampling, normalising, cropping, padding |
 {more}"""
 _COMPONENTS = "| `components.py` | removes small components, as `post_process` in `model.json` says |\n"
+
+_BY_TORCH = (
+    ("onnxruntime. model.json", "torch. model.json"),
+    ("import onnxruntime\n", "import torch\n"),
+    (
+        'onnxruntime.InferenceSession(HERE / network["file"], providers=["CPUExecutionProvider"])',
+        'torch.jit.load(HERE / network["file"], "cpu")',
+    ),
+    (
+        'model.run(None, {"image": np.ascontiguousarray(batch[some])})[0]',
+        "model(torch.from_numpy(batch[some])).detach().numpy()",
+    ),
+)
+"""What the example says of ONNX, and in its place of TorchScript."""
+
+
+class Averaged(nn.Module):
+    """The mean probabilities of networks over the mirrored images: what `equireg predict` averages in a window."""
+
+    def __init__(self, networks: list[nn.Module], flip_axes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = as_one(networks)
+        axes = [axis + 2 for axis in flip_axes]
+        counts = range(len(axes) + 1)
+        self.views = [chosen for count in counts for chosen in itertools.combinations(axes, count)]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return probabilities [B, K, *S] of images [B, C, *S]."""
+        total = probabilities(self.network, image)
+        for axes in self.views[1:]:
+            total = total + probabilities(self.network, image.flip(axes)).flip(axes)
+        return total / len(self.views)
 
 
 def export_onnx(folder: Path, leaving: Leaving) -> None:
@@ -42,7 +77,7 @@ def export_onnx(folder: Path, leaving: Leaving) -> None:
         import onnxruntime as _runtime  # noqa: F401 - compares the copy with torch
     except ModuleNotFoundError as error:
         raise EquiregError(f"--to onnx needs the package {error.name}: pip install 'equireg[onnx]'.") from error
-    _export(folder, leaving, ".onnx", onnx_bytes, _run_onnx, "onnxruntime")
+    _export(folder, leaving, ".onnx", partial(onnx_bytes, output="probabilities"), _run_onnx, "onnxruntime")
 
 
 def export_torchscript(folder: Path, leaving: Leaving) -> None:
@@ -70,10 +105,12 @@ def _export(
     leaving.check_normalisation()
     names = network_files(leaving, ending)
     for name, model in zip(names, leaving.trained.models, strict=True):
-        write_atomic(folder / name, checked(model.predictor, example_image(model), convert, run))
+        network = Averaged([model.predictor], leaving.flip_axes(model)).eval()
+        write_atomic(folder / name, checked(network, example_image(model), convert, run))
     write_facts(folder, leaving, names)
     steps = bool(leaving.post_process.steps)
-    copy_standalone(folder, "example.py", "working.py", *(["components.py"] if steps else []))
+    copy_standalone(folder, "working.py", *(["components.py"] if steps else []))
+    copy_standalone(folder, "example.py", changes=_BY_TORCH if ending == ".ts" else ())
     files = ", ".join(f"`{name}`" for name in names)
     leaving.write_card(folder, _USE.format(runtime=runtime, files=files, more=_COMPONENTS if steps else ""))
 
@@ -83,17 +120,14 @@ def checked(
     image: Tensor,
     convert: Callable[[nn.Module, Tensor], bytes],
     run: Callable[[bytes, Tensor], np.ndarray],
-    *,
-    logits: bool = True,
 ) -> bytes:
     """Return a network as another format holds it, after a comparison with torch on an image and its mirror image.
 
     Args:
-        network: from images to logits, or to probabilities.
+        network: from images to probabilities.
         image: [1, C, *S].
         convert: gives the other format.
         run: computes that.
-        logits: whether the network gives logits.
 
     Raises:
         EquiregError: if probabilities differ by more than 0.001.
@@ -101,9 +135,7 @@ def checked(
     content = convert(network, image)
     pair = torch.cat([image, image.flip(-1)])
     with torch.no_grad():
-        outputs = network(pair), torch.from_numpy(run(content, pair))
-    expected, found = (output.softmax(dim=1) if logits else output for output in outputs)
-    difference = float((found - expected).abs().max())
+        difference = float((torch.from_numpy(run(content, pair)) - network(pair)).abs().max())
     if not difference <= TOLERANCE:
         raise EquiregError(
             f"the exported network's probabilities differ from torch's by {difference:.2g}; expected at most "
@@ -118,7 +150,7 @@ def _run_onnx(content: bytes, images: Tensor) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(["logits"], {"image": images.numpy()})[0])
+    return np.asarray(session.run(None, {"image": images.numpy()})[0])
 
 
 def run_torchscript(content: bytes, images: Tensor) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A model on its way to other programs: what all kinds of export need to know of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,8 +21,8 @@ from equireg.postprocessing.components import regions_in
 from equireg.prediction.trained import Trained
 
 MODEL_JSON = "model.json"
-FORMAT_VERSION = 1
-"""Version of ``model.json`` in an exported folder."""
+FORMAT_VERSION = 2
+"""Version of ``model.json`` in an exported folder. Up to 1 the networks gave logits of one view."""
 _OVERLAP = 0.5
 """Of windows, as `equireg predict` has it by default."""
 _KNOWN = ("zscore", "ct", "none")
@@ -99,7 +99,7 @@ def write_facts(folder: Path, leaving: Leaving, networks: tuple[str, ...]) -> No
                 {
                     "file": file,
                     "input": "image: normalised scan, float32 [images, channels, *patch_size]",
-                    "output": "logits: float32 [images, labels, *patch_size]; softmax over labels gives probabilities",
+                    "output": "probabilities: float32 [images, labels, *patch_size], the mean over mirrored images",
                     "spatial_dims": model.config.spatial_dims,
                     "patch_size": list(model.facts.patch_size),
                     "flip_axes": list(leaving.flip_axes(model)),
@@ -119,7 +119,7 @@ def write_facts(folder: Path, leaving: Leaving, networks: tuple[str, ...]) -> No
             "padding": "scans smaller than the patch lie in its middle, in their background's value",
             "overlap": _OVERLAP,
             "window_weights": "Gaussian, standard deviation 0.125 of the window, at least 0.001",
-            "views": "mean of the probabilities over all mirrored images along some of flip_axes",
+            "views": "the networks average over all images that are mirrored along some of flip_axes",
             "post_process": list(_steps(leaving)),
         },
     )
@@ -138,10 +138,21 @@ def _steps(leaving: Leaving) -> Iterator[dict[str, Any]]:
         }
 
 
-def copy_standalone(folder: Path, *names: str) -> None:
-    """Copy files that come with equireg into an exported folder."""
+def copy_standalone(folder: Path, *names: str, changes: Sequence[tuple[str, str]] = ()) -> None:
+    """Copy files that come with equireg into an exported folder.
+
+    Args:
+        folder: where to.
+        names: of the files.
+        changes: texts and what stands in their place in the copies.
+    """
     for name in names:
-        write_atomic(folder / name, files("equireg.exporting").joinpath(STANDALONE, name).read_bytes())
+        text = files("equireg.exporting").joinpath(STANDALONE, name).read_text(encoding="utf-8")
+        for old, new in changes:
+            if old not in text:
+                raise ValueError(f"{name}: lacks the text {old!r}; expected it once.")
+            text = text.replace(old, new)
+        write_atomic(folder / name, text)
 
 
 def example_image(model: Model) -> Tensor:

@@ -1,19 +1,15 @@
 """A MONAI bundle: a network as TorchScript, and configurations by which MONAI's own command predicts with it."""
 
 import importlib.metadata
-import itertools
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor, nn
 
 from equireg._version import __version__
 from equireg.disk import write_atomic, write_json
 from equireg.errors import EquiregError
 from equireg.exporting.card import NO_LICENCE
-from equireg.exporting.graphs import checked, run_torchscript, torchscript_bytes
+from equireg.exporting.graphs import Averaged, checked, run_torchscript, torchscript_bytes
 from equireg.exporting.leaving import Leaving, copy_standalone, example_image, write_facts
-from equireg.inference.ensemble import as_one, probabilities
 
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 _VERSION = "0.1.0"
@@ -38,24 +34,6 @@ label values of the training set.
 """
 
 
-class _Averaged(nn.Module):
-    """The mean probabilities of networks over the mirrored images: what `equireg predict` averages in a window."""
-
-    def __init__(self, networks: list[nn.Module], flip_axes: tuple[int, ...]) -> None:
-        super().__init__()
-        self.network = as_one(networks)
-        axes = [axis + 2 for axis in flip_axes]
-        counts = range(len(axes) + 1)
-        self.views = [chosen for count in counts for chosen in itertools.combinations(axes, count)]
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return probabilities [B, K, *S] of images [B, C, *S]."""
-        total = probabilities(self.network, image)
-        for axes in self.views[1:]:
-            total = total + probabilities(self.network, image.flip(axes)).flip(axes)
-        return total / len(self.views)
-
-
 def export_monai(folder: Path, leaving: Leaving) -> None:
     """Write the bundle.
 
@@ -67,8 +45,8 @@ def export_monai(folder: Path, leaving: Leaving) -> None:
     first, models = leaving.first, leaving.trained.models
     for name in ("configs", "models", "docs", "scripts"):
         (folder / name).mkdir()
-    network = _Averaged([model.predictor for model in models], leaving.flip_axes(first)).eval()
-    content = checked(network, example_image(first), torchscript_bytes, run_torchscript, logits=False)
+    network = Averaged([model.predictor for model in models], leaving.flip_axes(first)).eval()
+    content = checked(network, example_image(first), torchscript_bytes, run_torchscript)
     write_atomic(folder / "models" / "model.ts", content)
     write_json(folder / "configs" / "inference.json", _inference(leaving))
     write_json(folder / "configs" / "metadata.json", _metadata(leaving))

@@ -5,7 +5,6 @@ import re
 import sys
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
@@ -15,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-from working import place, prepare, restore  # noqa: E402 - it lies beside this file
+from working import pad, prepare, read, restore  # noqa: E402 - it lies beside this file
 
 FACTS = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
 _CHANNEL = re.compile(r"_\d{4}$")
@@ -43,42 +42,21 @@ class Prepared(MapTransform):
         """Return the data with a tensor in place of the files."""
         data = dict(data)
         for key in self.key_iterator(data):
-            scans = [nib.Nifti1Image.load(file) for file in data[key]]
-            voxels = [np.asarray(scan.dataobj, dtype=np.float32) for scan in scans]
-            image = np.concatenate([np.moveaxis(array.reshape(*array.shape[:3], -1), -1, 0) for array in voxels])
+            image, affine, first = read(data[key], FACTS)
             name = Path(data[key][0])
-            if len(image) != len(FACTS["channels"]):
-                raise SystemExit(f"{name}: got {len(image)} channels; expected {', '.join(FACTS['channels'])}.")
-            affine = place(scans[0].header, image.shape[1:], FACTS)
             working, background, box, whole = prepare(image, affine, FACTS)
+            padded, inner = pad(working, background, FACTS["networks"][0]["patch_size"])
             meta = {
-                "filename_or_obj": str(name.with_name(f"{_case(name)}.nii.gz") if len(scans) > 1 else name),
-                "scan_affine": np.asarray(scans[0].affine, dtype=np.float64),
+                "filename_or_obj": str(name.with_name(f"{_case(name)}.nii.gz") if len(data[key]) > 1 else name),
+                "scan_affine": np.asarray(first.affine, dtype=np.float64),
                 "turned_by": np.asarray(affine, dtype=np.float64),
                 "scan_shape": np.array(image.shape[1:]),
                 "box": np.array([(part.start, part.stop) for part in box]),
                 "whole": np.array(whole),
+                "inner": np.array([(part.start, part.stop) for part in inner]),
             }
-            data[key] = MetaTensor(torch.from_numpy(padded(working, background)), affine=torch.eye(4), meta=meta)
+            data[key] = MetaTensor(torch.from_numpy(padded), affine=torch.eye(4), meta=meta)
         return data
-
-
-def padded(working, background):
-    """Return a scan [C, D, H, W] in the middle of at least a patch of its background."""
-    out = working
-    for axis, (size, length) in enumerate(_sides(working.shape[1:]), start=1):
-        lack = max(length - size, 0)
-        shape = [*out.shape[:axis], lack, *out.shape[axis + 1 :]]
-        fill = np.broadcast_to(np.reshape(background, (-1, 1, 1, 1)), shape).astype(np.float32)
-        before, after = np.split(fill, [lack // 2], axis=axis)
-        out = np.concatenate([before, out, after], axis=axis)
-    return np.ascontiguousarray(out)
-
-
-def _sides(shape):
-    """Pair the sides of a scan [D, H, W] with those of the patch; slices have no patch across themselves."""
-    patch = FACTS["networks"][0]["patch_size"]
-    return zip(shape, [1] * (3 - len(patch)) + list(patch), strict=True)
 
 
 class Restored(MapTransform):
@@ -92,12 +70,9 @@ class Restored(MapTransform):
         """Return the data with a mask in place of the probabilities."""
         data = dict(data)
         meta = data[self.image_key].meta
-        arrays = {name: np.asarray(meta[name]) for name in ("scan_affine", "turned_by", "scan_shape", "box", "whole")}
-        box = [slice(int(start), int(stop)) for start, stop in arrays["box"]]
-        inner = []
-        for size, length in _sides([part.stop - part.start for part in box]):
-            before = max(length - size, 0) // 2
-            inner.append(slice(before, before + size))
+        names = ("scan_affine", "turned_by", "scan_shape", "box", "whole", "inner")
+        arrays = {name: np.asarray(meta[name]) for name in names}
+        box, inner = ([slice(int(start), int(stop)) for start, stop in arrays[name]] for name in ("box", "inner"))
         for key in self.key_iterator(data):
             probs = np.asarray(data[key].cpu())[(slice(None), *inner)]
             shape, whole = (tuple(int(size) for size in arrays[name]) for name in ("scan_shape", "whole"))

@@ -1,4 +1,4 @@
-"""What equireg does to every scan before a network sees it, and the way back: geometry and intensities, in numpy.
+"""What equireg does to every scan before a network sees it, and the way back: files, geometry, intensities, in numpy.
 
 ``facts`` is the content of model.json.
 """
@@ -7,6 +7,16 @@ import sys
 
 import nibabel as nib
 import numpy as np
+
+
+def read(files, facts):
+    """Return a scan [C, X, Y, Z] float32, its affine, and the first of its files; a file holds one channel or all."""
+    scans = [nib.Nifti1Image.load(file) for file in files]
+    voxels = [np.asarray(scan.dataobj, dtype=np.float32) for scan in scans]
+    image = np.concatenate([np.moveaxis(array.reshape(*array.shape[:3], -1), -1, 0) for array in voxels])
+    if len(image) != len(facts["channels"]):
+        sys.exit(f"{files[0]}: got {len(image)} channels; expected {', '.join(facts['channels'])}.")
+    return image, place(scans[0].header, image.shape[1:], facts), scans[0]
 
 
 def place(header, shape, facts):
@@ -102,6 +112,16 @@ def prepare(image, affine, facts):
     for axis, new in enumerate(whole):
         working = resample(working, axis + 1, new, blur=True)
     return working[(slice(None), *box)].astype(np.float32), [background for *_, background in parts], box, whole
+
+
+def pad(working, background, patch):
+    """Return a scan [C, D, H, W] in the middle of at least a patch of its background, and where it lies there."""
+    sides = list(zip(working.shape[1:], [1] * (3 - len(patch)) + list(patch), strict=True))  # slices: none across
+    padded = np.empty((len(working), *(max(size, side) for size, side in sides)), dtype=np.float32)
+    padded[:] = np.reshape(background, (-1, 1, 1, 1))
+    inner = [slice(max(side - size, 0) // 2, max(side - size, 0) // 2 + size) for size, side in sides]
+    padded[(slice(None), *inner)] = working
+    return padded, inner
 
 
 def restore(probs, affine, shape, box, whole, facts):
