@@ -10,6 +10,7 @@ import numpy as np
 from equireg._version import __version__
 from equireg.imaging.dicom.library import pydicom
 from equireg.imaging.dicom.object_writing import write_object
+from equireg.imaging.dicom.outlines import outlines
 from equireg.imaging.dicom.seg_writing import MAKER, Told
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.placing import LPS_TO_RAS
@@ -32,9 +33,8 @@ _SERIES = 950
 def write_contours(path: Path, values: np.ndarray, series: Series, told: Told) -> None:
     """Write an RTSTRUCT, a region each label but the background; completely or not at all.
 
-    A contour runs half-way between the centres of voxels inside and outside; a hole is a contour of its own, inside
-    that of its region, to be combined by exclusive or (DICOM PS3.3, C.8.8.6.3). Patient and study are those of the
-    source.
+    A contour runs half-way between the centres of voxels inside and outside; a hole is joined with it by a keyhole.
+    Patient and study are those of the source.
 
     Args:
         path: the file.
@@ -53,14 +53,6 @@ def write_contours(path: Path, values: np.ndarray, series: Series, told: Told) -
         return made
 
     write_object(path, series, "contours", make)
-
-
-def outlines(mask: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the outlines of a mask [X, Y], bool: points in voxels [points, 2], closed, the last point left out."""
-    from skimage.measure import find_contours
-
-    for points in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-        yield points[:-1] - 1
 
 
 def _header(source: Any) -> Any:

@@ -11,7 +11,7 @@ from pydicom.sr.coding import Code
 from dicom_series import BORN, NAME, PATIENT, enhanced, phantom, slices, write
 from equireg.errors import EquiregError
 from equireg.imaging.dicom import codes as coding
-from equireg.imaging.dicom.contour_writing import outlines, write_contours
+from equireg.imaging.dicom.contour_writing import write_contours
 from equireg.imaging.dicom.heads import Head, read_heads
 from equireg.imaging.dicom.mask_heads import read_mask_head
 from equireg.imaging.dicom.masks import read_mask
@@ -114,13 +114,6 @@ def test_contours_come_back_voxel_by_voxel(series, tmp_path):
     assert of_series.SeriesInstanceUID == source.SeriesInstanceUID
     assert len(of_series.ContourImageSequence) == SHAPE[2]
     assert max(len(number) for number in map(str, found.ROIContourSequence[0].ContourSequence[0].ContourData)) <= 16
-
-
-def test_an_outline_runs_half_way_between_voxels():
-    mask = np.zeros((5, 5), bool)
-    mask[2, 3] = True
-    (points,) = outlines(mask)
-    assert sorted(map(tuple, points.tolist())) == [(1.5, 3.0), (2.0, 2.5), (2.0, 3.5), (2.5, 3.0)]
 
 
 def test_a_source_without_its_study_is_one_line(tmp_path):
