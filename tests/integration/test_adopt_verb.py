@@ -91,6 +91,16 @@ def test_a_correction_is_compared_with_what_was_there(own: Path, tmp_path: Path)
     assert (third.corrects, third.changed_voxels) == ("draft", 36)
 
 
+def test_a_mask_that_is_given_again_stands_once_in_the_history(own: Path, tmp_path: Path):
+    data = PreparedSet(own)
+    [case, *_] = unlabelled(data)
+    for drafts in (None, str(tmp_path / "drafts"), str(tmp_path / "drafts")):
+        mask = write_mask(data, case, tmp_path / "masks")
+        shutil.copytree(mask.parent, tmp_path / "drafts", dirs_exist_ok=True)
+        adopt(own, mask, drafts=drafts)
+    assert [one.corrects for one in read_history(own)[case]] == [None, "draft"]
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [

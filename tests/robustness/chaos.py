@@ -25,6 +25,8 @@ from disturbed_verbs import VERBS, Verb
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LONGEST_S = 300
+HOMES = {"prepare": "prepared", "train": "run", "predict": "predictions", "evaluate": "evaluation"}
+"""Verbs whose undisturbed output others begin with, and its name."""
 
 
 @dataclass
@@ -88,7 +90,7 @@ def prepare_ground(root: Path, verbs: Sequence[str] = tuple(VERBS)) -> Ground:
     ground = Ground(root)
     raw = write_dataset(root / "raw", PhantomConfig(cases=6, shape=(32, 32, 16), spacing_mm=(6.0, 6.0, 8.0), masked=5))
     ground.places = {"raw": str(raw), "sweep": str(root / "sweep.yaml")}
-    for name in ("prepared", "run", "predictions"):
+    for name in (*HOMES.values(), "masks"):
         ground.places[name] = str(root / name)
     options = {"network.features": 4, "max_steps": 4, "val_every": 2, "batch_size": 2, "unsup_ratio": 1}
     sweep = {
@@ -98,18 +100,40 @@ def prepare_ground(root: Path, verbs: Sequence[str] = tuple(VERBS)) -> Ground:
         "grid": {"method": ["supervised", "equireg"], "sup_cases": [1]},
     }
     (root / "sweep.yaml").write_text(json.dumps(sweep))
-    homes = {"prepare": "prepared", "train": "run", "predict": "predictions"}
     for name, verb in VERBS.items():
-        if name not in verbs and name not in homes:
+        if name not in verbs and name not in HOMES:
             continue
-        out = root / homes.get(name, name)
+        out = _begun(verb, ground, root / HOMES.get(name, name))
         begin = time.monotonic()
         code = wait(start(_words(verb, ground, out), root / "errors.txt"))
         ground.seconds[name] = time.monotonic() - begin
         if code:
             raise RuntimeError(f"{name} undisturbed: exit code {code}\n{(root / 'errors.txt').read_text()}")
         ground.results[name] = verb.result(out)
+        if name == "prepare":
+            _draw_masks(out, root / "masks")
     return ground
+
+
+def _draw_masks(prepared: Path, folder: Path) -> None:
+    """Write a mask for each training case that has none."""
+    from equireg.folders.prepared import PreparedSet
+    from equireg.imaging.volume import write_label
+
+    folder.mkdir()
+    for case in PreparedSet(prepared).manifest.cases:
+        if case.split == "train" and not case.labelled:
+            geometry = case.working_grid().native
+            values = np.zeros(geometry.shape, np.uint8)
+            values[8:14, 8:14, 4:8] = 1
+            write_label(folder / f"{case.name}.nii.gz", values, geometry)
+
+
+def _begun(verb: Verb, ground: Ground, out: Path) -> Path:
+    """Return an output as its verb expects it: a copy of a place, where it changes one."""
+    if verb.copies is not None:
+        shutil.copytree(ground.places[verb.copies], out)
+    return out
 
 
 def kill(ground: Ground, name: str, number: int, seed: int = 0) -> str | None:
@@ -126,7 +150,7 @@ def kill(ground: Ground, name: str, number: int, seed: int = 0) -> str | None:
         tempfile.tempdir = None
 
     what = f"{name} killed by {how.name} after {when:.2f} s of {ground.seconds[name]:.2f} s"
-    pid = start(_words(verb, ground, out), errors, own_temporary_folder)
+    pid = start(_words(verb, ground, _begun(verb, ground, out)), errors, own_temporary_folder)
     time.sleep(when)
     with contextlib.suppress(ProcessLookupError):
         (os.killpg if how == signal.SIGINT else os.kill)(pid, how)
@@ -234,10 +258,17 @@ def _load_heavy() -> None:
     """Load what every verb needs, so that a fork of this process begins at once; no thread may run yet."""
     import torch
 
+    import equireg.annotation.adopt
+    import equireg.annotation.suggest
     import equireg.evaluation.evaluate
+    import equireg.exporting.export
+    import equireg.exporting.pack
     import equireg.pipeline.sweep
+    import equireg.planning.plan
     import equireg.prediction.predict
     import equireg.preparation.prepare
-    import equireg.training.train  # noqa: F401
+    import equireg.reporting.build
+    import equireg.training.train
+    import equireg.viewing.view  # noqa: F401
 
     torch.set_num_threads(1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 TINY = ("--network.features", "4", "--max_steps", "6", "--val_every", "2", "--batch_size", "2", "--unsup_ratio", "1")
 CPU = ("--device", "cpu", "--precision", "32")
@@ -25,6 +26,10 @@ class Verb:
     """Whether an output looks finished."""
     again: tuple[str, ...] = ()
     """Further words where the first process had begun."""
+    copies: str | None = None
+    """The place of which its output is a copy before it begins, of a verb that changes a folder."""
+    often: int = 1
+    """Kills of it in one turn over all verbs: those that cost little are killed more often."""
 
 
 def files(root: Path, *, without: tuple[str, ...] = ()) -> dict[str, str]:
@@ -77,6 +82,27 @@ def _swept(out: Path) -> Any:
     return [[_trained(run) for run in runs], files(out / "evaluations", without=("made_by.json", ".npz"))]
 
 
+def _planned(out: Path) -> Any:
+    """Return the options of a plan, less its comments, which hold what was measured."""
+    return yaml.safe_load(out.with_suffix(".yaml").read_text())
+
+
+def _adopted(out: Path) -> Any:
+    """Return all of the prepared folder but the time at which a mask was taken."""
+    history = json.loads((out / "adopted" / "adopted.json").read_text())
+    kept = {case: [entry["digest"] for entry in entries] for case, entries in history.items()}
+    return [_prepared(out), kept]
+
+
+def _unsigned(out: Path) -> Any:
+    return files(out, without=("made_by.json",))
+
+
+def _one_file(ending: str) -> tuple[Callable[[Path], Any], Callable[[Path], bool]]:
+    """Return what compares and what finds an output that is one file."""
+    return (lambda out: out.with_suffix(ending).read_bytes()), (lambda out: out.with_suffix(ending).exists())
+
+
 def _is_signed(out: Path) -> bool:
     return (out / "made_by.json").is_file()
 
@@ -93,23 +119,53 @@ def _is_predicted(out: Path) -> bool:
     return _is_signed(out) and not (out / "underway.json").exists()
 
 
+def _never(out: Path) -> bool:
+    """Say of a folder that is changed in place that it never looks finished."""
+    return False
+
+
 VERBS: Mapping[str, Verb] = {
     "prepare": Verb(
         ("prepare", "{raw}", "--out", "{out}", "--val_fraction", "0.25", "--test_fraction", "0.25", "--jobs", "1"),
         _prepared,
         _is_signed,
+        often=11,
     ),
     "train": Verb(
         ("train", "{prepared}", "--out", "{out}", "--method.name", "equireg", *TINY, *CPU),
         _trained,
         _is_finished_run,
         ("--resume",),
+        often=10,
     ),
     "predict": Verb(
         ("predict", "{run}", "{raw}", "--out", "{out}", "--test_time", "none", "--probabilities", "true", *CPU),
         _predicted,
         _is_predicted,
+        often=11,
     ),
-    "evaluate": Verb(("evaluate", "{predictions}", "{raw}", "--out", "{out}", "--jobs", "1"), _evaluated, _is_signed),
+    "evaluate": Verb(
+        ("evaluate", "{predictions}", "{raw}", "--out", "{out}", "--jobs", "1"), _evaluated, _is_signed, often=11
+    ),
     "sweep": Verb(("sweep", "{sweep}", "--out", "{out}", "--jobs", "1"), _swept, _is_finished_sweep),
+    "plan": Verb(
+        ("plan", "{prepared}", "--out", "{out}.yaml", "--method.name", "equireg", *TINY, *CPU),
+        _planned,
+        _never,
+        often=5,
+    ),
+    "suggest": Verb(
+        ("suggest", "{prepared}", "--count", "1", "--run", "{run}", "--out", "{out}", *CPU),
+        _unsigned,
+        _is_signed,
+        often=8,
+    ),
+    "adopt": Verb(("adopt", "{out}", "{masks}"), _adopted, _never, copies="prepared", often=15),
+    "export": Verb(("export", "{run}", "--to", "torchscript", "--out", "{out}"), _unsigned, _is_signed, often=5),
+    "pack": Verb(("pack", "{run}", "--out", "{out}.zip"), *_one_file(".zip"), often=10),
+    "report": Verb(
+        ("report", "{run}", "{evaluation}", "{predictions}", "--out", "{out}"), _unsigned, _is_signed, often=2
+    ),
+    "view": Verb(("view", "{predictions}", "--out", "{out}.html"), *_one_file(".html"), often=11),
 }
+"""Verbs that are killed, 100 times in one turn."""

@@ -56,7 +56,7 @@ def adopt(
         labels = _labels(data, found)
         taken = {mask.case: _take(data, mask, labels, config) for mask in found}
         history = read_history(data.root)
-        write_history(data.root, history | {case: [*history.get(case, []), one] for case, one in taken.items()})
+        write_history(data.root, history | {case: _with(history.get(case, []), one) for case, one in taken.items()})
         records = {mask.case: _relabel(data, mask.case, labels) for mask in found}
         renew(data.root, _manifest(data.manifest, labels, records))
     for case, one in taken.items():
@@ -64,6 +64,14 @@ def adopt(
     masked = sum(case.labelled for case in data.manifest.cases) + sum(not data.by_name[case].labelled for case in taken)
     log.info("%d cases of %s have a mask now.", masked, data.root)
     return taken
+
+
+def _with(earlier: Sequence[Adoption], one: Adoption) -> list[Adoption]:
+    """Return the masks of a case with a further one; one that is given again, after a stop, stands there already."""
+    last = earlier[-1] if earlier else None
+    same = last is not None and (last.digest, last.by) == (one.digest, one.by)
+    again = same and (one.corrects == "mask" or replace(one, file=last.file, when=last.when) == last)
+    return [*earlier] if again else [*earlier, one]
 
 
 def _labels(data: PreparedSet, masks: Sequence[NewMask]) -> LabelTable:

@@ -3,6 +3,7 @@
 import io
 import itertools
 import warnings
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -86,12 +87,25 @@ def export_torchscript(folder: Path, leaving: Leaving) -> None:
 
 
 def torchscript_bytes(network: nn.Module, image: Tensor) -> bytes:
-    """Return a network as TorchScript, traced on an image [1, C, *S]: the number of images is free, S is fixed."""
+    """Return a network as TorchScript, traced on an image [1, C, *S]: the number of images is free, S is fixed.
+
+    It holds no path of this machine.
+    """
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shapes that are fixed on purpose, and of tracing's age
         torch.jit.save(torch.jit.trace(network, image, check_trace=False), buffer)
-    return buffer.getvalue()
+    return _without_origin(buffer)
+
+
+def _without_origin(archive: io.BytesIO) -> bytes:
+    """Leave out which lines of which files on this machine were traced; TorchScript runs without them."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as new:
+        for entry in old.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                new.writestr(zipfile.ZipInfo(entry.filename), old.read(entry))
+    return made.getvalue()
 
 
 def _export(

@@ -17,7 +17,7 @@ from equireg.folders.schema import SchemaError, strict
 
 ADOPTED = "adopted"
 _HISTORY = "adopted.json"
-_REMEDY = "Restore it, or remove the folder and adopt the masks again."
+_REMEDY = "Adopt the masks again, or restore the file."
 
 
 @dataclass(frozen=True)
