@@ -62,7 +62,8 @@ def weights(path: Path) -> dict[str, str]:
 
 def _prepared(out: Path) -> Any:
     manifest = json.loads((out / "manifest.json").read_text())
-    return [manifest["cases"], files(out, without=("made_by.json", "manifest.json", "case.json", ".npz"))]
+    apart = ("made_by.json", "manifest.json", "case.json", "adopted.json", ".npz")
+    return [manifest["cases"], files(out, without=apart)]
 
 
 def _trained(out: Path) -> Any:

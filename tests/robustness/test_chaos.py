@@ -12,16 +12,17 @@ import starving
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="verbs are killed in forks of this process")
 QUICK = ("prepare", "train", "predict", "evaluate")
+KILLED = (*QUICK, "adopt", "pack")
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chaos.Ground]:
     old = [signal.getsignal(number) for number in chaos.SIGNALS[1:]]
-    yield chaos.prepare_ground(tmp_path_factory.mktemp("chaos") / "ground", QUICK)
+    yield chaos.prepare_ground(tmp_path_factory.mktemp("chaos") / "ground", KILLED)
     assert [signal.getsignal(number) for number in chaos.SIGNALS[1:]] == old
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", KILLED)
 def test_a_killed_verb_goes_on_to_the_same_result(ground: chaos.Ground, name: str) -> None:
     assert chaos.kill(ground, name, 0) is None
 
@@ -85,6 +86,7 @@ def test_a_place_that_cannot_be_written_is_told(ground: chaos.Ground, tmp_path: 
 
 def test_weights_that_differ_are_seen(ground: chaos.Ground, tmp_path: Path) -> None:
     verb = chaos.VERBS["evaluate"]
-    assert verb.result(ground.root / "evaluate") == ground.results["evaluate"]
-    (ground.root / "evaluate" / "extra").touch()
-    assert verb.result(ground.root / "evaluate") != ground.results["evaluate"]
+    out = ground.root / "evaluation"
+    assert verb.result(out) == ground.results["evaluate"]
+    (out / "extra").touch()
+    assert verb.result(out) != ground.results["evaluate"]

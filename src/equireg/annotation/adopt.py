@@ -68,10 +68,11 @@ def adopt(
 
 def _with(earlier: Sequence[Adoption], one: Adoption) -> list[Adoption]:
     """Return the masks of a case with a further one; one that is given again, after a stop, stands there already."""
-    last = earlier[-1] if earlier else None
-    same = last is not None and (last.digest, last.by) == (one.digest, one.by)
-    again = same and (one.corrects == "mask" or replace(one, file=last.file, when=last.when) == last)
-    return [*earlier] if again else [*earlier, one]
+    for last in earlier[-1:]:
+        same = (last.digest, last.by) == (one.digest, one.by)
+        if same and (one.corrects == "mask" or replace(one, file=last.file, when=last.when) == last):
+            return [*earlier]
+    return [*earlier, one]
 
 
 def _labels(data: PreparedSet, masks: Sequence[NewMask]) -> LabelTable:

@@ -13,7 +13,7 @@ import pytest
 from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.folders.digests import digest_of
-from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, finish, write_array
+from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, finish, new_case, write_array
 from equireg.preparation import equivariance_seeds
 from prepared_sets import LABELS, image_of, label_of, manifest, record, whole, write_set
 
@@ -245,3 +245,30 @@ def test_references_and_examples(signed: Path) -> None:
 def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(EquiregError, match="is not fit for a folder"):
         case_folder(tmp_path, name)
+
+
+def test_an_earlier_case_stays_until_the_new_one_is_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "case.json").write_text("earlier")
+
+    def fail(self: Path, target: Path) -> Path:
+        raise OSError(5, "the disk went away")
+
+    def make() -> None:
+        with new_case(folder) as writer:
+            (writer.folder / "case.json").write_text("new")
+
+    rename = Path.rename
+    monkeypatch.setattr(
+        Path, "rename", lambda self, to: (fail if ".before." not in f"{self}{to}" else rename)(self, to)
+    )
+    with pytest.raises(EquiregError):
+        make()
+    assert (folder / "case.json").read_text() == "earlier"
+    monkeypatch.undo()
+    make()
+    assert (folder / "case.json").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

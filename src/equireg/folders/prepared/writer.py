@@ -150,8 +150,7 @@ def new_case(folder: Path) -> Iterator[CaseWriter]:
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir(parents=True)
             yield CaseWriter(staging)
-            remove_case(folder)
-            staging.rename(folder)
+            _put(staging, folder)
     except DiskError as error:
         raise DiskError(str(error).replace(str(staging), str(folder))) from error
     finally:
@@ -171,13 +170,34 @@ def remove_case(folder: Path) -> None:
     Raises:
         EquiregError: if it is something else, which `equireg prepare` did not make.
     """
+    if _is_there(folder):
+        shutil.rmtree(folder)
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether a prepared case is there; refuses what is none."""
     if not folder.exists() and not folder.is_symlink():
-        return
+        return False
     if not is_case(folder):
         raise EquiregError(
             f"{folder}: is not a prepared case ({RECORD} is missing), so it is left as it is. Move it elsewhere."
         )
-    shutil.rmtree(folder)
+    return True
+
+
+def _put(staging: Path, folder: Path) -> None:
+    """Put a new case in the place of an earlier one, which is removed only when the new one is there."""
+    earlier = staging.with_name(f".{folder.name}.before.partial-{os.getpid()}")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if _is_there(folder):
+        folder.rename(earlier)
+    try:
+        staging.rename(folder)
+    except OSError:
+        if earlier.is_dir():
+            earlier.rename(folder)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def is_case(folder: Path) -> bool:
