@@ -127,6 +127,7 @@ __all__ = [
     "prepare",
     "register",
     "report",
+    "selftrain",
     "serve",
     "suggest",
     "sweep",
