@@ -24,7 +24,7 @@ nox.options.error_on_missing_interpreters = False
 def tests(session: nox.Session) -> None:
     """All tests with the versions of constraints.txt."""
     _install(session, "dev", constraints="constraints.txt")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env=THREADS)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *session.posargs, env=THREADS)
 
 
 @nox.session(python=PYTHONS[0])
@@ -45,7 +45,7 @@ def lowest_others(session: nox.Session) -> None:
 def newest(session: nox.Session) -> None:
     """The newest versions of everything."""
     session.install("--upgrade", "--upgrade-strategy", "eager", ".[dev]")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env=THREADS)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *session.posargs, env=THREADS)
 
 
 @nox.session(python=PYTHONS[0])

@@ -52,6 +52,14 @@ def equireg(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcom
     logger.propagate = True
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_job() -> Iterator[None]:
+    """Let verbs work in this process where a test gives no `jobs`: a process that is begun loads everything again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("equireg.processes.jobs.usable_cores", lambda: 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
     """Return the folder of a real data set, or skip where it is not at hand."""

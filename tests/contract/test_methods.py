@@ -25,6 +25,10 @@ CLASSES = 3
 PATCHES = {2: (16, 24), 3: (8, 8, 12)}
 
 over_all = pytest.mark.parametrize(("name", "dims"), [(name, dims) for name in METHODS for dims in (2, 3)])
+over_steps = pytest.mark.parametrize(
+    ("name", "dims", "step"), [(name, *pair) for name in METHODS for pair in ((2, 0), (3, LATE))]
+)
+"""Both dimensions and both ends of the ramps, a pair each."""
 over_names = pytest.mark.parametrize("name", list(METHODS))
 
 
@@ -68,8 +72,8 @@ def make_batch(method: Method | type[Method], dims: int, seed: int = 0, unlabell
 
 
 def make_method(name: str, dims: int, norm: Any = "instance", max_steps: int = MAX_STEPS, **options: Any) -> Method:
-    """Return a method with the same first weights every time; of confidence it asks none, so that voxels count."""
-    given = {"name": name, "threshold": 0.0, **options}
+    """Return a method with the same first weights every time; it asks for no confidence, so that voxels count."""
+    given = {"name": name, "threshold": 0.0, "passes": 2, **options}
     method = METHODS[name].Options(**{key: value for key, value in given.items() if has_option(name, key)})
     network = UNetConfig(features=4, stages=3, norm=norm)
     torch.manual_seed(3)
@@ -127,8 +131,7 @@ def test_losses_are_finite_scalars_of_which_total_alone_has_a_graph(name, dims):
             assert key == "total" or not value.requires_grad, key
 
 
-@pytest.mark.parametrize("step", [0, LATE])
-@over_all
+@over_steps
 def test_total_reaches_every_weight_that_is_optimised(name, dims, step):
     method = make_method(name, dims)
     found = gradients(method, make_batch(method, dims), step)
@@ -168,8 +171,7 @@ def test_without_unlabelled_scans_each_student_learns_from_labels_alone(name, di
     assert all(torch.equal(found[key], expected[key]) for key in found)
 
 
-@pytest.mark.parametrize("step", [0, LATE])
-@pytest.mark.parametrize(("name", "dims"), [(name, dims) for name in ADDING for dims in (2, 3)])
+@pytest.mark.parametrize(("name", "dims", "step"), [(name, *pair) for name in ADDING for pair in ((2, 0), (3, LATE))])
 def test_at_weight_zero_it_is_the_baseline(name, dims, step):
     """The labelled view is the same draw, and a pass with more samples in it differs by rounding alone."""
     method = make_method(name, dims, weight=0.0)
@@ -205,8 +207,7 @@ def test_the_students_alone_are_trained(name, dims):
     assert {key for key, weight in method.named_parameters() if weight.requires_grad} == trained.keys()
 
 
-@pytest.mark.parametrize("step", [0, LATE])
-@over_all
+@over_steps
 def test_a_teacher_gets_no_gradient_even_if_it_could(name, dims, step):
     method = make_method(name, dims).requires_grad_()
     method.losses(make_batch(method, dims), step)["total"].backward()
@@ -323,7 +324,11 @@ def test_pictures_have_their_names_and_shapes(name, dims):
         assert 0 <= shown[key].min() <= shown[key].max() < CLASSES
 
 
-@over_all
+@pytest.mark.parametrize(
+    ("name", "dims"),
+    [(name, 2) for name in METHODS]
+    + [pytest.param(name, 3, marks=() if name == "equireg" else pytest.mark.slow) for name in METHODS],
+)
 def test_a_few_steps_lower_the_supervised_loss(name, dims):
     method = make_method(name, dims).train()
     optimiser = torch.optim.Adam([weight for weight in method.parameters() if weight.requires_grad], lr=1e-2)
@@ -363,18 +368,18 @@ def make_optimiser(method: Method) -> torch.optim.Optimizer:
 @over_names
 def test_resumed_is_uninterrupted(name):
     """Bit by bit, from weights and step alone; stopped in each phase where a method has two."""
-    whole = make_method(name, 2, max_steps=8, pretraining=0.5).train()
+    whole = make_method(name, 2, max_steps=4, pretraining=0.5).train()
     optimiser = make_optimiser(whole)
     stopped = {}
-    for first, last in ((0, 3), (3, 4), (4, 6), (6, 8)):
+    for first, last in ((0, 1), (1, 2), (2, 3), (3, 4)):
         stopped[first] = copy.deepcopy((whole.state_dict(), optimiser.state_dict()))
         train_on(whole, optimiser, range(first, last))
-    for first in (3, 4, 6):
-        resumed = make_method(name, 2, max_steps=8, pretraining=0.5).train()
+    for first in (1, 2, 3):
+        resumed = make_method(name, 2, max_steps=4, pretraining=0.5).train()
         resumed.load_state_dict(stopped[first][0])
         optimiser = make_optimiser(resumed)
         optimiser.load_state_dict(stopped[first][1])
-        train_on(resumed, optimiser, range(first, 8))
+        train_on(resumed, optimiser, range(first, 4))
         for key, value in resumed.state_dict().items():
             assert torch.equal(value, whole.state_dict()[key]), (first, key)
             assert not torch.equal(value, stopped[first][0][key]), (first, key)

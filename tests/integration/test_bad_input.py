@@ -375,7 +375,7 @@ def full_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_full_disk_stops_prepare(equireg: Command, phantom_raw: Path, full_disk: Any, jobs: int) -> None:
     out = full_disk("100k") / "out"
     outcome = equireg("prepare", phantom_raw, "--out", out, "--jobs", jobs)

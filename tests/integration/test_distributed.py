@@ -33,7 +33,7 @@ COMMON: dict[str, Any] = {
     "device": "cpu",
     "precision": "32",
 }
-COMPARED = ("supervised", "equireg", "cps")
+COMPARED = ("supervised", "equireg")
 STOPPED = {**COMMON, "method": "supervised", "max_steps": 6, "val_every": 2}
 SCRIPT = "import sys; from equireg.cli import main; sys.exit(main(sys.argv[1:]))"
 LIMIT_S = 300
@@ -57,10 +57,14 @@ def loss_gradient(rows: slice) -> tuple[list[float], torch.Tensor]:
     return [loss.item() for loss in losses], gradient
 
 
+def train_on_ranks(prepared: str, out: str, method: str) -> None:
+    train(prepared, Path(out, method), method=method, devices=2, **COMMON)
+
+
 def rank_work(prepared: str, out: str) -> None:
     """Do, on each of two ranks, all that the tests below look at."""
     for method in COMPARED:
-        train(prepared, Path(out, method), method=method, devices=2, **COMMON)
+        train_on_ranks(prepared, out, method)
     rank = int(os.environ["RANK"])
     losses, gradient = loss_gradient(ranks.Rank(rank, 2).slice_of(2))
     found = {"losses": losses, "gradient": gradient, "listening": listening_addresses()}
@@ -137,17 +141,30 @@ def prepared(phantom_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def pair(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with what two ranks did; they are started once, for that takes longer than all they do."""
     out = tmp_path_factory.mktemp("pair")
+    on_two_ranks("rank_work", prepared=str(prepared), out=str(out))
+    return out
+
+
+def on_two_ranks(work: str, **given: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-        launching.launch("test_distributed:rank_work", {"prepared": str(prepared), "out": str(out)}, 2)
-    return out
+        launching.launch(f"test_distributed:{work}", given, 2)
 
 
 @pytest.mark.parametrize("method", COMPARED)
 def test_two_ranks_give_the_curve_of_one(pair: Path, prepared: Path, tmp_path: Path, method: str) -> None:
-    alone = train(prepared, tmp_path / method, method=method, **COMMON)
-    assert_same_curve(pair / method, alone)
-    one, other = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (pair / method, alone))
+    assert_same_runs(pair / method, train(prepared, tmp_path / method, method=method, **COMMON))
+
+
+@pytest.mark.slow
+def test_two_networks_on_two_ranks_give_the_curve_of_one(prepared: Path, tmp_path: Path) -> None:
+    on_two_ranks("train_on_ranks", prepared=str(prepared), out=str(tmp_path), method="cps")
+    assert_same_runs(tmp_path / "cps", train(prepared, tmp_path / "alone", method="cps", **COMMON))
+
+
+def assert_same_runs(pair: Path, alone: Path) -> None:
+    assert_same_curve(pair, alone)
+    one, other = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (pair, alone))
     assert one["global_step"] == other["global_step"] == 4
     for name, value in one["state_dict"].items():
         # The optimiser divides by the gradient's own size, so a weight of next to no gradient may move a little more.

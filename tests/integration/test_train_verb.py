@@ -190,7 +190,7 @@ def test_the_best_checkpoint_is_the_best_validation(phantom_prepared: Path, tmp_
 
 
 def test_training_fits_the_labelled_scans(phantom_prepared: Path, tmp_path: Path) -> None:
-    options = COMMON | {"max_steps": 60, "val_every": 60, "log_every": 10, "optimizer.lr": 0.01}
+    options = COMMON | {"max_steps": 20, "val_every": 20, "log_every": 5, "optimizer.lr": 0.02}
     table = rows(train(phantom_prepared, tmp_path / "run", method="supervised", **options))
     assert float(table[-1]["train/total"]) < 0.8 * float(table[0]["train/total"])
 

@@ -15,6 +15,13 @@ QUICK = ("prepare", "train", "predict", "evaluate")
 KILLED = (*QUICK, "adopt", "pack")
 
 
+def fast(*names: str) -> pytest.MarkDecorator:
+    """Return a parametrisation over all verbs of which some are fast enough for every run of the tests."""
+    return pytest.mark.parametrize(
+        "name", [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in QUICK]
+    )
+
+
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chaos.Ground]:
     old = [signal.getsignal(number) for number in chaos.SIGNALS[1:]]
@@ -47,14 +54,14 @@ def good(told: str) -> bool:
     return "Traceback" not in told and "(unexpected" not in told
 
 
-@pytest.mark.parametrize("name", QUICK)
+@fast("train", "predict")
 def test_few_open_files_are_enough_or_told(ground: chaos.Ground, name: str) -> None:
     code, told = chaos.starve(ground, name, starving.few_files)
     assert good(told), told
     assert code == 0 or "too many files open" in told, told
 
 
-@pytest.mark.parametrize("name", QUICK)
+@fast("train")
 def test_two_gibibytes_are_enough_for_small_scans(ground: chaos.Ground, name: str) -> None:
     assert chaos.starve(ground, name, starving.two_gibibytes)[0] == 0
 
@@ -67,7 +74,14 @@ def test_memory_that_runs_out_is_told(ground: chaos.Ground, name: str) -> None:
 
 
 @pytest.mark.skipif(not starving.may_mount(), reason="mounts need rights")
-@pytest.mark.parametrize(("name", "more"), [("prepare", "--jobs=2"), ("train", "--workers=1"), ("predict", "--jobs=2")])
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        pytest.param("prepare", "--jobs=2", marks=pytest.mark.slow),
+        ("train", "--workers=1"),
+        pytest.param("predict", "--jobs=2", marks=pytest.mark.slow),
+    ],
+)
 def test_no_shared_memory_is_no_need_or_told(ground: chaos.Ground, name: str, more: str) -> None:
     code, told = chaos.starve(ground, name, starving.no_shared_memory, more)
     assert good(told), told

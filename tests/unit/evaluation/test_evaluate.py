@@ -195,6 +195,7 @@ def test_folder_is_signed_and_keeps_the_labels(predictions, references, tmp_path
     assert json.loads((tmp_path / "out" / "labels.json").read_text()) == TABLE.as_dict()
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(predictions, references, tmp_path):
     evaluate(predictions, references, tmp_path / "one")
     evaluate(predictions, references, tmp_path / "two", jobs=2)

@@ -35,7 +35,10 @@ def shape_of(config: NetworkConfig, patch: tuple[int, ...]) -> torch.Size:
         return network.eval()(torch.zeros(1, 1, *patch)).shape
 
 
-@pytest.mark.parametrize(("name", "dims"), NAMES)
+@pytest.mark.parametrize(
+    ("name", "dims"),
+    [pytest.param(*one, marks=pytest.mark.slow) if one == ("fc-densenet56", 3) else one for one in NAMES],
+)
 def test_every_network_maps_a_patch_to_logits(name, dims):
     patch = PATCHES[dims]
     config = small(name, features=4, max_features=16)

@@ -431,7 +431,7 @@ def test_jobs_follow_cores_and_memory(asked: int, gib: float, expected: int, mon
     assert choose_jobs(asked, [geometry] * 3, 1, gib * 2**30) == expected
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_unusual_files_are_prepared_where_the_limits_are_widened(raw, tmp_path, jobs):
     rng = np.random.default_rng(5)
     for folder in ("images", "labels"):
