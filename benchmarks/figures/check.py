@@ -1,5 +1,7 @@
 """List every figure in the tables of README and docs with its command and result file; fail where they differ.
 
+Figures in the running text are looked at too: ``running_text.py`` says how.
+
     python benchmarks/figures/check.py [--list]
 
 A table of a page below is compared with its result file, or it is named among those that were taken by hand, with the
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import label_efficiency
+import running_text
 import sources
 from pages import Table, agrees, tables_of
 
@@ -129,7 +132,7 @@ def pages() -> list[str]:
 
 
 def main() -> int:
-    """Print a line a table; return 1 where one differs from its source."""
+    """Print a line a table, and a line a figure in running text that differs; return 1 where one differs."""
     failed = 0
     for table in (table for page in pages() for table in tables_of(sources.ROOT, page) if table.has_figures):
         origin, found = problems(table)
@@ -138,8 +141,12 @@ def main() -> int:
             print(f"{table.page}, {table.section}, {table.header[0] or 'table'}: {origin}")
         for problem in found:
             print(f"  differs: {problem}")
-    print(f"{failed} tables differ" if failed else "every figure is that of its source")
-    return int(failed > 0)
+    in_text = list(running_text.problems())
+    for problem in in_text:
+        print(problem)
+    bad = f"{failed} tables and {len(in_text)} figures in running text differ"
+    print(bad if failed or in_text else "every figure is that of its source")
+    return int(bool(failed or in_text))
 
 
 if __name__ == "__main__":
