@@ -1,4 +1,4 @@
-"""Figures in the running text of README and docs: each has a result file, a cell of a table, or a reason why it has none.
+"""Figures in the running text of README and docs: each has a result file, a table's cell, or a reason why it has none.
 
 ``running_text.toml`` lists them. A figure is a number with decimals or with a unit; versions, commands, tables and what
 stands in backticks are none. A source is a list whose first item says what it is:
