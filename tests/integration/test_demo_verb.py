@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from equireg.pipeline.sweep import do_sweep
 from planted_names import found_in
 
 Command = Callable[..., Any]
@@ -24,7 +25,16 @@ def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("equireg.pipeline.demo.PhantomConfig", small)
 
 
-@pytest.mark.usefixtures("small_phantoms")
+@pytest.fixture(params=["one process", pytest.param("two processes", marks=pytest.mark.slow)])
+def processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the two trainings follow each other in this process, or go on in two at once as a user's do."""
+    if request.param == "one process":
+        monkeypatch.setattr(
+            "equireg.pipeline.demo.do_sweep", lambda plan, out, base, jobs: do_sweep(plan, out, base, min(jobs, 1))
+        )
+
+
+@pytest.mark.usefixtures("small_phantoms", "processes")
 def test_the_demo_ends_with_a_table_and_a_page(equireg: Command, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     sizes = ("--cases", 4, "--labelled", 1, "--test_cases", 2, "--max_steps", 2, "--features", 4)

@@ -64,7 +64,7 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
     )
 
 
-@pytest.mark.parametrize("kind", ["slices", "volumes"])
+@pytest.mark.parametrize("kind", ["slices", pytest.param("volumes", marks=pytest.mark.slow)])
 def test_the_example_gives_the_masks_of_predict(
     phantom_run: Path, solid_run: Path, scan: Path, tmp_path: Path, kind: str
 ) -> None:

@@ -38,7 +38,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
 def test_garbage_on_the_command_line_is_one_line(equireg: Command, nothing_runs: None) -> None:
     rng = random.Random(0)
     codes = set()
-    for _ in range(150):
+    for _ in range(50):
         verb = rng.choice(("train", "prepare", "predict"))
         words = ["--out", "o", "p", *(["q"] if verb == "predict" else [])]
         for _ in range(rng.randint(1, 4)):
@@ -59,7 +59,7 @@ def test_garbage_in_a_file_names_the_file(equireg: Command, nothing_runs: None, 
     rng = random.Random(1)
     path = tmp_path / "garbage.yaml"
     codes = []
-    for _ in range(120):
+    for _ in range(40):
         names = rng.sample(NAMES, rng.randint(1, 3))
         path.write_text(yaml.safe_dump({name: rng.choice((*TREES, *VALUES[:20])) for name in names}))
         outcome = equireg("train", "p", "--out", "o", "--method", "equireg", "-c", path)
@@ -67,7 +67,7 @@ def test_garbage_in_a_file_names_the_file(equireg: Command, nothing_runs: None, 
         if outcome.code:
             assert outcome.code == 2, path.read_text()
             assert str(path) in outcome.error, (path.read_text(), outcome.error)
-    assert codes.count(2) > 40
+    assert codes.count(2) > 13
 
 
 @pytest.mark.parametrize(
