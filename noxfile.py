@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 LIGHT = ("tests/unit/folders", "tests/unit/config", "tests/unit/cli", "tests/unit/imaging", "tests/unit/transforms")
 """What each library is used by, without a training."""
+TORCH = ("torch", "monai", "lightning")
 TRAINED = ("tests/integration/test_earlier_versions.py", "tests/unit/test_model.py", "tests/unit/networks")
 THREADS = {"OMP_NUM_THREADS": "1"}
 
@@ -25,6 +26,18 @@ def tests(session: nox.Session) -> None:
     """All tests with the versions of constraints.txt."""
     _install(session, "dev", constraints="constraints.txt")
     session.run("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *session.posargs, env=THREADS)
+
+
+@nox.session(python=PYTHONS)
+def light(session: nox.Session) -> None:
+    """What needs no torch, for a Python whose torch cannot be had: files, geometry, folders, layouts, options."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [text for text in (*project["dependencies"], *extras["dicom"]) if Requirement(text).name not in TORCH]
+    session.install("-c", "constraints.txt", "pytest", "pytest-xdist", "hypothesis", "dcm2niix", "jsonschema", *wanted)
+    session.install("--no-deps", "-e", ".")
+    options = ("-o", "filterwarnings=")
+    session.run("pytest", *options, *(session.posargs or (*LIGHT, "tests/unit/layouts")), env=THREADS)
 
 
 @nox.session(python=PYTHONS[0])
