@@ -24,11 +24,17 @@ LATE = 90
 CLASSES = 3
 PATCHES = {2: (16, 24), 3: (8, 8, 12)}
 
-over_all = pytest.mark.parametrize(("name", "dims"), [(name, dims) for name in METHODS for dims in (2, 3)])
+IN_3D = ("equireg", "bcp")
+"""Methods that every run of the tests takes through all contracts in 3D as well; the others' 3D is slow."""
+over_all = pytest.mark.parametrize(
+    ("name", "dims"),
+    [(name, 2) for name in METHODS]
+    + [pytest.param(name, 3, marks=() if name in IN_3D else pytest.mark.slow) for name in METHODS],
+)
 over_steps = pytest.mark.parametrize(
     ("name", "dims", "step"), [(name, *pair) for name in METHODS for pair in ((2, 0), (3, LATE))]
 )
-"""Both dimensions and both ends of the ramps, a pair each."""
+"""Every method in both dimensions and at both ends of the ramps, a pair each."""
 over_names = pytest.mark.parametrize("name", list(METHODS))
 
 
@@ -324,11 +330,7 @@ def test_pictures_have_their_names_and_shapes(name, dims):
         assert 0 <= shown[key].min() <= shown[key].max() < CLASSES
 
 
-@pytest.mark.parametrize(
-    ("name", "dims"),
-    [(name, 2) for name in METHODS]
-    + [pytest.param(name, 3, marks=() if name == "equireg" else pytest.mark.slow) for name in METHODS],
-)
+@over_all
 def test_a_few_steps_lower_the_supervised_loss(name, dims):
     method = make_method(name, dims).train()
     optimiser = torch.optim.Adam([weight for weight in method.parameters() if weight.requires_grad], lr=1e-2)

@@ -255,7 +255,7 @@ def test_a_repeat_keeps_the_cases_and_changes_the_random_numbers(phantom_prepare
     assert any(not torch.equal(one, weights[1][name]) for name, one in weights[0].items())
 
 
-@pytest.mark.parametrize("method", ["supervised", "equireg"])
+@pytest.mark.parametrize("method", [pytest.param("supervised", marks=pytest.mark.slow), "equireg"])
 def test_volumes(equireg: Command, phantom_prepared: Path, tiny: tuple[str, ...], tmp_path: Path, method: str) -> None:
     out = tmp_path / "run"
     volumes = ("--spatial_dims", 3, "--patch_size", "[8, 16, 16]", "--method", method)

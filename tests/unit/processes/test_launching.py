@@ -42,6 +42,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.slow
 def test_each_rank_runs_once(tmp_path: Path) -> None:
     launching.launch("test_launching:work", {"out": str(tmp_path), "fails": ""}, 2)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"0": "2", "1": "2"}
@@ -50,7 +51,7 @@ def test_each_rank_runs_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fails", "kind", "message"),
     [
-        ("both", UsageError, "--lr is wrong."),
+        pytest.param("both", UsageError, "--lr is wrong.", marks=pytest.mark.slow),
         ("killed", EquiregError, r"Process 1 was killed \(signal 9\), usually because memory ran out\."),
     ],
 )
