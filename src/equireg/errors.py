@@ -35,6 +35,9 @@ def memory_ran_out(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in _NO_MEMORY)
 
 
+_LONGEST_SHOWN = 400
+
+
 def printable(text: str) -> str:
     r"""Return text whose control characters and terminal escapes are spelled out (``\x1b``); line breaks stay.
 
@@ -47,6 +50,11 @@ def printable(text: str) -> str:
         letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+def shortened(text: str) -> str:
+    """Return a text that others have written, cut where an error that shows it would fill the screen."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 class PrintableFormatter(logging.Formatter):

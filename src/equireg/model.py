@@ -21,6 +21,7 @@ from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
 from equireg.folders.packed import PackedMember, member_of, read_packed, read_weights
 from equireg.folders.prepared import Manifest
+from equireg.folders.schema import SchemaError, strict
 from equireg.imaging.labels import LabelTable
 from equireg.methods import Method, find
 from equireg.networks import build
@@ -49,7 +50,7 @@ class ModelFacts:
     flip_axes: tuple[int, ...]
     intensities: Mapping[str, Any] | None = None
     """Ranges of raw percentiles over the training cases, from the manifest; None in older runs."""
-    volumes_mm3: Mapping[str, Sequence[float]] | None = None
+    volumes_mm3: Mapping[str, tuple[float, ...]] | None = None
     """Least and greatest volume of each judged region over the labelled training cases; None in older runs."""
     pictures: Mapping[str, Any] | None = None
     """What the manifest says of pictures; None where the scans are volumes."""
@@ -86,17 +87,16 @@ class ModelFacts:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "ModelFacts":
-        """Read what ``as_dict`` wrote."""
-        spacing = content["spacing_mm"]
-        sequences = {name: tuple(content[name]) for name in ("channels", "patch_size", "flip_axes")}
-        return cls(
-            **{
-                **content,
-                **sequences,
-                "labels": LabelTable.from_dict(content["labels"]),
-                "spacing_mm": None if spacing is None else tuple(spacing),
-            }
-        )
+        """Read what ``as_dict`` wrote.
+
+        Raises:
+            SchemaError: if a fact is missing, unknown or of another kind.
+        """
+        labels = LabelTable.from_dict(content["labels"])
+        facts: ModelFacts = strict(cls, {**content, "labels": labels}, "facts")
+        if sorted(facts.axes) != ["x", "y", "z"]:
+            raise SchemaError(f"facts.axes is {facts.axes[:40]!r}; expected x, y and z")
+        return facts
 
     def case_plan(self) -> CasePlan:
         """Return how a new scan is turned into what the network was trained on."""

@@ -195,6 +195,15 @@ def test_options_that_nobody_has_name_the_file(tmp_path: Path, change: dict[str,
         load_model(path)
 
 
+@pytest.mark.parametrize("change", [{"axes": "zyy"}, {"channels": "t1"}, {"more": 1}, {"normalisation": "zscore"}])
+def test_facts_of_another_kind_name_the_file(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "a.ckpt"
+    whole = entry(config(), FACTS)
+    write(path, config(), **{ENTRY: whole | {"facts": whole["facts"] | change}})
+    with pytest.raises(EquiregError, match=rf"{path}: is damaged, .*\(facts"):
+        load_model(path)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
     path = tmp_path / "a.ckpt"

@@ -124,11 +124,11 @@ def _check(options: type, values: dict[str, Any], files: Sequence[OptionFile], g
 
 
 def _with_file(error: UsageError, files: Sequence[OptionFile], given: Mapping[str, Any]) -> UsageError:
-    """Name the file that the option of an error came from, if it came from one."""
+    """Name the file that the option of an error came from; a key that is no option can only come from a file."""
     found = re.search(r"--([\w.]+)", str(error))
-    if not found or _holds(given, found[1]):
+    if found and _holds(given, found[1]):
         return error
-    last = next((file for file in reversed(files) if _holds(file.values, found[1])), None)
+    last = next((file for file in reversed(files) if not found or _holds(file.values, found[1])), None)
     return error if last is None else UsageError(f"{last.path}: {error}")
 
 

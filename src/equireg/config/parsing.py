@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from equireg.config.choosing import CHOSEN, default_name, idle_in, options_of
 from equireg.config.describe import default_of, takes_null, with_none, words_of
-from equireg.errors import EquiregError, UsageError
+from equireg.errors import EquiregError, UsageError, shortened
 
 Options = TypeVar("Options")
 
@@ -113,7 +113,7 @@ class OptionParser(ArgumentParser):
                 known = [action.dest for action in self._actions if action.dest not in ("help", "==SUPPRESS==")]
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
                 hint = idle_in(key)
-                return f"unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else ".") + hint
+                return f"unknown option {shortened(key)!r}" + (f"; did you mean {near[0]!r}?" if near else ".") + hint
         if lacking := self._lacking(message):
             return lacking
         found = re.search(r'Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)', message, re.DOTALL)
@@ -122,9 +122,9 @@ class OptionParser(ArgumentParser):
             value = re.search(r"(?:Got|Given) value: (?P<value>.*)", rest)
             kind = next((getattr(each, "_typehint", None) for each in self._actions if each.dest == found["key"]), None)
             if value and kind is not None:
-                return f"--{found['key']} is {value['value']}; expected {words_of(kind)}."
-            return f"--{found['key']}: {rest}"
-        return " ".join(message.split())
+                return f"--{found['key']} is {shortened(value['value'])}; expected {words_of(kind)}."
+            return f"--{shortened(found['key'])}: {shortened(rest)}"
+        return shortened(" ".join(message.split()))
 
 
 def add_options(parser: OptionParser, options: type, chosen: Mapping[str, type]) -> None:

@@ -99,11 +99,14 @@ def torchscript_bytes(network: nn.Module, image: Tensor) -> bytes:
 
 
 def _without_origin(archive: io.BytesIO) -> bytes:
-    """Leave out which lines of which files on this machine were traced; TorchScript runs without them."""
+    """Leave out which lines of which files on this machine were traced, and a digest of that.
+
+    TorchScript runs without them.
+    """
     made = io.BytesIO()
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as new:
         for entry in old.infolist():
-            if not entry.filename.endswith(".debug_pkl"):
+            if not entry.filename.endswith((".debug_pkl", "/serialization_id")):
                 new.writestr(zipfile.ZipInfo(entry.filename), old.read(entry))
     return made.getvalue()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from equireg.disk import read_errors
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, shortened
 
 Made = TypeVar("Made")
 Rows = list[dict[str, Any]]
@@ -47,7 +47,9 @@ class RowFile:
             text = content.decode("utf-8-sig")
             return make(self.of_json(json.loads(text)) if path.suffix.lower() == ".json" else _csv_rows(text))
         except (ValueError, RecursionError, csv.Error) as error:
-            raise EquiregError(f"{path}: is no table of {self.what} ({error}); {self.expected}. Correct it.") from error
+            raise EquiregError(
+                f"{path}: is no table of {self.what} ({shortened(str(error))}); {self.expected}. Correct it."
+            ) from error
 
 
 def _csv_rows(text: str) -> Rows:

@@ -10,6 +10,7 @@ from pathlib import Path
 from equireg import folders
 from equireg.errors import EquiregError
 from equireg.folders.run import RunFolder
+from equireg.processes.memory import room_for_a_thread
 
 log = logging.getLogger("equireg")
 
@@ -25,6 +26,7 @@ def heartbeat(tell: Callable[[], str], every_s: float = EVERY_S) -> Iterator[Non
         while not over.wait(every_s):
             log.info("%s (%.0f s)", tell(), time.monotonic() - begin)
 
+    room_for_a_thread()
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg import disk, folders
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, shortened
 from equireg.folders import predictions
 from equireg.folders.quality import record_file
 
@@ -101,7 +101,9 @@ def _refuse_another(folder: Path, before: Mapping[str, Any], now: Mapping[str, A
     differ = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differ:
         some = "; ".join(f"{name} {before.get(name)}, now {now.get(name)}" for name in differ[:3])
-        raise EquiregError(f"{folder}: holds the unfinished predictions of another command ({some}). {_NOT_OURS}")
+        raise EquiregError(
+            f"{folder}: holds the unfinished predictions of another command ({shortened(some)}). {_NOT_OURS}"
+        )
 
 
 def _still_right(folder: Path, before: Mapping[str, str], scans: Mapping[str, str]) -> dict[str, float]:

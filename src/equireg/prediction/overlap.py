@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from equireg.disk import DiskError
 from equireg.prediction.failures import Failure
+from equireg.processes.memory import room_for_a_thread
 
 Item = TypeVar("Item")
 Source = TypeVar("Source")
@@ -32,6 +33,9 @@ def overlapping(
         return item, made if isinstance(made, Failure) else _outcome(write, item, made)
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        for pool in (reader, writer):
+            room_for_a_thread()
+            pool.submit(int)  # its thread begins here, before scans fill the memory
         coming = reader.submit(_outcome, read, items[0]) if items else None
         writing: Future[tuple[Item, Failure | None]] | None = None
         for index, item in enumerate(items):

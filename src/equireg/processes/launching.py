@@ -18,7 +18,7 @@ from typing import Any
 
 from equireg.errors import EquiregError, PrintableFormatter, UsageError
 from equireg.processes.cores import usable_cores
-from equireg.processes.memory import own_process
+from equireg.processes.memory import own_process, room_for_a_thread
 from equireg.processes.ranks import Rank
 
 log = logging.getLogger("equireg")
@@ -196,6 +196,7 @@ def run_rank() -> None:
     """Be one rank: call the function that the command line names; leave an error where ``launch`` looks for it."""
     import importlib
 
+    room_for_a_thread()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     own_process()
     _log_to_screen()

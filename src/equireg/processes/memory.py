@@ -11,6 +11,9 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 """Options of glibc's ``mallopt``."""
 
 
+_THREAD_BYTES = 2**24
+"""Twice the usual stack of a thread."""
+
 _OURS: list[bool] = []
 """Not empty where this process was started for equireg alone."""
 
@@ -40,6 +43,21 @@ def free_memory(root: Path = Path("/")) -> float:
     except (OSError, ValueError, IndexError):
         pass  # not Linux, or no container
     return min(known, default=float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2)
+
+
+def room_for_a_thread() -> None:
+    """Refuse to begin a thread where memory is too short for it.
+
+    Python waits for ever for a thread that begins and then finds no memory for its first call (``Thread.start`` waits
+    for a sign that never comes). So there must be room for its stack and as much again; no page is touched.
+
+    Raises:
+        MemoryError: if there is not.
+    """
+    try:
+        bytearray(_THREAD_BYTES)
+    except MemoryError as error:
+        raise MemoryError("there is no room for a further thread") from error
 
 
 def keep_freed_memory() -> bool:

@@ -5,6 +5,7 @@ import pytest
 from equireg.cli.reading import read
 from equireg.cli.verbs import VERBS
 from equireg.errors import UsageError
+from prepared_sets import record, write_set
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,21 @@ def test_an_unknown_name_in_a_file_names_the_file(tmp_path: Path, content: str) 
     path.write_text(content)
     with pytest.raises(UsageError, match=r"options\.yaml: --method is no_such_method"):
         read("train", VERBS["train"], ["prepared", "--out", "out", "--config", str(path)])
+
+
+@pytest.mark.parametrize("content", [f"{'x' * 5000}: 3\n", f"max_steps: {'x' * 5000}\n", f"views: {{{'[' * 40}: 3}}\n"])
+def test_a_file_of_garbage_is_not_shown_whole(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=r"options\.yaml") as caught:
+        read("train", VERBS["train"], ["prepared", "--out", "out", "--config", str(path)])
+    assert len(str(caught.value)) < 1000 + len(str(path))
+
+
+@pytest.mark.parametrize("key", ["'[0, 0]'", "''"])
+def test_a_key_that_is_no_name_names_the_file(tmp_path: Path, key: str) -> None:
+    prepared = write_set(tmp_path / "set", [record("a"), record("b", "val")])
+    path = tmp_path / "plan.yaml"
+    path.write_text(f"method: {{teacher: ema}}\n{key}: 3\n")
+    with pytest.raises(UsageError, match=r"plan\.yaml: "):
+        read("train", VERBS["train"], [str(prepared), "--out", "out", "--config", str(path)])

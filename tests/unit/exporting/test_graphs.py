@@ -18,6 +18,8 @@ NETWORK, IMAGE = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LeakyReLU()), torch.ones(1
 def test_torchscript_computes_the_same() -> None:
     content = torchscript_bytes(NETWORK, IMAGE)
     assert torch.equal(torch.jit.load(io.BytesIO(content))(IMAGE), NETWORK(IMAGE))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert not [name for name in archive.namelist() if "serialization_id" in name]  # a digest of what is left out
 
 
 @pytest.mark.parametrize("convert", [torchscript_bytes, onnx_bytes])

@@ -1,5 +1,6 @@
 """The folder of predictions that is being filled: gone on with by the same command alone, and never emptied."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,13 @@ def test_what_a_failed_case_left_goes(tmp_path: Path) -> None:
     Unfinished(out, COMMAND, SCANS).discard(["b"])
     assert names(out) == {"a.nii.gz", predictions.TIMES, folders.UNFINISHED, *predictions.SUBFOLDERS}
     assert [path.name for name in predictions.SUBFOLDERS for path in (out / name).iterdir()] == ["a.json"]
+
+
+def test_what_another_command_was_is_not_shown_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "q"
+    folder.mkdir()
+    mark = {"command": {"checkpoint": "x" * 5000}, "scans": {}}
+    (folder / "underway.json").write_text(json.dumps(mark))
+    with pytest.raises(EquiregError, match="unfinished predictions of another command") as caught:
+        Unfinished(folder, {"checkpoint": "y"}, {})
+    assert len(str(caught.value)) < 1000 + len(str(folder))

@@ -43,3 +43,23 @@ def test_the_users_own_settings_stay() -> None:
 
 def test_a_notebooks_process_is_left_alone() -> None:
     assert faults("a notebook")[0] == "False"
+
+
+SHORT = """
+import resource
+from equireg.processes.memory import room_for_a_thread
+room_for_a_thread()
+lines = open("/proc/self/status").read().splitlines()
+used = next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (used + 2**20, used + 2**20))
+try:
+    room_for_a_thread()
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits what a process may take")
+def test_no_thread_begins_where_python_would_wait_for_it_for_ever() -> None:
+    done = subprocess.run([sys.executable, "-c", SHORT], capture_output=True, text=True, check=True)
+    assert done.stdout == "there is no room for a further thread\n"

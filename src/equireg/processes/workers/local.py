@@ -16,7 +16,7 @@ from typing import Any
 
 from equireg.errors import EquiregError, PrintableFormatter
 from equireg.processes.cores import usable_cores
-from equireg.processes.memory import own_process
+from equireg.processes.memory import own_process, room_for_a_thread
 from equireg.processes.workers.starting import without_main
 from equireg.processes.workers.tasks import WorkerDiedError, guarded
 
@@ -133,6 +133,7 @@ def visible_gpus() -> list[str]:
 def _begin(ends: Connection, threads: int, gpus: str | None) -> None:
     """Give a process its part of the cores and GPUs, and let it end with the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the other decides what becomes of this one
+    room_for_a_thread()
     Thread(target=_end_with, args=(ends,), daemon=True).start()
     own_process()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is imported

@@ -1,0 +1,18 @@
+"""Tables of codes that a user writes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from equireg.errors import EquiregError
+from equireg.imaging.dicom.codes import codes_of
+from equireg.imaging.labels import LabelTable
+
+
+def test_garbage_in_a_table_is_not_shown_whole(tmp_path: Path) -> None:
+    path = tmp_path / "codes.json"
+    path.write_text(json.dumps([{"name": "x" * 5000, "code": "1", "meaning": "one"}]))
+    with pytest.raises(EquiregError, match=r"codes\.json: is no table of codes") as caught:
+        codes_of(LabelTable((0, 1), ("background", "organ")), path)
+    assert len(str(caught.value)) < 700 + len(str(path))
