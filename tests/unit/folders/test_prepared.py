@@ -1,6 +1,7 @@
 """The prepared folder: arrays that are read in part, a manifest there and back, and folders that are refused."""
 
 import json
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.folders.digests import digest_of
-from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, finish, new_case, write_array
+from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, finish, new_case, renew, write_array
 from equireg.preparation import equivariance_seeds
 from prepared_sets import LABELS, image_of, label_of, manifest, record, whole, write_set
 
@@ -272,3 +273,30 @@ def test_an_earlier_case_stays_until_the_new_one_is_in_its_place(
     make()
     assert (folder / "case.json").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_a_manifest_that_is_renewed_is_whole_wherever_the_process_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    root = write_set(tmp_path / "set", [record("a"), record("b")])
+    before = PreparedSet(root).manifest
+    finish(root, before, {}, seed=0, source=None)
+    changed = replace(before, dataset="renewed")
+    steps: list[Any] = []
+    whole = os.replace
+
+    def replaced(source: Any, target: Any) -> None:
+        if Path(target).name in ("made_by.json", MANIFEST):
+            steps.append(target)
+            if len(steps) == stop:
+                raise KeyboardInterrupt
+        whole(source, target)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    with pytest.raises(KeyboardInterrupt):
+        renew(root, changed)
+    monkeypatch.undo()
+    assert PreparedSet(root).manifest.dataset == (before.dataset if stop < 3 else "renewed")
+    renew(root, changed)
+    assert PreparedSet(root).manifest == changed

@@ -27,6 +27,8 @@ SEEDS = "equivariance.npy"
 RECORD = "case.json"
 MANIFEST_DIGEST = "manifest_digest"
 """Fact in the signature: the digest of the manifest's bytes."""
+NEXT_DIGEST = "next_manifest_digest"
+"""The same of a manifest that is about to take its place: whichever of the two a stop leaves is whole."""
 LONGEST = 200
 """Longest name of a case in bytes: file systems allow 255, and hidden folders add to it."""
 

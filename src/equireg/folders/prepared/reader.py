@@ -23,6 +23,7 @@ from equireg.folders.prepared.names import (
     LABEL,
     MANIFEST,
     MANIFEST_DIGEST,
+    NEXT_DIGEST,
     PLACES,
     REFERENCE,
     SEEDS,
@@ -61,8 +62,8 @@ class PreparedSet:
             if isinstance(content, dict):
                 folders.check_format(path, content.get("format_version"), "prepare")
             self.manifest = Manifest.from_dict(content)
-            recorded = self._signature.get(MANIFEST_DIGEST)
-            if verify and recorded is not None and digest_of(path) != recorded:
+            recorded = [self._signature.get(name) for name in (MANIFEST_DIGEST, NEXT_DIGEST)]
+            if verify and recorded[0] is not None and digest_of(path) not in recorded:
                 raise SchemaError("its content is not what was written")
             self._as_written = self.manifest
         except (SchemaError, RecursionError, OSError) as error:

@@ -12,7 +12,7 @@ from typing import Any
 import blosc2
 import numpy as np
 
-from equireg.disk import DiskError, disk_errors, write_json
+from equireg.disk import DiskError, disk_errors, partial_name, write_json
 from equireg.errors import EquiregError
 from equireg.folders.digests import SEAL, digest_of, seal_of
 from equireg.folders.prepared.manifest import Manifest
@@ -23,6 +23,7 @@ from equireg.folders.prepared.names import (
     LABEL,
     MANIFEST,
     MANIFEST_DIGEST,
+    NEXT_DIGEST,
     PLACES,
     RECORD,
     REFERENCE,
@@ -92,9 +93,14 @@ def finish(out: Path, manifest: Manifest, config: Mapping[str, Any], *, seed: in
 
 def renew(out: Path, manifest: Manifest) -> None:
     """Write a changed manifest into a finished folder, whose signature stays what it was but for the digest."""
-    signature = read_content(out)
-    write_json(out / MANIFEST, manifest.as_dict())
-    write_content(out, {**signature, MANIFEST_DIGEST: digest_of(out / MANIFEST)})
+    signature = {name: value for name, value in read_content(out).items() if name != NEXT_DIGEST}
+    new = partial_name(out / MANIFEST)
+    write_json(new, manifest.as_dict())
+    digest = digest_of(new)
+    write_content(out, {**signature, NEXT_DIGEST: digest})
+    with disk_errors(out / MANIFEST):
+        new.replace(out / MANIFEST)
+    write_content(out, {**signature, MANIFEST_DIGEST: digest})
 
 
 def undo(out: Path) -> None:
