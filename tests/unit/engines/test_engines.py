@@ -46,7 +46,7 @@ def test_an_engine_gives_what_torch_gives(engine: str, name: str, spatial_dims: 
     assert fast(images).shape == (3, 3, *images.shape[2:])
 
 
-@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("affine", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_openvino_normalises_slices_with_much_background(affine: bool) -> None:
     """A channel that is one constant but for a small part: sums of many equal numbers round in one direction."""
     pytest.importorskip("openvino", reason="the extra openvino is not installed")
