@@ -110,7 +110,7 @@ def _install_lowest(session: nox.Session, without: tuple[str, ...]) -> None:
     floors = [floor(text) for text in project["dependencies"] if Requirement(text).name not in without]
     file = Path(session.create_tmp()) / "lowest.txt"
     file.write_text("".join(f"{line}\n" for line in floors))
-    session.install("-c", "constraints.txt", "pytest", "pytest-xdist", "hypothesis")
+    session.install("-c", "constraints.txt", "pytest", "pytest-xdist", "hypothesis", "jsonschema")
     if without:
         session.install("-c", "constraints.txt", *without)
     session.install("-c", str(file), "-e", ".")
