@@ -207,7 +207,7 @@ def _words(verb: Verb, ground: Ground, out: Path) -> list[str]:
 
 
 def _goes_on(out: Path) -> bool:
-    return (out / "config.yaml").is_file()
+    return (out / "config.yaml").is_file() or (out / "underway.json").is_file()
 
 
 def _shown(errors: Path) -> str | None:

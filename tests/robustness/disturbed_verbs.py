@@ -83,6 +83,12 @@ def _swept(out: Path) -> Any:
     return [[_trained(run) for run in runs], files(out / "evaluations", without=("made_by.json", ".npz"))]
 
 
+def _rounds(out: Path) -> Any:
+    """Return the weights of both rounds, and what the second one was taught."""
+    drafted = files(out / "round1" / "prepared", without=("made_by.json",))
+    return [_trained(out / "round0" / "member1"), _trained(out / "round1" / "member1"), drafted]
+
+
 def _planned(out: Path) -> Any:
     """Return the options of a plan, less its comments, which hold what was measured."""
     return yaml.safe_load(out.with_suffix(".yaml").read_text())
@@ -149,6 +155,16 @@ VERBS: Mapping[str, Verb] = {
         ("evaluate", "{predictions}", "{raw}", "--out", "{out}", "--jobs", "1"), _evaluated, _is_signed, often=11
     ),
     "sweep": Verb(("sweep", "{sweep}", "--out", "{out}", "--jobs", "1"), _swept, _is_finished_sweep),
+    "selftrain": Verb(
+        (
+            *("selftrain", "{prepared}", "--out", "{out}", "--rounds", "1", "--members", "1", "--keep", "1"),
+            *("--sup_cases", "1", "--method.name", "equireg", *TINY, *CPU),
+        ),
+        _rounds,
+        _is_signed,
+        ("--resume",),
+        often=2,
+    ),
     "plan": Verb(
         ("plan", "{prepared}", "--out", "{out}.yaml", "--method.name", "equireg", *TINY, *CPU),
         _planned,
@@ -169,4 +185,4 @@ VERBS: Mapping[str, Verb] = {
     ),
     "view": Verb(("view", "{predictions}", "--out", "{out}.html"), *_one_file(".html"), often=11),
 }
-"""Verbs that are killed, 100 times in one turn."""
+"""Verbs that are killed, 102 times in one turn."""

@@ -77,6 +77,7 @@ def cross_validate(prepared: Path, out: Path, given: Mapping[str, Any], how: How
         count, options = _settled(out, given, how)
         lists = _checked_folds(out, data, count, options)
         if folders.is_signed(out):
+            (out / folders.UNFINISHED).unlink(missing_ok=True)
             log.info("%s is finished; nothing is left to do", out)
             return out
         options.pop("folds_file", None)

@@ -105,6 +105,7 @@ def selftrain(
                 "another --out, or resume with the folder as it was."
             )
         if folders.is_signed(out):
+            (out / folders.UNFINISHED).unlink(missing_ok=True)
             log.info("%s is finished; nothing is left to do", out)
             return out
         with disk.disk_errors(out):
