@@ -93,7 +93,7 @@ def finished(folder: Path, made_from: str) -> dict[str, Any] | None:
         whole = record.digests and all(digest_of(folder / name) == found for name, found in record.digests.items())
     except (OSError, ValueError, RecursionError, SchemaError):
         return None
-    return {name: value for name, value in vars(record).items() if name != "split"} if whole else None
+    return {name: value for name, value in record.as_dict().items() if name != "split"} if whole else None
 
 
 def prepare_case(
