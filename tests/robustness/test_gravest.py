@@ -127,7 +127,7 @@ BAD_SCANS = {
 }
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_absurd_headers_cost_prepare_their_own_case_alone(equireg: Command, tmp_path: Path, jobs: int) -> None:
     raw = raw_folder(tmp_path / "raw", {name: name for name in ("a", "b", "c", "d", "e", "f", "g", *BAD_SCANS)})
     for name, content in BAD_SCANS.items():

@@ -52,7 +52,11 @@ def runs_of(path: Path) -> dict[str, TrainConfig]:
     return configs
 
 
-@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [path if path.is_relative_to(ROOT / "configs") else pytest.param(path, marks=pytest.mark.slow) for path in SWEEPS],
+    ids=lambda path: path.name,
+)
 def test_sweep_lists_runs_that_build(path: Path) -> None:
     configs = runs_of(path)
     assert len(configs) >= 6

@@ -72,10 +72,10 @@ def test_the_thesis_network_ends_in_new_feature_maps_alone():
 
 @pytest.mark.parametrize(("name", "dims"), [*((name, 2) for name in ARCHITECTURES), ("fc-densenet56", 3)])
 def test_every_network_halves_each_axis_five_times(name, dims):
-    network = networks.build(name, in_channels=1, out_channels=2, spatial_dims=dims).eval()
     coarsest = []
-    network.get_submodule("bottleneck").register_forward_pre_hook(lambda _, args: coarsest.append(args[0]))
-    with torch.no_grad():
+    with torch.device("meta"), torch.no_grad():  # no weight is drawn and nothing is computed
+        network = networks.build(name, in_channels=1, out_channels=2, spatial_dims=dims).eval()
+        network.get_submodule("bottleneck").register_forward_pre_hook(lambda _, args: coarsest.append(args[0]))
         network(torch.zeros(1, 1, *(32, 64, 32)[:dims]))
     assert coarsest[0].shape[2:] == (1, 2, 1)[:dims]
 
