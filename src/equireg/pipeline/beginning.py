@@ -1,17 +1,38 @@
-"""What a verb of many runs keeps of how it was begun, so that it can be continued and is not continued otherwise."""
+"""What the verbs of many runs share: how they were begun, so that they are continued so and not otherwise; members."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from equireg import disk, folders
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError
+from equireg.folders.ensemble import Member
+from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import MACHINE_OPTIONS
 
 OPTIONS, DATA = "options", "data"
 """Keys of the options of training and of the prepared folder's digest, in the mark of what is under way and, of the
 options, in the signature of what is finished."""
+SHARED = ("device", "precision", "verify", "record_paths")
+"""Options of training that predictions take over."""
+
+
+def record_of(out: Path) -> Any:
+    """Read what a folder, finished or under way, keeps of how it was begun."""
+    return folders.read_content(out)["config"] if folders.is_signed(out) else disk.read_json(out / folders.UNFINISHED)
+
+
+def members_of(out: Path, runs: Sequence[Path]) -> list[Member]:
+    """Return runs that lie in a folder as the members of its ensemble."""
+    from equireg.model import file_digest
+
+    members = []
+    for run in map(RunFolder, runs):
+        checkpoint = run.checkpoint("auto")
+        where = checkpoint.relative_to(out).as_posix()
+        members.append(Member(run.root.name, where, file_digest(checkpoint), run.facts().as_dict()))
+    return members
 
 
 def options_of_before(
@@ -28,8 +49,7 @@ def options_of_before(
     Raises:
         EquiregError: if what is given changes what is computed, or the record is damaged.
     """
-    signed = folders.is_signed(out)
-    stored = folders.read_content(out)["config"] if signed else disk.read_json(out / folders.UNFINISHED)
+    stored = record_of(out)
     before = stored.get(OPTIONS) if isinstance(stored, Mapping) else None
     kept = {name: stored.get(name) for name in own} if isinstance(before, dict) else {}
     if not isinstance(before, dict) or any(not isinstance(value, int | float) for value in kept.values()):

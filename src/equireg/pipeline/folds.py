@@ -25,9 +25,8 @@ from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import ensemble, predictions, quality
 from equireg.folders.folds import SPLITS, FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
-from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
-from equireg.pipeline.beginning import DATA, OPTIONS, options_of_before
+from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, members_of, options_of_before
 from equireg.postprocessing import PostProcessing, choose, count_case
 
 log = logging.getLogger("equireg")
@@ -35,8 +34,6 @@ log = logging.getLogger("equireg")
 HELD_OUT, EVALUATION = "held_out", "evaluation"
 _FOLDS = "folds"
 """Key of their number in the mark of a cross-validation that is under way, and in the options of a finished one."""
-_SHARED = ("device", "precision", "verify", "record_paths")
-"""Options of training that predictions take over."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,7 @@ def _do_runs(prepared: Path, out: Path, count: int, options: Mapping[str, Any], 
     from equireg.pipeline.sweep import do_sweep
     from equireg.pipeline.sweepfile import SweepConfig
 
-    shared = {name: options[name] for name in _SHARED if name in options}
+    shared = {name: options[name] for name in SHARED if name in options}
     plan = SweepConfig(
         prepared=str(prepared),
         split="val",
@@ -170,22 +167,10 @@ def _finish(data: PreparedSet, out: Path, count: int, options: Mapping[str, Any]
     remove_report(out / "report")
     report([data.root, *runs, out / EVALUATION], out / "report")
     config = {_FOLDS: count, OPTIONS: dict(options)}
-    ensemble.write_ensemble(out, _members(out, count), config, post_process.as_dict(), source=data.root)
+    ensemble.write_ensemble(out, members_of(out, runs), config, post_process.as_dict(), source=data.root)
     (out / folders.UNFINISHED).unlink(missing_ok=True)
     log.info("post-processing of the ensemble: %s", post_process.words())
     print(printable(f"All held-out cases of {count} folds:\n{result}"))
-
-
-def _members(out: Path, count: int) -> list[ensemble.Member]:
-    from equireg.model import file_digest
-
-    members = []
-    for name in run_names(count):
-        run = RunFolder(out / "runs" / name)
-        checkpoint = run.checkpoint("auto")
-        where = checkpoint.relative_to(out).as_posix()
-        members.append(ensemble.Member(name, where, file_digest(checkpoint), run.facts().as_dict()))
-    return members
 
 
 def gather(parts: Sequence[Path], out: Path, name: str) -> None:

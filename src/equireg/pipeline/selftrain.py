@@ -26,7 +26,7 @@ from equireg.errors import EquiregError, UsageError
 from equireg.folders import ensemble, tables
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
-from equireg.pipeline.beginning import DATA, OPTIONS, options_of_before
+from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, members_of, options_of_before, record_of
 from equireg.pipeline.drafts import trusted, with_drafts
 from equireg.processes.workers import Workers
 
@@ -35,8 +35,6 @@ log = logging.getLogger("equireg")
 DRAFTS = "drafts.csv"
 _KEPT = ("rounds", "members", "keep", "continued")
 """The verb's own options that decide what is computed."""
-_SHARED = ("device", "precision", "verify", "record_paths")
-"""Options of training that predictions take over."""
 _AMOUNTS = ("sup_cut", "sup_cases")
 
 
@@ -99,7 +97,7 @@ def selftrain(
             own = {**own, **stored}
         work = _settled(Path(prepared).absolute(), out, given, RoundsConfig(**own), spread)
         begun = {**_kept(work.how), OPTIONS: given, DATA: work.data.digest}
-        if resume and _digest_of_before(out) not in (None, work.data.digest):
+        if resume and record_of(out).get(DATA) not in (None, work.data.digest):
             raise EquiregError(
                 f"{out}: {prepared} was prepared again with other scans, masks or options since it was begun. Choose "
                 "another --out, or resume with the folder as it was."
@@ -117,12 +115,6 @@ def selftrain(
             _train(work, turn)
         _finish(work, begun)
     return out
-
-
-def _digest_of_before(out: Path) -> Any:
-    """Return the digest of the prepared folder that a self-training was begun with."""
-    signed = folders.is_signed(out)
-    return (folders.read_content(out)["config"] if signed else disk.read_json(out / folders.UNFINISHED)).get(DATA)
 
 
 def _kept(how: RoundsConfig) -> dict[str, Any]:
@@ -203,7 +195,7 @@ def _teach(work: _Work, turn: int) -> None:
     drafts, out = work.out / f"round{turn - 1}" / "drafts", work.prepared(turn)
     if folders.made_by(out) == "prepare":
         return
-    shared = {name: work.options[name] for name in _SHARED if name in work.options}
+    shared = {name: work.options[name] for name in SHARED if name in work.options}
     if not folders.is_signed(drafts):
         runs = [run.root for run in work.runs(turn - 1)]
         predict(runs, work.data.root, drafts, split="train", post_process="none", **shared)
@@ -215,7 +207,6 @@ def _teach(work: _Work, turn: int) -> None:
 
 def _finish(work: _Work, begun: Mapping[str, Any]) -> None:
     """Write the table of drafts and the page, and sign the models of the last round as an ensemble."""
-    from equireg.model import file_digest
     from equireg.pipeline.sweep import remove_report
     from equireg.prediction.trained import read_trained
     from equireg.reporting.build import report
@@ -229,12 +220,8 @@ def _finish(work: _Work, begun: Mapping[str, Any]) -> None:
     remove_report(work.out / "report")
     every = [run.root for turn in range(work.how.rounds + 1) for run in work.runs(turn)]
     report([work.data.root, *every], work.out / "report")
-    runs = work.runs(work.how.rounds)
-    members = []
-    for run in runs:
-        checkpoint = run.checkpoint("auto")
-        where = checkpoint.relative_to(work.out).as_posix()
-        members.append(ensemble.Member(run.root.name, where, file_digest(checkpoint), run.facts().as_dict()))
-    post_process = read_trained([run.root for run in runs], "auto").post_process
+    runs = [run.root for run in work.runs(work.how.rounds)]
+    post_process = read_trained(runs, "auto").post_process
+    members = members_of(work.out, runs)
     ensemble.write_ensemble(work.out, members, to_plain(dict(begun)), post_process.as_dict(), source=work.data.root)
     (work.out / folders.UNFINISHED).unlink(missing_ok=True)
