@@ -1,6 +1,6 @@
 """Pages of the reference, made from the code: the options of every verb, method and network, and the Python names."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import equireg
@@ -117,13 +117,14 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> list[str]:
 
 
 def _python_page() -> str:
-    places: Mapping[str, str] = equireg._PLACES
-    functions = {name: place for name, place in places.items() if not name.endswith("Config")}
+    functions = {name: equireg._place(name) for name in equireg.__all__ if name in VERBS or name in equireg._OTHERS}
     lines = ["# Python", "", "How to use it: [equireg from Python](../python.md).", "", "## Functions", ""]
     lines += _directives((f"equireg.{name}", place.replace(":", ".")) for name, place in functions.items())
     lines += ["## Options", ""]
     lines += ["A config holds the options of a verb; the verb's page lists them.", ""]
-    rows = [(f"`equireg.{v.config}`", f"[{name}]({name}.md)") for name, v in VERBS.items() if v.config in places]
+    rows = [
+        (f"`equireg.{v.config}`", f"[{name}]({name}.md)") for name, v in VERBS.items() if v.config in equireg.__all__
+    ]
     lines += [*_table(("config", "verb"), rows), "", "## To extend equireg", ""]
     extensions = ((f"{module}.{name}", f"{module}.{name}") for module, own in _CLASSES.items() for name in own)
     return "\n".join([*lines, *_directives(extensions)])

@@ -49,50 +49,12 @@ if TYPE_CHECKING:
     from equireg.serving.serve import serve as serve
     from equireg.viewing.view import view as view
 
-_PLACES = {
-    "adopt": "equireg.annotation.adopt:adopt",
-    "demo": "equireg.pipeline.demo:demo",
-    "doctor": "equireg.diagnosis.doctor:doctor",
-    "prepare": "equireg.preparation.prepare:prepare",
-    "plan": "equireg.planning.plan:plan",
-    "train": "equireg.pipeline.train:train",
-    "predict": "equireg.prediction.predict:predict",
-    "ensemble": "equireg.prediction.ensemble:ensemble",
-    "evaluate": "equireg.evaluation.evaluate:evaluate",
-    "export": "equireg.exporting.export:export",
-    "pack": "equireg.exporting.pack:pack",
-    "report": "equireg.reporting.build:report",
-    "selftrain": "equireg.pipeline.selftrain:selftrain",
-    "serve": "equireg.serving.serve:serve",
-    "suggest": "equireg.annotation.suggest:suggest",
-    "sweep": "equireg.pipeline.sweep:sweep",
-    "view": "equireg.viewing.view:view",
+_OTHERS = {
     "load": "equireg.prediction.load:load",
     "open": "equireg.batches.looking:Prepared",
     "register": "equireg.registry:register",
-    **{
-        name: f"equireg.config:{name}"
-        for name in (
-            "AdoptConfig",
-            "DemoConfig",
-            "DoctorConfig",
-            "EnsembleConfig",
-            "EvaluateConfig",
-            "ExportConfig",
-            "PackConfig",
-            "PlanConfig",
-            "PredictConfig",
-            "PrepareConfig",
-            "ReportConfig",
-            "ServeConfig",
-            "SuggestConfig",
-            "SweepOptions",
-            "TrainConfig",
-            "ViewConfig",
-        )
-    },
 }
-"""Public name to where it is, as ``module:name``."""
+"""Public names that are neither a verb nor its options, and where they are, as ``module:name``."""
 
 __all__ = [
     "AdoptConfig",
@@ -136,10 +98,17 @@ __all__ = [
 ]
 
 
+def _place(name: str) -> str:
+    """Return where a public name is, as ``module:name``: a verb's function is where the table of verbs says."""
+    from equireg.cli.verbs import VERBS
+
+    return VERBS[name].target if name in VERBS else _OTHERS.get(name, f"equireg.config:{name}")
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for."""
-    if name in _PLACES:
-        module, own = _PLACES[name].split(":")
+    if name in __all__:
+        module, own = _place(name).split(":")
         return getattr(import_module(module), own)
     raise AttributeError(f"module 'equireg' has no attribute {name!r}")
 

@@ -25,7 +25,7 @@ PLUGINS = "EQUIREG_PLUGINS"
 TABLES: dict[str, str] = {
     "method": "equireg.methods:METHODS",
     "network": "equireg.networks:NETWORKS",
-    "layout": "equireg.layouts.finding:LAYOUTS",
+    "layout": "equireg.layouts:LAYOUTS",
     "metric": "equireg.metrics:METRICS",
     "logger": "equireg.training.loggers:LOGGERS",
 }

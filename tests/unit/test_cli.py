@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import equireg as package
-from equireg import folders
+from equireg import folders, registry
 from equireg.cli import VERBS
 
 Command = Callable[..., Any]
@@ -114,6 +114,29 @@ def test_a_methods_own_options_show_in_help(equireg: Command) -> None:
     assert "--method.teacher" in equireg("train", "--method", "equireg", "--help-all").out
     assert "--method.teacher" not in equireg("train", "--help-all").out
     assert "--network.checkpointing" in equireg("train", "--network=tiramisu", "--help-all").out
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("method", ("train", "--help")),
+        ("network", ("train", "--help-all")),
+        ("logger", ("train", "--help-all")),
+        ("layout", ("prepare", "--help")),
+    ],
+)
+def test_help_lists_every_name_of_a_table(
+    equireg: Command, monkeypatch: pytest.MonkeyPatch, kind: str, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(registry._registered[kind], "of_others", "never:imported")
+    named = re.split(r"\n  -", equireg(*words).out.split(f"--{kind} NAME")[1])[0].split("(")[-1]
+    assert set(registry.table(kind)) <= set(re.findall(r"[\w-]+", named.split(")")[0]))
+    assert "of_others" in named
+
+
+def test_help_says_whether_out_is_a_file(equireg: Command) -> None:
+    for verb, kind in (("pack", "FILE"), ("view", "FILE"), ("train", "FOLDER")):
+        assert equireg(verb, "--help").out.count(f"--out {kind}") == 2
 
 
 def test_version(equireg: Command) -> None:

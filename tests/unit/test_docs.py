@@ -1,6 +1,7 @@
 """The docs: every page has its place, every link an end, and the example method works."""
 
 import re
+import tomllib
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import nn
 
 import equireg
 import reference
+from equireg import registry
 from equireg.cli.verbs import VERBS
 from equireg.config import TrainConfig
 from methods_made_up import some_batch
@@ -65,6 +67,22 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         found = (page.parent / file).resolve() if file else page
         assert found.exists(), f"{page.name} links to {target}"
         assert not heading or heading in anchors(found), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [("method", "method.md"), ("layout", "folders.md"), ("metric", "folders.md"), ("logger", "folders.md")],
+)
+def test_every_name_has_its_place_in_the_docs(kind: str, page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    ours = [name for name in registry.table(kind) if registry.table(kind).is_own(name)]
+    assert [name for name in ours if not re.search(rf"[`,]{name}[`,]", text)] == []
+
+
+def test_every_extra_has_its_place_in_the_docs() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    text = (ROOT / "docs" / "versions.md").read_text().partition("## Extras")[2]
+    assert [name for name in extras if f"`{name}`" not in text] == []
 
 
 def test_the_citation_is_of_this_version() -> None:

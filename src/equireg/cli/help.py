@@ -1,5 +1,6 @@
 """The help of a verb: the options that people need, or all of them."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ def help_text(name: str, verb: Verb, arguments: Sequence[str] = ()) -> str:
         lines += _entry(_shown(argument.name, argument.several), argument.help + choices)
     lines += ["", "options:"]
     if verb.out is not None:
-        lines += _entry(f"-o, --out {'FILE' if name == 'view' else 'FOLDER'}", verb.out)
+        lines += _entry(f"-o, --out {verb.out_kind}", verb.out)
     count = 0
     for option in _options(verb, arguments):
         count += 1
@@ -46,7 +47,7 @@ def help_text(name: str, verb: Verb, arguments: Sequence[str] = ()) -> str:
 
 def _usage(name: str, verb: Verb) -> str:
     parts = [_shown(argument.name, argument.several) for argument in verb.arguments]
-    parts += ["--out FILE" if name == "view" else "--out FOLDER"] if verb.out is not None else []
+    parts += [f"--out {verb.out_kind}"] if verb.out is not None else []
     parts += [f"--{option} {option.upper()}" for option in verb.required]
     parts += ["[options]"] if verb.config is not None else []
     return " ".join(["usage: equireg", name, *parts])
@@ -82,21 +83,23 @@ def _option_as_given(option: Any) -> str:
 
 def _metavar(option: Any) -> str:
     if option.choices:
-        return "|".join(choice for choice in option.choices) if len("|".join(option.choices)) < 30 else "NAME"
+        return "|".join(option.choices) if _are_few(option) else "NAME"
     kinds = {int: "N", float: "X", str: "TEXT"}
     return next(
         (word for kind, word in kinds.items() if kind in (option.type, *getattr(option.type, "__args__", ()))), "VALUE"
     )
 
 
+def _are_few(option: Any) -> bool:
+    """Whether an option's choices are short enough to stand beside it."""
+    return len("|".join(option.choices)) < 30 and not option.name.endswith(".name")
+
+
 def _explained(option: Any, verb: Verb) -> str:
-    listed = ""
-    if option.name.endswith(".name") and option.choices:
-        listed = (
-            f" ({', '.join(option.choices)})" if option.choices[0] not in option.text or len(option.choices) > 8 else ""
-        )
+    told = _are_few(option) or all(re.search(rf"\b{re.escape(name)}\b", option.text) for name in option.choices)
+    listed = "" if told else f" ({', '.join(option.choices)})"
     if option.name in verb.required:
-        return option.text
+        return f"{option.text}{listed}"
     shown = option.default is not None and option.default is not False and option.default != ()
     return f"{option.text}{listed}" + (f" [{_value(option.default)}]" if shown else "")
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from equireg.cli.tokens import NAMED
 from equireg.cli.verbs import VERBS
-from equireg.config.choosing import CHOSEN, names, options_of
+from equireg.config.choosing import CHOSEN, NAMES, names, options_of
 from equireg.config.describe import default_of, docs_of
 from equireg.config.parsing import to_plain
 from equireg.errors import UsageError
@@ -68,7 +68,8 @@ def object_of(config: type, default: Any = None) -> dict[str, Any]:
         elif is_dataclass(value):
             properties[field.name] = {**described, **_group(field.name, value), "default": to_plain(value)}
         else:
-            properties[field.name] = {**described, **type_of(hints[field.name]), "default": to_plain(value)}
+            known = {"examples": names(field.name)} if field.name in NAMES else {}
+            properties[field.name] = {**described, **type_of(hints[field.name]), **known, "default": to_plain(value)}
         groups += [field.name] if is_dataclass(value) else []
     result = {"type": "object", "properties": properties, "additionalProperties": False}
     if groups:  # `method.teacher: ema` stands for the nested form

@@ -6,7 +6,7 @@ Nothing is imported for an entry before its verb is asked for.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Verb:
     arguments: tuple[Argument, ...] = ()
     out: str | None = None
     """what ``--out`` is; None for a verb without"""
+    out_kind: Literal["FOLDER", "FILE"] = "FOLDER"
+    """which of the two ``--out`` is"""
     common: tuple[str, ...] = ()
     """the options that people need, about ten; all others show with ``--help-all``"""
     required: tuple[str, ...] = ()
@@ -198,6 +200,7 @@ VERBS: dict[str, Verb] = {
         "ViewConfig",
         (Argument("predictions", "output of `equireg predict`"),),
         out="the page, such as viewer.html",
+        out_kind="FILE",
         common=("case", "most", "channel"),
         show="equireg.cli.showing:show_path",
     ),
@@ -233,6 +236,7 @@ VERBS: dict[str, Verb] = {
         "PackConfig",
         (Argument("run", "output of `equireg train` or `equireg ensemble`"),),
         out="the new file, such as model.zip",
+        out_kind="FILE",
         common=("name", "licence", "evaluations", "checkpoint"),
         show="equireg.cli.showing:show_path",
     ),

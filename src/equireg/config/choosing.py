@@ -2,33 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from types import ModuleType
 
 from equireg import registry
-from equireg.config import methods
+from equireg.config import methods, networks
 from equireg.config.model import MethodConfig, NetworkConfig
-from equireg.config.networks import FCDenseNetConfig, ResEncConfig, SegResNetConfig, UNetConfig
 
 CHOSEN = {"method": MethodConfig, "network": NetworkConfig}
 """Group of options to the options that all of its choices have."""
-_METHOD_OPTIONS: dict[str, type] = {
-    kind.name: kind for kind in vars(methods).values() if isinstance(kind, type) and issubclass(kind, MethodConfig)
-}
-_NETWORK_OPTIONS = {
-    "unet": UNetConfig,
-    "resenc": ResEncConfig,
-    "segresnet": SegResNetConfig,
-    **dict.fromkeys(("tiramisu", "fc-densenet56", "fc-densenet67", "fc-densenet103"), FCDenseNetConfig),
-}
+NAMES: dict[str, tuple[str, ...]] = {"method": ("auto",), "network": (), "layout": ("auto",), "logger": ("none",)}
+"""Option whose values are names of the registry's table of that kind, to the words that it takes beside them."""
+
+
+def _by_name(module: ModuleType, base: type) -> dict[str, type]:
+    """Return the dataclasses of a module that have a name of their own, by that name."""
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, base)]
+    return {vars(kind)["name"]: kind for kind in kinds if "name" in vars(kind)}
+
+
 _LIGHT: dict[str, Mapping[str, type]] = {
-    "method": {**_METHOD_OPTIONS, "auto": MethodConfig},
-    "network": _NETWORK_OPTIONS,
+    "method": _by_name(methods, MethodConfig),
+    "network": {
+        **_by_name(networks, NetworkConfig),
+        **dict.fromkeys(("fc-densenet56", "fc-densenet67", "fc-densenet103"), networks.FCDenseNetConfig),
+    },
 }
 """Group and name to the options that are known without the method or network itself."""
 
 
-def names(group: str) -> list[str]:
-    """Return the names that a group of options can have, such as those of all methods."""
-    return [*(["auto"] if group == "method" else []), *registry.table(group)]
+def names(option: str) -> list[str]:
+    """Return the names that an option of ``NAMES`` can have, such as those of all methods."""
+    return [*NAMES[option], *registry.table(option)]
 
 
 def options_of(group: str, name: str) -> type:

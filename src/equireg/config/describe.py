@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
-from equireg.config.choosing import CHOSEN, names
+from equireg.config.choosing import CHOSEN, NAMES, names
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def _walk(config: type, default: Any, chosen: Mapping[str, type], prefix: str) -
         elif group in CHOSEN and field.name == "name":
             yield Option(name, hints[field.name], value, docs_of(CHOSEN[group])["name"], tuple(names(group)))
         else:
-            yield Option(name, hints[field.name], value, texts.get(field.name, ""), choices_of(hints[field.name]))
+            choices = tuple(names(name)) if name in NAMES else choices_of(hints[field.name])
+            yield Option(name, hints[field.name], value, texts.get(field.name, ""), choices)
 
 
 def default_of(field: Any) -> Any:

@@ -11,7 +11,7 @@ class NetworkConfig:
     """Options that all networks have."""
 
     name: str = "unet"
-    """unet, resenc, segresnet, tiramisu (the thesis' FC-DenseNet), fc-densenet56, fc-densenet67 or fc-densenet103"""
+    """which network; tiramisu is the thesis' FC-DenseNet"""
 
 
 @dataclass(frozen=True)

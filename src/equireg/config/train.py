@@ -86,7 +86,7 @@ class TrainConfig:
     pictures_every: int = 1000
     """steps between pictures in TensorBoard; 0 for none"""
     logger: str = "tensorboard"
-    """where scalars go beside metrics.csv: none, or some of tensorboard,csv,wandb,mlflow, with commas between"""
+    """where scalars go beside metrics.csv; several with commas between them"""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """where to compute"""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"

@@ -47,8 +47,7 @@ class PrepareConfig(ScanOptions, ClusterOptions):
     """factor by which the thesis recipe coarsens a scan to estimate its bias field, 4 by default; 1 for none, as the
     thesis did"""
     layout: str = "auto"
-    """layout of the raw folder: auto, decathlon, nnunet, brats, acdc, kits, totalsegmentator, bids, plain, dicom or
-    pictures"""
+    """layout of the raw folder; auto: the first that fits"""
     colours: str | None = None
     """what the colours of masks mean that are pictures: a CSV or JSON file with a row of colour, value and name each"""
     spacing: str = "auto"
@@ -141,8 +140,8 @@ class PredictConfig(ScanOptions, ClusterOptions):
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """auto: bfloat16 where the machine computes in it, 32 bits otherwise"""
     engine: Literal["auto", "torch", "openvino", "onnx"] = "auto"
-    """what computes the network on a CPU in 32 bits: torch, OpenVINO or ONNX Runtime; auto: the fastest that is
-    installed and gives the same to 0.001, where the work is worth its start"""
+    """what computes the network on a CPU in 32 bits; auto: the fastest that is installed and gives the same to 0.001,
+    where the work is worth its start"""
     jobs: int = 0
     """cases predicted at once, each by a process of its own; 0: one, on a cluster as many as fit"""
 

@@ -1,6 +1,6 @@
-"""The layouts by name, and the first of them that fits a folder."""
+"""The first of the layouts that fits a folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,33 +9,13 @@ from equireg.config.dicom import ALL_SERIES
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError, UsageError
 from equireg.imaging.dicom.heads import is_called_dicom
-from equireg.layouts import acdc, bids, brats, decathlon, dicom, kits, nnunet, plain, totalsegmentator
+from equireg.layouts import LAYOUTS, dicom, plain
 from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
-from equireg.registry import Table
-
-LAYOUTS: Table[Callable[[Path], FoundSet]] = Table(
-    "layout",
-    {
-        "decathlon": decathlon.find,
-        "nnunet": nnunet.find,
-        "brats": brats.find,
-        "acdc": acdc.find,
-        "kits": kits.find,
-        "totalsegmentator": totalsegmentator.find,
-        "bids": bids.find,
-        "plain": plain.find,
-        "dicom": dicom.find,
-        "pictures": plain.find_pictures,
-    },
-)
-"""Layout name to its finder, in the order in which they are tried; those of ``_LAST``, which take any names, are last.
-
-A finder raises ``LayoutMismatchError`` where a folder is of another layout. Entries added from outside are tried too.
-"""
 
 _LAST = ("plain", "dicom", "pictures")
+"""Layouts that take any names."""
 _COUNTING = {"plain": plain.find, "pictures": plain.find_pictures}
 """Finders that ask for the number of channels, where it is known."""
 

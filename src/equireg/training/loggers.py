@@ -1,29 +1,42 @@
-"""Loggers beside metrics.csv: Lightning's own, by name."""
+"""Loggers beside metrics.csv: Lightning's own, by name.
+
+Each is imported when it is made, so that help and completion know its name without Lightning.
+"""
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from typing import TYPE_CHECKING
 
 from equireg.errors import UsageError
 from equireg.registry import Table
 
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
-def _tensorboard(out: Path) -> Logger:
+
+def _tensorboard(out: Path) -> "Logger":
+    from lightning.pytorch.loggers import TensorBoardLogger
+
     return TensorBoardLogger(out, name="tensorboard", version="")
 
 
-def _csv(out: Path) -> Logger:
+def _csv(out: Path) -> "Logger":
+    from lightning.pytorch.loggers import CSVLogger
+
     return CSVLogger(out, name="csv", version="")
 
 
-def _wandb(out: Path) -> Logger:
+def _wandb(out: Path) -> "Logger":
+    from lightning.pytorch.loggers import WandbLogger
+
     # Project, account and whether to use the network are wandb's own settings (WANDB_PROJECT, WANDB_MODE).
     return WandbLogger(name=out.resolve().name, save_dir=out, project=os.environ.get("WANDB_PROJECT", "equireg"))
 
 
-def _mlflow(out: Path) -> Logger:
+def _mlflow(out: Path) -> "Logger":
+    from lightning.pytorch.loggers import MLFlowLogger
+
     own, address = out.resolve(), os.environ.get("MLFLOW_TRACKING_URI")
     pictures = None if address else (own / "mlruns").as_uri()
     # A database, because MLflow's folder of files cannot hold both val/dice and val/dice/REGION.
@@ -32,7 +45,7 @@ def _mlflow(out: Path) -> Logger:
     return MLFlowLogger(experiment, own.name, tracking_uri=address, artifact_location=pictures)
 
 
-LOGGERS: Table[Callable[[Path], Logger]] = Table(
+LOGGERS: "Table[Callable[[Path], Logger]]" = Table(
     "logger", {"tensorboard": _tensorboard, "csv": _csv, "wandb": _wandb, "mlflow": _mlflow}
 )
 """Logger name to what makes it for a run's folder."""
@@ -50,7 +63,7 @@ def names_of(option: str) -> list[str]:
     return names
 
 
-def make_loggers(option: str, out: Path) -> list[Logger]:
+def make_loggers(option: str, out: Path) -> "list[Logger]":
     """Make the loggers that the option names, for a run's folder.
 
     Raises:
@@ -69,6 +82,8 @@ def make_loggers(option: str, out: Path) -> list[Logger]:
     return found
 
 
-def picture_makers(loggers: Sequence[Logger]) -> list[Logger]:
+def picture_makers(loggers: "Sequence[Logger]") -> "list[Logger]":
     """Return the loggers that take pictures."""
+    from lightning.pytorch.loggers import TensorBoardLogger
+
     return [logger for logger in loggers if isinstance(logger, TensorBoardLogger) or hasattr(logger, "log_image")]

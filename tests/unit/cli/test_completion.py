@@ -17,6 +17,7 @@ CASES = [
     ("equireg train --method pse", ["pseudo_label"]),
     ("equireg predict run scans --split te", ["test"]),
     ("equireg train --network fc-densenet1", ["fc-densenet103"]),
+    ("equireg prepare raw --layout tot", ["totalsegmentator"]),
     ("equireg completion z", ["zsh"]),
     ("equireg train p", []),
 ]

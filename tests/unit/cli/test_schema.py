@@ -70,6 +70,11 @@ def test_what_does_not_fit_is_refused_by_schema_and_verb_alike(values: dict[str,
         from_plain(TrainConfig, copy.deepcopy(values))
 
 
+def test_names_of_a_table_are_proposed() -> None:
+    assert {"auto", "bids", "plain"} <= set(schema("prepare")["properties"]["layout"]["examples"])
+    assert faults({"logger": "csv,tensorboard"}, "train") == []
+
+
 def test_a_runs_own_file_and_short_forms_fit() -> None:
     for values in (
         yaml.safe_load(to_yaml(from_plain(TrainConfig, {"method": "bcp", "network": "tiramisu"}))),

@@ -7,6 +7,8 @@ import sys
 import pytest
 import torch
 
+from equireg.config import PredictConfig
+from equireg.config.describe import options_in
 from equireg.engines.choosing import ENGINES
 from equireg.engines.network import EngineNetwork
 from equireg.networks import NETWORKS, build
@@ -20,6 +22,11 @@ def network_of(name: str, spatial_dims: int) -> tuple[torch.nn.Module, torch.Ten
     torch.manual_seed(0)
     network = build(options, in_channels=2, out_channels=3, spatial_dims=spatial_dims, patch_size=patch).eval()
     return network, torch.randn(3, 2, *patch, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_option_has_every_engine() -> None:
+    option = next(option for option in options_in(PredictConfig) if option.name == "engine")
+    assert option.choices == ("auto", "torch", *ENGINES)
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))

@@ -7,6 +7,7 @@ import torch
 
 from equireg import networks
 from equireg.config import NetworkConfig, ResEncConfig, SegResNetConfig, TrainConfig, UNetConfig
+from equireg.config.choosing import options_of
 from equireg.config.earlier import in_todays_words
 from equireg.config.parsing import from_plain
 from equireg.errors import UsageError
@@ -150,5 +151,11 @@ def test_options_of_another_network_are_an_error():
         networks.build(config, in_channels=1, out_channels=2, spatial_dims=2)
 
 
-def test_the_names_are_these():
-    assert list(networks.NETWORKS) == [*SIZED, "tiramisu", "fc-densenet56", "fc-densenet67", "fc-densenet103"]
+def test_no_name_is_lost_that_runs_may_have():
+    assert {*SIZED, "tiramisu", "fc-densenet56", "fc-densenet67", "fc-densenet103"} <= set(networks.NETWORKS)
+
+
+def test_help_and_completion_know_the_options_that_a_network_has():
+    assert {name: options_of("network", name) for name in networks.NETWORKS} == {
+        name: network.Options for name, network in networks.NETWORKS.items()
+    }

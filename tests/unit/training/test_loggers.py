@@ -49,7 +49,10 @@ def test_wandb_and_mlflow_are_lightnings_own(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
     for kind in ("WandbLogger", "MLFlowLogger"):
-        monkeypatch.setattr(loggers, kind, lambda *names, kind=kind, **given: asked.setdefault(kind, (names, given)))
+        monkeypatch.setattr(
+            f"lightning.pytorch.loggers.{kind}",
+            lambda *names, kind=kind, **given: asked.setdefault(kind, (names, given)),
+        )
     make_loggers("wandb,mlflow", tmp_path / "run")
     assert asked["WandbLogger"] == ((), {"name": "run", "save_dir": tmp_path / "run", "project": "equireg"})
     own = {
