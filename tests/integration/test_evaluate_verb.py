@@ -26,7 +26,7 @@ def test_predictions_are_scored(
     dice = [float(row["value"]) for row in rows if row["metric"] == "dice"]
     assert len(dice) == 3
     assert summary["mean"]["dice"] == pytest.approx(sum(dice) / 3)
-    assert f"mean                     Dice {summary['mean']['dice']:.3f} over 1 cases" in outcome.out
+    assert f"mean                     Dice {summary['mean']['dice']:.3f} over 1 case" in outcome.out
     made_by = json.loads((out / "made_by.json").read_text())
     assert made_by["run"]["method"] == "equireg"
     assert (made_by["run"]["labelled_cases"], made_by["run"]["unlabelled_cases"]) == (2, 4)

@@ -1,6 +1,7 @@
 """Which prediction is judged by which mask, and what their label values mean."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,8 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.masks import MaskFiles
 
 _logger = logging.getLogger("equireg")
+_DIGESTS = re.compile(r"[0-9a-f]{10}_[0-9a-f]{6}(_.*)?")
+"""Names of cases that were DICOM series, without ``--keep_names``."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,7 @@ def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
     predicted = predictions.cases
     judged = {*reference.masks, *(reference.without_mask() if predictions.has_transformed else ())}
     if not set(predicted) & judged:
-        raise EquiregError(
-            f"{predictions.root}: no case in common with {reference.root}; found the predictions "
-            f"{some_of(predicted)} and the masks {some_of(reference.masks)}. "
-            "Give the masks of the cases that were predicted."
-        )
+        raise _nothing_in_common(predictions, reference, sorted(judged))
     cases = reference.cases_to_judge(predicted)
     _refuse_absent(predictions, reference, cases)
     _log_what_is_left_out(predictions, reference)
@@ -59,6 +58,20 @@ def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
     if problems:
         raise one_error(problems, len(cases))
     return pairs
+
+
+def _nothing_in_common(predictions: Predictions, reference: Reference, judged: Sequence[str]) -> EquiregError:
+    if not judged:
+        return EquiregError(
+            f"{reference.root}: has no mask; expected those of the predicted cases {some_of(predictions.cases)}. Give "
+            "the folder with their masks."
+        )
+    names = " Cases of DICOM are called by digests; with `equireg predict --keep_names true` by the PatientID."
+    return EquiregError(
+        f"{predictions.root}: no case in common with {reference.root}; found the predictions "
+        f"{some_of(predictions.cases)} and the masks {some_of(judged)}. Give the masks of the cases that were "
+        f"predicted, under the same names.{names if any(map(_DIGESTS.fullmatch, predictions.cases)) else ''}"
+    )
 
 
 def choose_labels(predictions: Predictions, reference: Reference) -> LabelTable | None:
@@ -88,8 +101,8 @@ def _refuse_absent(predictions: Predictions, reference: Reference, cases: Sequen
     first = absent[0]
     others = f" So lack {len(absent) - 1} more: {', '.join(absent[1:])}." if len(absent) > 1 else ""
     raise EquiregError(
-        f"{predictions.root / f'{first}.nii.gz'}: no such file; expected the prediction of case {first}, whose mask "
-        f"is {reference.masks[first]}.{others} Predict these cases, or take their masks away."
+        f"{predictions.root / first}.*: no such file; expected the prediction of case {first}, whose mask is "
+        f"{reference.masks[first]}.{others} Predict these cases, or take their masks away."
     )
 
 

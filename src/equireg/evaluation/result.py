@@ -58,7 +58,7 @@ class EvaluationResult(Mapping[str, Any]):
     def __str__(self) -> str:
         """Lines for people: Dice of each region, their mean, and what is missing from it."""
         lines = []
-        over = f" over {self['cases']} cases"
+        over = f" over {self['cases']} case{'s' * (self['cases'] != 1)}"
         for metric in ("dice", "equivariance_dice"):
             if self["mean"].get(metric) is None:
                 continue
@@ -75,6 +75,7 @@ class EvaluationResult(Mapping[str, Any]):
             return f"{region:24} nowhere: neither predictions nor references show it; not in the mean"
         if numbers["mean"] is None:
             return None
-        line = f"{region:24} {title} {numbers['mean']:.3f} +- {numbers['std']:.3f}"
+        spread = f" +- {numbers['std']:.3f}" if self["cases"] > 1 else ""
+        line = f"{region:24} {title} {numbers['mean']:.3f}{spread}"
         missing = self["regions"][region].get("hd95_mm", {}).get("missing", 0) if metric == "dice" else 0
         return f"{line}   ({missing} without HD95: one side empty)" if missing else line

@@ -14,6 +14,7 @@ from equireg.imaging.header import Header
 from equireg.imaging.labels import smallest_integer
 from equireg.imaging.limits import Limits
 from equireg.imaging.pictures import header_of, open_picture, upright, without_alpha
+from equireg.imaging.smooth_edges import settled
 
 Look = Literal["grey", "palette", "rgb"]
 
@@ -48,7 +49,8 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
 
     Grey values and the indices of a palette are label values, as they are; one bit a pixel counts as 0 and 255, and so
     does a lossy picture in black and white. With a table of colours (``limits.colours``), palettes and colours are read
-    by it, and grey values too where it lists them all as colours.
+    by it, and grey values too where it lists them all as colours. Pixels of smooth edges count as what is beside them,
+    in colour and in black and white.
 
     Returns:
         Label values [X, Y, 1] in the smallest integer type, and the header.
@@ -94,8 +96,9 @@ def _of_pixels(path: Path, picture: Image.Image, table: ColourTable | None, *, l
         pixels = pixels[..., 0]
     if pixels.ndim == 3:
         return _of_colours(path, pixels, table)
-    grey = _black_and_white(path, pixels) if lossy else _whole(path, pixels)
-    return grey if table is None else _of_grey(path, grey, table)
+    if table is not None:
+        return _of_grey(path, _black_and_white(path, pixels) if lossy else _whole(path, pixels), table)
+    return _black_and_white(path, pixels) if lossy else _without_blends(path, _whole(path, pixels))
 
 
 def _of_colours(path: Path, pixels: np.ndarray, table: ColourTable | None) -> np.ndarray:
@@ -109,8 +112,33 @@ def _of_colours(path: Path, pixels: np.ndarray, table: ColourTable | None) -> np
             "FILE with a row of colour, value and name for each."
         )
     known = table.value_of()
-    _refuse_unknown(path, [colour for colour in colours if colour not in known])
+    unknown = [colour for colour in colours if colour not in known]
+    index = settled(pixels, list(known)) if unknown else None
+    if index is not None:
+        _warn_of_edges(path)
+        return np.array(list(known.values()))[index]
+    _refuse_unknown(path, unknown)
     return np.array([known[colour] for colour in colours])[places].reshape(codes.shape)
+
+
+def _without_blends(path: Path, grey: np.ndarray) -> np.ndarray:
+    """Return black and white alone of a mask in which other values are few and lie at edges."""
+    ends = (0, 255)
+    values = np.unique(grey)
+    if grey.dtype != np.uint8 or len(values) <= len(ends) or not np.isin(ends, values).all():
+        return grey
+    index = settled(grey[..., None], np.array(ends)[:, None])
+    if index is None:
+        return grey
+    _warn_of_edges(path)
+    return np.array(ends, dtype=np.uint8)[index]
+
+
+def _warn_of_edges(path: Path) -> None:
+    warn_once(
+        f"{path.parent}: masks such as {path.name} have smooth edges (antialiasing), whose colours mean nothing; each "
+        "pixel there counts as the nearest colour beside it. Masks that are saved without stay as they are."
+    )
 
 
 def _of_grey(path: Path, grey: np.ndarray, table: ColourTable) -> np.ndarray:

@@ -67,9 +67,12 @@ def find(root: Path) -> FoundSet:
 
 
 def _patient_folder(folder: Path, root: Path) -> Path | None:
-    """Return the patient's folder that a folder is or lies in, as Kaggle's copy has a folder around each file."""
+    """Return the patient's folder that a folder is or lies in, as Kaggle's copy has a folder around each file.
+
+    It may be the root, for one patient's scans are a folder to predict, too.
+    """
     above = (folder, *folder.parents)
-    inside = (place for place in above if place != root and place.is_relative_to(root))
+    inside = (place for place in above if place.is_relative_to(root))
     return next((place for place in inside if _PATIENT.fullmatch(place.name)), None)
 
 

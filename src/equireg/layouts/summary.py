@@ -42,7 +42,11 @@ def _files_line(dataset: RawDataset) -> str:
     scan = " + ".join([_relative(first.images[0], dataset.root), *(path.name for path in first.images[1:])])
     mask = f"masks of {len(masks)} such as {_relative(first.label, dataset.root)}" if first.label else "no masks"
     kind = "channel" if len(dataset.channels) == 1 else f"{len(dataset.channels)} channels"
-    return f"layout {dataset.layout}: {len(dataset.cases)} cases with the {kind} {channels} such as {scan}; {mask}"
+    count = len(dataset.cases)
+    cases = f"{count} case{'s' * (count != 1)}"
+    held_out = sum(case.held_out for case in dataset.cases)
+    tested = f"; {held_out} of a test or validation folder, held out as test" if held_out else ""
+    return f"layout {dataset.layout}: {cases} with the {kind} {channels} such as {scan}; {mask}{tested}"
 
 
 def _patients_line(dataset: RawDataset) -> str:

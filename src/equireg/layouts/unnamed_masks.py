@@ -13,7 +13,9 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
 from equireg.imaging.labels import distinct
+from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
+from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
 from equireg.layouts.channels import split_channel
 from equireg.layouts.files import stem_of
 
@@ -24,6 +26,9 @@ _BACKGROUND = 0.3
 """Fraction of voxels that are 0, at least."""
 _PATCHES = 0.5
 """Fraction of neighbours inside that are equal, at least; noise leaves scans few."""
+_COLOURS = 16
+_COVER = 0.9
+"""Fraction of the pixels inside that so many colours have, at least: smooth edges add others, a photograph has more."""
 _OPENED = 3
 """Files of a name that are opened; an empty one says nothing."""
 
@@ -106,9 +111,11 @@ def _beside(folder: Path, scans: Mapping[Path, Sequence[Path]]) -> list[Path]:
 
 
 def _hold_labels(files: Sequence[Path]) -> bool:
-    """Whether the first files hold labels, all but those that are empty."""
-    found = [holds_labels(file) for file in files[:_OPENED]]
-    return True in found and False not in found
+    """Whether the first files hold labels, all but those that are empty; most of pictures, as edges may be smooth."""
+    opened = files[:_OPENED]
+    found = [holds_labels(file) for file in opened]
+    odd = found.count(False)
+    return found.count(True) > odd and (odd == 0 or all(map(is_picture, opened)))
 
 
 def holds_labels(path: Path) -> bool | None:
@@ -126,16 +133,33 @@ def _judged(path: Path, size: int, time: int) -> bool | None:
     """Judge a file in the state of that size and time; one that cannot be read holds no labels."""
     try:
         header = read_header(path)
-        if header.channels != 1 or header.scale is not None:
+        coloured = header.channels == len(CHANNELS) and is_picture(path)
+        if header.scale is not None or (header.channels != 1 and not coloured):
             return False
-        values = read_label_values(path)[0]
-    except EquiregError:
+        values = _colours(path) if coloured else read_label_values(path)[0]
+    except (EquiregError, ValueError):
         return False
     if not values.any():
         return None
-    different = len(distinct(values))
-    if values.size < _LEAST_VOXELS or different > _MOST_VALUES or different**2 > values.size:
+    if values.size < _LEAST_VOXELS or not (_few_colours(values) if coloured else _few_values(values)):
         return False
     first, second = values[:-1], values[1:]
     inside = (first != 0) | (second != 0)
     return bool(np.mean(values == 0) > _BACKGROUND and np.mean(first[inside] == second[inside]) > _PATCHES)
+
+
+def _colours(path: Path) -> np.ndarray:
+    """Return a number for the colour of each pixel of a picture, [X, Y, 1]; black is 0."""
+    with picture_slabs(path, LIMITS) as (_, slabs):
+        red, green, blue = next(iter(slabs)).values.astype(np.int32)
+    return red << 16 | green << 8 | blue
+
+
+def _few_values(values: np.ndarray) -> bool:
+    different = len(distinct(values))
+    return different <= _MOST_VALUES and different**2 <= values.size
+
+
+def _few_colours(colours: np.ndarray) -> bool:
+    counts = np.sort(np.unique(colours[colours != 0], return_counts=True)[1])[::-1]
+    return bool(counts[:_COLOURS].sum() >= _COVER * counts.sum())

@@ -91,7 +91,7 @@ def predict(
             raise error_of(failed)
         _finish(folder, trained, _told(scans, cases, config), job, calibration)
     seconds = folder.seconds.values()
-    log.info("%d predictions in %s, %.1f s a case", len(seconds), out, sum(seconds) / len(seconds))
+    log.info("predictions in %s: %d, %.1f s a case", out, len(seconds), sum(seconds) / len(seconds))
     if failed:
         raise error_of(failed, f" The other {len(seconds)} predictions lie in {out}.")
     return out

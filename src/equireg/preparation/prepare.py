@@ -117,7 +117,8 @@ def _dry_run(dataset: RawDataset) -> Manifest:
         log.warning("refused %s: %s %s", item.case, item.reason, item.remedy)
     if not headers.cases:
         raise EquiregError(_no_case(dataset.root, headers.refused))
-    log.info("%d cases can be prepared. This was a dry run: nothing was written.", len(headers.cases))
+    many = "s" * (len(headers.cases) != 1)
+    log.info("%d case%s can be prepared. This was a dry run: nothing was written.", len(headers.cases), many)
     return summary.empty_manifest(dataset, headers.refused)
 
 

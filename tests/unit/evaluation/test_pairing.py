@@ -1,6 +1,7 @@
 """Which cases are judged, and what is said of the others."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def prepared(root: Path, splits: dict[str, str]) -> Path:
     return root
 
 
-def judge(tmp_path: Path, reference: Path, cases: str, *, signed: bool = False):
+def judge(tmp_path: Path, reference: Path, cases: Iterable[str], *, signed: bool = False):
     predictions = write_masks(tmp_path / "predictions", {case: box(1) for case in cases})
     if signed:
         sign_predictions(predictions)
@@ -70,7 +71,7 @@ def test_where_every_mask_was_predicted_nothing_is_said(raw, tmp_path, caplog):
 
 def test_all_absent_predictions_of_a_folder_of_masks_are_named(tmp_path):
     masks = write_masks(tmp_path / "masks", MASKS)
-    with pytest.raises(EquiregError, match=r"b\.nii\.gz: no such file; .*2 more: d, f\. Predict"):
+    with pytest.raises(EquiregError, match=r"b\.\*: no such file; .*2 more: d, f\. Predict"):
         judge(tmp_path, masks, "ace")
     assert not (tmp_path / "out").exists()
 
@@ -111,3 +112,10 @@ def test_masks_of_a_prepared_folder_are_checked_unless_nobody_verifies(tmp_path)
     with pytest.raises(EquiregError, match=r"reference\.nii\.gz.*not what was written"):
         evaluate(predictions, reference, tmp_path / "out")
     assert evaluate(predictions, reference, tmp_path / "out", verify=False)["cases"] == 1
+
+
+def test_names_of_dicom_cases_say_how_they_are_called_otherwise(raw, tmp_path):
+    with pytest.raises(EquiregError, match=r"no case in common.* 3 more.*--keep_names true"):
+        judge(tmp_path, raw, ["0d47f1f621_cfc5b1", "cc0a0def05_f0e16e_3"])
+    with pytest.raises(EquiregError, match=r"under the same names\.$"):
+        judge(tmp_path / "other", raw, "xy")

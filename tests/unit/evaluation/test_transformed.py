@@ -133,7 +133,7 @@ def test_a_reference_of_other_cases_is_refused(predictions: Path, tmp_path: Path
 
 def test_without_transforms_a_set_without_masks_is_refused(predictions: Path, tmp_path: Path) -> None:
     (predictions / "equivariance").rename(tmp_path / "elsewhere")
-    with pytest.raises(EquiregError, match="no case in common"):
+    with pytest.raises(EquiregError, match="has no mask; expected those of the predicted cases"):
         evaluate(predictions, prepared(tmp_path / "prepared", masked=()), tmp_path / "out")
 
 

@@ -60,3 +60,10 @@ def test_series_alone_are_no_channels(tmp_path):
     put(tmp_path, "patient101/patient101_4d.nii.gz", channels=5)
     with pytest.raises(EquiregError, match="series of all frames"):
         discover(tmp_path)
+
+
+def test_the_folder_of_one_patient(tmp_path):
+    patient(tmp_path, "patient101", masks=False)
+    dataset = discover(tmp_path / "patient101")
+    assert (dataset.layout, names(dataset)) == ("acdc", ["patient101_frame01", "patient101_frame12"])
+    assert {case.patient for case in dataset.cases} == {"patient101"}

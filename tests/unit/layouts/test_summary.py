@@ -16,6 +16,13 @@ def test_two_lines_on_channels_masks_and_patients(tmp_path):
     assert patients == "patients: 2, 2 with several scans, such as p0 with p0_visit0, p0_visit1, p0_visit2 and 1 more"
 
 
+def test_cases_of_a_test_folder_are_counted(tmp_path):
+    put(tmp_path, "train/images/a.nii.gz", "train/labels/a.nii.gz", "test/images/b.nii.gz")
+    files, _ = lines(discover(tmp_path))
+    assert files.startswith("layout plain: 2 cases with")
+    assert files.endswith("; 1 of a test or validation folder, held out as test")
+
+
 def test_one_scan_a_patient_and_no_mask(tmp_path):
     put(tmp_path, "a.nii.gz", "b.nii.gz")
     files, patients = lines(discover(tmp_path))

@@ -7,6 +7,7 @@ import pytest
 from equireg.layouts import discover
 from equireg.layouts.unnamed_masks import holds_labels
 from layout_folders import files, masks, names
+from pictures_made_up import disc, photo, save
 
 
 def write(root, *paths, kind="scan", seed=0):
@@ -69,3 +70,14 @@ def test_what_holds_labels(tmp_path):
     (tmp_path / "bad.nii.gz").write_bytes(b"no image")
     found = [holds_labels(tmp_path / f"{name}.nii.gz") for name in ("scan", "mask", "empty", "bad")]
     assert found == [False, True, None, False]
+
+
+def test_a_folder_of_coloured_masks_is_told_by_its_pixels(tmp_path):
+    colours = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0)], np.uint8)
+    for index in range(4):
+        shape = disc(radius=8 + index) + disc(radius=4)
+        save(tmp_path, f"Bilder/b {index}.jpg", photo(shape, index))
+        if index < 3:
+            save(tmp_path, f"Masken/b {index}.png", colours[shape])
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {f"b {index}": f"Masken/b {index}.png" if index < 3 else None for index in range(4)}

@@ -1,16 +1,20 @@
 """Cases by doubt: their order, what it is worth, the pictures, and the way to the viewer."""
 
+import base64
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from equireg.comparing.sources import read_sources
+from equireg.imaging.labels import LabelTable
 from equireg.reporting.build import report
 from equireg.reporting.drawing.panels import doubt_panels
-from equireg.viewing.case_volumes import CaseReader
+from equireg.viewing.case_volumes import PREDICTION, SCAN, CaseReader, CaseVolumes
 from reporting_made_up import Training, write_evaluation, write_picture
 from viewing_made_up import predictions, prepared
 
@@ -102,3 +106,14 @@ def test_a_picture_shows_where_views_disagree(tmp_path: Path) -> None:
     plain = doubt_panels(CaseReader(predictions(tmp_path / "r", tmp_path / "gone")).read("case"))
     assert [panel.caption for panel in plain] == ["scan", "prediction"]
     assert np.isfinite(plain[0].aspect)
+
+
+def test_noise_in_a_slice_without_tissue_stays_dark() -> None:
+    scan = np.random.default_rng(0).uniform(1, 4, (3, 24, 24))
+    scan[1, 6:18, 6:18] = 100  # the tissue
+    prediction = np.zeros(scan.shape, np.uint8)
+    prediction[2] = 1
+    labels = LabelTable((0, 1), ("background", "tumour"))
+    case = CaseVolumes("a", labels, np.eye(4), "zyx", {SCAN: scan, PREDICTION: prediction}, "flair", ())
+    drawn = base64.b64decode(doubt_panels(case)[0].png.partition("base64,")[2])
+    assert np.asarray(Image.open(io.BytesIO(drawn)).convert("L")).max() < 64

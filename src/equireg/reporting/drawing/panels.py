@@ -83,7 +83,9 @@ def doubt_panels(case: CaseVolumes) -> list[Panel]:
     place = int(spread.sum(axis=(1, 2)).argmax()) if spread.any() else len(prediction) // 2
     # As radiologists see it: the patient's right on the left, front or top up.
     seen = {kind: volume[place, ::-1, ::-1] for kind, volume in case.volumes.items()}
-    scan: np.ndarray = window(seen[SCAN]) if SCAN in seen else np.zeros_like(seen[PREDICTION], np.float32)
+    # The brightness is that of the whole scan: in a slice without tissue noise would look like some.
+    whole = window(case.volumes[SCAN]) if SCAN in seen else np.zeros_like(case.volumes[PREDICTION], np.float32)
+    scan: np.ndarray = whole[place, ::-1, ::-1]
     rows, columns = np.linalg.norm(case.affine[:3, 1:3], axis=0).tolist()
     heat = ListedColormap(DOUBT_COLOURS)
 
