@@ -53,14 +53,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="CSV file; rows are added to it")
     parser.add_argument("--seeds", default="42")
     parser.add_argument("--rungs", help="numbers of the ladder, from 0, the costliest; all by default")
+    parser.add_argument("--downsample", help="such as 1,1: rungs at this resolution alone; as the rules say by default")
     parser.add_argument("--dims", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     data = PreparedSet(chosen.prepared)
-    columns = ["dataset", "sup_cases", "seconds", "seed", "rung", "features", "batch", "ratio", "patch"]
+    columns = ["dataset", "sup_cases", "seconds", "seed", "rung", "features", "batch", "ratio", "patch", "downsample"]
     columns += ["step_seconds", "steps", "val_dice"]
     given = {"method": {"name": "equireg"}, "sup_cases": chosen.sup_cases, "spatial_dims": chosen.dims}
+    if chosen.downsample:
+        given["network"] = {"downsample": tuple(map(int, chosen.downsample.split(",")))}
     ladder = Question(given, data).ladder(chosen.dims)
     numbers = [int(one) for one in chosen.rungs.split(",")] if chosen.rungs else list(range(len(ladder)))
     seconds = seconds_of(Question(given, data), [ladder[number] for number in numbers], chosen.dims, chosen.rounds)
@@ -76,8 +79,17 @@ def main() -> None:
                 steps = max(1, int(chosen.seconds / seconds[rung]))
                 dice = score(chosen.prepared, question.options(rung, chosen.dims), steps)
                 patch = "x".join(map(str, rung.patch_size))
+                factors = "x".join(map(str, rung.downsample or (1,) * chosen.dims))
                 row = [data.manifest.dataset, chosen.sup_cases, chosen.seconds, seed, number, rung.features]
-                row += [rung.batch_size, rung.unsup_ratio, patch, round(seconds[rung], 4), steps, round(dice, 4)]
+                row += [
+                    rung.batch_size,
+                    rung.unsup_ratio,
+                    patch,
+                    factors,
+                    round(seconds[rung], 4),
+                    steps,
+                    round(dice, 4),
+                ]
                 table.writerow(row)
                 file.flush()
                 print(shown(rung), f"{steps} steps", f"val Dice {dice:.4f}", flush=True)

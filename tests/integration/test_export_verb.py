@@ -64,12 +64,17 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
     )
 
 
-@pytest.mark.parametrize("kind", ["slices", pytest.param("volumes", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind", ["slices", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("volumes", "coarse"))]
+)
 def test_the_example_gives_the_masks_of_predict(
-    phantom_run: Path, solid_run: Path, scan: Path, tmp_path: Path, kind: str
+    phantom_run: Path, solid_run: Path, phantom_prepared: Path, scan: Path, tmp_path: Path, kind: str
 ) -> None:
     pytest.importorskip("onnx", reason="the extra onnx is not installed")
     run = phantom_run if kind == "slices" else solid_run
+    if kind == "coarse":
+        coarse: dict[str, Any] = {"network": {"features": 4, "downsample": (2, 2)}, "max_steps": 4, "val_every": 4}
+        run = train(phantom_prepared, tmp_path / "run", method="supervised", batch_size=1, **HERE, **coarse)
     folder = package.export(run, tmp_path / "x", to="onnx", licence="CC0")
     package.predict(run, scan, tmp_path / "q", **HERE)
     assert dice(by_example(folder, scan, tmp_path / "mask.nii.gz"), values(tmp_path / "q" / "scan.nii.gz")) >= 0.999

@@ -15,6 +15,7 @@ from equireg import folders
 from equireg.config.yaml_files import read_yaml
 from equireg.folders.signature import write_content
 from equireg.model import ENTRY, load_model, seal
+from equireg.networks import bare
 from nnunet_made_up import Plan, write_checkpoint
 
 Command = Callable[..., Any]
@@ -73,6 +74,22 @@ def test_a_run_is_all_that_is_needed(
     unfinished(out)
     moved = shutil.copytree(phantom_run, tmp_path / "moved")
     assert equireg("train", phantom_prepared, "--out", out, "--resume", "--init", moved, *STILL).code == 0
+
+
+def test_weights_go_on_at_another_resolution_and_come_back(
+    equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    coarse, fine = tmp_path / "coarse", tmp_path / "fine"
+    outcome = equireg(
+        "train", phantom_prepared, "--out", coarse, "--init", phantom_run, "--network.downsample=[2,2]", *STILL
+    )
+    assert outcome.code == 0, outcome.err
+    outcome = equireg("train", phantom_prepared, "--out", fine, "--init", coarse, "--network.downsample=[1,1]", *STILL)
+    assert outcome.code == 0, outcome.err
+    first, *others = (load_model(run / "checkpoints" / "last.ckpt").predictor for run in (phantom_run, coarse, fine))
+    for other in others:
+        for name, value in bare(first).state_dict().items():
+            torch.testing.assert_close(bare(other).state_dict()[name], value, atol=1e-6, rtol=0)
 
 
 @pytest.mark.slow

@@ -33,22 +33,31 @@ def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
     if config.patch_size is not None:
         patch = config.patch_size
     else:
-        strides = getattr(config.network, "strides", None)
-        patch = patch_within(manifest.fingerprint["large_shape"][-dims:], _MOST_VOXELS[dims], strides)
+        strides, factors = getattr(config.network, "strides", None), config.network.downsample
+        patch = patch_within(manifest.fingerprint["large_shape"][-dims:], _MOST_VOXELS[dims], strides, factors)
     axes = manifest.axes[-dims:]
     return PatchPlan(dims, patch, tuple(index for index, axis in enumerate(axes) if axis in flips(manifest, config)))
 
 
 def patch_within(
-    sides_vox: Sequence[float], most_voxels: int, strides: Sequence[Sequence[int]] | None = None
+    sides_vox: Sequence[float],
+    most_voxels: int,
+    strides: Sequence[Sequence[int]] | None = None,
+    factors: Sequence[int] | None = None,
 ) -> tuple[int, ...]:
     """Return the patch that covers so many voxels along each axis, up to a limit; the longest sides shrink first.
 
     Args:
         sides_vox: what it should cover, [n].
-        most_voxels: the limit.
+        most_voxels: the limit, of what the network sees.
         strides: of a network whose stages are given, [stages][n]; they divide the sides.
+        factors: how many times coarser the network works, [n].
     """
+    if factors is not None and len(factors) == len(sides_vox):  # that they differ is told by who builds the network
+        seen = patch_within(
+            [size / factor for size, factor in zip(sides_vox, factors, strict=True)], most_voxels, strides
+        )
+        return tuple(side * factor for side, factor in zip(seen, factors, strict=True))
     totals = [math.prod(axis) for axis in zip(*strides or (), strict=False)]
     if len(totals) != len(sides_vox):  # none are given, or of other axes, which is told by who builds the network
         sides = [round_up_side(size) for size in sides_vox]

@@ -3,7 +3,7 @@
 import re
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,9 @@ def _names_by_itself(
     chosen = _chosen(options, named, files) | {group: CHOSEN[group] for group in open_}
     parser = _parser(name, verb)
     add_options(parser, options, chosen)
-    for option in loose:
-        if re.fullmatch(r"--\w+\.(?!name$)\w+", option):
+    common = {f"--{group}.{field.name}" for group in open_ for field in fields(CHOSEN[group])}
+    for option in loose - common:
+        if re.fullmatch(r"--\w+\.\w+", option):
             parser.add_argument(option, type=bool if is_switch(option[2:]) else str)
     parsed = parser.read(with_lists(words, _lists(options, chosen)), defaults=False)
     values: dict[str, Any] = {}

@@ -5,6 +5,8 @@ from typing import Literal
 
 from equireg.config.checks import require
 
+_COARSEST = 8
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -12,6 +14,13 @@ class NetworkConfig:
 
     name: str = "unet"
     """which network; tiramisu is the thesis' FC-DenseNet"""
+    downsample: tuple[int, ...] | None = None
+    """how many times coarser the network works than the scans are, along each axis, such as [2,2]; its logits are
+    interpolated back. By default at full resolution"""
+
+    def __post_init__(self) -> None:
+        good = self.downsample is None or all(1 <= factor <= _COARSEST for factor in self.downsample)
+        require(good, "network.downsample", self.downsample, f"whole numbers from 1 to {_COARSEST}, such as [2,2]")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ class _StagedConfig(NetworkConfig):
     """probability of dropping a channel"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.features >= 1, "network.features", self.features, "a count of channels from 1")
         require(self.stages is None or 2 <= self.stages <= 8, "network.stages", self.stages, "2 to 8")
         require(0 <= self.dropout < 1, "network.dropout", self.dropout, "a number from 0 to below 1")
@@ -95,4 +96,5 @@ class FCDenseNetConfig(NetworkConfig):
     """compute layers again in the backward pass instead of keeping them: less memory, more time"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(0 <= self.dropout < 1, "network.dropout", self.dropout, "a number from 0 to below 1")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from equireg.registry import Table
 
 if TYPE_CHECKING:
+    from equireg.networks.coarse import bare as bare
+    from equireg.networks.coarse import coarse_sides as coarse_sides
     from equireg.networks.deep import Pyramid as Pyramid
     from equireg.networks.deep import pyramid as pyramid
     from equireg.networks.registry import Network as Network
@@ -34,6 +36,8 @@ NETWORKS: "Table[Network]" = Table(
 """Network name to how it is built, and its options."""
 
 _HEAVY = {
+    "bare": "coarse",
+    "coarse_sides": "coarse",
     "Pyramid": "deep",
     "pyramid": "deep",
     "Network": "registry",

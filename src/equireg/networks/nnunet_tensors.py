@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from equireg.errors import EquiregError
+from equireg.networks.coarse import Coarse
 from equireg.networks.nnunet_names import Found, pairs_of, translate
 from equireg.networks.resenc import ResEncUNet
 from equireg.networks.unet import UNet
@@ -28,6 +29,8 @@ def to_nnunet(network: nn.Module) -> tuple[dict[str, Tensor], Found]:
     Raises:
         EquiregError: if it is another network; a sentence without a file's name.
     """
+    if isinstance(network, Coarse):
+        raise EquiregError("its network works at a lower resolution (--network.downsample), which nnU-Net's do not")
     if not isinstance(network, UNet | ResEncUNet):
         raise EquiregError(f"its network is a {type(network).__name__}; nnU-Net has unet and resenc alone")
     state = {name: value.detach().cpu() for name, value in network.state_dict().items()}

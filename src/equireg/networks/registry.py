@@ -10,6 +10,7 @@ from torch import nn
 from equireg import registry
 from equireg.config import FCDenseNetConfig, NetworkConfig, ResEncConfig, SegResNetConfig, UNetConfig
 from equireg.errors import UsageError
+from equireg.networks.coarse import Coarse, coarse_sides
 from equireg.networks.tiramisu import fc_densenet
 from equireg.networks.topology import Strides, given_topology, strides_for
 
@@ -95,7 +96,7 @@ def build(
             f"--network.name is {config.name}, given with options of another network ({type(config).__name__}); "
             f"expected {named.Options.__name__}."
         )
-    patch_size = patch_size or (64,) * spatial_dims
+    patch_size = coarse_sides(patch_size or (64,) * spatial_dims, config.downsample)
     strides = strides_for(patch_size)
     if isinstance(config, UNetConfig | ResEncConfig) and (config.strides is not None or config.kernels is not None):
         strides = given_topology(config.strides, config.kernels, patch_size).strides
@@ -103,10 +104,11 @@ def build(
     if stages is not None:
         if stages > len(strides):
             raise UsageError(
-                f"--network.stages is {stages}; a patch of {patch_size} voxels carries at most {len(strides)}. "
-                "Ask for fewer, or for a --patch_size whose sides divide by higher powers of 2."
+                f"--network.stages is {stages}; a patch of {patch_size} voxels carries at most "
+                f"{len(strides)}. Ask for fewer, or for a --patch_size whose sides divide by higher powers of 2."
             )
         strides = strides[:stages]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MONAI warns of its own use of deprecated torch functions
-        return named.build(config, in_channels, out_channels, strides)
+        network = named.build(config, in_channels, out_channels, strides)
+    return network if config.downsample is None else Coarse(network, config.downsample)

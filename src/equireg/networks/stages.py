@@ -7,6 +7,7 @@ from typing import cast
 from torch import nn
 
 from equireg.errors import UsageError
+from equireg.networks.coarse import Coarse
 from equireg.networks.tiramisu import FCDenseNet
 
 
@@ -32,6 +33,8 @@ def encoder_stages(network: nn.Module) -> list[EncoderStage]:
     from monai.networks.nets.dynunet import DynUNet
     from monai.networks.nets.segresnet import SegResNet
 
+    if isinstance(network, Coarse):
+        return encoder_stages(network.network)
     own = getattr(network, "encoder_stages", None)
     if callable(own):
         return cast(Callable[[], list[EncoderStage]], own)()

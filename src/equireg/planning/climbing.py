@@ -114,4 +114,5 @@ def shown(rung: Rung) -> str:
     """Return a rung in words."""
     unlabelled = f" + {rung.batch_size * rung.unsup_ratio}" if rung.unsup_ratio else ""
     patch = " x ".join(map(str, rung.patch_size))
-    return f"{rung.features} features with {rung.batch_size}{unlabelled} samples of {patch}"
+    seen = f", seen {max(rung.downsample)} times coarser" if rung.downsample else ""
+    return f"{rung.features} features with {rung.batch_size}{unlabelled} samples of {patch}{seen}"

@@ -85,6 +85,8 @@ class Question:
         config, found = self.config, dict[str, Any]()
         if self.has("network.features"):
             found["features"] = getattr(config.network, "features", 32)
+        if self.has("network.downsample"):
+            found["downsample"] = self.config.network.downsample
         for name in ("batch_size", "unsup_ratio", "patch_size"):
             if self.has(name):
                 found[name] = getattr(config, name)
@@ -103,6 +105,8 @@ class Question:
     def decided(self, rung: Rung, why: str, dims: Decision) -> list[Decision]:
         """Return the decisions that a rung means, without those that the user has taken."""
         found = [dims, Decision("patch_size", rung.patch_size, why), Decision("network.features", rung.features, why)]
+        if rung.downsample is not None:
+            found.append(Decision("network.downsample", rung.downsample, why))
         found.append(Decision("batch_size", rung.batch_size, why))
         if self.stand.unlabelled:
             found.append(Decision("unsup_ratio", rung.unsup_ratio, why))
@@ -187,7 +191,7 @@ def _fitted(question: Question) -> tuple[Decision, Climb]:
     patch = plan_patches(question.data.manifest, config).patch_size
     features = getattr(config.network, "features", 32)
     ratio = config.unsup_ratio if question.stand.unlabelled else 0
-    first = Rung(features, config.batch_size, ratio, patch, 0)
+    first = Rung(features, config.batch_size, ratio, patch, 0, config.network.downsample)
     rungs = [first, *(rung for rung in question.ladder(dims) if rung.memory < first.memory)]
     for rung in rungs[:-1]:
         try:

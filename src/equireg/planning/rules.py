@@ -44,37 +44,45 @@ class Rung:
     patch_size: tuple[int, ...]
     steps: int
     """fewest steps with which this rung is better than the next one"""
+    downsample: tuple[int, ...] | None = None
+    """how many times coarser the network works along each axis; None at full resolution"""
 
     @property
     def cost(self) -> float:
         """Work of a step relative to other rungs; the time is measured, this only says where to look first."""
         axes = len(self.patch_size)
         samples = self.batch_size * (1 + 1.5 * self.unsup_ratio)
-        return samples * math.prod(self.patch_size) * self.features**1.4 * 3.0 ** (axes - 2)
+        work = self.features**1.4 / math.prod(self.downsample or (1,)) + _OTHER_WORK
+        return samples * math.prod(self.patch_size) * work * 3.0 ** (axes - 2)
 
     @property
     def memory(self) -> float:
         """Memory of a step relative to other rungs."""
-        return self.batch_size * (1 + self.unsup_ratio) * math.prod(self.patch_size) * self.features
+        held = self.features / math.prod(self.downsample or (1,)) + _OTHER_WORK
+        return self.batch_size * (1 + self.unsup_ratio) * math.prod(self.patch_size) * held
 
 
+_OTHER_WORK = 2.5
+"""Work at a sample's full resolution (transforms, losses), in the units of a network's."""
 _SLICES = (
-    # features, batch, ratio, most voxels of a patch, fewest steps
-    (32, 8, 3, 512**2, 5000),
-    (32, 8, 3, 256**2, 5000),
-    (32, 8, 1, 256**2, 2000),
-    (16, 8, 1, 256**2, 1500),
-    (16, 8, 1, 128**2, 1000),
-    (16, 4, 1, 128**2, 800),
-    (16, 4, 1, 96**2, 400),
-    (8, 4, 1, 64**2, 50),
+    # features, batch, ratio, most voxels that the network sees of a patch, most times coarser, fewest steps
+    (32, 8, 3, 512**2, 1, 5000),
+    (32, 8, 3, 256**2, 1, 5000),
+    (32, 8, 1, 256**2, 1, 2000),
+    (16, 8, 1, 256**2, 1, 1500),
+    (16, 8, 1, 128**2, 2, 1000),
+    (16, 4, 1, 128**2, 2, 800),
+    (16, 4, 1, 96**2, 4, 200),
+    (8, 4, 1, 64**2, 4, 50),
 )
 _VOLUMES = (
-    (32, 2, 2, 128**3, 4000),
-    (32, 2, 2, 80**3, 3000),
-    (16, 2, 2, 80**3, 2000),
-    (16, 2, 1, 64**3, 2000),
+    (32, 2, 2, 128**3, 1, 4000),
+    (32, 2, 2, 80**3, 1, 3000),
+    (16, 2, 2, 80**3, 1, 2000),
+    (16, 2, 1, 64**3, 1, 2000),
 )
+_LEAST_ACROSS = 4.0
+"""Voxels across the smallest class, in a slice that shows it, that a coarser resolution leaves at least."""
 
 
 def ladder(
@@ -90,15 +98,38 @@ def ladder(
     """
     rungs: list[Rung] = []
     kept = {name: value for name, value in fixed.items() if value is not None}
-    for features, batch, ratio, most, steps in _SLICES if dims == 2 else _VOLUMES:
-        patch = patch_within(print_.large_shape[-dims:], most, strides)
-        values = {"features": features, "batch_size": batch, "unsup_ratio": ratio, "patch_size": patch} | kept
-        rung = Rung(**values, steps=steps)
+    sides = print_.large_shape[-dims:]
+    by_hand = strides is not None or "patch_size" in kept  # which another resolution need not fit
+    for features, batch, ratio, most, coarsest, steps in _SLICES if dims == 2 else _VOLUMES:
+        factors = None if by_hand else _downsample(sides, most, min(coarsest, coarsest_for(print_)))
+        factors = kept.get("downsample", factors)
+        patch = patch_within(sides, most, strides, factors)
+        values = {"features": features, "batch_size": batch, "unsup_ratio": ratio, "patch_size": patch}
+        rung = Rung(**values | {"downsample": factors} | kept, steps=steps)
         if rungs and rung == replace(rungs[-1], steps=steps):  # the scans are smaller than either patch
             rungs[-1] = rung
         elif not rungs or rung.cost < rungs[-1].cost:
             rungs.append(rung)
     return rungs
+
+
+def coarsest_for(print_: Fingerprint) -> int:
+    """Return how many times coarser slices may be seen: the smallest class keeps four voxels across."""
+    shown = [one.voxels / (one.slices * print_.slices) for one in print_.classes if one.cases]
+    across = math.sqrt(min(shown, default=0.0))
+    return max(1, int(across / _LEAST_ACROSS))
+
+
+def _downsample(sides_vox: Sequence[float], most_voxels: int, coarsest: int) -> tuple[int, ...] | None:
+    """Return by which factors, the same along each axis, a network sees all of a sample within the limit of voxels.
+
+    Halves and quarters alone. Where even the coarsest of them is too much, that is taken, and the sample is smaller.
+    None is the full resolution.
+    """
+    factor = 1
+    while 2 * factor <= coarsest and math.prod(side / factor for side in sides_vox) > most_voxels:
+        factor *= 2
+    return (factor,) * len(sides_vox) if factor > 1 else None
 
 
 def may_be_volumes(print_: Fingerprint) -> Decision:

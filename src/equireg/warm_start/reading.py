@@ -12,7 +12,7 @@ from equireg.folders import ensemble
 from equireg.folders.packed import is_packed, read_packed
 from equireg.folders.run import CHECKPOINTS, RunFolder
 from equireg.model import file_digest, load_model
-from equireg.networks import strides_for
+from equireg.networks import bare, coarse_sides, strides_for
 from equireg.warm_start.nnunet import NNUNET_SUFFIX, find_nnunet, read_nnunet
 from equireg.warm_start.source import Source, record_digest
 
@@ -98,7 +98,7 @@ def _read_own(path: Path, named: Path, digest: str | None = None) -> Source:
         spatial_dims=model.config.spatial_dims,
         channels=facts.channels,
         labels=facts.labels,
-        weights=model.predictor.state_dict(),
+        weights=bare(model.predictor).state_dict(),
         step=model.step,
         spacing_mm=facts.spacing_mm,
         normalisation=str(facts.normalisation.get("name")),
@@ -109,7 +109,7 @@ def whatever_the_patch(network: NetworkConfig, patch_size: tuple[int, ...]) -> N
     """Return the options of a network with the strides that its patch gave it, so that another patch builds it too."""
     names = {field.name for field in fields(network)}
     known: dict[str, Any] = vars(network)
-    strides = strides_for(patch_size)[: known.get("stages") or None]
+    strides = strides_for(coarse_sides(patch_size, network.downsample))[: known.get("stages") or None]
     if "strides" in names:
         if known["strides"] is not None or len(strides) < 2:
             return network

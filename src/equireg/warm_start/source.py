@@ -14,7 +14,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 
 _RECORD = re.compile(r"(?P<name>.+)@(?P<digest>[0-9a-f]{16})")
-_FREE = ("dropout", "deep_supervision", "checkpointing")
+_FREE = ("dropout", "deep_supervision", "checkpointing", "downsample")
 """Options of a network that leave the tensors of its prediction as they are."""
 
 

@@ -16,7 +16,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.layouts.channels import meaning
 from equireg.methods import evaluating
 from equireg.model import ModelFacts, new_method
-from equireg.networks import build, encoder_stages
+from equireg.networks import bare, build, encoder_stages
 from equireg.warm_start.source import Source
 
 log = logging.getLogger("equireg")
@@ -77,6 +77,7 @@ class WarmStart:
         Raises:
             EquiregError: if the network is another one.
         """
+        network = bare(network)
         own = _tensors(network)
         head = self._head(config)
         self._check(own, head, network.state_dict().keys())
@@ -124,7 +125,7 @@ class WarmStart:
                     spatial_dims=len(facts.patch_size),
                     patch_size=facts.patch_size,
                 )
-            shapes.append({name: value.shape for name, value in _tensors(network).items()})
+            shapes.append({name: value.shape for name, value in _tensors(bare(network)).items()})
         one, other = shapes
         return {
             name: next(axis for axis, size in enumerate(shape) if size != other[name][axis])

@@ -65,6 +65,25 @@ def test_samples_are_no_larger_than_the_scans():
     assert {rung.patch_size for rung in rules.ladder(small, 2, {})} == {(32, 40)}
 
 
+def test_short_runs_see_whole_slices_coarser_and_small_classes_forbid_it():
+    wide = replace(PRINT, large_shape=(44, 256, 216), classes=(replace(HEART, voxels=8000),))  # 400 voxels a slice
+    assert rules.coarsest_for(wide) == 5
+    rungs = rules.ladder(wide, 2, {})
+    assert [rung.downsample for rung in rungs][-4:] == [(2, 2), (2, 2), (4, 4), (4, 4)]
+    assert {rung.patch_size for rung in rungs} == {(256, 224)}
+    lesion = replace(HEART, name="lesion", voxels=160)
+    small = rules.ladder(replace(wide, classes=(*wide.classes, lesion)), 2, {})
+    assert {rung.downsample for rung in small} == {None}
+    assert small[-1].patch_size == (64, 64)
+
+
+@pytest.mark.parametrize("given", [{"downsample": (1, 1)}, {"patch_size": (128, 128)}])
+def test_resolution_and_patch_that_are_given_stay(given):
+    wide = replace(PRINT, large_shape=(44, 256, 216), classes=(replace(HEART, voxels=8000),))
+    for rung in rules.ladder(wide, 2, given):
+        assert rung.downsample in (None, (1, 1))
+
+
 @pytest.mark.parametrize(("slices", "fraction"), [(0.5, 0.6), (0.05, 0.8)])
 def test_a_class_that_is_seldom_seen_is_drawn_more_often(slices, fraction):
     rare = replace(HEART, name="valve", slices=slices)
