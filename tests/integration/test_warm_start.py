@@ -86,7 +86,7 @@ def test_weights_go_on_at_another_resolution_and_come_back(
     assert outcome.code == 0, outcome.err
     outcome = equireg("train", phantom_prepared, "--out", fine, "--init", coarse, "--network.downsample=[1,1]", *STILL)
     assert outcome.code == 0, outcome.err
-    first, *others = (load_model(run / "checkpoints" / "last.ckpt").predictor for run in (phantom_run, coarse, fine))
+    first, *others = (load_model(run / "checkpoints" / "best.ckpt").predictor for run in (phantom_run, coarse, fine))
     for other in others:
         for name, value in bare(first).state_dict().items():
             torch.testing.assert_close(bare(other).state_dict()[name], value, atol=1e-6, rtol=0)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import marshal
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -167,8 +168,31 @@ def from_plain(options: type[Options], values: Mapping[str, Any]) -> Options:
         UsageError: if a key is unknown (the nearest known one is named) or a value is of another kind.
     """
     values = nested(values)
-    parser = parser_of(options, chosen_options(options, values))
+    chosen = chosen_options(options, values)
     check_groups(options, values)
+    try:
+        key = marshal.dumps(values, 2)  # of the same plain values the same bytes
+    except ValueError:  # a value that is not plain, which the parser tells
+        return _build(options, chosen, values)
+    return _built(options, tuple(sorted(chosen.items())), _Known(key, values))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """Plain values that are compared by their bytes: 1, 1.0 and True are three."""
+
+    key: bytes
+    values: Mapping[str, Any] = dataclasses.field(compare=False)
+
+
+@lru_cache(maxsize=256)
+def _built(options: type[Options], chosen: tuple[tuple[str, type], ...], known: _Known) -> Options:
+    """Return what ``_build`` made of the same values before; options are never changed in place."""
+    return _build(options, dict(chosen), known.values)
+
+
+def _build(options: type[Options], chosen: Mapping[str, type], values: Mapping[str, Any]) -> Options:
+    parser = parser_of(options, chosen)
     made = parser.instantiate(parser.read(values))
     return options(**{field.name: made[field.name] for field in dataclasses.fields(options)})  # pyright: ignore[reportArgumentType]
 

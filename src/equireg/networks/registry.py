@@ -110,5 +110,5 @@ def build(
         strides = strides[:stages]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MONAI warns of its own use of deprecated torch functions
-        network = named.build(config, in_channels, out_channels, strides)
-    return network if config.downsample is None else Coarse(network, config.downsample)
+        built = named.build(config, in_channels, out_channels, strides)
+    return built if config.downsample is None else Coarse(built, config.downsample)
