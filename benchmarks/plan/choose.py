@@ -1,10 +1,12 @@
-"""Which rung of the planner's ladder is best in a given time: each is trained for as many steps as fit, and validated.
+"""Which settings are best in a given time: each is trained for as many steps as fit, and validated.
 
     python benchmarks/plan/choose.py PREPARED --sup_cases 5 --seconds 600 --out choose.csv [--seeds 42] [--rungs 2,3,4]
+    python benchmarks/plan/choose.py PREPARED ... --configs benchmarks/plan/hand_made/*.yaml
 
-A step of every rung is timed in turns, in processor time of one thread, so that a busy machine slows all alike; a rung
-then trains for ``seconds / step`` steps. The score is the Dice of the validation cases after the last step. Test cases
-are never read: the rules of `equireg.planning` are chosen by this script alone.
+Settings are rungs of the planner's ladder, or files of options. A step of each is timed in turns, in processor time of
+one thread, so that a busy machine slows all alike; each then trains for ``seconds / step`` steps. The score is the Dice
+of the validation cases after the last step. Test cases are never read: the rules of `equireg.planning` are chosen by
+this script alone.
 """
 
 import argparse
@@ -12,32 +14,36 @@ import csv
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from equireg.config.parsing import merged
+from equireg.config.yaml_files import read_yaml
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
+from equireg.model import config_from
 from equireg.planning import measuring
 from equireg.planning.climbing import shown
 from equireg.planning.making import Question
-from equireg.planning.rules import Rung
 from equireg.training.train import train
 
+COLUMNS = ("dataset", "sup_cases", "seconds", "seed", "settings", "step_seconds", "steps", "val_dice")
 
-def seconds_of(question: Question, rungs: list[Rung], dims: int, rounds: int) -> dict[Rung, float]:
-    """Return the processor time of a step of each rung, the median over rounds in which they take turns."""
+
+def seconds_of(question: Question, settings: Mapping[str, Mapping[str, Any]], rounds: int) -> dict[str, float]:
+    """Return the processor time of a step of each of the settings, the median over rounds in which they take turns."""
     measuring._now = lambda device: time.process_time()
-    found: dict[Rung, list[float]] = {rung: [] for rung in rungs}
+    found: dict[str, list[float]] = {name: [] for name in settings}
     for _ in range(rounds):
-        for rung in rungs:
-            found[rung].append(question.measured(rung, dims).seconds_per_step)
-    return {rung: statistics.median(values) for rung, values in found.items()}
+        for name, options in settings.items():
+            found[name].append(measuring.measure_step(config_from(options), question.stand).seconds_per_step)
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
-def score(prepared: Path, options: dict[str, Any], steps: int) -> float:
+def score(prepared: Path, options: Mapping[str, Any], steps: int) -> float:
     """Train for so many steps and return the Dice of the validation cases after the last one."""
     with tempfile.TemporaryDirectory() as folder:
         more = {"max_steps": steps, "val_every": steps, "pictures_every": 0, "logger": "none"}
@@ -53,46 +59,42 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="CSV file; rows are added to it")
     parser.add_argument("--seeds", default="42")
     parser.add_argument("--rungs", help="numbers of the ladder, from 0, the costliest; all by default")
+    parser.add_argument("--configs", nargs="*", type=Path, help="files of options, in place of rungs")
     parser.add_argument("--downsample", help="such as 1,1: rungs at this resolution alone; as the rules say by default")
     parser.add_argument("--dims", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     data = PreparedSet(chosen.prepared)
-    columns = ["dataset", "sup_cases", "seconds", "seed", "rung", "features", "batch", "ratio", "patch", "downsample"]
-    columns += ["step_seconds", "steps", "val_dice"]
-    given = {"method": {"name": "equireg"}, "sup_cases": chosen.sup_cases, "spatial_dims": chosen.dims}
-    if chosen.downsample:
-        given["network"] = {"downsample": tuple(map(int, chosen.downsample.split(",")))}
-    ladder = Question(given, data).ladder(chosen.dims)
-    numbers = [int(one) for one in chosen.rungs.split(",")] if chosen.rungs else list(range(len(ladder)))
-    seconds = seconds_of(Question(given, data), [ladder[number] for number in numbers], chosen.dims, chosen.rounds)
+    settings = settings_of(chosen, data)
+    first = Question({**next(iter(settings.values())), "sup_cases": chosen.sup_cases}, data)
+    seconds = seconds_of(first, settings, chosen.rounds)
     new = not chosen.out.exists()
     with chosen.out.open("a", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
+        table = csv.writer(file, lineterminator="\n")
         if new:
-            table.writerow(columns)
+            table.writerow(COLUMNS)
         for seed in map(int, chosen.seeds.split(",")):
-            for number in numbers:
-                rung = ladder[number]
-                question = Question({**given, "seed": seed}, data)
-                steps = max(1, int(chosen.seconds / seconds[rung]))
-                dice = score(chosen.prepared, question.options(rung, chosen.dims), steps)
-                patch = "x".join(map(str, rung.patch_size))
-                factors = "x".join(map(str, rung.downsample or (1,) * chosen.dims))
-                row = [data.manifest.dataset, chosen.sup_cases, chosen.seconds, seed, number, rung.features]
-                row += [
-                    rung.batch_size,
-                    rung.unsup_ratio,
-                    patch,
-                    factors,
-                    round(seconds[rung], 4),
-                    steps,
-                    round(dice, 4),
-                ]
-                table.writerow(row)
+            for name, options in settings.items():
+                steps = max(1, int(chosen.seconds / seconds[name]))
+                dice = score(chosen.prepared, {**options, "seed": seed}, steps)
+                row = [data.manifest.dataset, chosen.sup_cases, chosen.seconds, seed, name]
+                table.writerow([*row, f"{seconds[name]:.4f}", steps, f"{dice:.4f}"])
                 file.flush()
-                print(shown(rung), f"{steps} steps", f"val Dice {dice:.4f}", flush=True)
+                print(name, f"{steps} steps", f"val Dice {dice:.4f}", flush=True)
+
+
+def settings_of(chosen: argparse.Namespace, data: PreparedSet) -> dict[str, dict[str, Any]]:
+    """Return the options of each of the settings that are asked for, by their name."""
+    given = {"method": {"name": "equireg"}, "sup_cases": chosen.sup_cases, "spatial_dims": chosen.dims}
+    if chosen.configs:
+        return {path.stem: merged(given, read_yaml(path)) for path in chosen.configs}
+    if chosen.downsample:
+        given["network"] = {"downsample": tuple(map(int, chosen.downsample.split(",")))}
+    question = Question(given, data)
+    ladder = question.ladder(chosen.dims)
+    numbers = [int(one) for one in chosen.rungs.split(",")] if chosen.rungs else list(range(len(ladder)))
+    return {shown(ladder[number]): question.options(ladder[number], chosen.dims) for number in numbers}
 
 
 if __name__ == "__main__":
