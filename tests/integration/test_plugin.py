@@ -91,7 +91,8 @@ def test_entry_points_reach_a_sweeps_workers(site: Path, prepared: Path, tmp_pat
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(plan))
     run((PLUGIN, site), "sweep", tmp_path / "sweep.yaml", "--out", tmp_path / "out", "--jobs", 2)
     config = yaml.safe_load((tmp_path / "out" / "runs" / "factor3.0" / "config.yaml").read_text())
-    assert (config["method"], config["network"]) == ({"name": "weighted", "factor": 3.0}, {"name": "flat", "width": 3})
+    assert config["method"] == {"name": "weighted", "factor": 3.0}
+    assert config["network"] == {"name": "flat", "downsample": None, "width": 3}
     scores = pd.read_csv(tmp_path / "out" / "evaluations" / "factor3.0" / "metrics.csv")
     assert scores.query("metric == 'recall'")["value"].between(0, 1).all()
     assert len(scores.query("metric == 'recall'")) == 1
