@@ -57,8 +57,8 @@ def predictor_of(trained: Source, run: TrainConfig, facts: ModelFacts = FACTS) -
 
 
 def network_of(name: str) -> dict[str, Any]:
-    small = {"blocks": [1]} if name == "resenc" else {}
-    return {"name": name} if name.startswith(("fc", "tir")) else {"name": name, "features": 8, **small}
+    sized = {"features": 8} if hasattr(options_of("network", name), "features") else {}
+    return {"name": name, **sized, **({"blocks": [1]} if name == "resenc" else {})}
 
 
 @pytest.mark.parametrize("dims", [2, 3])
