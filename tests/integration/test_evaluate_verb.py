@@ -44,7 +44,7 @@ def test_the_masks_score_one_against_raw_and_prepared(
         out = tmp_path / str(index)
         assert equireg("evaluate", perfect, reference, "--out", out).code == 0
         mean = json.loads((out / "summary.json").read_text())["mean"]
-        assert mean == {"dice": 1.0, "hd95_mm": 0.0, "nsd": 1.0}
+        assert mean.items() >= {"dice": 1.0, "hd95_mm": 0.0, "nsd": 1.0}.items()
 
 
 def test_an_absent_prediction_is_an_error(
