@@ -286,14 +286,14 @@ def test_a_broken_label_table_is_refused(predictions, references, tmp_path):
 def test_a_prediction_that_is_absent_is_an_error(predictions, references, tmp_path):
     (predictions / "case_b.nii.gz").unlink()
     message = refused(tmp_path, predictions, references)
-    assert str(predictions / "case_b.nii.gz") in message
+    assert f"{predictions / 'case_b'}.*: no such file" in message
 
 
 @pytest.mark.parametrize("kind", ["raw", "prepared"])
 def test_a_predicted_case_that_went_missing_is_an_error(predictions, tmp_path, kind):
     reference = write_raw(tmp_path / "raw") if kind == "raw" else write_prepared(tmp_path / "prepared", None)
     (predictions / "case_b.nii.gz").unlink()
-    assert str(predictions / "case_b.nii.gz") in refused(tmp_path, predictions, reference)
+    assert f"{predictions / 'case_b'}.*: no such file" in refused(tmp_path, predictions, reference)
 
 
 def test_all_masks_of_a_folder_are_judged(references, tmp_path):
