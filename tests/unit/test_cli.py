@@ -170,11 +170,30 @@ def test_a_wrong_command_line_exits_with_2(equireg: Command, arguments: tuple[st
     assert outcome.out == ""
 
 
+STOPPED = "interrupted; what was finished is kept. Give the same command again to go on."
+
+
+def test_a_stopped_training_names_the_option_that_continues_it(
+    equireg: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equireg.cli._dispatch", stopped)
+    assert equireg("train", "p", "--out", "r").error.endswith("Give the same command with --resume again to go on.")
+    assert equireg("predict", "r", "s", "--out", "q").error.endswith("Give the same command again to go on.")
+
+
+def stopped(arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
         (package.EquiregError("a:\n  b"), 1, "error: a: b"),
-        (KeyboardInterrupt(), 130, "error: interrupted; what was finished is kept."),
+        (
+            KeyboardInterrupt(),
+            130,
+            "error: interrupted; what was finished is kept. Give the same command again to go on.",
+        ),
         (ZeroDivisionError("no"), 1, "error: ZeroDivisionError: no (unexpected; --debug shows where)"),
     ],
 )

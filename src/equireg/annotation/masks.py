@@ -15,6 +15,7 @@ from equireg.folders.predictions import prediction_file
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.suggestions import DRAFTS, MASKS
 from equireg.imaging.dicom.heads import Head, is_dicom
+from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.formats import extension_of
 from equireg.imaging.limits import LIMITS, Limits
@@ -91,7 +92,8 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
             problems.append(str(error))
     if problems:
         more = f" And {len(problems) - _DETAILS} more." if len(problems) > _DETAILS else ""
-        raise EquiregError(f"{' '.join(problems[:_DETAILS])}{more} No mask was adopted.")
+        advice = "" if found else advice_on_names(data.by_name, "prepare")
+        raise EquiregError(f"{' '.join(problems[:_DETAILS])}{more} No mask was adopted.{advice}")
     return list(found.values())
 
 

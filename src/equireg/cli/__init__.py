@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _dispatch(arguments)
     except KeyboardInterrupt:
-        _complain("interrupted; what was finished is kept.", debug)
+        _complain(f"interrupted; what was finished is kept. {_how_to_go_on(arguments)}", debug)
         return 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - Python flushes it at the very end
@@ -42,6 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(f"{type(error).__name__}: {error} (unexpected; --debug shows where)", debug)
         return 1
     return 0
+
+
+def _how_to_go_on(arguments: Sequence[str]) -> str:
+    verb = VERBS.get(arguments[0]) if arguments else None
+    resumed = " with --resume" if verb is not None and "resume" in verb.flags else ""
+    return f"Give the same command{resumed} again to go on."
 
 
 def _dispatch(arguments: list[str]) -> None:

@@ -1,7 +1,6 @@
 """Which prediction is judged by which mask, and what their label values mean."""
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,13 +9,12 @@ from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references.masks import Reference, described_labels
 from equireg.imaging.alignment import check_same, one_line_a_remark
+from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.masks import MaskFiles
 
 _logger = logging.getLogger("equireg")
-_DIGESTS = re.compile(r"[0-9a-f]{10}_[0-9a-f]{6}(_.*)?")
-"""Names of cases that were DICOM series, without ``--keep_names``."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,10 @@ def _nothing_in_common(predictions: Predictions, reference: Reference, judged: S
             f"{reference.root}: has no mask; expected those of the predicted cases {some_of(predictions.cases)}. Give "
             "the folder with their masks."
         )
-    names = " Cases of DICOM are called by digests; with `equireg predict --keep_names true` by the PatientID."
     return EquiregError(
         f"{predictions.root}: no case in common with {reference.root}; found the predictions "
         f"{some_of(predictions.cases)} and the masks {some_of(judged)}. Give the masks of the cases that were "
-        f"predicted, under the same names.{names if any(map(_DIGESTS.fullmatch, predictions.cases)) else ''}"
+        f"predicted, under the same names.{advice_on_names(predictions.cases, 'predict')}"
     )
 
 

@@ -110,8 +110,10 @@ def match_channels(found: Sequence[str], wanted: Sequence[str], where: str) -> t
     strange_need = any(name not in have for name in need if name in ALIASES)
     if len(have) == len(need) and not (strange_have and strange_need):
         return tuple(range(len(need)))
+    remedy = "Give a file for each, named after its channel."
+    if len(need) == 1 and len(have) > 1:
+        remedy = "If they are times or other scans, save each as a file of its own, without a fourth axis."
     raise EquiregError(
         f"{where}: has {len(found)} channel{'s' * (len(found) != 1)} ({', '.join(found)}); expected "
-        f"{len(wanted)} "
-        f"({', '.join(wanted)}) as the model was trained on. Give a file for each, named after its channel."
+        f"{len(wanted)} ({', '.join(wanted)}) as the model was trained on. {remedy}"
     )

@@ -17,7 +17,7 @@ from equireg.layouts import RawCase, RawDataset, Refusal
 from equireg.preparation import pictures
 from equireg.processes.workers import WorkerDiedError, Workers, guarded
 
-REMEDY = "Repair or remove the file, then run the same command again: only this case is done again."
+REMEDY = "When this is mended, prepare again into the same folder: only this case is done anew."
 
 
 DIED = "Give it more memory or fewer --jobs, or remove the file, then run the same command again."

@@ -46,6 +46,11 @@ def test_split_channel(stem, expected):
     assert split_channel(stem) == expected
 
 
+def test_several_scans_in_a_file_for_a_model_of_one_channel():
+    with pytest.raises(EquiregError, match=r"has 2 channels .* expected 1 \(MRI\) .* save each as a file of its own"):
+        match_channels(("channel_0", "channel_1"), ("MRI",), "x")
+
+
 def test_match_channels():
     assert match_channels(("FLAIR", "T1w", "t1gd", "T2w"), FOUR, "x") == (1, 2, 3, 0)
     assert match_channels(FOUR, ("flair",), "x") == (3,)

@@ -7,11 +7,21 @@ on it, and cannot be compared without it.
 
 import os
 import re
+from collections.abc import Iterable
 from hashlib import blake2b
 
 KEY = "EQUIREG_NAME_KEY"
 """Environment variable with the secret."""
+_CASE = re.compile(r"[0-9a-f]{10}_[0-9a-f]{6}(_.*)?")
+"""Names of cases, each with that of its study."""
 _MOST = 64  # bytes of a key and of a readable name
+
+
+def advice_on_names(names: Iterable[str], verb: str) -> str:
+    """Return how cases may get names that people know, with a space in front, where all names are digests; else ''."""
+    if not all(map(_CASE.fullmatch, names)):
+        return ""
+    return f" Cases of DICOM are named by digests; `equireg {verb} --keep_names true` names them by the PatientID."
 
 
 def digest(text: str, digits: int) -> str:
