@@ -1,6 +1,7 @@
 """A plan as text, as JSON and as a file of options."""
 
 import datetime
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,10 @@ def text_of(plan: Plan, cost: Cost, now: datetime.datetime) -> str:
         cost: of its run.
         now: the time at which the run would start.
     """
-    rows = [(one.option, _value(one.value), one.why) for one in plan.decisions]
+    rows = [
+        (one.option, _value(one.value), "as above" if index and one.why == plan.decisions[index - 1].why else one.why)
+        for index, one in enumerate(plan.decisions)
+    ]
     return "\n".join(
         [
             *_facts(plan.fingerprint),
@@ -80,9 +84,10 @@ def text_of(plan: Plan, cost: Cost, now: datetime.datetime) -> str:
 
 def lines_of(plan: Plan) -> list[str]:
     """Return what `equireg train` logs of the plan that it has made."""
-    return [f"planned {one.option} {_value(one.value)}: {one.why}" for one in plan.decisions] + [
-        f"advice: {line}" for line in plan.advice
-    ]
+    lines = []
+    for why, ones in itertools.groupby(plan.decisions, key=lambda one: one.why):
+        lines.append(f"planned {', '.join(f'{one.option} {_value(one.value)}' for one in ones)}: {why}")
+    return lines + [f"advice: {line}" for line in plan.advice]
 
 
 def json_of(plan: Plan, cost: Cost) -> dict[str, Any]:
