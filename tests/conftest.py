@@ -1,5 +1,6 @@
 """What all tests share: real scans where they lie beside the project, and small phantom scans everywhere."""
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -90,3 +91,9 @@ def phantom_prepared(phantom_raw: Path, tmp_path_factory: pytest.TempPathFactory
     out = tmp_path_factory.mktemp("phantom") / "prepared"
     prepare(phantom_raw, out, val_fraction=0.25, test_fraction=0.25, jobs=1)
     return out
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the libraries have made out of every later garbage collection, which would walk over it each time."""
+    gc.collect()
+    gc.freeze()
