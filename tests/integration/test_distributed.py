@@ -151,6 +151,7 @@ def on_two_ranks(work: str, **given: str) -> None:
         launching.launch(f"test_distributed:{work}", given, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", COMPARED)
 def test_two_ranks_give_the_curve_of_one(pair: Path, prepared: Path, tmp_path: Path, method: str) -> None:
     assert_same_runs(pair / method, train(prepared, tmp_path / method, method=method, **COMMON))
@@ -171,6 +172,7 @@ def assert_same_runs(pair: Path, alone: Path) -> None:
         torch.testing.assert_close(value, other["state_dict"][name], rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_ranks_listen_on_the_loopback_interface_alone(pair: Path) -> None:
     addresses = [address for rank in range(2) for address in torch.load(pair / f"losses-{rank}.pt")["listening"]]
@@ -180,6 +182,7 @@ def test_the_ranks_listen_on_the_loopback_interface_alone(pair: Path) -> None:
     assert set(addresses) <= loopback
 
 
+@pytest.mark.slow
 def test_losses_and_gradients_are_those_of_the_whole_batch(pair: Path) -> None:
     losses, gradient = loss_gradient(slice(None))
     parts = [torch.load(pair / f"losses-{rank}.pt") for rank in range(2)]
@@ -189,6 +192,7 @@ def test_losses_and_gradients_are_those_of_the_whole_batch(pair: Path) -> None:
     torch.testing.assert_close(torch.cat([part["gradient"] for part in parts]) / 2, gradient)
 
 
+@pytest.mark.slow
 def test_the_first_rank_alone_writes(pair: Path) -> None:
     run = pair / "equireg"
     names = {path.name for path in run.iterdir()}
@@ -201,6 +205,7 @@ def test_the_first_rank_alone_writes(pair: Path) -> None:
     assert json.loads((run / "made_by.json").read_text())["finished"] is True
 
 
+@pytest.mark.slow
 def test_one_rank_goes_on_where_two_stopped(pair: Path, prepared: Path, tmp_path: Path) -> None:
     run = pair / "stopped"
     assert read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] == 2

@@ -23,7 +23,9 @@ def values(path: Path) -> np.ndarray:
     return np.asarray(nib.Nifti1Image.load(path).dataobj)
 
 
-@pytest.mark.parametrize("engine", list(choosing.ENGINES))
+@pytest.mark.parametrize(
+    "engine", ["onnx", *(pytest.param(name, marks=pytest.mark.slow) for name in choosing.ENGINES if name != "onnx")]
+)
 def test_an_engine_predicts_as_torch_does(
     equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path, engine: str
 ) -> None:

@@ -94,9 +94,8 @@ def test_the_runs_own_config_makes_the_same_run(
     assert rows(out) == rows(phantom_run)
 
 
-@pytest.mark.parametrize(
-    "name", ["equireg", *(pytest.param(name, marks=pytest.mark.slow) for name in list(RESUMED)[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(RESUMED))
 def test_resuming_after_a_kill_ends_bit_identical(
     equireg: Command, phantom_prepared: Path, tmp_path: Path, name: str
 ) -> None:

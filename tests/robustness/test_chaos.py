@@ -34,7 +34,7 @@ def test_a_killed_verb_goes_on_to_the_same_result(ground: chaos.Ground, name: st
     assert chaos.kill(ground, name, 0) is None
 
 
-@pytest.mark.parametrize("name", ["prepare", "predict"])
+@pytest.mark.parametrize("name", ["prepare", pytest.param("predict", marks=pytest.mark.slow)])
 def test_of_two_processes_on_one_folder_one_works(ground: chaos.Ground, name: str) -> None:
     assert chaos.race(ground, name) is None
 
@@ -54,14 +54,14 @@ def good(told: str) -> bool:
     return "Traceback" not in told and "(unexpected" not in told
 
 
-@fast("train", "predict")
+@fast("predict")
 def test_few_open_files_are_enough_or_told(ground: chaos.Ground, name: str) -> None:
     code, told = chaos.starve(ground, name, starving.few_files)
     assert good(told), told
     assert code == 0 or "too many files open" in told, told
 
 
-@fast("train")
+@fast("evaluate")
 def test_two_gibibytes_are_enough_for_small_scans(ground: chaos.Ground, name: str) -> None:
     assert chaos.starve(ground, name, starving.two_gibibytes)[0] == 0
 

@@ -59,6 +59,7 @@ def test_workers_stay_from_one_validation_to_the_next_and_report_their_errors(lo
         list(loader.until(20))
 
 
+@pytest.mark.slow
 def test_spawned_workers_give_the_batches_of_this_process(tmp_path: Path) -> None:
     data = PreparedSet(write_set(tmp_path / "set", [record("a", shape=(5, 20, 24)), record("b", labelled=False)]))
     reader = CaseReader(data, ["a", "b"], True)

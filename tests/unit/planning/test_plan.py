@@ -14,7 +14,7 @@ from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.model import config_from
-from equireg.planning import making, table
+from equireg.planning import climbing, making, table
 from equireg.planning.making import is_planned, make_plan
 from equireg.planning.measuring import Speed, TooLargeError
 from equireg.planning.plan import check_folder, plan
@@ -40,6 +40,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
         return SPEED
 
     monkeypatch.setattr(making, "measure_step", measured)
+    monkeypatch.setattr(climbing, "return_freed_memory", lambda: None)  # no step has asked for any
     return asked
 
 

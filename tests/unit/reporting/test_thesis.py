@@ -248,6 +248,7 @@ def test_no_equivariance_no_bars(judged: Callable[..., Found]) -> None:
     assert equivariance_bars(gathered) == []
 
 
+@pytest.mark.slow
 def test_the_page_has_all_of_the_thesis_figures(thesis: list[Path], tmp_path: Path) -> None:
     page = report(thesis, tmp_path / "report")
     html = page.read_text(encoding="utf-8")

@@ -62,7 +62,14 @@ def network_of(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", [name for name in NETWORKS if not name.startswith(("fc-densenet6", "fc-densenet1"))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "tiramisu" else [])
+        for name in NETWORKS
+        if not name.startswith(("fc-densenet6", "fc-densenet1"))
+    ],
+)
 def test_every_network_takes_all_weights_but_those_of_new_classes(name: str, dims: int) -> None:
     if dims == 3 and name == "tiramisu":
         pytest.skip("the same code as in 2D, slow to draw weights for")
