@@ -71,6 +71,13 @@ SOURCES = (
         sources.memory_in_short,
     ),
     Source(
+        "docs/plan.md",
+        "Does it win.*",
+        "benchmarks/plan/choose.py",
+        "benchmarks/plan/results.csv",
+        sources.planning,
+    ),
+    Source(
         "docs/reliability.md",
         "A long run does not grow",
         "benchmarks/memory/growth.py",

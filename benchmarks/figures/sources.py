@@ -1,5 +1,6 @@
 """What each table of figures must show, from the result files; a value each column, a list where a cell has several."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,6 +54,15 @@ def spatial_work() -> Mapping[str, Row]:
     shown = {"batchgeneratorsv2": "batchgeneratorsv2", "monai": "MONAI", "torchio": "TorchIO"}
     names = {"equireg": "equireg"} | {name: f"{title} {versions[name]}" for name, title in shown.items()}
     return {title: [rates[f"{name} {kind}"] for kind, rates in found.items()] for name, title in names.items()}
+
+
+def planning() -> Mapping[str, Row]:
+    """Return seconds a step, steps and validation Dice of each of the settings that were given the same time."""
+    with (ROOT / "benchmarks/plan/results.csv").open(newline="", encoding="utf-8") as file:
+        return {
+            f"{row['dataset']}: {row['settings']}": [float(row[name]) for name in ("step_seconds", "steps", "val_dice")]
+            for row in csv.DictReader(file)
+        }
 
 
 def preparing() -> Mapping[str, Row]:

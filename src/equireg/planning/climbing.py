@@ -114,5 +114,6 @@ def shown(rung: Rung) -> str:
     """Return a rung in words."""
     unlabelled = f" + {rung.batch_size * rung.unsup_ratio}" if rung.unsup_ratio else ""
     patch = " x ".join(map(str, rung.patch_size))
-    seen = f", seen {max(rung.downsample)} times coarser" if rung.downsample else ""
+    factor = max(rung.downsample or (1,))
+    seen = f", seen {factor} times coarser" if factor > 1 else ""
     return f"{rung.features} features with {rung.batch_size}{unlabelled} samples of {patch}{seen}"

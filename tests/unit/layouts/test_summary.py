@@ -34,6 +34,6 @@ def test_names_that_look_like_groups_are_reported(tmp_path, caplog):
     put(tmp_path, "p1_1.nii.gz", "p1_2.nii.gz", "p2_1.nii.gz", "p2_2.nii.gz")
     logging.getLogger("equireg").propagate = True  # the command line switches it off
     log_summary(discover(tmp_path))
-    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    (warning,) = {record.getMessage() for record in caplog.records if record.levelno == logging.WARNING}
     assert "p1_1, p1_2; p2_1, p2_2" in warning
     assert "--patients" in warning
