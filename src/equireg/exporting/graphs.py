@@ -23,7 +23,7 @@ _USE = """
     python example.py MASK.nii.gz SCAN.nii.gz
 
 with a file a channel, in the order of `channels` in `model.json`. It needs numpy, nibabel and {runtime}, and gives the
-mask that `equireg predict` gives.
+mask that `equireg predict` gives. A picture is one file (`MASK.png PICTURE.jpg`), which Pillow reads; its mask is grey.
 
 | file | what |
 | --- | --- |

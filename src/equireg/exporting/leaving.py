@@ -115,6 +115,7 @@ def write_facts(folder: Path, leaving: Leaving, networks: tuple[str, ...]) -> No
             "axes": facts.axes,
             "orientation": "RAS+: along each of the axes, voxels run to right (x), anterior (y), superior (z)",
             "spacing_mm": None if spacing is None else dict(zip("xyz", spacing, strict=True)),
+            **({"pixel_mm": facts.pictures["pixel_mm"]} if facts.pictures else {}),
             "normalisation": dict(facts.normalisation),
             "padding": "scans smaller than the patch lie in its middle, in their background's value",
             "overlap": _OVERLAP,

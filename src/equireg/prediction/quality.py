@@ -102,6 +102,13 @@ def sizes_of_another_kind(regions: Mapping[str, RegionQuality], known: Mapping[s
     for name, found in regions.items():
         least, greatest = known.get(name, (0.0, np.inf))
         if found.volume_mm3 * _MUCH < least:
-            yield f"{name} is much smaller than in any training case ({found.volume_mm3:.3g} mm3; least {least:.3g})"
+            size = f"{_digits(found.volume_mm3)} mm3; least {_digits(least)}"
+            yield f"{name} is much smaller than in any training case ({size})"
         elif found.volume_mm3 > _MUCH * greatest > 0:
-            yield f"{name} is much larger than in any training case ({found.volume_mm3:.3g} mm3; most {greatest:.3g})"
+            size = f"{_digits(found.volume_mm3)} mm3; most {_digits(greatest)}"
+            yield f"{name} is much larger than in any training case ({size})"
+
+
+def _digits(volume_mm3: float) -> str:
+    """Write a volume with three digits, and in full: 1,340,000."""
+    return f"{float(f'{volume_mm3:.3g}'):,.9g}"

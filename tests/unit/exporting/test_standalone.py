@@ -7,13 +7,17 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 import equireg.exporting
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.pictures import CHANNELS
+from equireg.layouts import discover_inputs
 from equireg.postprocessing import PostProcessing
 from equireg.postprocessing.steps import Step, applied
 from equireg.preparation.case import CasePlan, working_scan
+from pictures_made_up import disc, photo, save
 
 LABELS = LabelTable((0, 1, 4), ("background", "core", "rim"), {"whole": (1, 4), "core": (1,)})
 CT = {"name": "ct", "low": [-50.0, 0.0], "high": [200.0, 90.0], "mean": [20.0, 40.0], "std": [30.0, 7.0]}
@@ -74,6 +78,28 @@ def test_a_scan_becomes_what_equireg_makes_of_it(kind: str, normalisation: dict[
         values = working.restore(probs, affine, image.shape[1:], box, whole, facts)
         np.testing.assert_array_equal(values, LABELS.to_values(expected.grid.argmax_to_native(probs)))
         assert values.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp"])
+@pytest.mark.parametrize(("colour", "channels"), [(True, CHANNELS), (False, CHANNELS), (False, ("image",))])
+def test_a_picture_is_read_as_equireg_reads_it(
+    tmp_path: Path, name: str, colour: bool, channels: tuple[str, ...]
+) -> None:
+    working, path = standalone("working"), save(tmp_path, name, photo(disc(), colour=colour))
+    [case] = discover_inputs(path, channels)
+    expected, geometry = case.read_image()
+    image, affine, first = working.read([path], {"channels": channels, "axes": "zyx"})
+    np.testing.assert_array_equal(image, expected)
+    np.testing.assert_array_equal(affine, geometry.affine)
+    labels = disc()
+    working.write(tmp_path / "mask.png", labels.T[..., None], first)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "mask.png")), labels)
+
+
+def test_a_picture_that_may_be_transparent_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.png", np.zeros((4, 5, 4), np.uint8))
+    with pytest.raises(SystemExit, match="save it without transparency"):
+        standalone("working").read([path], {"channels": CHANNELS, "axes": "zyx"})
 
 
 def test_small_components_are_removed_as_equireg_removes_them() -> None:

@@ -58,6 +58,7 @@ def test_an_empty_prediction_is_not_trusted_where_every_training_case_shows_some
         ((22.0, 22.0), ()),
         ((23.0, 30.0), ("whole is much smaller than in any training case (7.5 mm3; least 23)",)),
         ((1.0, 2.4), ("whole is much larger than in any training case (7.5 mm3; most 2.4)",)),
+        ((2.34e6, 3e6), ("whole is much smaller than in any training case (7.5 mm3; least 2,340,000)",)),
         ((0.0, 0.0), ()),  # where no training case shows it, nothing is known of its size
     ],
 )

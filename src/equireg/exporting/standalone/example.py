@@ -1,7 +1,7 @@
 """Segment one scan as equireg does: python example.py MASK.nii.gz SCAN.nii.gz (a file a channel, in their order).
 
-Needs numpy, nibabel and onnxruntime. model.json says what the numbers mean; working.py turns a scan into what the
-networks see, and their answer into a mask.
+Needs numpy, nibabel, for pictures (MASK.png PICTURE.jpg) Pillow, and onnxruntime. model.json says what the numbers
+mean; working.py turns a scan into what the networks see, and their answer into a mask.
 """
 
 import itertools
@@ -10,10 +10,9 @@ import sys
 from functools import reduce
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import onnxruntime
-from working import pad, prepare, read, restore
+from working import pad, prepare, read, restore, write
 
 HERE = Path(__file__).resolve().parent
 FACTS = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
@@ -54,6 +53,4 @@ if __name__ == "__main__":
     scan, background, box, whole = prepare(image, affine, FACTS)
     probs = np.mean([predict(network, scan, background) for network in FACTS["networks"]], axis=0)
     labels = restore(probs, affine, image.shape[1:], box, whole, FACTS)
-    mask = nib.Nifti1Image(labels, first.affine, first.header, dtype=labels.dtype)
-    mask.header.set_slope_inter(1, 0)
-    mask.to_filename(out)
+    write(out, labels, first)

@@ -11,12 +11,43 @@ import numpy as np
 
 def read(files, facts):
     """Return a scan [C, X, Y, Z] float32, its affine, and the first of its files; a file holds one channel or all."""
-    scans = [nib.Nifti1Image.load(file) for file in files]
+    scans = [opened(file, facts) for file in files]
     voxels = [np.asarray(scan.dataobj, dtype=np.float32) for scan in scans]
     image = np.concatenate([np.moveaxis(array.reshape(*array.shape[:3], -1), -1, 0) for array in voxels])
     if len(image) != len(facts["channels"]):
         sys.exit(f"{files[0]}: got {len(image)} channels; expected {', '.join(facts['channels'])}.")
     return image, place(scans[0].header, image.shape[1:], facts), scans[0]
+
+
+def opened(file, facts):
+    """Open a NIfTI file, or a picture as a slice whose left is the patient's right and whose top is anterior."""
+    if str(file).endswith((".nii", ".nii.gz")):
+        return nib.Nifti1Image.load(file)
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(Image.open(file))
+    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        sys.exit(f"{file}: may be transparent; save it without transparency (alpha).")
+    grey = picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;16")
+    if not grey or len(facts["channels"]) == 3:
+        picture = picture.convert("RGB")
+    pixels = np.asarray(picture, dtype=np.float32)
+    if pixels.ndim == 3 and len(facts["channels"]) == 1 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    side = facts.get("pixel_mm") or 1
+    return nib.Nifti1Image(pixels.swapaxes(0, 1)[:, :, None], np.diag([-side, -side, 1, 1]))
+
+
+def write(out, labels, scan):
+    """Write label values [X, Y, Z] in the place of a scan, or as a picture where the file is to be one."""
+    if not str(out).endswith((".nii", ".nii.gz")):
+        from PIL import Image
+
+        Image.fromarray(np.ascontiguousarray(labels[:, :, 0].T)).save(out)
+        return
+    mask = nib.Nifti1Image(labels, scan.affine, scan.header, dtype=labels.dtype)
+    mask.header.set_slope_inter(1, 0)
+    mask.to_filename(out)
 
 
 def place(header, shape, facts):
