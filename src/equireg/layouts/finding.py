@@ -8,7 +8,7 @@ from equireg.config import DicomOptions
 from equireg.config.dicom import ALL_SERIES
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError, UsageError
-from equireg.imaging.dicom.heads import is_called_dicom
+from equireg.imaging.dicom.heads import is_called_dicom, is_dicom
 from equireg.layouts import LAYOUTS, dicom, plain
 from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
@@ -54,10 +54,17 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     if left:
         notes.append(f"not used: {len(left)} images that the layout {found.layout} does not know, such as {left[0]}")
     below = folders_below(root) if found.layout != "dicom" else []
-    slices = [folder / name for folder, names in below for name in names if is_called_dicom(name)]
+    slices = [folder / name for folder, names in below for name in names if _is_slice(folder, name)]
     if slices:
         notes.append(f"not used: {len(slices)} DICOM files, such as {slices[0]}; --layout dicom reads them")
     return tuple(notes)
+
+
+def _is_slice(folder: Path, name: str) -> bool:
+    """Whether a file is DICOM by its name, or by its first bytes where the name has no ending, as archives export."""
+    ending = Path(name).suffix[1:]
+    unnamed = not name.startswith(".") and (not ending or ending.isdigit())
+    return is_called_dicom(name) or (unnamed and is_dicom(folder / name))
 
 
 def find_layout(

@@ -214,11 +214,13 @@ def test_bad_files_are_named_and_lose_no_other(tmp_path: Path) -> None:
     assert len(found.refused) == 6
 
 
-def test_nifti_beside_dicom_is_read_as_before_with_a_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".dcm", ""])
+def test_nifti_beside_dicom_is_read_as_before_with_a_word(tmp_path: Path, ending: str) -> None:
     import nibabel as nib
 
     nib.save(nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4)), tmp_path / "a.nii.gz")
-    write(tmp_path / "series", slices(phantom()), ending=".dcm")
+    write(tmp_path / "series", slices(phantom()), ending=ending)
+    (tmp_path / "series" / "LICENCE").write_text("no DICOM")
     found = discover(tmp_path)
     assert found.layout == "plain"
     assert any("6 DICOM files" in note and "--layout dicom" in note for note in found.notes)
