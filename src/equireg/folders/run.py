@@ -72,7 +72,8 @@ class RunFolder:
             if path.is_file():
                 return path
         raise EquiregError(
-            f"{self.checkpoints}: holds no {' or '.join(names)}.ckpt. Train first, or give the folder of a run."
+            f"{self.checkpoints}: holds no {' or '.join(names)}.ckpt. Train first (a run that was stopped goes on with "
+            "`equireg train PREPARED --out RUN --resume`), or give the folder of a run."
         )
 
     @property

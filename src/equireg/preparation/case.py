@@ -157,7 +157,9 @@ def classes_of(mask: Path | None, values: np.ndarray, labels: LabelTable) -> np.
     try:
         return labels.to_classes(values)
     except EquiregError as error:
-        raise EquiregError(f"{mask}: {error} Correct the mask or declare the value in dataset.json.") from error
+        raise EquiregError(
+            f"{mask}: {error} Correct the mask or declare the value in dataset.json, where there is one."
+        ) from error
 
 
 def write_label(

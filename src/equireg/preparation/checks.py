@@ -52,6 +52,6 @@ def of_masks(cases: Sequence[CaseRecord], labels: LabelTable) -> list[str]:
     if training and unseen:
         notes.append(
             f"no mask of a training case shows {', '.join(map(repr, unseen))}, so this cannot be learnt. Check the "
-            "labels in dataset.json, or the split."
+            "labels that the data set declares (dataset.json, where it has one), or the split."
         )
     return notes
