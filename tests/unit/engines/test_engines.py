@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from equireg.engines.choosing import ENGINES
 from equireg.engines.network import EngineNetwork
 from equireg.networks import NETWORKS, build
 
-CHEAP = {"unet": {"features": 4}, "resenc": {"features": 4}, "segresnet": {"features": 8}}
+CHEAP: dict[str, dict[str, Any]] = {"unet": {"features": 4}, "resenc": {"features": 4}, "segresnet": {"features": 8}}
 
 
 def network_of(name: str, spatial_dims: int) -> tuple[torch.nn.Module, torch.Tensor]:

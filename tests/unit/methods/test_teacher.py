@@ -1,5 +1,7 @@
 """The moving average of a network's weights, over all networks: each tensor is averaged once."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -31,7 +33,8 @@ def test_every_builder_is_looked_at():
 def test_every_tensor_is_averaged_once(name, step):
     """MONAI's U-Net lists its weights several times in ``state_dict``; averaged as often, they would drift."""
     kind = NETWORKS[name].Options
-    options = kind(name=name, **({"features": 4} if hasattr(kind, "features") else {}))
+    small: dict[str, Any] = {"features": 4} if hasattr(kind, "features") else {}
+    options = kind(name=name, **small)
     student = networks.build(options, in_channels=1, out_channels=2, spatial_dims=2)
     teacher = copy_as_teacher(student)
     before = {key: value.clone() for key, value in teacher.state_dict().items()}
