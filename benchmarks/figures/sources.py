@@ -60,7 +60,9 @@ def planning() -> Mapping[str, Row]:
     """Return seconds a step, steps and validation Dice of each of the settings that were given the same time."""
     with (ROOT / "benchmarks/plan/results.csv").open(newline="", encoding="utf-8") as file:
         return {
-            f"{row['dataset']}, {float(row['seconds']):g} s: {row['settings']}": [float(row[name]) for name in ("step_seconds", "steps", "val_dice")]
+            f"{row['dataset']}, {float(row['seconds']):g} s: {row['settings']}": [
+                float(row[name]) for name in ("step_seconds", "steps", "val_dice")
+            ]
             for row in csv.DictReader(file)
         }
 

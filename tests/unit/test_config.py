@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from equireg.config import OptimizerConfig, PredictConfig, PrepareConfig, TrainConfig, UNetConfig
-from equireg.config.parsing import OptionParser, add_options, from_plain, nested, to_plain, to_yaml
+from equireg.config.option_parser import OptionParser
+from equireg.config.parsing import add_options, from_plain, nested, to_plain, to_yaml
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 

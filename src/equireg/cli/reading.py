@@ -12,8 +12,8 @@ from equireg.cli.verbs import Verb
 from equireg.config.choosing import CHOSEN, is_switch
 from equireg.config.describe import Option, options_in
 from equireg.config.earlier import in_todays_words, is_of_earlier
+from equireg.config.option_parser import OptionParser
 from equireg.config.parsing import (
-    OptionParser,
     add_options,
     check_groups,
     chosen_options,

@@ -1,131 +1,23 @@
-"""Options from the command line, from YAML and from Python, all by one parser and with one kind of error."""
+"""Options from the command line, from YAML and from Python, all by one parser."""
 
 import dataclasses
-import difflib
 import marshal
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
 
-from equireg.config.choosing import CHOSEN, default_name, idle_in, options_of
-from equireg.config.describe import default_of, takes_null, with_none, words_of
-from equireg.errors import EquiregError, UsageError, shortened
+from equireg.config.choosing import CHOSEN, default_name, options_of
+from equireg.config.describe import default_of
+from equireg.config.option_parser import OptionParser
+from equireg.errors import UsageError
 
 Options = TypeVar("Options")
 
 _NAMED = ("method", "network", "optimizer")
 """Groups of options that a bare name stands for."""
-_UNKNOWN = (
-    re.compile(r"unrecognized arguments: (?P<key>\S+)"),
-    re.compile(r"Group '(?P<group>[^']+)' does not accept option '(?P<key>[^']+)'"),
-    re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
-    re.compile(r"[Kk]ey '(?P<key>[^']+)' is not expected"),
-)
-
-
-class OptionParser(ArgumentParser):
-    """A parser whose errors are one line and name the nearest known option."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        # jsonargparse makes parsers of this class automatically, for options within options, with arguments of its own.
-        super().__init__(**{"exit_on_error": False, "allow_abbrev": False, **kwargs})
-
-    def read(self, arguments: Sequence[str] | Mapping[str, Any], *, defaults: bool = True) -> Namespace:
-        """Parse a command line or plain values; without ``defaults``, only what is given is in the result.
-
-        Raises:
-            UsageError: if an option is unknown or its value is of another kind.
-        """
-        try:
-            if isinstance(arguments, Mapping):
-                return self.parse_object(self._with_none(arguments), defaults=defaults)
-            return self.parse_args(self._spelled_out(arguments), defaults=defaults)
-        except EquiregError:
-            raise
-        except Exception as error:  # jsonargparse lets many kinds of exception through
-            raise UsageError(self._explain(str(error))) from error
-
-    def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
-        """Give a bare switch its value: ``--probabilities`` stands for ``--probabilities=true``; ``none`` is null."""
-        switches = {f"--{action.dest}" for action in self._actions if getattr(action, "_typehint", None) is bool}
-        arguments = [self._none_spelled_out(*pair) for pair in zip(["", *arguments], arguments, strict=False)]
-        following = [*arguments, ""][1:]
-        return [
-            f"{argument}=true" if argument in switches and after.lower() not in ("true", "false") else argument
-            for argument, after in zip(arguments, following, strict=True)
-        ]
-
-    def _lacking(self, message: str) -> str | None:
-        """Say what a command line lacks, where that is the parser's message."""
-        if found := re.search(r"the following arguments are required: (?P<names>.+)", message):
-            given = {action.dest: action for action in self._actions}
-            shown = [self._shown(given.get(name), name) for name in found["names"].split(", ")]
-            return f"the command line lacks {' and '.join(shown)}; `{self.prog} --help` shows what is needed."
-        if found := re.search(r"argument (?P<name>--\S+): expected one argument", message):
-            return f"{found['name']} is given without a value; expected one after it."
-        return None
-
-    @staticmethod
-    def _shown(action: Any, name: str) -> str:
-        return f"--{name}" if action is not None and action.option_strings else name.upper()
-
-    def _none_spelled_out(self, before: str, argument: str) -> str:
-        """Return a word of the command line with ``null`` in place of ``none`` where the option's type has it so."""
-        option, equals, value = argument.partition("=") if argument.startswith("--") else (before, "", argument)
-        kind = self._kinds().get(option.removeprefix("--"))
-        if value.lower() not in ("none", "null") or kind is None:
-            return argument
-        plain = with_none(kind, with_none(kind, None if value.lower() == "null" else value))
-        return (f"{option}=" if equals else "") + ("null" if plain is None else plain)
-
-    def _with_none(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        """Return nested values with ``none`` and ``null`` as the options' types have them.
-
-        Raises:
-            UsageError: if a value is null where the option cannot be; the parser lets it through.
-        """
-        kinds, result = self._kinds(), dict(values)
-        for key, value in values.items():
-            name = f"{prefix}{key}"
-            if isinstance(value, Mapping):
-                result[key] = self._with_none(value, f"{name}.")
-            elif kinds.get(name) is not None:
-                result[key] = with_none(kinds[name], value)
-                if result[key] is None and not takes_null(kinds[name]):
-                    raise UsageError(f"--{name} is null; expected {words_of(kinds[name])}.")
-        return result
-
-    def _kinds(self) -> dict[str, Any]:
-        return {action.dest: getattr(action, "_typehint", None) for action in self._actions}
-
-    def _explain(self, message: str) -> str:
-        """Turn the parser's message into one line, with the nearest known option where one is unknown."""
-        for pattern in _UNKNOWN:
-            if found := pattern.search(message):
-                groups = found.groupdict()
-                if pattern is _UNKNOWN[0] and not groups["key"].startswith("-"):
-                    return f"one argument too many: {groups['key']!r}; options begin with --."
-                key = ".".join(filter(None, [groups.get("group"), groups["key"].lstrip("-").split("=")[0]]))
-                known = [action.dest for action in self._actions if action.dest not in ("help", "==SUPPRESS==")]
-                near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-                hint = idle_in(key)
-                return f"unknown option {shortened(key)!r}" + (f"; did you mean {near[0]!r}?" if near else ".") + hint
-        if lacking := self._lacking(message):
-            return lacking
-        found = re.search(r'Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)', message, re.DOTALL)
-        if found:
-            rest = " ".join(found["rest"].replace("typing.", "").split())
-            value = re.search(r"(?:Got|Given) value: (?P<value>.*)", rest)
-            kind = next((getattr(each, "_typehint", None) for each in self._actions if each.dest == found["key"]), None)
-            if value and kind is not None:
-                return f"--{found['key']} is {shortened(value['value'])}; expected {words_of(kind)}."
-            return f"--{shortened(found['key'])}: {shortened(rest)}"
-        return shortened(" ".join(message.split()))
 
 
 def add_options(parser: OptionParser, options: type, chosen: Mapping[str, type]) -> None:
