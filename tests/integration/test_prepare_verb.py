@@ -119,6 +119,7 @@ def thesis_prepared(thesis_raw: Path, tmp_path_factory: pytest.TempPathFactory) 
     return out
 
 
+@pytest.mark.slow
 def test_the_thesis_recipe(thesis_prepared: Path) -> None:
     data = PreparedSet(thesis_prepared)
     assert data.manifest.normalisation == {"name": "thesis", "n4_shrink": 4}
@@ -158,6 +159,7 @@ def test_the_bias_field_is_estimated_once(
             np.testing.assert_array_equal(content[name], value)
 
 
+@pytest.mark.slow
 def test_places_and_masks_lie_in_the_cropped_frame(thesis_raw: Path, thesis_prepared: Path) -> None:
     data = PreparedSet(thesis_prepared)
     for case in data.manifest.cases:
@@ -201,6 +203,7 @@ def test_another_recipe_or_factor_or_split_redoes_what_it_changes(
     assert cases["Phantom_0004_1"].shape[0] < 16
 
 
+@pytest.mark.slow
 def test_the_same_transform_whatever_the_recipe(
     equireg: Command, thesis_raw: Path, thesis_prepared: Path, tmp_path: Path
 ) -> None:
@@ -213,6 +216,7 @@ def test_the_same_transform_whatever_the_recipe(
         np.testing.assert_array_equal(first[offset : offset + len(second)], second)
 
 
+@pytest.mark.slow
 def test_a_model_of_the_recipe_predicts_raw_and_prepared_scans_alike(
     equireg: Command, thesis_raw: Path, thesis_prepared: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -235,6 +239,7 @@ def test_a_model_of_the_recipe_predicts_raw_and_prepared_scans_alike(
     assert set(values.tolist()) <= {0, 1, 2, 4}
 
 
+@pytest.mark.slow
 def test_a_model_and_a_folder_of_different_recipes_are_reported_apart(
     equireg: Command, phantom_run: Path, thesis_prepared: Path, tmp_path: Path
 ) -> None:

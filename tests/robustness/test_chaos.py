@@ -29,7 +29,9 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chaos.Ground]:
     assert [signal.getsignal(number) for number in chaos.SIGNALS[1:]] == old
 
 
-@pytest.mark.parametrize("name", KILLED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "predict")) for name in KILLED]
+)
 def test_a_killed_verb_goes_on_to_the_same_result(ground: chaos.Ground, name: str) -> None:
     assert chaos.kill(ground, name, 0) is None
 

@@ -36,9 +36,12 @@ def shape_of(config: NetworkConfig, patch: tuple[int, ...]) -> torch.Size:
         return network.eval()(torch.zeros(1, 1, *patch)).shape
 
 
+SLOW = (("fc-densenet56", 3), ("fc-densenet103", 2), ("tiramisu", 2))
+
+
 @pytest.mark.parametrize(
     ("name", "dims"),
-    [pytest.param(*one, marks=pytest.mark.slow) if one == ("fc-densenet56", 3) else one for one in NAMES],
+    [pytest.param(*one, marks=pytest.mark.slow) if one in SLOW else one for one in NAMES],
 )
 def test_every_network_maps_a_patch_to_logits(name, dims):
     patch = PATCHES[dims]
