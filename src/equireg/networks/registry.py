@@ -104,8 +104,8 @@ def build(
     if stages is not None:
         if stages > len(strides):
             raise UsageError(
-                f"--network.stages is {stages}; a patch of {patch_size} voxels carries at most "
-                f"{len(strides)}. Ask for fewer, or for a --patch_size whose sides divide by higher powers of 2."
+                f"--network.stages is {stages}; a patch of {patch_size} voxels carries at most {len(strides)}. "
+                "Ask for fewer, or for a --patch_size whose sides divide by higher powers of 2."
             )
         strides = strides[:stages]
     with warnings.catch_warnings():

@@ -99,9 +99,10 @@ def ladder(
     rungs: list[Rung] = []
     kept = {name: value for name, value in fixed.items() if value is not None}
     sides = print_.large_shape[-dims:]
+    limit = coarsest_for(print_)
     by_hand = strides is not None or "patch_size" in kept  # which another resolution need not fit
     for features, batch, ratio, most, coarsest, steps in _SLICES if dims == 2 else _VOLUMES:
-        factors = None if by_hand else _downsample(sides, most, min(coarsest, coarsest_for(print_)))
+        factors = None if by_hand else _downsample(sides, most, min(coarsest, limit))
         factors = kept.get("downsample", factors)
         patch = patch_within(sides, most, strides, factors)
         values = {"features": features, "batch_size": batch, "unsup_ratio": ratio, "patch_size": patch}
