@@ -15,7 +15,7 @@ draw() { # sweep file, reference, rounds, least gain, other options
 for round in $(seq 1 32); do
     for set in hippocampus lgg acdc; do draw "regret-$set" supervised "$round" -0.005 --validation; done
     for set in hippocampus lgg acdc volumes; do draw "short-$set" supervised "$round" -0.005; done
-    for set in hippocampus lgg acdc; do draw "ingredients-$set" equireg "$round" 0; done
+    for set in hippocampus lgg acdc; do draw "ingredients-$set" default "$round" 0 --validation; done
     draw base-acdc supervised "$round" 0 --validation
     draw flips-acdc equireg "$round" 0
 done
