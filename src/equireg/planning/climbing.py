@@ -15,7 +15,7 @@ _SEARCH_PART = 0.05
 """Part of the time there is after which no costlier rung is looked at."""
 _HOPE = 0.5
 """A rung is measured when this part of the steps that it should leave is predicted."""
-_NEARLY = 0.9
+NEARLY = 0.9
 """A rung is kept when it leaves this part of the steps that it should."""
 
 
@@ -71,7 +71,7 @@ def climb(rungs: Sequence[Rung], measure: Callable[[Rung], Speed], seconds: floa
             refused = f"{shown(tried)}: {error}"
             left = left[left.index(tried) + 1 :]
             continue
-        if steps_within(found, seconds) >= _NEARLY * tried.steps:
+        if steps_within(found, seconds) >= NEARLY * tried.steps:
             rung, speed = tried, found
         else:
             refused = f"{shown(tried)} leaves {steps_within(found, seconds):,} steps, fewer than {tried.steps:,}"

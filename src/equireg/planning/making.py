@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.methods import find
 from equireg.model import config_from
 from equireg.planning import rules
-from equireg.planning.climbing import Climb, climb, measure_cheapest, predicted, shown
+from equireg.planning.climbing import NEARLY, Climb, climb, measure_cheapest, predicted, shown, steps_within
 from equireg.planning.fingerprint import Fingerprint, fingerprint
 from equireg.planning.measuring import Speed, Stand, TooLargeError, measure_step
 from equireg.planning.rules import Decision, Rung
@@ -27,6 +27,8 @@ DEFAULT_MINUTES = 60.0
 """Time that a run is planned for where neither steps nor minutes are given."""
 PLANNED = ("spatial_dims", "patch_size", "batch_size", "unsup_ratio", "network.features", "foreground")
 """Options that a plan decides where they are not given."""
+_HOPE_OF_VOLUMES = 0.2
+"""Volumes are measured when slices let expect this part of the steps: what a voxel costs in either differs by far."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,10 @@ def make_plan(given: Mapping[str, Any], data: PreparedSet) -> Plan:
 
 def _climbed(question: Question, seconds: float) -> tuple[Decision, Climb]:
     """Choose slices or volumes, and the rung."""
+    measured = cache(question.measured)
 
     def up(dims: int) -> Climb:
-        return climb(question.ladder(dims), lambda rung: question.measured(rung, dims), seconds)
+        return climb(question.ladder(dims), lambda rung: measured(rung, dims), seconds)
 
     given = question.given
     if "spatial_dims" in given or given.get("patch_size") is not None:
@@ -177,11 +180,17 @@ def _climbed(question: Question, seconds: float) -> tuple[Decision, Climb]:
         return rule, slices
     cheapest = question.ladder(3)[-1]
     left = predicted(cheapest, slices.rung, slices.speed, seconds)
-    if left < cheapest.steps:
-        why = f"{rule.why}; but volumes ({shown(cheapest)}) would leave about {left:,.0f} steps of {cheapest.steps:,}"
-        return replace(rule, value=2, why=why), slices
-    volumes = up(3)
-    return rule, volumes
+    against = f"{shown(cheapest)}) would leave about {left:,.0f} steps of {cheapest.steps:,}"
+    if left >= _HOPE_OF_VOLUMES * cheapest.steps:
+        try:
+            left = steps_within(measured(cheapest, 3), seconds)
+        except TooLargeError as error:
+            left, against = 0, f"{shown(cheapest)}): {error}"
+        else:
+            against = f"{shown(cheapest)}) leave {left:,} steps of {cheapest.steps:,}"
+        if left >= NEARLY * cheapest.steps:
+            return rule, up(3)
+    return replace(rule, value=2, why=f"{rule.why}; but volumes ({against}"), slices
 
 
 def _fitted(question: Question) -> tuple[Decision, Climb]:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,39 @@ def test_what_is_given_stays(folder: Path, tried: list[TrainConfig]) -> None:
     assert made.decisions == ()
     assert made.config == config_from(given)
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("volume_s", "dims", "why"),
+    [
+        (0.1, 3, "spacings are alike"),
+        (2.0, 2, r"but volumes \(.*\) leave \d+ steps of 2,000"),
+        (None, 2, r"but volumes \(.*\): memory ran out"),
+    ],
+)
+def test_volumes_are_measured_and_not_guessed_from_slices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volume_s: float | None, dims: int, why: str
+) -> None:
+    shape, spacing = (24, 24, 24), (1.0, 1.0, 1.0)
+    cubes = [record(f"c{index}", shape=shape, spacing_mm=spacing) for index in range(10)]
+    asked: list[tuple[int, ...]] = []
+
+    def measured(config: TrainConfig, stand: Any) -> Speed:
+        asked.append(config.patch_size or ())
+        if config.spatial_dims == 2:
+            return SPEED
+        if volume_s is None:
+            raise TooLargeError("memory ran out")
+        return replace(SPEED, seconds_per_step=volume_s)
+
+    monkeypatch.setattr(making, "measure_step", measured)
+    monkeypatch.setattr(climbing, "return_freed_memory", lambda: None)
+    made = make_plan(
+        {"method": {"name": "supervised"}, "max_minutes": 20}, PreparedSet(write_set(tmp_path / "P", cubes))
+    )
+    assert made.config.spatial_dims == dims
+    assert re.search(why, made.decisions[0].why)
+    assert {len(size) for size in asked} == {2, 3}
 
 
 def test_a_patch_is_of_slices_unless_volumes_are_asked_for(folder: Path, tried: list[TrainConfig]) -> None:
