@@ -173,9 +173,9 @@ class EquiRegConfig(MethodConfig):
 
     name: str = "equireg"
     """the method"""
-    teacher: Literal["self", "ema", "two"] = "ema"
-    """who predicts the target: the network itself, the moving average of its weights, or two such averages that are
-    updated in turn, one for each mirrored pass"""
+    teacher: Literal["self", "ema", "two", "cross"] = "ema"
+    """who predicts the target: the network itself, the moving average of its weights, two such averages that are
+    updated in turn, one for each moved copy; cross: a second network's average, which learns from this one's"""
     turn: int = 50
     """steps after which it is the other one's turn, where there are two"""
     ema_decay: float = 0.99
@@ -199,7 +199,8 @@ class EquiRegConfig(MethodConfig):
     labelled_boxes: float = 1.0
     """probability that such a box comes from a labelled sample, and brings its annotation as the target"""
     passes: int = 2
-    """mirrored copies of the weak view over which the teacher's prediction is averaged, where axes may be mirrored"""
+    """mirrored copies of the weak view over which the teacher's prediction is averaged, where axes may be mirrored; as
+    many as there are where more are asked for"""
     weight: float = 1.0
     """weight of the unlabelled loss"""
     ramp_up: float = 0.3

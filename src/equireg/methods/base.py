@@ -15,6 +15,7 @@ from equireg.imaging.labels import IGNORED
 from equireg.losses import annealed_cross_entropy, argmax, cross_entropy, soft_dice_loss
 from equireg.methods.deep_supervision import over_resolutions
 from equireg.methods.evaluation_mode import evaluating
+from equireg.methods.pictures import task_pictures
 from equireg.methods.schedules import annealing_threshold
 from equireg.networks import Pyramid, pyramid
 from equireg.processes import ranks
@@ -184,7 +185,10 @@ class Task:
 
 
 class TaskMethod(Method):
-    """A method that adds to the supervised loss one on a task, in one pass of one student over both."""
+    """A method that adds to the supervised loss one on a task, in one pass over both.
+
+    One with several students has a task for each of them (``tasks``).
+    """
 
     @abstractmethod
     def task(self, samples: Samples, batch: Batch, step: int) -> Task:
@@ -216,33 +220,44 @@ class TaskMethod(Method):
         Args:
             batch: of the step.
             known: image, label and ``valid`` of the labelled samples, as ``augmented`` returns them.
-            logits: the student's, of the labelled samples and then of the task, [B + U, K, *S].
-            task: of the unlabelled samples, mixed.
+            logits: the first student's, of the labelled samples and then of the task, [B + U, K, *S].
+            task: the first student's, of the unlabelled samples, mixed.
         """
         return {}
 
+    def tasks(self, samples: Samples, known: tuple[Tensor, Tensor, Tensor], batch: Batch, step: int) -> Sequence[Task]:
+        """Make the task of each student, mixed; called without gradient."""
+        return [self.mixed(self.task(samples, batch, step), known, batch)]
+
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Return ``supervised``, ``unsupervised``, the fraction of voxels in the mask, and their weighted ``total``."""
-        image, label, valid = self.augmented(batch)
+        """Return ``supervised``, ``unsupervised``, the fraction of voxels in the mask, and their weighted ``total``.
+
+        Both losses are sums over the students.
+        """
+        image, label, valid = known = self.augmented(batch)
         if batch.unlabelled is None:
-            logits, lower = self.answer(self.student, image)
-            supervised = self.supervised_loss(logits, label, valid, step, lower)
+            answers = [self.answer(student, image) for student in self.students]
+            supervised = _sum([self.supervised_loss(one, label, valid, step, lower) for one, lower in answers])
             return {"total": supervised, "supervised": supervised.detach()}
         with torch.no_grad():
-            task = self.mixed(self.task(batch.unlabelled, batch, step), (image, label, valid), batch)
-        logits, lower = self.answer(self.student, torch.cat([image, task.image]))
-        known = [part[: len(image)] for part in (logits, *lower)]
-        supervised = self.supervised_loss(known[0], label, valid, step, known[1:])
-        unsupervised = self.unsupervised_loss(logits[len(image) :], task)
+            tasks = self.tasks(batch.unlabelled, known, batch, step)
+        pairs = zip(self.students, tasks, strict=True)
+        answers = [self.answer(student, torch.cat([image, task.image])) for student, task in pairs]
+        on_labels = [[part[: len(image)] for part in (one, *lower)] for one, lower in answers]
+        asked = [one[len(image) :] for one, _ in answers]
+        supervised = _sum([self.supervised_loss(own[0], label, valid, step, own[1:]) for own in on_labels])
+        unsupervised = _sum([self.unsupervised_loss(own, task) for own, task in zip(asked, tasks, strict=True)])
         weight = self.weight_at(step)
         with torch.no_grad():
-            seen = self.watch(batch, (image, label, valid), logits.detach(), task)
-        counted, known = ranks.summed(task.mask.sum(), task.area.sum())
+            seen = self.watch(batch, known, answers[0][0].detach(), tasks[0])
+        counted, area = ranks.summed(
+            _sum([task.mask.sum() for task in tasks]), _sum([task.area.sum() for task in tasks])
+        )
         return {
             "total": supervised + weight * unsupervised,
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
-            "counted": counted / known.clamp_min(1),
+            "counted": counted / area.clamp_min(1),
             "weight": torch.as_tensor(weight),
             **seen,
         }
@@ -264,27 +279,9 @@ def predicted(network: nn.Module, image: Tensor) -> Tensor:
         return functional.softmax(network(image).float(), dim=1)
 
 
-@torch.no_grad()
-def task_pictures(student: nn.Module, image: Tensor, target_probs: Tensor, area: Tensor) -> dict[str, Tensor]:
-    """Return what TensorBoard shows of an unlabelled task.
-
-    Args:
-        student: answers in evaluation mode.
-        image: what the student sees, [B, C, *S].
-        target_probs: what the student should answer, [B, K, *S]; [B, 0, *S] where there is no such thing.
-        area: 1 where that is known, [B, 1, *S].
-
-    Returns:
-        The scan's first channel, the target's class, the teacher's confidence in it, the student's class, and
-        ``valid``; each [B, 1, *S].
-    """
-    with evaluating(student):
-        answer = student(image)
-    shown = {"scan": image[:, :1], "student": argmax(answer), "valid": area}
-    if not target_probs.shape[1]:
-        return shown
-    confidence, target = target_probs.max(dim=1, keepdim=True)
-    return {"scan": shown.pop("scan"), "target": target, "teacher": confidence, **shown}
+def _sum(values: Sequence[Tensor]) -> Tensor:
+    """Return the sum of scalars; of one, itself."""
+    return torch.stack(list(values)).sum()
 
 
 def label_of(samples: Samples) -> Tensor:

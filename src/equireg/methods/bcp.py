@@ -12,7 +12,8 @@ from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import BCPConfig
 from equireg.losses import one_hot
-from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
+from equireg.methods.base import Method, NetworkFactory, predicted
+from equireg.methods.pictures import task_pictures
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
 

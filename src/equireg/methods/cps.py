@@ -10,7 +10,8 @@ from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import CPSConfig
 from equireg.losses import argmax, cross_entropy
-from equireg.methods.base import Method, NetworkFactory, predicted, task_pictures
+from equireg.methods.base import Method, NetworkFactory, predicted
+from equireg.methods.pictures import task_pictures
 from equireg.networks import Pyramid
 from equireg.transforms import mixing
 

@@ -1,11 +1,11 @@
 """Equivariance Regularization: the prediction for a transformed scan is the transformed prediction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
@@ -21,13 +21,13 @@ from equireg.losses import (
 )
 from equireg.methods.base import NetworkFactory, Task, TaskMethod
 from equireg.methods.earning import Earning, Seen, volumes_of
-from equireg.methods.evaluation_mode import evaluating
+from equireg.methods.group_mean import group_mean, surer_mean
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
-from equireg.transforms import mirrors, mixing
+from equireg.transforms import group, mixing
 from equireg.transforms.spatial import warp_probabilities
-from equireg.transforms.views import two_views
+from equireg.transforms.views import TwoViews, two_views
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class EquiReg(TaskMethod):
     by the fraction of scans without a mask; with all labels only the cross-entropy is left. Confident hard targets
     follow FixMatch (Sohn et al. 2020), CutMix follows French et al. (2020), boxes of labelled samples follow BCP (Bai
     et al. 2023). Two teachers that are updated in turn, each for one of two passes, follow AD-MT (Zhao et al. 2024).
+    Two networks that teach each other follow CPS (Chen et al. 2021), here by their averages and under T.
     """
 
     Options: ClassVar[type[MethodConfig]] = EquiRegConfig
@@ -60,11 +61,19 @@ class EquiReg(TaskMethod):
         self.teacher = None if self.options.teacher == "self" else copy_as_teacher(self.student)
         two = self.options.teacher == "two"
         self.pair = nn.ModuleList(copy_as_teacher(self.student) for _ in range(2)) if two else None
+        crossed = self.options.teacher == "cross"
+        self.second = network_factory() if crossed else None
+        self.second_teacher = None if self.second is None else copy_as_teacher(self.second)
         self.earning = Earning() if self.options.teaching == "earned" else None
 
     @property
+    def students(self) -> tuple[nn.Module, ...]:
+        """The network, or the two that teach each other."""
+        return (self.student,) if self.second is None else (self.student, self.second)
+
+    @property
     def predictor(self) -> nn.Module:
-        """The teacher where it is an average, else the network itself."""
+        """The average of the first network's weights where there is one, else the network itself."""
         return self.student if self.teacher is None else self.teacher
 
     def after_step(self, step: int) -> None:
@@ -72,6 +81,8 @@ class EquiReg(TaskMethod):
         options = self.options
         if self.teacher is not None:
             update_ema(self.teacher, self.student, step, options.ema_decay, options.ema_span)
+        if self.second is not None and self.second_teacher is not None:
+            update_ema(self.second_teacher, self.second, step, options.ema_decay, options.ema_span)
         if self.pair is not None:
             turn = self.pair[step // options.turn % 2]
             update_ema(turn, self.student, step, options.ema_decay, options.ema_span)
@@ -101,8 +112,20 @@ class EquiReg(TaskMethod):
     def task(self, samples: Samples, batch: Batch, step: int) -> Task:
         """Ask, of the strong view, for the teacher's prediction for the weak one, transformed in the same way.
 
-        No gradient and no BatchNorm statistic passes here.
+        No gradient and no BatchNorm statistic passes here. Where two networks teach each other, it is the first one's.
         """
+        return self._tasks(samples, batch)[0]
+
+    def tasks(self, samples: Samples, known: tuple[Tensor, Tensor, Tensor], batch: Batch, step: int) -> Sequence[Task]:
+        """Make the task of each network: the same views and boxes, the other's target."""
+        return self._mixed(self._tasks(samples, batch), known, batch)
+
+    def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
+        """Put boxes of other samples into the unlabelled ones, in both the image and the target."""
+        return self._mixed([task], known, batch)[0]
+
+    def _tasks(self, samples: Samples, batch: Batch) -> list[Task]:
+        """Make the views of unlabelled samples once, and of them the task of each network."""
         views = two_views(
             samples.image,
             samples.valid,
@@ -112,9 +135,14 @@ class EquiReg(TaskMethod):
             batch.generator,
             batch.flip_axes,
         )
-        target, seen = warp_probabilities(self._taught(views.weak, batch), views.transform)
+        dice_weight = self._dice_weight(samples)
+        return [self._asked(views, probs, dice_weight) for probs in self._taught(views.weak, batch)]
+
+    def _asked(self, views: TwoViews, taught: Tensor, dice_weight: Tensor) -> Task:
+        """Return the task whose target is a prediction for the weak view, [B, K, *S], transformed."""
+        target, seen = warp_probabilities(taught, views.transform)
         inside = views.strong_valid * seen
-        facts = self._dice_weight(samples), self._volumes(target, inside)
+        facts = dice_weight, self._volumes(target, inside)
         if self.options.averaging == "valid":
             return self._masked(views.strong, target, inside, facts)
         if self.options.averaging == "tissue":
@@ -124,21 +152,25 @@ class EquiReg(TaskMethod):
         known = torch.where(inside > 0, target, background)
         return self._masked(views.strong, known, torch.ones_like(inside), facts)
 
-    def mixed(self, task: Task, known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Task:
-        """Put boxes of other samples into the unlabelled ones, in both the image and the target."""
+    def _mixed(self, tasks: Sequence[Task], known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Sequence[Task]:
+        """Put the same boxes into each task."""
         options = self.options
         if not options.cutmix:
-            return task
+            return tasks
         image, label, valid = known
+        shown, classes = tasks[0].image, tasks[0].target.shape[1]
         others = (len(image), options.labelled_boxes)
-        params = mixing.sample(len(task.image), task.image.shape[2:], batch.generator, options.cutmix, others=others)
-        annotation = one_hot(torch.where(valid > 0, label, 0), task.target.shape[1])
-        return self._masked(
-            mixing.apply(task.image, params, image),
-            mixing.apply(task.target, params, annotation),
-            mixing.apply(task.area, params, valid),
-            (cast(_WeightedTask, task).dice_weight, cast(_WeightedTask, task).volumes),
-        )
+        params = mixing.sample(len(shown), shown.shape[2:], batch.generator, options.cutmix, others=others)
+        annotation = one_hot(torch.where(valid > 0, label, 0), classes)
+        return [
+            self._masked(
+                mixing.apply(task.image, params, image),
+                mixing.apply(task.target, params, annotation),
+                mixing.apply(task.area, params, valid),
+                (cast(_WeightedTask, task).dice_weight, cast(_WeightedTask, task).volumes),
+            )
+            for task in tasks
+        ]
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the divergence of the student's answer from the target, inside the task's mask."""
@@ -156,33 +188,14 @@ class EquiReg(TaskMethod):
             return loss
         return loss + cast(_WeightedTask, task).dice_weight * soft_dice_loss(logits, target, task.mask)
 
-    def _taught(self, weak: Tensor, batch: Batch) -> Tensor:
-        """Return the teacher's probabilities for the weak view, the mean over mirrored copies of it, [B, K, *S]."""
-        copies = mirrors.draw(batch.flip_axes, self.options.passes, batch.generator)
+    def _taught(self, weak: Tensor, batch: Batch) -> list[Tensor]:
+        """Return what each network is taught of the weak view, the mean over moved copies of it, each [B, K, *S]."""
+        options = self.options
+        copies = group.draw(weak.ndim - 2, batch.flip_axes, (), options.passes, batch.generator)
         if self.pair is not None:
-            return self._taught_by_two(self.pair, weak, copies)
-        logits = self._logits(self.predictor, weak, copies)
-        probs = functional.softmax(logits / self.options.temperature, dim=1).chunk(len(copies))
-        return torch.stack([mirrors.apply(*pair) for pair in zip(probs, copies, strict=True)]).mean(dim=0)
-
-    def _taught_by_two(self, teachers: nn.ModuleList, weak: Tensor, copies: list[mirrors.Mirror]) -> Tensor:
-        """Return the mean of the two teachers, each of which sees every second copy, weighted by exp(-entropy)."""
-        if len(copies) == 1:  # an axis to mirror is missing: both see the scan as it is
-            copies = copies * 2
-        total, weights = torch.zeros_like(weak[:, :1]), torch.zeros_like(weak[:, :1])
-        for teacher, own in zip(teachers, (copies[::2], copies[1::2]), strict=True):
-            logits = self._logits(teacher, weak, own) / self.options.temperature
-            for part, mirror in zip(logits.chunk(len(own)), own, strict=True):
-                probs = mirrors.apply(functional.softmax(part, dim=1), mirror)
-                weight = torch.exp(torch.xlogy(probs, probs).sum(dim=1, keepdim=True))
-                total, weights = total + weight * probs, weights + weight
-        return total / weights
-
-    @staticmethod
-    def _logits(network: nn.Module, weak: Tensor, copies: list[mirrors.Mirror]) -> Tensor:
-        """Return a network's logits for mirrored copies of a batch, one copy after the other, still mirrored."""
-        with evaluating(network) as teacher:
-            return teacher(torch.cat([mirrors.apply(weak, mirror) for mirror in copies])).float()
+            return [surer_mean(list(self.pair), weak, copies, options.temperature)]
+        teachers = [self.predictor] if self.second_teacher is None else [self.second_teacher, self.predictor]
+        return [group_mean(teacher, weak, copies, options.temperature) for teacher in teachers]
 
     def _volumes(self, target: Tensor, inside: Tensor) -> Tensor:
         """Return the volumes of the teacher's classes where they are measured; nothing where they are not, [0]."""
