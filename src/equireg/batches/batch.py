@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from equireg.processes.ranks import Random
+from equireg.transforms.group import Planes
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Batch:
     """The only source of random numbers, on the CPU; it draws for the whole batch (`processes.ranks`)."""
     flip_axes: tuple[int, ...]
     """Spatial axes along which a mirrored scan is a plausible one."""
+    turn_planes: Planes = ()
+    """Pairs of spatial axes in whose plane a quarter turn gives a plausible one; their voxels are as wide as high."""
 
     @property
     def cases(self) -> list[str]:

@@ -17,6 +17,7 @@ from equireg.config import TrainConfig
 from equireg.folders.prepared import CaseRecord
 from equireg.imaging.labels import IGNORED
 from equireg.processes.ranks import Rank, generator
+from equireg.transforms.group import Move, Planes, members
 
 _LABELLED, _UNLABELLED, _METHOD, _DRAFTED = 0, 1, 2, 3
 """Streams of random numbers; each is drawn from (seed, stream, ...), so that none depends on another's length."""
@@ -31,12 +32,20 @@ class PatchPlan:
     """Voxels of a sample, [n]."""
     flip_axes: tuple[int, ...]
     """Spatial axes of a sample along which mirroring is allowed."""
+    turn_planes: Planes = ()
+    """Pairs of its spatial axes in whose plane quarter turns are allowed."""
 
     @property
     def window(self) -> tuple[int, int, int]:
         """Voxels of a sample as [D, H, W]; a slice is one voxel deep."""
         d, h, w = (1, *self.patch_size) if self.spatial_dims == 2 else self.patch_size
         return d, h, w
+
+    @property
+    def turns(self) -> tuple[Move, ...]:
+        """How a window [D, H, W] may be turned by quarters, without mirrors; the first way changes nothing."""
+        offset = 3 - self.spatial_dims
+        return members(3, (), tuple((one + offset, other + offset) for one, other in self.turn_planes))
 
 
 class _Patches:
@@ -56,23 +65,29 @@ class _Patches:
         self.valid = torch.ones((count, 1, *window), device=device)
         self.label = torch.empty((count, 1, *window), dtype=torch.uint8, device=device) if labelled else None
 
-    def cut(self, row: int, reader: CaseReader, record: CaseRecord, start: Sequence[int]) -> None:
-        """Fill a row with the window of a case that begins at ``start``."""
+    def cut(self, row: int, reader: CaseReader, record: CaseRecord, start: Sequence[int], turn: Move) -> None:
+        """Fill a row with the window of a case that begins at ``start``, turned."""
+        unmirrored = Move(turn.inverse.order)  # what it gives is a view: what is written to it is written to the row
+        rows = [part[row : row + 1] for part in (self.image, self.valid, self.label) if part is not None]
+        image, valid, *labels = (unmirrored.apply(part)[0] for part in rows)  # as the case lies
         inside, within = [], []
-        for first, length, size in zip(start, self.image.shape[2:], record.shape, strict=True):
+        for first, length, size in zip(start, image.shape[1:], record.shape, strict=True):
             low, high = max(first, 0), min(first + length, size)
             inside.append(slice(low, high))
             within.append(slice(low - first, high - first))
-        place = (row, slice(None), *within)
-        if any(part.stop - part.start < length for part, length in zip(within, self.image.shape[2:], strict=True)):
-            self.image[row] = self._background[row]
-            self.valid[row] = 0
-            self.valid[place] = 1
-            if self.label is not None:
-                self.label[row] = IGNORED
-        self.image[place] = reader.read(record.name, "image", tuple(inside))
-        if self.label is not None:
-            self.label[place] = reader.read(record.name, "label", tuple(inside))
+        place = (slice(None), *within)
+        if any(part.stop - part.start < length for part, length in zip(within, image.shape[1:], strict=True)):
+            image[:] = self._background[row]
+            valid[:] = 0
+            valid[place] = 1
+            for label in labels:
+                label[:] = IGNORED
+        image[place] = reader.read(record.name, "image", tuple(inside))
+        for label in labels:
+            label[place] = reader.read(record.name, "label", tuple(inside))
+        if turn.mirrored:
+            for part in rows:
+                part[:] = part.flip([2 + axis for axis in turn.mirrored])
 
 
 def pinned(tensor: Tensor, device: torch.device) -> Tensor:
@@ -86,7 +101,8 @@ class BatchSource(Dataset[Batch]):
     Labelled, drafted and unlabelled cases each run through permutations of their own, so that every case is drawn
     as often; ``config.draft_share`` of the labelled samples are of cases that a model drafted, where the prepared
     folder has such. Within a case the window is drawn at random, ``config.foreground`` of the labelled ones about a
-    labelled voxel of a class drawn from those that the case shows.
+    labelled voxel of a class drawn from those that the case shows. Where quarter turns are allowed, a window is turned
+    by a random one: it is read with its sides exchanged, so that nothing is cut off.
 
     Args:
         reader: where the cases come from.
@@ -109,6 +125,7 @@ class BatchSource(Dataset[Batch]):
         self.reader, self.labelled, self.unlabelled = reader, tuple(labelled), tuple(unlabelled)
         self.config, self.plan, self.rank = config, plan, rank
         self._masked = frozenset(labelled)
+        self._turns = plan.turns
         self._drafted = drafted_cases(reader.prepared.manifest.cases)
 
     def __len__(self) -> int:
@@ -135,6 +152,7 @@ class BatchSource(Dataset[Batch]):
             unlabelled=unlabelled,
             generator=generator(self.rank, seed >> 1),
             flip_axes=self.plan.flip_axes,
+            turn_planes=self.plan.turn_planes,
         )
 
     def _samples(self, stream: int, names: Sequence[str], step: int, count: int) -> Samples:
@@ -147,8 +165,9 @@ class BatchSource(Dataset[Batch]):
         patches = _Patches(background, window, self.reader.device, labelled=stream == _LABELLED)
         for row, record in enumerate(records):
             rng = np.random.default_rng([self.config.random_seed, stream, step * count + own.start + row])
-            start, about = self._start(record, rng, stream == _LABELLED)
-            patches.cut(row, self.reader, record, start)
+            turn = self._turns[int(rng.integers(len(self._turns))) if len(self._turns) > 1 else 0]
+            start, about = self._start(record, rng, stream == _LABELLED, turn.sides_before(window))
+            patches.cut(row, self.reader, record, start, turn)
             centred.append(about)
         flat = (slice(None), slice(None), 0) if self.plan.spatial_dims == 2 else ()
         spacing = torch.tensor([record.spacing_mm for record in whole], dtype=torch.float32)
@@ -181,7 +200,9 @@ class BatchSource(Dataset[Batch]):
         name = names[int(_permutation(self.config.random_seed, stream, epoch, len(names))[place])]
         return self.reader.prepared.by_name[name]
 
-    def _start(self, record: CaseRecord, rng: np.random.Generator, labelled: bool) -> tuple[list[int], bool]:
+    def _start(
+        self, record: CaseRecord, rng: np.random.Generator, labelled: bool, window: Sequence[int]
+    ) -> tuple[list[int], bool]:
         """Draw where a window begins, and whether about a labelled voxel; an axis shorter than it is centred in it."""
         centre = None
         if labelled and rng.random() < self.config.foreground:
@@ -191,7 +212,7 @@ class BatchSource(Dataset[Batch]):
                 found = places[shown[int(rng.integers(len(shown)))]]
                 centre = found[int(rng.integers(len(found)))]
         start = []
-        for axis, (length, size) in enumerate(zip(self.plan.window, record.shape, strict=True)):
+        for axis, (length, size) in enumerate(zip(window, record.shape, strict=True)):
             if size <= length:
                 start.append(-((length - size) // 2) if length > 1 else 0)
                 continue

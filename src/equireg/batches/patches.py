@@ -1,9 +1,10 @@
-"""The size of a training sample, from a data set's shapes."""
+"""The size of a training sample, from a data set's shapes, and how it may be mirrored and turned."""
 
 import math
 from collections.abc import Sequence
 
 from equireg.batches.loading import PatchPlan
+from equireg.batches.turning import turn_planes
 from equireg.config import TrainConfig
 from equireg.errors import UsageError
 from equireg.folders.prepared import Manifest
@@ -19,13 +20,14 @@ _LEAST = 8
 
 
 def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
-    """Choose the patch and the axes of mirroring.
+    """Choose the patch, the axes of mirroring and the planes of quarter turns.
 
     By default a patch covers nine cases of ten whole, up to a limit of voxels, beyond which its longest
     sides shrink first.
 
     Raises:
-        UsageError: if a named axis is unknown, or volumes are asked for and the scans are pictures.
+        UsageError: if a named axis or plane is unknown, samples cannot be turned in it, or volumes are asked for and
+            the scans are pictures.
     """
     dims = config.spatial_dims
     if dims == 3 and manifest.pictures is not None:
@@ -36,7 +38,8 @@ def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
         strides, factors = getattr(config.network, "strides", None), config.network.downsample
         patch = patch_within(manifest.fingerprint["large_shape"][-dims:], _MOST_VOXELS[dims], strides, factors)
     axes = manifest.axes[-dims:]
-    return PatchPlan(dims, patch, tuple(index for index, axis in enumerate(axes) if axis in flips(manifest, config)))
+    flip_axes = tuple(index for index, axis in enumerate(axes) if axis in flips(manifest, config))
+    return PatchPlan(dims, patch, flip_axes, turn_planes(manifest, config, patch, flip_axes))
 
 
 def patch_within(

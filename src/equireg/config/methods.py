@@ -199,8 +199,8 @@ class EquiRegConfig(MethodConfig):
     labelled_boxes: float = 1.0
     """probability that such a box comes from a labelled sample, and brings its annotation as the target"""
     passes: int = 2
-    """mirrored copies of the weak view over which the teacher's prediction is averaged, where axes may be mirrored; as
-    many as there are where more are asked for"""
+    """copies of the weak view over which the teacher's prediction is averaged, mirrored and turned as `--flips` and
+    `--turns` allow: so many are drawn a step, or all where there are no more (8 in a slice with all of them)"""
     weight: float = 1.0
     """weight of the unlabelled loss"""
     ramp_up: float = 0.3

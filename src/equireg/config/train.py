@@ -66,6 +66,9 @@ class TrainConfig:
     """fraction of labelled samples that are centred on a labelled voxel, each class as often"""
     flips: str = "data"
     """axes of mirroring: data (as prepared), none, or some of x,y,z"""
+    turns: str = "none"
+    """planes of quarter turns: none, some of xy,xz,yz, or data (those of square voxels both of whose axes may be
+    mirrored, where the network takes turned samples). Samples are then turned at random, in all methods"""
     max_steps: int | None = None
     """optimiser steps; 5000 by default, and with `max_minutes` as many as fit"""
     max_minutes: float | None = None

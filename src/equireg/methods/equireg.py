@@ -191,7 +191,7 @@ class EquiReg(TaskMethod):
     def _taught(self, weak: Tensor, batch: Batch) -> list[Tensor]:
         """Return what each network is taught of the weak view, the mean over moved copies of it, each [B, K, *S]."""
         options = self.options
-        copies = group.draw(weak.ndim - 2, batch.flip_axes, (), options.passes, batch.generator)
+        copies = group.draw(weak.ndim - 2, batch.flip_axes, batch.turn_planes, options.passes, batch.generator)
         if self.pair is not None:
             return [surer_mean(list(self.pair), weak, copies, options.temperature)]
         teachers = [self.predictor] if self.second_teacher is None else [self.second_teacher, self.predictor]

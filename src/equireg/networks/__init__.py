@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from equireg.networks.deep import pyramid as pyramid
     from equireg.networks.registry import Network as Network
     from equireg.networks.registry import build as build
+    from equireg.networks.registry import divisors as divisors
     from equireg.networks.stages import EncoderStage as EncoderStage
     from equireg.networks.stages import encoder_stages as encoder_stages
     from equireg.networks.topology import round_up_side as round_up_side
@@ -42,6 +43,7 @@ _HEAVY = {
     "pyramid": "deep",
     "Network": "registry",
     "build": "registry",
+    "divisors": "registry",
     "round_up_side": "topology",
     "strides_for": "topology",
     "topology_for": "topology",

@@ -1,5 +1,6 @@
 """Networks by name: MONAI's with the widths and depths that fit a patch, and FC-DenseNets of fixed shape."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -96,19 +97,40 @@ def build(
             f"--network.name is {config.name}, given with options of another network ({type(config).__name__}); "
             f"expected {named.Options.__name__}."
         )
-    patch_size = coarse_sides(patch_size or (64,) * spatial_dims, config.downsample)
-    strides = strides_for(patch_size)
-    if isinstance(config, UNetConfig | ResEncConfig) and (config.strides is not None or config.kernels is not None):
-        strides = given_topology(config.strides, config.kernels, patch_size).strides
-    stages: int | None = getattr(config, "stages", None)
-    if stages is not None:
-        if stages > len(strides):
-            raise UsageError(
-                f"--network.stages is {stages}; a patch of {patch_size} voxels carries at most {len(strides)}. "
-                "Ask for fewer, or for a --patch_size whose sides divide by higher powers of 2."
-            )
-        strides = strides[:stages]
+    strides = _strides_of(config, coarse_sides(patch_size or (64,) * spatial_dims, config.downsample))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MONAI warns of its own use of deprecated torch functions
         built = named.build(config, in_channels, out_channels, strides)
     return built if config.downsample is None else Coarse(built, config.downsample)
+
+
+def divisors(network: NetworkConfig, patch_size: Sequence[int]) -> tuple[int, ...]:
+    """Return by how much the sides of an image must divide, for a network that is built for a patch, [n].
+
+    Raises:
+        UsageError: if the patch does not carry the stages that the options ask for.
+    """
+    if isinstance(network, FCDenseNetConfig):  # takes any size
+        return tuple(network.downsample or (1,) * len(patch_size))
+    coarse = coarse_sides(patch_size, network.downsample)
+    strides = _strides_of(network, coarse)
+    return tuple(
+        side // seen * math.prod(stride[axis] for stride in strides)
+        for axis, (side, seen) in enumerate(zip(patch_size, coarse, strict=True))
+    )
+
+
+def _strides_of(config: NetworkConfig, patch_size: tuple[int, ...]) -> Strides:
+    """Return the strides of a network's stages for a patch as it sees it."""
+    strides = strides_for(patch_size)
+    if isinstance(config, UNetConfig | ResEncConfig) and (config.strides is not None or config.kernels is not None):
+        strides = given_topology(config.strides, config.kernels, patch_size).strides
+    stages: int | None = getattr(config, "stages", None)
+    if stages is None:
+        return strides
+    if stages > len(strides):
+        raise UsageError(
+            f"--network.stages is {stages}; a patch of {patch_size} voxels carries at most {len(strides)}. "
+            "Ask for fewer, or for a --patch_size whose sides divide by higher powers of 2."
+        )
+    return strides[:stages]

@@ -275,7 +275,7 @@ def _log_summary(
     kind, where = words
     weights = sum(weight.numel() for weight in method.student.parameters())
     log.info(
-        "%s on %d labelled%s and %d unlabelled cases, %d to validate%s; %s of %s %s; %s weights; %s",
+        "%s on %d labelled%s and %d unlabelled cases, %d to validate%s; %s of %s %s%s; %s weights; %s",
         config.method.name,
         len(cases.labelled),
         f", {len(cases.drafted)} drafted" if cases.drafted else "",
@@ -285,6 +285,7 @@ def _log_summary(
         kind,
         " x ".join(map(str, plan.patch_size)),
         "pixels" if kind == "pictures" else "voxels",
+        "" if config.turns == "none" else f", turned by quarters in {len(plan.turn_planes) or 'no'} plane(s)",
         f"{weights:,}",
         where,
     )

@@ -33,6 +33,10 @@ class Move:
         order = tuple(self.order.index(axis) for axis in range(len(self.order)))
         return Move(order, tuple(sorted(self.order[axis] for axis in self.mirrored)))
 
+    def sides_before(self, sides: Sequence[int]) -> tuple[int, ...]:
+        """Return the sides [n] that a batch has whose moved copy has the sides that are given."""
+        return tuple(sides[axis] for axis in self.inverse.order)
+
     def then(self, other: "Move") -> "Move":
         """Return this move and then the other as one."""
         order = tuple(self.order[axis] for axis in other.order)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from equireg.batches.batch import Samples
 from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig

@@ -66,5 +66,6 @@ def test_two_teachers_share_the_group():
             for teacher, move in zip((one, other, one, other), copies, strict=True)
         ]
         weights = [(part * part.log()).sum(1, keepdim=True).exp() for part in parts]
-    expected = sum(weight * part for weight, part in zip(weights, parts, strict=True)) / sum(weights)
+    weight = torch.stack(weights)
+    expected = (weight * torch.stack(parts)).sum(0) / weight.sum(0)
     assert torch.allclose(found, expected, atol=1e-5)
