@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
 from equireg.errors import EquiregError, PrintableFormatter, UsageError, memory_ran_out, printable
+from equireg.processes.cores import wait_without_spinning
 from equireg.processes.memory import own_process
 
 _BEGAN = time.monotonic()
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, 1 for a failure, 2 for a wrong command line."""
     if argv is None:  # the command itself, and not a call from Python
         own_process()
+        wait_without_spinning()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]

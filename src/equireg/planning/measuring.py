@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equireg.batches.loading import BatchSource
-from equireg.batches.patches import plan_patches
+from equireg.batches.patches import plan_patches, work_of
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
 from equireg.devices import autocast, choose_precision, is_out_of_memory
@@ -83,8 +83,9 @@ def measure_step(config: TrainConfig, stand: Stand) -> Speed:
     device, ranks = stand.device, config.devices * config.nodes
     config = replace(config, batch_size=config.batch_size // ranks, devices=1, nodes=1)
     room = _room(device)
+    threads = threads_that_fit(work_of(config, plan_patches(stand.data.manifest, config).patch_size))
     try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), threads_that_fit():
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), threads:
             before = _forget_peak(device)
             seconds, method = _steps(config, stand)
     except (RuntimeError, MemoryError, OSError) as error:

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import Logger
 
 from equireg import disk
 from equireg.batches.loading import PatchPlan
-from equireg.batches.patches import plan_patches
+from equireg.batches.patches import plan_patches, work_of
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
 from equireg.config.parsing import to_plain, with_config
@@ -217,7 +217,8 @@ def _train(
         watchers = Watchers([*made, *loggers], (*keeping, *callbacks))
         trainer = make_trainer(out, config, device, precision, validates, watchers)
         if not last.ended:
-            _fit(trainer, LoopModule(config, facts, method, source, pace), last.path, device)
+            with threads_that_fit(work_of(config, plan.patch_size)):
+                _fit(trainer, LoopModule(config, facts, method, source, pace), last.path, device)
         if first:
             step = last.step if last.ended else trainer.global_step
             log.info("finished at step %d; the model lies in %s", step, out / CHECKPOINTS)
@@ -236,7 +237,7 @@ def _pace(config: TrainConfig, last: LastCheckpoint, began: float) -> Pace:
 
 
 def _fit(trainer: lightning.Trainer, run: LoopModule, last: Path | None, device: torch.device) -> None:
-    """Run Lightning's loop, and leave the process' random state and threads as they were.
+    """Run Lightning's loop, and leave the process' random state as it was.
 
     Raises:
         EquiregError: if memory runs out.
@@ -245,7 +246,7 @@ def _fit(trainer: lightning.Trainer, run: LoopModule, last: Path | None, device:
     devices = [run.data.rank.local] if device.type == "cuda" else []
     remedy = "Lower --batch_size, --patch_size or --unsup_ratio, or give --precision bf16."
     try:
-        with torch.random.fork_rng(devices), threads_that_fit(), memory_errors(remedy):
+        with torch.random.fork_rng(devices), memory_errors(remedy):
             trainer.fit(run, ckpt_path=last, weights_only=True)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from stop

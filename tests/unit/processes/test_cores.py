@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from equireg.processes.cores import usable_cores
+from equireg.processes import cores
+from equireg.processes.cores import threads_that_fit, usable_cores, wait_without_spinning
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,32 @@ def test_a_containers_quota_counts(tmp_path: Path, groups: str, files: dict[str,
 def test_a_slurm_tasks_share_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "6")
     assert usable_cores(tmp_path) == 6
+
+
+@pytest.mark.parametrize(("work", "expected"), [(100_000, 1), (400_000, 3), (10_000_000, 4)])
+def test_small_steps_have_few_threads(monkeypatch: pytest.MonkeyPatch, work: float, expected: int) -> None:
+    import torch
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(cores, "usable_cores", lambda: 4)
+    before = torch.get_num_threads()
+    torch.set_num_threads(8)
+    try:
+        with threads_that_fit(work):
+            assert torch.get_num_threads() == expected
+        assert torch.get_num_threads() == 8
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_of_the_command_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    wait_without_spinning()
+    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that what is written now is taken back after the test
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    wait_without_spinning()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
