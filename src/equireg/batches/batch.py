@@ -32,6 +32,10 @@ class Samples:
     """True where a labelled sample's window was drawn about a labelled voxel, [B]; None where that is not known."""
     batch_spacing_mm: Tensor | None = None
     """``spacing_mm`` of the whole batch, of which this may be one rank's slice; None where it is all of it."""
+    second: Tensor | None = None
+    """Another window of the same scans, [B, C, *S], for unlabelled samples of a method that asks for it."""
+    second_shift_vox: Tensor | None = None
+    """How many voxels further on along each axis that window begins, [B, n], on the CPU."""
 
     @property
     def drawn_spacing_mm(self) -> Tensor:
@@ -47,9 +51,9 @@ class Samples:
         return replace(self, **{name: value.pin_memory() for name, value in self._large().items()})
 
     def _large(self) -> dict[str, Tensor]:
-        """Return what goes to the device; the spacing stays, or drawing would wait for a GPU."""
+        """Return what goes to the device; spacings and shifts stay, or drawing would wait for a GPU."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return {name: value for name, value in tensors.items() if not name.endswith("spacing_mm")}
+        return {name: value for name, value in tensors.items() if not name.endswith(("spacing_mm", "shift_vox"))}
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,20 @@ class _Patches:
                 part[:] = part.flip([2 + axis for axis in turn.mirrored])
 
 
+@dataclass(frozen=True)
+class _Window:
+    """Where a sample is cut from a case."""
+
+    start: Sequence[int]
+    """First voxel along each axis of the case, [3]."""
+    turn: Move
+    """How it is turned then."""
+    centred: bool
+    """Whether it was drawn about a labelled voxel."""
+    shift: Sequence[int]
+    """How many voxels further on the second window begins, [3]."""
+
+
 def pinned(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a small tensor in page-locked memory where it is to go to a GPU, which then need not be waited for."""
     return tensor.pin_memory() if device.type == "cuda" else tensor
@@ -137,7 +151,8 @@ class BatchSource(Dataset[Batch]):
         labelled = self.config.batch_size // self.rank.count
         unlabelled = labelled * self.config.unsup_ratio if self.unlabelled else 0
         images = 4 * len(self.reader.prepared.manifest.channels) + 4  # and ``valid``
-        return math.prod(self.plan.patch_size) * ((labelled + unlabelled) * images + 8 * labelled)
+        windows = labelled + unlabelled * (2 if self.config.method.second_window else 1)
+        return math.prod(self.plan.patch_size) * (windows * images + 8 * labelled)
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of a step, where the cases are kept."""
@@ -161,14 +176,12 @@ class BatchSource(Dataset[Batch]):
         own = self.rank.slice_of(count // self.rank.count)
         records, window = whole[own], self.plan.window
         background = torch.tensor([record.background for record in records], dtype=torch.float32)
-        centred: list[bool] = []
         patches = _Patches(background, window, self.reader.device, labelled=stream == _LABELLED)
+        windows = []
         for row, record in enumerate(records):
             rng = np.random.default_rng([self.config.random_seed, stream, step * count + own.start + row])
-            turn = self._turns[int(rng.integers(len(self._turns))) if len(self._turns) > 1 else 0]
-            start, about = self._start(record, rng, stream == _LABELLED, turn.sides_before(window))
-            patches.cut(row, self.reader, record, start, turn)
-            centred.append(about)
+            windows.append(self._window(record, rng, stream))
+            patches.cut(row, self.reader, record, windows[row].start, windows[row].turn)
         flat = (slice(None), slice(None), 0) if self.plan.spatial_dims == 2 else ()
         spacing = torch.tensor([record.spacing_mm for record in whole], dtype=torch.float32)
         spacing = spacing[:, -self.plan.spatial_dims :]
@@ -182,8 +195,32 @@ class BatchSource(Dataset[Batch]):
             cases=tuple(record.name for record in records),
             label=None if patches.label is None else patches.label[flat].long(),
             masked=pinned(masked, self.reader.device),
-            centred=pinned(torch.tensor(centred), self.reader.device) if stream == _LABELLED else None,
+            centred=pinned(torch.tensor([one.centred for one in windows]), self.reader.device)
+            if stream == _LABELLED
+            else None,
+            **(self._second(records, windows, background) if stream == _UNLABELLED else {}),
         )
+
+    def _window(self, record: CaseRecord, rng: np.random.Generator, stream: int) -> _Window:
+        """Draw a window of a case, and where methods that want a second one find it."""
+        turn = self._turns[int(rng.integers(len(self._turns))) if len(self._turns) > 1 else 0]
+        sides = turn.sides_before(self.plan.window)
+        start, centred = self._start(record, rng, stream == _LABELLED, sides)
+        reach = self.config.method.second_window if stream == _UNLABELLED else 0.0
+        return _Window(start, turn, centred, _shift(record, rng, start, sides, reach) if reach else (0, 0, 0))
+
+    def _second(
+        self, records: Sequence[CaseRecord], windows: Sequence[_Window], background: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the second windows of samples, and how far they begin from the first, where a method wants them."""
+        if not self.config.method.second_window:
+            return {}
+        patches = _Patches(background, self.plan.window, self.reader.device, labelled=False)
+        for row, (record, one) in enumerate(zip(records, windows, strict=True)):
+            patches.cut(row, self.reader, record, [a + b for a, b in zip(one.start, one.shift, strict=True)], one.turn)
+        n = self.plan.spatial_dims
+        shifts = torch.tensor([one.turn.vector(one.shift)[-n:] for one in windows])
+        return {"second": patches.image[:, :, 0] if n == 2 else patches.image, "second_shift_vox": shifts}
 
     def _drawn(self, stream: int, names: Sequence[str], index: int) -> tuple[int, Sequence[str], int]:
         """Return the stream of a sample, the names that it runs through, and its index in it."""
@@ -223,6 +260,26 @@ class BatchSource(Dataset[Batch]):
             high = max(low, min(size - length, int(centre[axis]) - length // 4))
             start.append(min(int(rng.integers(low, high + 1)), size - length))
         return start, centre is not None
+
+
+def _shift(
+    record: CaseRecord, rng: np.random.Generator, start: Sequence[int], sides: Sequence[int], reach: float
+) -> tuple[int, ...]:
+    """Draw how much further on a second window begins: inside the case, and only along axes longer than a window.
+
+    Args:
+        record: of the case.
+        rng: the only source of random numbers.
+        start: of the first window, [3].
+        sides: of both windows, [3].
+        reach: greatest shift, as a fraction of the sides.
+    """
+    shift = []
+    for first, length, size in zip(start, sides, record.shape, strict=True):
+        most = int(reach * length)
+        begin = first + int(rng.integers(-most, most + 1))
+        shift.append(min(max(begin, 0), size - length) - first if size > length else 0)
+    return tuple(shift)
 
 
 @lru_cache(maxsize=16)

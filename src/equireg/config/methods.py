@@ -201,6 +201,9 @@ class EquiRegConfig(MethodConfig):
     passes: int = 2
     """copies of the weak view over which the teacher's prediction is averaged, mirrored and turned as `--flips` and
     `--turns` allow: so many are drawn a step, or all where there are no more (8 in a slice with all of them)"""
+    context: float = 0.0
+    """greatest distance, as a fraction of the patch, of a second window of the same scan, whose prediction is averaged
+    into the target where both overlap; of no use where a patch holds whole scans. 0 for none"""
     weight: float = 1.0
     """weight of the unlabelled loss"""
     ramp_up: float = 0.3
@@ -221,6 +224,7 @@ class EquiRegConfig(MethodConfig):
             "ruled_out": (0.0, 1.0),
             "cutmix": (0.0, 1.0),
             "labelled_boxes": (0.0, 1.0),
+            "context": (0.0, 0.5),
             "ramp_up": (0.0, 1.0),
         }
         for name, (low, high) in ranges.items():
@@ -234,3 +238,8 @@ class EquiRegConfig(MethodConfig):
         require(self.negative >= 0, "method.negative", self.negative, "0 or more")
         for name in ("passes", "turn"):
             require(getattr(self, name) >= 1, f"method.{name}", getattr(self, name), "a count from 1")
+
+    @property
+    def second_window(self) -> float:
+        """How far the second window may lie from the first."""
+        return self.context

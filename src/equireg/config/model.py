@@ -62,3 +62,8 @@ class MethodConfig:
 
     name: str = "auto"
     """which method; auto: equireg where there are training scans that are used without a mask, else supervised"""
+
+    @property
+    def second_window(self) -> float:
+        """How far a second window of each unlabelled sample may lie from it, as a fraction of its sides; 0 for none."""
+        return 0.0

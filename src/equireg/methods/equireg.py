@@ -25,7 +25,7 @@ from equireg.methods.group_mean import group_mean, surer_mean
 from equireg.methods.schedules import ramp_up
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
-from equireg.transforms import group, mixing
+from equireg.transforms import group, mixing, spatial
 from equireg.transforms.spatial import warp_probabilities
 from equireg.transforms.views import TwoViews, two_views
 
@@ -135,12 +135,17 @@ class EquiReg(TaskMethod):
             batch.generator,
             batch.flip_axes,
         )
+        moved = [warp_probabilities(probs, views.transform) for probs in self._taught(views.weak, batch)]
+        if samples.second is not None and samples.second_shift_vox is not None:
+            onto = spatial.shift(samples.second_shift_vox, samples.second.shape[2:], samples.spacing_mm)
+            through = spatial.compose(onto, views.whole)
+            others = [warp_probabilities(probs, through) for probs in self._taught(samples.second, batch)]
+            moved = [_overlapped(*pair) for pair in zip(moved, others, strict=True)]
         dice_weight = self._dice_weight(samples)
-        return [self._asked(views, probs, dice_weight) for probs in self._taught(views.weak, batch)]
+        return [self._asked(views, *known, dice_weight) for known in moved]
 
-    def _asked(self, views: TwoViews, taught: Tensor, dice_weight: Tensor) -> Task:
-        """Return the task whose target is a prediction for the weak view, [B, K, *S], transformed."""
-        target, seen = warp_probabilities(taught, views.transform)
+    def _asked(self, views: TwoViews, target: Tensor, seen: Tensor, dice_weight: Tensor) -> Task:
+        """Return the task whose target [B, K, *S] is known where it was seen, [B, 1, *S]."""
         inside = views.strong_valid * seen
         facts = dice_weight, self._volumes(target, inside)
         if self.options.averaging == "valid":
@@ -214,3 +219,9 @@ class EquiReg(TaskMethod):
         """Return a task whose mask holds the voxels where the target's class is probable enough."""
         mask = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
         return _WeightedTask(image, target, area, mask, *facts)
+
+
+def _overlapped(own: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return a target [B, K, *S] and where it was seen, with the mean of both targets where the other was seen too."""
+    (target, seen), (others, also) = own, other
+    return torch.where(also > 0, (target + others) / 2, target), seen

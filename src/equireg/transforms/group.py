@@ -37,6 +37,10 @@ class Move:
         """Return the sides [n] that a batch has whose moved copy has the sides that are given."""
         return tuple(sides[axis] for axis in self.inverse.order)
 
+    def vector(self, along: Sequence[int]) -> tuple[int, ...]:
+        """Return a vector [n] along the axes of a batch as it lies along those of the moved copy."""
+        return tuple(-along[a] if axis in self.mirrored else along[a] for axis, a in enumerate(self.order))
+
     def then(self, other: "Move") -> "Move":
         """Return this move and then the other as one."""
         order = tuple(self.order[axis] for axis in other.order)

@@ -85,6 +85,13 @@ def affine(matrices: Tensor, shape: Sequence[int], spacing_mm: Sequence[float] |
     return SpatialParams((Pullback(matrices),), tuple(shape), spacing)
 
 
+def shift(by_vox: Tensor, shape: Sequence[int], spacing_mm: Tensor) -> SpatialParams:
+    """Return the transform that moves a window's content onwards by voxels [B, n], on the CPU as its spacing [B, n]."""
+    matrices = torch.eye(len(shape) + 1).repeat(len(by_vox), 1, 1)
+    matrices[:, :-1, -1] = -by_vox * spacing_mm
+    return affine(matrices, shape, spacing_mm)
+
+
 def compose(first: SpatialParams, second: SpatialParams) -> SpatialParams:
     """Return the transform that does ``first`` and then ``second``, with one interpolation.
 

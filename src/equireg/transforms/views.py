@@ -30,6 +30,8 @@ class TwoViews:
     """1 where the strong view, ahead of intensity changes, differs from the background in a channel, [B, 1, *S]."""
     transform: SpatialParams
     """From the weak view to the strong one: what the teacher's prediction must go through."""
+    whole: SpatialParams
+    """From the scan to the strong view."""
 
 
 def two_views(
@@ -57,9 +59,10 @@ def two_views(
     strong = sampling.sample(config.strong, len(image), shape, spacing_mm, generator, flip_axes)
     changes = intensity.sample(config.intensity, len(image), image.shape[1], generator)
     weak_image, weak_valid = spatial.apply(image, weak, fill=fill, valid=valid)
-    strong_image, strong_valid = spatial.apply(image, spatial.compose(weak, strong), fill=fill, valid=valid)
+    whole = spatial.compose(weak, strong)
+    strong_image, strong_valid = spatial.apply(image, whole, fill=fill, valid=valid)
     tissue = _differs(strong_image, fill).to(strong_valid.dtype)
-    return TwoViews(weak_image, weak_valid, intensity.apply(strong_image, changes), strong_valid, tissue, strong)
+    return TwoViews(weak_image, weak_valid, intensity.apply(strong_image, changes), strong_valid, tissue, strong, whole)
 
 
 def _differs(image: Tensor, fill: Tensor) -> Tensor:

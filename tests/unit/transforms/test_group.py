@@ -89,3 +89,14 @@ def test_mirrors_alone_are_drawn_as_the_axes_are_given():
     """What a seed draws must not change: results of earlier runs depend on it."""
     assert [move.mirrored for move in members(2, (0, 1), ())] == [(), (0,), (1,), (0, 1)]
     assert [move.mirrored for move in members(3, (2, 0), ())] == [(), (2,), (0,), (0, 2)]
+
+
+def test_a_vector_goes_along():
+    """A voxel that lies a vector away from another lies the moved vector away after the move."""
+    x = torch.arange(3 * 4 * 5.0).view(1, 1, 3, 4, 5)
+    for move in members(3, (0, 1, 2), PLANES):
+        moved = move.apply(x)[0, 0]
+        start = torch.nonzero(moved == x[0, 0, 1, 1, 1])[0]
+        end = torch.nonzero(moved == x[0, 0, 2, 0, 3])[0]
+        assert (end - start).tolist() == list(move.vector((1, -1, 2)))
+        assert move.sides_before(tuple(moved.shape)) == (3, 4, 5)
