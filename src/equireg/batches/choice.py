@@ -1,4 +1,4 @@
-"""Which training cases are used with and without their masks."""
+"""Which training cases are used with and without their masks, and which validation cases are looked at."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -61,3 +61,26 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
 def drafted_cases(cases: Sequence[CaseRecord]) -> tuple[str, ...]:
     """Return the names of the training cases whose classes are a model's draft."""
     return tuple(sorted(case.name for case in cases if case.drafted and case.split == "train"))
+
+
+def validation_cases(cases: Sequence[CaseRecord], count: int | None) -> list[CaseRecord]:
+    """Return the validation cases of a run, in the order of the folder.
+
+    Where they are limited they are a prefix of one permutation of the patients, the same for every seed, so that runs
+    are looked at alike. Patients whose masks show a class come first: an empty mask has no Dice.
+
+    Args:
+        cases: all cases of the prepared folder.
+        count: how many at most; None for all.
+    """
+    found = [case for case in cases if case.split == "val" and case.labelled]
+    if count is None or count >= len(found):
+        return found
+    scans: dict[str, list[CaseRecord]] = {}
+    for case in sorted(found, key=lambda case: case.name):
+        scans.setdefault(case.patient, []).append(case)
+    patients = list(scans.values())
+    order = [patients[index] for index in np.random.default_rng(0).permutation(len(patients))]
+    order.sort(key=lambda ones: not any(sum(case.class_voxels[1:]) for case in ones))
+    kept = {case.name for case in [case for ones in order for case in ones][:count]}
+    return [case for case in found if case.name in kept]

@@ -77,6 +77,9 @@ class TrainConfig:
     val_every: int | None = None
     """steps between validations; a checkpoint is written as often. 500 by default; with `max_minutes` up to 10
     validations, evenly spread, that take about a tenth of the time"""
+    val_cases: int | None = None
+    """validation cases that a validation looks at, drawn by patient; all by default, and where a plan finds that all
+    would take more than a tenth of `max_minutes`, as many as that allows, but not fewer than 5"""
     replanned: tuple[tuple[int, int, int], ...] = ()
     """how a run with `max_minutes` was planned while it ran: first step, steps of the whole run, validations; its
     repeat.yaml holds them, and repeats it"""
@@ -121,7 +124,7 @@ class TrainConfig:
         require(self.repeat >= 0, "repeat", self.repeat, "a number from 0")
         for name in ("batch_size", "log_every", "devices", "nodes"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "a count from 1")
-        for name in ("max_steps", "val_every", "early_stopping_steps"):
+        for name in ("max_steps", "val_every", "val_cases", "early_stopping_steps"):
             value = getattr(self, name)
             require(value is None or value >= 1, name, value, "a count from 1")
         self._check_length()

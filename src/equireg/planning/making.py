@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from equireg.batches.choice import choose_cases
+from equireg.batches.choice import choose_cases, validation_cases
 from equireg.batches.patches import plan_patches
 from equireg.config import TrainConfig
 from equireg.config.choosing import options_of
@@ -19,7 +19,7 @@ from equireg.model import config_from
 from equireg.planning import rules
 from equireg.planning.climbing import NEARLY, Climb, climb, measure_cheapest, predicted, shown, steps_within
 from equireg.planning.fingerprint import Fingerprint, fingerprint
-from equireg.planning.measuring import Speed, Stand, TooLargeError, measure_step
+from equireg.planning.measuring import Speed, Stand, TooLargeError, measure_step, measure_validation
 from equireg.planning.rules import Decision, Rung
 from equireg.processes.memory import keep_freed_memory, return_freed_memory
 
@@ -27,6 +27,10 @@ DEFAULT_MINUTES = 60.0
 """Time that a run is planned for where neither steps nor minutes are given."""
 PLANNED = ("spatial_dims", "patch_size", "batch_size", "unsup_ratio", "network.features", "foreground")
 """Options that a plan decides where they are not given."""
+_LEAST_LOOKED_AT = 5
+"""Validation cases that are looked at, at least: so many an estimate of quality rests on, too."""
+_PART_VALIDATED = 0.1
+"""Part of the time that one validation may take."""
 _HOPE_OF_VOLUMES = 0.2
 """Volumes are measured when slices let expect this part of the steps: what a voxel costs in either differs by far."""
 
@@ -42,6 +46,8 @@ class Plan:
     speed: Speed
     advice: tuple[str, ...]
     device: torch.device
+    validation_case_s: float | None = None
+    """seconds that the prediction of a validation case takes, where the plan depends on it"""
 
     def values(self) -> dict[str, Any]:
         """Return what was decided, as nested options."""
@@ -158,9 +164,29 @@ def make_plan(given: Mapping[str, Any], data: PreparedSet) -> Plan:
         why = "neither --max_minutes nor --max_steps is given"
         decisions.insert(0, Decision("max_minutes", DEFAULT_MINUTES, why))
     config = config_from(merged(_nested(decisions), given))
+    fewer, case_s = _looked_at(question, config)
+    if fewer is not None:
+        decisions.append(fewer)
+        config = replace(config, val_cases=fewer.value)
     patch = plan_patches(data.manifest, config).patch_size
     advice = rules.advice(question.fingerprint, config.spatial_dims, patch)
-    return Plan(config, tuple(decisions), question.fingerprint, found.speed, tuple(advice), question.stand.device)
+    device = question.stand.device
+    return Plan(config, tuple(decisions), question.fingerprint, found.speed, tuple(advice), device, case_s)
+
+
+def _looked_at(question: Question, config: TrainConfig) -> tuple[Decision | None, float | None]:
+    """Return how many validation cases are looked at where there is no time for all, and the seconds of one."""
+    names = [case.name for case in validation_cases(question.data.manifest.cases, None)]
+    asked = {"val_cases", "val_every"} & question.given.keys()
+    if asked or config.max_minutes is None or len(names) <= _LEAST_LOOKED_AT:
+        return None, None
+    case_s = measure_validation(config, question.data, names, question.stand.device)
+    affordable = int(_PART_VALIDATED * 60 * config.max_minutes / case_s)
+    if affordable >= len(names):
+        return None, case_s
+    why = f"{case_s:.2g} s each; all {len(names)} would take {len(names) * case_s / (0.6 * config.max_minutes):.0f} %"
+    count = max(_LEAST_LOOKED_AT, affordable)
+    return Decision("val_cases", count, f"{why} of the time, and a tenth is for validation"), case_s
 
 
 def _climbed(question: Question, seconds: float) -> tuple[Decision, Climb]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg import disk
+from equireg.batches.choice import validation_cases
 from equireg.config import PlanConfig, TrainConfig
 from equireg.config.parsing import from_plain, with_config
 from equireg.errors import UsageError
@@ -65,8 +66,10 @@ def plan(prepared: Path | str, config: PlanConfig | None = None, **options: Any)
     source = source_of(given, False)
     named = named_method(given if source is None else source.options(given), data.manifest.cases)
     made = make_plan(named, data)
-    validating = [case.name for case in data.manifest.cases if case.split == "val" and case.labelled]
-    seconds = measure_validation(made.config, data, validating, made.device) if validating else 0.0
+    validating = [case.name for case in validation_cases(data.manifest.cases, made.config.val_cases)]
+    seconds = made.validation_case_s
+    if seconds is None:
+        seconds = measure_validation(made.config, data, validating, made.device) if validating else 0.0
     cost = table.cost_of(made, len(validating) * seconds)
     with disk.disk_errors(file):
         init = {} if source is None else {"init": given["init"]}  # as it was given: train reads it again

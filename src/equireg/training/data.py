@@ -9,7 +9,7 @@ from hashlib import sha256
 from torch.utils.data import DataLoader
 
 from equireg.batches.batch import Batch
-from equireg.batches.choice import choose_cases, drafted_cases
+from equireg.batches.choice import choose_cases, drafted_cases, validation_cases
 from equireg.batches.loading import BatchSource, PatchPlan
 from equireg.batches.reading import CaseReader
 from equireg.batches.workers import StepLoader, check_workers, default_workers
@@ -46,7 +46,7 @@ def choose_training_cases(records: Sequence[CaseRecord], config: TrainConfig) ->
         EquiregError: if no labelled case remains, or validation cannot tell when to stop early.
     """
     labelled, unlabelled = choose_cases(records, config)
-    validation = [case for case in records if case.split == "val" and case.labelled]
+    validation = validation_cases(records, config.val_cases)
     _check_validation(validation, config)
     uses = find(config.method.name).uses_unlabelled
     if uses and config.unsup_ratio and not unlabelled:

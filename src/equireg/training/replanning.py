@@ -108,7 +108,7 @@ class Replanning(Callback):
         if validated and not plan.validations:
             log.warning(
                 "a validation takes more than half of the time that is left, so there is none; the last checkpoint is "
-                "the model. Give --val_every, or prepare with a lower --val_fraction."
+                "the model. Give --val_cases, --val_every, or prepare with a lower --val_fraction."
             )
 
     def _follow(self, trainer: lightning.Trainer) -> None:

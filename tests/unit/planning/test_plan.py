@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from equireg.batches.choice import validation_cases
 from equireg.config import PlanConfig, TrainConfig
 from equireg.config.parsing import from_plain, nested, to_plain
 from equireg.config.yaml_files import read_yaml
@@ -68,6 +69,25 @@ def test_what_is_given_stays(folder: Path, tried: list[TrainConfig]) -> None:
     assert made.decisions == ()
     assert made.config == config_from(given)
     assert len(tried) == 1
+
+
+def test_where_all_validation_cases_would_take_too_long_fewer_are_looked_at(
+    tmp_path: Path, tried: list[TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = [record(f"e{index}", "val", class_voxels=(3, 0, 0)) for index in range(4)]
+    shown = [record(f"v{index}", "val", patient=f"p{index // 2}") for index in range(8)]
+    folder = PreparedSet(write_set(tmp_path / "P", [record("a"), *empty, *shown]))
+    monkeypatch.setattr(making, "measure_validation", lambda *_: 10.0)
+    given = {**SMALL, "method": {"name": "supervised"}}
+    made = {minutes: make_plan({**given, "max_minutes": minutes}, folder) for minutes in (1, 10, 60)}
+    assert {minutes: one.config.val_cases for minutes, one in made.items()} == {1: 5, 10: 6, 60: None}
+    assert "all 12 would take 20 % of the time" in made[10].decisions[-1].why
+    cases = [validation_cases(folder.manifest.cases, count) for count in (5, 6, None)]
+    assert [len(some) for some in cases] == [5, 6, 12]
+    assert not any(case.name.startswith("e") for some in cases[:2] for case in some)  # their masks are empty
+    assert len({case.patient for case in cases[1]}) == 3  # all scans of a patient follow each other
+    assert {case.name for case in cases[0]} < {case.name for case in cases[1]}
+    assert make_plan({**given, "max_minutes": 1, "val_cases": 12}, folder).config.val_cases == 12
 
 
 @pytest.mark.parametrize(
