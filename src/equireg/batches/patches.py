@@ -42,15 +42,17 @@ def plan_patches(manifest: Manifest, config: TrainConfig) -> PatchPlan:
     return PatchPlan(dims, patch, flip_axes, turn_planes(manifest, config, patch, flip_axes))
 
 
-def work_of(config: TrainConfig, patch_size: Sequence[int]) -> float:
-    """Return voxels of a step's labelled samples, as the network sees them, times its features.
+def work_of(config: TrainConfig, patch_size: Sequence[int], unlabelled: bool) -> float:
+    """Return voxels of a step's samples, as the network sees them, times its features.
 
     Args:
         config: the options of the run; a network without features counts as one of 32.
         patch_size: voxels of a sample, [n].
+        unlabelled: whether unlabelled samples are used.
     """
     seen = math.prod(patch_size) / math.prod(config.network.downsample or (1,))
-    return config.batch_size * seen * getattr(config.network, "features", 32)
+    samples = config.batch_size * (1 + config.unsup_ratio * unlabelled)
+    return samples * seen * getattr(config.network, "features", 32)
 
 
 def patch_within(

@@ -85,7 +85,8 @@ def measure_step(config: TrainConfig, stand: Stand) -> Speed:
     device, ranks = stand.device, config.devices * config.nodes
     config = replace(config, batch_size=config.batch_size // ranks, devices=1, nodes=1)
     room = _room(device)
-    threads = threads_that_fit(work_of(config, plan_patches(stand.data.manifest, config).patch_size))
+    patch = plan_patches(stand.data.manifest, config).patch_size
+    threads = threads_that_fit(work_of(config, patch, bool(stand.unlabelled)))
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []), threads:
             before = _forget_peak(device)

@@ -217,7 +217,7 @@ def _train(
         watchers = Watchers([*made, *loggers], (*keeping, *callbacks))
         trainer = make_trainer(out, config, device, precision, validates, watchers)
         if not last.ended:
-            with threads_that_fit(work_of(config, plan.patch_size)):
+            with threads_that_fit(work_of(config, plan.patch_size, bool(cases.unlabelled))):
                 _fit(trainer, LoopModule(config, facts, method, source, pace), last.path, device)
         if first:
             step = last.step if last.ended else trainer.global_step

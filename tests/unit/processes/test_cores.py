@@ -57,7 +57,7 @@ def test_a_slurm_tasks_share_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert usable_cores(tmp_path) == 6
 
 
-@pytest.mark.parametrize(("work", "expected"), [(100_000, 1), (400_000, 3), (10_000_000, 4)])
+@pytest.mark.parametrize(("work", "expected"), [(60_000, 1), (150_000, 3), (10_000_000, 4)])
 def test_small_steps_have_few_threads(monkeypatch: pytest.MonkeyPatch, work: float, expected: int) -> None:
     import torch
 
