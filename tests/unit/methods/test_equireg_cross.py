@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from equireg.batches.batch import Samples
-from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
+from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, UNetConfig, ViewsConfig
 from equireg.config.methods import EquiRegConfig
 from equireg.methods.equireg import EquiReg
+from equireg.networks import build
 from methods_made_up import STILL, some_batch
 
 FLIPS = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=1.0), IntensityConfig(probability=0.0))
@@ -106,3 +107,22 @@ def test_each_average_is_of_its_own_network():
     moved = {key.split(".")[0] for key, value in made.state_dict().items() if not torch.equal(value, before[key])}
     assert moved == {"second_teacher"}
     assert made.predictor is made.teacher
+
+
+def test_every_head_of_both_is_trained_and_no_average_sees_a_statistic():
+    config = UNetConfig(features=2, stages=4, norm="batch", deep_supervision=True)
+    options = EquiRegConfig(teacher="cross", threshold=0.0)
+    views = TrainConfig(method=options, views=STILL, network=config)
+    made = EquiReg(views, lambda: build(config, in_channels=1, out_channels=3, spatial_dims=2), 100).train()
+    made.losses(some_batch((32, 32)), 90)["total"].backward()
+    trained = {key: weight for key, weight in made.named_parameters() if weight.requires_grad}
+    heads = {key.split(".")[0] for key in trained if ".lower_heads." in key}
+    assert heads == {"student", "second"}
+    assert all(weight.grad is not None for weight in trained.values())
+    passes = {key: int(value) for key, value in made.state_dict().items() if key.endswith("num_batches_tracked")}
+    assert {(key.split(".")[0], value) for key, value in passes.items()} == {
+        ("student", 1),
+        ("second", 1),
+        ("teacher", 0),
+        ("second_teacher", 0),
+    }

@@ -177,6 +177,17 @@ def test_translation_by_voxels_leaves_exactly_the_band_invalid(k, mode):
     assert torch.allclose(moved, expected, atol=1e-5)
 
 
+def test_a_shift_by_voxels_is_each_samples_own():
+    x = noise(2, 1, 5, 6)
+    moved, seen = spatial.apply(
+        x, spatial.shift(torch.tensor([[1, -2], [0, 3]]), (5, 6), torch.tensor([[2.0, 0.7]] * 2))
+    )
+    assert torch.allclose(moved[0, :, 1:, :4], x[0, :, :4, 2:], atol=1e-5)
+    assert torch.allclose(moved[1, :, :, 3:], x[1, :, :, :3], atol=1e-5)
+    assert seen[0, 0].sum() == 4 * 4
+    assert seen[1, 0].sum() == 5 * 3
+
+
 def test_out_and_back_is_invalid_where_the_image_had_left_the_field_of_view():
     x = noise(1, 1, 6, 8)
     out, back = (transform(shift((0.0, offset)), (6, 8)) for offset in (3.0, -3.0))
