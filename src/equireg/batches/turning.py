@@ -32,12 +32,12 @@ def turn_planes(manifest: Manifest, config: TrainConfig, patch_size: Sequence[in
     pairs = list(itertools.combinations(range(len(axes)), 2))
     if option == "data":
         mirrored = [pair for pair in pairs if set(pair) <= set(flip_axes)]
-        square = [pair for pair in mirrored if _oblong(manifest, len(axes), pair) is None]
+        square = [pair for pair in mirrored if _oblong(manifest, config, pair) is None]
         return tuple(pair for pair in square if _exchanges(divisors(config.network, patch_size), patch_size, pair))
     names = {"".join(sorted(axes[axis] for axis in pair)): pair for pair in pairs}
     planes = [names[name] for name in _named(option, list(names))]
     for pair in planes:
-        _check_square(manifest, option, axes, pair)
+        _check_square(manifest, config, axes, pair)
         _check_exchanged(config, patch_size, pair)
     return tuple(planes)
 
@@ -57,23 +57,25 @@ def _named(option: str, known: Sequence[str]) -> list[str]:
     return named
 
 
-def _oblong(manifest: Manifest, n: int, pair: tuple[int, int]) -> CaseRecord | None:
-    """Return a case whose voxels are not as wide as high in a plane of its last n axes, if there is one."""
+def _oblong(manifest: Manifest, config: TrainConfig, pair: tuple[int, int]) -> CaseRecord | None:
+    """Return a case that may be trained on and whose voxels are not square in a plane, if there is one."""
     for case in manifest.cases:
-        one, other = (case.spacing_mm[-n:][axis] for axis in pair)
+        one, other = (case.spacing_mm[-config.spatial_dims :][axis] for axis in pair)
+        if case.split == "test" and config.unlabelled_from != "test":
+            continue
         if abs(one - other) > _ALIKE * max(one, other):
             return case
     return None
 
 
-def _check_square(manifest: Manifest, option: str, axes: str, pair: tuple[int, int]) -> None:
+def _check_square(manifest: Manifest, config: TrainConfig, axes: str, pair: tuple[int, int]) -> None:
     """Refuse a plane in which a quarter turn would stretch a scan."""
-    case = _oblong(manifest, len(axes), pair)
+    case = _oblong(manifest, config, pair)
     if case is not None:
         one, other = (case.spacing_mm[-len(axes) :][axis] for axis in pair)
         raise UsageError(
-            f"--turns is {option}, and the voxels of {case.name} are {one:g} mm along {axes[pair[0]]} and {other:g} mm "
-            f"along {axes[pair[1]]}; expected the same. Prepare with one --spacing along both, or give --turns none."
+            f"--turns is {config.turns}, and the voxels of {case.name} are {one:g} mm along {axes[pair[0]]} and "
+            f"{other:g} mm along {axes[pair[1]]}; expected the same. Prepare with one --spacing along both, or give --turns none."
         )
 
 

@@ -57,6 +57,13 @@ def test_other_planes_are_refused(turns, options, message):
         planes(turns, **options)
 
 
+def test_a_case_that_is_not_trained_on_does_not_matter():
+    cases = [record("a", spacing_mm=CUBES), record("b", split="test", spacing_mm=(1.0, 1.0, 2.0))]
+    made = manifest(cases, fingerprint={"large_shape": [16, 16, 16]}, flips="xy")
+    assert plan_patches(made, TrainConfig(turns="data")).turn_planes == ((0, 1),)
+    assert plan_patches(made, TrainConfig(turns="data", unlabelled_from="test")).turn_planes == ()
+
+
 def test_data_leaves_out_what_the_network_does_not_take():
     assert planes("data", patch_size=(64, 40)) == ()
     assert planes("data", patch_size=(64, 40), network=FCDenseNetConfig(name="tiramisu")) == ((0, 1),)
