@@ -75,7 +75,8 @@ def _check_square(manifest: Manifest, config: TrainConfig, axes: str, pair: tupl
         one, other = (case.spacing_mm[-len(axes) :][axis] for axis in pair)
         raise UsageError(
             f"--turns is {config.turns}, and the voxels of {case.name} are {one:g} mm along {axes[pair[0]]} and "
-            f"{other:g} mm along {axes[pair[1]]}; expected the same. Prepare with one --spacing along both, or give --turns none."
+            f"{other:g} mm along {axes[pair[1]]}; expected the same. Prepare with one --spacing along both, or give "
+            "--turns none."
         )
 
 
