@@ -15,12 +15,13 @@ from torch.nn import functional
 from equireg.config import SpatialConfig
 from equireg.transforms import sampling, spatial
 
-STEPS, BATCH, FEATURES, CODE = 800, 16, 16, 4
-"""Optimiser steps, slices a step, features of the first resolution, and numbers of a place of the code."""
+STEPS, BATCH, POOL, FEATURES, CODE = 500, 16, 480, 16, 4
+"""Optimiser steps, slices a step, transformed slices that they are drawn from, features of the first resolution,
+and numbers of a place of the code."""
 _CELL = 8
 """Voxels of a slice behind a place of the code, along each axis."""
-_DAMAGE = 0.15
-"""Most of a slice that is painted over with another class."""
+_DAMAGE = 0.4
+"""Range below 1 of smoothed uniform noise that is painted over with another class; at most about a fifth of a slice."""
 
 
 class MaskAutoencoder:
@@ -75,13 +76,13 @@ class MaskAutoencoder:
         self, pool: Tensor, spacing_mm: Sequence[float], transform: SpatialConfig, flip_axes: Sequence[int]
     ) -> None:
         generator = Generator().manual_seed(0)
+        drawn = pool[torch.randint(len(pool), (POOL,), generator=generator)].argmax(dim=1, keepdim=True).float()
+        params = sampling.sample(transform, POOL, drawn.shape[2:], spacing_mm, generator, flip_axes)
+        moved = spatial.apply(drawn, params, mode="nearest")[0][:, 0].long()  # [POOL, H, W]
         optimiser = torch.optim.Adam(self._network.parameters(), lr=3e-3)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
         for _ in range(STEPS):
-            drawn = pool[torch.randint(len(pool), (BATCH,), generator=generator)]
-            params = sampling.sample(transform, BATCH, drawn.shape[2:], spacing_mm, generator, flip_axes)
-            label, _ = spatial.apply(drawn.argmax(dim=1, keepdim=True).float(), params, mode="nearest")
-            label = label[:, 0].long()
+            label = moved[torch.randint(POOL, (BATCH,), generator=generator)]
             loss = functional.cross_entropy(self._network(self._damaged(label, generator)), label)
             optimiser.zero_grad()
             loss.backward()
@@ -93,10 +94,9 @@ class MaskAutoencoder:
         """Return slices [B, K, H, W] of class indices [B, H, W] with smooth patches of another class."""
         coarse = torch.rand((len(label), 1, *(size // 4 for size in label.shape[1:])), generator=generator)
         field = functional.interpolate(coarse, label.shape[1:], mode="bilinear", align_corners=False)[:, 0]
-        part = torch.rand((len(label), 1), generator=generator) * _DAMAGE
-        edge = torch.stack([row.quantile(1 - p) for row, p in zip(field.flatten(1), part[:, 0], strict=True)])
+        edge = 1 - _DAMAGE * torch.rand((len(label), 1, 1), generator=generator)
         other = torch.randint(self._classes, (len(label), 1, 1), generator=generator)
-        return functional.one_hot(torch.where(field > edge[:, None, None], other, label), self._classes).movedim(-1, 1).float()
+        return functional.one_hot(torch.where(field > edge, other, label), self._classes).movedim(-1, 1).float()
 
 
 def _whole(size: int) -> int:
@@ -117,9 +117,7 @@ def _network(classes: int) -> nn.Module:
     """Return three resolutions down to the code and three up."""
 
     def block(incoming: int, outgoing: int, stride: int = 1) -> nn.Sequential:
-        return nn.Sequential(
-            nn.Conv2d(incoming, outgoing, 3, stride, 1), nn.BatchNorm2d(outgoing), nn.LeakyReLU(0.01)
-        )
+        return nn.Sequential(nn.Conv2d(incoming, outgoing, 3, stride, 1), nn.BatchNorm2d(outgoing), nn.LeakyReLU(0.01))
 
     def up(incoming: int, outgoing: int) -> nn.Sequential:
         return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), block(incoming, outgoing))

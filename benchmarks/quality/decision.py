@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from scores import Case, dice_of, read_case
+from cases import Case, dice_of, read_case
 
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder

@@ -1,43 +1,18 @@
 """A rival score: reverse classification accuracy with a registered scan as the classifier (Valindria et al. 2017).
 
-The predicted scan with its predicted mask is an atlas: it is registered to labelled scans (affine, then B-spline, both by
-mutual information), its mask goes along, and the best Dice with a true mask is the score. A good mask fits at
-least one of them well.
+The predicted scan with its predicted mask is an atlas: it is registered to labelled scans (affine, then B-spline, both
+by mutual information), its mask goes along, and the best Dice with a true mask is the score. A good mask fits at least
+one of them well.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  (its usual name)
-from torch import Tensor
+import SimpleITK as sitk
+from cases import Case
 
-ROUNDS, STEPS, NODES_MM = 60, 20, 25.0
+ROUNDS, STEPS, NODES_MM = 30, 8, 25.0
 """Iterations of the affine and of the B-spline part, and distance of the B-spline's nodes."""
-
-
-class Scan(Protocol):
-    """What is registered."""
-
-    @property
-    def name(self) -> str:
-        """Name of the case."""
-        ...
-
-    @property
-    def image(self) -> Tensor:
-        """Intensities, [C, D, H, W]."""
-        ...
-
-    @property
-    def label(self) -> np.ndarray:
-        """Class indices, [D, H, W]."""
-        ...
-
-    @property
-    def spacing_mm(self) -> Sequence[float]:
-        """Slowest axis first."""
-        ...
 
 
 class Registrations:
@@ -47,14 +22,16 @@ class Registrations:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
         self._known: dict[tuple[str, str], sitk.Transform] = {}
 
-    def moved(self, mask: np.ndarray, scan: Scan, reference: Scan) -> np.ndarray:
+    def moved(self, mask: np.ndarray, scan: Case, reference: Case) -> np.ndarray:
         """Return a mask [D, H, W] of ``scan`` on the voxels of ``reference``."""
         pair = (scan.name, reference.name)
         if pair not in self._known:
             self._known[pair] = registered(_image(reference), _image(scan))
         source = sitk.GetImageFromArray(mask.astype(np.uint8))
         source.SetSpacing([float(size) for size in reversed(scan.spacing_mm)])
-        return sitk.GetArrayFromImage(sitk.Resample(source, _image(reference), self._known[pair], sitk.sitkNearestNeighbor))
+        return sitk.GetArrayFromImage(
+            sitk.Resample(source, _image(reference), self._known[pair], sitk.sitkNearestNeighbor)
+        )
 
 
 def registered(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
@@ -84,7 +61,7 @@ def _method() -> Any:
     return method
 
 
-def _image(scan: Scan) -> sitk.Image:
+def _image(scan: Case) -> sitk.Image:
     """Return the mean of the channels."""
     result = sitk.GetImageFromArray(scan.image.mean(dim=0).numpy())
     result.SetSpacing([float(size) for size in reversed(scan.spacing_mm)])
