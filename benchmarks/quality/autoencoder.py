@@ -15,7 +15,7 @@ from torch.nn import functional
 from equireg.config import SpatialConfig
 from equireg.transforms import sampling, spatial
 
-STEPS, BATCH, POOL, FEATURES, CODE = 500, 16, 480, 16, 4
+STEPS, BATCH, POOL, FEATURES, CODE = 400, 16, 320, 16, 4
 """Optimiser steps, slices a step, transformed slices that they are drawn from, features of the first resolution,
 and numbers of a place of the code."""
 _CELL = 8

@@ -1,7 +1,7 @@
 """How well scores that need no mask follow the true Dice.
 
     python benchmarks/quality/measure.py NAME=PREDICTIONS:EVALUATION ... [--csv results.csv]
-    python benchmarks/quality/measure.py SCORES.csv ... [--csv results.csv] [--table results.md]
+    python benchmarks/quality/measure.py SCORES.csv ... [--csv results.csv] [--table results.md] [--across spearman]
 
 PREDICTIONS is the output of `equireg predict`, EVALUATION that of `equireg evaluate` for it; SCORES.csv is what
 `scores.py` writes, with several scores beside the Dice. Measures, each over the cases of one run (Jaeger et al. 2023;
@@ -16,6 +16,7 @@ Zenk et al. 2025):
 - hits: the part of the worst tenth by Dice that is in the worst tenth by score.
 
 --table writes the mean over the runs of each SCORES.csv and method; a method is a run's name after its last `-`.
+--across prints one of the measures with a column for each of these, and their mean where a score has all.
 """
 
 import argparse
@@ -112,6 +113,20 @@ def summary(rows: Sequence[dict[str, object]]) -> Iterator[dict[str, object]]:
         yield {"set": place, "method": method, "score": score, "runs": len(own), **means}
 
 
+def across(means: Sequence[dict[str, object]], measure: str) -> list[dict[str, object]]:
+    """Return one measure by score, set and method."""
+    columns = list(dict.fromkeys((str(row["set"]), str(row["method"])) for row in means))
+    values = {(row["score"], row["set"], row["method"]): float(str(row[measure])) for row in means}
+    found: list[dict[str, object]] = []
+    for score in dict.fromkeys(row["score"] for row in means):
+        own = [values.get((score, *column)) for column in columns]
+        known = [value for value in own if value is not None]
+        cells = {", ".join(column): "" if v is None else f"{v:.2f}" for column, v in zip(columns, own, strict=True)}
+        mean = float(np.mean(known)) if len(known) == len(own) else ""
+        found.append({"score": score, **cells, "mean": mean})
+    return found
+
+
 def markdown(rows: Sequence[dict[str, object]]) -> str:
     """Return a table."""
     names = list(rows[0])
@@ -130,10 +145,11 @@ def main() -> None:
     parser.add_argument("given", nargs="+", metavar="NAME=PREDICTIONS:EVALUATION or SCORES.csv")
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--across", choices=MEASURES)
     options = parser.parse_args()
     rows = [row for one in options.given for row in (of_folders(one) if "=" in one else of_scores(Path(one)))]
     means = list(summary(rows))
-    print(markdown(means), end="")
+    print(markdown(across(means, options.across) if options.across else means), end="")
     if options.table:
         options.table.write_text(markdown(means), encoding="utf-8")
     if options.csv:

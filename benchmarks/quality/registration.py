@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from cases import Case
 
-ROUNDS, STEPS, NODES_MM = 30, 8, 25.0
+ROUNDS, STEPS, NODES_MM = 25, 6, 25.0
 """Iterations of the affine and of the B-spline part, and distance of the B-spline's nodes."""
 
 

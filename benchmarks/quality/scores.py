@@ -23,16 +23,17 @@ higher the better:
 - registered: the same with a registered scan as the classifier (`registration.py`);
 - autoencoder: Dice of the prediction and what an auto-encoder of the labelled masks makes of it (`autoencoder.py`).
 
-A prediction that shows nothing has 0 where views or networks would agree on it. `--short` leaves out views8, wide4 and
-intensity4, which took most of the time.
+A prediction that shows nothing has 0 where views or networks would agree on it. `--without`
+leaves out scores that take long.
 """
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from autoencoder import MaskAutoencoder
 from cases import Case, dice_of, read_case
@@ -53,6 +54,7 @@ from equireg.transforms import sampling, spatial
 WIDE = SpatialConfig(probability=1.0, flips=False, rotation_deg=120.0, shear=0.3, scale=1.6)
 CONTRASTS = ((0.6, 0.0), (1.6, 0.0), (1.0, 0.5), (1.0, 1.0))
 """Factor on the normalised intensities, and standard deviation of the noise."""
+SLOW = ("views8", "wide4", "intensity4", "registered", "autoencoder")
 MOST_REGISTERED = 2
 """Labelled cases that a scan is registered to."""
 COLUMNS: tuple[str, ...] = (
@@ -124,14 +126,19 @@ class Judges:
     labelled: Sequence[Case]
     """cases whose masks the run learnt"""
     registrations: Registrations
-    autoencoder: MaskAutoencoder
+    autoencoder: MaskAutoencoder | None
+
+    def registered(self, case: Case, chosen: np.ndarray, classes: int) -> float:
+        """Return the best Dice of a prediction that was registered to labelled cases."""
+        references = self.labelled[:MOST_REGISTERED]
+        return max(dice_of(self.registrations.moved(chosen, case, one), one.label, classes) for one in references)
 
 
-def scores_of(family: Family, case: Case, judges: Judges, *, short: bool) -> dict[str, float | None]:
+def scores_of(family: Family, case: Case, judges: Judges, without: Collection[str]) -> dict[str, float | None]:
     """Return Dice and all scores of one case."""
     model = family.model
     classes = model.facts.labels.classes
-    most = 4 if short else 8
+    most = 4 if "views8" in without else 8
     asked = Asked(model, model.predictor, case, views=most)
     shape, spacing = case.image.shape[2:], case.spacing_mm[1:]
     plan = InferencePlan(2, tuple(shape), asked.plan.flip_axes, "flips", quality_views=most)
@@ -149,8 +156,9 @@ def scores_of(family: Family, case: Case, judges: Judges, *, short: bool) -> dic
     student = getattr(model.method, "student", None)
     if student is not None and student is not model.predictor:
         groups["teacher"] = [flat[0], Asked(model, student, case).probs().argmax(dim=0)]
-    if not short:
+    if "wide4" not in without:
         groups["wide4"] = [*flat, *(asked.labels(drawn(seed, shape, spacing, count)) for seed in range(4))]
+    if "intensity4" not in without:
         groups["intensity4"] = [*flat, *(asked.probs(shade).argmax(dim=0) for shade in shaded(case.image))]
     chosen = mean.argmax(dim=0).numpy()
     return {
@@ -159,11 +167,8 @@ def scores_of(family: Family, case: Case, judges: Judges, *, short: bool) -> dic
         **certainty(mean.numpy(), chosen),
         "volume": volume_score(chosen, judges.labelled, classes),
         "reverse": reverse(case, chosen, judges.labelled, classes),
-        "registered": max(
-            dice_of(judges.registrations.moved(chosen, case, one), one.label, classes)
-            for one in judges.labelled[:MOST_REGISTERED]
-        ),
-        "autoencoder": judges.autoencoder.score(chosen),
+        "registered": None if "registered" in without else judges.registered(case, chosen, classes),
+        "autoencoder": judges.autoencoder.score(chosen) if judges.autoencoder else None,
     }
 
 
@@ -187,7 +192,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN[+OTHER...]")
     parser.add_argument("--split", default="val", help="train, val, test, unlabelled or unread")
-    parser.add_argument("--short", action="store_true", help="leave out views8, wide4 and intensity4")
+    parser.add_argument("--without", nargs="+", choices=SLOW, default=())
     parser.add_argument("--most", type=int, help="cases, evenly spread; all by default")
     options = parser.parse_args()
     data = PreparedSet(options.prepared)
@@ -201,11 +206,12 @@ def main() -> None:
             names = choose_cases(data.manifest.cases, family.model.config)[0]
             labelled = [read_case(data, one) for one in names]
             key = tuple(names)
-            encoders[key] = encoders.get(key) or encoder_of(family.model, labelled)
-            judges = Judges(labelled, registrations, encoders[key])
+            if "autoencoder" not in options.without and key not in encoders:
+                encoders[key] = encoder_of(family.model, labelled)
+            judges = Judges(labelled, registrations, encoders.get(key))
             for one in spread(cases_of(data, options.split, family.all), options.most):
                 with torch.no_grad():
-                    found = scores_of(family, read_case(data, one), judges, short=options.short)
+                    found = scores_of(family, read_case(data, one), judges, options.without)
                 shown = {key: "" if value is None else f"{value:.5f}" for key, value in found.items()}
                 writer.writerow({"run": name, "case": one, **shown})
             stream.flush()

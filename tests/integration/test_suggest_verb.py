@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from equireg.folders.suggestions import read_suggestions
@@ -75,6 +76,20 @@ def test_with_a_model_its_doubt_counts_and_drafts_lie_ready(equireg, phantom_pre
         draft, mask = (read_label(out / name / f"{one.case}.nii.gz", native) for name in ("drafts", "masks"))
         assert (draft == mask).all()
         assert set(draft.ravel().tolist()) <= {0, 1, 2, 4}
+
+
+def test_a_scan_in_which_the_model_finds_nothing_is_doubted_fully(phantom_prepared, phantom_run, monkeypatch):
+    from equireg.annotation.drafting import Drafter
+    from equireg.config import SuggestConfig
+    from equireg.folders.prepared import PreparedSet
+    from equireg.prediction.segment import Predictor
+
+    data = PreparedSet(phantom_prepared)
+    names = [case.name for case in data.manifest.cases if not case.labelled]
+    drafter = Drafter(data, SuggestConfig(run=(str(phantom_run),)))
+    assert all(0 <= doubt < 1 for doubt in drafter.doubts(names).values())
+    monkeypatch.setattr(Predictor, "values", lambda _self, classes, _geometry: np.zeros_like(classes))
+    assert set(drafter.doubts(names).values()) == {1.0}  # all views agree on nothing, and that is no reason for trust
 
 
 def test_a_run_that_is_none_leaves_nothing(equireg, phantom_prepared: Path, tmp_path: Path):

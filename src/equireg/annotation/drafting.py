@@ -4,13 +4,16 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from equireg import disk
 from equireg.config import PredictConfig, SuggestConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import DRAFTS, MASKS
+from equireg.prediction.quality import quality_of
 from equireg.prediction.scans import InputCase, find_cases
-from equireg.prediction.segment import Predictor, segment
+from equireg.prediction.segment import Predictor, Segmented, segment
 from equireg.prediction.trained import read_trained
 from equireg.prediction.writing import write_mask
 from equireg.processes.progress import track
@@ -34,15 +37,17 @@ class Drafter:
         self._cases = {case.name: case for case in find_cases(data.root, trained.models[0].facts, self._options)}
 
     def doubts(self, names: Sequence[str]) -> dict[str, float]:
-        """Return for each scan how little its views agree, 0 to 1: one less the mean Dice over the classes shown."""
+        """Return for each scan how little its prediction is to be trusted, 0 to 1: one less its quality."""
         found = {}
         for name in track(names, len(names), "doubt"):
-            case = self._cases[name]
-            agreement = segment(self._predictor, case, case.read(), self._options).agreement
-            agreed = None if agreement is None else agreement.dice()
-            if agreed is None:
+            drawn = segment(self._predictor, self._cases[name], self._cases[name].read(), self._options)
+            quality = None
+            if drawn.agreement is not None:
+                values, affine = self._values(drawn), drawn.grid.native.affine_array
+                quality = quality_of(name, drawn.agreement, values, affine, self._predictor.facts).quality
+            if quality is None:
                 raise EquiregError(f"{name}: has one view, which tells no doubt. Give several runs.")
-            found[name] = 1 - agreed
+            found[name] = 1 - quality
         return found
 
     def write(self, folder: Path, names: Sequence[str]) -> None:
@@ -56,5 +61,8 @@ class Drafter:
 
     def _draft(self, case: InputCase, folder: Path) -> Path:
         drawn = segment(self._predictor, case, case.read(), self._options)
-        values = self._predictor.values(drawn.native_classes(), drawn.grid.native)
-        return write_mask(folder, case, values, drawn.grid.native, self._predictor.looks, self._options)
+        return write_mask(folder, case, self._values(drawn), drawn.grid.native, self._predictor.looks, self._options)
+
+    def _values(self, drawn: Segmented) -> np.ndarray:
+        """Return the label values of a prediction in the scan's own grid, [X, Y, Z]."""
+        return self._predictor.values(drawn.native_classes(), drawn.grid.native)

@@ -50,11 +50,10 @@ def rank_scans(
     annotated = range(len(known))
     places = range(len(known), len(names))
     chosen = choose(points_of(data, names), places, count, known=annotated, weights=need, patients=patients)
+    reasons = [_reason(one, names, doubts, first=not known and one is chosen[0]) for one in chosen]
     return [
-        Suggestion(
-            place, names[one.index], patients[one.index], one.gain, _reason(one, names, doubts, first=place == 1)
-        )
-        for place, one in enumerate(chosen, start=1)
+        Suggestion(place, names[one.index], patients[one.index], one.gain, why)
+        for place, (one, why) in enumerate(zip(chosen, reasons, strict=True), start=1)
     ]
 
 
@@ -73,10 +72,11 @@ def tempered(doubts: Mapping[str, float], annotated: int) -> dict[str, float]:
 
 
 def _reason(choice: Choice, names: Sequence[str], doubts: Mapping[str, float] | None, *, first: bool) -> str:
-    """Say in words why a scan was chosen."""
+    """Say in words why a scan was chosen; ``first``: nothing is annotated or chosen yet."""
     among = f"nearest of the chosen ones to {choice.stands_for} of {len(names)} scans"
     if doubts is not None:
         doubt = doubts.get(names[choice.index], 0.0)
         doubted = sum(other > doubt for other in doubts.values())
-        return f"{among}; the model doubts {doubted} of {len(doubts)} scans more"
-    return f"the most typical scan; {among}" if first else f"unlike what is chosen so far; {among}"
+        more = f"{doubted} of {len(doubts)} scans more" if doubted else f"it the most of {len(doubts)} scans"
+        return f"{among}; the model doubts {more}"
+    return f"the most typical scan; {among}" if first else f"unlike what is annotated or chosen so far; {among}"

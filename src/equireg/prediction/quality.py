@@ -39,11 +39,13 @@ def write_disagreement(folder: Path, case: str, agreement: Agreement, grid: Work
         path = disagreement_file(folder, case, ".png" if picture else ".nii.gz")
         with disk.disk_errors(path):
             path.parent.mkdir(exist_ok=True)
-        against = grid.probs_to_native(torch.cat(agreement.map)[None].numpy())
+        against = torch.cat(agreement.map).numpy()  # [D, H, W]
+        # With its rest it sums to 1, as probabilities do; beyond the crop all views agree on the background.
+        native = grid.probs_to_native(np.stack([1 - against, against]))[1:]
         if picture:
-            write_fractions(path, against[0])
+            write_fractions(path, native[0])
         else:
-            volume.write_channels(path, against.astype(np.float32), grid.native)
+            volume.write_channels(path, native, grid.native)
 
 
 def quality_of(

@@ -184,7 +184,7 @@ def _prepared_cases(data: PreparedSet, facts: ModelFacts, config: PredictConfig)
     if ours != theirs:
         raise EquiregError(
             f"{data.root}: was prepared with channels, axes, spacing and normalisation {theirs}; the run was trained "
-            f"with {ours}. Predict from the raw folder, which is then prepared as the run expects."
+            f"with {ours}. Prepare the raw folder with the options of the run's own, or predict from the raw folder."
         )
     names = [case.name for case in manifest.cases if split is None or case.split == split]
     if not names:

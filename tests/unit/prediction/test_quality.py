@@ -1,15 +1,20 @@
 """What is said of a prediction without its reference."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
+from equireg.folders.quality import disagreement_file
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.grid import WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.inference import Agreement
 from equireg.model import ModelFacts
-from equireg.prediction.quality import common_facts, quality_of
+from equireg.prediction.quality import common_facts, quality_of, write_disagreement
 
 LABELS = LabelTable((0, 1, 4), ("background", "core", "rim"), {"whole": (1, 4), "rim": (4,)})
 FACTS = ModelFacts("made up", ("t1", "t2"), LABELS, "zyx", None, {"name": "zscore"}, (16, 16), ())
@@ -35,6 +40,18 @@ def test_regions_have_agreement_volume_and_spread():
     assert rim.agreement == pytest.approx(2 / 3)
     assert (rim.volume_mm3, rim.volume_spread) == (2.5, pytest.approx(1 / 3))
     assert found.reasons == ("views disagree on rim (0.67)",)
+
+
+def test_the_map_holds_the_part_of_the_views_that_contradict_and_nothing_beyond_the_crop(tmp_path: Path):
+    native = Geometry.from_array((4, 4, 6), np.eye(4))
+    grid = WorkingGrid.plan(native, (1.0, 1.0, 2.0), "z").with_crop(((0, 3), (1, 3), (0, 4)))
+    agreement = Agreement(4, 3, mapped=True)
+    assert agreement.map is not None
+    agreement.map.append(torch.full((3, 2, 4), 0.25))
+    write_disagreement(tmp_path, "a", agreement, grid, picture=False)
+    written = np.asarray(nib.Nifti1Image.load(disagreement_file(tmp_path, "a")).dataobj)[..., 0]
+    assert set(np.unique(written).tolist()) == {0.0, 0.25}
+    assert (written > 0).sum() == 2 * 4 * 6
 
 
 def test_an_empty_prediction_is_a_reason():

@@ -19,7 +19,7 @@ def section(results: Results) -> Section:
         "folds": any(source.facts.fold for source in sources),
         "processed": any((source.facts.post_process or "none") != "none" for source in sources),
     }
-    return Section("made", content)
+    return Section("made", content if sources else {})
 
 
 def _row(source: Run | Evaluation, results: Results) -> dict[str, object]:
