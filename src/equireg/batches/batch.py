@@ -30,6 +30,9 @@ class Samples:
 
     centred: Tensor | None = None
     """True where a labelled sample's window was drawn about a labelled voxel, [B]; None where that is not known."""
+    atlas: Tensor | None = None
+    """Class indices that registration has carried over to unlabelled samples, [B, 1, *S]; IGNORED where it has none;
+    None where the run has no atlas."""
     batch_spacing_mm: Tensor | None = None
     """``spacing_mm`` of the whole batch, of which this may be one rank's slice; None where it is all of it."""
     second: Tensor | None = None

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -55,21 +56,28 @@ class _Patches:
         background: value of each channel's background, [B, C].
         window: voxels of each, [D, H, W].
         device: where the cases are kept.
-        labelled: whether labels are read too.
+        classes: which classes are read too, those of masks or those of the atlas; None for none.
     """
 
-    def __init__(self, background: Tensor, window: Sequence[int], device: torch.device, *, labelled: bool) -> None:
+    def __init__(
+        self,
+        background: Tensor,
+        window: Sequence[int],
+        device: torch.device,
+        classes: Literal["label", "atlas"] | None = None,
+    ) -> None:
         count = len(background)
         self._background = pinned(background, device).to(device, non_blocking=True)[..., None, None, None]
         self.image = torch.empty((*background.shape, *window), device=device)
         self.valid = torch.ones((count, 1, *window), device=device)
-        self.label = torch.empty((count, 1, *window), dtype=torch.uint8, device=device) if labelled else None
+        self._kind = classes
+        self.classes = torch.empty((count, 1, *window), dtype=torch.uint8, device=device) if classes else None
 
     def cut(self, row: int, reader: CaseReader, record: CaseRecord, start: Sequence[int], turn: Move) -> None:
         """Fill a row with the window of a case that begins at ``start``, turned."""
         unmirrored = Move(turn.inverse.order)  # what it gives is a view: what is written to it is written to the row
-        rows = [part[row : row + 1] for part in (self.image, self.valid, self.label) if part is not None]
-        image, valid, *labels = (unmirrored.apply(part)[0] for part in rows)  # as the case lies
+        rows = [part[row : row + 1] for part in (self.image, self.valid, self.classes) if part is not None]
+        image, valid, *classes = (unmirrored.apply(part)[0] for part in rows)  # as the case lies
         inside, within = [], []
         for first, length, size in zip(start, image.shape[1:], record.shape, strict=True):
             low, high = max(first, 0), min(first + length, size)
@@ -80,14 +88,20 @@ class _Patches:
             image[:] = self._background[row]
             valid[:] = 0
             valid[place] = 1
-            for label in labels:
-                label[:] = IGNORED
+            for each in classes:
+                each[:] = IGNORED
         image[place] = reader.read(record.name, "image", tuple(inside))
-        for label in labels:
-            label[place] = reader.read(record.name, "label", tuple(inside))
+        for each in classes:
+            each[place] = self._known(reader, record.name, tuple(inside))
         if turn.mirrored:
             for part in rows:
                 part[:] = part.flip([2 + axis for axis in turn.mirrored])
+
+    def _known(self, reader: CaseReader, case: str, box: tuple[slice, ...]) -> Tensor | int:
+        """Return the classes of a box; a case that the atlas left out has none."""
+        if self._kind == "atlas" and case not in reader.prepared.atlas_files:
+            return IGNORED
+        return reader.read(case, self._kind or "label", box)
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,8 @@ class BatchSource(Dataset[Batch]):
         unlabelled = labelled * self.config.unsup_ratio if self.unlabelled else 0
         images = 4 * len(self.reader.prepared.manifest.channels) + 4  # and ``valid``
         windows = labelled + unlabelled * (2 if self.config.method.second_window else 1)
-        return math.prod(self.plan.patch_size) * (windows * images + 8 * labelled)
+        classes = labelled + (unlabelled if self.reader.prepared.atlas_files else 0)
+        return math.prod(self.plan.patch_size) * (windows * images + 8 * classes)
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of a step, where the cases are kept."""
@@ -176,7 +191,8 @@ class BatchSource(Dataset[Batch]):
         own = self.rank.slice_of(count // self.rank.count)
         records, window = whole[own], self.plan.window
         background = torch.tensor([record.background for record in records], dtype=torch.float32)
-        patches = _Patches(background, window, self.reader.device, labelled=stream == _LABELLED)
+        other = "atlas" if self.reader.prepared.atlas_files else None
+        patches = _Patches(background, window, self.reader.device, "label" if stream == _LABELLED else other)
         windows = []
         for row, record in enumerate(records):
             rng = np.random.default_rng([self.config.random_seed, stream, step * count + own.start + row])
@@ -185,6 +201,7 @@ class BatchSource(Dataset[Batch]):
         flat = (slice(None), slice(None), 0) if self.plan.spatial_dims == 2 else ()
         spacing = torch.tensor([record.spacing_mm for record in whole], dtype=torch.float32)
         spacing = spacing[:, -self.plan.spatial_dims :]
+        classes = None if patches.classes is None else patches.classes[flat].long()
         masked = torch.tensor([record.name in self._masked for record in records])
         return Samples(
             image=patches.image[flat],
@@ -193,8 +210,9 @@ class BatchSource(Dataset[Batch]):
             spacing_mm=spacing[own],
             batch_spacing_mm=spacing,
             cases=tuple(record.name for record in records),
-            label=None if patches.label is None else patches.label[flat].long(),
+            label=classes if stream == _LABELLED else None,
             masked=pinned(masked, self.reader.device),
+            atlas=None if stream == _LABELLED else classes,
             centred=pinned(torch.tensor([one.centred for one in windows]), self.reader.device)
             if stream == _LABELLED
             else None,
@@ -215,7 +233,7 @@ class BatchSource(Dataset[Batch]):
         """Return the second windows of samples, and how far they begin from the first, where a method wants them."""
         if not self.config.method.second_window:
             return {}
-        patches = _Patches(background, self.plan.window, self.reader.device, labelled=False)
+        patches = _Patches(background, self.plan.window, self.reader.device)
         for row, (record, one) in enumerate(zip(records, windows, strict=True)):
             patches.cut(row, self.reader, record, [a + b for a, b in zip(one.start, one.shift, strict=True)], one.turn)
         n = self.plan.spatial_dims

@@ -212,6 +212,14 @@ class EquiRegConfig(MethodConfig):
     """ramp up that weight over the steps, or let it follow what the teacher has shown to know (methods/earning.py)"""
     temperature: float = 1.0
     """divides the teacher's logits: below 1 sharpens the target"""
+    atlas: bool = False
+    """register the labelled scans to the unlabelled ones; the masks that this carries over are their first targets"""
+    atlas_weight: float = 1.0
+    """weight of the loss on those targets at the first step"""
+    atlas_fade: float = 0.3
+    """fraction of the steps over which that weight falls evenly to 0"""
+    atlas_least: float = 0.5
+    """Dice of carried masks below which there is no atlas: between labelled scans, or of one there and back"""
     averaging: Literal["valid", "tissue", "all"] = "valid"
     """average over voxels from inside the scan, pooled over the batch; over voxels that are not background in the
     strong view, image by image (the thesis' unsup_crop); or over all, those from outside with background as target"""
@@ -226,6 +234,8 @@ class EquiRegConfig(MethodConfig):
             "labelled_boxes": (0.0, 1.0),
             "context": (0.0, 0.5),
             "ramp_up": (0.0, 1.0),
+            "atlas_fade": (0.0, 1.0),
+            "atlas_least": (0.0, 1.0),
         }
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
@@ -235,7 +245,8 @@ class EquiRegConfig(MethodConfig):
                 f"--method.weight is {self.weight} and --method.temperature {self.temperature}; "
                 "expected 0 or more, and more than 0."
             )
-        require(self.negative >= 0, "method.negative", self.negative, "0 or more")
+        for name in ("negative", "atlas_weight"):
+            require(getattr(self, name) >= 0, f"method.{name}", getattr(self, name), "0 or more")
         for name in ("passes", "turn"):
             require(getattr(self, name) >= 1, f"method.{name}", getattr(self, name), "a count from 1")
 

@@ -225,6 +225,16 @@ class TaskMethod(Method):
         """
         return {}
 
+    def further_losses(self, logits: Tensor, task: Task, step: int) -> dict[str, Tensor]:
+        """Return a student's losses on a task beside that on its target, by name; they are added as they are.
+
+        Args:
+            logits: the student's answer, [U, K, *S].
+            task: what it was asked.
+            step: of the run; the names are the same at each.
+        """
+        return {}
+
     def tasks(self, samples: Samples, known: tuple[Tensor, Tensor, Tensor], batch: Batch, step: int) -> Sequence[Task]:
         """Make the task of each student, mixed; called without gradient."""
         return [self.mixed(self.task(samples, batch, step), known, batch)]
@@ -248,17 +258,20 @@ class TaskMethod(Method):
         supervised = _sum([self.supervised_loss(own[0], label, valid, step, own[1:]) for own in on_labels])
         unsupervised = _sum([self.unsupervised_loss(own, task) for own, task in zip(asked, tasks, strict=True)])
         weight = self.weight_at(step)
+        further = [self.further_losses(own, task, step) for own, task in zip(asked, tasks, strict=True)]
+        added = {name: _sum([each[name] for each in further]) for name in further[0]}
         with torch.no_grad():
             seen = self.watch(batch, known, answers[0][0].detach(), tasks[0])
         counted, area = ranks.summed(
             _sum([task.mask.sum() for task in tasks]), _sum([task.area.sum() for task in tasks])
         )
         return {
-            "total": supervised + weight * unsupervised,
+            "total": _sum([supervised + weight * unsupervised, *added.values()]),
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
             "counted": counted / area.clamp_min(1),
             "weight": torch.as_tensor(weight),
+            **{name: loss.detach() for name, loss in added.items()},
             **seen,
         }
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import EquiRegConfig
+from equireg.imaging.labels import IGNORED
 from equireg.losses import (
     Averaging,
     argmax,
@@ -22,7 +23,7 @@ from equireg.losses import (
 from equireg.methods.base import NetworkFactory, Task, TaskMethod
 from equireg.methods.earning import Earning, Seen, volumes_of
 from equireg.methods.group_mean import group_mean, surer_mean
-from equireg.methods.schedules import ramp_up
+from equireg.methods.schedules import fall, ramp_up
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
 from equireg.transforms import group, mixing, spatial
@@ -38,6 +39,8 @@ class _WeightedTask(Task):
     """From 0 to 1, a scalar."""
     volumes: Tensor
     """What ``volumes_of`` gives for the teacher before other samples are mixed in, [257]; [0] where nobody asks."""
+    atlas: Tensor | None
+    """Class indices from registered masks, [B, 1, *S], ``IGNORED`` where nothing is known; None without an atlas."""
 
 
 class EquiReg(TaskMethod):
@@ -141,21 +144,22 @@ class EquiReg(TaskMethod):
             through = spatial.compose(onto, views.whole)
             others = [warp_probabilities(probs, through) for probs in self._taught(samples.second, batch)]
             moved = [_overlapped(*pair) for pair in zip(moved, others, strict=True)]
-        dice_weight = self._dice_weight(samples)
-        return [self._asked(views, *known, dice_weight) for known in moved]
+        facts = self._dice_weight(samples), self._on_strong_view(samples.atlas, views)
+        return [self._asked(views, known, *facts) for known in moved]
 
-    def _asked(self, views: TwoViews, target: Tensor, seen: Tensor, dice_weight: Tensor) -> Task:
+    def _asked(self, views: TwoViews, known: tuple[Tensor, Tensor], dice_weight: Tensor, atlas: Tensor | None) -> Task:
         """Return the task whose target [B, K, *S] is known where it was seen, [B, 1, *S]."""
+        target, seen = known
         inside = views.strong_valid * seen
-        facts = dice_weight, self._volumes(target, inside)
+        facts = dice_weight, self._volumes(target, inside), atlas
         if self.options.averaging == "valid":
             return self._masked(views.strong, target, inside, facts)
         if self.options.averaging == "tissue":
             return self._masked(views.strong, target, views.strong_tissue, facts)
         background = torch.zeros_like(target)
         background[:, 0] = 1
-        known = torch.where(inside > 0, target, background)
-        return self._masked(views.strong, known, torch.ones_like(inside), facts)
+        whole = torch.where(inside > 0, target, background)
+        return self._masked(views.strong, whole, torch.ones_like(inside), facts)
 
     def _mixed(self, tasks: Sequence[Task], known: tuple[Tensor, Tensor, Tensor], batch: Batch) -> Sequence[Task]:
         """Put the same boxes into each task."""
@@ -167,15 +171,19 @@ class EquiReg(TaskMethod):
         others = (len(image), options.labelled_boxes)
         params = mixing.sample(len(shown), shown.shape[2:], batch.generator, options.cutmix, others=others)
         annotation = one_hot(torch.where(valid > 0, label, 0), classes)
-        return [
-            self._masked(
+        result = []
+        for task in cast(Sequence[_WeightedTask], tasks):
+            atlas = task.atlas
+            if atlas is not None:
+                atlas = mixing.apply(atlas, params, torch.where(valid > 0, label, IGNORED))
+            mixed = self._masked(
                 mixing.apply(task.image, params, image),
                 mixing.apply(task.target, params, annotation),
                 mixing.apply(task.area, params, valid),
-                (cast(_WeightedTask, task).dice_weight, cast(_WeightedTask, task).volumes),
+                (task.dice_weight, task.volumes, atlas),
             )
-            for task in tasks
-        ]
+            result.append(mixed)
+        return result
 
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
         """Return the divergence of the student's answer from the target, inside the task's mask."""
@@ -192,6 +200,24 @@ class EquiReg(TaskMethod):
         if options.loss != "ce+dice":
             return loss
         return loss + cast(_WeightedTask, task).dice_weight * soft_dice_loss(logits, target, task.mask)
+
+    def further_losses(self, logits: Tensor, task: Task, step: int) -> dict[str, Tensor]:
+        """Return the loss on what registered masks say, whose weight fades, where the run has an atlas."""
+        atlas, options = cast(_WeightedTask, task).atlas, self.options
+        if atlas is None:
+            return {}
+        weight = options.atlas_weight * fall(step, options.atlas_fade * self.max_steps)
+        if not weight:
+            return {"atlas": logits.new_zeros(())}
+        return {"atlas": weight * self.segmentation_loss(logits, atlas, (atlas != IGNORED).to(logits))}
+
+    @staticmethod
+    def _on_strong_view(atlas: Tensor | None, views: TwoViews) -> Tensor | None:
+        """Return class indices of scans [B, 1, *S] as their strong view has them."""
+        if atlas is None:
+            return None
+        moved, _ = spatial.apply(atlas, views.whole, mode="nearest")
+        return torch.where(views.strong_valid > 0, moved, IGNORED)
 
     def _taught(self, weak: Tensor, batch: Batch) -> list[Tensor]:
         """Return what each network is taught of the weak view, the mean over moved copies of it, each [B, K, *S]."""
@@ -215,7 +241,9 @@ class EquiReg(TaskMethod):
         (fractions,) = ranks.summed((~samples.masked).to(samples.image).mean())
         return fractions / ranks.count()
 
-    def _masked(self, image: Tensor, target: Tensor, area: Tensor, facts: tuple[Tensor, Tensor]) -> _WeightedTask:
+    def _masked(
+        self, image: Tensor, target: Tensor, area: Tensor, facts: tuple[Tensor, Tensor, Tensor | None]
+    ) -> _WeightedTask:
         """Return a task whose mask holds the voxels where the target's class is probable enough."""
         mask = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
         return _WeightedTask(image, target, area, mask, *facts)

@@ -11,6 +11,11 @@ def ramp_up(step: int, length_steps: float) -> float:
     return math.exp(-5.0 * (1.0 - step / length_steps) ** 2)
 
 
+def fall(step: int, length_steps: float) -> float:
+    """Fall evenly from 1 to 0 over the first steps."""
+    return max(0.0, 1.0 - step / length_steps) if length_steps > 0 else 0.0
+
+
 def annealing_threshold(schedule: Literal["linear", "log", "exp"], part: float, classes: int) -> float:
     """Return the probability above which training signal annealing leaves a labelled voxel out.
 

@@ -34,6 +34,7 @@ from equireg.processes.progress import duration, time_of_day
 from equireg.processes.ranks import Rank
 from equireg.training.budget import Budget, Pace
 from equireg.training.data import DataSource, TrainingCases, choose_training_cases
+from equireg.training.first_masks import with_first_masks
 from equireg.training.folds import folds_of_run, in_fold
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
@@ -209,7 +210,8 @@ def _train(
                 start.tell()
         names = [*cases.labelled, *cases.drafted, *cases.unlabelled, *cases.validation]
         readers = config.devices * max(1, config.workers or 0)
-        reader = CaseReader(folder.data, names, readers=readers, device=_home(config, device, rank))
+        data = with_first_masks(folder, rank)
+        reader = CaseReader(data, names, readers=readers, device=_home(config, device, rank))
         pinned = device.type == "cuda" and reader.device.type == "cpu"
         source = DataSource(reader, cases, config, plan, pinned, rank)
         validates = bool(cases.validation) and pace.schedule.is_validated

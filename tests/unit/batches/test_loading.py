@@ -1,7 +1,7 @@
 """The batch of step k is a function of (seed, k), whoever asks, in whatever order and from wherever."""
 
 import pickle
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -291,3 +291,35 @@ def without_drafts(data: PreparedSet) -> BatchSource:
     source = BatchSource(reader, ("a", "b"), (), TrainConfig(batch_size=2), PatchPlan(2, (8, 8), ()))
     source._drafted = ()
     return source
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_masks_of_the_atlas_lie_on_the_unlabelled_samples(
+    prepared: PreparedSet, tmp_path: Path, in_memory: bool
+) -> None:
+    """Voxel for voxel where the window lies; a case without such a mask has none, and all else stays as it was."""
+    mask = (image_of(CASES[3], 3)[0] % 3).astype(np.uint8)
+    write_array(tmp_path / "d.b2nd", mask)
+    plain, with_masks = (
+        source(data, in_memory=in_memory, patch=(20, 20))
+        for data in (prepared, prepared.with_atlas({"d": tmp_path / "d.b2nd"}))
+    )
+    seen = set()
+    for step in range(4):
+        batch = pickle.loads(pickle.dumps(with_masks))[step]
+        assert batch.labelled.atlas is None
+        found = batch.unlabelled
+        assert found is not None
+        assert found.atlas is not None
+        assert found.label is None
+        for image, valid, atlas, case in zip(found.image, found.valid, found.atlas, found.cases, strict=True):
+            known = (
+                torch.where(valid > 0, (image[:1] % 3).long(), IGNORED)
+                if case == "d"
+                else torch.full_like(atlas, IGNORED)
+            )
+            assert torch.equal(atlas, known)
+            seen.add(case)
+        assert_equal(plain[step], replace(batch, unlabelled=replace(found, atlas=None)))
+    assert {"d"} < seen
+    assert with_masks.batch_bytes() > plain.batch_bytes()

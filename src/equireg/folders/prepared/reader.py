@@ -55,6 +55,8 @@ class PreparedSet:
         self.root = Path(root)
         self._verify = verify
         self._verified: set[tuple[str, str]] = set()
+        self.atlas_files: Mapping[str, Path] = {}
+        """Case name to the mask that registration has carried over to it; empty but for ``with_atlas``."""
         self._signature = folders.read_signature(self.root, "prepare")
         path = self.root / MANIFEST
         try:
@@ -99,6 +101,16 @@ class PreparedSet:
         other.manifest = replace(self.manifest, cases=cases)
         return other
 
+    def with_atlas(self, files: Mapping[str, Path]) -> "PreparedSet":
+        """Return the same folder with masks that registration has carried over to some of its cases.
+
+        Args:
+            files: case name to the file of class indices, uint8 [D, H, W].
+        """
+        other = copy.copy(self)
+        other.atlas_files = dict(files)
+        return other
+
     @property
     def source(self) -> Path | None:
         """The raw folder that it was made from, where the signature leads to it and it is still there."""
@@ -121,6 +133,10 @@ class PreparedSet:
     def label(self, case: str) -> blosc2.NDArray:
         """Open a case's class indices, uint8 [D, H, W]; ``IGNORED`` where nobody annotated."""
         return self._open(case, LABEL)
+
+    def atlas(self, case: str) -> blosc2.NDArray:
+        """Open class indices that registration has carried over to a case, uint8 [D, H, W]; ``IGNORED`` for none."""
+        return self._array(case, self.atlas_files[case])
 
     def foreground(self, case: str) -> dict[int, np.ndarray]:
         """Read places of each class that the case shows: class index to int16 [N, 3], in [D, H, W]."""
@@ -182,7 +198,9 @@ class PreparedSet:
         return path
 
     def _open(self, case: str, name: str) -> blosc2.NDArray:
-        path = self._checked(case, name)
+        return self._array(case, self._checked(case, name))
+
+    def _array(self, case: str, path: Path) -> blosc2.NDArray:
         try:
             array = blosc2.open(str(path), mode="r")
         except (OSError, RuntimeError, ValueError, TypeError) as error:

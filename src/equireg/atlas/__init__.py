@@ -1,0 +1,1 @@
+"""First targets for unlabelled scans: the masks of labelled ones, carried over by registration."""
