@@ -78,6 +78,13 @@ SOURCES = (
         sources.planning,
     ),
     Source(
+        "docs/quality.md",
+        "How well it ranks",
+        "benchmarks/quality/measure.py",
+        "benchmarks/quality/results-test.csv",
+        sources.quality,
+    ),
+    Source(
         "docs/reliability.md",
         "A long run does not grow",
         "benchmarks/memory/growth.py",
@@ -101,6 +108,7 @@ BY_HAND = {
     ("docs/budget.md", "Measured"): "of two runs whose commands are on the page",
     ("docs/budget.md", "Options"): "options, not figures",
     ("docs/out_of_memory.md", "In train"): "options, not figures",
+    ("docs/quality.md", "How far a prediction is to be trusted"): "files, not figures",
     ("docs/plan.md", "How it decides"): "thresholds in planning/rules.py, not figures",
     ("README.md", ".*"): "no figures of a measurement",
 }

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,6 +121,22 @@ def growth() -> Mapping[str, Row]:
         ]
         for verb in ("train", "predict", "prepare")
     }
+
+
+def quality() -> Mapping[str, Row]:
+    """Return Spearman's correlation and the part of the way to the optimal AURC, by score and method."""
+    with (ROOT / "benchmarks/quality/results-test.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    shown = {"": "views2", ", mirrored views alone": "mirrors", ", entropy": "entropy"}
+    found: dict[str, Row] = {}
+    for suffix, score in shown.items():
+        for method in ("supervised", "equireg"):
+            own = [row for row in rows if row["score"] == score and row["run"].endswith(f"-{method}")]
+            sets = {row["set"]: [one for one in own if one["set"] == row["set"]] for row in own}
+            found[f"`{method}`{suffix}"] = [
+                [fmean(float(row[name]) for row in runs) for name in ("spearman", "gained")] for runs in sets.values()
+            ]
+    return found
 
 
 def geometry() -> Mapping[str, Row]:
