@@ -33,6 +33,9 @@ class Samples:
     atlas: Tensor | None = None
     """Class indices that registration has carried over to unlabelled samples, [B, 1, *S]; IGNORED where it has none;
     None where the run has no atlas."""
+    pasted: Tensor | None = None
+    """Class indices of lesions that were pasted into unlabelled samples, [B, 1, *S]; IGNORED elsewhere; None where no
+    method pastes any."""
     batch_spacing_mm: Tensor | None = None
     """``spacing_mm`` of the whole batch, of which this may be one rank's slice; None where it is all of it."""
     second: Tensor | None = None

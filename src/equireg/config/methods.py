@@ -198,6 +198,15 @@ class EquiRegConfig(MethodConfig):
     """probability that a box of an unlabelled sample is replaced by another sample's"""
     labelled_boxes: float = 1.0
     """probability that such a box comes from a labelled sample, and brings its annotation as the target"""
+    boxes_shrink: float = 0.0
+    """how fast boxes shrink with the number of labels: their volume is multiplied by the fraction of the scans that
+    have no mask, to this power; 0 for not at all"""
+    lesions: float = 0.0
+    """probability that a lesion of a labelled sample is pasted into a sample, at a random place of the body"""
+    lesions_into: Literal["both", "labelled", "unlabelled"] = "both"
+    """into which samples"""
+    lesion_border_vox: int = 3
+    """voxels about a lesion over which it is blended into what lies there; 0 for a hard border"""
     passes: int = 2
     """copies of the weak view over which the teacher's prediction is averaged, mirrored and turned as `--flips` and
     `--turns` allow: so many are drawn a step, or all where there are no more (8 in a slice with all of them)"""
@@ -234,6 +243,7 @@ class EquiRegConfig(MethodConfig):
             "labelled_boxes": (0.0, 1.0),
             "context": (0.0, 0.5),
             "ramp_up": (0.0, 1.0),
+            "lesions": (0.0, 1.0),
             "atlas_fade": (0.0, 1.0),
             "atlas_least": (0.0, 1.0),
         }
@@ -245,7 +255,7 @@ class EquiRegConfig(MethodConfig):
                 f"--method.weight is {self.weight} and --method.temperature {self.temperature}; "
                 "expected 0 or more, and more than 0."
             )
-        for name in ("negative", "atlas_weight"):
+        for name in ("negative", "atlas_weight", "boxes_shrink", "lesion_border_vox"):
             require(getattr(self, name) >= 0, f"method.{name}", getattr(self, name), "0 or more")
         for name in ("passes", "turn"):
             require(getattr(self, name) >= 1, f"method.{name}", getattr(self, name), "a count from 1")

@@ -23,6 +23,7 @@ from equireg.losses import (
 from equireg.methods.base import NetworkFactory, Task, TaskMethod
 from equireg.methods.earning import Earning, Seen, volumes_of
 from equireg.methods.group_mean import group_mean, surer_mean
+from equireg.methods.lesions import with_lesions
 from equireg.methods.schedules import fall, ramp_up
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
@@ -144,7 +145,10 @@ class EquiReg(TaskMethod):
             through = spatial.compose(onto, views.whole)
             others = [warp_probabilities(probs, through) for probs in self._taught(samples.second, batch)]
             moved = [_overlapped(*pair) for pair in zip(moved, others, strict=True)]
-        facts = self._dice_weight(samples), self._on_strong_view(samples.atlas, views)
+        if samples.pasted is not None:
+            classes = _on_strong_view(samples.pasted, views)
+            moved = [(_as_annotated(target, classes), seen) for target, seen in moved]
+        facts = self._dice_weight(samples), None if samples.atlas is None else _on_strong_view(samples.atlas, views)
         return [self._asked(views, known, *facts) for known in moved]
 
     def _asked(self, views: TwoViews, known: tuple[Tensor, Tensor], dice_weight: Tensor, atlas: Tensor | None) -> Task:
@@ -169,7 +173,8 @@ class EquiReg(TaskMethod):
         image, label, valid = known
         shown, classes = tasks[0].image, tasks[0].target.shape[1]
         others = (len(image), options.labelled_boxes)
-        params = mixing.sample(len(shown), shown.shape[2:], batch.generator, options.cutmix, others=others)
+        volume = self._box_volume(batch)
+        params = mixing.sample(len(shown), shown.shape[2:], batch.generator, options.cutmix, volume, others)
         annotation = one_hot(torch.where(valid > 0, label, 0), classes)
         result = []
         for task in cast(Sequence[_WeightedTask], tasks):
@@ -211,13 +216,14 @@ class EquiReg(TaskMethod):
             return {"atlas": logits.new_zeros(())}
         return {"atlas": weight * self.segmentation_loss(logits, atlas, (atlas != IGNORED).to(logits))}
 
-    @staticmethod
-    def _on_strong_view(atlas: Tensor | None, views: TwoViews) -> Tensor | None:
-        """Return class indices of scans [B, 1, *S] as their strong view has them."""
-        if atlas is None:
-            return None
-        moved, _ = spatial.apply(atlas, views.whole, mode="nearest")
-        return torch.where(views.strong_valid > 0, moved, IGNORED)
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Return the losses of a task method, on a batch with pasted lesions where the options say so."""
+        return super().losses(with_lesions(batch, self.options) if self.options.lesions else batch, step)
+
+    @torch.no_grad()
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what a task method shows, of a batch with pasted lesions where the options say so."""
+        return super().pictures(with_lesions(batch, self.options) if self.options.lesions else batch)
 
     def _taught(self, weak: Tensor, batch: Batch) -> list[Tensor]:
         """Return what each network is taught of the weak view, the mean over moved copies of it, each [B, K, *S]."""
@@ -235,11 +241,16 @@ class EquiReg(TaskMethod):
         return volumes_of(one_hot(argmax(target), target.shape[1]), inside)
 
     def _dice_weight(self, samples: Samples) -> Tensor:
-        """Return the fraction of the batch's samples that come from unlabelled cases; 1 where that is not known."""
-        if not self.options.dice_fades or samples.masked is None:
-            return samples.image.new_ones(())
-        (fractions,) = ranks.summed((~samples.masked).to(samples.image).mean())
-        return fractions / ranks.count()
+        """Return by what the Dice loss is multiplied."""
+        return _unmasked(samples) if self.options.dice_fades else samples.image.new_ones(())
+
+    def _box_volume(self, batch: Batch) -> tuple[float, float]:
+        """Return the least and the greatest part of the field of view that a box takes."""
+        low, high = mixing.VOLUME
+        if not self.options.boxes_shrink or batch.unlabelled is None:
+            return low, high
+        scale = float(_unmasked(batch.unlabelled)) ** self.options.boxes_shrink
+        return scale * low, scale * high
 
     def _masked(
         self, image: Tensor, target: Tensor, area: Tensor, facts: tuple[Tensor, Tensor, Tensor | None]
@@ -247,6 +258,26 @@ class EquiReg(TaskMethod):
         """Return a task whose mask holds the voxels where the target's class is probable enough."""
         mask = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
         return _WeightedTask(image, target, area, mask, *facts)
+
+
+def _unmasked(samples: Samples) -> Tensor:
+    """Return the fraction of the batch's samples that come from unlabelled cases; 1 where that is not known."""
+    if samples.masked is None:
+        return samples.image.new_ones(())
+    (fractions,) = ranks.summed((~samples.masked).to(samples.image).mean())
+    return fractions / ranks.count()
+
+
+def _on_strong_view(classes: Tensor, views: TwoViews) -> Tensor:
+    """Return class indices of scans [B, 1, *S] as their strong view has them, ``IGNORED`` where it reaches beyond."""
+    moved, _ = spatial.apply(classes, views.whole, mode="nearest")
+    return torch.where(views.strong_valid > 0, moved, IGNORED)
+
+
+def _as_annotated(target: Tensor, classes: Tensor) -> Tensor:
+    """Return a target [B, K, *S] that is certain of the class where one is known, [B, 1, *S]."""
+    known = classes != IGNORED
+    return torch.where(known, one_hot(torch.where(known, classes, 0), target.shape[1]), target)
 
 
 def _overlapped(own: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

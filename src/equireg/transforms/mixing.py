@@ -9,6 +9,9 @@ from torch import Generator, Tensor
 
 from equireg.processes import ranks
 
+VOLUME = (0.1, 0.5)
+"""Least and greatest part of the field of view that a box takes."""
+
 
 @dataclass(frozen=True)
 class MixParams:
@@ -26,7 +29,7 @@ def sample(
     spatial_shape: Sequence[int],
     generator: Generator,
     probability: float = 0.5,
-    volume: tuple[float, float] = (0.1, 0.5),
+    volume: tuple[float, float] = VOLUME,
     others: tuple[int, float] = (0, 0.0),
 ) -> MixParams:
     """Draw a box and a partner for every sample.

@@ -61,11 +61,11 @@ def two_views(
     weak_image, weak_valid = spatial.apply(image, weak, fill=fill, valid=valid)
     whole = spatial.compose(weak, strong)
     strong_image, strong_valid = spatial.apply(image, whole, fill=fill, valid=valid)
-    tissue = _differs(strong_image, fill).to(strong_valid.dtype)
-    return TwoViews(weak_image, weak_valid, intensity.apply(strong_image, changes), strong_valid, tissue, strong, whole)
+    shows = tissue(strong_image, fill).to(strong_valid.dtype)
+    return TwoViews(weak_image, weak_valid, intensity.apply(strong_image, changes), strong_valid, shows, strong, whole)
 
 
-def _differs(image: Tensor, fill: Tensor) -> Tensor:
+def tissue(image: Tensor, fill: Tensor) -> Tensor:
     """Return where images [B, C, *S] differ from their background [B, C] in any channel, [B, 1, *S].
 
     By more than rounding: scans lie on disk in 16 bits, and interpolation adds its own. A background of 0 is exact.
