@@ -39,6 +39,7 @@ def test_the_annotator_finds_scans_and_pictures(suggested: Path):
         assert one.case in page
     assert page.count("data:image/png;base64,") == 6
     assert "Content-Security-Policy" in page
+    assert "Save each mask as" in page
 
 
 def test_what_cannot_be_suggested_is_refused_and_leaves_nothing(equireg, phantom_prepared: Path, tmp_path: Path):
@@ -71,6 +72,7 @@ def test_with_a_model_its_doubt_counts_and_drafts_lie_ready(equireg, phantom_pre
     data = PreparedSet(phantom_prepared)
     found = read_suggestions(out)
     assert all("the model doubts" in one.why for one in found)
+    assert "Correct the model's drafts" in (out / "index.html").read_text()
     for one in found:
         native = data.by_name[one.case].working_grid().native
         draft, mask = (read_label(out / name / f"{one.case}.nii.gz", native) for name in ("drafts", "masks"))

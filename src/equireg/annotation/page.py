@@ -27,12 +27,13 @@ class Plane:
     alt: str
 
 
-def render(data: PreparedSet, suggestions: Sequence[Suggestion], candidates: int) -> str:
-    """Return the page."""
+def render(data: PreparedSet, suggestions: Sequence[Suggestion], candidates: int, *, drafted: bool) -> str:
+    """Return the page; ``drafted``: drafts of a model lie ready to be corrected."""
     return template("equireg.annotation", "suggestions.html.jinja").render(
         policy=content_policy(),
         dataset=data.manifest.dataset,
         candidates=candidates,
+        drafted=drafted,
         entries=[(one, planes(data, one.case)) for one in suggestions],
         version=__version__,
     )

@@ -53,7 +53,7 @@ def suggest(
         raw = workplace.lay_out(folder, data, names, config)
         if drafter is not None:
             drafter.write(folder, names)
-        disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates)))
+        disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates), drafted=drafter is not None))
         told = to_plain(config)
         if config.scans is not None and names_a_patient(Path(config.scans), raw.values()):
             told["scans"] = None
