@@ -11,8 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 from cases import Case
 
-ROUNDS, STEPS, NODES_MM = 25, 6, 25.0
-"""Iterations of the affine and of the B-spline part, and distance of the B-spline's nodes."""
+ROUNDS, STEPS, NODES_MM, MOST_NODES = 25, 6, 25.0, 4
+"""Iterations of the affine and of the B-spline part; width of the B-spline's cells, and their most along an axis."""
 
 
 class Registrations:
@@ -45,7 +45,7 @@ def registered(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
     affine.SetInitialTransform(start, inPlace=False)
     first = affine.Execute(fixed, moving)
     extent = [size * spacing for size, spacing in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True)]
-    mesh = [max(1, round(length / NODES_MM)) for length in extent]
+    mesh = [min(max(1, round(length / NODES_MM)), MOST_NODES) for length in extent]
     bending = _method()
     bending.SetOptimizerAsLBFGSB(numberOfIterations=STEPS)
     bending.SetMovingInitialTransform(first)
