@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch.utils.data import Dataset
 
 from equireg.batches.batch import Batch, Samples
 from equireg.batches.choice import drafted_cases
+from equireg.batches.cutting import Patches, pinned
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
 from equireg.folders.prepared import CaseRecord
@@ -49,61 +49,6 @@ class PatchPlan:
         return members(3, (), tuple((one + offset, other + offset) for one, other in self.turn_planes))
 
 
-class _Patches:
-    """Windows of a batch that may reach beyond their cases: there the image is background and ``valid`` 0.
-
-    Args:
-        background: value of each channel's background, [B, C].
-        window: voxels of each, [D, H, W].
-        device: where the cases are kept.
-        classes: which classes are read too, those of masks or those of the atlas; None for none.
-    """
-
-    def __init__(
-        self,
-        background: Tensor,
-        window: Sequence[int],
-        device: torch.device,
-        classes: Literal["label", "atlas"] | None = None,
-    ) -> None:
-        count = len(background)
-        self._background = pinned(background, device).to(device, non_blocking=True)[..., None, None, None]
-        self.image = torch.empty((*background.shape, *window), device=device)
-        self.valid = torch.ones((count, 1, *window), device=device)
-        self._kind = classes
-        self.classes = torch.empty((count, 1, *window), dtype=torch.uint8, device=device) if classes else None
-
-    def cut(self, row: int, reader: CaseReader, record: CaseRecord, start: Sequence[int], turn: Move) -> None:
-        """Fill a row with the window of a case that begins at ``start``, turned."""
-        unmirrored = Move(turn.inverse.order)  # what it gives is a view: what is written to it is written to the row
-        rows = [part[row : row + 1] for part in (self.image, self.valid, self.classes) if part is not None]
-        image, valid, *classes = (unmirrored.apply(part)[0] for part in rows)  # as the case lies
-        inside, within = [], []
-        for first, length, size in zip(start, image.shape[1:], record.shape, strict=True):
-            low, high = max(first, 0), min(first + length, size)
-            inside.append(slice(low, high))
-            within.append(slice(low - first, high - first))
-        place = (slice(None), *within)
-        if any(part.stop - part.start < length for part, length in zip(within, image.shape[1:], strict=True)):
-            image[:] = self._background[row]
-            valid[:] = 0
-            valid[place] = 1
-            for each in classes:
-                each[:] = IGNORED
-        image[place] = reader.read(record.name, "image", tuple(inside))
-        for each in classes:
-            each[place] = self._known(reader, record.name, tuple(inside))
-        if turn.mirrored:
-            for part in rows:
-                part[:] = part.flip([2 + axis for axis in turn.mirrored])
-
-    def _known(self, reader: CaseReader, case: str, box: tuple[slice, ...]) -> Tensor | int:
-        """Return the classes of a box; a case that the atlas left out has none."""
-        if self._kind == "atlas" and case not in reader.prepared.atlas_files:
-            return IGNORED
-        return reader.read(case, self._kind or "label", box)
-
-
 @dataclass(frozen=True)
 class _Window:
     """Where a sample is cut from a case."""
@@ -116,11 +61,6 @@ class _Window:
     """Whether it was drawn about a labelled voxel."""
     shift: Sequence[int]
     """How many voxels further on the second window begins, [3]."""
-
-
-def pinned(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a small tensor in page-locked memory where it is to go to a GPU, which then need not be waited for."""
-    return tensor.pin_memory() if device.type == "cuda" else tensor
 
 
 class BatchSource(Dataset[Batch]):
@@ -192,7 +132,7 @@ class BatchSource(Dataset[Batch]):
         records, window = whole[own], self.plan.window
         background = torch.tensor([record.background for record in records], dtype=torch.float32)
         other = "atlas" if self.reader.prepared.atlas_files else None
-        patches = _Patches(background, window, self.reader.device, "label" if stream == _LABELLED else other)
+        patches = Patches(background, window, self.reader.device, "label" if stream == _LABELLED else other)
         windows = []
         for row, record in enumerate(records):
             rng = np.random.default_rng([self.config.random_seed, stream, step * count + own.start + row])
@@ -233,7 +173,7 @@ class BatchSource(Dataset[Batch]):
         """Return the second windows of samples, and how far they begin from the first, where a method wants them."""
         if not self.config.method.second_window:
             return {}
-        patches = _Patches(background, self.plan.window, self.reader.device)
+        patches = Patches(background, self.plan.window, self.reader.device)
         for row, (record, one) in enumerate(zip(records, windows, strict=True)):
             patches.cut(row, self.reader, record, [a + b for a, b in zip(one.start, one.shift, strict=True)], one.turn)
         n = self.plan.spatial_dims
