@@ -14,7 +14,7 @@ from equireg.comparing.sources import read_sources
 from equireg.imaging.labels import LabelTable
 from equireg.reporting.build import report
 from equireg.reporting.drawing.panels import doubt_panels
-from equireg.viewing.case_volumes import PREDICTION, SCAN, CaseReader, CaseVolumes
+from equireg.viewing.case_volumes import DISAGREEMENT, PREDICTION, SCAN, CaseReader, CaseVolumes
 from reporting_made_up import Training, write_evaluation, write_picture
 from viewing_made_up import predictions, prepared
 
@@ -117,3 +117,14 @@ def test_noise_in_a_slice_without_tissue_stays_dark() -> None:
     case = CaseVolumes("a", labels, np.eye(4), "zyx", {SCAN: scan, PREDICTION: prediction}, "flair", ())
     drawn = base64.b64decode(doubt_panels(case)[0].png.partition("base64,")[2])
     assert np.asarray(Image.open(io.BytesIO(drawn)).convert("L")).max() < 64
+
+
+def test_the_slice_with_most_of_the_doubt_is_shown_and_not_that_with_the_widest() -> None:
+    scan, doubt = np.zeros((3, 24, 24)), np.zeros((3, 24, 24), np.float32)
+    scan[1] = np.random.default_rng(0).uniform(1, 100, (24, 24))  # the others are dark
+    doubt[1, 8:14, 8:14], doubt[2, 4:14, 4:14] = 1.0, 0.1
+    labels = LabelTable((0, 1), ("background", "tumour"))
+    volumes = {SCAN: scan, PREDICTION: np.zeros(scan.shape, np.uint8), DISAGREEMENT: doubt}
+    drawn = doubt_panels(CaseVolumes("a", labels, np.eye(4), "zyx", volumes, "flair", ()))
+    png = base64.b64decode(drawn[0].png.partition("base64,")[2])
+    assert np.asarray(Image.open(io.BytesIO(png)).convert("L")).mean() > 64

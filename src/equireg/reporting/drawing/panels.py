@@ -79,7 +79,7 @@ def doubt_panels(case: CaseVolumes) -> list[Panel]:
     The truth is a thin dashed line on the prediction, where it is known.
     """
     doubt, prediction = case.volumes.get(DISAGREEMENT), case.volumes[PREDICTION]
-    spread = (prediction != 0) if doubt is None else doubt > 0
+    spread = (prediction != 0) if doubt is None else doubt
     place = int(spread.sum(axis=(1, 2)).argmax()) if spread.any() else len(prediction) // 2
     # As radiologists see it: the patient's right on the left, front or top up.
     seen = {kind: volume[place, ::-1, ::-1] for kind, volume in case.volumes.items()}
