@@ -10,12 +10,13 @@ import numpy as np
 from equireg.atlas import registration
 from equireg.atlas.fusing import MOST_VOTES, Labelled, fuse, mean_dice
 from equireg.atlas.registration import Scan
+from equireg.atlas.resolution import MOST_VOXELS, classes_at, coarse_image, coarse_shape
 from equireg.errors import EquiregError
 from equireg.folders import atlas
 from equireg.folders.digests import digest_of
 from equireg.folders.prepared import IMAGE, LABEL, PreparedSet
 
-_MADE_BY = (1, MOST_VOTES, *registration.SETTINGS)
+_MADE_BY = (1, MOST_VOTES, MOST_VOXELS, *registration.SETTINGS)
 """To be counted up where the same scans give other masks than before."""
 
 
@@ -49,7 +50,8 @@ def carry(data: PreparedSet, target: str, labelled: Sequence[str], folder: Path)
     fused = fuse(_scan(data, target), [_labelled(data, name) for name in labelled], data.manifest.labels.classes)
     if fused is None:
         return atlas.keep(folder, key, -1.0, None, None)
-    return atlas.keep(folder, key, fused.likeness, None, fused.classes)
+    classes = classes_at(fused.classes, data.by_name[target].shape)
+    return atlas.keep(folder, key, fused.likeness, None, classes)
 
 
 def there_and_back(data: PreparedSet, target: str, labelled: Sequence[str], folder: Path) -> float:
@@ -68,8 +70,9 @@ def there_and_back(data: PreparedSet, target: str, labelled: Sequence[str], fold
     there = carried_mask(data, target, labelled, folder)
     dice = 0.0
     if there is not None:
-        own = _labelled(data, labelled[0])
-        back = fuse(own.scan, [Labelled(_scan(data, target), there)], data.manifest.labels.classes)
+        own, scan = _labelled(data, labelled[0]), _scan(data, target)
+        come = Labelled(scan, classes_at(there, scan.shape))
+        back = fuse(own.scan, [come], data.manifest.labels.classes)
         dice = 0.0 if back is None else mean_dice(back.classes, own.classes)
     atlas.keep(folder, key, 0.0, dice, None)
     return dice
@@ -82,7 +85,7 @@ def onto_labelled(data: PreparedSet, target: str, labelled: Sequence[str], folde
         EquiregError: as ``carry``.
     """
     there = carried_mask(data, target, labelled, folder)
-    return 0.0 if there is None else mean_dice(there, _labelled(data, target).classes)
+    return 0.0 if there is None else mean_dice(there, np.asarray(data.label(target)[:]))
 
 
 def carried_mask(data: PreparedSet, target: str, labelled: Sequence[str], folder: Path) -> np.ndarray | None:
@@ -94,11 +97,16 @@ def carried_mask(data: PreparedSet, target: str, labelled: Sequence[str], folder
 
 
 def _scan(data: PreparedSet, name: str) -> Scan:
-    return Scan(np.asarray(data.image(name)[:]).astype(np.float32), data.by_name[name].spacing_mm)
+    """Read a scan at the resolution that it is worked on with."""
+    record = data.by_name[name]
+    shape = coarse_shape(record.shape, record.spacing_mm)
+    d, h, w = (step * old / new for step, old, new in zip(record.spacing_mm, record.shape, shape, strict=True))
+    return Scan(coarse_image(np.asarray(data.image(name)[:]), shape), (d, h, w))
 
 
 def _labelled(data: PreparedSet, name: str) -> Labelled:
-    return Labelled(_scan(data, name), np.asarray(data.label(name)[:]))
+    scan = _scan(data, name)
+    return Labelled(scan, classes_at(np.asarray(data.label(name)[:]), scan.shape))
 
 
 def _file(data: PreparedSet, case: str, name: str) -> str:

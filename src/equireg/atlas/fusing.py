@@ -1,5 +1,6 @@
 """The mask of one scan from those of others: the most alike are registered to it, and vote voxel by voxel."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,7 +83,12 @@ def neighbourhood(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     else:
         radius_mm = (3 * mask.sum() * float(np.prod(spacing_mm)) / (4 * np.pi)) ** (1 / 3)
     margin_mm = max(_MARGIN * radius_mm, *spacing_mm[1:])
-    return ndimage.distance_transform_edt(~mask, sampling=spacing_mm) <= margin_mm
+    near = np.zeros_like(mask)
+    reach = [math.ceil(margin_mm / step) for step in spacing_mm]
+    sides = zip(ndimage.find_objects(mask.astype(np.uint8))[0], reach, mask.shape, strict=True)
+    box = tuple(slice(max(side.start - far, 0), min(side.stop + far, size)) for side, far, size in sides)
+    near[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_mm) <= margin_mm
+    return near
 
 
 def likeness(overlay: Overlay, about: np.ndarray) -> float:

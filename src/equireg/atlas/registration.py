@@ -42,6 +42,12 @@ class Scan:
     spacing_mm: tuple[float, float, float]
     """Voxel size along D, H, W."""
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along D, H, W."""
+        d, h, w = self.image.shape[1:]
+        return d, h, w
+
     @cached_property
     def flat(self) -> bool:
         """Whether it is a single slice, such as a picture."""
@@ -72,7 +78,7 @@ class Scan:
         import SimpleITK as sitk
 
         found = sitk.GetArrayFromImage(image)
-        d, h, w = self.image.shape[1:]
+        d, h, w = self.shape
         return found[None, :h, :w] if self.flat else found[:d, :h, :w]
 
 
