@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from equireg.batches.batch import Batch, Samples
 from equireg.config import MethodConfig, TrainConfig
 from equireg.config.methods import EquiRegConfig
+from equireg.errors import UsageError
 from equireg.imaging.labels import IGNORED
 from equireg.losses import (
     Averaging,
@@ -200,6 +201,7 @@ class EquiReg(TaskMethod):
         divergence = equivariance_loss if options.loss == "kl" else cross_entropy
         loss = divergence(logits, target, task.mask, averaging)
         if options.negative:
+            self._check_negative(target.shape[1])
             unlikely = (task.target < options.ruled_out).float()
             loss = loss + options.negative * negative_cross_entropy(logits, unlikely, task.area - task.mask, averaging)
         if options.loss != "ce+dice":
@@ -224,6 +226,16 @@ class EquiReg(TaskMethod):
     def pictures(self, batch: Batch) -> dict[str, Tensor]:
         """Return what a task method shows, of a batch with pasted lesions where the options say so."""
         return super().pictures(with_lesions(batch, self.options) if self.options.lesions else batch)
+
+    def _check_negative(self, classes: int) -> None:
+        """Refuse to push down what is never ruled out: of two classes, a doubtful voxel's other one is too probable."""
+        ruled_out, least = self.options.ruled_out, 1 - self.options.threshold
+        if classes == 2 and ruled_out <= least:
+            raise UsageError(
+                f"--method.negative does nothing with two classes: in a voxel below --method.threshold "
+                f"{self.options.threshold:g} both have more than {least:.3g}, and --method.ruled_out is {ruled_out:g}. "
+                f"Give a --method.ruled_out above {least:.3g}, or leave --method.negative out."
+            )
 
     def _taught(self, weak: Tensor, batch: Batch) -> list[Tensor]:
         """Return what each network is taught of the weak view, the mean over moved copies of it, each [B, K, *S]."""

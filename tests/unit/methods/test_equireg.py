@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from equireg.batches.batch import Batch, Samples
 from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
 from equireg.errors import UsageError
+from equireg.methods.base import Task
 from equireg.methods.equireg import EquiReg, EquiRegConfig
 from equireg.methods.evaluation_mode import evaluating
 from equireg.methods.schedules import annealing_threshold, moving_average_decay, ramp_up
@@ -468,3 +469,16 @@ def test_the_dice_fades_with_the_share_of_labelled_cases(mixing):
     assert total([False] * 4) == both == total([True] * 4, dice_fades=False)
     assert total([True] * 4) == pytest.approx(entropy, rel=1e-6)
     assert total([True, False, True, True]) == pytest.approx(0.75 * entropy + 0.25 * both, rel=1e-6)
+
+
+@pytest.mark.parametrize(("ruled_out", "acts"), [(0.05, False), (0.2, True)])
+def test_negative_learning_of_two_classes_needs_a_doubtful_voxel_to_rule_one_out(ruled_out: float, acts: bool):
+    made = method(loss="ce", negative=1.0, threshold=0.9, ruled_out=ruled_out)
+    target = torch.tensor([0.85, 0.15]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+    one = torch.ones(1, 1, 4, 4)
+    task = Task(torch.zeros(1, 1, 4, 4), target, one, torch.zeros_like(one))
+    if acts:
+        assert float(made.unsupervised_loss(torch.zeros(1, 2, 4, 4), task)) > 0.1
+        return
+    with pytest.raises(UsageError, match="does nothing with two classes.*ruled_out above 0.1"):
+        made.unsupervised_loss(torch.zeros(1, 2, 4, 4), task)
