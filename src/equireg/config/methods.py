@@ -189,8 +189,8 @@ class EquiRegConfig(MethodConfig):
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
     negative: float = 0.0
-    """weight, beside that loss, of pushing down the classes that the teacher rules out in voxels below the threshold; of
-    two classes none is, unless `ruled_out` is above 1 - `threshold`"""
+    """weight, beside that loss, of pushing down the classes that the teacher rules out in voxels below the threshold;
+    of two classes none is, unless `ruled_out` is above 1 - `threshold`"""
     ruled_out: float = 0.05
     """probability below which the teacher rules a class out"""
     dice_fades: bool = True

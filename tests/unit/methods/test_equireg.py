@@ -480,5 +480,5 @@ def test_negative_learning_of_two_classes_needs_a_doubtful_voxel_to_rule_one_out
     if acts:
         assert float(made.unsupervised_loss(torch.zeros(1, 2, 4, 4), task)) > 0.1
         return
-    with pytest.raises(UsageError, match="does nothing with two classes.*ruled_out above 0.1"):
+    with pytest.raises(UsageError, match=r"does nothing with two classes.*ruled_out above 0\.1"):
         made.unsupervised_loss(torch.zeros(1, 2, 4, 4), task)
