@@ -2,14 +2,17 @@
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _ROOT = Path("/")
-_WORK_OF_A_THREAD = 50_000
+_WORK_OF_A_THREAD = 100_000
 """Voxels times features below which a further thread costs more than it brings: 8 slices of 32 x 32 with 8 features are
 no faster with two, 8 of 64 x 64 with 16 are."""
+_LOOKS, _BETWEEN_S = 3, 0.005
+"""How often, and after what time, is looked whether other programs run: the system's own work comes and goes."""
 
 
 def usable_cores(root: Path = _ROOT) -> int:
@@ -25,14 +28,35 @@ def usable_cores(root: Path = _ROOT) -> int:
     return max(1, int(min(known)))
 
 
-def wait_without_spinning() -> None:
-    """Let threads that wait for each other sleep; before torch is imported, and only where the user has set nothing.
+def wait_without_spinning(root: Path = _ROOT) -> None:
+    """Let threads that wait for each other sleep where other programs run; before torch is imported.
 
-    By default a thread of OpenMP that has done its part keeps its core busy until the others have done theirs. Where
-    another program holds one of the cores, the others then wait for the very thread that they keep from a core.
+    By default a thread of OpenMP that has done its part keeps its core busy until the others have done theirs. On an
+    idle machine that is fast. Where another program holds one of the cores, the others then wait for the very thread that
+    they keep from a core. Nothing is changed where the user has set how threads wait.
+
+    Args:
+        root: where ``proc`` lies.
     """
-    if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
+    given = any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"))
+    if not given and others_running(root) > (os.cpu_count() or 1) - usable_cores(root):
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def others_running(root: Path = _ROOT) -> int:
+    """Return how many threads of other programs run or wait for a core, the least of a few looks; Linux alone tells.
+
+    Args:
+        root: where ``proc`` lies.
+    """
+    seen = []
+    for look in range(_LOOKS):
+        time.sleep(_BETWEEN_S if look else 0)
+        try:  # three averages, then "running/all", this thread among them
+            seen.append(int((root / "proc/loadavg").read_text(encoding="ascii").split()[3].split("/")[0]) - 1)
+        except (OSError, ValueError, IndexError):
+            return 0
+    return max(0, min(seen))
 
 
 @contextmanager

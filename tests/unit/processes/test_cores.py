@@ -57,7 +57,7 @@ def test_a_slurm_tasks_share_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert usable_cores(tmp_path) == 6
 
 
-@pytest.mark.parametrize(("work", "expected"), [(60_000, 1), (150_000, 3), (10_000_000, 4)])
+@pytest.mark.parametrize(("work", "expected"), [(100_000, 1), (300_000, 3), (10_000_000, 4)])
 def test_small_steps_have_few_threads(monkeypatch: pytest.MonkeyPatch, work: float, expected: int) -> None:
     import torch
 
@@ -73,14 +73,38 @@ def test_small_steps_have_few_threads(monkeypatch: pytest.MonkeyPatch, work: flo
         torch.set_num_threads(before)
 
 
-def test_threads_of_the_command_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("running", "given", "expected"),
+    [
+        (1, {}, None),  # this thread alone
+        (2, {}, "PASSIVE"),
+        (2, {"GOMP_SPINCOUNT": "1000"}, None),
+        (None, {}, None),  # the system does not tell
+    ],
+)
+def test_threads_wait_asleep_where_other_programs_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, running: int | None, given: dict[str, str], expected: str | None
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that what is written now is taken back after the test
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
-    wait_without_spinning()
-    assert "OMP_WAIT_POLICY" not in os.environ
-    monkeypatch.delenv("GOMP_SPINCOUNT")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that what is written now is taken back after the test
-    monkeypatch.delenv("OMP_WAIT_POLICY")
-    wait_without_spinning()
-    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "proc").mkdir()
+    if running is not None:
+        (tmp_path / "proc" / "loadavg").write_text(f"0.20 0.18 0.12 {running}/80 11206\n")
+    wait_without_spinning(tmp_path)
+    assert os.environ.get("OMP_WAIT_POLICY") == expected
+
+
+def test_programs_do_not_matter_on_cores_that_are_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 128)  # of which 64 are usable
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "proc").mkdir()
+    for running, expected in ((65, None), (66, "PASSIVE")):
+        (tmp_path / "proc" / "loadavg").write_text(f"0.20 0.18 0.12 {running}/80 11206\n")
+        wait_without_spinning(tmp_path)
+        assert os.environ.get("OMP_WAIT_POLICY") == expected
