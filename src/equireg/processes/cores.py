@@ -32,8 +32,8 @@ def wait_without_spinning(root: Path = _ROOT) -> None:
     """Let threads that wait for each other sleep where other programs run; before torch is imported.
 
     By default a thread of OpenMP that has done its part keeps its core busy until the others have done theirs. On an
-    idle machine that is fast. Where another program holds one of the cores, the others then wait for the very thread that
-    they keep from a core. Nothing is changed where the user has set how threads wait.
+    idle machine that is fast. Where another program holds one of the cores, the others then wait for the very thread
+    that they keep from a core. Nothing is changed where the user has set how threads wait.
 
     Args:
         root: where ``proc`` lies.
