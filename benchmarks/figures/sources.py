@@ -38,6 +38,13 @@ def step() -> Mapping[str, Row]:
     }
 
 
+def waiting() -> Mapping[str, Row]:
+    """Return the seconds of a step whose threads wait asleep or spin, alone and beside a program."""
+    found = result("benchmarks/speed/waiting.json")["seconds a step"]
+    names = {"asleep": "asleep", "spinning, OpenMP's default": "spinning"}
+    return {shown: [found[f"{way}, {kind}"] for kind in ("alone", "one core busy")] for shown, way in names.items()}
+
+
 def whole_views() -> Mapping[str, Row]:
     """Return slices a second of the unlabelled work."""
     found = result("benchmarks/speed/transforms.json")["unlabelled slices a second"]
