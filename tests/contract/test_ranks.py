@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from equireg import networks
-from equireg.batches.batch import Batch, Samples
+from equireg.batches.batch import Batch, Samples, label_of
 from equireg.config import TrainConfig
 from equireg.methods import METHODS, Method
-from equireg.methods.base import label_of
 from equireg.methods.equireg import EquiReg
 from equireg.methods.supervised import Supervised
 from equireg.processes import ranks

@@ -95,3 +95,14 @@ class Batch:
         """Return the batch in page-locked memory; the data loader calls this where a GPU trains."""
         unlabelled = None if self.unlabelled is None else self.unlabelled.pin_memory()
         return replace(self, labelled=self.labelled.pin_memory(), unlabelled=unlabelled)
+
+
+def label_of(samples: Samples) -> Tensor:
+    """Return the label that labelled samples carry.
+
+    Raises:
+        ValueError: if they carry none.
+    """
+    if samples.label is None:
+        raise ValueError("got samples without a label; expected the labelled ones of the batch")
+    return samples.label

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from equireg.batches.batch import Batch, Samples
+from equireg.batches.batch import Batch, Samples, label_of
 from equireg.config import MethodConfig, TrainConfig
 from equireg.imaging.labels import IGNORED
 from equireg.losses import annealed_cross_entropy, argmax, cross_entropy, soft_dice_loss
@@ -295,14 +295,3 @@ def predicted(network: nn.Module, image: Tensor) -> Tensor:
 def _sum(values: Sequence[Tensor]) -> Tensor:
     """Return the sum of scalars; of one, itself."""
     return torch.stack(list(values)).sum()
-
-
-def label_of(samples: Samples) -> Tensor:
-    """Return the label that labelled samples carry.
-
-    Raises:
-        ValueError: if they carry none.
-    """
-    if samples.label is None:
-        raise ValueError("got samples without a label; expected the labelled ones of the batch")
-    return samples.label

@@ -5,10 +5,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from equireg.batches.batch import Batch, Samples
+from equireg.batches.batch import Batch, Samples, label_of
 from equireg.config.methods import EquiRegConfig
 from equireg.imaging.labels import IGNORED
-from equireg.methods.base import label_of
 from equireg.processes import ranks
 from equireg.transforms.lesions import Lesion, find_lesions, paste
 from equireg.transforms.views import tissue
