@@ -1,12 +1,13 @@
 """One scan laid over another: an affine transform, then a B-spline, both found by SimpleITK."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from equireg.processes.cores import one_itk_thread
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -100,7 +101,7 @@ class Overlay:
         """
         import SimpleITK as sitk
 
-        with one_thread():
+        with one_itk_thread():
             moved = sitk.Resample(
                 self.moving.itk(array), self.fixed.itk(self.fixed.image[0]), self.transform, sitk.sitkLinear, outside
             )
@@ -122,7 +123,7 @@ def affine(fixed: Scan, moving: Scan) -> Overlay | None:
     if fixed.flat != moving.flat:
         raise ValueError("got a single slice and a volume; expected two of a kind")
     sides = 2 if fixed.flat else 3
-    with one_thread():
+    with one_itk_thread():
         try:
             first = sitk.CenteredTransformInitializer(
                 fixed.working,
@@ -151,7 +152,7 @@ def bent(overlay: Overlay) -> Overlay | None:
     fixed, moving = overlay.fixed.working, overlay.moving.working
     extent_mm = [size * step for size, step in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True)]
     cells = [max(1, round(_CELLS * each / max(extent_mm))) for each in extent_mm]
-    with one_thread():
+    with one_itk_thread():
         try:
             spline = sitk.BSplineTransformInitializer(fixed, cells, 3)
             method = _method(fixed)
@@ -213,16 +214,3 @@ def _method(fixed: "sitk.Image") -> Any:
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentage(part, _SEED)
     return method
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let ITK compute on one thread: sums depend on their number in the last digits, and scans go side by side."""
-    import SimpleITK as sitk
-
-    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)

@@ -28,13 +28,8 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
         extra = {case.name for case in cases if case.held_out and not case.labelled and case.split == "test"}
         training += sorted(extra)
     records: Mapping[str, CaseRecord] = {case.name: case for case in cases}
-    scans: dict[str, list[str]] = {}
-    for name in training:
-        scans.setdefault(records[name].patient, []).append(name)
-    patients = list(scans.values())
-    order = [
-        name for index in np.random.default_rng(config.seed).permutation(len(patients)) for name in patients[index]
-    ]
+    patients = _permuted_patients([records[name] for name in training], config.seed)
+    order = [case.name for scans in patients for case in scans]
     masked = [name for name in order if records[name].labelled and records[name].split == "train"]
     if not masked:
         raise EquiregError(
@@ -76,11 +71,16 @@ def validation_cases(cases: Sequence[CaseRecord], count: int | None) -> list[Cas
     found = [case for case in cases if case.split == "val" and case.labelled]
     if count is None or count >= len(found):
         return found
-    scans: dict[str, list[CaseRecord]] = {}
-    for case in sorted(found, key=lambda case: case.name):
-        scans.setdefault(case.patient, []).append(case)
-    patients = list(scans.values())
-    order = [patients[index] for index in np.random.default_rng(0).permutation(len(patients))]
+    order = _permuted_patients(sorted(found, key=lambda case: case.name), 0)
     order.sort(key=lambda ones: not any(sum(case.class_voxels[1:]) for case in ones))
     kept = {case.name for case in [case for ones in order for case in ones][:count]}
     return [case for case in found if case.name in kept]
+
+
+def _permuted_patients(cases: Sequence[CaseRecord], seed: int) -> list[list[CaseRecord]]:
+    """Return the scans of each patient, the patients in a random order."""
+    scans: dict[str, list[CaseRecord]] = {}
+    for case in cases:
+        scans.setdefault(case.patient, []).append(case)
+    patients = list(scans.values())
+    return [patients[index] for index in np.random.default_rng(seed).permutation(len(patients))]

@@ -29,8 +29,8 @@ PLANNED = ("spatial_dims", "patch_size", "batch_size", "unsup_ratio", "network.f
 """Options that a plan decides where they are not given."""
 _LEAST_LOOKED_AT = 5
 """Validation cases that are looked at, at least: so many an estimate of quality rests on, too."""
-_PART_VALIDATED = 0.1
-"""Part of the time that one validation may take."""
+PART_VALIDATED = 0.1
+"""Part of the time that validations may take, as in `equireg.training`."""
 _HOPE_OF_VOLUMES = 0.2
 """Volumes are measured when slices let expect this part of the steps: what a voxel costs in either differs by far."""
 
@@ -181,7 +181,7 @@ def _looked_at(question: Question, config: TrainConfig) -> tuple[Decision | None
     if asked or config.max_minutes is None or len(names) <= _LEAST_LOOKED_AT:
         return None, None
     case_s = measure_validation(config, question.data, names, question.stand.device)
-    affordable = int(_PART_VALIDATED * 60 * config.max_minutes / case_s)
+    affordable = int(PART_VALIDATED * 60 * config.max_minutes / case_s)
     if affordable >= len(names):
         return None, case_s
     why = f"{case_s:.2g} s each; all {len(names)} would take {len(names) * case_s / (0.6 * config.max_minutes):.0f} %"

@@ -8,12 +8,10 @@ from typing import Any
 
 from equireg.config.parsing import merged, to_plain, to_yaml
 from equireg.planning.fingerprint import Fingerprint
-from equireg.planning.making import Plan
+from equireg.planning.making import PART_VALIDATED, Plan
 
 VALIDATIONS = 10
 """Validations of a run with a budget, at most (`equireg.training`)."""
-_VALIDATION_PART = 0.1
-"""Part of the time that they take, at most."""
 _CHECKPOINTS = 2
 """Checkpoints that a run keeps: the best and the last."""
 
@@ -48,7 +46,7 @@ def cost_of(plan: Plan, validation_seconds: float) -> Cost:
         seconds = speed.start_seconds + steps * speed.seconds_per_step + validations * validation_seconds
         return Cost(seconds, validation_seconds, steps, validations, disk)
     seconds = 60 * config.max_minutes
-    affordable = int(_VALIDATION_PART * seconds / validation_seconds) if validation_seconds else 0
+    affordable = int(PART_VALIDATED * seconds / validation_seconds) if validation_seconds else 0
     validations = min(VALIDATIONS, max(1, affordable)) if validation_seconds else 0
     left = max(0.0, seconds - speed.start_seconds - validations * validation_seconds)
     steps = int(left / speed.seconds_per_step)

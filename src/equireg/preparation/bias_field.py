@@ -1,10 +1,10 @@
 """Removing the slow brightness changes that a coil leaves over a scan: N4 (Tustison et al., N4ITK, 2010)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from equireg.processes.cores import one_itk_thread
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -40,7 +40,7 @@ def correct(channel: np.ndarray, mask: np.ndarray, spacing_mm: tuple[float, floa
     least = 1.0 if high - low > _TINY else (high - low) / 256
     shift = np.float32(least - low if low <= 0 else 0)
     positive = np.where(mask, corrected + shift, np.float32(0))
-    with _one_thread():
+    with one_itk_thread():
         field = _log_field(positive, mask, spacing_mm, shrink)
     corrected[mask] = positive[mask] / np.exp(field[mask]) - shift
     return corrected
@@ -70,16 +70,3 @@ def _itk_image(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> "si
     image = sitk.GetImageFromArray(np.pad(array, [(0, int(size == 1)) for size in array.shape], mode="edge"))
     image.SetSpacing(spacing_mm[::-1])
     return image
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let ITK compute on one thread: N4's last digits follow their number, and cases are prepared side by side."""
-    import SimpleITK as sitk
-
-    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)

@@ -81,6 +81,19 @@ def threads_that_fit(work: float = math.inf) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def one_itk_thread() -> Iterator[None]:
+    """Let ITK compute on one thread within the block: last digits follow their number, and scans go side by side."""
+    import SimpleITK as sitk
+
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+
+
 def _quotas(root: Path) -> list[float]:
     """Return the cores that each control group about this process grants; nothing where it sets no limit."""
     try:

@@ -210,7 +210,7 @@ def _train(
                 start.tell()
         names = [*cases.labelled, *cases.drafted, *cases.unlabelled, *cases.validation]
         readers = config.devices * max(1, config.workers or 0)
-        data = with_first_masks(folder, rank)
+        data = folder.data if last.ended else with_first_masks(folder, rank)
         reader = CaseReader(data, names, readers=readers, device=_home(config, device, rank))
         pinned = device.type == "cuda" and reader.device.type == "cpu"
         source = DataSource(reader, cases, config, plan, pinned, rank)

@@ -6,7 +6,8 @@ import SimpleITK as sitk
 
 from atlas_made_up import FLAT, SOLID, anatomy
 from equireg.atlas.fusing import mean_dice
-from equireg.atlas.registration import Scan, affine, bent, coarsening, one_thread
+from equireg.atlas.registration import Scan, affine, bent, coarsening
+from equireg.processes.cores import one_itk_thread
 
 MM = (1.0, 1.0, 1.0)
 
@@ -74,6 +75,6 @@ def test_large_scans_are_coarsened_along_their_finest_axis(size, spacing, expect
 
 def test_threads_are_as_before():
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    with one_thread():
+    with one_itk_thread():
         assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == 1
     assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == before
