@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equireg.config import DicomOptions, SuggestConfig
+from equireg.drawing.scans import shown_channels
 from equireg.errors import EquiregError
 from equireg.folders import read_signature
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import MASKS, SCANS
+from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import write_channels
 from equireg.layouts import RawCase, discover
 
@@ -57,6 +59,19 @@ def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | 
             raise
         log.warning("the scans are not linked: %s", error)
         return None
+
+
+def shown_file(case: RawCase, channels: Sequence[str]) -> Path | int:
+    """Return the file of the channel that shows most, or its index where no file holds this channel alone.
+
+    Args:
+        case: a scan in its raw folder.
+        channels: names of the data set's channels.
+    """
+    shown = shown_channels(channels, len(channels))[0]
+    if case.series or len(case.images) != len(channels):  # DICOM, or one file with all channels
+        return case.images[0] if is_picture(case.images[0]) else shown
+    return case.images[shown]
 
 
 def write_scan(path: Path, case: RawCase, channel: int | None = None) -> None:

@@ -23,7 +23,8 @@ for `fire`, and its evaluator for `pytorch-ignite`. It needs no equireg.
 
 SCANS is a folder of `.nii.gz`: a file a scan, or `CASE_0000.nii.gz`, `CASE_0001.nii.gz` and so on, a file a channel,
 in the order of `channel_def` in `configs/metadata.json`. MASKS gets a mask for each, in its scan's own voxels and the
-label values of the training set.
+label values of the training set. For a model of pictures, SCANS is a folder of PNG, JPEG, TIFF, BMP or WebP files and
+MASKS gets PNG; Pillow reads and writes them.
 
 | file | what |
 | --- | --- |
@@ -78,9 +79,6 @@ def _inference(leaving: Leaving) -> dict[str, Any]:
         "sigma_scale": 0.125,
     }
     slices = {"_target_": "SliceInferer", "spatial_dim": 0, **windows}
-    values = first.facts.labels.values
-    kind = "uint8" if min(values) >= 0 and max(values) < 256 else "int16"
-    saved = {"output_dir": "@output_dir", "output_postfix": "", "separate_folder": False, "resample": False}
     return {
         "imports": ["$import numpy as np", "$import torch", "$import scripts.transforms as scans"],
         "bundle_root": ".",
@@ -100,7 +98,7 @@ def _inference(leaving: Leaving) -> dict[str, Any]:
             "_target_": "Compose",
             "transforms": [
                 {"_target_": "scripts.transforms.Restored", "keys": "pred"},
-                {"_target_": "SaveImaged", "keys": "pred", **saved, "output_dtype": f"$np.{kind}"},
+                _saving(leaving),
             ],
         },
         "evaluator": {
@@ -114,6 +112,15 @@ def _inference(leaving: Leaving) -> dict[str, Any]:
         },
         "run": ["$@evaluator.run()"],
     }
+
+
+def _saving(leaving: Leaving) -> dict[str, Any]:
+    facts = leaving.first.facts
+    if facts.pictures:
+        return {"_target_": "scripts.transforms.Written", "keys": "pred", "output_dir": "@output_dir"}
+    kind = "uint8" if min(facts.labels.values) >= 0 and max(facts.labels.values) < 256 else "int16"
+    saved = {"output_dir": "@output_dir", "output_postfix": "", "separate_folder": False, "resample": False}
+    return {"_target_": "SaveImaged", "keys": "pred", **saved, "output_dtype": f"$np.{kind}"}
 
 
 def _metadata(leaving: Leaving) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from equireg.annotation.adopt import adopt
-from equireg.annotation.workplace import raw_cases, write_scan
+from equireg.annotation.workplace import raw_cases, shown_file, write_scan
 from equireg.config import AdoptConfig, ServeConfig
-from equireg.drawing.scans import shown_channels
 from equireg.errors import EquiregError
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.prepared.adopted import Adoption
@@ -177,11 +176,10 @@ class Desk:
         if sent is not None and sent.path.is_file():
             return sent.path
         case = self._raw_case(image)
-        images = case.images if case is not None else ()
-        if not images:
+        if case is None or not case.images:
             raise RequestError(404, f"the file of {image} is not where it was. Start the server with --scans.")
-        shown = shown_channels(self.data.manifest.channels, len(images))[0]
-        return self._one_file(case, shown) if case is not None and case.series else images[shown]
+        shown = shown_file(case, self.data.manifest.channels)
+        return self._one_file(case, shown) if isinstance(shown, int) else shown
 
     def _raw_case(self, image: str) -> RawCase | None:
         """Return a scan of the prepared folder as it lies in the raw folder; None where it is gone."""
@@ -192,7 +190,7 @@ class Desk:
         return self._raw.get(image)
 
     def _one_file(self, case: RawCase, channel: int) -> Path:
-        """Return a channel of a DICOM scan as one file, for clients that load one."""
+        """Write a channel of a scan as one file, for clients that load one."""
         path = self.scratch / "scans" / f"{case.name}.nii.gz"
         with self._changing:
             if not path.is_file():
@@ -287,4 +285,4 @@ class Desk:
 
 def unknown(image: str) -> RequestError:
     """Return the error for a scan that is not there."""
-    return RequestError(404, f"no image is named {image[:80]!r}. `GET /datastore/?output=all` lists them.")
+    return RequestError(404, f"no image is named {image[:80]!r}. ask for `datastore/?output=all`, which lists them.")

@@ -39,6 +39,7 @@ def page_routes(desk: Desk) -> APIRouter:
             script=script,
             name=desk.name,
             channels=[] if model is None else model.facts.channels,
+            pictures=model is not None and bool(model.facts.pictures),
             version=__version__,
         )
         return HTMLResponse(page, headers=_HEADERS)

@@ -14,21 +14,35 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-from working import pad, prepare, read, restore  # noqa: E402 - it lies beside this file
+from working import pad, prepare, read, restore, write  # noqa: E402 - it lies beside this file
 
 FACTS = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
 _CHANNEL = re.compile(r"_\d{4}$")
+_VOLUMES = (".nii.gz", ".nii")
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
 def cases(folder):
     """Return a list of scans for MONAI: a file each, or the files CASE_0000.nii.gz, CASE_0001.nii.gz, ... of each."""
-    paths = [path for path in sorted(Path(folder).iterdir()) if path.name.endswith((".nii.gz", ".nii"))]
+    pictures = "pixel_mm" in FACTS
+    endings = _PICTURES if pictures else _VOLUMES
+    paths = [path for path in sorted(Path(folder).iterdir()) if path.name.lower().endswith(endings)]
     if not paths:
-        raise SystemExit(f"{folder}: holds no .nii.gz; give the folder of the scans by --dataset_dir.")
+        raise SystemExit(f"{folder}: holds no {' or '.join(endings)}; give the folder of the scans by --dataset_dir.")
+    if pictures:
+        return _one_a_picture(paths)
     groups = {}
     for path in paths:
         groups.setdefault(_case(path) if len(FACTS["channels"]) > 1 else path.name, []).append(str(path))
     return [{"image": files} for files in groups.values()]
+
+
+def _one_a_picture(paths):
+    stems = [path.stem for path in paths]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice is not None:
+        raise SystemExit(f"{paths[0].parent}: holds two pictures of the name {twice}; their masks would have one name.")
+    return [{"image": [str(path)]} for path in paths]
 
 
 def _case(path):
@@ -80,4 +94,21 @@ class Restored(MapTransform):
             found = torch.from_numpy(mask[None].astype(np.int16))
             affine = torch.from_numpy(arrays["scan_affine"])
             data[key] = MetaTensor(found, affine=affine, meta={"filename_or_obj": meta["filename_or_obj"]})
+        return data
+
+
+class Written(MapTransform):
+    """Write the mask of a picture, label values [1, X, Y, 1], as PNG under the picture's name."""
+
+    def __init__(self, keys, output_dir):
+        super().__init__(keys)
+        self.folder = Path(output_dir)
+
+    def __call__(self, data):
+        """Return the data as they are."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for key in self.key_iterator(data):
+            mask = np.asarray(data[key][0])
+            kind = np.uint8 if mask.max() < 256 else np.uint16
+            write(self.folder / f"{Path(data[key].meta['filename_or_obj']).stem}.png", mask.astype(kind), None)
         return data
