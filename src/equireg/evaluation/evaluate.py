@@ -1,5 +1,6 @@
 """The verb ``evaluate``: read, compare, summarise, draw."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from equireg.evaluation.scores import Score, joined, shown_regions, with_all_reg
 from equireg.evaluation.summary import summarise
 from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
 from equireg.folders import evaluation as folder_format
-from equireg.folders import lineage, sign
+from equireg.folders import lineage, made_by, sign
 from equireg.folders.digests import digests_of
 from equireg.folders.quality import read_quality, views_of
 from equireg.imaging.labels import LabelTable
@@ -31,6 +32,8 @@ from equireg.imaging.limits import Limits
 from equireg.layouts.dicom.telling import names_a_patient
 from equireg.metrics import METRICS, Metric
 from equireg.processes.workers import Workers
+
+log = logging.getLogger("equireg")
 
 Item = TypeVar("Item", Pair, TransformedPair)
 
@@ -121,6 +124,12 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
             raise UsageError(f"{given}: is a table of scores; --pictures and --scans need reference masks.")
         portal = PortalTable.read(given, predictions)
         return _Judged(portal.scores, portal.table)
+    if made_by(given) == "predict":
+        log.warning(
+            "%s: was made by `equireg predict`, so predictions are compared with predictions. Masks are given second: "
+            "equireg evaluate PREDICTIONS MASKS",
+            given,
+        )
     scans, tolerance_mm = None if config.scans is None else Path(config.scans), config.tolerance_mm
     reference = read_reference(given, predictions, config.verify)
     pairs = pair_up(predictions, reference)

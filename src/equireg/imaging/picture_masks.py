@@ -25,6 +25,8 @@ _EDGES = 0.03
 _TINT = 24
 """Differences of red, green and blue that JPEG's compression may make of grey."""
 _SHOWN = 4
+_MOST_COLOURS = 256
+"""Colours beyond which a picture is no mask."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,11 @@ def _of_colours(path: Path, pixels: np.ndarray, table: ColourTable | None) -> np
     codes = pixels.astype(np.int64) @ np.array([65536, 256, 1])
     found, places = np.unique(codes, return_inverse=True)
     colours: list[RGB] = [(int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in found]
+    if table is None and len(colours) > _MOST_COLOURS:
+        raise EquiregError(
+            f"{path}: has {len(colours):,} colours, so it is a scan and no mask. Give the folder of masks; masks in "
+            "colour whose edges are smooth need --colours FILE with a row of colour, value and name for each."
+        )
     if table is None:
         raise EquiregError(
             f"{path}: is a mask in colour, with {_some(colours)}; expected to be told what they mean. Give --colours "

@@ -48,7 +48,8 @@ def climb(rungs: Sequence[Rung], measure: Callable[[Rung], Speed], seconds: floa
         seconds: time of the whole training.
 
     Raises:
-        EquiregError: if not even the cheapest rung fits the memory, or it leaves fewer than 50 steps.
+        EquiregError: if not even the cheapest rung fits the memory, or it leaves fewer than 50 steps, or than it
+            should leave where that is less.
     """
     begin, left = time.monotonic(), list(rungs)
     rung, refused = left[-1], ""
@@ -100,12 +101,12 @@ def measure_cheapest(rung: Rung, measure: Callable[[Rung], Speed]) -> Speed:
 
 
 def _check_steps(rung: Rung, speed: Speed, seconds: float) -> None:
-    steps = steps_within(speed, seconds)
-    if steps < FEWEST_STEPS:
-        least = (speed.start_seconds + 1.1 * FEWEST_STEPS * speed.seconds_per_step) / 60
+    steps, fewest = steps_within(speed, seconds), min(FEWEST_STEPS, rung.steps)  # --max_steps may ask for fewer
+    if steps < fewest:
+        least = (speed.start_seconds + 1.1 * fewest * speed.seconds_per_step) / 60
         raise EquiregError(
             f"--max_minutes {seconds / 60:g} leaves about {steps} steps at {speed.seconds_per_step:.2g} s a step; "
-            f"expected time for {FEWEST_STEPS} or more. Give --max_minutes {least:.2g} or more, or a smaller "
+            f"expected time for {fewest} or more. Give --max_minutes {least:.2g} or more, or a smaller "
             "--patch_size or --batch_size."
         )
 

@@ -25,6 +25,9 @@ from equireg.processes.workers import Workers
 
 log = logging.getLogger("equireg")
 
+_GIVE_SCANS = ("phantom", "suggest")
+"""What signs a folder that holds scans."""
+
 
 def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = None, **options: Any) -> Manifest:
     """Check, turn, resample and normalise every case of a raw folder, and split the cases.
@@ -46,7 +49,7 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     config = options_from(PrepareConfig, config, options)
     if config.far:  # other machines find the files by their absolute paths
         raw, out = Path(raw).absolute(), Path(out).absolute()
-    raw = disk.existing_folder(raw, "scans")
+    raw = _no_output(disk.existing_folder(raw, "scans"))
     out = _claim(Path(out), origin.name_of(raw))
     of_dicom = DicomOptions.of(config)
     found = discover(raw, config.layout, follow_links=config.follow_links, options=of_dicom)
@@ -138,6 +141,19 @@ def _with_adopted(dataset: RawDataset, masks: Mapping[str, Path]) -> RawDataset:
         for case in dataset.cases
     ]
     return replace(dataset, cases=tuple(cases))
+
+
+def _no_output(raw: Path) -> Path:
+    """Return a folder if it is not the output of a verb, whose masks would be taken for scans.
+
+    Raises:
+        EquiregError: if it is.
+    """
+    verb = folders.made_by(raw)
+    if verb is None or verb in _GIVE_SCANS:
+        return raw
+    next_ = " (`equireg train` takes this one as it is)" if verb == "prepare" else ""
+    raise EquiregError(f"{raw}: was made by `equireg {verb}`; expected raw scans. Give the folder of the scans{next_}.")
 
 
 def _claim(out: Path, raw_name: str) -> Path:

@@ -140,6 +140,14 @@ def test_metrics_are_those_of_the_regions(predictions, references, tmp_path):
             assert found == pytest.approx(expected, rel=1e-6)
 
 
+def test_predictions_in_the_place_of_masks_are_named(predictions, references, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("equireg"), "propagate", True)
+    evaluate(predictions, references, tmp_path / "right", jobs=1)
+    assert "compared with predictions" not in caplog.text
+    evaluate(predictions, predictions, tmp_path / "wrong", jobs=1)
+    assert "was made by `equireg predict`, so predictions are compared with predictions" in caplog.text
+
+
 def test_summary_follows_from_the_table(predictions, references, tmp_path):
     write_label(predictions / "case_b.nii.gz", np.zeros(SHAPE, dtype=int), GEOMETRY)
     summary = evaluate(predictions, references, tmp_path / "out")

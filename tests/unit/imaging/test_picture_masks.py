@@ -68,6 +68,11 @@ def test_one_bit_and_grey_in_three_channels_are_black_and_white(tmp_path):
     np.testing.assert_array_equal(values_of(save(tmp_path, "b.png", white)), mask * 255)
 
 
+def test_a_picture_of_many_colours_is_no_mask(tmp_path):
+    scan = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
+    assert "has 400 colours, so it is a scan and no mask" in refusal(save(tmp_path, "a.png", scan))
+
+
 def test_colours_need_a_table_and_an_unknown_one_is_named(tmp_path):
     path = save(tmp_path, "a.png", painted())
     np.testing.assert_array_equal(values_of(path, TABLE), INDEX)

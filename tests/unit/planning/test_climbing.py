@@ -1,6 +1,7 @@
 """Which rung is taken: the costliest that leaves steps enough and fits the memory, by what is measured."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -85,6 +86,14 @@ def test_a_time_of_fewer_than_fifty_steps_is_refused() -> None:
     with pytest.raises(EquiregError, match=r"--max_minutes 0.5 leaves about 29 steps at 1 s a step; expected .* 50"):
         climb(RUNGS, measure, 30)
     assert steps_within(climb(RUNGS, measure, 60).speed, 60) == 59
+
+
+def test_fewer_steps_that_were_asked_for_are_enough() -> None:
+    measure, _ = machine(1.0 / RUNGS[-1].cost)
+    few = [replace(rung, steps=5) for rung in RUNGS]
+    assert steps_within(climb(few, measure, 30).speed, 30) >= 5
+    with pytest.raises(EquiregError, match=r"leaves about 3 steps .* expected time for 5 or more"):
+        climb(few, measure, 4)
 
 
 def test_nothing_that_fits_the_memory_is_an_error() -> None:

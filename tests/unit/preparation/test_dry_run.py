@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from equireg.errors import EquiregError
+from equireg.folders import sign
 from equireg.folders.prepared import PreparedSet
 from equireg.preparation.prepare import prepare
 from prepared_sets import whole
@@ -47,6 +48,13 @@ def test_a_dry_run_without_a_usable_case_fails(tmp_path: Path) -> None:
     (tmp_path / "raw/a.nii.gz").write_bytes(b"junk")
     with pytest.raises(EquiregError, match="no usable case"):
         prepare(tmp_path / "raw", tmp_path / "out", dry_run=True)
+
+
+@pytest.mark.parametrize("verb", ["prepare", "predict"])
+def test_the_output_of_a_verb_is_no_raw_folder(raw: Path, tmp_path: Path, verb: str) -> None:
+    sign(raw, verb, {})
+    with pytest.raises(EquiregError, match=f"raw: was made by `equireg {verb}`; expected raw scans"):
+        prepare(raw, tmp_path / "out", dry_run=True)
 
 
 def test_patients_that_the_user_names_stay_together(raw: Path, tmp_path: Path) -> None:
