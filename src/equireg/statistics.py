@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata, wilcoxon
+import scipy
 
 RESAMPLES = 10_000
 _BOOTSTRAP_SEED = 20_201
@@ -38,7 +38,7 @@ def nan_mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Return Spearman's rank correlation of two series of numbers [n]; NaN where one of them never changes."""
-    ranks = np.stack([rankdata(one), rankdata(other)])
+    ranks = np.stack([scipy.stats.rankdata(one), scipy.stats.rankdata(other)])
     return float(np.corrcoef(ranks)[0, 1]) if ranks.std(axis=1).all() else np.nan
 
 
@@ -101,7 +101,7 @@ def signed_rank(values: np.ndarray) -> float:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)  # few cases: the normal approximation is rough
         warnings.filterwarnings("ignore", category=RuntimeWarning)
-        return float(np.asarray(wilcoxon(values, zero_method="wilcox"))[1])
+        return float(np.asarray(scipy.stats.wilcoxon(values, zero_method="wilcox"))[1])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from equireg.atlas.registration import Overlay, Scan, affine, bent
 from equireg.imaging.labels import IGNORED
@@ -85,9 +85,9 @@ def neighbourhood(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     margin_mm = max(_MARGIN * radius_mm, *spacing_mm[1:])
     near = np.zeros_like(mask)
     reach = [math.ceil(margin_mm / step) for step in spacing_mm]
-    sides = zip(ndimage.find_objects(mask.astype(np.uint8))[0], reach, mask.shape, strict=True)
+    sides = zip(scipy.ndimage.find_objects(mask.astype(np.uint8))[0], reach, mask.shape, strict=True)
     box = tuple(slice(max(side.start - far, 0), min(side.stop + far, size)) for side, far, size in sides)
-    near[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_mm) <= margin_mm
+    near[box] = scipy.ndimage.distance_transform_edt(~mask[box], sampling=spacing_mm) <= margin_mm
     return near
 
 

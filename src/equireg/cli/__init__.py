@@ -10,6 +10,7 @@ from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
 from equireg.errors import EquiregError, PrintableFormatter, UsageError, memory_ran_out, printable
 from equireg.processes.cores import wait_without_spinning
+from equireg.processes.importing import importing
 from equireg.processes.memory import own_process
 
 _BEGAN = time.monotonic()
@@ -74,9 +75,10 @@ def _dispatch(arguments: list[str]) -> None:
 
         print(help_text(name, verb, rest))
         return
-    from equireg.cli.reading import read
+    with importing():
+        from equireg.cli.reading import read
 
-    call = read(name, verb, rest)
+        call = read(name, verb, rest)
     made_by = {argument.name: argument.made_by for argument in verb.arguments if argument.made_by is not None}
     if made_by:
         from equireg.folders import read_signature
@@ -85,7 +87,9 @@ def _dispatch(arguments: list[str]) -> None:
             read_signature(call[argument], maker)
     if verb.timed:
         call["began"] = _BEGAN
-    result = verb.load(verb.target)(**call)
+    with importing():
+        function = verb.load(verb.target)
+    result = function(**call)
     if verb.show is not None:
         verb.load(verb.show)(result)
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import find_objects
+import scipy
 
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.masks import MaskFiles
@@ -107,8 +107,8 @@ def _boxes(codes: np.ndarray, largest: int) -> list[Box | None]:
     if not largest:
         return []
     if codes.flags.c_contiguous:
-        return find_objects(codes, largest)
-    return [None if box is None else box[::-1] for box in find_objects(codes.T, largest)]
+        return scipy.ndimage.find_objects(codes, largest)
+    return [None if box is None else box[::-1] for box in scipy.ndimage.find_objects(codes.T, largest)]
 
 
 def _coded(labels: np.ndarray, code_of: Mapping[int, int]) -> np.ndarray:

@@ -10,10 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
-from nibabel.volumeutils import apply_read_scaling
-from nibabel.wrapstruct import WrapStructError
 
 from equireg.disk import read_errors
 from equireg.errors import EquiregError
@@ -29,18 +25,8 @@ VOLUMES = (".nii", ".nii.gz", ".mha", ".nrrd")
 EXTENSIONS = (*VOLUMES, *PICTURE_ENDINGS)
 """Endings of the files that equireg reads, in lower case."""
 
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    RuntimeError,
-    zlib.error,
-    ReaderError,
-    ImageFileError,
-    HeaderDataError,
-    WrapStructError,
-)
+_UNREADABLE = (OSError, EOFError, ValueError, OverflowError, RuntimeError, zlib.error, ReaderError)
+"""What readers raise, beside nibabel's own errors."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +95,8 @@ def scaled(values: np.ndarray, header: Header) -> np.ndarray:
     """Apply a file's intensity scale to stored numbers, if it has one."""
     if header.scale is None:
         return values
+    from nibabel.volumeutils import apply_read_scaling
+
     return apply_read_scaling(values, *header.scale)
 
 
@@ -158,10 +146,19 @@ def readable(path: Path) -> Iterator[None]:
         raise EquiregError(
             f"{path}: does not fit into this machine's memory. Lower --jobs, or use a machine with more memory."
         ) from error
-    except _UNREADABLE as error:
+    except _unreadable() as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[-1].rstrip(".") if lines else type(error).__name__
         raise EquiregError(
             f"{path}: cannot be read as an image, it is cut short, damaged or of another format ({reason}). "
             "Copy it again from its source, or remove it."
         ) from error
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what readers raise."""
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
+    return (*_UNREADABLE, ImageFileError, HeaderDataError, WrapStructError)

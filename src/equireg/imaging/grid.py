@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from nibabel.orientations import io_orientation
 
 from equireg.imaging.geometry import AffineRows, Geometry
 from equireg.imaging.resampling import blocks, needed_rows, resample, resample_box
@@ -281,5 +280,7 @@ def _native_axes(native: Geometry, axes: str) -> list[tuple[int, bool]]:
 @lru_cache(maxsize=256)  # asked for many times of each scan, and slow
 def _orientation(affine: AffineRows) -> Mapping[int, tuple[int, bool]]:
     """Return for each canonical axis the file's axis nearest to it, and whether that runs backwards."""
+    from nibabel.orientations import io_orientation
+
     orientation = io_orientation(np.array(affine, dtype=np.float64))  # a row a file axis: canonical axis, direction
     return {int(canonical): (axis, bool(sign < 0)) for axis, (canonical, sign) in enumerate(orientation)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+import scipy
 
 _BLUR_FROM = 1.2  # a smaller shrinkage aliases less than the blur would cost
 _TRUNCATE = 4.0  # standard deviations at which the blur is cut off
@@ -70,7 +70,7 @@ def resample(
         reach = int(_TRUNCATE * sigma + 0.5)  # as the filter itself does
         first = max(low - reach, begin)
         piece = volume[_along(axis, first - begin, min(high + reach, size) - begin)].astype(np.float32, copy=False)
-        volume = gaussian_filter1d(piece, sigma, axis=axis, mode="nearest", truncate=_TRUNCATE)
+        volume = scipy.ndimage.gaussian_filter1d(piece, sigma, axis=axis, mode="nearest", truncate=_TRUNCATE)
         begin = first
     volume = volume[_along(axis, low - begin, high - begin)].astype(np.float32, copy=False)
     below, weight = _positions(size, new_size, keep)

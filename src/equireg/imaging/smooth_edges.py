@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import maximum_filter, minimum_filter
+import scipy
 
 _MOST = 0.1
 """Fraction of a mask's pixels that may be blends, at most; a photograph has more."""
@@ -28,7 +28,7 @@ def settled(pixels: np.ndarray, known: npt.ArrayLike) -> np.ndarray | None:
     blends = distance.min(axis=0) > 0
     if blends.mean() > _MOST or (blends & _amid_their_own(pixels)).any():
         return None
-    close = maximum_filter(distance == 0, size=(1, _NEAR, _NEAR))
+    close = scipy.ndimage.maximum_filter(distance == 0, size=(1, _NEAR, _NEAR))
     if (blends & ~close.any(axis=0)).any():
         return None
     return np.where(close, distance, np.iinfo(np.int64).max).argmin(axis=0)
@@ -36,5 +36,5 @@ def settled(pixels: np.ndarray, known: npt.ArrayLike) -> np.ndarray | None:
 
 def _amid_their_own(pixels: np.ndarray) -> np.ndarray:
     """Return where all neighbours [H, W] have a pixel's own colour."""
-    size = (3, 3, 1)
-    return (maximum_filter(pixels, size=size) == minimum_filter(pixels, size=size)).all(axis=-1)
+    high, low = (find(pixels, size=(3, 3, 1)) for find in (scipy.ndimage.maximum_filter, scipy.ndimage.minimum_filter))
+    return (high == low).all(axis=-1)

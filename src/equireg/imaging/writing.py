@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from equireg.disk import staged_file
@@ -47,6 +46,8 @@ def write_channels(path: Path | str, image: np.ndarray, geometry: Geometry) -> N
 
 
 def _write(path: Path, voxels: np.ndarray, geometry: Geometry) -> None:
+    import nibabel as nib
+
     if voxels.shape[:3] != geometry.shape:
         raise ValueError(f"{path.name}: voxels of shape {voxels.shape}; expected {geometry.shape} as the scan has.")
     if not path.name.endswith(".nii.gz"):

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from monai.inferers.utils import sliding_window_inference
 from torch import Tensor, nn
 
 from equireg.inference.agreement import Agreement
@@ -114,6 +113,8 @@ def _slices(
     device: torch.device,
 ) -> Iterator[Tensor]:
     """Predict slices [D, C, H, W], each on its own; yield [K, d, H, W]."""
+    from monai.inferers.utils import sliding_window_inference  # takes a second; training begins without
+
     per_pass = plan.windows_at_once
     for rows in padded.split(min(per_pass, plan.slices_at_once(math.prod(padded.shape[2:])))):
         merged = sliding_window_inference(

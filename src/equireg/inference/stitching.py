@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from monai.data.utils import compute_importance_map, dense_patch_slices
 from torch import Tensor
 
 from equireg.inference.plan import InferencePlan
@@ -36,6 +35,8 @@ def stitched(
     Yields:
         Probabilities [K, d, H, W] float32 on the CPU, in the order of D.
     """
+    from monai.data.utils import compute_importance_map  # takes a second; training begins without
+
     shape = tuple(volume.shape[1:])
     windows = _windows(shape, plan)
     batches = [windows[i : i + plan.windows_at_once] for i in range(0, len(windows), plan.windows_at_once)]
@@ -55,6 +56,8 @@ def stitched(
 
 def _windows(shape: Sequence[int], plan: InferencePlan) -> list[Window]:
     """Return where windows lie, those of the first slices first."""
+    from monai.data.utils import dense_patch_slices
+
     steps = [
         size if size == whole else max(1, int(size * (1 - plan.overlap)))
         for size, whole in zip(plan.patch_size, shape, strict=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import binary_erosion, distance_transform_edt
+import scipy
 
 _STRIDE = 16
 """Every so many slices are searched first; most points need only the slices near them after that."""
@@ -34,7 +34,7 @@ def surface_distances_mm(
     masks = [mask.squeeze(dropped) for mask in (prediction, reference)]
     spacing = [float(spacing_mm[axis]) for axis in kept]
     box = bounding_box(masks[0] | masks[1])
-    surfaces = [mask[box] & ~np.asarray(binary_erosion(mask[box]), dtype=bool) for mask in masks]
+    surfaces = [mask[box] & ~np.asarray(scipy.ndimage.binary_erosion(mask[box]), dtype=bool) for mask in masks]
     if len(kept) == 2:
         surfaces, spacing = [surface[None] for surface in surfaces], [1.0, *spacing]
     shortest = int(np.argmin(surfaces[0].shape))
@@ -68,7 +68,7 @@ def _nearest_mm(surface: np.ndarray, other: np.ndarray, spacing_mm: Sequence[flo
         across = ((slices - index) * spacing_mm[0]) ** 2
         near = np.flatnonzero(across < squared)  # the others cannot come closer within this slice
         if len(near):
-            within = np.asarray(distance_transform_edt(~other[index], sampling=spacing_mm[1:]))
+            within = np.asarray(scipy.ndimage.distance_transform_edt(~other[index], sampling=spacing_mm[1:]))
             found = across[near] + within[rows[near], columns[near]] ** 2
             squared[near] = np.minimum(squared[near], found)
     return np.sqrt(squared)

@@ -1,4 +1,4 @@
-"""Networks by name: MONAI's with the widths and depths that fit a patch, and FC-DenseNets of fixed shape."""
+"""Networks by name: those with the widths and depths that fit a patch, and FC-DenseNets of fixed shape."""
 
 import math
 import warnings

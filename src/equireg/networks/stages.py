@@ -30,9 +30,6 @@ def encoder_stages(network: nn.Module) -> list[EncoderStage]:
     Raises:
         UsageError: if the network's encoder is not known.
     """
-    from monai.networks.nets.dynunet import DynUNet
-    from monai.networks.nets.segresnet import SegResNet
-
     if isinstance(network, Coarse):
         return encoder_stages(network.network)
     own = getattr(network, "encoder_stages", None)
@@ -41,7 +38,10 @@ def encoder_stages(network: nn.Module) -> list[EncoderStage]:
     if isinstance(network, FCDenseNet):
         stages = [EncoderStage(*pair) for pair in zip(network.down, network.shrink, strict=True)]
         return [*stages, EncoderStage(network.bottleneck, None)]
-    if isinstance(network, DynUNet):
+    from monai.networks.nets.dynunet import DynUNet
+    from monai.networks.nets.segresnet import SegResNet
+
+    if isinstance(network, DynUNet):  # of another package
         modules = [network.input_block, *network.downsamples, network.bottleneck]
     elif isinstance(network, SegResNet):
         modules = list(network.down_layers)

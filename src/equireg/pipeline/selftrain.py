@@ -28,6 +28,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, members_of, options_of_before, record_of
 from equireg.pipeline.drafts import trusted, with_drafts
+from equireg.processes.importing import importing_lightning
 from equireg.processes.workers import Workers
 
 log = logging.getLogger("equireg")
@@ -183,7 +184,8 @@ def _train(work: _Work, turn: int) -> None:
 
 def _member(prepared: Path, out: Path, options: Mapping[str, Any]) -> None:
     """Train one model, or go on with it."""
-    from equireg.training.train import train
+    with importing_lightning():
+        from equireg.training.train import train
 
     train(prepared, out, resume=RunFolder(out).has_config(), **options)
 

@@ -25,6 +25,7 @@ from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
 from equireg.preparation.prepare import prepare
+from equireg.processes.importing import importing_lightning
 from equireg.processes.workers import Workers
 
 log = logging.getLogger("equireg")
@@ -206,7 +207,9 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
     """Train, predict and evaluate; each step that is finished already is left as it is."""
     from equireg.evaluation.evaluate import evaluate
     from equireg.prediction.predict import predict
-    from equireg.training.train import train
+
+    with importing_lightning():
+        from equireg.training.train import train
 
     log.info("run %s", run.name)
     trained = RunFolder(out / _RUNS / run.name)

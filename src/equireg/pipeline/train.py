@@ -8,7 +8,7 @@ from equireg.config import TrainConfig
 from equireg.config.cluster import ClusterOptions
 from equireg.config.parsing import with_config
 from equireg.errors import UsageError
-from equireg.pipeline.folds import How, cross_validate, is_one
+from equireg.processes.importing import importing_lightning
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -50,15 +50,24 @@ def train(
     """
     several = {name: options.pop(name) for name in ("folds", "jobs") if name in options}
     spread = ClusterOptions(**{name: options.pop(name) for name in ("cluster", "slurm") if name in options})
-    how = How(resume=resume, spread=spread, **several)
-    if how.folds is None and not (resume and is_one(Path(out))):
-        if how.jobs or spread.far:
+    if several.get("folds") is None and not (resume and _is_cross_validation(Path(out))):
+        if several.get("jobs") or spread.far:
             raise UsageError("--jobs or --cluster is given, and one run is trained; expected --folds beside it.")
-        from equireg.training.train import train as train_one
+        with importing_lightning():
+            from equireg.training.train import train as train_one
 
         return train_one(prepared, out, config, resume=resume, callbacks=callbacks, loggers=loggers, **options)
     if callbacks or loggers:
         raise UsageError("callbacks or loggers are given beside --folds; they do not reach its runs. Leave them out.")
+    from equireg.pipeline.folds import How, cross_validate
+
     options.pop("began", None)  # a budget counts for each run
     given = with_config(TrainConfig, config, options)
+    how = How(resume=resume, spread=spread, **several)
     return cross_validate(Path(prepared).absolute(), Path(out).absolute(), given, how)
+
+
+def _is_cross_validation(out: Path) -> bool:
+    from equireg.pipeline.folds import is_one  # what one run does not wait for
+
+    return is_one(out)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from equireg.imaging.labels import LabelTable
 
@@ -65,7 +65,7 @@ def _rest(own: frozenset[int], rising: list[frozenset[int]]) -> int:
 
 def boxes_of(classes: np.ndarray) -> list[Box | None]:
     """Return the box of each class from 1 on that a prediction shows, in one pass over it."""
-    return ndimage.find_objects(classes)
+    return scipy.ndimage.find_objects(classes)
 
 
 def union(boxes: Sequence[Box]) -> Box:
@@ -93,5 +93,5 @@ def components_of(classes: np.ndarray, boxes: list[Box | None], region: Region) 
     box = union(found)
     mask = region.mask(classes[box])
     numbers = np.empty(mask.shape, dtype=np.int32)
-    count = int(ndimage.label(mask, _NEIGHBOURS, output=numbers))  # pyright: ignore[reportArgumentType]
+    count = int(scipy.ndimage.label(mask, _NEIGHBOURS, output=numbers))  # pyright: ignore[reportArgumentType]
     return box, numbers, count

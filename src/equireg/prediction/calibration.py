@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
+import scipy
 
 from equireg.config import PredictConfig
 from equireg.errors import EquiregError
@@ -63,7 +63,7 @@ def _fit(quality: np.ndarray, dice: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Return where the rising function is known, and its values there; equal qualities share their mean Dice."""
     places, which, counts = np.unique(quality, return_inverse=True, return_counts=True)
     means = np.bincount(which, weights=dice) / counts
-    return places, isotonic_regression(means, weights=counts).x
+    return places, scipy.optimize.isotonic_regression(means, weights=counts).x
 
 
 def read_calibration(folder: Path, digest: str, config: PredictConfig) -> Calibration:

@@ -18,6 +18,7 @@ from typing import Any
 
 from equireg.errors import EquiregError, PrintableFormatter, UsageError
 from equireg.processes.cores import usable_cores
+from equireg.processes.importing import importing_lightning
 from equireg.processes.memory import own_process, room_for_a_thread
 from equireg.processes.ranks import Rank
 
@@ -202,7 +203,8 @@ def run_rank() -> None:
     _log_to_screen()
     module, name = sys.argv[1].split(":")
     try:
-        target: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        with importing_lightning():
+            target: Callable[..., Any] = getattr(importlib.import_module(module), name)
         target(**json.loads(sys.argv[2]))
     except KeyboardInterrupt:
         sys.exit(130)

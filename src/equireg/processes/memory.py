@@ -83,3 +83,8 @@ def return_freed_memory() -> None:
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def is_own() -> bool:
+    """Whether this process was started for equireg alone."""
+    return bool(_OURS)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from equireg.imaging.labels import IGNORED
@@ -38,8 +38,8 @@ def find_lesions(image: Tensor, label: Tensor, border_vox: int) -> list[Lesion]:
     for sample, classes in zip(image, label.cpu().numpy()[:, 0], strict=True):
         shown = (classes != 0) & (classes != IGNORED)
         numbered = np.zeros(classes.shape, np.int32)
-        ndimage.label(shown, structure=np.ones((3,) * shown.ndim), output=numbered)
-        for number, box in enumerate(ndimage.find_objects(numbered), start=1):
+        scipy.ndimage.label(shown, structure=np.ones((3,) * shown.ndim), output=numbered)
+        for number, box in enumerate(scipy.ndimage.find_objects(numbered), start=1):
             if box is None or (numbered[box] == number).sum() < _LEAST_VOXELS:
                 continue
             sides = zip(box, classes.shape, strict=True)
@@ -50,7 +50,7 @@ def find_lesions(image: Tensor, label: Tensor, border_vox: int) -> list[Lesion]:
 
 def _lesion(image: Tensor, classes: np.ndarray, inside: np.ndarray, border_vox: int) -> Lesion:
     """Return a lesion from a crop of a sample, and where it lies in it."""
-    away = ndimage.distance_transform_edt(~inside)
+    away = scipy.ndimage.distance_transform_edt(~inside)
     weight = np.clip(1 - np.asarray(away) / (border_vox + 1), 0, 1).astype(np.float32)
     weight[classes == IGNORED] = 0
     known = np.where(inside, classes, IGNORED).astype(np.int64)

@@ -30,7 +30,7 @@ from equireg.folders.prepared.names import (
     SEEDS,
 )
 from equireg.folders.signature import SIGNATURE, UNFINISHED, read_content, sign, write_content
-from equireg.imaging.volume import Geometry, write_label
+from equireg.imaging.geometry import Geometry
 
 _CHUNK_BYTES = 2**20
 """Bytes that a compressed chunk holds, about: small enough to read one patch, large enough to compress."""
@@ -133,6 +133,8 @@ class CaseWriter:
 
     def reference(self, values: np.ndarray, geometry: Geometry) -> None:
         """Write the mask [X, Y, Z] in the scan's own geometry."""
+        from equireg.imaging.writing import write_label  # with nibabel, which a reader of the folder does not need
+
         write_label(self.folder / REFERENCE, values, geometry)
 
     def record(self, record: Mapping[str, Any]) -> dict[str, Any]:

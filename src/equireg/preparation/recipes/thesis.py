@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes
+import scipy
 
 from equireg.config import PrepareConfig
 from equireg.errors import UsageError
@@ -105,7 +105,7 @@ def _tissue(channel: np.ndarray, background: float | None) -> np.ndarray:
     """
     if background is None:
         return np.ones(channel.shape, dtype=bool)
-    return np.asarray(binary_fill_holes(channel != np.float32(background)), dtype=bool)
+    return np.asarray(scipy.ndimage.binary_fill_holes(channel != np.float32(background)), dtype=bool)
 
 
 def _centre(full_shape: tuple[int, int, int]) -> Box:

@@ -1,0 +1,84 @@
+"""Imports that look for no garbage, and leave out what nobody uses."""
+
+import gc
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from equireg.processes import importing, memory
+
+MODULE = "colorsys"
+"""A small module that nothing here uses."""
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(memory, "_OURS", [True])
+    monkeypatch.setattr(importing, "_UNUSED", {MODULE: ("hamming",)})
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+@pytest.mark.usefixtures("own")
+def test_no_garbage_is_looked_for_and_what_was_imported_is_left_alone_later() -> None:
+    before = gc.get_freeze_count()
+    with importing.importing():
+        assert not gc.isenabled()
+        with importing.importing():  # an inner block leaves it to the outer one
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > before + 1000
+
+
+@pytest.mark.usefixtures("own")
+def test_garbage_is_looked_for_again_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), importing.importing_lightning():
+        _ = 1 / 0
+    assert gc.isenabled()
+    assert MODULE not in sys.modules
+
+
+@pytest.mark.usefixtures("own")
+def test_a_module_that_is_asked_for_a_known_name_alone_is_not_imported() -> None:
+    with importing.importing_lightning():
+        import colorsys
+
+        assert hasattr(colorsys, "hamming")
+        assert not hasattr(colorsys, "__file__")  # what those ask who look through all modules
+        assert type(sys.modules[MODULE]) is importing._Later
+    assert MODULE not in sys.modules
+    import colorsys as real
+
+    assert real.rgb_to_hsv(0, 0, 1) == colorsys.rgb_to_hsv(0, 0, 1)
+    assert not hasattr(real, "hamming")
+
+
+@pytest.mark.usefixtures("own")
+def test_whoever_uses_it_gets_the_module_itself() -> None:
+    with importing.importing_lightning():
+        from colorsys import rgb_to_hsv
+
+        assert type(sys.modules[MODULE]) is not importing._Later
+    assert sys.modules[MODULE].rgb_to_hsv is rgb_to_hsv
+
+
+@pytest.mark.usefixtures("own")
+def test_a_module_that_is_there_stays() -> None:
+    import colorsys
+
+    with importing.importing_lightning():
+        assert sys.modules[MODULE] is colorsys
+    assert sys.modules[MODULE] is colorsys
+
+
+def test_a_notebooks_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_OURS", [])
+    monkeypatch.setattr(importing, "_UNUSED", {MODULE: ()})
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    with importing.importing_lightning():
+        assert gc.isenabled()
+        assert MODULE not in sys.modules
