@@ -131,7 +131,7 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
             given,
         )
     scans, tolerance_mm = None if config.scans is None else Path(config.scans), config.tolerance_mm
-    reference = read_reference(given, predictions, config.verify)
+    reference = read_reference(given, predictions, config.verify, scans)
     pairs = pair_up(predictions, reference)
     table = choose_labels(predictions, reference)
     shown = find_scans(predictions, reference, scans)

@@ -10,11 +10,11 @@ from nibabel.orientations import apply_orientation, io_orientation
 
 from equireg.errors import EquiregError
 from equireg.evaluation.pairing import Pair
-from equireg.evaluation.predictions import Predictions
+from equireg.evaluation.predictions import Predictions, raw_source
 from equireg.evaluation.references import Reference
 from equireg.evaluation.scores import Score, shown_regions
 from equireg.evaluation.voxels import LabelVoxels
-from equireg.folders import made_by, read_signature, source_of
+from equireg.folders import source_of
 from equireg.folders.evaluation import Picture
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
@@ -49,7 +49,7 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
     if beside is not None:
         return Scans.of(beside, predictions.limits)
     for folder in (reference.root, source_of(predictions.root, predictions.signature)):
-        raw = _raw_source(folder) if folder is not None else None
+        raw = raw_source(folder) if folder is not None else None
         if raw is not None and raw != reference.root:  # a folder of masks has no scans in it
             try:
                 return Scans.of(discover(raw, options=predictions.options), predictions.limits)
@@ -58,14 +58,6 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
     if predictions.signature:
         _logger.info("the pictures show masks alone; give --scans RAW, the raw folder, to show the scans below them")
     return None
-
-
-def _raw_source(folder: Path) -> Path | None:
-    """Return a folder that is still there, or in place of a prepared one that from which it was made."""
-    if made_by(folder) == "prepare":
-        recorded = source_of(folder, read_signature(folder, "prepare"))
-        return _raw_source(recorded) if recorded is not None else None
-    return folder if folder.is_dir() else None
 
 
 def choose_cases(scores: Sequence[Score]) -> dict[str, str]:

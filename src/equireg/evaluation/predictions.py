@@ -9,7 +9,7 @@ from equireg import disk
 from equireg.config import DicomOptions
 from equireg.config.dicom import ALL_SERIES
 from equireg.errors import EquiregError
-from equireg.folders import made_by
+from equireg.folders import made_by, read_signature, source_of
 from equireg.folders import predictions as predictions_folder
 from equireg.folders.label_tables import read_colour_labels
 from equireg.imaging.formats import EXTENSIONS
@@ -42,10 +42,23 @@ class Predictions:
         """Names of all cases that were predicted, whether their files are still there or not, sorted."""
         return sorted(self.signature.get("cases") or self.files)
 
+    def raw_folder(self) -> Path | None:
+        """Return the raw folder of the scans that were predicted, or None where it is gone."""
+        folder = source_of(self.root, self.signature)
+        return None if folder is None else raw_source(folder)
+
     @property
     def is_unsigned(self) -> bool:
         """Whether another program made the folder, so that nothing says which cases it was asked for."""
         return not self.signature
+
+
+def raw_source(folder: Path) -> Path | None:
+    """Return a folder that is still there, or in place of a prepared one that from which it was made."""
+    if made_by(folder) == "prepare":
+        recorded = source_of(folder, read_signature(folder, "prepare"))
+        return raw_source(recorded) if recorded is not None else None
+    return folder if folder.is_dir() else None
 
 
 def read_predictions(

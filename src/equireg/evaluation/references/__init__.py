@@ -3,6 +3,7 @@
 folder of masks     every mask is judged, so each needs a prediction
 raw folder          the cases that were predicted are judged
 prepared folder     the same, by the native masks that it keeps
+DICOM masks         the cases of the series that they refer to are judged
 portal's table      the scores that BraTS' evaluation portal sent back
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError
 from equireg.evaluation.predictions import Predictions, label_files
+from equireg.evaluation.references.dicom import DicomMasks as DicomMasks
 from equireg.evaluation.references.masks import MaskFolder as MaskFolder
 from equireg.evaluation.references.masks import Reference as Reference
 from equireg.evaluation.references.portal import PortalTable as PortalTable
@@ -19,13 +21,14 @@ from equireg.evaluation.references.raw import RawFolder as RawFolder
 from equireg.layouts.masks import split_mask
 
 
-def read_reference(folder: Path, predictions: Predictions, verify: bool = True) -> Reference:
+def read_reference(folder: Path, predictions: Predictions, verify: bool = True, scans: Path | None = None) -> Reference:
     """Find out what kind of folder holds the masks, and list them.
 
     Args:
         folder: the masks.
         predictions: what they are compared with.
         verify: check the masks of a prepared folder against their digests.
+        scans: where the scans that were predicted lie; None looks where the predictions say.
 
     Raises:
         EquiregError: if the folder is missing or of no known kind.
@@ -45,4 +48,6 @@ def read_reference(folder: Path, predictions: Predictions, verify: bool = True) 
         if masks:
             return MaskFolder.read(folder)
         raise
+    if raw.raw.layout == "dicom" and not raw.raw.cases and not masks:
+        return DicomMasks.read(folder, predictions, scans or predictions.raw_folder())
     return raw if raw.masks or not masks else MaskFolder.read(folder)

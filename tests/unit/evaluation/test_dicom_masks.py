@@ -1,0 +1,72 @@
+"""DICOM masks in a folder of their own: found by the series that they refer to, in the folder of the scans."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dicom_series import PATIENT, Phantom, phantom, segmentation, slices, write
+from equireg import folders
+from equireg.errors import EquiregError
+from equireg.evaluation.evaluate import evaluate
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import write_label
+from equireg.layouts import discover
+
+SHAPE = (12, 10, 6)
+TABLE = LabelTable((0, 7), ("background", "liver"))
+
+
+def scan(number: int) -> Phantom:
+    return phantom(SHAPE, seed=number, patient=f"{PATIENT}-{number}", study=f"study {number}")
+
+
+def drawn(number: int) -> np.ndarray:
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[2 + number : 5 + number, 3:6, 1:4] = 1
+    return mask
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Path:
+    """Predict in two series what `drawn` says."""
+    for number in range(2):
+        write(tmp_path / "raw" / f"{number}", slices(scan(number)))
+    cases = discover(tmp_path / "raw").cases
+    (tmp_path / "q").mkdir()
+    for case in cases:
+        number = int(case.images[0].parent.name)
+        write_label(tmp_path / "q" / f"{case.name}.nii.gz", drawn(number) * np.uint8(7), case.read_geometry())
+    (tmp_path / "q" / "labels.json").write_text(json.dumps(TABLE.as_dict()))
+    folders.sign(tmp_path / "q", "predict", {}, source=tmp_path / "raw", cases=[case.name for case in cases], run={})
+    return tmp_path / "q"
+
+
+def put_mask(folder: Path, number: int, mask: np.ndarray, description: str = "masks") -> None:
+    write(folder / f"{number}", [segmentation(slices(scan(number)), mask, ["liver"], description=description)])
+
+
+def test_masks_are_found_by_their_series(predictions: Path, tmp_path: Path) -> None:
+    put_mask(tmp_path / "masks", 0, drawn(0))
+    put_mask(tmp_path / "masks", 1, drawn(0))  # a voxel beside the prediction
+    result = evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
+    dice = sorted(
+        value for (_, region, metric), value in result.scores.items() if (region, metric) == ("liver", "dice")
+    )
+    np.testing.assert_allclose(dice, [2 / 3, 1])
+
+
+def test_masks_without_their_series_say_what_to_give(predictions: Path, tmp_path: Path) -> None:
+    put_mask(tmp_path / "masks", 0, drawn(0))
+    (tmp_path / "raw").rename(tmp_path / "moved")
+    with pytest.raises(EquiregError, match="holds DICOM masks without their series, .* Give it as --scans"):
+        evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
+    evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1, scans=str(tmp_path / "moved"))
+
+
+def test_two_masks_of_a_series_are_refused(predictions: Path, tmp_path: Path) -> None:
+    put_mask(tmp_path / "masks" / "a", 0, drawn(0))
+    put_mask(tmp_path / "masks" / "b", 0, drawn(1), "corrected")
+    with pytest.raises(EquiregError, match="is a second mask of"):
+        evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
