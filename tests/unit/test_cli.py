@@ -161,6 +161,7 @@ def test_version(equireg: Command) -> None:
         (("evaluate", "q", "r", "--out", "e", "--tolerance_mm", "x"), ["tolerance_mm", "x"]),
         (("report", "--out", "w"), ["lacks SOURCES;"]),
         (("demo", "--out", "d", "--case", "3"), ["unknown option 'case'", "'cases'"]),
+        (("prepare", "p", "--out", "r", "--spatial_dims", "3"), ["it is an option of `equireg train`."]),
     ],
 )
 def test_a_wrong_command_line_exits_with_2(equireg: Command, arguments: tuple[str, ...], words: list[str]) -> None:

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from equireg.config.choosing import idle_in
 from equireg.config.describe import takes_null, with_none, words_of
+from equireg.config.elsewhere import verbs_with
 from equireg.errors import EquiregError, UsageError, shortened
 
 _UNKNOWN = (
@@ -103,9 +104,7 @@ class OptionParser(ArgumentParser):
                     return f"one argument too many: {groups['key']!r}; options begin with --."
                 key = ".".join(filter(None, [groups.get("group"), groups["key"].lstrip("-").split("=")[0]]))
                 known = [action.dest for action in self._actions if action.dest not in ("help", "==SUPPRESS==")]
-                near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-                hint = idle_in(key)
-                return f"unknown option {shortened(key)!r}" + (f"; did you mean {near[0]!r}?" if near else ".") + hint
+                return f"unknown option {shortened(key)!r}{_meant(key, known)}{idle_in(key)}"
         if lacking := self._lacking(message):
             return lacking
         found = re.search(r'Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)', message, re.DOTALL)
@@ -117,3 +116,12 @@ class OptionParser(ArgumentParser):
                 return f"--{found['key']} is {shortened(value['value'])}; expected {words_of(kind)}."
             return f"--{shortened(found['key'])}: {shortened(rest)}"
         return shortened(" ".join(message.split()))
+
+
+def _meant(key: str, known: Sequence[str]) -> str:
+    """Return the end of a sentence: the option that was probably meant, or the verbs that have what was given."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.55)
+    verbs = verbs_with(key)
+    if verbs and not difflib.get_close_matches(key, near, cutoff=0.8):
+        return f"; it is an option of {' and '.join(f'`equireg {verb}`' for verb in verbs)}."
+    return f"; did you mean {near[0]!r}?" if near else "."

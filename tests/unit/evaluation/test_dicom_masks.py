@@ -60,7 +60,7 @@ def test_masks_are_found_by_their_series(predictions: Path, tmp_path: Path) -> N
 def test_masks_without_their_series_say_what_to_give(predictions: Path, tmp_path: Path) -> None:
     put_mask(tmp_path / "masks", 0, drawn(0))
     (tmp_path / "raw").rename(tmp_path / "moved")
-    with pytest.raises(EquiregError, match="holds DICOM masks without their series, .* Give it as --scans"):
+    with pytest.raises(EquiregError, match=r"holds DICOM masks without their series, .* Give it as --scans"):
         evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
     evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1, scans=str(tmp_path / "moved"))
 
