@@ -19,7 +19,7 @@ from equireg.config import TrainConfig
 from equireg.devices import autocast, choose_precision, is_out_of_memory
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
-from equireg.inference import InferencePlan, predict_scan
+from equireg.inference import InferencePlan, import_ahead, predict_scan
 from equireg.methods import Method, evaluating
 from equireg.model import ModelFacts, new_method
 from equireg.optimiser import make_optimizer
@@ -174,6 +174,7 @@ def measure_validation(config: TrainConfig, data: PreparedSet, cases: Sequence[s
     cut = InferencePlan(config.spatial_dims, plan.patch_size)
     precision = choose_precision(config.precision, device)
     seconds: list[float] = []
+    import_ahead()
     with evaluating(method.predictor) as network, autocast(precision, device), threads_that_fit():
         while len(seconds) < 2 and sum(seconds) < _ONCE_S:  # the first one chooses algorithms
             begin = _now(device)

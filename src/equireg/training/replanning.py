@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from equireg.processes import ranks
 from equireg.training.budget import Budget, Pace
 from equireg.training.schedule import Plan
+from equireg.training.validation import import_ahead
 
 log = logging.getLogger("equireg")
 
@@ -84,12 +85,15 @@ class Replanning(Callback):
         names = data.cases.validation
         if not names or not trainer.enable_validation:
             return
+        stopped = self.budget.clock()
+        import_ahead()
         begin = self.budget.clock()
         with torch.no_grad(), trainer.precision_plugin.val_step_context():
             module.score(names[0])
-        took = self.budget.clock() - begin
+        ended = self.budget.clock()
         sizes = [math.prod(data.reader.prepared.by_name[name].shape) for name in names]
-        self.budget.estimate_pause(took * sum(sizes) / sizes[0] / data.rank.count, took)
+        of_all = (ended - begin) * sum(sizes) / sizes[0] / data.rank.count
+        self.budget.estimate_pause(of_all, ended - stopped)
 
     def _apply(self, trainer: lightning.Trainer, plan: Plan) -> None:
         """Follow another plan from the next step on, on every rank."""

@@ -3,12 +3,17 @@
 import math
 import random
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.training.budget import Budget
+from equireg.training.budget import Budget, Pace
+from equireg.training.replanning import Replanning
 from equireg.training.schedule import Plan, Schedule
 
 Speed = Callable[[int, float], float]
@@ -177,3 +182,25 @@ def test_what_is_left_is_told() -> None:
     assert run.budget.left_s() == pytest.approx(600 - run.clock.now)
     run.clock.now = math.inf
     assert run.budget.left_s() == 0
+
+
+def test_what_a_validation_imports_is_not_taken_for_the_time_of_each_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    budget = Budget(600.0, 0.0, clock=clock)
+
+    def pass_time(seconds: float, *_: Any) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr("equireg.training.replanning.import_ahead", partial(pass_time, 5.0))
+    prepared = SimpleNamespace(by_name=dict.fromkeys("abc", SimpleNamespace(shape=(2, 2, 2))))
+    data = SimpleNamespace(
+        cases=SimpleNamespace(validation="abc"),
+        reader=SimpleNamespace(prepared=prepared),
+        rank=SimpleNamespace(count=1),
+    )
+    trainer: Any = SimpleNamespace(
+        enable_validation=True, precision_plugin=SimpleNamespace(val_step_context=nullcontext)
+    )
+    module = SimpleNamespace(data=data, score=partial(pass_time, 1.0))
+    Replanning(Pace(Schedule((Plan(0, 5000),)), budget), budget)._time_validation(trainer, module)
+    assert budget.pause_s == pytest.approx(3.0)
