@@ -52,6 +52,7 @@ def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, ra
     if rank is not None and rank.count > 1:
         log.info("the processes of this run were started from outside, so nothing is planned; give a plan by --config")
         return Options(config)
+    log.info("planning: a few steps of each setting that may fit are measured")
     made = make_plan(given, data)
     planned = tuple(decision.option for decision in made.decisions)
     return Options(replace(made.config, folds_file=None).settled(), planned, tuple(lines_of(made)))

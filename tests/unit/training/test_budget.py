@@ -186,21 +186,19 @@ def test_what_is_left_is_told() -> None:
 
 def test_what_a_validation_imports_is_not_taken_for_the_time_of_each_case(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    budget = Budget(600.0, 0.0, clock=clock)
+    budget = Budget(600.0, 0.0, clock=clock, _span=(0, 0.0))
 
     def pass_time(seconds: float, *_: Any) -> None:
         clock.now += seconds
 
     monkeypatch.setattr("equireg.training.replanning.import_ahead", partial(pass_time, 5.0))
     prepared = SimpleNamespace(by_name=dict.fromkeys("abc", SimpleNamespace(shape=(2, 2, 2))))
-    data = SimpleNamespace(
-        cases=SimpleNamespace(validation="abc"),
-        reader=SimpleNamespace(prepared=prepared),
-        rank=SimpleNamespace(count=1),
-    )
+    reader, rank = SimpleNamespace(prepared=prepared), SimpleNamespace(count=1)
+    data = SimpleNamespace(cases=SimpleNamespace(validation="abc"), reader=reader, rank=rank)
     trainer: Any = SimpleNamespace(
         enable_validation=True, precision_plugin=SimpleNamespace(val_step_context=nullcontext)
     )
     module = SimpleNamespace(data=data, score=partial(pass_time, 1.0))
     Replanning(Pace(Schedule((Plan(0, 5000),)), budget), budget)._time_validation(trainer, module)
     assert budget.pause_s == pytest.approx(3.0)
+    assert budget._span == (0, 6.0)  # nor is it time of the steps
