@@ -63,6 +63,7 @@ SOURCES = (
     Source(PERFORMANCE, "prepare", f"{_SPEED}/prepare.py", f"{_SPEED}/prepare.json", sources.preparing),
     Source(PERFORMANCE, "predict", f"{_SPEED}/predict.py", f"{_SPEED}/predict*.json", sources.predicting),
     Source(PERFORMANCE, "Beside other programs", f"{_SPEED}/waiting.py", f"{_SPEED}/waiting.json", sources.waiting),
+    Source(PERFORMANCE, "From the command.*", f"{_SPEED}/start.py", f"{_SPEED}/start*.json", sources.start),
     Source(PERFORMANCE, "Memory", "benchmarks/memory/verbs.py", "benchmarks/memory/verbs.json", sources.memory),
     Source(
         "docs/out_of_memory.md",

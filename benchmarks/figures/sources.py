@@ -45,6 +45,17 @@ def waiting() -> Mapping[str, Row]:
     return {shown: [found[f"{way}, {kind}"] for kind in ("alone", "one core busy")] for shown, way in names.items()}
 
 
+def start() -> Mapping[str, Row]:
+    """Return the processor seconds from the command to the first step, stage by stage, before and now."""
+    found = [result(f"benchmarks/speed/{name}.json") for name in ("start-before", "start")]
+    stages = [one["processor_seconds of each stage"] for one in found]
+    names = {"reading the command line": "command line", "importing equireg": "equireg"}
+    names |= {f"importing {name}": name for name in ("torch", "lightning", "monai")}
+    names |= {"all else before the step": "until the step", "the step": "the step"}
+    rows: dict[str, Row] = {shown: [stage.get(name, []) for stage in stages] for shown, name in names.items()}
+    return {**rows, "all": [one["processor_seconds"] for one in found]}
+
+
 def whole_views() -> Mapping[str, Row]:
     """Return slices a second of the unlabelled work."""
     found = result("benchmarks/speed/transforms.json")["unlabelled slices a second"]
