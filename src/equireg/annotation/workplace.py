@@ -51,9 +51,11 @@ def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | 
     folder = given or data.source
     if folder is None:
         return None
+    signature = read_signature(data.root, "prepare")
+    layout = str(signature["config"].get("layout", "auto"))
     try:
-        options = DicomOptions.recorded([read_signature(data.root, "prepare")])
-        return {case.name: case for case in discover(folder, options=options).cases}
+        options = DicomOptions.recorded([signature])
+        return {case.name: case for case in discover(folder, layout, options=options).cases}
     except EquiregError as error:
         if given is not None:
             raise
