@@ -28,7 +28,8 @@ def default_method(options: Mapping[str, Any], cases: Sequence[CaseRecord]) -> t
     labelled, unlabelled = choose_cases(cases, config)
     alone = set(unlabelled) - set(labelled) if config.unsup_ratio else set()
     if alone:
-        return "equireg", f"{len(alone)} training scans are used without a mask"
+        scans = "1 training scan is" if len(alone) == 1 else f"{len(alone)} training scans are"
+        return "equireg", f"{scans} used without a mask"
     return "supervised", "no training scan is used without a mask"
 
 

@@ -285,4 +285,4 @@ class Desk:
 
 def unknown(image: str) -> RequestError:
     """Return the error for a scan that is not there."""
-    return RequestError(404, f"no image is named {image[:80]!r}. ask for `datastore/?output=all`, which lists them.")
+    return RequestError(404, f"no image is named {image[:80]!r}. Ask for `datastore/?output=all`, which lists them.")

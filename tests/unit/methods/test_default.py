@@ -35,7 +35,7 @@ def test_the_choice_is_logged_and_a_name_is_kept(caplog: pytest.LogCaptureFixtur
         assert named_method({"method": {"teacher": "self"}}, MIXED)["method"] == {"teacher": "self", "name": "equireg"}
         assert named_method({"method": {"name": "bcp"}}, MIXED) == {"method": {"name": "bcp"}}
     assert [entry.getMessage() for entry in caplog.records] == [
-        "method: equireg, because 1 training scans are used without a mask (--method chooses another)"
+        "method: equireg, because 1 training scan is used without a mask (--method chooses another)"
     ]
     with pytest.raises(UsageError, match="--max_steps"):
         named_method({"max_steps": 0}, MIXED)
