@@ -17,6 +17,9 @@ class SpatialConfig:
     """draw the number of parts of a sample uniformly from `at_least` to all, instead of by `probability`"""
     flips: bool = True
     """mirror along the axes that the data set allows, each with probability 0.5 where the part is drawn"""
+    flip_probability: float | None = None
+    """mirror every sample along each of these axes with this probability, whatever other parts it has; `null` draws the
+    flip like any other part"""
     rotation_deg: float = 0.0
     """greatest rotation, in degrees, in the plane of a slice; in a volume about every axis"""
     shear: float = 0.0
@@ -33,6 +36,8 @@ class SpatialConfig:
     def __post_init__(self) -> None:
         require(0 <= self.probability <= 1, "probability", self.probability, "a number from 0 to 1")
         require(self.at_least >= 0, "at_least", self.at_least, "a count from 0")
+        flip = self.flip_probability
+        require(flip is None or 0 <= flip <= 1, "flip_probability", flip, "a number from 0 to 1, or null")
         require(0 <= self.rotation_deg <= 180, "rotation_deg", self.rotation_deg, "degrees from 0 to 180")
         require(0 <= self.shear < 1, "shear", self.shear, "a tangent from 0 to below 1")
         require(1 <= self.scale <= 4, "scale", self.scale, "a magnification from 1 to 4")

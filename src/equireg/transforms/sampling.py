@@ -58,6 +58,8 @@ def _drawn(draw: "_Draw", flip_axes: Sequence[int]) -> SpatialParams:
         eye = torch.eye(draw.n + 1).expand(draw.size, -1, -1)
         return SpatialParams((Pullback(eye),), draw.shape, draw.spacing_mm)
     active, order = draw.choice(parts)
+    if config.flips and flip_axes and config.flip_probability is not None:
+        active[:, 0] = True  # the flip is the first part, and draws by itself
     identity = torch.eye(matrices.shape[-1])
     affine = torch.where(active[:, : matrices.shape[1], None, None], matrices, identity)
     if not config.elastic_amplitude:
@@ -140,9 +142,10 @@ class _Draw:
 
     def _flip(self, axes: Sequence[int]) -> Tensor:
         matrix = self._eye()
-        signs = self.uniform(self.n).sign()
+        probability = 0.5 if self.config.flip_probability is None else self.config.flip_probability
+        mirrored = self.uniform(self.n) < 2 * probability - 1
         for axis in axes:
-            matrix[:, axis, axis] = torch.where(signs[:, axis] < 0, -1.0, 1.0)
+            matrix[:, axis, axis] = torch.where(mirrored[:, axis], -1.0, 1.0)
         return matrix
 
     def _rotation(self) -> Tensor:

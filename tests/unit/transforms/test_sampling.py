@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from equireg.config import SpatialConfig, ViewsConfig
+from equireg.errors import UsageError
 from equireg.transforms import spatial
 from equireg.transforms.sampling import sample
 from equireg.transforms.spatial import SpatialParams
@@ -141,6 +142,32 @@ def test_flips_only_along_the_axes_allowed():
         assert torch.equal(switched_off, torch.eye(3)[:2].expand_as(switched_off))
     off = SpatialConfig(probability=1.0, flips=False)
     assert (matrices(off, (4, 5), (1.0, 1.0), flip_axes=(0, 1))[:, 0, 0] == 1).all()
+
+
+def test_flips_with_a_probability_of_their_own():
+    config = SpatialConfig(probability=0.0, flip_probability=0.25)
+    drawn = matrices(config, (4, 5, 6), (1.0, 1.0, 1.0), batch_size=4000, flip_axes=(0, 2))
+    signs = torch.diagonal(drawn[..., :-1], dim1=1, dim2=2)
+    assert (signs[:, 1] == 1).all()
+    assert torch.allclose((signs == -1).float().mean(dim=0), torch.tensor([0.25, 0.0, 0.25]), atol=0.03)
+    off = SpatialConfig(probability=0.0, flips=False, flip_probability=1.0)
+    assert (matrices(off, (4, 5), (1.0, 1.0), flip_axes=(0, 1))[:, 0, 0] == 1).all()
+    assert (matrices(config, (4, 5), (1.0, 1.0))[:, 0, 0] == 1).all()  # the data set allows no axis
+
+
+def test_flips_with_a_probability_of_their_own_leave_the_other_parts_alone():
+    plain = SpatialConfig(probability=0.5, scale=1.5, translation=0.2)
+    always = SpatialConfig(probability=0.5, scale=1.5, translation=0.2, flip_probability=1.0)
+    before, after = (matrices(one, (10, 10), (1.0, 1.0), flip_axes=(0,)) for one in (plain, always))
+    assert (after[:, 0, 0] < 0).all()
+    assert torch.equal(before[:, 0, 0].abs(), after[:, 0, 0].abs())
+    assert torch.equal(before[:, 1], after[:, 1])
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_a_probability_of_flips_outside_its_range_is_refused(value):
+    with pytest.raises(UsageError, match="flip_probability"):
+        SpatialConfig(flip_probability=value)
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0), (3.0, 1.0)])
