@@ -32,6 +32,8 @@ class TrainConfig:
     """which view of a labelled sample the network sees; the thesis shows it the weak one"""
     supervised_loss: Literal["ce+dice", "ce"] = "ce+dice"
     """loss on labelled samples, of all methods: cross-entropy with or without soft Dice"""
+    class_prior: bool = True
+    """a new network first answers how often each class occurs in the labelled cases; false: as its weights are drawn"""
     tsa: Literal["none", "linear", "log", "exp", "soft"] = "none"
     """training signal annealing of that loss: leave out voxels that are already right, or lower their weight"""
     sup_cut: float | None = None

@@ -8,7 +8,7 @@ from equireg import disk
 from equireg.config import TrainConfig
 from equireg.config.parsing import to_plain
 from equireg.folders.folds import FoldCases, write_folds
-from equireg.folders.prepared import PreparedSet
+from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.run import CHECKPOINTS, RunFolder
 from equireg.folders.run_facts import run_facts
 from equireg.model import post_process_of
@@ -35,6 +35,11 @@ class OwnFolder:
     def config(self) -> TrainConfig:
         """The options."""
         return self.options.config
+
+    @property
+    def labelled(self) -> list[CaseRecord]:
+        """The cases that are trained on with their masks."""
+        return [self.data.by_name[name] for name in self.cases.labelled]
 
     def begin(self, precision: str) -> None:
         """Make the folder; nothing is written before all that can be checked has been."""

@@ -7,9 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from equireg import disk
 from equireg._version import __version__
-from equireg.config import TrainConfig
+from equireg.config import NetworkConfig, TrainConfig
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
@@ -18,6 +20,7 @@ from equireg.folders.run_facts import MACHINE_OPTIONS
 from equireg.methods import Method
 from equireg.model import ENTRY, ModelFacts, config_from, load_weights, new_method, read_checkpoint
 from equireg.training.budget import PLANS, USED_S
+from equireg.training.class_prior import Prior
 from equireg.training.data import TrainingCases
 from equireg.training.loop import ENDED
 from equireg.warm_start import Source, WarmStart, record_digest
@@ -170,7 +173,7 @@ def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
 
 
 def start_or_resume(
-    out: Path, config: TrainConfig, facts: ModelFacts, source: Source | None, *, resume: bool
+    out: Path, config: TrainConfig, facts: ModelFacts, source: Source | None, prior: Prior | None, *, resume: bool
 ) -> tuple[Method, LastCheckpoint, WarmStart | None]:
     """Make the method of a run, and find where it continues and what it starts from.
 
@@ -179,13 +182,20 @@ def start_or_resume(
         config: its options.
         facts: those of its data set.
         source: trained weights that it starts from, if they were given.
+        prior: what new networks answer before they have learnt, unless that is left to chance.
         resume: whether it goes on.
 
     Raises:
         EquiregError: if a checkpoint or the weights do not fit, or the weights are needed and were not given.
     """
     start = None if source is None else WarmStart.onto(source, facts)
-    method = new_method(config, facts, None if start is None else start.fill)
+
+    def fill(network: nn.Module, options: NetworkConfig, index: int) -> None:
+        for part in (prior, start):
+            if part is not None:
+                part.fill(network, options, index)
+
+    method = new_method(config, facts, fill)
     last = last_checkpoint(out, method) if resume else LastCheckpoint()
     if config.init is not None and start is None and last.path is None:
         raise EquiregError(

@@ -33,6 +33,7 @@ from equireg.processes.memory import keep_freed_memory
 from equireg.processes.progress import duration, time_of_day
 from equireg.processes.ranks import Rank
 from equireg.training.budget import Budget, Pace
+from equireg.training.class_prior import Prior
 from equireg.training.data import DataSource, TrainingCases, choose_training_cases
 from equireg.training.first_masks import with_first_masks
 from equireg.training.folds import folds_of_run, in_fold
@@ -161,7 +162,7 @@ def _launch(folder: OwnFolder, session: _Session) -> None:
     config, source = folder.config, folder.source
     _check_devices(config, choose_device(config.device))
     facts = ModelFacts.of(folder.data.manifest, plan_patches(folder.data.manifest, config), folder.cases.labelled)
-    start_or_resume(folder.out, config, facts, source, resume=session.resume)
+    start_or_resume(folder.out, config, facts, source, None, resume=session.resume)
     job = {
         **to_plain(config),
         "prepared": session.prepared,
@@ -189,7 +190,9 @@ def _train(
         check_same_precision(out, precision)
         if first:
             warn_of_version(out)
-    method, last, start = start_or_resume(out, config, facts, folder.source, resume=session.resume)
+    method, last, start = start_or_resume(
+        out, config, facts, folder.source, Prior.of(config, facts, folder.labelled), resume=session.resume
+    )
     made = make_loggers(config.logger, out)
     keep_freed_memory()
     if first:

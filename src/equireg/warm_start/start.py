@@ -16,7 +16,8 @@ from equireg.imaging.labels import LabelTable
 from equireg.layouts.channels import meaning
 from equireg.methods import evaluating
 from equireg.model import ModelFacts, new_method
-from equireg.networks import bare, build, encoder_stages
+from equireg.networks import bare, encoder_stages
+from equireg.networks.heads import class_axes, tensors_of
 from equireg.warm_start.source import Source
 
 log = logging.getLogger("equireg")
@@ -78,8 +79,8 @@ class WarmStart:
             EquiregError: if the network is another one.
         """
         network = bare(network)
-        own = _tensors(network)
-        head = self._head(config)
+        own = tensors_of(network)
+        head = class_axes(config, len(self.facts.channels), self.facts.labels.classes, self.facts.patch_size)
         self._check(own, head, network.state_dict().keys())
         wanted = own.keys() if index == 0 else _encoder(network, self._image())
         for name in wanted:
@@ -112,26 +113,6 @@ class WarmStart:
 
     def _image(self) -> Tensor:
         return torch.zeros(1, len(self.facts.channels), *self.facts.patch_size)
-
-    def _head(self, config: NetworkConfig) -> dict[str, int]:
-        """Return the tensors that have a row for each class, with the axis of those rows."""
-        facts, shapes = self.facts, []
-        for classes in (facts.labels.classes, facts.labels.classes + 1):
-            with torch.device("meta"):
-                network = build(
-                    config,
-                    in_channels=len(facts.channels),
-                    out_channels=classes,
-                    spatial_dims=len(facts.patch_size),
-                    patch_size=facts.patch_size,
-                )
-            shapes.append({name: value.shape for name, value in _tensors(bare(network)).items()})
-        one, other = shapes
-        return {
-            name: next(axis for axis, size in enumerate(shape) if size != other[name][axis])
-            for name, shape in one.items()
-            if shape != other[name]
-        }
 
 
 def agreeing(here: LabelTable, there: LabelTable) -> dict[int, int]:
@@ -193,11 +174,6 @@ def _differences(source: Source, facts: ModelFacts) -> list[str]:
             there, here = (" x ".join(f"{size:g}" for size in side) for side in (source.spacing_mm, facts.spacing_mm))
             remarks.append(f"voxels had {there} mm, here {here} mm")
     return remarks
-
-
-def _tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Return each weight and statistic of a network once, by its first name."""
-    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
 def _encoder(network: nn.Module, image: Tensor) -> list[str]:
