@@ -186,6 +186,9 @@ class EquiRegConfig(MethodConfig):
     """the teacher's probabilities, or their argmax"""
     threshold: float = 0.9
     """a voxel is used where the teacher's class has at least this probability; 0 for every voxel"""
+    balanced: bool = False
+    """the class must reach the threshold also as if all classes were equally frequent (Saerens et al. 2002), so that a
+    background that is merely common teaches nothing"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
     negative: float = 0.0

@@ -22,6 +22,7 @@ from equireg.losses import (
     soft_dice_loss,
 )
 from equireg.methods.base import NetworkFactory, Task, TaskMethod
+from equireg.methods.confidence import shares_of, sure
 from equireg.methods.earning import Earning, Seen, volumes_of
 from equireg.methods.group_mean import group_mean, surer_mean
 from equireg.methods.lesions import with_lesions
@@ -43,6 +44,8 @@ class _WeightedTask(Task):
     """What ``volumes_of`` gives for the teacher before other samples are mixed in, [257]; [0] where nobody asks."""
     atlas: Tensor | None
     """Class indices from registered masks, [B, 1, *S], ``IGNORED`` where nothing is known; None without an atlas."""
+    shares: Tensor | None
+    """How often each class occurs in the labelled samples, [K]; None where nobody asks."""
 
 
 class EquiReg(TaskMethod):
@@ -149,14 +152,18 @@ class EquiReg(TaskMethod):
         if samples.pasted is not None:
             classes = _on_strong_view(samples.pasted, views)
             moved = [(_as_annotated(target, classes), seen) for target, seen in moved]
-        facts = self._dice_weight(samples), None if samples.atlas is None else _on_strong_view(samples.atlas, views)
-        return [self._asked(views, known, *facts) for known in moved]
+        atlas = None if samples.atlas is None else _on_strong_view(samples.atlas, views)
+        shares = shares_of(batch.labelled, moved[0][0].shape[1]) if self.options.balanced else None
+        return [self._asked(views, known, (self._dice_weight(samples), atlas, shares)) for known in moved]
 
-    def _asked(self, views: TwoViews, known: tuple[Tensor, Tensor], dice_weight: Tensor, atlas: Tensor | None) -> Task:
+    def _asked(
+        self, views: TwoViews, known: tuple[Tensor, Tensor], facts: tuple[Tensor, Tensor | None, Tensor | None]
+    ) -> Task:
         """Return the task whose target [B, K, *S] is known where it was seen, [B, 1, *S]."""
         target, seen = known
         inside = views.strong_valid * seen
-        facts = dice_weight, self._volumes(target, inside), atlas
+        (dice_weight, *others), volumes = facts, self._volumes(target, inside)
+        facts = dice_weight, volumes, *others
         if self.options.averaging == "valid":
             return self._masked(views.strong, target, inside, facts)
         if self.options.averaging == "tissue":
@@ -186,7 +193,7 @@ class EquiReg(TaskMethod):
                 mixing.apply(task.image, params, image),
                 mixing.apply(task.target, params, annotation),
                 mixing.apply(task.area, params, valid),
-                (task.dice_weight, task.volumes, atlas),
+                (task.dice_weight, task.volumes, atlas, task.shares),
             )
             result.append(mixed)
         return result
@@ -265,10 +272,10 @@ class EquiReg(TaskMethod):
         return scale * low, scale * high
 
     def _masked(
-        self, image: Tensor, target: Tensor, area: Tensor, facts: tuple[Tensor, Tensor, Tensor | None]
+        self, image: Tensor, target: Tensor, area: Tensor, facts: tuple[Tensor, Tensor, Tensor | None, Tensor | None]
     ) -> _WeightedTask:
         """Return a task whose mask holds the voxels where the target's class is probable enough."""
-        mask = area * (target.amax(dim=1, keepdim=True) >= self.options.threshold)
+        mask = area * sure(target, self.options.threshold, facts[-1])
         return _WeightedTask(image, target, area, mask, *facts)
 
 

@@ -1,0 +1,43 @@
+"""Where a teacher is sure enough of a class to teach it."""
+
+import torch
+from torch import Tensor
+
+from equireg.batches.batch import Samples
+from equireg.imaging.labels import IGNORED
+from equireg.processes import ranks
+
+_LEAST = 0.01
+"""Least share of a class, as if each batch showed a little of it."""
+
+
+def sure(probs: Tensor, threshold: float, shares: Tensor | None = None) -> Tensor:
+    """Return where the most probable class reaches a threshold, [B, 1, *S].
+
+    Args:
+        probs: of each class, [B, K, *S].
+        threshold: a probability.
+        shares: how often each class occurs, [K]. The class must then reach the threshold also as if all classes were
+            equally frequent (Saerens et al. 2002, equation 2.4), so that one that is merely common is not sure.
+    """
+    highest, chosen = probs.max(dim=1, keepdim=True)
+    found = highest >= threshold
+    if shares is None:
+        return found
+    balanced = probs / shares.view(1, -1, *[1] * (probs.ndim - 2))
+    return found & (balanced.gather(1, chosen) >= threshold * balanced.sum(dim=1, keepdim=True))
+
+
+def shares_of(labelled: Samples, classes: int) -> Tensor:
+    """Return how often each class occurs in a batch's labelled samples, 0.01 at least, [K].
+
+    Raises:
+        ValueError: if they have no labels.
+    """
+    if labelled.label is None:
+        raise ValueError("got samples without labels; expected the labelled ones of a batch")
+    known = labelled.label[(labelled.label != IGNORED) & (labelled.valid > 0)]
+    counts = torch.bincount(known.long(), minlength=classes).to(labelled.image)
+    (counts,) = ranks.summed(counts)
+    shares = (counts / counts.sum().clamp_min(1)).clamp_min(_LEAST)
+    return shares / shares.sum()
