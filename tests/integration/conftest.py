@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
+DRAWN = ("--class_prior", "false")
+"""A head as it is drawn, so that a few steps already show every class somewhere."""
 TINY = ("--network.features", "4", "--max_steps", "4", "--val_every", "2", "--batch_size", "2", "--unsup_ratio", "1")
 
 
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
     """Return options of `equireg train` with which it takes a second."""
-    return (*TINY, "--device", "cpu", "--precision", "32")
+    return (*TINY, "--device", "cpu", "--precision", "32", *DRAWN)
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +25,7 @@ def phantom_run(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory
     options: dict[str, Any] = dict(
         zip((name.removeprefix("--") for name in TINY[::2]), map(int, TINY[1::2]), strict=True)
     )
-    return train(phantom_prepared, out, method="equireg", device="cpu", precision="32", **options)
+    return train(phantom_prepared, out, method="equireg", device="cpu", precision="32", class_prior=False, **options)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,15 @@ RESUMED = {
     "before the first checkpoint": (1, {"method": "supervised"}),
 }
 """Name to the step at which the run is killed, and its options."""
-COMMON = {"network.features": 4, "batch_size": 2, "val_every": 4, "max_steps": 10, "device": "cpu", "precision": "32"}
+COMMON = {
+    "network.features": 4,
+    "batch_size": 2,
+    "val_every": 4,
+    "max_steps": 10,
+    "device": "cpu",
+    "precision": "32",
+    "class_prior": False,  # a head as it is drawn shows every class somewhere after a few steps
+}
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -192,6 +200,21 @@ def test_training_fits_the_labelled_scans(phantom_prepared: Path, tmp_path: Path
     options = COMMON | {"max_steps": 20, "val_every": 20, "log_every": 5, "optimizer.lr": 0.02}
     table = rows(train(phantom_prepared, tmp_path / "run", method="supervised", **options))
     assert float(table[-1]["train/total"]) < 0.8 * float(table[0]["train/total"])
+
+
+@pytest.mark.parametrize("method", ["supervised", "equireg"])
+def test_a_run_first_answers_how_often_each_class_occurs(phantom_prepared: Path, tmp_path: Path, method: str) -> None:
+    def bias_after_a_step(name: str, **options: Any) -> torch.Tensor:
+        still = COMMON | {"max_steps": 1, "val_every": 1, "optimizer.lr": 1e-12, "method": method, **options}
+        model = load_model(train(phantom_prepared, tmp_path / name, **still) / "checkpoints" / "last.ckpt")
+        return next(value for key, value in model.predictor.named_parameters() if key.endswith("conv.conv.bias"))
+
+    records = PreparedSet(phantom_prepared).manifest.cases
+    voxels = torch.tensor([case.class_voxels for case in records if case.split == "train" and case.labelled]).sum(dim=0)
+    shares = (voxels / voxels.sum()).clamp_min(0.01)
+    found = bias_after_a_step("prior", class_prior=True).softmax(dim=0)
+    assert torch.allclose(found, shares / shares.sum(), atol=1e-6)
+    assert bias_after_a_step("drawn").abs().max() < 1e-6
 
 
 def test_without_validation_cases_the_last_is_the_model(

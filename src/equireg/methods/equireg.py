@@ -1,7 +1,7 @@
 """Equivariance Regularization: the prediction for a transformed scan is the transformed prediction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 import torch
@@ -27,6 +27,7 @@ from equireg.methods.earning import Earning, Seen, volumes_of
 from equireg.methods.group_mean import group_mean, surer_mean
 from equireg.methods.lesions import with_lesions
 from equireg.methods.schedules import fall, ramp_up
+from equireg.methods.targets import as_annotated, on_strong_view, overlapped
 from equireg.methods.teacher import copy_as_teacher, update_ema
 from equireg.processes import ranks
 from equireg.transforms import group, mixing, spatial
@@ -35,17 +36,24 @@ from equireg.transforms.views import TwoViews, two_views
 
 
 @dataclass(frozen=True)
-class _WeightedTask(Task):
-    """An unlabelled task that says how much its Dice weighs, and how large the teacher finds each class."""
+class _Facts:
+    """What is known of the unlabelled samples beside the teacher's answer."""
 
     dice_weight: Tensor
-    """From 0 to 1, a scalar."""
+    """How much the Dice of the task weighs, from 0 to 1, a scalar."""
     volumes: Tensor
     """What ``volumes_of`` gives for the teacher before other samples are mixed in, [257]; [0] where nobody asks."""
     atlas: Tensor | None
     """Class indices from registered masks, [B, 1, *S], ``IGNORED`` where nothing is known; None without an atlas."""
     shares: Tensor | None
     """How often each class occurs in the labelled samples, [K]; None where nobody asks."""
+
+
+@dataclass(frozen=True)
+class _KnownTask(Task):
+    """An unlabelled task with what is known of its samples."""
+
+    facts: _Facts
 
 
 class EquiReg(TaskMethod):
@@ -113,7 +121,7 @@ class EquiReg(TaskMethod):
         centred = batch.labelled.centred
         labelled = logits[: len(image)], label, valid
         asked = logits[len(image) :], task.target, task.area, task.mask
-        volumes = cast(_WeightedTask, task).volumes
+        volumes = cast(_KnownTask, task).facts.volumes
         return self.earning.watch(Seen.of(labelled, None if centred is None else ~centred, asked, volumes))
 
     @torch.no_grad()
@@ -148,22 +156,24 @@ class EquiReg(TaskMethod):
             onto = spatial.shift(samples.second_shift_vox, samples.second.shape[2:], samples.spacing_mm)
             through = spatial.compose(onto, views.whole)
             others = [warp_probabilities(probs, through) for probs in self._taught(samples.second, batch)]
-            moved = [_overlapped(*pair) for pair in zip(moved, others, strict=True)]
+            moved = [overlapped(*pair) for pair in zip(moved, others, strict=True)]
         if samples.pasted is not None:
-            classes = _on_strong_view(samples.pasted, views)
-            moved = [(_as_annotated(target, classes), seen) for target, seen in moved]
-        atlas = None if samples.atlas is None else _on_strong_view(samples.atlas, views)
-        shares = shares_of(batch.labelled, moved[0][0].shape[1]) if self.options.balanced else None
-        return [self._asked(views, known, (self._dice_weight(samples), atlas, shares)) for known in moved]
+            classes = on_strong_view(samples.pasted, views)
+            moved = [(as_annotated(target, classes), seen) for target, seen in moved]
+        facts = _Facts(
+            self._dice_weight(samples),
+            volumes=samples.image.new_zeros(0),
+            atlas=None if samples.atlas is None else on_strong_view(samples.atlas, views),
+            shares=shares_of(batch.labelled, moved[0][0].shape[1]) if self.options.balanced else None,
+        )
+        return [self._asked(views, known, facts) for known in moved]
 
-    def _asked(
-        self, views: TwoViews, known: tuple[Tensor, Tensor], facts: tuple[Tensor, Tensor | None, Tensor | None]
-    ) -> Task:
+    def _asked(self, views: TwoViews, known: tuple[Tensor, Tensor], facts: _Facts) -> Task:
         """Return the task whose target [B, K, *S] is known where it was seen, [B, 1, *S]."""
         target, seen = known
         inside = views.strong_valid * seen
-        (dice_weight, *others), volumes = facts, self._volumes(target, inside)
-        facts = dice_weight, volumes, *others
+        if self.earning is not None:
+            facts = replace(facts, volumes=volumes_of(one_hot(argmax(target), target.shape[1]), inside))
         if self.options.averaging == "valid":
             return self._masked(views.strong, target, inside, facts)
         if self.options.averaging == "tissue":
@@ -185,15 +195,16 @@ class EquiReg(TaskMethod):
         params = mixing.sample(len(shown), shown.shape[2:], batch.generator, options.cutmix, volume, others)
         annotation = one_hot(torch.where(valid > 0, label, 0), classes)
         result = []
-        for task in cast(Sequence[_WeightedTask], tasks):
-            atlas = task.atlas
-            if atlas is not None:
-                atlas = mixing.apply(atlas, params, torch.where(valid > 0, label, IGNORED))
+        for task in cast(Sequence[_KnownTask], tasks):
+            facts = task.facts
+            if facts.atlas is not None:
+                atlas = mixing.apply(facts.atlas, params, torch.where(valid > 0, label, IGNORED))
+                facts = replace(facts, atlas=atlas)
             mixed = self._masked(
                 mixing.apply(task.image, params, image),
                 mixing.apply(task.target, params, annotation),
                 mixing.apply(task.area, params, valid),
-                (task.dice_weight, task.volumes, atlas, task.shares),
+                facts,
             )
             result.append(mixed)
         return result
@@ -213,11 +224,11 @@ class EquiReg(TaskMethod):
             loss = loss + options.negative * negative_cross_entropy(logits, unlikely, task.area - task.mask, averaging)
         if options.loss != "ce+dice":
             return loss
-        return loss + cast(_WeightedTask, task).dice_weight * soft_dice_loss(logits, target, task.mask)
+        return loss + cast(_KnownTask, task).facts.dice_weight * soft_dice_loss(logits, target, task.mask)
 
     def further_losses(self, logits: Tensor, task: Task, step: int) -> dict[str, Tensor]:
         """Return the loss on what registered masks say, whose weight fades, where the run has an atlas."""
-        atlas, options = cast(_WeightedTask, task).atlas, self.options
+        atlas, options = cast(_KnownTask, task).facts.atlas, self.options
         if atlas is None:
             return {}
         weight = options.atlas_weight * fall(step, options.atlas_fade * self.max_steps)
@@ -253,12 +264,6 @@ class EquiReg(TaskMethod):
         teachers = [self.predictor] if self.second_teacher is None else [self.second_teacher, self.predictor]
         return [group_mean(teacher, weak, copies, options.temperature) for teacher in teachers]
 
-    def _volumes(self, target: Tensor, inside: Tensor) -> Tensor:
-        """Return the volumes of the teacher's classes where they are measured; nothing where they are not, [0]."""
-        if self.earning is None:
-            return target.new_zeros(0)
-        return volumes_of(one_hot(argmax(target), target.shape[1]), inside)
-
     def _dice_weight(self, samples: Samples) -> Tensor:
         """Return by what the Dice loss is multiplied."""
         return _unmasked(samples) if self.options.dice_fades else samples.image.new_ones(())
@@ -271,12 +276,10 @@ class EquiReg(TaskMethod):
         scale = float(_unmasked(batch.unlabelled)) ** self.options.boxes_shrink
         return scale * low, scale * high
 
-    def _masked(
-        self, image: Tensor, target: Tensor, area: Tensor, facts: tuple[Tensor, Tensor, Tensor | None, Tensor | None]
-    ) -> _WeightedTask:
+    def _masked(self, image: Tensor, target: Tensor, area: Tensor, facts: _Facts) -> _KnownTask:
         """Return a task whose mask holds the voxels where the target's class is probable enough."""
-        mask = area * sure(target, self.options.threshold, facts[-1])
-        return _WeightedTask(image, target, area, mask, *facts)
+        mask = area * sure(target, self.options.threshold, facts.shares)
+        return _KnownTask(image, target, area, mask, facts)
 
 
 def _unmasked(samples: Samples) -> Tensor:
@@ -285,21 +288,3 @@ def _unmasked(samples: Samples) -> Tensor:
         return samples.image.new_ones(())
     (fractions,) = ranks.summed((~samples.masked).to(samples.image).mean())
     return fractions / ranks.count()
-
-
-def _on_strong_view(classes: Tensor, views: TwoViews) -> Tensor:
-    """Return class indices of scans [B, 1, *S] as their strong view has them, ``IGNORED`` where it reaches beyond."""
-    moved, _ = spatial.apply(classes, views.whole, mode="nearest")
-    return torch.where(views.strong_valid > 0, moved, IGNORED)
-
-
-def _as_annotated(target: Tensor, classes: Tensor) -> Tensor:
-    """Return a target [B, K, *S] that is certain of the class where one is known, [B, 1, *S]."""
-    known = classes != IGNORED
-    return torch.where(known, one_hot(torch.where(known, classes, 0), target.shape[1]), target)
-
-
-def _overlapped(own: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Return a target [B, K, *S] and where it was seen, with the mean of both targets where the other was seen too."""
-    (target, seen), (others, also) = own, other
-    return torch.where(also > 0, (target + others) / 2, target), seen
