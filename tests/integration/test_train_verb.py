@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 
+from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.model import load_model, new_method, read_checkpoint
 from equireg.preparation.prepare import prepare
@@ -349,6 +350,7 @@ def test_the_global_generators_are_not_needed(phantom_prepared: Path, phantom_ru
         "max_steps": 4,
         "val_every": 2,
         "batch_size": 2,
+        "class_prior": False,
     }
     out = train(phantom_prepared, tmp_path / "run", unsup_ratio=1, device="cpu", precision="32", **options)
     one, other = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (phantom_run, out))
