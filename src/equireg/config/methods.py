@@ -186,9 +186,9 @@ class EquiRegConfig(MethodConfig):
     """the teacher's probabilities, or their argmax"""
     threshold: float = 0.9
     """a voxel is used where the teacher's class has at least this probability; 0 for every voxel"""
-    balanced: bool = False
-    """the class must reach the threshold also as if all classes were equally frequent (Saerens et al. 2002), so that a
-    background that is merely common teaches nothing"""
+    balanced: float = 0.0
+    """a voxel's class must have at least this probability as if all classes were equally frequent (Saerens et al. 2002),
+    so that a background that is merely common teaches nothing; 0 asks for the threshold alone"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
     negative: float = 0.0
@@ -242,6 +242,7 @@ class EquiRegConfig(MethodConfig):
             "ema_decay": (0.0, 1.0),
             "ema_span": (0.0, 1.0),
             "threshold": (0.0, 1.0),
+            "balanced": (0.0, 1.0),
             "ruled_out": (0.0, 1.0),
             "cutmix": (0.0, 1.0),
             "labelled_boxes": (0.0, 1.0),

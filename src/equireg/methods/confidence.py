@@ -11,21 +11,22 @@ _LEAST = 0.01
 """Least share of a class, as if each batch showed a little of it."""
 
 
-def sure(probs: Tensor, threshold: float, shares: Tensor | None = None) -> Tensor:
+def sure(probs: Tensor, threshold: float, shares: Tensor | None = None, balanced: float = 0.0) -> Tensor:
     """Return where the most probable class reaches a threshold, [B, 1, *S].
 
     Args:
         probs: of each class, [B, K, *S].
         threshold: a probability.
-        shares: how often each class occurs, [K]. The class must then reach the threshold also as if all classes were
-            equally frequent (Saerens et al. 2002, equation 2.4), so that one that is merely common is not sure.
+        shares: how often each class occurs, [K].
+        balanced: what the class must reach, where shares are given, as if all classes were equally frequent (Saerens et
+            al. 2002, equation 2.4), so that one that is merely common is not sure.
     """
     highest, chosen = probs.max(dim=1, keepdim=True)
     found = highest >= threshold
     if shares is None:
         return found
-    balanced = probs / shares.view(1, -1, *[1] * (probs.ndim - 2))
-    return found & (balanced.gather(1, chosen) >= threshold * balanced.sum(dim=1, keepdim=True))
+    even = probs / shares.view(1, -1, *[1] * (probs.ndim - 2))
+    return found & (even.gather(1, chosen) >= balanced * even.sum(dim=1, keepdim=True))
 
 
 def shares_of(labelled: Samples, classes: int) -> Tensor:

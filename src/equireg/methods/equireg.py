@@ -278,7 +278,7 @@ class EquiReg(TaskMethod):
 
     def _masked(self, image: Tensor, target: Tensor, area: Tensor, facts: _Facts) -> _KnownTask:
         """Return a task whose mask holds the voxels where the target's class is probable enough."""
-        mask = area * sure(target, self.options.threshold, facts.shares)
+        mask = area * sure(target, self.options.threshold, facts.shares, self.options.balanced)
         return _KnownTask(image, target, area, mask, facts)
 
 

@@ -29,22 +29,23 @@ def test_the_most_probable_class_reaches_the_threshold():
 def test_a_class_that_is_merely_common_is_not_sure():
     shares = torch.tensor([0.95, 0.05])
     probs = probs_of((0.95, 0.05), (0.99, 0.01), (0.996, 0.004), (0.08, 0.92))
+    assert sure(probs, 0.9, shares, 0.6).flatten().tolist() == [False, True, True, True]
     # As if both were equally frequent, the background has 0.5, 0.84, 0.93; the rare class needs its own threshold too.
-    assert sure(probs, 0.9, shares).flatten().tolist() == [False, False, True, True]
+    assert sure(probs, 0.9, shares, 0.9).flatten().tolist() == [False, False, True, True]
 
 
 def test_a_rare_class_still_needs_the_threshold():
     shares = torch.tensor([0.95, 0.05])
-    assert not sure(probs_of((0.4, 0.6)), 0.9, shares).any()
+    assert not sure(probs_of((0.4, 0.6)), 0.9, shares, 0.9).any()
 
 
 def test_equal_shares_change_nothing():
     probs = torch.randn(2, 3, 4, 4, 4, generator=torch.Generator().manual_seed(0)).mul(3).softmax(dim=1)
-    assert torch.equal(sure(probs, 0.8, torch.full((3,), 1 / 3)), sure(probs, 0.8))
+    assert torch.equal(sure(probs, 0.8, torch.full((3,), 1 / 3), 0.8), sure(probs, 0.8))
 
 
 def test_without_a_threshold_every_voxel_counts():
-    assert sure(probs_of((0.5, 0.5), (1.0, 0.0)), 0.0, torch.tensor([0.95, 0.05])).all()
+    assert sure(probs_of((0.5, 0.5), (1.0, 0.0)), 0.0, torch.tensor([0.95, 0.05]), 0.0).all()
 
 
 def test_shares_are_of_annotated_voxels_of_the_scan():
