@@ -80,7 +80,7 @@ def test_masks_follow_the_view_that_the_student_sees():
     assert samples.unlabelled is not None
     samples = replace(samples, unlabelled=replace(samples.unlabelled, image=known.float()))
     task: Any = made.task(samples.unlabelled, samples, 0)  # pyright: ignore[reportArgumentType]
-    moved = torch.where(task.atlas == IGNORED, 0, task.atlas)
+    moved = torch.where(task.facts.atlas == IGNORED, 0, task.facts.atlas)
     assert torch.equal(moved.float(), task.image)
     assert not torch.equal(moved, known)
 
@@ -90,9 +90,9 @@ def test_boxes_of_labelled_samples_bring_their_annotation():
     samples = batch(torch.full((4, 1, 12, 16), IGNORED))
     known = image, label, valid = made.augmented(samples)
     (task,) = made.tasks(samples.unlabelled, known, samples, 0)  # pyright: ignore[reportArgumentType]
-    inside: Tensor = task.atlas != IGNORED  # pyright: ignore[reportAttributeAccessIssue]
+    inside: Tensor = task.facts.atlas != IGNORED  # pyright: ignore[reportAttributeAccessIssue]
     assert inside.any(dim=(1, 2, 3)).all()
-    for shown, classes_of, where in zip(task.image, task.atlas, inside, strict=True):  # pyright: ignore[reportAttributeAccessIssue]
+    for shown, classes_of, where in zip(task.image, task.facts.atlas, inside, strict=True):  # pyright: ignore[reportAttributeAccessIssue]
         fits = [
             torch.equal(shown[where], image[k][where]) and torch.equal(classes_of[where], label[k][where])
             for k in (0, 1)
