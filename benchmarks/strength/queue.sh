@@ -13,9 +13,5 @@ draw() { # sweep file, reference, rounds, least gain, other options
 
 # Rounds go through the seeds of the first length, then of the next. A file that has fewer has then nothing left to do.
 for round in $(seq 1 32); do
-    for set in hippocampus lgg acdc; do draw "regret-$set" supervised "$round" -0.005 --validation; done
-    for set in hippocampus lgg acdc volumes; do draw "short-$set" supervised "$round" -0.005; done
-    for set in hippocampus lgg acdc; do draw "ingredients-$set" default "$round" 0 --validation; done
-    draw base-acdc supervised "$round" 0 --validation
-    draw flips-acdc equireg "$round" 0
+    for set in hippocampus lgg acdc; do draw "prior-$set" drawn-head "$round" 0 --validation; done
 done
