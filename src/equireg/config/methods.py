@@ -186,9 +186,9 @@ class EquiRegConfig(MethodConfig):
     """the teacher's probabilities, or their argmax"""
     threshold: float = 0.9
     """a voxel is used where the teacher's class has at least this probability; 0 for every voxel"""
-    balanced: float = 0.0
+    balanced: float = 0.5
     """probability that a voxel's class must have as if all classes were equally frequent (Saerens et al. 2002), so that
-    a background that is merely common teaches nothing; 0 asks for the threshold alone"""
+    a background that is merely common teaches nothing; 0 asks for the threshold alone, and a threshold of 0 for nothing"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
     negative: float = 0.0

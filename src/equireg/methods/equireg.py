@@ -164,7 +164,9 @@ class EquiReg(TaskMethod):
             self._dice_weight(samples),
             volumes=samples.image.new_zeros(0),
             atlas=None if samples.atlas is None else on_strong_view(samples.atlas, views),
-            shares=shares_of(batch.labelled, moved[0][0].shape[1]) if self.options.balanced else None,
+            shares=shares_of(batch.labelled, moved[0][0].shape[1])
+            if self.options.balanced and self.options.threshold
+            else None,
         )
         return [self._asked(views, known, facts) for known in moved]
 
