@@ -8,8 +8,10 @@ from equireg.config.choosing import options_of
 
 _ONCE_SHARED = ("features", "max_features", "stages", "norm", "dropout", "checkpointing")
 """Options that runs of 0.1 list for every network, whether they act on it or not."""
-_ADDED = {"equireg": {"ema_span": 1.0}}
-"""Method to options that came after 0.1 and whose default is not what 0.1 did, with what it did."""
+_ADDED = {"equireg": {"ema_span": 1.0, "balanced": 0.0}}
+"""Method to options that came later and whose default is not what was done before, with what was."""
+_ADDED_TO_ALL = {"class_prior": False}
+"""The same of options of all methods."""
 
 
 def in_todays_words(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,7 +20,9 @@ def in_todays_words(stored: Mapping[str, Any]) -> dict[str, Any]:
     Options that did nothing in the run's network are left out; options that the run's version did not have get the
     value that repeats it.
     """
-    return {**stored, **_network(stored.get("network")), **_method(stored.get("method"))}
+    whole = isinstance(stored.get("method"), Mapping) and "unsup_ratio" in stored  # a stored run lists all options
+    added = _ADDED_TO_ALL if whole else {}
+    return {**added, **stored, **_network(stored.get("network")), **_method(stored.get("method"))}
 
 
 def is_of_earlier(content: Mapping[str, Any]) -> bool:

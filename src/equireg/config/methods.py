@@ -188,7 +188,7 @@ class EquiRegConfig(MethodConfig):
     """a voxel is used where the teacher's class has at least this probability; 0 for every voxel"""
     balanced: float = 0.5
     """probability that a voxel's class must have as if all classes were equally frequent (Saerens et al. 2002), so that
-    a background that is merely common teaches nothing; 0 asks for the threshold alone, and a threshold of 0 for nothing"""
+    a background that is merely common teaches nothing; 0 asks for the threshold alone, a threshold of 0 for neither"""
     loss: Literal["kl", "ce", "ce+dice"] = "ce+dice"
     """divergence from the target to the student"""
     negative: float = 0.0

@@ -115,9 +115,16 @@ def test_threshold_counts_the_confident():
     assert torch.equal(nobody["total"].detach(), nobody["supervised"])
 
 
+def test_a_class_must_also_stand_out_from_how_often_it_occurs():
+    counts = [float(method(threshold=0.4, balanced=value).losses(batch(), 90)["counted"]) for value in (0.0, 0.5, 0.9)]
+    assert counts[0] > counts[1] > counts[2]
+    everywhere = float(method(threshold=0.0, balanced=0.9).losses(batch(), 90)["counted"])
+    assert everywhere == pytest.approx(1)
+
+
 def test_the_loss_of_the_confident_is_averaged_over_all():
     """As in FixMatch: where few voxels are sure, the loss is small."""
-    made = method(STILL, loss="ce", cutmix=0.0, threshold=0.5)
+    made = method(STILL, loss="ce", cutmix=0.0, threshold=0.5, balanced=0.0)
     given = batch().unlabelled
     assert given is not None
     with torch.no_grad():  # the teacher still is the student, and both views are the scan itself
