@@ -48,6 +48,14 @@ PERFORMANCE = "docs/performance.md"
 SOURCES = (
     Source("README.md", ".*", _TABLES, _LABELS, check=label_efficiency.chosen),
     Source("docs/few_labels.md", "How many labels", _TABLES, _LABELS, check=label_efficiency.chosen),
+    Source(
+        "docs/benchmarks.md",
+        "The answer",
+        "benchmarks/strength/choose.py",
+        "benchmarks/strength/results/prior-*.csv",
+        sources.first_try,
+        header="400 steps",
+    ),
     Source("docs/benchmarks.md", "Twice the steps", _TABLES, _LABELS, check=label_efficiency.longer, header="method"),
     Source("docs/benchmarks.md", ".*", _TABLES, _LABELS, check=label_efficiency.as_printed, header="method"),
     Source(PERFORMANCE, "A training step", f"{_SPEED}/step.py", f"{_SPEED}/step-*.json", sources.step, header="part"),

@@ -157,6 +157,30 @@ def quality() -> Mapping[str, Row]:
     return found
 
 
+def first_try() -> Mapping[str, Row]:
+    """Return draws, Dice of both methods, and their difference with its interval, after 400 steps, by data set."""
+    names = {"hippocampus, 1 case": "hippocampus", "lgg, 4 patients": "lgg", "acdc, 3 patients": "acdc"}
+    found: dict[str, Row] = {}
+    for shown, name in names.items():
+        values: dict[str, dict[str, float]] = {}
+        for row in table(f"benchmarks/strength/results/prior-{name}-draws.csv"):
+            if row["max_steps"] == "400":
+                values.setdefault(row["variant"], {})[row["seed"]] = float(row["dice"])
+        ours = values["prior-balanced"]
+        arms = ("base-drawn-head", "base-prior", "prior-balanced")
+        dice = [fmean(values[arm][seed] for seed in ours) for arm in arms]
+        decided = table(f"benchmarks/strength/results/prior-{name}-decisions.csv")
+        (last,) = (row for row in decided if (row["max_steps"], row["variant"]) == ("400", "prior-balanced"))
+        found[shown] = [len(ours), *dice, [float(last[column]) for column in ("difference", "low", "high")]]
+    return found
+
+
+def table(path: str) -> list[dict[str, str]]:
+    """Read a CSV file, named from the root of the checkout."""
+    with (ROOT / path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def geometry() -> Mapping[str, Row]:
     """Return the agreement of predictions for copies in other frames."""
     found = result("benchmarks/geometry/hippocampus.json")["dice"]
