@@ -15,6 +15,9 @@ from equireg.training.validation import import_ahead
 
 log = logging.getLogger("equireg")
 
+_NOTABLE = 0.1
+"""Part by which a run becomes longer or shorter than was last told, before it is told again."""
+
 
 class Replanning(Callback):
     """Plan the run by the speed of its own steps, again and again; the first rank decides for all.
@@ -28,6 +31,7 @@ class Replanning(Callback):
         self.pace, self.budget = pace, budget
         self._next_check = 0
         self._paused_at: float | None = None
+        self._told = pace.schedule.total
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Take up the plan that a resumed run had."""
@@ -97,15 +101,18 @@ class Replanning(Callback):
 
     def _apply(self, trainer: lightning.Trainer, plan: Plan) -> None:
         """Follow another plan from the next step on, on every rank."""
-        first, old = len(self.pace.schedule.plans) == 1, self.pace.schedule.total
+        first = len(self.pace.schedule.plans) == 1
         validated = trainer.enable_validation and self.pace.schedule.val_every is None
         self.pace.schedule = self.pace.schedule.replanned(plan)
         self._follow(trainer)
         if not trainer.is_global_zero:
             return
         step_s = self.budget.step_s or 0.0
+        if not first and abs(plan.total - self._told) < _NOTABLE * self._told:
+            return
+        told, self._told = self._told, plan.total
         if not first:
-            log.info("planned anew from step %d: %d steps in place of %d, %.3g s a step", *plan[:2], old, step_s)
+            log.info("planned anew from step %d: %d steps in place of %d, %.3g s a step", *plan[:2], told, step_s)
             return
         count = f"{plan.validations} validation" + "s" * (plan.validations != 1)
         log.info("%d steps are planned, %.3g s each%s", plan.total, step_s, f", with {count}" if validated else "")
