@@ -54,7 +54,7 @@ SOURCES = (
         "benchmarks/strength/choose.py",
         "benchmarks/strength/results/prior-*.csv",
         sources.first_try,
-        header="400 steps",
+        header="labelled, steps",
     ),
     Source("docs/benchmarks.md", "Twice the steps", _TABLES, _LABELS, check=label_efficiency.longer, header="method"),
     Source("docs/benchmarks.md", ".*", _TABLES, _LABELS, check=label_efficiency.as_printed, header="method"),

@@ -158,20 +158,25 @@ def quality() -> Mapping[str, Row]:
 
 
 def first_try() -> Mapping[str, Row]:
-    """Return draws, Dice of both methods, and their difference with its interval, after 400 steps, by data set."""
+    """Return draws, Dice of both methods, and their difference with its interval, by data set and steps."""
     names = {"hippocampus, 1 case": "hippocampus", "lgg, 4 patients": "lgg", "acdc, 3 patients": "acdc"}
     found: dict[str, Row] = {}
-    for shown, name in names.items():
-        values: dict[str, dict[str, float]] = {}
-        for row in table(f"benchmarks/strength/results/prior-{name}-draws.csv"):
-            if row["max_steps"] == "400":
-                values.setdefault(row["variant"], {})[row["seed"]] = float(row["dice"])
-        ours = values["prior-balanced"]
-        arms = ("base-drawn-head", "base-prior", "prior-balanced")
-        dice = [fmean(values[arm][seed] for seed in ours) for arm in arms]
-        decided = table(f"benchmarks/strength/results/prior-{name}-decisions.csv")
-        (last,) = (row for row in decided if (row["max_steps"], row["variant"]) == ("400", "prior-balanced"))
-        found[shown] = [len(ours), *dice, [float(last[column]) for column in ("difference", "low", "high")]]
+    for steps in ("400", "800"):
+        for shown, name in names.items():
+            values: dict[str, dict[str, float]] = {}
+            for row in table(f"benchmarks/strength/results/prior-{name}-draws.csv"):
+                if row["max_steps"] == steps:
+                    values.setdefault(row["variant"], {})[row["seed"]] = float(row["dice"])
+            ours = values["prior-balanced"]
+            drawn, *dice = [
+                [value for seed, value in values.get(arm, {}).items() if seed in ours]
+                for arm in ("base-drawn-head", "base-prior", "prior-balanced")
+            ]
+            before = fmean(drawn) if len(drawn) == len(ours) else []  # at 800 steps not all were run
+            decided = table(f"benchmarks/strength/results/prior-{name}-decisions.csv")
+            (last,) = (row for row in decided if (row["max_steps"], row["variant"]) == (steps, "prior-balanced"))
+            difference = [float(last[column]) for column in ("difference", "low", "high")]
+            found[f"{shown}, {steps}"] = [len(ours), before, *map(fmean, dice), difference]
     return found
 
 
