@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from equireg.batches.batch import Samples
+from equireg.batches.batch import Samples, label_of
 from equireg.imaging.labels import IGNORED
+from equireg.networks.heads import shares_of_counts
 from equireg.processes import ranks
 
 _LEAST = 0.01
@@ -35,10 +36,7 @@ def shares_of(labelled: Samples, classes: int) -> Tensor:
     Raises:
         ValueError: if they have no labels.
     """
-    if labelled.label is None:
-        raise ValueError("got samples without labels; expected the labelled ones of a batch")
-    known = labelled.label[(labelled.label != IGNORED) & (labelled.valid > 0)]
-    counts = torch.bincount(known.long(), minlength=classes).to(labelled.image)
-    (counts,) = ranks.summed(counts)
-    shares = (counts / counts.sum().clamp_min(1)).clamp_min(_LEAST)
-    return shares / shares.sum()
+    label = label_of(labelled)
+    known = label[(label != IGNORED) & (labelled.valid > 0)]
+    (counts,) = ranks.summed(torch.bincount(known.long(), minlength=classes).to(labelled.image))
+    return shares_of_counts(counts, _LEAST)

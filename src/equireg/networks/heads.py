@@ -55,8 +55,13 @@ def first_guess(voxels: Sequence[int]) -> Tensor:
     """
     counts = torch.tensor(voxels, dtype=torch.float64)
     least = min(_LEAST, _LEAST_TOGETHER / max(len(counts) - 1, 1))
+    return shares_of_counts(counts, least).float()
+
+
+def shares_of_counts(counts: Tensor, least: float) -> Tensor:
+    """Return the voxels of each class as parts of all, [K]; each at least ``least``, then made to sum to 1."""
     shares = (counts / counts.sum().clamp_min(1)).clamp_min(least)
-    return (shares / shares.sum()).float()
+    return shares / shares.sum()
 
 
 @torch.no_grad()
