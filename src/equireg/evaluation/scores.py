@@ -7,6 +7,9 @@ from typing import Literal
 
 from equireg.metrics import METRICS
 
+_NAMED = 5
+"""Regions that a warning names."""
+
 Side = Literal["prediction", "reference", "transform"]
 
 
@@ -68,6 +71,25 @@ def shown_regions(scores: Sequence[Score], metric: str) -> list[str]:
     sides: tuple[Side, ...] = ("transform",) if METRICS[metric].of == "transform" else ("prediction", "reference")
     names = list(asked[0].regions) if asked else []
     return [name for name in names if any(score.shows(name, sides) for score in asked)] or names
+
+
+def nothing_in_common(scores: Sequence[Score]) -> str | None:
+    """Say so where predictions and masks show different regions in all cases, as 0 and 1 beside 0 and 255 do."""
+    predicted, referred = (
+        {name for score in scores if score.shown for name, found in score.shown.items() if side in found}
+        for side in ("prediction", "reference")
+    )
+    if not predicted or not referred or predicted & referred:
+        return None
+    return (
+        f"shows {_some(predicted)}, and the masks show {_some(referred)}; nothing is in both. If they mean the same, "
+        "give both the same label values."
+    )
+
+
+def _some(names: Collection[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(sorted(names)[:_NAMED]) + more
 
 
 def _joined_shown(first: Score, second: Score) -> Mapping[str, frozenset[Side]] | None:

@@ -20,11 +20,14 @@ from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.nifti import nifti_slabs, read_nifti_header
 from equireg.imaging.pictures import PICTURE_ENDINGS, is_picture, picture_slabs, read_picture_header
 
-VOLUMES = (".nii", ".nii.gz", ".mha", ".nrrd")
+VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 """Endings of files that hold a volume, in lower case."""
 EXTENSIONS = (*VOLUMES, *PICTURE_ENDINGS)
 """Endings of the files that equireg reads, in lower case."""
 
+_LINK = "is a link to a file that is not there. Fetch it (`datalad get`, `git annex get`), or remove the link."
+_LFS = b"version https://git-lfs"
+_POINTER = "holds the place of a file that Git LFS keeps, not the file itself. Fetch it by `git lfs pull`."
 _UNREADABLE = (OSError, EOFError, ValueError, OverflowError, RuntimeError, zlib.error, ReaderError)
 """What readers raise, beside nibabel's own errors."""
 
@@ -134,7 +137,7 @@ def readable(path: Path) -> Iterator[None]:
     """Turn whatever a reader raises into one error that names the file."""
     with read_errors(path):
         if not path.exists():
-            raise EquiregError(f"{path}: no such file. Check the path.")
+            raise EquiregError(f"{path}: {_LINK if path.is_symlink() else 'no such file. Check the path.'}")
         if not path.is_file():
             raise EquiregError(f"{path}: is no file; expected an image file ({', '.join(EXTENSIONS)}), not a folder.")
         if extension_of(path) is None:
@@ -147,12 +150,23 @@ def readable(path: Path) -> Iterator[None]:
             f"{path}: does not fit into this machine's memory. Lower --jobs, or use a machine with more memory."
         ) from error
     except _unreadable() as error:
+        if _is_pointer(path):
+            raise EquiregError(f"{path}: {_POINTER}") from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[-1].rstrip(".") if lines else type(error).__name__
         raise EquiregError(
             f"{path}: cannot be read as an image, it is cut short, damaged or of another format ({reason}). "
             "Copy it again from its source, or remove it."
         ) from error
+
+
+def _is_pointer(path: Path) -> bool:
+    """Whether a file holds the place of one that Git LFS keeps."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_LFS)) == _LFS
+    except OSError:
+        return False
 
 
 def _unreadable() -> tuple[type[Exception], ...]:

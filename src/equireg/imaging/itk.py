@@ -13,11 +13,14 @@ from equireg.imaging.itk_readers import Reader, reading
 from equireg.imaging.limits import Limits, check_ratio, check_size
 from equireg.imaging.placing import LPS_TO_RAS
 from equireg.imaging.streams import GzipStream
-from equireg.imaging.text_headers import TextHeader, read_text_header
+from equireg.imaging.text_headers import META_ENDINGS, NRRD_ENDINGS, TextHeader, read_text_header
 
 _SLAB_BYTES = 2**23
 _BYTES_A_SECOND = 10e6
-_READERS = {".mha": "MetaImageIO", ".nrrd": "NrrdImageIO"}
+_READERS = {
+    **dict.fromkeys(META_ENDINGS, "MetaImageIO"),
+    **dict.fromkeys(NRRD_ENDINGS, "NrrdImageIO"),
+}
 
 
 def read_itk_header(path: Path, limits: Limits) -> Header:

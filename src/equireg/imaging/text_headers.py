@@ -6,13 +6,17 @@ here: one field a line, none twice, as many numbers as the dimension asks for.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.errors import EquiregError
 from equireg.imaging.limits import PACKED
 
+META_ENDINGS = (".mha", ".mhd")
+NRRD_ENDINGS = (".nrrd", ".nhdr")
+"""Endings of both kinds; the second is that of headers whose voxels lie in a file beside them."""
 _LONGEST = 2**18
 """Bytes within which a header must end."""
 _BYTES = {
@@ -58,7 +62,7 @@ class TextHeader:
 
 
 def read_text_header(path: Path) -> TextHeader:
-    """Read what a .mha or .nrrd file claims.
+    """Read what a MetaImage or NRRD file claims.
 
     Raises:
         EquiregError: if the voxels are said to lie in a file that is not beside the header.
@@ -66,7 +70,18 @@ def read_text_header(path: Path) -> TextHeader:
     """
     with path.open("rb") as file:
         beginning = file.read(_LONGEST)
-    return (_meta if path.name.lower().endswith(".mha") else _nrrd)(path, beginning)
+    return (_meta if path.name.lower().endswith(META_ENDINGS) else _nrrd)(path, beginning)
+
+
+def with_voxels(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files, each detached header followed by the file with its voxels."""
+    for path in paths:
+        yield path
+        if path.name.lower().endswith((*META_ENDINGS, *NRRD_ENDINGS)):
+            with suppress(EquiregError, OSError, ValueError):  # whoever reads it says what is wrong
+                data = read_text_header(path).data
+                if data != path:
+                    yield data
 
 
 def _meta(path: Path, beginning: bytes) -> TextHeader:

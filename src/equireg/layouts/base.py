@@ -13,6 +13,7 @@ from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
+from equireg.imaging.text_headers import with_voxels
 from equireg.imaging.volume import Geometry, read_geometry, read_image
 
 STACKED = ""
@@ -56,12 +57,12 @@ class RawCase:
     @property
     def scan_files(self) -> tuple[Path, ...]:
         """All files of the scan."""
-        return tuple(file for one in self.series for file in one.files) or self.images
+        return tuple(file for one in self.series for file in one.files) or tuple(with_voxels(self.images))
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the case, masks last."""
-        return self.scan_files + (() if self.mask is None else self.mask.files)
+        return self.scan_files + (() if self.mask is None else tuple(with_voxels(self.mask.files)))
 
     @property
     def mask(self) -> MaskFiles | None:

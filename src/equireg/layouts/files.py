@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -58,13 +59,21 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def is_image(file: Path) -> bool:
-    """Whether a path is a file with the ending of an image, and not hidden."""
-    return not file.name.startswith(".") and extension_of(file) is not None and file.is_file()
+    """Whether a path is a file with the ending of an image, and not hidden.
+
+    A link whose file is not there counts: reading it says so, and no scan is left out without a word.
+    """
+    if file.name.startswith(".") or extension_of(file) is None:
+        return False
+    return file.is_file() or (file.is_symlink() and not file.exists())
 
 
 def stem_of(file: Path) -> str:
-    """Return an image's file name without its ending."""
-    return file.name[: len(file.name) - len(extension_of(file) or "")]
+    """Return an image's file name without its ending, its letters composed.
+
+    macOS stores "ü" as two characters and others as one: a scan and its mask may come from both.
+    """
+    return unicodedata.normalize("NFC", file.name[: len(file.name) - len(extension_of(file) or "")])
 
 
 Listed = TypeVar("Listed")

@@ -9,10 +9,12 @@ from equireg.config.dicom import ALL_SERIES
 from equireg.disk import existing_folder
 from equireg.errors import EquiregError, UsageError
 from equireg.imaging.dicom.heads import is_called_dicom, is_dicom
+from equireg.imaging.formats import VOLUMES
 from equireg.layouts import LAYOUTS, dicom, plain
 from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
+from equireg.layouts.unread import scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
 """Layouts that take any names."""
@@ -39,7 +41,9 @@ def discover(
     with walked_once():
         found = find_layout(root, layout, options=options)
         dataset = to_dataset(root, found, follow_links=follow_links)
-        return replace(dataset, notes=(*dataset.notes, *_unused(root, found)))
+        other = scans_of_other_kinds(root)
+        warnings = (*dataset.warnings, *([other] if other else []))
+        return replace(dataset, notes=(*dataset.notes, *_unused(root, found)), warnings=warnings)
 
 
 def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
@@ -98,6 +102,7 @@ def find_layout(
     raise EquiregError(
         f"{root}: has no scans of a known layout; expected dataset.json with imagesTr/ (Decathlon, "
         "nnU-Net), folders "
-        "with CASE_t1, CASE_t1ce, CASE_t2, CASE_flair (BraTS), .nii, .nii.gz, .mha or .nrrd files or pictures (PNG, "
-        "JPEG, TIFF, BMP, WebP), directly inside, in images/ or in a folder a case, or DICOM series. Check the path."
+        "with CASE_t1, CASE_t1ce, CASE_t2, CASE_flair (BraTS), NIfTI, MetaImage or NRRD files "
+        f"({', '.join(VOLUMES)}) or pictures (PNG, JPEG, TIFF, BMP, WebP), directly inside, in images/ or in a folder "
+        f"a case, or DICOM series. Check the path.{why_nothing_is_found(root)}"
     )

@@ -21,6 +21,7 @@ from equireg.layouts.finding import find_layout
 from equireg.layouts.grouping import choose_scheme, group_files
 from equireg.layouts.judging import judged
 from equireg.layouts.picture_sets import picks_for
+from equireg.layouts.unread import scans_of_other_kinds
 
 log = logging.getLogger("equireg")
 
@@ -46,6 +47,7 @@ def discover_inputs(
     path = Path(path)
     with walked_once():
         found = _one_file(path, channels, options) if path.is_file() else find_layout(path, "auto", channels, options)
+        other = None if path.is_file() else scans_of_other_kinds(path)
     home = path.parent if path.is_file() else path
     cases: dict[str, RawCase] = {}
     for case, refusal in judged(home, found, follow_links=follow_links or path.is_file()):
@@ -61,6 +63,8 @@ def discover_inputs(
         log.warning("%d masks have no scan, such as %s: a scan may be missing", len(found.orphans), found.orphans[0])
     for note in (*found.notes, *found.warnings):
         log.info("%s", note)
+    if other:
+        log.warning("%s", other)
     if not cases:
         raise EquiregError(f"{path}: has nothing to predict.")
     problems = [case.problem for case in cases.values() if case.problem is not None]

@@ -1,13 +1,16 @@
 """Which of the cases that a layout finds can stand: names, files and their places are judged here for all layouts."""
 
 import os
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
 from equireg.layouts.base import FoundCase, FoundSet, RawCase, RawDataset, Refusal, missing_file
+from equireg.layouts.files import stem_of
+from equireg.layouts.masks import split_mask
 from equireg.layouts.patients import patients_of
 from equireg.layouts.picture_sets import picks_of
 
@@ -22,8 +25,9 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
     """
     cases: dict[str, RawCase] = {}
     refused = list(found.refused)
+    unlabelled = {_bare(case.name): case.name for case in found.cases if case.label is None}
     for mask in found.orphans:
-        refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", "Add its scan under the same name."))
+        refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", _name_for(mask, unlabelled)))
     patients = patients_of(case.name for case in found.cases)
     for case, problem in judged(root, found, follow_links=follow_links):
         refusal = problem or _mask_problem(case) or _missing_channel(case, found) or _taken(case, cases.get(case.name))
@@ -57,6 +61,21 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
         warnings=found.warnings,
         private=found.private,
     )
+
+
+def _bare(name: str) -> str:
+    """Return a name without what people write in two ways: capitals, marks, zeros before a number."""
+    return re.sub(r"0+(?=\d)", "", re.sub(r"[^0-9a-z]+", "_", name.casefold())).strip("_")
+
+
+def _name_for(mask: Path, unlabelled: Mapping[str, str]) -> str:
+    """Return how to give a mask its scan; a scan of nearly its name is not taken unasked, as it may be another's."""
+    stem = stem_of(mask)
+    names = (_bare(name) for name in (stem, split_mask(stem)) if name)
+    near = next((unlabelled[name] for name in names if name in unlabelled), None)
+    if near is None:
+        return "Add its scan under the same name."
+    return f"If it is that of the scan {near}, call it so: capitals, zeros and marks count."
 
 
 def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple[FoundCase, Refusal | None]]:

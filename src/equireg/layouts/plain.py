@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from equireg.errors import EquiregError
-from equireg.imaging.formats import read_header
+from equireg.imaging.formats import VOLUMES, read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
@@ -59,7 +59,7 @@ def _find(root: Path, channel_count: int | None, *, pictures: bool) -> FoundSet:
     fits = bool(files) and any(map(is_picture, files)) == pictures  # no picture is left where a volume is a scan
     places = Places(root) if fits else None
     if places is None or not places.scans:
-        kinds = "PNG, JPEG, TIFF, BMP or WebP" if pictures else ".nii, .nii.gz, .mha or .nrrd"
+        kinds = "PNG, JPEG, TIFF, BMP or WebP" if pictures else ", ".join(VOLUMES)
         raise LayoutMismatchError(
             f"{root}: has no scans, neither directly inside nor in images/ nor in a folder a case; expected "
             f"{kinds} files."

@@ -124,6 +124,8 @@ def holds_labels(path: Path) -> bool | None:
     Returns:
         None where every voxel is 0, which is an empty mask or no scan.
     """
+    if not path.exists():  # a link to nothing
+        return False
     state = path.stat()
     return _judged(path, state.st_size, state.st_mtime_ns)
 

@@ -16,10 +16,12 @@ from equireg.imaging.dicom.codes import SegmentCode, codes_of
 from equireg.imaging.dicom.contour_writing import write_contours
 from equireg.imaging.dicom.seg_writing import Told, write_segmentation
 from equireg.imaging.dicom.series import Series
+from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.nrrd_writing import write_nrrd
 from equireg.imaging.picture_writing import check_flat, write_picture
 from equireg.imaging.pictures import is_picture
+from equireg.imaging.text_headers import NRRD_ENDINGS
 from equireg.imaging.volume import Geometry
 from equireg.model import ModelFacts
 from equireg.prediction.scans import InputCase, RawScan
@@ -67,7 +69,7 @@ def format_of(case: InputCase, looks: Looks, config: PredictConfig) -> str:
     first = case.scan.case.images[0] if case.scan.case.images else Path()
     if is_picture(first):
         return "png"
-    return "nrrd" if first.name.lower().endswith(".nrrd") else "nifti"
+    return "nrrd" if extension_of(first) in NRRD_ENDINGS else "nifti"
 
 
 def series_of(case: InputCase) -> Series | None:

@@ -1,7 +1,8 @@
 """Who trains, validates and tests."""
 
+import difflib
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.prepared import Split
+from equireg.imaging.formats import extension_of
 from equireg.layouts import RawCase
 
 
@@ -76,6 +78,15 @@ def _count_of(fraction: float, count: int) -> int:
     return 0 if fraction == 0 else max(1, round(fraction * count))
 
 
+def _not_there(name: str, cases: Collection[str]) -> str:
+    """Say that there is no case of a name, and which may be meant."""
+    plain = name.rsplit("/", maxsplit=1)[-1]
+    meant = plain[: len(plain) - len(extension_of(plain) or "")]
+    near = [meant] if meant in cases else difflib.get_close_matches(name, cases, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(cases)[:3])} and others."
+    return f"which the raw folder does not hold; {hint} Give names of cases, without folder and ending."
+
+
 def read_split(path: Path, cases: Sequence[SplitCase | RawCase]) -> dict[str, Split]:
     """Read a JSON file with the lists ``train``, ``val`` and ``test`` of case names.
 
@@ -98,7 +109,7 @@ def read_split(path: Path, cases: Sequence[SplitCase | RawCase]) -> dict[str, Sp
     for split in names:
         for name in content.get(split, []):
             if name not in patient:
-                raise EquiregError(f"{path}: names the case {name[:80]!r}, which the raw folder does not hold.")
+                raise EquiregError(f"{path}: names the case {name[:80]!r}, {_not_there(name, patient)}")
             if name in listed:
                 raise EquiregError(f"{path}: names the case {name[:80]!r} both in {listed[name]} and in {split}.")
             listed[name] = split

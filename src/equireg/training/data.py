@@ -15,12 +15,14 @@ from equireg.batches.reading import CaseReader
 from equireg.batches.workers import StepLoader, check_workers, default_workers
 from equireg.config import TrainConfig
 from equireg.errors import EquiregError
-from equireg.folders.prepared import CaseRecord
+from equireg.folders.prepared import CaseRecord, Manifest
 from equireg.methods import find
 from equireg.processes.ranks import Rank
 from equireg.training.budget import Pace
 
 log = logging.getLogger("equireg")
+_NAMED = 10
+"""Labels that one warning names."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,21 @@ def choose_training_cases(records: Sequence[CaseRecord], config: TrainConfig) ->
         log.warning("no unlabelled case is used; %s then trains on labelled cases alone", config.method.name)
     names = tuple(case.name for case in validation)
     return TrainingCases(tuple(labelled), tuple(unlabelled if uses else ()), names, drafted_cases(records))
+
+
+def warn_of_unseen_labels(cases: TrainingCases, manifest: Manifest) -> None:
+    """Tell which labels no mask shows that the run learns from; they would be missing in every prediction."""
+    learnt = {*cases.labelled, *cases.drafted}
+    counts = [case.class_voxels for case in manifest.cases if case.name in learnt and case.class_voxels]
+    shown = [sum(column) > 0 for column in zip(*counts, strict=True)]
+    unseen = [name for name, seen in zip(manifest.labels.names, shown, strict=False) if not seen][:_NAMED]
+    if unseen:
+        log.warning(
+            "no mask of the %d labelled cases shows %s, so the model cannot learn it. Give it a case that does: a "
+            "higher --sup_cases or --sup_cut, another --seed, or masks by `equireg adopt`.",
+            len(learnt),
+            ", ".join(map(repr, unseen)),
+        )
 
 
 def _check_validation(validation: Sequence[CaseRecord], config: TrainConfig) -> None:

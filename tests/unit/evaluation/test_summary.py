@@ -43,6 +43,17 @@ def test_presence_is_counted(judged):
     }
 
 
+def test_values_that_only_one_side_has_are_told(tmp_path, caplog):
+    write_masks(tmp_path / "masks", {"a": box(255), "b": EMPTY})
+    write_masks(tmp_path / "predictions", {"a": box(1), "b": box(1)})
+    evaluate(tmp_path / "predictions", tmp_path / "masks", tmp_path / "out")
+    assert "shows label 1, and the masks show label 255; nothing is in both" in caplog.text
+    caplog.clear()
+    write_masks(tmp_path / "more", {"a": box(255), "b": box(1, start=7)})
+    evaluate(tmp_path / "predictions", tmp_path / "more", tmp_path / "out2")
+    assert "nothing is in both" not in caplog.text
+
+
 def test_missing_distances_are_counted_beside_dice(judged):
     assert judged["regions"]["lesion"]["hd95_mm"]["missing"] == 2
     assert judged["regions"]["lesion"]["dice"]["missing"] == 0

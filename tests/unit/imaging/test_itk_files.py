@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from equireg.errors import EquiregError
 from equireg.imaging import itk_readers
 from equireg.imaging.limits import Limits
+from equireg.imaging.text_headers import with_voxels
 from equireg.imaging.volume import read_geometry, read_image, read_label
 
 VOXELS = (np.random.default_rng(0).normal(size=(7, 6, 5)) * 100).astype(np.int16)
@@ -41,7 +42,10 @@ def refusal(path: Path, limits: Limits | None = None) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.mha", meta()), ("a.nrrd", nrrd()), ("A.MHA", meta())])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.mha", meta()), ("a.nrrd", nrrd()), ("A.MHA", meta()), ("a.mhd", meta()), ("a.nhdr", nrrd())],
+)
 def test_voxels_come_whole(tmp_path, monkeypatch, name, content):
     monkeypatch.setattr("equireg.imaging.itk._SLAB_BYTES", 200)
     image, _ = read_image([saved(tmp_path / name, content)])
@@ -104,6 +108,13 @@ def test_voxels_beside_the_header_are_read(tmp_path, ending):
     content = meta(data="v.raw", content=b"") if ending == "mha" else nrrd(more="data file: v.raw\n", content=b"")
     image, _ = read_image([saved(tmp_path / f"a.{ending}", content)])
     np.testing.assert_array_equal(image[0], VOXELS.T)
+
+
+def test_the_voxels_beside_a_header_are_among_its_files(tmp_path):
+    data = saved(tmp_path / "v.raw", VOXELS.tobytes())
+    detached = saved(tmp_path / "a.mhd", meta(data="v.raw", content=b""))
+    whole, damaged = saved(tmp_path / "b.mha", meta()), saved(tmp_path / "c.nhdr", b"NRRD")
+    assert list(with_voxels([detached, whole, damaged])) == [detached, data, whole, damaged]
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,12 @@ def test_text_is_not_an_image(tmp_path, ending):
     assert "cannot be read as an image" in error_of(lambda: read_geometry(path), path)
 
 
+def test_the_pointer_of_git_lfs_is_called_so(tmp_path):
+    path = tmp_path / "a.nii.gz"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert "`git lfs pull`" in error_of(lambda: read_geometry(path), path)
+
+
 def test_unknown_ending_and_folder(tmp_path):
     path = tmp_path / "a.gif"
     path.write_bytes(b"x")

@@ -154,6 +154,16 @@ def test_a_full_disk_names_the_case_whichever_file_was_written(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_the_fingerprint_follows_voxels_beside_their_header(case: RawCase, tmp_path: Path) -> None:
+    voxels, header = tmp_path / "v.raw", tmp_path / "v.mhd"
+    voxels.write_bytes(bytes(8))
+    header.write_text("NDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\nElementDataFile = v.raw\n")
+    detached = replace(case, images=(header,))
+    first = fingerprint(detached, PLAN)
+    os.utime(voxels, ns=(0, 0))
+    assert fingerprint(detached, PLAN) != first
+
+
 def test_the_fingerprint_follows_files_and_plan(case: RawCase) -> None:
     first = fingerprint(case, PLAN)
     assert fingerprint(case, replace(PLAN)) == first

@@ -108,6 +108,7 @@ def test_a_split_file_decides_and_the_rest_trains(tmp_path: Path) -> None:
     ("content", "finding"),
     [
         ('{"val": ["nobody"]}', "names the case 'nobody'"),
+        ('{"val": ["labels/p00_0.nii.gz"]}', "did you mean 'p00_0'? Give names of cases, without folder and ending"),
         ('{"val": ["p00_0"], "test": ["p00_0"]}', "names the case 'p00_0' both in val and in test"),
         ('{"val": ["p00_0"], "test": ["p00_1"]}', "patient 'p00' are both in val and in test"),
         ('{"valid": ["p00_0"]}', "expected an object with the lists train, val and test"),

@@ -13,9 +13,9 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.processes.ranks import Rank
 from equireg.training.budget import Budget, Pace
-from equireg.training.data import DataSource, TrainingCases, choose_training_cases
+from equireg.training.data import DataSource, TrainingCases, choose_training_cases, warn_of_unseen_labels
 from equireg.training.schedule import Plan, Schedule
-from prepared_sets import record, write_set
+from prepared_sets import manifest, record, write_set
 
 
 def source(root: Path, rank: Rank) -> DataSource:
@@ -60,6 +60,14 @@ def test_validation_masks_that_are_all_empty_are_told(caplog: pytest.LogCaptureF
     caplog.clear()
     assert choose_training_cases([*EMPTY, record("x", "val")], config).validation == ("v", "w", "x")
     assert not caplog.text
+
+
+def test_labels_that_the_run_cannot_learn_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    seen, unseen = record("a"), record("b", class_voxels=(470, 10, 0))
+    warn_of_unseen_labels(TrainingCases(("a", "b"), (), ()), manifest([seen, unseen]))
+    assert not caplog.text
+    warn_of_unseen_labels(TrainingCases(("b",), ("a",), ()), manifest([seen, unseen]))
+    assert "no mask of the 1 labelled cases shows 'rim'" in caplog.text
 
 
 @pytest.mark.parametrize(("cases", "finding"), [(EMPTY[:1], "no case validates"), (EMPTY, "cases are empty")])

@@ -1,0 +1,46 @@
+"""Files that hold scans for other programs and are not read here: they are told of, not passed over."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from equireg.layouts.files import folders_below
+
+_VOLUMES = (
+    *(".img", ".img.gz", ".mgz", ".mgh", ".mnc", ".mif", ".mif.gz", ".gipl", ".gipl.gz", ".par", ".vti"),
+    *(".nii.bz2", ".nii.xz", ".nii.zst", ".nii.z", ".nii.zip"),
+)
+"""Endings of volumes, in lower case."""
+_PICTURES = (".gif", ".ppm", ".pgm", ".pnm", ".jp2", ".svs", ".ppm.gz")
+_ARRAYS = (".h5", ".hdf5", ".npz", ".npy", ".mat", ".pt", ".pkl")
+_SAVE = "Save volumes as .nii.gz, pictures as .png."
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+
+
+def scans_of_other_kinds(root: Path) -> str | None:
+    """Say how many volumes and pictures of other kinds lie in a folder; None where there are none.
+
+    Raises:
+        EquiregError: if a folder cannot be read.
+    """
+    found = _ending(root, (*_VOLUMES, *_PICTURES))
+    return f"not used: {_told(found)} {_SAVE}" if found else None
+
+
+def why_nothing_is_found(root: Path) -> str:
+    """Say which files of other kinds lie in a folder without a scan, and what to do with them; empty without any."""
+    archives = _ending(root, _ARCHIVES)
+    if archives:
+        return f" The folder holds {_told(archives)} Unpack first."
+    found = _ending(root, (*_VOLUMES, *_PICTURES, *_ARRAYS))
+    return f" The folder holds {_told(found)} {_SAVE}" if found else ""
+
+
+def _ending(root: Path, endings: tuple[str, ...]) -> list[Path]:
+    names = ((folder / name for name in sorted(names)) for folder, names in folders_below(root))
+    return [file for files in names for file in files if file.name[0] != "." and file.name.lower().endswith(endings)]
+
+
+def _told(files: Sequence[Path]) -> str:
+    if len(files) == 1:
+        return f"a file of a kind that equireg does not read, {files[0]}."
+    return f"{len(files)} files of kinds that equireg does not read, such as {files[0]}."

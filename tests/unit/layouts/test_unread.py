@@ -1,0 +1,51 @@
+"""Files that are not read are told of: other kinds, links to nothing, masks of nearly a scan's name."""
+
+import unicodedata
+
+import pytest
+
+from equireg.errors import EquiregError
+from equireg.layouts import discover, discover_inputs
+from layout_folders import labelled, names, put
+
+
+def test_scans_of_other_kinds_are_told(tmp_path, caplog):
+    put(tmp_path, "images/a.nii.gz", "labels/a.nii.gz")
+    for name in ("b.img", "c.nii.bz2"):
+        (tmp_path / "images" / name).write_bytes(b"x")
+    warnings = discover(tmp_path).warnings
+    assert any("2 files of kinds" in line and "b.img" in line and ".nii.gz" in line for line in warnings)
+    discover_inputs(tmp_path, ["image"])
+    assert "2 files of kinds" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("a.h5", "Save volumes"), ("a.img", "Save volumes"), ("a.zip", "Unpack")])
+def test_a_folder_of_nothing_else_says_what_to_do(tmp_path, name, remedy):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(EquiregError, match=rf"{name}.*{remedy}"):
+        discover(tmp_path)
+
+
+def test_a_link_to_nothing_is_a_case_that_cannot_be_read(tmp_path):
+    put(tmp_path, "images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz")
+    (tmp_path / "images" / "c.nii.gz").symlink_to("gone")
+    (tmp_path / "labels" / "b.nii.gz").symlink_to("gone")
+    dataset = discover(tmp_path)
+    assert (names(dataset), labelled(dataset)) == (["a", "b", "c"], ["a", "b"])
+    with pytest.raises(EquiregError, match="a link to a file that is not there"):
+        dataset.cases[2].read_image()
+
+
+def test_letters_in_two_spellings_are_one_name(tmp_path):
+    composed, apart = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    put(tmp_path, f"images/{composed}.nii.gz", f"labels/{apart}.nii.gz")
+    assert labelled(discover(tmp_path)) == [composed]
+
+
+@pytest.mark.parametrize("mask", ["case01", "Case_1", "case-01_seg"])
+def test_a_mask_of_nearly_a_scans_name_is_named_with_it(tmp_path, mask):
+    put(tmp_path, "images/Case_01.nii.gz", f"labels/{mask}.nii.gz")
+    dataset = discover(tmp_path)
+    assert not labelled(dataset)
+    near = mask != "case01"  # a mark that is not there may be one that matters
+    assert ("scan Case_01, call it so" in dataset.refused[0].remedy) == near
