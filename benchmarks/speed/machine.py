@@ -41,17 +41,22 @@ def facts(packages: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def in_turns(tasks: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, float]:
+def in_turns(
+    tasks: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm_up: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """Return the median seconds of each task, run in turns so that a busy machine slows all of them alike."""
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in range(warm_up + rounds):
         for name, task in tasks.items():
             _wait()
-            begin = time.perf_counter()
+            begin = clock()
             task()
             _wait()
             if turn >= warm_up:
-                seconds[name].append(time.perf_counter() - begin)
+                seconds[name].append(clock() - begin)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 

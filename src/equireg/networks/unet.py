@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from equireg.config import UNetConfig
 from equireg.networks.deep import lower_stages
+from equireg.networks.norms import InstanceNorm2d, InstanceNorm3d
 from equireg.networks.stages import EncoderStage
 from equireg.networks.topology import Strides, kernels_of
 
@@ -20,8 +21,8 @@ _SLOPE = 0.01
 _CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 _GROWTHS = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _NORMS = {
-    ("instance", 2): nn.InstanceNorm2d,
-    ("instance", 3): nn.InstanceNorm3d,
+    ("instance", 2): InstanceNorm2d,
+    ("instance", 3): InstanceNorm3d,
     ("batch", 2): nn.BatchNorm2d,
     ("batch", 3): nn.BatchNorm3d,
 }
