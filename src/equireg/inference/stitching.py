@@ -13,6 +13,8 @@ from equireg.inference.plan import InferencePlan
 
 _HALF_FROM = 2**30
 """Bytes from which on the sums are kept in 16 bits."""
+_HALF_OVERLAP = 0.75
+"""Overlap of windows up to which they may be: the sums of more windows would lose digits, and overflow from 0.88 on."""
 _HALF_SCALE = 2.0**12
 """Factor of weights in 16 bits: the least, 0.001, keeps all its digits, and the sum of a few stays finite."""
 _GPU_PART = 0.5
@@ -47,7 +49,7 @@ def stitched(
         cut = [volume[(None, slice(None), *window)] for window in batch]
         probs = predict((torch.cat(cut) if len(cut) > 1 else cut[0]).to(device))
         if sums is None:
-            sums = _Sums(probs.shape[1], depth, shape[1:], weight)
+            sums = _Sums(probs.shape[1], depth, shape[1:], weight, may_be_half=plan.overlap <= _HALF_OVERLAP)
         for window, of_window in zip(batch, probs, strict=True):
             sums.add(window, of_window)
         done = batches[index + 1][0][0].start if index + 1 < len(batches) else shape[0]
@@ -68,11 +70,11 @@ def _windows(shape: Sequence[int], plan: InferencePlan) -> list[Window]:
 class _Sums:
     """Weighted sums over the slices from ``start`` on, in a ring of ``depth`` slices."""
 
-    def __init__(self, classes: int, depth: int, plane: Sequence[int], weight: Tensor) -> None:
+    def __init__(self, classes: int, depth: int, plane: Sequence[int], weight: Tensor, *, may_be_half: bool) -> None:
         self.start, self.depth = 0, depth
         count = classes * depth * math.prod(plane)
         device = weight.device if _fits(4 * count, weight.device) else torch.device("cpu")
-        half = device.type == "cpu" and 4 * count > _HALF_FROM
+        half = may_be_half and device.type == "cpu" and 4 * count > _HALF_FROM
         kind = torch.float16 if half else torch.float32
         self.weight = weight * _HALF_SCALE if half else weight
         self.probs = torch.zeros((classes, depth, *plane), dtype=kind, device=device)

@@ -60,3 +60,12 @@ def test_sums_in_halves_choose_the_same_classes(monkeypatch):
     clear = exact.topk(2, dim=0).values.diff(dim=0).abs()[0] > 4e-3
     assert clear.float().mean() > 0.9
     assert torch.equal(probs.argmax(0)[clear], exact.argmax(0)[clear])
+
+
+def test_many_windows_are_not_summed_in_halves(monkeypatch):
+    """Sums of 16 bits are infinite where windows share nine tenths."""
+    monkeypatch.setattr(stitching, "_HALF_FROM", 0)
+    plan = InferencePlan(3, (16, 16, 16), overlap=0.9, classes=3)
+    image = volume(19, 17, 17)
+    probs = torch.cat(list(stitched(network, image, plan, CPU)), dim=1)
+    assert torch.allclose(probs, whole(image, plan), atol=1e-5)
