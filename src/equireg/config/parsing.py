@@ -2,6 +2,7 @@
 
 import dataclasses
 import marshal
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -85,8 +86,32 @@ def _built(options: type[Options], chosen: tuple[tuple[str, type], ...], known: 
 
 def _build(options: type[Options], chosen: Mapping[str, type], values: Mapping[str, Any]) -> Options:
     parser = parser_of(options, chosen)
-    made = parser.instantiate(parser.read(values))
+    try:
+        made = parser.instantiate(parser.read(values))
+    except UsageError as error:
+        raise UsageError(_in_full(str(error), values)) from error
     return options(**{field.name: made[field.name] for field in dataclasses.fields(options)})  # pyright: ignore[reportArgumentType]
+
+
+def _in_full(message: str, values: Mapping[str, Any]) -> str:
+    """Return a message that begins with an option of a group, such as ``scale``, with its name: ``views.strong.scale``.
+
+    The dataclass that refuses a value does not know under which name it stands.
+    """
+    found = re.match(r"--(?P<name>\w+) is (?P<value>[^;]*);", message)
+    if found is None or found["name"] in values:
+        return message
+    places = {place: value for place, value in _flat(values).items() if place.endswith(f".{found['name']}")}
+    shown = [place for place, value in places.items() if found["value"] in (str(value), f"{value}.0")] or [*places]
+    return message.replace(found["name"], shown[0], 1) if shown else message
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested options by their names with dots."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        result |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return result
 
 
 def check_groups(options: type, values: Mapping[str, Any], prefix: str = "") -> None:
