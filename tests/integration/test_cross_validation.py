@@ -115,6 +115,18 @@ def test_resume_goes_on_with_what_is_missing(
     assert "nothing is left to do" in equireg("train", phantom_prepared, "--out", again, "--resume").err
 
 
+def test_resume_refuses_a_folder_that_was_prepared_again(
+    equireg: Command, crossed: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "crossed"
+    shutil.copytree(crossed, again)
+    options = json.loads((again / "made_by.json").read_text())["config"]
+    (again / "made_by.json").unlink()
+    disk.write_json(again / "underway.json", {**options, "data": "digest of the folder as it was"})
+    outcome = equireg("train", phantom_prepared, "--out", again, "--resume")
+    assert "was prepared again with other scans, masks or options since it was begun" in outcome.error
+
+
 @pytest.mark.parametrize(
     ("words", "code", "finding"),
     [

@@ -8,6 +8,7 @@ from equireg import disk, folders
 from equireg.config.parsing import merged
 from equireg.errors import EquiregError
 from equireg.folders.ensemble import Member
+from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import MACHINE_OPTIONS
 
@@ -33,6 +34,19 @@ def members_of(out: Path, runs: Sequence[Path]) -> list[Member]:
         where = checkpoint.relative_to(out).as_posix()
         members.append(Member(run.root.name, where, file_digest(checkpoint), run.facts().as_dict()))
     return members
+
+
+def check_same_data(out: Path, data: PreparedSet) -> None:
+    """Refuse to go on with another prepared folder than a folder was begun with.
+
+    Raises:
+        EquiregError: if they differ.
+    """
+    if record_of(out).get(DATA) not in (None, data.digest):
+        raise EquiregError(
+            f"{out}: {data.root} was prepared again with other scans, masks or options since it was begun. Choose "
+            "another --out, or resume with the folder as it was."
+        )
 
 
 def options_of_before(

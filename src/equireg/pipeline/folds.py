@@ -26,7 +26,7 @@ from equireg.folders import ensemble, predictions, quality
 from equireg.folders.folds import SPLITS, FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
-from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, members_of, options_of_before
+from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, check_same_data, members_of, options_of_before
 from equireg.postprocessing import PostProcessing, choose, count_case
 
 log = logging.getLogger("equireg")
@@ -72,6 +72,8 @@ def cross_validate(prepared: Path, out: Path, given: Mapping[str, Any], how: How
             raise EquiregError(f"{out}: holds no cross-validation to resume. Leave out --resume to begin one.")
         data = PreparedSet(prepared, verify=given.get("verify", True) is not False)
         count, options = _settled(out, given, how)
+        if how.resume:
+            check_same_data(out, data)
         lists = _checked_folds(out, data, count, options)
         if folders.is_signed(out):
             (out / folders.UNFINISHED).unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from equireg.errors import EquiregError, UsageError
 from equireg.folders import ensemble, tables
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
-from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, members_of, options_of_before, record_of
+from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, check_same_data, members_of, options_of_before
 from equireg.pipeline.drafts import trusted, with_drafts
 from equireg.processes.importing import importing_lightning
 from equireg.processes.workers import Workers
@@ -98,11 +98,8 @@ def selftrain(
             own = {**own, **stored}
         work = _settled(Path(prepared).absolute(), out, given, RoundsConfig(**own), spread)
         begun = {**_kept(work.how), OPTIONS: given, DATA: work.data.digest}
-        if resume and record_of(out).get(DATA) not in (None, work.data.digest):
-            raise EquiregError(
-                f"{out}: {prepared} was prepared again with other scans, masks or options since it was begun. Choose "
-                "another --out, or resume with the folder as it was."
-            )
+        if resume:
+            check_same_data(out, work.data)
         if folders.is_signed(out):
             (out / folders.UNFINISHED).unlink(missing_ok=True)
             log.info("%s is finished; nothing is left to do", out)
