@@ -223,7 +223,8 @@ class EquiReg(TaskMethod):
         if options.negative:
             self._check_negative(target.shape[1])
             unlikely = (task.target < options.ruled_out).float()
-            loss = loss + options.negative * negative_cross_entropy(logits, unlikely, task.area - task.mask, averaging)
+            doubtful = task.area * ~sure(task.target, options.threshold)
+            loss = loss + options.negative * negative_cross_entropy(logits, unlikely, doubtful, averaging)
         if options.loss != "ce+dice":
             return loss
         return loss + cast(_KnownTask, task).facts.dice_weight * soft_dice_loss(logits, target, task.mask)

@@ -489,3 +489,11 @@ def test_negative_learning_of_two_classes_needs_a_doubtful_voxel_to_rule_one_out
         return
     with pytest.raises(UsageError, match=r"does nothing with two classes.*ruled_out above 0\.1"):
         made.unsupervised_loss(torch.zeros(1, 2, 4, 4), task)
+
+
+def test_negative_learning_leaves_out_what_is_probable_though_merely_common():
+    made = method(loss="ce", negative=1.0, threshold=0.9, ruled_out=0.2, balanced=0.5)
+    target = torch.tensor([0.97, 0.03]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+    one = torch.ones(1, 1, 4, 4)
+    task = Task(torch.zeros(1, 1, 4, 4), target, one, torch.zeros_like(one))
+    assert float(made.unsupervised_loss(torch.zeros(1, 2, 4, 4), task)) == 0
