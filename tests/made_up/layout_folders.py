@@ -1,6 +1,7 @@
 """Small raw folders of each layout, for the tests of discovery."""
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -77,3 +78,18 @@ def masks(dataset: RawDataset) -> dict[str, str | None]:
         case.name: str(case.label.relative_to(dataset.root)) if case.label is not None else None
         for case in dataset.cases
     }
+
+
+def of_two_layouts(root: Path) -> Path:
+    """Write a folder of the layout plain with the cases a and b, which seems to be of Decathlon, with c labelled."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        for folder, voxels in (("images", rng.normal(size=(9, 8, 7))), ("labels", rng.integers(0, 2, (9, 8, 7)))):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            nib.save(nib.Nifti1Image(voxels.astype(np.int16), np.eye(4)), root / folder / f"{name}.nii.gz")
+    (root / "listed").mkdir()
+    for name, folder in (("c", "images"), ("c_mask", "labels")):
+        shutil.copy(root / folder / "a.nii.gz", root / "listed" / f"{name}.nii.gz")
+    listed = [{"image": "./listed/c.nii.gz", "label": "./listed/c_mask.nii.gz"}]
+    describe(root, modality={"0": "MRI"}, labels={"0": "background", "1": "x"}, training=listed)
+    return root

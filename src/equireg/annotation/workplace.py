@@ -14,7 +14,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import MASKS, SCANS
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import write_channels
-from equireg.layouts import RawCase, discover
+from equireg.layouts import RawCase, rediscover
 
 log = logging.getLogger("equireg")
 
@@ -51,11 +51,9 @@ def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | 
     folder = given or data.source
     if folder is None:
         return None
-    signature = read_signature(data.root, "prepare")
-    layout = str(signature["config"].get("layout", "auto"))
+    origins = [read_signature(data.root, "prepare")]
     try:
-        options = DicomOptions.recorded([signature])
-        return {case.name: case for case in discover(folder, layout, options=options).cases}
+        return {case.name: case for case in rediscover(folder, origins, DicomOptions.recorded(origins)).cases}
     except EquiregError as error:
         if given is not None:
             raise

@@ -57,7 +57,8 @@ class DicomOptions:
         """Return the options that an earlier verb was given: the first of these folders that was.
 
         Args:
-            signatures: content of their ``made_by.json``; a folder of another verb or version has no such options.
+            signatures: content of their ``made_by.json``, that of the verb first which read the raw folder; a folder of
+                another verb or version has no such options.
             own: what this verb was given, which wins where it says anything.
         """
         if own is not None and own != cls():

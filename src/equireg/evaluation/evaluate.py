@@ -71,8 +71,9 @@ def evaluate(
     """
     config = options_from(EvaluateConfig, config, options)
     predictions, reference, out = Path(predictions), Path(reference), refuse_existing(out)
-    scans = DicomOptions.recorded([*lineage(predictions), *lineage(reference)], DicomOptions.of(config))
-    predicted = read_predictions(predictions, _limits(config, predictions, reference), config.colours, scans)
+    origins = [signature for folder in (predictions, reference) for signature in reversed([*lineage(folder)])]
+    limits = Limits.of(config, *origins)
+    predicted = read_predictions(predictions, limits, config.colours, origins, DicomOptions.of(config))
     pairs_transformed = find_transformed(predicted)
     judged = _judge(predicted, reference, config)
     score = partial(score_transformed, table=judged.table, metrics=_metrics("transform"))
@@ -95,15 +96,10 @@ def evaluate(
             folder_format.VERB,
             {name: getattr(config, name) for name in ("tolerance_mm", "record_paths")},
             source=predictions,
-            **_origin(predicted.signature, _told(reference, judged, scans)),
+            **_origin(predicted.signature, _told(reference, judged, predicted.options)),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
-
-
-def _limits(config: EvaluateConfig, predictions: Path, reference: Path) -> Limits:
-    """Return what files may claim: as the options say, and as was allowed where the folders were made."""
-    return Limits.of(config, *lineage(predictions), *lineage(reference))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from equireg.folders.evaluation import Picture
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.volume import TOLERANCE_MM, Geometry
-from equireg.layouts import RawCase, RawDataset, discover, with_limits
+from equireg.layouts import RawCase, RawDataset, rediscover, with_limits
 
 _logger = logging.getLogger("equireg")
 
@@ -44,7 +44,7 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
         EquiregError: if ``scans`` is given and is no raw folder.
     """
     if scans is not None:
-        return Scans.of(discover(scans, options=predictions.options), predictions.limits)
+        return Scans.of(rediscover(scans, predictions.origins, predictions.options), predictions.limits)
     beside = reference.scans()
     if beside is not None:
         return Scans.of(beside, predictions.limits)
@@ -52,7 +52,7 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
         raw = raw_source(folder) if folder is not None else None
         if raw is not None and raw != reference.root:  # a folder of masks has no scans in it
             try:
-                return Scans.of(discover(raw, options=predictions.options), predictions.limits)
+                return Scans.of(rediscover(raw, predictions.origins, predictions.options), predictions.limits)
             except EquiregError as error:
                 _logger.info("no scans for the pictures: %s", error)
     if predictions.signature:

@@ -1,6 +1,6 @@
 """The folder of predictions that is judged: equireg's own, or any folder of label files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ class Predictions:
     """Whether the cases were predicted under their fixed transforms too."""
     limits: Limits = LIMITS
     """What the headers of predictions, masks and scans may claim."""
-
+    origins: Sequence[Mapping[str, Any]] = ()
+    """Signatures of the folders behind predictions and reference, which say how raw folders were read."""
     options: DicomOptions = ALL_SERIES
     """How DICOM series become cases."""
 
@@ -62,7 +63,11 @@ def raw_source(folder: Path) -> Path | None:
 
 
 def read_predictions(
-    folder: Path, limits: Limits = LIMITS, colours: str | None = None, options: DicomOptions = ALL_SERIES
+    folder: Path,
+    limits: Limits = LIMITS,
+    colours: str | None = None,
+    origins: Sequence[Mapping[str, Any]] = (),
+    own: DicomOptions = ALL_SERIES,
 ) -> Predictions:
     """List a folder of predictions.
 
@@ -70,7 +75,8 @@ def read_predictions(
         folder: the predictions.
         limits: what the headers of all that is read may claim.
         colours: file that says what the colours of masks mean, where the folder itself does not.
-        options: how DICOM series become cases, in the folders of scans and masks.
+        origins: signatures of the folders behind predictions and reference, those first that read raw scans.
+        own: how DICOM series become cases, where the user says so and not an earlier verb.
 
     Raises:
         EquiregError: if the folder is missing or unfinished, another verb made it, or it holds no label file.
@@ -87,7 +93,8 @@ def read_predictions(
     table = predictions_folder.read_labels(folder) or (None if colours is None else read_colour_labels(Path(colours)))
     if table is not None:
         limits = replace(limits, colours=table.colour_table())
-    return Predictions(folder, files, table, signature, predictions_folder.has_transformed(folder), limits, options)
+    transformed, options = predictions_folder.has_transformed(folder), DicomOptions.recorded(origins, own)
+    return Predictions(folder, files, table, signature, transformed, limits, origins, options)
 
 
 def label_files(folder: Path) -> dict[str, Path]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from equireg.layouts.base import relabelled as relabelled
     from equireg.layouts.base import with_limits as with_limits
     from equireg.layouts.finding import discover as discover
+    from equireg.layouts.finding import rediscover as rediscover
     from equireg.layouts.inputs import discover_inputs as discover_inputs
 
 LAYOUTS: "Table[Callable[[Path], FoundSet]]" = Table(
@@ -48,6 +49,7 @@ _HEAVY = {
     "relabelled": "base",
     "with_limits": "base",
     "discover": "finding",
+    "rediscover": "finding",
     "discover_inputs": "inputs",
 }
 

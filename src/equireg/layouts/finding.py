@@ -1,8 +1,9 @@
 """The first of the layouts that fits a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from equireg.config import DicomOptions
 from equireg.config.dicom import ALL_SERIES
@@ -44,6 +45,33 @@ def discover(
         other = scans_of_other_kinds(root)
         warnings = (*dataset.warnings, *([other] if other else []))
         return replace(dataset, notes=(*dataset.notes, *_unused(root, found)), warnings=warnings)
+
+
+def rediscover(root: Path, signatures: Iterable[Mapping[str, Any]], options: DicomOptions = ALL_SERIES) -> RawDataset:
+    """Find the cases of a raw folder again, by the layout that `equireg prepare` was told it has.
+
+    A folder that has another layout by now is searched as a new one.
+
+    Args:
+        root: the folder.
+        signatures: content of ``made_by.json`` of folders that were made from it.
+        options: how DICOM series become cases.
+
+    Raises:
+        EquiregError: as ``discover``.
+    """
+    layout = _recorded_layout(signatures)
+    try:
+        return discover(root, layout, options=options)
+    except LayoutMismatchError:
+        return discover(root, options=options)
+
+
+def _recorded_layout(signatures: Iterable[Mapping[str, Any]]) -> str:
+    """Return the first layout that `equireg prepare` was given; auto where it was given none that there is."""
+    configs = [signature.get("config") for signature in signatures if signature.get("verb") == "prepare"]
+    layouts = [str(config.get("layout")) for config in configs if isinstance(config, Mapping)]
+    return next((layout for layout in layouts if layout in LAYOUTS), "auto")
 
 
 def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
@@ -98,7 +126,7 @@ def find_layout(
         except LayoutMismatchError as error:
             tried.append(str(error))
     if layout != "auto":
-        raise EquiregError(f"{tried[0].rstrip('.')} for --layout {layout}. Correct it, or leave --layout out.")
+        raise LayoutMismatchError(f"{tried[0].rstrip('.')} for --layout {layout}. Correct it, or leave --layout out.")
     raise EquiregError(
         f"{root}: has no scans of a known layout; expected dataset.json with imagesTr/ (Decathlon, "
         "nnU-Net), folders "

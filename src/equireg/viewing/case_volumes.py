@@ -25,7 +25,7 @@ from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry
-from equireg.layouts import RawDataset, discover, relabelled, with_limits
+from equireg.layouts import RawDataset, rediscover, relabelled, with_limits
 from equireg.metrics import dice, volume_ml
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
 
@@ -143,7 +143,8 @@ class CaseReader:
             return None
         if folders.made_by(source) == "prepare":
             return PreparedSet(source)
-        return relabelled(discover(source, options=DicomOptions.recorded([self._signature])), self._labels)
+        origins = [*reversed([*folders.lineage(self.predictions)])]
+        return relabelled(rediscover(source, origins, DicomOptions.recorded(origins)), self._labels)
 
     def _find(self, case: str, geometry: Geometry, limits: Limits) -> _Origin | None:
         """Find the scan in its folder; None where that is gone, or the scan is another by now."""

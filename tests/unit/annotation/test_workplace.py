@@ -1,11 +1,7 @@
 """Where the scans of a prepared folder lie, and which file of one is shown to an annotator."""
 
-import json
-import shutil
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pytest
 
 from equireg.annotation.workplace import raw_cases, shown_file
@@ -13,6 +9,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.imaging.pictures import CHANNELS
 from equireg.layouts import RawCase
 from equireg.preparation.prepare import prepare
+from layout_folders import of_two_layouts
 
 TUMOUR = ("t1", "flair", "t1ce")
 
@@ -35,18 +32,7 @@ def test_the_channel_that_shows_most_is_found(
 
 
 def test_scans_are_found_in_the_layout_that_was_given_to_prepare(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    rng = np.random.default_rng(0)
-    for name in ("a", "b"):
-        for folder, voxels in (("images", rng.normal(size=(9, 8, 7))), ("labels", rng.integers(0, 2, (9, 8, 7)))):
-            (raw / folder).mkdir(parents=True, exist_ok=True)
-            nib.save(nib.Nifti1Image(voxels.astype(np.int16), np.eye(4)), raw / folder / f"{name}.nii.gz")
-    (raw / "listed").mkdir()
-    for name, folder in (("c", "images"), ("c_mask", "labels")):
-        shutil.copy(raw / folder / "a.nii.gz", raw / "listed" / f"{name}.nii.gz")
-    listed = [{"image": "./listed/c.nii.gz", "label": "./listed/c_mask.nii.gz"}]  # what is found without a layout
-    described = {"modality": {"0": "MRI"}, "labels": {"0": "background", "1": "x"}, "training": listed}
-    (raw / "dataset.json").write_text(json.dumps(described))
+    raw = of_two_layouts(tmp_path / "raw")
     prepare(raw, tmp_path / "prepared", layout="plain", jobs=1)
     found = raw_cases(PreparedSet(tmp_path / "prepared"), None)
     assert found is not None

@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +13,7 @@ from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, write_label
+from layout_folders import of_two_layouts
 
 SHAPE = (8, 10, 6)
 # Left, anterior and superior: the first voxel axis runs to the patient's left.
@@ -124,6 +126,18 @@ def test_a_folder_of_masks_shows_masks_only(raw, tmp_path):
 def test_scans_can_be_given(raw, tmp_path):
     evaluate(predict(tmp_path / "predictions"), raw / "labelsTr", tmp_path / "out", scans=raw)
     assert pictures(tmp_path / "out")["a"]["scan"].shape == (2, 10, 8)
+
+
+def test_a_raw_folder_is_read_by_the_layout_it_was_prepared_with(tmp_path):
+    raw, prepared, predicted = of_two_layouts(tmp_path / "raw"), tmp_path / "prepared", tmp_path / "predicted"
+    prepared.mkdir()
+    folders.sign(prepared, "prepare", {"layout": "plain"}, source=raw)
+    shutil.copytree(raw / "labels", predicted)
+    folders.sign(predicted, "predict", {}, source=prepared, cases=["a", "b"], run={})
+    for reference in (raw, raw / "labels"):
+        evaluate(predicted, reference, tmp_path / reference.name / "out")
+        found = pictures(tmp_path / reference.name / "out")
+        assert {case: content["scan"].shape for case, content in found.items()} == dict.fromkeys("ab", (1, 8, 9))
 
 
 def test_given_scans_must_be_there(raw, tmp_path):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.layouts import LAYOUTS, discover
+from equireg.layouts import LAYOUTS, discover, rediscover
 from equireg.layouts.base import STACKED, FoundCase, FoundSet
-from layout_folders import FOUR, describe, labelled, put, put_brats
+from layout_folders import FOUR, describe, labelled, of_two_layouts, put, put_brats
 
 
 def test_missing_and_empty_folder(tmp_path):
@@ -46,6 +46,20 @@ def test_layout_by_name(tmp_path):
     assert set(LAYOUTS) >= {"decathlon", "nnunet", "brats", "plain"}
     assert discover(tmp_path, "plain").labels is None
     assert discover(tmp_path, "plain").channels == FOUR
+
+
+@pytest.mark.parametrize(
+    ("verb", "layout", "expected"),
+    [
+        ("prepare", "plain", ["a", "b"]),
+        *(("prepare", name, ["c"]) for name in ("auto", "brats", "gone")),
+        ("predict", "plain", ["c"]),
+    ],
+)
+def test_a_folder_is_found_again_by_the_layout_it_was_prepared_with(tmp_path, verb, layout, expected):
+    """A layout that no longer fits, or that there is not, counts as none."""
+    raw = of_two_layouts(tmp_path / "raw")
+    assert labelled(rediscover(raw, [{"verb": verb, "config": {"layout": layout}}])) == expected
 
 
 def test_images_that_no_layout_knows_are_reported(tmp_path):

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from equireg.imaging.volume import Geometry
 from equireg.viewing.case_volumes import CaseReader
 from equireg.viewing.packing import colour_indices, pack
 from equireg.viewing.view import view
+from layout_folders import of_two_layouts
 from reporting_made_up import LABELS, SECRET
 from viewing_made_up import GEOMETRY, mask, predictions, prepared
 
@@ -224,6 +226,16 @@ def test_the_folder_of_the_scans_is_looked_through_once(tmp_path: Path, monkeypa
     monkeypatch.setattr(folders, "made_by", lambda folder: asked.append(folder) or "prepare")
     assert len(content_of(view(q, tmp_path / "v.html"))) == 2
     assert asked == [tmp_path / "p"]
+
+
+def test_scans_are_found_by_the_layout_they_were_prepared_with(tmp_path: Path) -> None:
+    raw, source, q = of_two_layouts(tmp_path / "raw"), tmp_path / "p", tmp_path / "q"
+    source.mkdir()
+    folders.sign(source, "prepare", {"layout": "plain"})
+    shutil.copytree(raw / "labels", q)
+    disk.write_json(q / "labels.json", LabelTable((0, 1), ("background", "x")).as_dict())
+    folders.sign(q, "predict", {}, source=source, cases=["a", "b"], run={})
+    assert "scan" in CaseReader(q, scans=raw).read("a").volumes
 
 
 def test_the_page_stands_alone_and_names_the_case_only(tmp_path: Path) -> None:

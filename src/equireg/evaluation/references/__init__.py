@@ -43,7 +43,7 @@ def read_reference(folder: Path, predictions: Predictions, verify: bool = True, 
     if set(masks) & {*predictions.files, *predictions.cases} and not scans_too:
         return MaskFolder.read(folder)
     try:
-        raw = RawFolder.read(folder, predictions.options, predictions.table)
+        raw = RawFolder.read(folder, predictions)
     except EquiregError:
         if masks:
             return MaskFolder.read(folder)

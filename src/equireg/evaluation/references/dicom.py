@@ -42,7 +42,7 @@ class DicomMasks(Reference):
             raise EquiregError(f"{found.refused[0].reason} {found.refused[0].remedy}")
         read = {mask.path: mask for several in found.of.values() for mask in several}
         table = predictions.table or label_table(read.values(), predictions.options)
-        raw = discover(scans, options=predictions.options)
+        raw = discover(scans, "dicom", options=predictions.options)
         series = {case.name: case.series[0] for case in raw.cases if case.series}
         masks: dict[str, MaskFiles] = {}
         for path, case in sorted(owners.items()):

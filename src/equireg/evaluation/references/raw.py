@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from equireg.config import DicomOptions
+from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references.masks import Reference
+from equireg.folders.origin import SOURCE, name_of
 from equireg.folders.predictions import read_labels
-from equireg.imaging.labels import LabelTable
-from equireg.layouts import RawDataset, discover, relabelled
+from equireg.layouts import RawDataset, rediscover, relabelled
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,18 @@ class RawFolder(Reference):
     raw: RawDataset
 
     @classmethod
-    def read(cls, folder: Path, options: DicomOptions, table: LabelTable | None) -> "RawFolder":
+    def read(cls, folder: Path, predictions: Predictions) -> "RawFolder":
         """List the masks.
 
         Args:
             folder: the raw folder.
-            options: how DICOM series become cases.
-            table: what the label values of the predictions mean, which DICOM masks take on by their segments' names.
+            predictions: what they are compared with, whose label values DICOM masks take on by their segments' names.
 
         Raises:
             EquiregError: if the folder is of no known layout.
         """
-        raw = relabelled(discover(folder, options=options), table)
+        own = [one for one in predictions.origins if one.get(SOURCE) == name_of(folder)]  # it may be another folder
+        raw = relabelled(rediscover(folder, own, predictions.options), predictions.table)
         masks = {case.name: case.mask for case in raw.cases if case.mask is not None}
         groups = {case.name: "held out" if case.held_out else "training" for case in raw.cases}
         return cls(folder, masks, read_labels(folder) or raw.labels, groups, raw)
