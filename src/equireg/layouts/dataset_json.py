@@ -7,7 +7,9 @@ from typing import Any
 
 from equireg.disk import read_errors, read_json
 from equireg.errors import EquiregError
+from equireg.imaging.formats import VOLUMES, extension_of
 from equireg.imaging.labels import LabelTable
+from equireg.layouts.files import stem_of
 
 NAME = "dataset.json"
 _MOST_BYTES = 64 * 2**20
@@ -54,12 +56,29 @@ def listed_entries(path: Path, description: Mapping[str, Any], key: str) -> Sequ
 def listed_file(path: Path, entry: Any) -> Path:
     """Return the file that an entry of ``dataset.json`` names, relative to its folder.
 
+    One that is not there may have been written on Windows, listed by its place on another machine, or be packed or
+    unpacked since: then the file that is meant is returned, if it is there.
+
     Raises:
         EquiregError: if the entry cannot be the path of a file.
     """
     if not isinstance(entry, str) or not entry.strip() or not _is_path(entry):
         raise EquiregError(f"{path}: names the file {shown(entry)}; expected the path of an image. Correct it.")
-    return path.parent / os.path.normpath(entry)
+    literal = path.parent / os.path.normpath(entry)
+    if is_there(literal):
+        return literal
+    plain = os.path.normpath(entry.replace("\\", "/"))
+    places = [path.parent / plain]
+    if os.path.isabs(plain) or ":" in plain:
+        places.append(path.parent.joinpath(*Path(plain).parts[-2:]))
+    meant = (place.with_name(stem_of(place) + ending) for place in places for ending in _endings(place))
+    return next((place for place in meant if is_there(place)), literal)
+
+
+def _endings(file: Path) -> Sequence[str]:
+    """Return a file's own ending and those that the same volume may have; none where it is no volume."""
+    own = extension_of(file)
+    return (own, *VOLUMES) if own in VOLUMES else (own,) if own else ()
 
 
 def is_there(file: Path) -> bool:

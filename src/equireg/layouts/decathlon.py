@@ -34,6 +34,8 @@ class _Listed:
     refused: list[Refusal] = field(default_factory=list)
     absent: int = 0
     """Validation and test scans whose folder is not there."""
+    unmasked: list[Path] = field(default_factory=list)
+    """Masks that are listed and not there."""
     again: int = 0
     """Entries that repeat an earlier one."""
 
@@ -93,6 +95,8 @@ def _add(listed: _Listed, image: Path, label: Path | None, *, held_out: bool) ->
     name = stem_of(image)
     if is_there(image):
         mask = label if label is not None and is_there(label) else None
+        if label is not None and mask is None:
+            listed.unmasked.append(label)
         listed.cases[image] = FoundCase(name, {STACKED: image}, mask, held_out)
     else:
         reason = f"{image}: no such file, though {NAME} lists it."
@@ -111,6 +115,11 @@ def _notes(listed: _Listed) -> tuple[str, ...]:
     notes = []
     if listed.absent:
         notes.append(f"{NAME} lists {listed.absent} validation or test scans in folders that are not here")
+    if listed.unmasked:
+        notes.append(
+            f"{NAME} lists {len(listed.unmasked)} masks that are not there, such as {listed.unmasked[0]}; their scans "
+            "are used without a mask"
+        )
     if listed.again:
         notes.append(f"{NAME} names {listed.again} scans more than once")
     return tuple(notes)

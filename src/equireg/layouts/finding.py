@@ -13,6 +13,7 @@ from equireg.imaging.dicom.heads import is_called_dicom, is_dicom
 from equireg.imaging.formats import VOLUMES
 from equireg.layouts import LAYOUTS, dicom, plain
 from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
+from equireg.layouts.dataset_json import NAME
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
 from equireg.layouts.unread import scans_of_other_kinds, why_nothing_is_found
@@ -42,8 +43,8 @@ def discover(
     with walked_once():
         found = find_layout(root, layout, options=options)
         dataset = to_dataset(root, found, follow_links=follow_links)
-        other = scans_of_other_kinds(root)
-        warnings = (*dataset.warnings, *([other] if other else []))
+        told = (scans_of_other_kinds(root), _unread_description(root, found))
+        warnings = (*dataset.warnings, *(line for line in told if line))
         return replace(dataset, notes=(*dataset.notes, *_unused(root, found)), warnings=warnings)
 
 
@@ -90,6 +91,19 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     if slices:
         notes.append(f"not used: {len(slices)} DICOM files, such as {slices[0]}; --layout dicom reads them")
     return tuple(notes)
+
+
+def _unread_description(root: Path, found: FoundSet) -> str | None:
+    """Tell of a data set's description that was not read because its folder lies below the one that was given."""
+    if found.layout not in _LAST:
+        return None
+    places = [folder / NAME for folder, names in folders_below(root) if folder != root and NAME in names]
+    if not places:
+        return None
+    return (
+        f"{places[0]} was not read: its names of labels and channels, regions and the ignore label do not count. "
+        f"Give the folder {places[0].parent} itself."
+    )
 
 
 def _is_slice(folder: Path, name: str) -> bool:

@@ -1,10 +1,11 @@
 """What looks wrong about a scan or about the masks of a data set, though it can be used; said, not refused."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
-from equireg.folders.prepared import CaseRecord
+from equireg.folders.prepared import IMAGE, CaseRecord
 from equireg.imaging.labels import LabelTable
 
 _SAMPLE = 100_000
@@ -12,6 +13,8 @@ _HUGE = 1e9
 """Intensities beyond what any scanner or map has."""
 _FEW = 1e-5
 """Fraction of voxels below which a scan is background almost all over."""
+_NAMED = 3
+"""Cases that a sentence names."""
 _EMPTY = 0.5
 """Fraction of empty masks from which a warning is logged."""
 
@@ -54,4 +57,22 @@ def of_masks(cases: Sequence[CaseRecord], labels: LabelTable) -> list[str]:
             f"no mask of a training case shows {', '.join(map(repr, unseen))}, so this cannot be learnt. Check the "
             "labels that the data set declares (dataset.json, where it has one), or the split."
         )
+    return notes
+
+
+def of_twins(cases: Sequence[CaseRecord]) -> list[str]:
+    """Return which cases hold the same scan under several names, one sentence each."""
+    by_scan: defaultdict[str, list[CaseRecord]] = defaultdict(list)
+    for case in cases:
+        if IMAGE in case.digests:
+            by_scan[case.digests[IMAGE]].append(case)
+    notes = []
+    for twins in by_scan.values():
+        if len(twins) > 1:
+            splits = sorted({case.split for case in twins})
+            torn = f" and are in {' and '.join(splits)}, so scores are too good" if len(splits) > 1 else ""
+            names = ", ".join(case.name for case in twins[:_NAMED]) + (" and others" if len(twins) > _NAMED else "")
+            notes.append(
+                f"{names} hold the same scan{torn}. Keep one of them, or say that they are one patient's by --patients."
+            )
     return notes

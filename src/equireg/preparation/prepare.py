@@ -175,6 +175,8 @@ def _claim(out: Path, raw_name: str) -> Path:
 
 
 def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
+    if not refused:
+        return f"{raw}: no usable case; the lines above say what was left out. Check the path."
     reasons = "; ".join(f"{item.case}: {item.reason}" for item in refused[:3])
     more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
     return f"{raw}: no usable case remains of {len(refused)} refused ({reasons}{more})."

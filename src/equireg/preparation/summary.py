@@ -115,7 +115,7 @@ def log_summary(manifest: Manifest, refused: Sequence[Mapping[str, str]]) -> Non
     for case in manifest.cases:
         for note in case.notes:
             log.warning("%s: %s", case.name, note)
-    for note in checks.of_masks(manifest.cases, manifest.labels):
+    for note in (*checks.of_masks(manifest.cases, manifest.labels), *checks.of_twins(manifest.cases)):
         log.warning("%s", note)
     for item in refused:
         log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])

@@ -4,7 +4,7 @@ import pytest
 
 from equireg.errors import EquiregError
 from equireg.layouts import discover
-from layout_folders import decathlon, files, labelled, names, put
+from layout_folders import decathlon, files, labelled, masks, names, put
 
 
 def test_decathlon(tmp_path):
@@ -41,6 +41,28 @@ def test_decathlon_lists_a_scan_that_is_not_there(tmp_path):
     dataset = discover(decathlon(tmp_path, training=[entry]))
     assert [refusal.case for refusal in dataset.refused] == ["gone"]
     assert dataset.refused[0].reason.startswith(str(tmp_path / "imagesTr/gone.nii.gz"))
+
+
+@pytest.mark.parametrize(
+    "scan", [".\\imagesTr\\b.nii.gz", "/data/Task9/imagesTr/b.nii.gz", "D:\\x\\imagesTr\\b.nii.gz", "imagesTr/b.nii"]
+)
+def test_a_listed_file_is_found_where_it_is_meant(tmp_path, scan):
+    entry = {"image": scan, "label": scan.replace("imagesTr", "labelsTr").replace("b.", "a.")}
+    dataset = discover(decathlon(tmp_path, training=[entry]))
+    assert not dataset.refused
+    assert masks(dataset)["b"] == "labelsTr/a.nii.gz"
+
+
+def test_listed_masks_that_are_not_there_are_told(tmp_path):
+    assert any(
+        "1 masks that are not there" in note and "b.nii.gz" in note for note in discover(decathlon(tmp_path)).notes
+    )
+
+
+def test_a_description_below_the_folder_is_told(tmp_path):
+    decathlon(tmp_path / "Task09")
+    assert any("dataset.json was not read" in line and "Task09 itself" in line for line in discover(tmp_path).warnings)
+    assert not discover(tmp_path / "Task09").warnings
 
 
 def test_decathlon_test_scans_that_were_never_fetched(tmp_path):

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from equireg.folders.prepared import IMAGE, Split
 from equireg.preparation import checks
+from prepared_sets import record
+
+TWINS: list[tuple[str, Split, str]] = [("a", "train", "1"), ("b", "train", "2"), ("c", "val", "1")]
 
 
 def scan(**changes: float) -> np.ndarray:
@@ -32,3 +36,10 @@ def test_hardly_any_tissue_is_reported() -> None:
     image = np.zeros((1, 60, 60, 60), dtype=np.float32)
     image[0, 5, 5, 5] = 7
     assert "has 1 voxels alone that differ" in checks.of_scan(image, [0.0])[-1]
+
+
+def test_one_scan_under_several_names_is_reported() -> None:
+    cases = [record(name, split, digests={IMAGE: scan}) for name, split, scan in TWINS]
+    (note,) = checks.of_twins(cases)
+    assert note.startswith("a, c hold the same scan and are in train and val")
+    assert not checks.of_twins([record("a"), record("b")])
