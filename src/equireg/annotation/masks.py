@@ -19,6 +19,7 @@ from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.formats import extension_of
 from equireg.imaging.limits import LIMITS, Limits
+from equireg.imaging.segments import common_numbers, numbers_of, plain, segment_names
 from equireg.imaging.volume import Geometry, read_label
 from equireg.layouts.dicom.files import Files, read_files, read_these
 
@@ -41,11 +42,16 @@ class NewMask:
     """what the files may claim, and what their colours mean"""
     dicom: DicomMask | None = None
     """what its segments are, where it is DICOM"""
+    first: bool = False
+    """whether the data set has no label so far"""
 
     @property
     def names(self) -> Mapping[int, str]:
         """Label value to the name that the mask itself gives it."""
-        return {} if self.dicom is None else self.dicom.names
+        if self.dicom is not None:
+            return self.dicom.names
+        numbers = dict(self.limits.segments)
+        return {numbers[plain(name)]: name for name in segment_names(self.path).values()} if self.first else {}
 
     @property
     def told(self) -> str:
@@ -75,13 +81,15 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
     named = {head.path: record.name for head in given.heads if (record := _named(data, head.path))}
     dicom, problems = find_dicom_masks(data, given.heads, named, config)
     problems = [*given.problems, *problems]
-    limits = replace(LIMITS, colours=data.manifest.labels.colour_table())
+    labels = data.manifest.labels
+    first = common_numbers(map(segment_names, given.files)) if labels.classes < 2 else {}
+    limits = replace(LIMITS, colours=labels.colour_table(), segments=tuple(first.items()) or numbers_of(labels))
     for path in [*given.files, *dicom]:
         try:
             own = dicom.get(path)
             record = _case_of(data, path, None if own is None else own.case)
             draft = _draft(path, record.name, config)
-            mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own)
+            mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own, labels.classes < 2)
             if record.name in found:
                 raise EquiregError(
                     f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."

@@ -132,6 +132,7 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     reference = read_reference(given, predictions, config.verify, scans)
     pairs = pair_up(predictions, reference)
     table = choose_labels(predictions, reference)
+    pairs = [pair.by_names_of(table) for pair in pairs] if table is not None else pairs
     shown = find_scans(predictions, reference, scans)
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))

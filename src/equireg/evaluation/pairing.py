@@ -13,6 +13,7 @@ from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.masks import MaskFiles
+from equireg.imaging.segments import numbers_of, place_in
 
 _logger = logging.getLogger("equireg")
 
@@ -25,6 +26,15 @@ class Pair:
     prediction: MaskFiles
     reference: MaskFiles
     geometry: Geometry
+
+    def by_names_of(self, table: LabelTable) -> "Pair":
+        """Return the pair with segments read by their names, where a file names them."""
+        limits = replace(self.reference.limits, segments=numbers_of(table))
+        return replace(
+            self,
+            prediction=replace(self.prediction, limits=limits),
+            reference=replace(self.reference, limits=limits),
+        )
 
 
 def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
@@ -139,6 +149,8 @@ def _common_geometry(prediction: MaskFiles, reference: MaskFiles) -> Geometry:
         EquiregError: if the two files differ in shape or affine.
     """
     ours, theirs = prediction.read_geometry(), reference.read_geometry()
+    if place_in(reference.path, theirs, ours) is not None:
+        return ours
     check_same(prediction.path, ours, theirs, str(reference), "Give the prediction in the geometry of its scan.")
     return theirs
 

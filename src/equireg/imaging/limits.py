@@ -35,6 +35,8 @@ class Limits:
     """Size of a picture's pixel."""
     colours: ColourTable | None = None
     """What the colours of masks mean that are pictures."""
+    segments: tuple[tuple[str, int], ...] = ()
+    """Label values of named segments, by which masks of 3D Slicer are read; see ``segments``."""
 
     @classmethod
     def of(cls, options: LimitOptions, *recorded: Mapping[str, Any]) -> "Limits":

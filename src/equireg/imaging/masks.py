@@ -16,6 +16,7 @@ from equireg.imaging.labels import distinct, smallest_integer
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.picture_masks import read_picture_mask
 from equireg.imaging.pictures import is_picture
+from equireg.imaging.segments import place_in, renumbered
 
 _TOLERANCE = 1e-3
 """Distance from a whole number that counts as rounding, where the mask is stored as floats or with a scale."""
@@ -83,7 +84,14 @@ def read_label(path: Path | str, expected: Geometry, limits: Limits = LIMITS) ->
     """
     path = Path(path)
     values, header = read_label_values(path, limits)
-    check_same(path, geometry_of(path, header, limits), expected, "its scan")
+    found = geometry_of(path, header, limits)
+    place = place_in(path, found, expected)
+    if place is None:
+        check_same(path, found, expected, "its scan")
+    else:
+        part, values = values, np.zeros(expected.shape, dtype=values.dtype)
+        values[place] = part
+    values = renumbered(values, path, limits.segments) if limits.segments else values
     if values.min() < 0:
         raise EquiregError(
             f"{path}: is a mask with the negative value {int(values.min())}; expected label values from "

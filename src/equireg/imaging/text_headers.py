@@ -73,6 +73,23 @@ def read_text_header(path: Path) -> TextHeader:
     return (_meta if path.name.lower().endswith(META_ENDINGS) else _nrrd)(path, beginning)
 
 
+def read_notes(path: Path) -> dict[str, str]:
+    """Read the notes that a program left in a NRRD header (``key:=value``).
+
+    Raises:
+        ValueError: if the header does not end.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(_LONGEST)
+    notes, offset, line = {}, 0, "NRRD"
+    while line:
+        line, offset = _line(beginning, offset)
+        key, mark, value = line.partition(":=")
+        if mark:
+            notes[key] = value.encode("latin-1").decode("utf-8", "replace")
+    return notes
+
+
 def with_voxels(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield files, each detached header followed by the file with its voxels."""
     for path in paths:

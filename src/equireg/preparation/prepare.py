@@ -21,6 +21,7 @@ from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
 from equireg.preparation import checking, pictures, plan, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
+from equireg.preparation.segments import with_segments
 from equireg.processes.workers import Workers
 
 log = logging.getLogger("equireg")
@@ -55,6 +56,7 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     found = discover(raw, config.layout, follow_links=config.follow_links, options=of_dicom)
     dataset = with_patients(found, config.patients)
     dataset, limits = pictures.with_colours(dataset, config, Limits.of(config))
+    dataset, limits = with_segments(dataset, limits)
     dataset = replace(dataset, cases=with_limits(dataset.cases, limits))
     if config.dry_run:
         return _dry_run(dataset)

@@ -1,0 +1,121 @@
+"""Masks of 3D Slicer: segments by their names, and files that hold a part of their scan."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from equireg.annotation.adopt import adopt
+from equireg.errors import EquiregError
+from equireg.evaluation.evaluate import evaluate
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import Limits
+from equireg.imaging.segments import common_numbers, segment_names
+from equireg.imaging.volume import read_geometry, read_label
+from equireg.preparation.prepare import prepare
+from judged_folders import write_masks
+
+SHAPE = (9, 8, 7)
+BOX = np.zeros(SHAPE, dtype=np.uint8)
+BOX[2:5, 3:6, 1:4] = 1
+BOX[6:8, 3:6, 1:4] = 2
+
+
+def save_segments(path: Path, values: np.ndarray, names: Mapping[int, str], first: tuple[int, ...] = (0, 0, 0)) -> Path:
+    """Write a mask [X, Y, Z] as 3D Slicer does; it begins at a voxel of its scan, whose affine is the unit matrix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = sitk.GetImageFromArray(values.T)
+    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    image.SetOrigin((-float(first[0]), -float(first[1]), float(first[2])))
+    image.SetMetaData("Segmentation_ReferenceImageExtentOffset", " ".join(map(str, first)))
+    for index, (value, name) in enumerate(names.items()):
+        image.SetMetaData(f"Segment{index}_Name", name)
+        image.SetMetaData(f"Segment{index}_LabelValue", str(value))
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def scan(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.random.default_rng(len(path.name)).normal(100, 10, SHAPE) + 50 * (BOX == 1)
+    nib.save(nib.Nifti1Image(voxels.astype(np.float32), np.eye(4)), path)
+    return path
+
+
+def swapped(values: np.ndarray) -> np.ndarray:
+    return np.array([0, 2, 1], dtype=np.uint8)[values]
+
+
+def test_names_of_segments(tmp_path: Path) -> None:
+    path = save_segments(tmp_path / "a.seg.nrrd", BOX, {1: "Tumour  core", 2: "rim"})
+    assert segment_names(path) == {1: "Tumour core", 2: "rim"}
+    for names in ({1: "Segment_1", 2: "rim"}, {1: "rim", 2: "Rim"}, {1: "background"}, {0: "rim"}):
+        assert segment_names(save_segments(path, BOX, names)) == {}
+
+
+def test_numbers_are_those_of_the_first_file_where_they_can_be() -> None:
+    assert common_numbers([{1: "a", 4: "b"}, {1: "b", 4: "C"}, {2: "d"}]) == {"a": 1, "b": 4, "d": 2, "c": 5}
+
+
+def test_a_mask_is_read_by_the_names(tmp_path: Path) -> None:
+    geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
+    path = save_segments(tmp_path / "a.seg.nrrd", BOX, {1: "rim", 2: "core"})
+    assert np.array_equal(read_label(path, geometry), BOX)
+    limits = Limits(segments=(("core", 1), ("rim", 2)))
+    assert np.array_equal(read_label(path, geometry, limits), swapped(BOX))
+    assert np.array_equal(read_label(path, geometry, Limits(segments=(("liver", 7),))), BOX), "other labels"
+    with pytest.raises(EquiregError, match="shows the segment 'rim'; expected some of core"):
+        read_label(path, geometry, Limits(segments=(("core", 1),)))
+
+
+def test_a_part_of_the_scan_is_put_where_it_lies(tmp_path: Path) -> None:
+    geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
+    path = save_segments(tmp_path / "a.seg.nrrd", BOX[2:, 3:, 1:5], {1: "core", 2: "rim"}, (2, 3, 1))
+    assert np.array_equal(read_label(path, geometry), BOX)
+    for first in ((2, 3, 4), (2, 3.5, 1)):  # beyond the scan, and between its voxels
+        with pytest.raises(EquiregError, match="has the shape"):
+            read_label(save_segments(path, BOX[2:, 3:, 1:5], {1: "core"}, first), geometry)
+
+
+def test_prepare_reads_all_masks_by_the_same_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in "abc":
+        scan(tmp_path / f"raw/images/{name}.nii.gz")
+    save_segments(tmp_path / "raw/labels/a.seg.nrrd", BOX, {1: "core", 2: "rim"})
+    save_segments(tmp_path / "raw/labels/b.seg.nrrd", swapped(BOX), {1: "rim", 2: "core"})
+    manifest = prepare(tmp_path / "raw", tmp_path / "p", jobs=1)
+    assert (manifest.labels.names, manifest.labels.values) == (("background", "core", "rim"), (0, 1, 2))
+    assert [case.class_voxels[1:] for case in manifest.cases if case.labelled] == [(27, 18), (27, 18)]
+    assert "1 of 2 masks number their segments otherwise" in caplog.text
+    drawn = save_segments(tmp_path / "new/c.seg.nrrd", swapped(BOX), {1: "Rim", 2: "core"})
+    adopt(tmp_path / "p", drawn)
+    assert all(case.class_voxels[1:] == (27, 18) for case in prepare(tmp_path / "raw", tmp_path / "p", jobs=1).cases)
+
+
+def test_first_masks_that_are_adopted_share_their_numbers(tmp_path: Path) -> None:
+    for name in "ab":
+        scan(tmp_path / f"raw/{name}.nii.gz")
+    prepare(tmp_path / "raw", tmp_path / "p", jobs=1)
+    save_segments(tmp_path / "new/a.seg.nrrd", BOX, {1: "core", 2: "rim"})
+    save_segments(tmp_path / "new/b.seg.nrrd", swapped(BOX), {1: "rim", 2: "core"})
+    adopt(tmp_path / "p", tmp_path / "new")
+    manifest = prepare(tmp_path / "raw", tmp_path / "p", jobs=1)
+    assert manifest.labels.names == ("background", "core", "rim")
+    assert [case.class_voxels[1:] for case in manifest.cases] == [(27, 18), (27, 18)]
+
+
+def test_a_reference_is_read_by_the_names_of_the_predictions(tmp_path: Path) -> None:
+    write_masks(tmp_path / "q", {"a": BOX}, LabelTable((0, 1, 2), ("background", "core", "rim")))
+    image = sitk.ReadImage(str(tmp_path / "q/a.nii.gz"))
+    part = sitk.RegionOfInterest(image, (7, 5, 4), (2, 3, 1))
+    turned = sitk.GetImageFromArray(swapped(sitk.GetArrayFromImage(part).astype(np.uint8)))
+    turned.CopyInformation(part)
+    turned.SetMetaData("Segmentation_ReferenceImageExtentOffset", "2 3 1")
+    for index, name in enumerate(("rim", "core")):
+        turned.SetMetaData(f"Segment{index}_Name", name)
+        turned.SetMetaData(f"Segment{index}_LabelValue", str(index + 1))
+    (tmp_path / "masks").mkdir()
+    sitk.WriteImage(turned, str(tmp_path / "masks/a.seg.nrrd"))
+    assert evaluate(tmp_path / "q", tmp_path / "masks", tmp_path / "e")["mean"]["dice"] == 1.0
