@@ -41,7 +41,7 @@ def geometry_of(path: Path, header: Header, limits: Limits = LIMITS) -> Geometry
             f"{path}: has the affine [{rows}], with an axis of no length or no direction; expected one "
             "that spans space. Correct the header's spacing and orientation."
         )
-    geometry = Geometry.from_array(header.shape, affine, header.other, header.stated)
+    geometry = Geometry.from_array(header.shape, affine, header.other, header.stated, flat=header.flat)
     if not is_picture(path):
         check_spacing(path, geometry.spacing_mm, limits)
     if header.remark is not None:

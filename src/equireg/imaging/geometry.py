@@ -24,6 +24,8 @@ class Geometry:
     """The affine that another reader takes of the same file, where its header states two places."""
     stated: Mapping[str, Any] | None = field(default=None, compare=False)
     """What the file's header says of its place, where a file in the same place must say it again."""
+    flat: bool = field(default=False, compare=False)
+    """Whether the file has two axes alone, as a mask of it must have: arrays of other shapes broadcast silently."""
 
     @classmethod
     def from_array(
@@ -32,10 +34,12 @@ class Geometry:
         affine: np.ndarray,
         other: np.ndarray | None = None,
         stated: Mapping[str, Any] | None = None,
+        *,
+        flat: bool = False,
     ) -> "Geometry":
         """Build from a shape and arrays [4, 4]."""
         x, y, z = (int(size) for size in shape)
-        return cls((x, y, z), _rows(affine), None if other is None else _rows(other), stated)
+        return cls((x, y, z), _rows(affine), None if other is None else _rows(other), stated, flat)
 
     @property
     def affine_array(self) -> np.ndarray:
@@ -69,6 +73,8 @@ class Geometry:
             content["other"] = [list(row) for row in self.other]
         if self.stated is not None:
             content["stated"] = dict(self.stated)
+        if self.flat:
+            content["flat"] = True
         return content
 
     @classmethod
@@ -80,6 +86,7 @@ class Geometry:
             np.array(content["affine"]),
             None if other is None else np.array(other),
             content.get("stated"),
+            flat=content.get("flat") is True,
         )
 
 

@@ -29,6 +29,8 @@ class Header:
     """Fields of the header that a file in the same place must repeat."""
     remark: str | None = None
     """What is odd about the place, for people."""
+    flat: bool = False
+    """Whether the file has two axes alone."""
 
     @property
     def bytes(self) -> int:

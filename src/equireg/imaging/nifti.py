@@ -76,7 +76,8 @@ def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Hea
     placed = place(nifti, shape)
     stream.skip(offset - length)
     scale = None if slope is None or inter is None or (slope, inter) == (1.0, 0.0) else (slope, inter)
-    return Header(shape, channels, placed.affine, dtype, scale, placed.other, placed.stated, placed.remark)
+    flat = len(sizes_of_axes) == 2
+    return Header(shape, channels, placed.affine, dtype, scale, placed.other, placed.stated, placed.remark, flat)
 
 
 def _slabs(stream: PlainStream | GzipStream, header: Header) -> Iterator[Slab]:

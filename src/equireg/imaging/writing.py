@@ -15,6 +15,8 @@ _SCANNER = 1  # NIfTI code of coordinates in the scanner's frame
 def write_label(path: Path | str, values: np.ndarray, geometry: Geometry) -> None:
     """Write label values [X, Y, Z] as .nii.gz in the smallest integer type for them; completely or not at all.
 
+    The mask of a file of two axes has two axes.
+
     The type is unsigned unless a value is negative.
 
     Raises:
@@ -22,7 +24,7 @@ def write_label(path: Path | str, values: np.ndarray, geometry: Geometry) -> Non
         ValueError: if the shape is not the geometry's.
     """
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    _write(Path(path), values.astype(smallest_integer(low, high), copy=False), geometry)
+    _write(Path(path), values.astype(smallest_integer(low, high), copy=False), geometry, flat=geometry.flat)
 
 
 def write_probabilities(path: Path | str, probs: np.ndarray, geometry: Geometry) -> None:
@@ -45,13 +47,14 @@ def write_channels(path: Path | str, image: np.ndarray, geometry: Geometry) -> N
     _write(Path(path), np.moveaxis(image, 0, -1), geometry)
 
 
-def _write(path: Path, voxels: np.ndarray, geometry: Geometry) -> None:
+def _write(path: Path, voxels: np.ndarray, geometry: Geometry, *, flat: bool = False) -> None:
     import nibabel as nib
 
     if voxels.shape[:3] != geometry.shape:
         raise ValueError(f"{path.name}: voxels of shape {voxels.shape}; expected {geometry.shape} as the scan has.")
     if not path.name.endswith(".nii.gz"):
         raise ValueError(f"{path.name}: expected a name that ends in .nii.gz.")
+    voxels = voxels[:, :, 0] if flat else voxels
     header = nib.Nifti1Header()
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(voxels.shape)

@@ -63,6 +63,8 @@ def discover_inputs(
         log.warning("%d masks have no scan, such as %s: a scan may be missing", len(found.orphans), found.orphans[0])
     for note in (*found.notes, *found.warnings):
         log.info("%s", note)
+    if numbered := _by_number(found, channels):
+        log.info("%s", numbered)
     if other:
         log.warning("%s", other)
     if not cases:
@@ -71,6 +73,16 @@ def discover_inputs(
     if len(problems) == len(cases):
         raise EquiregError(problems[0])
     return tuple(cases[name] for name in sorted(cases))
+
+
+def _by_number(found: FoundSet, channels: Sequence[str]) -> str | None:
+    """Say what numbered files are taken for, where the model knows its channels by name."""
+    named = [name for name in map(meaning, channels) if name in ALIASES]
+    several = [case for case in found.cases if len(case.files) > 1]
+    if not named or not several or any(meaning(name) in named for name in several[0].files):
+        return None
+    first, last = (path.name for path in (*several[0].files.values(),)[:: len(several[0].files) - 1])
+    return f"{first} to {last} and others are numbered; they are taken for {', '.join(channels)}, in this order"
 
 
 def _to_predict(case: FoundCase, refusal: Refusal | None, found: FoundSet, channels: Sequence[str]) -> RawCase:

@@ -13,6 +13,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.layouts import RawDataset, Refusal
 from equireg.preparation import checks, recipes
 from equireg.preparation.case import CasePlan
+from equireg.preparation.intensities import odd_scans, ranges_of
 from equireg.preparation.normalise import PERCENTILES
 
 log = logging.getLogger("equireg")
@@ -90,8 +91,7 @@ def fingerprint_of(cases: Sequence[CaseRecord]) -> dict[str, Any]:
 def _intensities(cases: Sequence[CaseRecord]) -> dict[str, Any]:
     """Return the range over some cases of each channel's raw percentiles inside the foreground, [C][3] each."""
     found = np.array([case.intensities for case in cases])
-    ranges = {"least": found.min(axis=0), "median": np.median(found, axis=0), "greatest": found.max(axis=0)}
-    return {"percentiles": list(PERCENTILES), **{name: values.tolist() for name, values in ranges.items()}}
+    return {"percentiles": list(PERCENTILES), **ranges_of(found)}
 
 
 def log_summary(manifest: Manifest, refused: Sequence[Mapping[str, str]]) -> None:
@@ -115,7 +115,8 @@ def log_summary(manifest: Manifest, refused: Sequence[Mapping[str, str]]) -> Non
     for case in manifest.cases:
         for note in case.notes:
             log.warning("%s: %s", case.name, note)
-    for note in (*checks.of_masks(manifest.cases, manifest.labels), *checks.of_twins(manifest.cases)):
+    of_cases = odd_scans(manifest.cases, manifest.normalisation, manifest.channels)
+    for note in (*of_cases, *checks.of_masks(manifest.cases, manifest.labels), *checks.of_twins(manifest.cases)):
         log.warning("%s", note)
     for item in refused:
         log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])

@@ -57,7 +57,18 @@ def choose_training_cases(records: Sequence[CaseRecord], config: TrainConfig) ->
     return TrainingCases(tuple(labelled), tuple(unlabelled if uses else ()), names, drafted_cases(records))
 
 
-def warn_of_unseen_labels(cases: TrainingCases, manifest: Manifest) -> None:
+def cases_of_run(manifest: Manifest, config: TrainConfig) -> TrainingCases:
+    """Choose the cases of a run, and tell which labels it cannot learn from them.
+
+    Raises:
+        EquiregError: as ``choose_training_cases``.
+    """
+    cases = choose_training_cases(manifest.cases, config)
+    _warn_of_unseen_labels(cases, manifest)
+    return cases
+
+
+def _warn_of_unseen_labels(cases: TrainingCases, manifest: Manifest) -> None:
     """Tell which labels no mask shows that the run learns from; they would be missing in every prediction."""
     learnt = {*cases.labelled, *cases.drafted}
     counts = [case.class_voxels for case in manifest.cases if case.name in learnt and case.class_voxels]

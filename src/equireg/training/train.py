@@ -34,7 +34,7 @@ from equireg.processes.progress import duration, time_of_day
 from equireg.processes.ranks import Rank
 from equireg.training.budget import Budget, Pace
 from equireg.training.class_prior import Prior
-from equireg.training.data import DataSource, TrainingCases, choose_training_cases, warn_of_unseen_labels
+from equireg.training.data import DataSource, TrainingCases, cases_of_run
 from equireg.training.first_masks import with_first_masks
 from equireg.training.folds import folds_of_run, in_fold
 from equireg.training.loggers import make_loggers, names_of
@@ -106,9 +106,7 @@ def train(
             RunFolder(out).remove_false_start()
             disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
         open_ = resumed(out, config) if resume else decided(given, config, data, rank)
-        cases = choose_training_cases(data.manifest.cases, open_.config)
-        warn_of_unseen_labels(cases, data.manifest)
-        folder = OwnFolder(out, data, open_, cases, folds, source)
+        folder = OwnFolder(out, data, open_, cases_of_run(data.manifest, open_.config), folds, source)
         if resume:
             check_same_data(out, folder.cases, data)
         if resume and RunFolder(out).is_finished():

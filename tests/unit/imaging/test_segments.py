@@ -24,7 +24,9 @@ BOX[2:5, 3:6, 1:4] = 1
 BOX[6:8, 3:6, 1:4] = 2
 
 
-def save_segments(path: Path, values: np.ndarray, names: Mapping[int, str], first: tuple[int, ...] = (0, 0, 0)) -> Path:
+def save_segments(
+    path: Path, values: np.ndarray, names: Mapping[int, str], first: tuple[float, ...] = (0, 0, 0)
+) -> Path:
     """Write a mask [X, Y, Z] as 3D Slicer does; it begins at a voxel of its scan, whose affine is the unit matrix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = sitk.GetImageFromArray(values.T)

@@ -338,6 +338,16 @@ def test_written_label_is_its_scan_s_twin(tmp_path, frame, highest, dtype):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mask.nii.gz", "scan.nii.gz"]
 
 
+def test_the_mask_of_two_axes_has_two_axes(tmp_path):
+    for name, shape in (("flat", (3, 4)), ("slice", (3, 4, 1))):
+        image, geometry = read_image([save(tmp_path / f"{name}.nii.gz", voxels(*shape))])
+        write_label(
+            tmp_path / f"{name}_mask.nii.gz", (image[0] > 0).astype(np.uint8), Geometry.from_dict(geometry.as_dict())
+        )
+        assert nib.load(tmp_path / f"{name}_mask.nii.gz").shape == shape
+        assert read_label(tmp_path / f"{name}_mask.nii.gz", geometry).shape == (3, 4, 1)
+
+
 def test_written_label_lies_where_itk_reads_it(tmp_path):
     geometry = Geometry.from_array((2, 3, 4), oblique())
     write_label(tmp_path / "mask.nii.gz", np.zeros((2, 3, 4), dtype=np.uint8), geometry)

@@ -140,3 +140,15 @@ def test_inputs_of_one_name(tmp_path):
     put_brats(tmp_path / "LGG", "A_1")
     with pytest.raises(EquiregError, match="A_1 is taken"):
         discover_inputs(tmp_path, FOUR)
+
+
+def test_what_numbered_files_are_taken_for_is_said(tmp_path, caplog):
+    caplog.set_level("INFO", logger="equireg")
+    put(tmp_path, *(f"x_{number:04d}.nii.gz" for number in range(4)))
+    discover_inputs(tmp_path, FOUR)
+    assert (
+        "x_0000.nii.gz to x_0003.nii.gz and others are numbered; they are taken for t1, t1ce, t2, flair" in caplog.text
+    )
+    caplog.clear()
+    discover_inputs(tmp_path, ["channel_0", "channel_1", "channel_2", "channel_3"])
+    assert "numbered" not in caplog.text

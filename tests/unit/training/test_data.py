@@ -13,7 +13,7 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.processes.ranks import Rank
 from equireg.training.budget import Budget, Pace
-from equireg.training.data import DataSource, TrainingCases, choose_training_cases, warn_of_unseen_labels
+from equireg.training.data import DataSource, TrainingCases, cases_of_run, choose_training_cases
 from equireg.training.schedule import Plan, Schedule
 from prepared_sets import manifest, record, write_set
 
@@ -64,9 +64,10 @@ def test_validation_masks_that_are_all_empty_are_told(caplog: pytest.LogCaptureF
 
 def test_labels_that_the_run_cannot_learn_are_told(caplog: pytest.LogCaptureFixture) -> None:
     seen, unseen = record("a"), record("b", class_voxels=(470, 10, 0))
-    warn_of_unseen_labels(TrainingCases(("a", "b"), (), ()), manifest([seen, unseen]))
+    config = TrainConfig(method=SupervisedConfig())
+    cases_of_run(manifest([seen, unseen]), config)
     assert not caplog.text
-    warn_of_unseen_labels(TrainingCases(("b",), ("a",), ()), manifest([seen, unseen]))
+    cases_of_run(manifest([record("a", "val"), unseen]), config)
     assert "no mask of the 1 labelled cases shows 'rim'" in caplog.text
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from equireg.prediction.intensities import far_from_training
+from equireg.preparation.intensities import far_from_training, odd_scans
+from prepared_sets import record
 
 KNOWN = {
     "percentiles": [0.5, 50.0, 99.5],
@@ -68,3 +69,14 @@ def test_training_scans_of_several_scanners_bound_each_other() -> None:
     ((channel, warning),) = far_from_training([[0.01, 0.4, 1.0]], known, zscore, ("mri",))
     assert channel == "mri"
     assert "from 0.01 to 1" in warning
+
+
+def test_prepare_tells_of_a_ct_without_its_offset() -> None:
+    usual = [[-990.0 + 10 * index, 40.0, 900.0] for index in range(4)]
+    cases = [record(f"c{index}", intensities=(tuple(found),)) for index, found in enumerate(usual)]
+    odd = record("odd", intensities=((34.0, 1064.0, 1924.0),))
+    (note,) = odd_scans([*cases, odd], {"name": "ct"}, ["ct"])
+    assert note.startswith("odd: channel ct: its intensities reach from 34 to 1924")
+    assert "all other scans" in note
+    assert not list(odd_scans([*cases, odd], {"name": "zscore"}, ["ct"]))
+    assert not list(odd_scans([*cases, record("d", intensities=(tuple(usual[0]),))], {"name": "ct"}, ["ct"]))

@@ -1,0 +1,75 @@
+"""Intensities that lie far from those of other scans: another unit, an offset, a conversion to 8 bits."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from equireg.folders.prepared import CaseRecord
+
+_ABSOLUTE = ("ct", "none")
+"""Normalisations that keep the unit of a scan's intensities."""
+_MARGIN, _ABSOLUTE_MARGIN = 0.5, 0.25
+"""Widths of a training scan's intensities that a percentile may lie outside the range of the training scans."""
+_NARROWER = 4.0
+"""Factor by which a scan's intensities may be narrower than those of any training scan."""
+_FEWEST = 5
+"""Scans from which each is compared with the others."""
+
+
+def ranges_of(found: np.ndarray) -> dict[str, Any]:
+    """Return the least, median and greatest percentiles of scans [N, C, 3], [C][3] each."""
+    values = {"least": found.min(axis=0), "median": np.median(found, axis=0), "greatest": found.max(axis=0)}
+    return {name: value.tolist() for name, value in values.items()}
+
+
+def odd_scans(cases: Sequence[CaseRecord], normalisation: Mapping[str, Any], channels: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence on each CT scan that lies far from all others of its data set."""
+    if normalisation.get("name") != "ct" or len(cases) < _FEWEST:
+        return
+    found = np.array([case.intensities for case in cases])
+    for index, case in enumerate(cases):
+        known = ranges_of(np.delete(found, index, axis=0))
+        for _, text in far_from_training(case.intensities, known, normalisation, channels, "all other scans"):
+            yield f"{case.name}: {text}"
+
+
+def far_from_training(
+    found: Sequence[Sequence[float]],
+    known: Mapping[str, Any] | None,
+    normalisation: Mapping[str, Any],
+    channels: Sequence[str],
+    others: str = "the training scans",
+) -> Iterator[tuple[str, str]]:
+    """Yield the name of, and a warning for, each channel whose intensities lie far from those of the training set.
+
+    Two of three percentiles must lie far outside, because a single one moves with the field of view; or all lie close
+    to each other, as after a conversion to fewer bits.
+
+    Args:
+        found: percentiles 0.5, 50 and 99.5 of the scan's raw intensities inside its foreground, [C][3].
+        known: their least, median and greatest over the training scans, [C][3] each; None where the run is older.
+        normalisation: what is done to intensities.
+        channels: names of the channels.
+        others: what they are compared with, in words.
+    """
+    if not known or len(found) != len(channels) or len(known["median"]) != len(channels):
+        return
+    part = _ABSOLUTE_MARGIN if normalisation.get("name") in _ABSOLUTE else _MARGIN
+    for index, (name, scan) in enumerate(zip(channels, found, strict=True)):
+        least, median, greatest = (known[key][index] for key in ("least", "median", "greatest"))
+        width = median[2] - median[0]
+        # The least percentiles bound the narrowest training scan: where those differ by orders of magnitude, as
+        # MRI of several scanners do, a scan like it is as healthy as one like the median.
+        narrowest = min(width, least[2] - least[0])
+        outside = [
+            max(low - value, value - high) > part * width
+            for value, low, high in zip(scan, least, greatest, strict=True)
+        ]
+        if sum(outside) >= 2 or (scan[2] - scan[0]) * _NARROWER < narrowest:
+            warning = (
+                f"channel {name}: its intensities reach from {scan[0]:.4g} to {scan[2]:.4g} (median {scan[1]:.4g}), "
+                f"those of {others} from {least[0]:.4g} to {greatest[2]:.4g} (medians {least[1]:.4g} to "
+                f"{greatest[1]:.4g}). Check its unit, an offset, and conversions to fewer bits"
+            )
+            yield name, warning
