@@ -96,15 +96,18 @@ class Uploads:
         if not files:
             raise EquiregError("no file was sent; expected a scan.")
         home = self._folder / key
-        paths = []
-        for file in files:
-            paths.append(save(file, home, len(paths)))
+        try:
+            paths = [save(file, home, index) for index, file in enumerate(files)]
+        except BaseException:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
         return Upload(key, paths[0] if len(paths) == 1 else home, time.time())
 
     def _forget_old(self) -> None:
         now = time.time()
-        for key in [key for key, kept in self._kept.items() if now - kept.used > _LIVES_S]:
-            self.remove(key)
+        for key, kept in list(self._kept.items()):  # a copy: requests are answered side by side
+            if now - kept.used > _LIVES_S:
+                self.remove(key)
 
 
 def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Path:
