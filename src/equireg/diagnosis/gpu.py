@@ -57,6 +57,8 @@ def _apple() -> Finding:
 
 def check_precision(device: str) -> Finding:
     """Say in which precision ``--precision auto`` computes here."""
+    if device == "mps":
+        return ok("precision", f"{choose_precision('auto', torch.device('mps'))} bits, as on all of Apple's GPUs")
     where = torch.device("cuda" if device in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
     precision = choose_precision("auto", where)
     if precision == "bf16":

@@ -58,6 +58,7 @@ def test_an_apple_gpu(machine: Machine) -> None:
     machine.patch.setattr(torch.backends.mps, "is_available", lambda: True)
     machine.patch.setenv("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     assert (one("mps").state, one("auto").finding.startswith("an Apple GPU, used with --device mps")) == ("ok", True)
+    assert gpu.check_precision("mps").finding == "32 bits, as on all of Apple's GPUs"
 
 
 def test_a_torch_for_cpus_beside_a_driver(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -142,10 +142,12 @@ def _read(path: Path, names: Sequence[str]) -> dict[str, SegmentCode]:
 
 def _json_rows(content: Any) -> list[dict[str, str]]:
     if isinstance(content, dict):
-        content = [{"name": name, **entry} for name, entry in content.items() if isinstance(entry, dict)]
+        content = [{"name": name, **entry} if isinstance(entry, dict) else entry for name, entry in content.items()]
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise ValueError("it is no list of rows")
-    return [{str(key).lower(): str(value).strip() for key, value in row.items()} for row in content]
+    return [
+        {str(key).lower(): str(value).strip() for key, value in row.items() if value is not None} for row in content
+    ]
 
 
 def _coded(row: Mapping[str, str], number: int, names: Sequence[str]) -> tuple[str, SegmentCode]:
