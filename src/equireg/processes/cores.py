@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from equireg.processes.control_groups import control_groups
+
 _ROOT = Path("/")
 _WORK_OF_A_THREAD = 100_000
 """Voxels times features below which a further thread costs more than it brings: 8 slices of 32 x 32 with 8 features are
@@ -22,7 +24,7 @@ def usable_cores(root: Path = _ROOT) -> int:
         root: where ``proc`` and ``sys`` lie.
     """
     known = [float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)]
-    known += _quotas(root)
+    known += [quota for group in control_groups(root, "cpu") if (quota := _quota(group)) is not None]
     if os.environ.get("SLURM_CPUS_PER_TASK", "").isdigit():
         known.append(float(os.environ["SLURM_CPUS_PER_TASK"]))
     return max(1, int(min(known)))
@@ -92,28 +94,6 @@ def one_itk_thread() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-
-
-def _quotas(root: Path) -> list[float]:
-    """Return the cores that each control group about this process grants; nothing where it sets no limit."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        mounts = [""] if not controllers else [controllers, "cpu"] if "cpu" in controllers.split(",") else []
-        for mount in mounts:
-            group = root / "sys/fs/cgroup" / mount
-            # In a container the path may be the host's, of which the container sees the last part alone.
-            places = [group, *(group.joinpath(*_parts(path)[:end]) for end in range(1, len(_parts(path)) + 1))]
-            found += [quota for place in places if (quota := _quota(place)) is not None]
-    return found
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    return tuple(part for part in path.split("/") if part not in ("", ".."))
 
 
 def _quota(group: Path) -> float | None:

@@ -7,12 +7,18 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from equireg.processes.control_groups import control_groups
+
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 """Options of glibc's ``mallopt``."""
 
 
 _THREAD_BYTES = 2**24
 """Twice the usual stack of a thread."""
+
+_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+"""Files of a control group with its limit and what is used, and the name of the files that may be dropped."""
 
 _OURS: list[bool] = []
 """Not empty where this process was started for equireg alone."""
@@ -27,22 +33,44 @@ def own_process() -> None:
 
 
 def free_memory(root: Path = Path("/")) -> float:
-    """Return the bytes that this process may still take: the machine's, capped by its container's limit.
+    """Return the bytes that this process may still take: the machine's, capped by its container or batch job.
 
     Args:
         root: where ``proc`` and ``sys`` lie.
     """
-    known = []
+    known = [left for group in control_groups(root, "memory") if (left := _left(group)) is not None]
     try:
         lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
         known += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        group = root / "sys/fs/cgroup"
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        if limit != "max":
-            known.append(float(limit) - float((group / "memory.current").read_text(encoding="ascii")))
     except (OSError, ValueError, IndexError):
-        pass  # not Linux, or no container
-    return min(known, default=float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2)
+        pass  # not Linux
+    return min(known) if known else float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2
+
+
+def _left(group: Path) -> float | None:
+    """Return the bytes that one control group still grants, of either version; None where it sets no limit.
+
+    What it counts as used holds files that were read; the system drops those that were not used lately.
+    """
+    version_2 = (group / "memory.max").is_file()
+    limit, used, idle = _VERSION_2 if version_2 else _VERSION_1
+    try:
+        most = (group / limit).read_text(encoding="ascii").strip()
+        if most == "max":
+            return None
+        taken = float((group / used).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return float(most) - taken + _stated(group / "memory.stat", idle)
+
+
+def _stated(path: Path, name: str) -> float:
+    """Return a number of a group's statistics; 0 where it is not there."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return 0.0
 
 
 def room_for_a_thread() -> None:

@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from equireg.processes.memory import free_memory
 
 FAULTS = """
 import resource, sys
@@ -63,3 +66,33 @@ except MemoryError as error:
 def test_no_thread_begins_where_python_would_wait_for_it_for_ever() -> None:
     done = subprocess.run([sys.executable, "-c", SHORT], capture_output=True, text=True, check=True)
     assert done.stdout == "there is no room for a further thread\n"
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "expected"),
+    [
+        ("0::/\n", {"memory.max": "max", "memory.current": "5"}, 8192),
+        ("0::/\n", {"memory.max": "3000", "memory.current": "1000"}, 2000),
+        ("0::/\n", {"memory.max": "3000", "memory.current": "2900", "memory.stat": "file 9\ninactive_file 800\n"}, 900),
+        ("0::/slurm/job_7\n", {"slurm/job_7/memory.max": "4000", "slurm/job_7/memory.current": "1000"}, 3000),
+        (
+            "4:memory:/job\n",
+            {
+                "memory/job/memory.limit_in_bytes": "5000",
+                "memory/job/memory.usage_in_bytes": "2000",
+                "memory/job/memory.stat": "total_inactive_file 500\n",
+            },
+            3500,
+        ),
+        ("4:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712"}, 8192),
+    ],
+)
+def test_a_containers_limit_counts_less_what_is_only_kept_of_files(
+    tmp_path: Path, groups: str, files: dict[str, str], expected: int
+) -> None:
+    written = {f"sys/fs/cgroup/{name}": content for name, content in files.items()}
+    written |= {"proc/self/cgroup": groups, "proc/meminfo": "MemTotal: 16 kB\nMemAvailable: 8 kB\n"}
+    for name, content in written.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert free_memory(tmp_path) == expected
