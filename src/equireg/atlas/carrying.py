@@ -43,7 +43,10 @@ def carry(data: PreparedSet, target: str, labelled: Sequence[str], folder: Path)
     Raises:
         EquiregError: if a scan is damaged, or the folder cannot be written.
     """
-    key = key_of(data, target, labelled)
+    return _carried(data, target, labelled, folder, key_of(data, target, labelled))
+
+
+def _carried(data: PreparedSet, target: str, labelled: Sequence[str], folder: Path, key: str) -> atlas.Carried:
     found = atlas.find(folder, key)
     if found is not None:
         return found
@@ -63,18 +66,18 @@ def there_and_back(data: PreparedSet, target: str, labelled: Sequence[str], fold
     Raises:
         EquiregError: as ``carry``.
     """
-    key = f"{key_of(data, target, labelled)}-back"
-    found = atlas.find(folder, key)
+    key = key_of(data, target, labelled)
+    found = atlas.find(folder, f"{key}-back")
     if found is not None and found.dice is not None:
         return found.dice
-    there = carried_mask(data, target, labelled, folder)
+    there = _mask(data, target, labelled, folder, key)
     dice = 0.0
     if there is not None:
         own, scan = _labelled(data, labelled[0]), _scan(data, target)
         come = Labelled(scan, classes_at(there, scan.shape))
         back = fuse(own.scan, [come], data.manifest.labels.classes)
         dice = 0.0 if back is None else mean_dice(back.classes, own.classes)
-    atlas.keep(folder, key, 0.0, dice, None)
+    atlas.keep(folder, f"{key}-back", 0.0, dice, None)
     return dice
 
 
@@ -84,16 +87,15 @@ def onto_labelled(data: PreparedSet, target: str, labelled: Sequence[str], folde
     Raises:
         EquiregError: as ``carry``.
     """
-    there = carried_mask(data, target, labelled, folder)
+    there = _mask(data, target, labelled, folder, key_of(data, target, labelled))
     return 0.0 if there is None else mean_dice(there, np.asarray(data.label(target)[:]))
 
 
-def carried_mask(data: PreparedSet, target: str, labelled: Sequence[str], folder: Path) -> np.ndarray | None:
+def _mask(data: PreparedSet, target: str, labelled: Sequence[str], folder: Path, key: str) -> np.ndarray | None:
     """Return the mask that ``carry`` makes, uint8 [D, H, W]; None where there is none."""
-    if not carry(data, target, labelled, folder).digest:
+    if not _carried(data, target, labelled, folder, key).digest:
         return None
-    file = atlas.mask_file(folder, key_of(data, target, labelled))
-    return np.asarray(data.with_atlas({target: file}).atlas(target)[:])
+    return np.asarray(data.with_atlas({target: atlas.mask_file(folder, key)}).atlas(target)[:])
 
 
 def _scan(data: PreparedSet, name: str) -> Scan:

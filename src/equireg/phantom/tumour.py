@@ -11,9 +11,6 @@ from equireg.phantom.tissues import Tissue, paint
 NECROSIS, OEDEMA, ENHANCING = 1, 2, 4
 """Label values, as in BraTS to 2021: necrotic or non-enhancing core, oedema, enhancing rim."""
 
-_STANDARD_FIELD_MM = np.array([186.0, 186.0, 118.0])
-_HALF_AXES_MM = np.array([66.0, 82.0, 56.0])
-
 
 @dataclass(frozen=True)
 class Tumour:
