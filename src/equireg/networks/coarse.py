@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from equireg.errors import UsageError
 from equireg.networks.deep import Pyramid, pyramid
+from equireg.networks.topology import check_axes, divided
 
 _MEAN = {2: functional.avg_pool2d, 3: functional.avg_pool3d}
 _LINEAR = {2: "bilinear", 3: "trilinear"}
+_OPTION = "--network.downsample"
 
 
 class Coarse(nn.Module):
@@ -66,15 +67,5 @@ def coarse_sides(patch_size: Sequence[int], downsample: Sequence[int] | None) ->
     """
     if downsample is None:
         return tuple(patch_size)
-    if len(downsample) != len(patch_size):
-        raise UsageError(
-            f"--network.downsample is {list(downsample)}; expected {len(patch_size)} numbers, one an axis of the "
-            f"patch {list(patch_size)}."
-        )
-    for axis, (side, factor) in enumerate(zip(patch_size, downsample, strict=True)):
-        if side % factor:
-            raise UsageError(
-                f"--patch_size is {list(patch_size)}, and --network.downsample divides axis {axis} by {factor}; "
-                f"expected a side that divides by it, such as {side + factor - side % factor}."
-            )
-    return tuple(side // factor for side, factor in zip(patch_size, downsample, strict=True))
+    check_axes(f"{_OPTION} is {list(downsample)}", downsample, patch_size)
+    return divided(_OPTION, downsample, patch_size)

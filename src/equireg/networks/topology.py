@@ -109,19 +109,40 @@ def given_topology(
     found = strides_for(patch_size) if strides is None else [tuple(stride) for stride in strides]
     flat = [(3,) * len(patch_size)] * len(found) if kernels is None else [tuple(kernel) for kernel in kernels]
     for name, listed in (("strides", found), ("kernels", flat)):
-        bad = next((stage for stage in listed if len(stage) != len(patch_size)), None)
-        if bad is not None:
-            raise UsageError(
-                f"--network.{name} has the stage {list(bad)}; expected {len(patch_size)} numbers, one an axis of "
-                f"the patch {list(patch_size)}."
-            )
+        for stage in listed:
+            check_axes(f"--network.{name} has the stage {list(stage)}", stage, patch_size)
     if len(flat) != len(found):
         raise UsageError(f"--network.kernels has {len(flat)} stages; expected {len(found)}, as --network.strides.")
-    for axis, side in enumerate(patch_size):
-        total = math.prod(stride[axis] for stride in found)
-        if side % total:
-            raise UsageError(
-                f"--patch_size is {list(patch_size)}, and --network.strides divides axis {axis} by {total}; expected a "
-                f"side that divides by it, such as {math.ceil(side / total) * total}."
-            )
+    totals = [math.prod(stride[axis] for stride in found) for axis in range(len(patch_size))]
+    divided("--network.strides", totals, patch_size)
     return Topology(found, flat)
+
+
+def check_axes(given: str, numbers: Sequence[int], patch_size: Sequence[int]) -> None:
+    """Refuse numbers that are not one an axis of the patch; ``given`` says what they are.
+
+    Raises:
+        UsageError: if there are more or fewer.
+    """
+    if len(numbers) != len(patch_size):
+        raise UsageError(f"{given}; expected {len(patch_size)} numbers, one an axis of the patch {list(patch_size)}.")
+
+
+def divided(option: str, factors: Sequence[int], patch_size: Sequence[int]) -> tuple[int, ...]:
+    """Return the sides of a patch divided by the factor of each axis.
+
+    Args:
+        option: what gives the factors, for the error.
+        factors: a number an axis.
+        patch_size: voxels along the same axes.
+
+    Raises:
+        UsageError: if a side does not divide.
+    """
+    for axis, (side, factor) in enumerate(zip(patch_size, factors, strict=True)):
+        if side % factor:
+            raise UsageError(
+                f"--patch_size is {list(patch_size)}, and {option} divides axis {axis} by {factor}; expected a side "
+                f"that divides by it, such as {math.ceil(side / factor) * factor}."
+            )
+    return tuple(side // factor for side, factor in zip(patch_size, factors, strict=True))
