@@ -10,7 +10,7 @@ from equireg.planning.rules import Rung
 from equireg.processes.memory import return_freed_memory
 
 FEWEST_STEPS = 50
-"""Steps below which no training is worth its name."""
+"""Steps below which a budget of time is refused: nothing is learnt in fewer."""
 _SEARCH_PART = 0.05
 """Part of the time there is after which no costlier rung is looked at."""
 _HOPE = 0.5

@@ -29,8 +29,10 @@ PLANNED = ("spatial_dims", "patch_size", "batch_size", "unsup_ratio", "network.f
 """Options that a plan decides where they are not given."""
 _LEAST_LOOKED_AT = 5
 """Validation cases that are looked at, at least: so many an estimate of quality rests on, too."""
+MOST_VALIDATIONS = 10
+"""Validations of a run with a budget of time, at most, where the options do not say how often."""
 PART_VALIDATED = 0.1
-"""Part of the time that validations may take, as in `equireg.training`."""
+"""Part of the time that they may take."""
 _HOPE_OF_VOLUMES = 0.2
 """Volumes are measured when slices let expect this part of the steps: what a voxel costs in either differs by far."""
 

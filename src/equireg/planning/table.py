@@ -8,10 +8,8 @@ from typing import Any
 
 from equireg.config.parsing import merged, to_plain, to_yaml
 from equireg.planning.fingerprint import Fingerprint
-from equireg.planning.making import PART_VALIDATED, Plan
+from equireg.planning.making import MOST_VALIDATIONS, PART_VALIDATED, Plan
 
-VALIDATIONS = 10
-"""Validations of a run with a budget, at most (`equireg.training`)."""
 _CHECKPOINTS = 2
 """Checkpoints that a run keeps: the best and the last."""
 
@@ -47,7 +45,7 @@ def cost_of(plan: Plan, validation_seconds: float) -> Cost:
         return Cost(seconds, validation_seconds, steps, validations, disk)
     seconds = 60 * config.max_minutes
     affordable = int(PART_VALIDATED * seconds / validation_seconds) if validation_seconds else 0
-    validations = min(VALIDATIONS, max(1, affordable)) if validation_seconds else 0
+    validations = min(MOST_VALIDATIONS, max(1, affordable)) if validation_seconds else 0
     left = max(0.0, seconds - speed.start_seconds - validations * validation_seconds)
     steps = int(left / speed.seconds_per_step)
     if config.max_steps is not None and steps > config.max_steps:

@@ -7,24 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from equireg.errors import EquiregError
+from equireg.planning.climbing import FEWEST_STEPS
+from equireg.planning.making import MOST_VALIDATIONS, PART_VALIDATED
 from equireg.training.schedule import CHECKPOINTS, Plan, Schedule
 
 PLANS = "plans"
 """Key of a checkpoint's entry: the plans of a run with a budget."""
 USED_S = "used_s"
 """Key of a checkpoint's entry: the seconds of the budget that had passed."""
-LEAST_STEPS = 50
-"""Steps below which a budget is refused: nothing is learnt in fewer."""
 _TIMED = 3
-"""Steps that must be timed before the first planning, at least; the very first step is not timed, for it is slow."""
+"""Steps that must be timed before the first planning, at least; the very first one is slow, and not timed."""
 _ENOUGH = 20
 """Steps that suffice for it, however short."""
 _PART_TIMED = 0.02
 """Part of the budget that suffices for it, however few the steps."""
 _LONGEST_TIMED_S = 10.0
-_MOST_VALIDATIONS = 10
-_PART_VALIDATED = 0.1
-"""Part of the time that validations may take, where the options do not say how often."""
 _LARGEST_VALIDATION = 0.5
 """Part of the time left above which a single validation is left out."""
 _MEMORY = 0.05
@@ -126,13 +123,13 @@ class Budget:
             self._refuse_fewer(step + int(self._time_for_steps(1) / self._fastest_s), self._fastest_s)
 
     def _refuse_fewer(self, steps: int, step_s: float) -> None:
-        if steps >= min(LEAST_STEPS, self.most_steps or LEAST_STEPS):
+        if steps >= min(FEWEST_STEPS, self.most_steps or FEWEST_STEPS):
             return
-        needed = 1.2 * (self.used_s() + self.pause_s + LEAST_STEPS * step_s) / 60
+        needed = 1.2 * (self.used_s() + self.pause_s + FEWEST_STEPS * step_s) / 60
         raise EquiregError(
             f"--max_minutes is {self.total_s / 60:g}, in which about {steps} steps fit ({step_s:.2g} s a step); "
-            f"expected time for {LEAST_STEPS} or more. Give --max_minutes {math.ceil(needed * 10) / 10:g}, or make the "
-            "step smaller by --batch_size, --unsup_ratio, --patch_size or --network.features."
+            f"expected time for {FEWEST_STEPS} or more. Give --max_minutes {math.ceil(needed * 10) / 10:g}, or make "
+            "the step smaller by --batch_size, --unsup_ratio, --patch_size or --network.features."
         )
 
     def plan(self, schedule: Schedule, step: int) -> Plan | None:
@@ -180,13 +177,13 @@ class Budget:
     def _validations(self, schedule: Schedule, step: int) -> int:
         """Return how many validations the whole run should have."""
         pause_s = self._slowed_pause_s()
-        affordable = _PART_VALIDATED * self.left_s() / pause_s if pause_s else math.inf
+        affordable = PART_VALIDATED * self.left_s() / pause_s if pause_s else math.inf
         most = schedule.plans[-1].validations
         if len(schedule.plans) == 1:
             if self.pause_s > _LARGEST_VALIDATION * self.left_s():
                 self.pause_s = 0.0  # what a checkpoint takes is measured
                 return 0
-            most = _MOST_VALIDATIONS
+            most = MOST_VALIDATIONS
         else:
             affordable *= 2  # a few too many are better than a plan that swings
         while most > 1 and _pauses_left(schedule, step, most) > max(affordable, 1):
