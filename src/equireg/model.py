@@ -1,6 +1,5 @@
 """A checkpoint is enough to rebuild its model: options, facts of the data set, and weights; no path, no case."""
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from equireg.config import NetworkConfig, TrainConfig
 from equireg.config.earlier import in_todays_words
 from equireg.config.parsing import from_plain, to_plain
 from equireg.errors import EquiregError
+from equireg.folders.digests import digest_of
 from equireg.folders.packed import PackedMember, member_of, read_packed, read_weights
 from equireg.folders.prepared import Manifest
 from equireg.folders.schema import SchemaError, strict
@@ -172,8 +172,30 @@ def _digest(checkpoint: Mapping[str, Any]) -> str:
 
 def file_digest(path: Path) -> str:
     """Return the digest of a file's content."""
-    with disk.read_errors(path), path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
+    with disk.read_errors(path):
+        return digest_of(path)
+
+
+def read_saved(path: Path, what: str, remedy: str) -> Any:
+    """Read what torch has saved, running no code from it.
+
+    Args:
+        path: the file.
+        what: what it should be, for the error.
+        remedy: how to mend it.
+
+    Raises:
+        EquiregError: if it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch does not look at the checksums
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise EquiregError(f"{path}: cannot be read as {what} ({reason}). {remedy}") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -182,17 +204,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         EquiregError: if the file is damaged, not equireg's, or of another format version.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # torch does not look at the checksums
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} is wrong")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise EquiregError(
-            f"{path}: cannot be read as a checkpoint ({reason}). Copy it again, or train again."
-        ) from error
+    content = read_saved(path, "a checkpoint", "Copy it again, or train again.")
     if not isinstance(content, dict) or not isinstance(content.get(ENTRY), dict):
         raise EquiregError(f"{path}: is not a checkpoint of equireg; expected one that `equireg train` wrote.")
     folders.check_format(path, content[ENTRY].get("format_version"), "train")

@@ -67,20 +67,22 @@ class PreparedScan:
 
     def read(self) -> WorkingScan:
         """Read the arrays, which are on disk in 16 bits."""
-        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns, self.verify)
+        data = self._data()
         record = data.by_name[self.name]
         image = np.asarray(data.image(self.name)[:], dtype=np.float32)
         return WorkingScan(image, record.background, record.working_grid())
 
     def geometry(self) -> Geometry:
         """Return where its voxels lie, in the raw scan's own grid."""
-        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns, self.verify)
-        return data.by_name[self.name].working_grid().native
+        return self._data().by_name[self.name].working_grid().native
 
     def state(self) -> tuple[list[Path], Any]:
         """Return the files that the scan is read from, and what else decides what is read."""
-        data = _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns, self.verify)
+        data = self._data()
         return sorted(data.folder(self.name).glob("image*")), vars(data.by_name[self.name])
+
+    def _data(self) -> PreparedSet:
+        return _opened(self.root, (self.root / MANIFEST).stat().st_mtime_ns, self.verify)
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,6 @@
 """Checkpoints of nnU-Net (version 2), read without running code from them."""
 
 import math
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
-from equireg.model import file_digest
+from equireg.model import file_digest, read_saved
 from equireg.networks.nnunet_names import Found, translate
 from equireg.warm_start.source import Source
 
@@ -169,19 +168,9 @@ def _inherited(configurations: Any, name: Any, depth: int = 8) -> dict[str, Any]
 
 def _load(path: Path) -> dict[str, Any]:
     """Read the file: tensors, plain values and numpy's numbers, and no code."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} is wrong")
-        with torch.serialization.safe_globals(_numbers()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise EquiregError(
-            f"{path}: cannot be read as a checkpoint of nnU-Net ({reason}). Expected the checkpoint_*.pth of nnU-Net "
-            "version 2, as it wrote it."
-        ) from error
+    remedy = "Expected the checkpoint_*.pth of nnU-Net version 2, as it wrote it."
+    with torch.serialization.safe_globals(_numbers()):
+        content = read_saved(path, "a checkpoint of nnU-Net", remedy)
     return content if isinstance(content, dict) else {}
 
 
