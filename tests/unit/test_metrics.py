@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from equireg.imaging.labels import IGNORED
-from equireg.metrics import IGNORED_CLASS, dice, hd95_mm, nsd, region_dice, volume_ml
+from equireg.metrics import dice, hd95_mm, nsd, region_dice, volume_ml
 
 
 def box(shape, *ranges):
@@ -131,7 +130,3 @@ def test_region_dice_leaves_ignored_voxels_out_of_both():
 def test_region_dice_refuses_other_shapes():
     with pytest.raises(ValueError, match="expected one shape"):
         region_dice(torch.zeros(1, 2, 3), torch.zeros(1, 3, 2), {"one": (1,)})
-
-
-def test_the_ignored_class_is_that_of_the_label_table():
-    assert IGNORED_CLASS == IGNORED

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from equireg.imaging.boxes import bounding_box
+
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _STEEP = (0.5, 0.75, 0.9, 0.97)
 """Quantiles of the gradient's magnitude; the lower ones are of flat tissue, where there is only noise."""
@@ -35,9 +37,9 @@ def describe(image: np.ndarray, background: Sequence[float], spacing_mm: Sequenc
     """
     level = np.asarray(background, dtype=np.float32).reshape(-1, 1, 1, 1)
     body = (image != level).any(axis=0)
-    if not body.any():
-        body[:] = True
-    box = _box(body)
+    box = bounding_box(body)
+    if box is None:
+        box, body = (slice(None),) * 3, np.ones_like(body)
     inner, within = image[(slice(None), *box)].astype(np.float32), body[box]
     step = max(1, round((within.size / _MOST_VOXELS) ** (1 / 3)))
     thinned = (slice(None, None, step),) * 3
@@ -92,15 +94,6 @@ def coarse(volume: np.ndarray, cells: Sequence[int]) -> np.ndarray:
         shape = [-1 if place == axis else 1 for place in range(volume.ndim)]
         volume = (sums.take(stops, axis) - sums.take(starts, axis)) / (stops - starts).reshape(shape)
     return volume
-
-
-def _box(body: np.ndarray) -> tuple[slice, ...]:
-    """Return the box that holds a body [D, H, W]."""
-    spans = []
-    for axis in range(3):
-        held = np.flatnonzero(body.any(axis=tuple(other for other in range(3) if other != axis)))
-        spans.append(slice(int(held[0]), int(held[-1]) + 1))
-    return tuple(spans)
 
 
 def _gradient(channel: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:

@@ -8,7 +8,8 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.evaluation.pairing import Pair
 from equireg.evaluation.scores import Score, Side
-from equireg.evaluation.voxels import LabelVoxels, union, with_margin
+from equireg.evaluation.voxels import LabelVoxels
+from equireg.imaging.boxes import union, with_margin
 from equireg.imaging.labels import LabelTable
 from equireg.metrics import Comparison, Metric
 

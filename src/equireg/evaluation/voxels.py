@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from equireg.imaging.boxes import Box, union
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.masks import MaskFiles
 
 _CHUNK_VOXELS = 2**18
 """Voxels that are looked at in one go, so that what is needed on the way stays small."""
-
-Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -66,18 +65,6 @@ class LabelVoxels:
             if value in self.code_of:
                 mask |= crop == self.code_of[value]
         return mask
-
-
-def union(boxes: Sequence[Box]) -> Box | None:
-    """Return the smallest box around several; None of none."""
-    if not boxes:
-        return None
-    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
-
-
-def with_margin(box: Box, shape: Sequence[int]) -> Box:
-    """Return a box that is larger by a voxel on every side, as far as the array reaches."""
-    return tuple(slice(max(0, s.start - 1), min(size, s.stop + 1)) for s, size in zip(box, shape, strict=True))
 
 
 def _chunks(array: np.ndarray) -> list[np.ndarray]:

@@ -13,5 +13,4 @@ from equireg.metrics.masks import volume_ml as volume_ml
 from equireg.metrics.table import COMPUTED as COMPUTED
 from equireg.metrics.table import METRICS as METRICS
 from equireg.metrics.table import Metric as Metric
-from equireg.metrics.validation import IGNORED_CLASS as IGNORED_CLASS
 from equireg.metrics.validation import region_dice as region_dice

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import scipy
 
+from equireg.imaging.boxes import bounding_box
+
 _STRIDE = 16
 """Every so many slices are searched first; most points need only the slices near them after that."""
 
@@ -33,7 +35,7 @@ def surface_distances_mm(
     dropped = tuple(axis for axis in range(prediction.ndim) if axis not in kept)
     masks = [mask.squeeze(dropped) for mask in (prediction, reference)]
     spacing = [float(spacing_mm[axis]) for axis in kept]
-    box = bounding_box(masks[0] | masks[1])
+    box = bounding_box(masks[0] | masks[1]) or ()  # both have a voxel
     surfaces = [mask[box] & ~np.asarray(scipy.ndimage.binary_erosion(mask[box]), dtype=bool) for mask in masks]
     if len(kept) == 2:
         surfaces, spacing = [surface[None] for surface in surfaces], [1.0, *spacing]
@@ -41,15 +43,6 @@ def surface_distances_mm(
     first, second = (np.moveaxis(surface, shortest, 0) for surface in surfaces)
     spacing = [spacing[shortest], *(size for axis, size in enumerate(spacing) if axis != shortest)]
     return _nearest_mm(first, second, spacing), _nearest_mm(second, first, spacing)
-
-
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the smallest box that holds all voxels of a mask that has one or more."""
-    box = []
-    for axis in range(mask.ndim):
-        filled = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        box.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return tuple(box)
 
 
 def _judged_axes(shape: Sequence[int]) -> list[int]:

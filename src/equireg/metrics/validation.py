@@ -5,11 +5,10 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
+from equireg.imaging.labels import IGNORED
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-IGNORED_CLASS = 255
-"""Class index of voxels that nobody annotated; they enter no metric."""
 
 
 def region_dice(prediction: "Tensor", reference: "Tensor", regions: Mapping[str, Sequence[int]]) -> dict[str, float]:
@@ -17,7 +16,7 @@ def region_dice(prediction: "Tensor", reference: "Tensor", regions: Mapping[str,
 
     Args:
         prediction: class indices, [D, H, W] or [H, W], any integer type.
-        reference: class indices of the same shape; voxels of class 255 are left out of both.
+        reference: class indices of the same shape; voxels of ``IGNORED`` are left out of both.
         regions: region name to the class indices that it unites, one or more.
 
     Returns:
@@ -30,7 +29,7 @@ def region_dice(prediction: "Tensor", reference: "Tensor", regions: Mapping[str,
         raise ValueError(
             f"prediction {tuple(prediction.shape)}, reference {tuple(reference.shape)}: expected one shape."
         )
-    known = reference != IGNORED_CLASS
+    known = reference != IGNORED
     scores = {}
     for name, classes in regions.items():
         predicted, referred = (

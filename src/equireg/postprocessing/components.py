@@ -1,17 +1,16 @@
 """Regions of a data set as sets of classes, and their connected components in a prediction."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import scipy
 
+from equireg.imaging.boxes import Box, union
 from equireg.imaging.labels import LabelTable
 
 _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 """Voxels that share a face, an edge or a corner are connected: 26 neighbours, as in nnU-Net."""
-Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,6 @@ def boxes_of(classes: np.ndarray) -> list[Box | None]:
     return scipy.ndimage.find_objects(classes)
 
 
-def union(boxes: Sequence[Box]) -> Box:
-    """Return the smallest box around one or several."""
-    axes = zip(*boxes, strict=True)
-    return tuple(slice(min(part.start for part in axis), max(part.stop for part in axis)) for axis in axes)
-
-
 def components_of(classes: np.ndarray, boxes: list[Box | None], region: Region) -> tuple[Box, np.ndarray, int] | None:
     """Return the box around a region, the number of each of its voxels' component, from 1, and how many there are.
 
@@ -87,10 +80,10 @@ def components_of(classes: np.ndarray, boxes: list[Box | None], region: Region) 
     Returns:
         None where the prediction does not show the region.
     """
-    found = [box for index in region.classes if 0 < index <= len(boxes) and (box := boxes[index - 1]) is not None]
-    if not found:
+    own = (boxes[index - 1] for index in region.classes if 0 < index <= len(boxes))
+    box = union([one for one in own if one is not None])
+    if box is None:
         return None
-    box = union(found)
     mask = region.mask(classes[box])
     numbers = np.empty(mask.shape, dtype=np.int32)
     count = int(scipy.ndimage.label(mask, _NEIGHBOURS, output=numbers))  # pyright: ignore[reportArgumentType]

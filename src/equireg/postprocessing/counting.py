@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from equireg.imaging.boxes import union
 from equireg.imaging.labels import IGNORED, LabelTable
-from equireg.postprocessing.components import Region, boxes_of, components_of, regions_in, union
+from equireg.postprocessing.components import Region, boxes_of, components_of, regions_in
 
 _MOST = 4096
 """A region in more pieces is noise, from which nothing is chosen."""
@@ -67,7 +68,7 @@ def count_case(
     """
     regions = regions_in(labels)
     shown = [box for box in (*boxes_of(classes), *boxes_of(reference)[: IGNORED - 1]) if box is not None]
-    box = union(shown) if shown else (slice(0, 1),) * 3  # outside of it nothing is to be counted
+    box = union(shown) or (slice(0, 1),) * 3  # outside of it nothing is to be counted
     classes, reference = classes[box], reference[box]
     known = reference != IGNORED
     boxes = boxes_of(classes)

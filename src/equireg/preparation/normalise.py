@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from equireg.imaging.boxes import bounding_box
 from equireg.imaging.grid import Box
 from equireg.preparation import outliers
 
@@ -74,15 +75,8 @@ def foreground(image: np.ndarray, backgrounds: list[float | None]) -> np.ndarray
 
 def box_of(differs: np.ndarray) -> Box:
     """Return the box of what is true in [D, H, W]; the whole array where nothing is."""
-    d, h, w = differs.shape
-    if not differs.any():
-        return (0, d), (0, h), (0, w)
-    spans = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        places = np.flatnonzero(differs.any(axis=others))
-        spans.append((int(places[0]), int(places[-1]) + 1))
-    return spans[0], spans[1], spans[2]
+    d, h, w = bounding_box(differs) or (slice(0, size) for size in differs.shape)
+    return (d.start, d.stop), (h.start, h.stop), (w.start, w.stop)
 
 
 def raw_percentiles(image: np.ndarray, backgrounds: list[float | None]) -> tuple[tuple[float, ...], ...]:

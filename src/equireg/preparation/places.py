@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from equireg.imaging.boxes import bounding_box
+
 _MOST = 1000
 """Most places kept of each class: enough to draw from, small beside the arrays."""
 _BLOCK = 2**16
@@ -30,12 +32,9 @@ def extent_of(working: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
         working: class indices, uint8 [D, H, W]; indices beyond the classes are left out.
         counts: what ``count_classes`` returned.
     """
-    shown = (working > 0) & (working < counts.shape[1])
-    box = []
-    for axis in range(3):
-        found = np.flatnonzero(shown.any(axis=tuple(other for other in range(3) if other != axis)))
-        box.append(int(found[-1] - found[0] + 1) if len(found) else 0)
-    return {"class_slices": tuple(int(n) for n in (counts > 0).sum(axis=0)), "labelled_box": tuple(box)}
+    box = bounding_box((working > 0) & (working < counts.shape[1]))
+    sides = (0, 0, 0) if box is None else tuple(part.stop - part.start for part in box)
+    return {"class_slices": tuple(int(n) for n in (counts > 0).sum(axis=0)), "labelled_box": sides}
 
 
 def draw_places(working: np.ndarray, counts: np.ndarray) -> dict[int, np.ndarray]:

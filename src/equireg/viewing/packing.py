@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from equireg.drawing.scans import foreground, region_colours
+from equireg.imaging.boxes import Box, bounding_box, with_margin
 from equireg.imaging.labels import LabelTable
 from equireg.viewing.case_volumes import (
     DISAGREEMENT,
@@ -120,15 +121,11 @@ def _drawn(labels: LabelTable, kind: str, volume: np.ndarray) -> np.ndarray:
     return colour_indices(labels, volume)
 
 
-def _held(drawn: Mapping[str, np.ndarray]) -> tuple[slice, slice, slice]:
+def _held(drawn: Mapping[str, np.ndarray]) -> Box:
     """Return the box that holds all that is not background, with a narrow margin; a page is heavy enough."""
     held = np.any([foreground(one) if kind in SCANS else one != 0 for kind, one in drawn.items()], axis=0)
-    spans = []
-    for axis, size in enumerate(held.shape):
-        places = np.flatnonzero(held.any(axis=tuple(other for other in range(3) if other != axis)))
-        start, stop = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, size)
-        spans.append(slice(max(0, start - _MARGIN), min(size, stop + _MARGIN)))
-    return spans[0], spans[1], spans[2]
+    box = bounding_box(held) or tuple(slice(0, size) for size in held.shape)
+    return with_margin(box, held.shape, _MARGIN)
 
 
 def _placed(corner: np.ndarray, strides: list[int]) -> np.ndarray:

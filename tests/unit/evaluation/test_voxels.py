@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equireg.evaluation.comparing import compare
-from equireg.evaluation.voxels import LabelVoxels, union, with_margin
+from equireg.evaluation.voxels import LabelVoxels
 from equireg.metrics import METRICS, hd95_mm, nsd
 
 SCATTERED = (1, 5, 100, 200, 1000, 2**24 + 1)
@@ -57,11 +57,6 @@ def test_boxes_hold_every_voxel_of_their_values(order):
     assert voxels.box((2,)) is None
     assert voxels.box((0,)) == (slice(0, 9), slice(0, 8), slice(0, 7))
     assert LabelVoxels.of(labels * 0).box((1, 4)) is None
-
-
-def test_boxes_unite_and_grow_inside_the_array():
-    assert union([]) is None
-    assert with_margin((slice(0, 3), slice(4, 5)), (3, 7)) == (slice(0, 3), slice(3, 6))
 
 
 @pytest.mark.parametrize("shape", [(12, 11, 10), (12, 11, 1), (1, 9, 9)])

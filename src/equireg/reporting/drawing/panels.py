@@ -15,6 +15,7 @@ from equireg.drawing.png import png_uri
 from equireg.drawing.scans import bright, foreground, in_colour, region_colours, shown_channels, window
 from equireg.folders.evaluation import Picture
 from equireg.folders.examples import Example
+from equireg.imaging.boxes import Box, bounding_box, with_margin
 from equireg.imaging.labels import LabelTable
 from equireg.viewing.case_volumes import DISAGREEMENT, PREDICTION, REFERENCE, SCAN, CaseVolumes
 from equireg.viewing.packing import DOUBT_COLOURS
@@ -128,18 +129,15 @@ def step_panels(example: Example) -> list[list[Panel]]:
     return table
 
 
-def _content(picture: Picture) -> tuple[slice, slice]:
+def _content(picture: Picture) -> Box:
     """Return the rows and columns that hold the scan or a mask, with a narrow margin."""
     tissue = np.any([foreground(channel) for channel in picture.scan], axis=0)
     inside = tissue | (picture.reference != 0) | (picture.prediction != 0)
-    if not inside.any():
+    box = bounding_box(inside)
+    if box is None:
         return slice(None), slice(None)
-    spans = []
-    for axis, size in ((1, inside.shape[0]), (0, inside.shape[1])):
-        held = np.flatnonzero(inside.any(axis=axis))
-        margin = max(1, size // 40)
-        spans.append(slice(max(0, int(held[0]) - margin), min(size, int(held[-1]) + 1 + margin)))
-    return spans[0], spans[1]
+    sides = zip(box, inside.shape, strict=True)
+    return tuple(with_margin((span,), (size,), max(1, size // 40))[0] for span, size in sides)
 
 
 def _outline(
