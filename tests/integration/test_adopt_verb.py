@@ -59,6 +59,20 @@ def test_a_new_mask_is_trained_on_and_nothing_else_changes(own: Path, tmp_path: 
     assert taken[case].corrects is None
 
 
+def test_a_mask_may_have_the_spacing_that_was_allowed_to_prepare(tmp_path: Path):
+    raw, wide = tmp_path / "raw", np.diag([60.0, 60.0, 60.0, 1.0])
+    raw.mkdir()
+    for name in ("a", "b"):
+        voxels = np.random.default_rng(0).integers(1, 99, (8, 8, 8)).astype(np.int16)
+        nib.save(nib.Nifti1Image(voxels, wide), raw / f"{name}.nii.gz")
+    prepare(raw, tmp_path / "prepared", max_spacing_mm=100.0, jobs=1)
+    data = PreparedSet(tmp_path / "prepared")
+    adopt(
+        data.root, write_mask(data, "a", tmp_path / "masks", (np.indices((8, 8, 8)).sum(axis=0) < 9).astype(np.uint8))
+    )
+    assert PreparedSet(data.root).by_name["a"].labelled
+
+
 def test_preparing_again_keeps_masks_and_splits(own: Path, phantom_raw: Path, tmp_path: Path):
     data = PreparedSet(own)
     cases = unlabelled(data)

@@ -125,7 +125,7 @@ def _relabel(data: PreparedSet, case: str, labels: LabelTable) -> CaseRecord:
     with new_case(folder) as writer:
         copy_scan(folder, writer)
         grid = record.working_grid()
-        found = one_case.write_label(read_label(mask, grid.native), mask, grid, labels, writer)
+        found = one_case.write_label(read_label(mask, grid.native, data.limits), mask, grid, labels, writer)
         changed = {**content, "labelled": True, **found}
         written = writer.record({key: value for key, value in changed.items() if key != SEAL})
     return replace(record, labelled=True, **found, digests=written["digests"])

@@ -83,7 +83,7 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
     problems = [*given.problems, *problems]
     labels = data.manifest.labels
     first = common_numbers(map(segment_names, given.files)) if labels.classes < 2 else {}
-    limits = replace(LIMITS, colours=labels.colour_table(), segments=tuple(first.items()) or numbers_of(labels))
+    limits = replace(data.limits, segments=tuple(first.items()) or numbers_of(labels))
     for path in [*given.files, *dicom]:
         try:
             own = dicom.get(path)

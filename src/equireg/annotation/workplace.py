@@ -14,7 +14,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import MASKS, SCANS
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import write_channels
-from equireg.layouts import RawCase, rediscover
+from equireg.layouts import RawCase, rediscover, with_limits
 
 log = logging.getLogger("equireg")
 
@@ -53,7 +53,8 @@ def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | 
         return None
     origins = [read_signature(data.root, "prepare")]
     try:
-        return {case.name: case for case in rediscover(folder, origins, DicomOptions.recorded(origins)).cases}
+        found = rediscover(folder, origins, DicomOptions.recorded(origins))
+        return {case.name: case for case in with_limits(found.cases, data.limits)}
     except EquiregError as error:
         if given is not None:
             raise

@@ -11,6 +11,7 @@ from equireg.evaluation.scores import Score, Side
 from equireg.evaluation.voxels import LabelVoxels
 from equireg.folders.predictions import Files
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.volume import Geometry, read_geometry
 from equireg.metrics import Metric
@@ -23,6 +24,8 @@ class TransformedPair:
     case: str
     files: Files
     geometry: Geometry
+    limits: Limits = LIMITS
+    """what the files may claim"""
 
 
 def find_transformed(predictions: Predictions) -> list[TransformedPair]:
@@ -56,7 +59,7 @@ def score_transformed(pair: TransformedPair, table: LabelTable | None, metrics: 
         EquiregError: if a file cannot be read, differs in geometry, or holds a value that the table does not know.
     """
     paths = (pair.files.predicted_transform, pair.files.transformed_prediction)
-    first, second = (LabelVoxels.read(MaskFiles(path), pair.geometry) for path in paths)
+    first, second = (LabelVoxels.read(MaskFiles(path, limits=pair.limits), pair.geometry) for path in paths)
     values = first.values | second.values
     table = table or table_of_values(values)
     for path, voxels in zip(paths, (first, second), strict=True):
@@ -78,4 +81,5 @@ def _find(predictions: Predictions, case: str) -> TransformedPair:
                 f"{path}: no such file; expected the prediction of case {case} under its transform, as of the other "
                 "cases. Predict again with --equivariance, or remove that folder."
             )
-    return TransformedPair(case, files, read_geometry(files.predicted_transform)[0])
+    geometry, _ = read_geometry(files.predicted_transform, predictions.limits)
+    return TransformedPair(case, files, geometry, predictions.limits)

@@ -11,7 +11,6 @@ from equireg.errors import EquiregError
 from equireg.folders import origin, predictions, quality, signature
 from equireg.folders.digests import SEAL
 from equireg.folders.prepared import RECORD, CaseRecord, PreparedSet, copy_scan, new_case, renew
-from equireg.imaging.limits import LIMITS
 from equireg.imaging.volume import read_label
 from equireg.preparation.case import write_classes
 
@@ -74,11 +73,10 @@ def _draft(data: PreparedSet, case: str, mask: Path) -> CaseRecord:
     """Make a case's folder again with a draft in place of a mask; return its record in the manifest."""
     record, folder, labels = data.by_name[case], data.folder(case), data.manifest.labels
     grid = record.working_grid()
-    limits = replace(LIMITS, colours=labels.colour_table())
     content = disk.read_json(folder / RECORD)
     nothing = {"labelled": False, "class_voxels": (), "class_slices": (), "labelled_box": ()}
     with new_case(folder) as writer:
         copy_scan(folder, writer)
-        write_classes(labels.to_classes(read_label(mask, grid.native, limits)), grid, labels, writer)
+        write_classes(labels.to_classes(read_label(mask, grid.native, data.limits)), grid, labels, writer)
         written = writer.record({key: value for key, value in {**content, **nothing}.items() if key != SEAL})
     return replace(record, **nothing, drafted=True, digests=written["digests"])

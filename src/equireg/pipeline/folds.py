@@ -218,19 +218,17 @@ def choose_on(held_out: Path, data: PreparedSet) -> PostProcessing:
     Raises:
         EquiregError: if a file is damaged.
     """
-    from equireg.imaging.limits import LIMITS
     from equireg.imaging.volume import read_geometry, read_label
 
     labels = data.manifest.labels
-    limits = replace(LIMITS, colours=labels.colour_table())
     counts = []
     for case in predictions.read_facts(held_out)["cases"]:
         mask = data.reference(case)
         if mask is None:  # an unlabelled scan of a patient who validates
             continue
-        geometry, _ = read_geometry(mask)
+        geometry, _ = read_geometry(mask, data.limits)
         predicted, reference = (
-            labels.to_classes(read_label(path, geometry, limits))
+            labels.to_classes(read_label(path, geometry, data.limits))
             for path in (predictions.prediction_file(held_out, case), mask)
         )
         patient = data.by_name[case].patient

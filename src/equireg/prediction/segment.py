@@ -193,8 +193,14 @@ def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: Pr
     return Segmented(grid, probs.numpy(), transformed=transformed, agreement=agreement, far=far)
 
 
-def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig) -> None:
-    """Write all that is asked for of one case, in its scan's own geometry; its prediction comes last."""
+def write(
+    predictor: Predictor, case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig
+) -> np.ndarray:
+    """Write all that is asked for of one case, in its scan's own geometry; its prediction comes last.
+
+    Returns:
+        The label values of the prediction, [X, Y, Z].
+    """
     grid = segmented.grid
     if segmented.transformed is not None:
         equivariance.write(segmented.transformed, grid, predictor.labels, predictions.Files.of(folder, case.name))
@@ -207,6 +213,7 @@ def write(predictor: Predictor, case: InputCase, segmented: Segmented, folder: P
         write_record(folder, found)
         quality.write_disagreement(folder, case.name, counts, grid, picture=predictor.looks.pictures)
     write_mask(folder, case, values, grid.native, predictor.looks, config)
+    return values
 
 
 def _write_probabilities(case: InputCase, segmented: Segmented, folder: Path) -> np.ndarray:

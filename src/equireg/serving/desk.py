@@ -4,7 +4,6 @@ import logging
 import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.prepared.adopted import Adoption
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.limits import LIMITS
 from equireg.imaging.volume import read_label, write_label
 from equireg.layouts import RawCase
 from equireg.prediction.scans import InputCase, RawScan
@@ -248,8 +246,7 @@ class Desk:
         options = AdoptConfig(by=by[:80] if isinstance(by, str) else None, drafts=str(self.scratch / "drafts"))
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="mask-") as folder:
             sent = save(mask, Path(folder) / "sent", stem=image)
-            limits = replace(LIMITS, colours=self.labels.colour_table())
-            values = in_own_values(read_label(sent, geometry, limits), segment_names(params), self.labels)
+            values = in_own_values(read_label(sent, geometry, self.data.limits), segment_names(params), self.labels)
             path = Path(folder) / f"{image}.nii.gz"
             write_label(path, values, geometry)
             with self._changing:

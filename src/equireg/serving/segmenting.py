@@ -1,7 +1,7 @@
 """The model behind the server: one scan at a time, with how far each prediction is to be trusted."""
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,7 @@ from equireg.errors import EquiregError
 from equireg.folders.predictions import dicom_file, prediction_file
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.quality import CaseQuality, read_record
-from equireg.imaging.limits import LIMITS, Limits
-from equireg.imaging.volume import read_label
+from equireg.imaging.limits import Limits
 from equireg.layouts import discover_inputs, with_limits
 from equireg.prediction.failures import Failure
 from equireg.prediction.scans import InputCase, RawScan, find_cases
@@ -41,6 +40,12 @@ class Drawn:
     """the mask as DICOM-SEG, where that was asked for; it names the patient"""
 
 
+def options_of(config: ServeConfig) -> PredictConfig:
+    """Return the options of `equireg predict` by which the server predicts: all that both verbs have."""
+    shared = {one.name for one in fields(ServeConfig)} & {one.name for one in fields(PredictConfig)}
+    return PredictConfig(**{name: getattr(config, name) for name in shared})
+
+
 class Segmenter:
     """One trained model, ready.
 
@@ -53,14 +58,7 @@ class Segmenter:
     """
 
     def __init__(self, run: Path, config: ServeConfig) -> None:
-        self._options = PredictConfig(
-            checkpoint=config.checkpoint,
-            test_time=config.test_time,
-            device=config.device,
-            precision=config.precision,
-            max_spacing_mm=config.max_spacing_mm,
-            max_voxels=config.max_voxels,
-        )
+        self._options = options_of(config)
         trained = read_trained([run], config.checkpoint)
         self.run = run
         self.facts = trained.models[0].facts
@@ -108,13 +106,12 @@ class Segmenter:
             try:
                 scan = case.read()
                 segmented = segment(self._predictor, case, scan, options)
-                write(self._predictor, case, segmented, folder, options)
+                values = write(self._predictor, case, segmented, folder, options)
             except EquiregError:
                 raise
             except (MemoryError, RuntimeError, OSError) as error:
                 raise EquiregError(f"{case.name}: {Failure.of(error).reason}") from error
         mask = prediction_file(folder, case.name)
-        values = read_label(mask, scan.grid.native, replace(LIMITS, colours=looks.labels.colour_table()))
         present = tuple(value for value in np.unique(values).tolist() if value)
         found = dicom_file(folder, case.name) if archive else None
         return Drawn(case.name, mask, values, present, read_record(folder, case.name), scan, found)

@@ -13,6 +13,7 @@ import blosc2
 import numpy as np
 
 from equireg import disk, folders
+from equireg.config import LimitOptions
 from equireg.errors import EquiregError
 from equireg.folders.archives import NPZ_ERRORS
 from equireg.folders.digests import digest_of
@@ -30,6 +31,7 @@ from equireg.folders.prepared.names import (
     case_folder,
 )
 from equireg.folders.schema import SchemaError
+from equireg.imaging.limits import Limits
 
 _UNREAD = ("dataset", "refused", "fingerprint")
 """Facts of the manifest on which no training depends."""
@@ -75,6 +77,12 @@ class PreparedSet:
     def by_name(self) -> dict[str, CaseRecord]:
         """Case name to its record."""
         return {case.name: case for case in self.manifest.cases}
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What its raw scans and the masks of its cases may claim: what `equireg prepare` was allowed; its colours."""
+        recorded = Limits.of(LimitOptions(), self._signature)
+        return replace(recorded, colours=self.manifest.labels.colour_table())
 
     @cached_property
     def digest(self) -> str:
