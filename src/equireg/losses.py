@@ -214,7 +214,7 @@ def soft_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 def argmax(scores: Tensor, dim: int = 1) -> Tensor:
     """Return the class of the highest score along ``dim``, which is kept; of equal ones the first.
 
-    By ``max``, for on a CPU ``argmax`` takes eight times as long along an axis that is not the last.
+    By ``max``, because on a CPU ``argmax`` takes eight times as long along an axis that is not the last.
     """
     return scores.max(dim=dim, keepdim=True).indices
 

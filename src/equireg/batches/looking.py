@@ -85,7 +85,10 @@ class Prepared:
 
 
 class Batches(Sequence["Batch"]):
-    """The batches of a run on one device; the batch of a step is the same each time that it is asked for."""
+    """The batches of a run on one device; the batch of a step is the same each time that it is asked for.
+
+    They hold unlabelled samples whether or not the run's method uses them; ``unsup_ratio=0`` leaves them out.
+    """
 
     def __init__(self, data: PreparedSet, config: TrainConfig) -> None:
         from equireg.batches.choice import choose_cases

@@ -46,7 +46,8 @@ def help_text(name: str, verb: Verb, arguments: Sequence[str] = ()) -> str:
 
 
 def _usage(name: str, verb: Verb) -> str:
-    parts = [_shown(argument.name, argument.several) for argument in verb.arguments]
+    shown = [(_shown(argument.name, argument.several), argument.optional) for argument in verb.arguments]
+    parts = [f"[{name}]" if optional else name for name, optional in shown]
     parts += [f"--out {verb.out_kind}"] if verb.out is not None else []
     parts += [f"--{option} {option.upper()}" for option in verb.required]
     parts += ["[options]"] if verb.config is not None else []
@@ -100,7 +101,7 @@ def _explained(option: Any, verb: Verb) -> str:
     listed = "" if told else f" ({', '.join(option.choices)})"
     if option.name in verb.required:
         return f"{option.text}{listed}"
-    shown = option.default is not None and option.default is not False and option.default != ()
+    shown = option.default is not False and option.default not in (None, "", ())
     return f"{option.text}{listed}" + (f" [{_value(option.default)}]" if shown else "")
 
 

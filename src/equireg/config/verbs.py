@@ -77,7 +77,7 @@ class PrepareConfig(ScanOptions, ClusterOptions):
     dry_run: bool = False
     """report what is found in the raw folder, and write nothing"""
     jobs: int = 0
-    """cases prepared at once; 0: one for each core, on a cluster as many as fit"""
+    """cases prepared at once; 0: as many as cores and memory allow, on a cluster as many as fit"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

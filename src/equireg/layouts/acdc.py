@@ -69,7 +69,7 @@ def find(root: Path) -> FoundSet:
 def _patient_folder(folder: Path, root: Path) -> Path | None:
     """Return the patient's folder that a folder is or lies in, as Kaggle's copy has a folder around each file.
 
-    It may be the root, for one patient's scans are a folder to predict, too.
+    It may be the root, because one patient's scans are a folder to predict, too.
     """
     above = (folder, *folder.parents)
     inside = (place for place in above if place.is_relative_to(root))

@@ -151,7 +151,7 @@ class LoopModule(lightning.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the gradient's norm; here, for Lightning does not clip for a fused optimiser."""
+        """Clip the gradient's norm; here, because Lightning does not clip for a fused optimiser."""
         if gradient_clip_val is not None:
             nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], gradient_clip_val)
 
