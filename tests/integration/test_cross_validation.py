@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from equireg import disk
+from equireg.folders import lineage
 from equireg.folders.folds import SPLITS, FoldCases, read_folds
 from equireg.folders.quality import read_quality
 from equireg.folders.run import RunFolder
@@ -60,6 +61,8 @@ def test_every_case_is_predicted_by_the_run_that_did_not_see_it(crossed: Path) -
     assert summary["cases"] == len(held_out) == 3
     assert len((crossed / "results.csv").read_text().splitlines()) == 3
     assert (crossed / "report" / "index.html").is_file()
+    assert [made_by["verb"] for made_by in lineage(crossed / "held_out")][:2] == ["predict", "prepare"]
+    assert any((crossed / "evaluation" / "pictures").iterdir())
     assert not (crossed / "underway.json").exists()
 
 

@@ -205,7 +205,8 @@ def gather(parts: Sequence[Path], out: Path, name: str) -> None:
         cases = sorted(case for signature in signatures for case in signature["cases"])
         first = signatures[0]
         more = {RUN_FACTS: shared.as_dict(), ensemble.POST_PROCESS: first.get(ensemble.POST_PROCESS)}
-        folders.sign(folder, "predict", first["config"], seed=shared.seed, cases=cases, **more)
+        scans = folders.source_of(parts[0], first)
+        folders.sign(folder, "predict", first["config"], seed=shared.seed, source=scans, cases=cases, **more)
 
 
 def choose_on(held_out: Path, data: PreparedSet) -> PostProcessing:
