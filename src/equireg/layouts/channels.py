@@ -27,13 +27,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "swi": ("swi",),
     "adc": ("adc",),
     "dwi": ("dwi",),
+    "hbv": ("hbv",),
     "ct": ("ct", "cta", "cect", "ncct"),
     "pet": ("pet", "suv", "pt"),
 }
 """Canonical name to the names that mean it, lower case without separators; the order is that of channels."""
 
 _MEANING = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
-_MRI = ("t1", "t1ce", "t2", "flair", "pd", "t2star", "swi", "adc", "dwi", "mri", "mr", "mrt")
+_MRI = ("t1", "t1ce", "t2", "flair", "pd", "t2star", "swi", "adc", "dwi", "hbv", "mri", "mr", "mrt")
 _PROCESSED = (
     *("pp", "preproc", "preprocessed", "deface", "defaced", "reg", "registered", "coreg", "n4", "bfc", "biascorrected"),
     *("bet", "brain", "stripped", "skullstripped", "ss", "norm", "normalized", "normalised", "resampled", "mni"),

@@ -9,6 +9,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import VOLUMES, read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import is_picture
+from equireg.layouts import orphans
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
 from equireg.layouts.channels import modality_of
 from equireg.layouts.files import folders_with_images, is_held_out, stem_of
@@ -17,6 +18,12 @@ from equireg.layouts.grouping import Group, choose_scheme, common_channels, grou
 from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words
 from equireg.layouts.places import Places
+
+_CHOOSE = (
+    "Keep the right mask, and move the others elsewhere. If each shows a class, unite them in one file, or put them "
+    "into a folder segmentations/ beside ct.nii.gz or mri.nii.gz (--layout totalsegmentator)."
+)
+"""How to mend several masks of a volume."""
 
 
 @dataclass
@@ -91,7 +98,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         masks = next((masks for home in homes if (masks := places.masks_of(home, group.names()))), [])
         if not masks and group.folder in lone:
             masks = places.only_mask(group.folder) or places.pictures_beside(group.folder)
-            harvest.united.update(masks)
+            harvest.united.update(filter(is_picture, masks))
         used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])
         name = renamed.get((group.folder, group.name), group.name)
         held_out = is_held_out(group.folder, root) or is_held_out_by_words(group.folder, root)
@@ -108,7 +115,24 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         harvest.warnings = _numbers_warning(flat)
     used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
     harvest.orphans = sorted(places.all_masks() - used)
+    _look_at_what_is_left(harvest)
     return harvest
+
+
+def _look_at_what_is_left(harvest: _Harvest) -> None:
+    """Give masks in unforeseen places to their scans, and take masks from the scans."""
+    left = [group for group, masks, _ in harvest.cases if not masks]
+    masks = orphans.look_like_masks(left, len(harvest.cases))
+    harvest.orphans += [file for group in masks for file in group.files.values()]
+    gone = set(map(id, masks))
+    owned = orphans.by_whole_name([group for group in left if id(group) not in gone], harvest.orphans)
+    mask_of = {id(group): [mask] for mask, group in owned.items()}
+    harvest.cases = [
+        (group, mask_of.get(id(group), found), held_out)
+        for group, found, held_out in harvest.cases
+        if id(group) not in gone
+    ]
+    harvest.orphans = [mask for mask in harvest.orphans if mask not in owned]
 
 
 def _numbers_warning(files: Sequence[Path]) -> tuple[str, ...]:
@@ -167,7 +191,7 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
             label = masks[0] if len(masks) == 1 or united else None
             more = tuple(masks[1:]) if united else ()
             found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
-            cases.append(found)
+            cases.append(found if any(map(is_picture, masks)) else replace(found, label_remedy=_CHOOSE))
     return FoundSet(
         layout="pictures" if _are_pictures(groups) else "plain",
         channels=channels,

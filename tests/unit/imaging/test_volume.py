@@ -344,7 +344,7 @@ def test_the_mask_of_two_axes_has_two_axes(tmp_path):
         write_label(
             tmp_path / f"{name}_mask.nii.gz", (image[0] > 0).astype(np.uint8), Geometry.from_dict(geometry.as_dict())
         )
-        assert nib.load(tmp_path / f"{name}_mask.nii.gz").shape == shape
+        assert nib.Nifti1Image.from_filename(tmp_path / f"{name}_mask.nii.gz").shape == shape
         assert read_label(tmp_path / f"{name}_mask.nii.gz", geometry).shape == (3, 4, 1)
 
 

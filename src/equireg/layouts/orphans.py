@@ -1,0 +1,45 @@
+"""Masks that no place leads to their scan: found by the whole name, or told apart from scans by their voxels."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from equireg.imaging.pictures import is_picture
+from equireg.layouts.files import stem_of
+from equireg.layouts.grouping import Group
+from equireg.layouts.masks import split_mask
+from equireg.layouts.unnamed_masks import holds_labels
+
+_MAY_BE_MASK = re.compile(r"seg(?![a-z]*ment_?\d)|mask|label|lesion|gtv|tumou?r|annot", re.IGNORECASE)
+"""Parts of names that masks have (``1-LesionSeg-Flair``); their voxels decide."""
+
+
+def by_whole_name(groups: Iterable[Group], orphans: Sequence[Path]) -> Mapping[Path, Group]:
+    """Return the masks, wherever they lie, whose names are those of one scan without a mask and a word for masks."""
+    owners: defaultdict[str, list[Group]] = defaultdict(list)
+    for group in groups:
+        for name in dict.fromkeys(group.names()):
+            owners[name].append(group)
+    masks: defaultdict[str, list[Path]] = defaultdict(list)
+    for mask in orphans:
+        masks[split_mask(stem_of(mask)) or ""].append(mask)
+    return {
+        several[0]: owners[name][0]
+        for name, several in masks.items()
+        if name and len(several) == len(owners.get(name, ())) == 1
+    }
+
+
+def look_like_masks(groups: Sequence[Group], cases: int) -> list[Group]:
+    """Return scans without a mask that are masks by a part of their names and by their voxels, of volumes.
+
+    Where all of the ``cases`` are so, nothing tells masks from scans, and none is returned.
+    """
+    named = [group for group in groups if all(map(_may_be_mask, group.files.values()))]
+    found = [group for group in named if all(holds_labels(file) for file in group.files.values())]
+    return [] if len(found) == cases else found
+
+
+def _may_be_mask(file: Path) -> bool:
+    return not is_picture(file) and _MAY_BE_MASK.search(stem_of(file)) is not None

@@ -1,0 +1,47 @@
+"""Masks in unforeseen places, and masks that look like scans."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from equireg.layouts import discover
+from layout_folders import labelled, masks, names, put
+
+
+def write(root, *paths, mask):
+    """Write volumes that are noise, or patches on 0 as masks are."""
+    for path in paths:
+        voxels = np.random.default_rng(len(path)).normal(100, 10, (12, 12, 12)).astype(np.float32)
+        if mask:
+            voxels = np.zeros((12, 12, 12), dtype=np.uint8)
+            voxels[3:8, 3:8, 3:8] = 1
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), root / path)
+
+
+def test_a_mask_anywhere_belongs_to_the_scan_of_its_whole_name(tmp_path):
+    put(tmp_path, *(f"images_structural/p{i}/p{i}_{c}.nii.gz" for i in range(3) for c in ("T1", "FLAIR")))
+    put(tmp_path, "images_segm/p0_segm.nii.gz", "images_segm/p1_segm.nii.gz", "images_segm/p9_segm.nii.gz")
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {"p0": "images_segm/p0_segm.nii.gz", "p1": "images_segm/p1_segm.nii.gz", "p2": None}
+    assert [item.case for item in dataset.refused] == ["p9_segm.nii.gz"]
+    put(tmp_path, "other/p1_seg.nii.gz")
+    assert labelled(discover(tmp_path)) == ["p0"]  # which of two is meant is unknown
+
+
+def test_masks_by_voxels_and_a_part_of_the_name_are_no_scans(tmp_path):
+    for kind, is_mask in (("", False), ("LesionSeg-", True)):
+        write(tmp_path, *(f"P{i}/{i}-{kind}{c}.nii" for i in range(3) for c in ("Flair", "T1")), mask=is_mask)
+    write(tmp_path, "P3/3-Segment2-Flair.nii", "P3/3-Segment2-T1.nii", mask=False)
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["0", "1", "2", "3-Segment2"]
+    assert len(dataset.refused) == 6
+
+
+@pytest.mark.parametrize("kinds", [("liver_mask", "spleen_mask"), ("mask_rater0", "mask_rater1")])
+def test_several_masks_of_a_volume_are_never_united(tmp_path, kinds):
+    put(tmp_path, *(f"c{i}/ct.nii.gz" for i in range(3)), *(f"c{i}/{kind}.nii.gz" for i in range(3) for kind in kinds))
+    dataset = discover(tmp_path)
+    assert not dataset.cases
+    assert "is one of several masks" in dataset.refused[0].reason
+    assert "--layout totalsegmentator" in dataset.refused[0].remedy
