@@ -34,7 +34,7 @@ def test_masks_by_voxels_and_a_part_of_the_name_are_no_scans(tmp_path):
         write(tmp_path, *(f"P{i}/{i}-{kind}{c}.nii" for i in range(3) for c in ("Flair", "T1")), mask=is_mask)
     write(tmp_path, "P3/3-Segment2-Flair.nii", "P3/3-Segment2-T1.nii", mask=False)
     dataset = discover(tmp_path)
-    assert names(dataset) == ["0", "1", "2", "3-Segment2"]
+    assert names(dataset) == ["0", "1", "2", "P3"]
     assert len(dataset.refused) == 6
 
 
