@@ -300,10 +300,21 @@ def test_one_bad_scan_does_not_stop_the_others(
         "c.nii.gz",
         "labels.json",
         "times.csv",
+        "failed.json",
         "made_by.json",
         *QUALITY,
     }
     assert json.loads((out / "made_by.json").read_text())["cases"] == ["a", "c"]
+    assert str(tmp_path) not in (out / "failed.json").read_text()
+    before = (out / "a.nii.gz").stat().st_mtime_ns
+    assert equireg("predict", one_channel_run, loose, "--out", out, "--overlap", "0.1", *PLAIN).code == 1, (
+        "another command"
+    )
+    shutil.copy(good, loose / "b.nii.gz")
+    assert equireg("predict", one_channel_run, loose, "--out", out, *PLAIN).code == 0
+    assert json.loads((out / "made_by.json").read_text())["cases"] == ["a", "b", "c"]
+    assert (out / "a.nii.gz").stat().st_mtime_ns == before
+    assert not (out / "failed.json").exists()
 
 
 def test_a_truncated_scan_does_not_stop_the_others(

@@ -29,6 +29,8 @@ PROBABILITIES = "_probabilities"
 LABELS = "labels.json"
 TIMES = "times.csv"
 PORTAL_ZIP = "portal.zip"
+FAILED = "failed.json"
+"""By which a command whose scans failed knows its folder again; it holds digests, and no path."""
 SUBFOLDERS = (EQUIVARIANCE, RECORDS, DISAGREEMENT, DICOM)
 """Folders beside the predictions, a file or more a case in each."""
 _TIMES = ("case", "seconds")

@@ -8,6 +8,7 @@ from typing import Any
 from equireg import disk, folders
 from equireg.errors import EquiregError, shortened
 from equireg.folders import predictions
+from equireg.folders.digests import seal_of
 from equireg.folders.quality import record_file
 
 _COMMAND, _SCANS = "command", "scans"
@@ -25,7 +26,7 @@ class Unfinished:
         self.folder = folder
         self._made = False
         marker = folder / folders.UNFINISHED
-        before = _read_marker(marker) if marker.is_file() else None
+        before = _read_marker(marker) if marker.is_file() else _with_failures(folder, command)
         if before is None:
             disk.refuse_existing(folder)
         else:
@@ -37,9 +38,11 @@ class Unfinished:
         try:
             if before is not None:
                 predictions.write_times(folder, self.seconds)  # first: what it leaves out is made again
-            mark = {_COMMAND: dict(command), _SCANS: dict(scans)}
-            if before != mark:
-                disk.write_json(marker, mark)
+            self._mark = {_COMMAND: dict(command), _SCANS: dict(scans)}
+            if before != self._mark or not marker.is_file():
+                disk.write_json(marker, self._mark)
+            for name in (folders.SIGNATURE, predictions.FAILED):  # of a folder whose failed scans are tried again
+                (folder / name).unlink(missing_ok=True)
         except disk.DiskError:
             self.withdraw()
             raise
@@ -55,6 +58,13 @@ class Unfinished:
             with suppress(EquiregError, OSError):
                 for path in predictions.files_of(self.folder, case):
                     path.unlink(missing_ok=True)
+
+    def finish(self, *, failed: bool) -> None:
+        """Remove the mark of a signed folder; where scans failed, the same command may try them again."""
+        if failed:
+            content = {_COMMAND: seal_of(self._mark[_COMMAND]), _SCANS: self._mark[_SCANS]}
+            disk.write_json(self.folder / predictions.FAILED, content)
+        (self.folder / folders.UNFINISHED).unlink()
 
     def withdraw(self) -> None:
         """Remove the marks of a folder without predictions, and the folder where this command made it."""
@@ -94,6 +104,16 @@ def _read_marker(marker: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(content.get(key), dict) for key in (_COMMAND, _SCANS)):
         raise EquiregError(f"{marker.parent}: was left unfinished by another version of equireg. {_NOT_OURS}")
     return content
+
+
+def _with_failures(folder: Path, command: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the mark of a folder in which scans failed, if this command made it; None for any other folder."""
+    with suppress(EquiregError):
+        content = disk.read_json(folder / predictions.FAILED)
+        if isinstance(content, dict) and content.get(_COMMAND) == seal_of(dict(command)):
+            scans = content.get(_SCANS)
+            return {_COMMAND: dict(command), _SCANS: scans} if isinstance(scans, dict) else None
+    return None
 
 
 def _refuse_another(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -90,10 +90,12 @@ def predict(
         if not folder.seconds:
             raise error_of(failed)
         _finish(folder, trained, _told(scans, cases, config), job, calibration)
+        folder.finish(failed=bool(failed))
     seconds = folder.seconds.values()
     log.info("predictions in %s: %d, %.1f s a case", out, len(seconds), sum(seconds) / len(seconds))
     if failed:
-        raise error_of(failed, f" The other {len(seconds)} predictions lie in {out}.")
+        others = f" The other {len(seconds)} predictions lie in {out}."
+        raise error_of(failed, f"{others} When the scans are mended, the same command predicts what is missing.")
     return out
 
 
@@ -180,4 +182,3 @@ def _finish(
         cases=cases,
         **{POST_PROCESS: job.post_process.as_dict(), RUN_FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
     )
-    (folder.folder / folders.UNFINISHED).unlink()
