@@ -383,7 +383,7 @@ def test_an_unexpected_error_on_one_scan_does_not_stop_the_others(
     assert "--test_time none" in last
     assert "d" * 246 in last
     assert json.loads((out / "made_by.json").read_text())["cases"] == ["a", "c"]
-    files = {"labels.json", "times.csv", "made_by.json", *QUALITY}
+    files = {"labels.json", "times.csv", "failed.json", "made_by.json", *QUALITY}
     files |= {f"{name}{ending}.nii.gz" for name in "ac" for ending in ("", "_probabilities")}
     assert {path.name for path in out.iterdir()} == files
 
