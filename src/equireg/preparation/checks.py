@@ -72,7 +72,7 @@ def of_twins(cases: Sequence[CaseRecord]) -> list[str]:
             splits = sorted({case.split for case in twins})
             torn = f" and are in {' and '.join(splits)}, so scores are too good" if len(splits) > 1 else ""
             names = ", ".join(case.name for case in twins[:_NAMED]) + (" and others" if len(twins) > _NAMED else "")
-            notes.append(
-                f"{names} hold the same scan{torn}. Keep one of them, or say that they are one patient's by --patients."
-            )
+            one = len({case.patient for case in twins}) == 1
+            remedy = "Keep one of them" + ("." if one else ", or say that they are one patient's by --patients.")
+            notes.append(f"{names} hold the same scan{torn}. {remedy}")
     return notes

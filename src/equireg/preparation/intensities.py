@@ -13,6 +13,8 @@ _MARGIN, _ABSOLUTE_MARGIN = 0.5, 0.25
 """Widths of a training scan's intensities that a percentile may lie outside the range of the training scans."""
 _NARROWER = 4.0
 """Factor by which a scan's intensities may be narrower than those of any training scan."""
+_AIR = (-1100.0, -700.0)
+"""Hounsfield units about air."""
 _FEWEST = 5
 """Scans from which each is compared with the others."""
 
@@ -32,6 +34,23 @@ def odd_scans(cases: Sequence[CaseRecord], normalisation: Mapping[str, Any], cha
         known = ranges_of(np.delete(found, index, axis=0))
         for _, text in far_from_training(case.intensities, known, normalisation, channels, "all other scans"):
             yield f"{case.name}: {text}"
+
+
+def looks_like_ct(
+    cases: Sequence[CaseRecord], normalisation: Mapping[str, Any], channels: Sequence[str]
+) -> Iterator[str]:
+    """Yield a sentence on each channel that holds air in Hounsfield units in most scans, where no name says CT."""
+    if normalisation.get("name") != "zscore" or not cases:
+        return
+    lowest = np.array([case.intensities for case in cases])[:, :, 0]
+    low, high = _AIR
+    for index, name in enumerate(channels):
+        found = lowest[:, index]
+        if np.mean((low <= found) & (found <= high)) > 0.5:
+            yield (
+                f"the intensities of the channel {name} begin at {np.median(found):.0f} as those of CT do, and each "
+                "scan is normalised by itself, as MRI is. If it is CT, prepare with --normalise ct"
+            )
 
 
 def far_from_training(

@@ -13,7 +13,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.layouts import RawDataset, Refusal
 from equireg.preparation import checks, recipes
 from equireg.preparation.case import CasePlan
-from equireg.preparation.intensities import odd_scans, ranges_of
+from equireg.preparation.intensities import looks_like_ct, odd_scans, ranges_of
 from equireg.preparation.normalise import PERCENTILES
 
 log = logging.getLogger("equireg")
@@ -115,8 +115,13 @@ def log_summary(manifest: Manifest, refused: Sequence[Mapping[str, str]]) -> Non
     for case in manifest.cases:
         for note in case.notes:
             log.warning("%s: %s", case.name, note)
-    of_cases = odd_scans(manifest.cases, manifest.normalisation, manifest.channels)
-    for note in (*of_cases, *checks.of_masks(manifest.cases, manifest.labels), *checks.of_twins(manifest.cases)):
+    facts = (manifest.cases, manifest.normalisation, manifest.channels)
+    for note in (
+        *looks_like_ct(*facts),
+        *odd_scans(*facts),
+        *checks.of_masks(manifest.cases, manifest.labels),
+        *checks.of_twins(manifest.cases),
+    ):
         log.warning("%s", note)
     for item in refused:
         log.warning("refused %s: %s %s", item["case"], item["reason"], item["remedy"])

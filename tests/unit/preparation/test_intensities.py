@@ -2,7 +2,7 @@
 
 import pytest
 
-from equireg.preparation.intensities import far_from_training, odd_scans
+from equireg.preparation.intensities import far_from_training, looks_like_ct, odd_scans
 from prepared_sets import record
 
 KNOWN = {
@@ -80,3 +80,13 @@ def test_prepare_tells_of_a_ct_without_its_offset() -> None:
     assert "all other scans" in note
     assert not list(odd_scans([*cases, odd], {"name": "zscore"}, ["ct"]))
     assert not list(odd_scans([*cases, record("d", intensities=(tuple(usual[0]),))], {"name": "ct"}, ["ct"]))
+
+
+def test_ct_that_no_name_calls_so_is_told() -> None:
+    of_ct, of_mri = ((-990.0, 40.0, 900.0),), ((0.0, 40.0, 900.0),)
+    cases = [record("a", intensities=of_ct), record("b", intensities=of_ct), record("c", intensities=of_mri)]
+    (note,) = looks_like_ct(cases, {"name": "zscore"}, ["image"])
+    assert "begin at -990 as those of CT do" in note
+    assert "--normalise ct" in note
+    assert not list(looks_like_ct(cases[1:], {"name": "zscore"}, ["image"]))
+    assert not list(looks_like_ct(cases, {"name": "ct"}, ["ct"]))
