@@ -222,7 +222,7 @@ class EquiRegConfig(MethodConfig):
     ramp_up: float = 0.3
     """fraction of the steps over which that weight ramps up from 0"""
     teaching: Literal["ramp", "earned"] = "ramp"
-    """ramp up that weight over the steps, or let it follow what the teacher has shown to know (methods/earning.py)"""
+    """ramp up that weight over the steps, or let it follow what the teacher has shown to know (docs/teaching.md)"""
     temperature: float = 1.0
     """divides the teacher's logits: below 1 sharpens the target"""
     atlas: bool = False

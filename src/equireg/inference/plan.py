@@ -51,7 +51,7 @@ class InferencePlan:
         return max(1, SLAB_BYTES // (4 * self.classes * voxels))
 
     def windows_of(self, shape: Sequence[int]) -> int:
-        """Return how many windows of a scan [D, H, W] go through the network, those of all views counted."""
+        """Return how many windows of a scan [D, H, W] go through the network, in all views that are averaged."""
         sides = shape[len(shape) - self.spatial_dims :]
         count = self.mirrored_views + (self.passes if self.test_time == "equivariance" else 0)
         for size, length in zip(sides, self.patch_size, strict=True):
