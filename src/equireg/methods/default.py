@@ -33,8 +33,12 @@ def default_method(options: Mapping[str, Any], cases: Sequence[CaseRecord]) -> t
     return "supervised", "no training scan is used without a mask"
 
 
-def named_method(options: Mapping[str, Any], cases: Sequence[CaseRecord]) -> dict[str, Any]:
-    """Return a run's nested options with their method named; where it was not, the choice is logged.
+def named_method(options: Mapping[str, Any], *cases: Sequence[CaseRecord]) -> dict[str, Any]:
+    """Return the nested options of runs with their method named; where it was not, the choice is logged.
+
+    Args:
+        options: those of each run.
+        cases: of the prepared folder, as each run splits them; all get one method, EquiReg where any run can use it.
 
     Raises:
         EquiregError: if an option does not fit, or no labelled case remains.
@@ -42,6 +46,7 @@ def named_method(options: Mapping[str, Any], cases: Sequence[CaseRecord]) -> dic
     method = dict(options.get("method", {}))
     if method.get("name", "auto") != "auto":
         return dict(options)
-    name, reason = default_method(options, cases)
+    found = [default_method(options, each) for each in cases]
+    name, reason = next((one for one in found if one[0] == "equireg"), found[0])
     log.info("method: %s, because %s (--method chooses another)", name, reason)
     return {**options, "method": {**method, "name": name}}

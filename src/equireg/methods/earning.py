@@ -12,7 +12,7 @@ what the run shows at every step:
 - **drift**: how many times larger or smaller than on the labelled scans a class has become on the unlabelled ones, the
   worst of the classes. Only labelled windows that were drawn without looking for a label can tell how large a class is.
 
-Trust rises with fit and agreement. It falls again where the agreement falls from its height, or a class drifts.
+Trust rises with fit and agreement. It falls again where the agreement falls from its highest value, or a class drifts.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _HORIZON_STEPS = 20
 _FIT, _AGREEMENT = (0.5, 0.8), (0.5, 0.8)
 """Dice at which trust begins, and at which it is whole."""
 _FALL = (0.7, 0.9)
-"""Agreement, as a fraction of its height, at which trust is gone, and below which it goes."""
+"""Agreement, as a fraction of its highest value, at which trust is gone, and below which it goes."""
 _DRIFT = (2.5, 5.0)
 """Times that a class may be too large or too small before trust goes, and until it is gone."""
 _LEAST = 1e-5

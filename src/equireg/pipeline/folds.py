@@ -74,7 +74,7 @@ def cross_validate(prepared: Path, out: Path, given: Mapping[str, Any], how: How
         count, options = _settled(out, given, how)
         if how.resume:
             check_same_data(out, data)
-        lists = _checked_folds(out, data, count, options)
+        lists, options = _checked_folds(out, data, count, options)
         if folders.is_signed(out):
             (out / folders.UNFINISHED).unlink(missing_ok=True)
             log.info("%s is finished; nothing is left to do", out)
@@ -105,8 +105,10 @@ def _settled(out: Path, given: Mapping[str, Any], how: How) -> tuple[int, dict[s
     return int(own[_FOLDS]), options
 
 
-def _checked_folds(out: Path, data: PreparedSet, count: int, options: dict[str, Any]) -> list[FoldCases]:
-    """Return the folds, once every run can be trained as far as options and cases tell.
+def _checked_folds(
+    out: Path, data: PreparedSet, count: int, options: dict[str, Any]
+) -> tuple[list[FoldCases], dict[str, Any]]:
+    """Return the folds, and the options with the method that all have, once every run can be trained as far as known.
 
     Raises:
         EquiregError: if one could not.
@@ -120,15 +122,17 @@ def _checked_folds(out: Path, data: PreparedSet, count: int, options: dict[str, 
     own = out / SPLITS
     file = options.get("folds_file")
     lists = folds_of(data, count, Path(file) if file is not None else own if own.is_file() else None)
-    source = source_of(options, resume=False)
-    options = options if source is None else source.options(options)
-    for index, fold in enumerate(lists):
-        cases = data.split_as(splits_in(fold, data.manifest.cases)).manifest.cases
-        config = config_from({**named_method({**options, "folds_file": None}, cases), "fold": f"{index}/{count}"})
+    split = [data.split_as(splits_in(fold, data.manifest.cases)).manifest.cases for fold in lists]
+    method = named_method({**options, "folds_file": None}, *split)["method"]
+    named = {**options, "method": method}
+    source = source_of(named, resume=False)
+    trained = {**(named if source is None else source.options(named)), "folds_file": None}
+    for index, cases in enumerate(split):
+        config = config_from({**trained, "fold": f"{index}/{count}"})
         choose_training_cases(cases, config)
         if source is not None:
             check_source(source, data.manifest, config)
-    return lists
+    return lists, named
 
 
 def _do_runs(prepared: Path, out: Path, count: int, options: Mapping[str, Any], how: How) -> None:

@@ -93,8 +93,8 @@ def read_split(path: Path, cases: Sequence[SplitCase | RawCase]) -> dict[str, Sp
     Cases that no list names are ``test`` where their layout holds them out, else ``train``.
 
     Raises:
-        EquiregError: if the file is not such a file, names an unknown case or one case twice, or tears a
-            patient apart.
+        EquiregError: if the file is not such a file, names an unknown case or one case twice, or separates scans of a
+            patient.
     """
     content = disk.read_json(path, "Correct it, or leave --split away.")
     names: tuple[Split, ...] = ("train", "val", "test")

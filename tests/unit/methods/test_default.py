@@ -29,6 +29,14 @@ def test_equireg_needs_a_scan_that_is_used_without_its_mask(
     assert default_method(options, cases)[0] == expected
 
 
+def test_runs_of_several_splits_have_one_method(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("equireg").propagate = True
+    with caplog.at_level(logging.INFO, "equireg"):
+        assert named_method({}, MASKED, MIXED) == named_method({}, MIXED) == {"method": {"name": "equireg"}}
+        assert named_method({}, MASKED, MASKED)["method"]["name"] == "supervised"
+    assert len(caplog.records) == 3
+
+
 def test_the_choice_is_logged_and_a_name_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("equireg").propagate = True
     with caplog.at_level(logging.INFO, "equireg"):
