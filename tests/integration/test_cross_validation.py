@@ -162,6 +162,21 @@ def test_folds_of_a_file_are_used(equireg: Command, phantom_prepared: Path, tmp_
     assert str(tmp_path) not in (tmp_path / "run" / "config.yaml").read_text()
 
 
+def test_a_cross_validation_takes_the_folds_of_a_file(
+    equireg: Command, phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from equireg.folders.folds import write_folds
+    from equireg.pipeline import folds
+
+    drawn = [name for fold in read_folds_of(phantom_prepared) for name in fold.val]
+    write_folds(tmp_path / "splits.json", [FoldCases((drawn[0],), (drawn[1],)), FoldCases((drawn[1],), (drawn[0],))])
+    monkeypatch.setattr(folds, "_do_runs", lambda *_: None)
+    monkeypatch.setattr(folds, "_finish", lambda *_: None)
+    words = ("--folds", "2", "--folds_file", tmp_path / "splits.json", "--out", tmp_path / "crossed", *TINY)
+    assert equireg("train", phantom_prepared, *words).code == 0
+    assert read_folds(tmp_path / "crossed" / SPLITS) == read_folds(tmp_path / "splits.json")
+
+
 def read_folds_of(prepared: Path) -> list[FoldCases]:
     from equireg.batches.folds import draw_folds
     from equireg.folders.prepared import PreparedSet

@@ -120,8 +120,9 @@ class TrainConfig:
             require(fraction is None or 0 <= fraction <= 1, cut, fraction, "a fraction from 0 to 1")
             if number is not None and fraction is not None:
                 raise UsageError(f"both --{cut} {fraction} and --{count} {number} are given; give one.")
-        folds = parse_fold(self.fold)
-        require(self.folds_file is None or folds is not None, "folds_file", self.folds_file, "--fold beside it")
+        parse_fold(self.fold)
+        good = self.folds_file is None or self._in_folds
+        require(good, "folds_file", self.folds_file, "--fold or --folds beside it")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a number from 0 to below 2^32")
         require(self.repeat >= 0, "repeat", self.repeat, "a number from 0")
         for name in ("batch_size", "log_every", "devices", "nodes"):
@@ -140,6 +141,11 @@ class TrainConfig:
         patch = self.patch_size
         good = patch is None or (len(patch) == self.spatial_dims and min(patch) >= 8)
         require(good, "patch_size", patch, f"{self.spatial_dims} numbers of 8 or more")
+
+    @property
+    def _in_folds(self) -> bool:
+        """Whether folds say what validates."""
+        return self.fold is not None
 
     def _check_length(self) -> None:
         """Check what says how long the run is.
@@ -203,6 +209,10 @@ class TrainOptions(TrainConfig, ClusterOptions):
         super().__post_init__()
         require(self.folds is None or self.folds >= 2, "folds", self.folds, "a count from 2")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
+
+    @property
+    def _in_folds(self) -> bool:
+        return self.folds is not None or super()._in_folds
 
 
 @dataclass(frozen=True)
