@@ -9,7 +9,7 @@ from equireg.imaging.pictures import is_picture
 from equireg.layouts.files import stem_of
 from equireg.layouts.grouping import Group
 from equireg.layouts.masks import split_mask
-from equireg.layouts.unnamed_masks import holds_labels
+from equireg.layouts.unnamed_masks import hold_labels
 
 _MAY_BE_MASK = re.compile(r"seg(?![a-z]*ment_?\d)|mask|label|lesion|gtv|tumou?r|annot", re.IGNORECASE)
 """Parts of names that masks have (``1-LesionSeg-Flair``); their voxels decide."""
@@ -34,11 +34,20 @@ def by_whole_name(groups: Iterable[Group], orphans: Sequence[Path]) -> Mapping[P
 def look_like_masks(groups: Sequence[Group], cases: int) -> list[Group]:
     """Return scans without a mask that are masks by a part of their names and by their voxels, of volumes.
 
-    Where all of the ``cases`` are so, nothing tells masks from scans, and none is returned.
+    Of names that differ in numbers alone the first few are opened. Where all of the ``cases`` are so, nothing tells
+    masks from scans, and none is returned.
     """
-    named = [group for group in groups if all(map(_may_be_mask, group.files.values()))]
-    found = [group for group in named if all(holds_labels(file) for file in group.files.values())]
+    alike: defaultdict[str, list[Path]] = defaultdict(list)
+    for group in groups:
+        for file in filter(_may_be_mask, group.files.values()):
+            alike[_kind(file)].append(file)
+    kinds = {kind for kind, files in alike.items() if hold_labels(files)}
+    found = [group for group in groups if all(_kind(file) in kinds for file in group.files.values())]
     return [] if len(found) == cases else found
+
+
+def _kind(file: Path) -> str:
+    return re.sub(r"\d+", "", stem_of(file))
 
 
 def _may_be_mask(file: Path) -> bool:

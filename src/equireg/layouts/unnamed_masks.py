@@ -46,7 +46,7 @@ def find(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
                 groups[rest].append((file, case))
     chosen: dict[Path, str] = {}
     for rest, several in groups.items():
-        if rest and len(several) > 1 and _hold_labels([file for file, _ in several]):
+        if rest and len(several) > 1 and hold_labels([file for file, _ in several]):
             chosen |= {file: case for file, case in several if file not in chosen}
     return {
         file: case for file, case in chosen.items() if any(other not in chosen for other in _beside(file.parent, scans))
@@ -60,7 +60,7 @@ def below_their_scan(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
         beside = {stem_of(file) for file in scans.get(folder.parent, ()) if folder.parent != folder}
         if folder.name in beside:
             found |= dict.fromkeys(files, folder.name)
-    return found if _hold_labels(list(found)) else {}
+    return found if hold_labels(list(found)) else {}
 
 
 def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
@@ -76,7 +76,7 @@ def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
             for folder in several
             if any(len(stems[folder] & stems[other]) > 1 for other in several if other != folder)
         ]
-        masks = {folder for folder in alike if _hold_labels(scans[folder])}
+        masks = {folder for folder in alike if hold_labels(scans[folder])}
         if len(masks) < len(alike):
             found |= masks
     return found
@@ -110,7 +110,7 @@ def _beside(folder: Path, scans: Mapping[Path, Sequence[Path]]) -> list[Path]:
     return [file for other, files in scans.items() if other.is_relative_to(folder) for file in files]
 
 
-def _hold_labels(files: Sequence[Path]) -> bool:
+def hold_labels(files: Sequence[Path]) -> bool:
     """Whether the first files hold labels, all but those that are empty; most of pictures, as edges may be smooth."""
     opened = files[:_OPENED]
     found = [holds_labels(file) for file in opened]

@@ -14,7 +14,7 @@ _HUGE = 1e9
 _FEW = 1e-5
 """Fraction of voxels below which a scan is background almost all over."""
 _NAMED = 3
-"""Cases that a sentence names."""
+"""Cases that a sentence names, and sentences of one kind."""
 _EMPTY = 0.5
 """Fraction of empty masks from which a warning is logged."""
 
@@ -75,4 +75,6 @@ def of_twins(cases: Sequence[CaseRecord]) -> list[str]:
             one = len({case.patient for case in twins}) == 1
             remedy = "Keep one of them" + ("." if one else ", or say that they are one patient's by --patients.")
             notes.append(f"{names} hold the same scan{torn}. {remedy}")
-    return notes
+    notes.sort(key=lambda note: " and are in " not in note)  # what spoils scores first
+    more = [f"{len(notes) - _NAMED} more scans lie there under several names"] if len(notes) > _NAMED else []
+    return [*notes[:_NAMED], *more]

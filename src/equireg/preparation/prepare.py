@@ -181,4 +181,5 @@ def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
         return f"{raw}: no usable case; the lines above say what was left out. Check the path."
     reasons = "; ".join(f"{item.case}: {item.reason}" for item in refused[:3])
     more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
-    return f"{raw}: no usable case remains of {len(refused)} refused ({reasons}{more})."
+    remedy = "" if refused[0].remedy == checking.REMEDY else f" {refused[0].remedy}"
+    return f"{raw}: no usable case remains of {len(refused)} refused ({reasons}{more}).{remedy}"
