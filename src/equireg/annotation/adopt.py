@@ -61,6 +61,8 @@ def adopt(
         renew(data.root, _manifest(data.manifest, labels, records))
     for case, one in taken.items():
         log.info("%s: adopted%s", case, _said(one))
+        for note in records[case].mask_notes:
+            log.warning("%s: %s", case, note)
     masked = sum(case.labelled for case in data.manifest.cases) + sum(not data.by_name[case].labelled for case in taken)
     log.info("%d cases of %s have a mask now.", masked, data.root)
     return taken

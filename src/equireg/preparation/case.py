@@ -18,7 +18,7 @@ from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
-from equireg.preparation import equivariance_seeds, normalise, recipes
+from equireg.preparation import equivariance_seeds, lost_labels, normalise, recipes
 from equireg.preparation.places import count_classes, draw_places, extent_of
 from equireg.preparation.plan import grid_of
 from equireg.preparation.recipes import WorkingScan
@@ -175,7 +175,7 @@ def write_label(
         writer: of the case's files.
 
     Returns:
-        What the case's record says of it: voxels of each class, and how far they reach.
+        What the case's record says of it: voxels of each class, how far they reach, and what was lost.
 
     Raises:
         EquiregError: if a value is unknown; names the mask.
@@ -183,7 +183,9 @@ def write_label(
     writer.reference(values, grid.native)
     classes = [classes_of(mask, values, labels)]
     del values
-    return write_classes(classes.pop(), grid, labels, writer)
+    native = count_classes(classes[0], labels.classes).sum(axis=0).tolist()
+    found = write_classes(classes.pop(), grid, labels, writer)
+    return {**found, "mask_notes": lost_labels.notes(native, found["class_voxels"], labels, grid)}
 
 
 def write_classes(classes: np.ndarray, grid: WorkingGrid, labels: LabelTable, writer: CaseWriter) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def log_summary(manifest: Manifest, refused: Sequence[Mapping[str, str]]) -> Non
     if manifest.refused and warning:
         log.warning("%s", warning)
     for case in manifest.cases:
-        for note in case.notes:
+        for note in (*case.notes, *case.mask_notes):
             log.warning("%s: %s", case.name, note)
     facts = (manifest.cases, manifest.normalisation, manifest.channels)
     for note in (

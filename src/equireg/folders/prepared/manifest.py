@@ -47,14 +47,16 @@ class CaseRecord:
     """Raw percentiles inside the foreground, for each channel; empty where none were kept."""
     notes: tuple[str, ...] = ()
     """What the user should know of the scan, such as voxels that were clipped."""
+    mask_notes: tuple[str, ...] = ()
+    """What the user should know of the mask: what was lost on the way to the working array."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Name of each file in the case's folder to the digest of its bytes; empty for older folders."""
     drafted: bool = False
     """Its classes are a model's draft: training may learn from them, and nothing else knows of them."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; of a case without a draft as earlier versions wrote them."""
-        return {name: value for name, value in vars(self).items() if name != "drafted" or value}
+        """Return plain values for JSON; of a case without a draft and such notes as earlier versions wrote them."""
+        return {name: value for name, value in vars(self).items() if name not in ("drafted", "mask_notes") or value}
 
     def working_grid(self) -> WorkingGrid:
         """Return the way back to the case's native geometry.
