@@ -138,8 +138,13 @@ class CaseWriter:
         write_label(self.folder / REFERENCE, values, geometry)
 
     def record(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the record with the digests of all other files; return it as written."""
-        whole = {**record, "digests": {path.name: digest_of(path) for path in sorted(self.folder.iterdir())}}
+        """Write the record with the digests of all other files, notes on the mask only where there are any.
+
+        Returns:
+            The record as written.
+        """
+        told = {name: value for name, value in record.items() if name != "mask_notes" or value}
+        whole = {**told, "digests": {path.name: digest_of(path) for path in sorted(self.folder.iterdir())}}
         write_json(self.folder / RECORD, {**whole, SEAL: seal_of(whole)})
         return whole
 
