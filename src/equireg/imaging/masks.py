@@ -89,8 +89,8 @@ def read_label(path: Path | str, expected: Geometry, limits: Limits = LIMITS) ->
     if place is None:
         check_same(path, found, expected, "its scan")
     else:
-        part, values = values, np.zeros(expected.shape, dtype=values.dtype)
-        values[place] = part
+        part, values = values[place[0]], np.zeros(expected.shape, dtype=values.dtype)
+        values[place[1]] = part
     values = renumbered(values, path, limits.segments) if limits.segments else values
     if values.min() < 0:
         raise EquiregError(

@@ -1,6 +1,6 @@
 """Segmentations of 3D Slicer (.seg.nrrd): which segment a number stands for, and which part of the scan they cover.
 
-Slicer numbers the segments of each file by themselves, and may save the box around them alone.
+Slicer numbers the segments of each file by themselves, and may save another box than that of the scan.
 """
 
 import re
@@ -20,6 +20,7 @@ _PART = "Segmentation_ReferenceImageExtentOffset"
 """Key of a file that may hold a part of its scan."""
 _NAMED_BY_ITSELF = re.compile(r"segment[_ ]?\d*", re.IGNORECASE)
 
+Box = tuple[slice, ...]
 Numbers = tuple[tuple[str, int], ...]
 """Plain name of a segment, and its label value."""
 
@@ -101,8 +102,10 @@ def renumbered(values: np.ndarray, path: Path, numbers: Numbers) -> np.ndarray:
     return turned
 
 
-def place_in(path: Path, found: Geometry, expected: Geometry) -> tuple[slice, ...] | None:
-    """Return where a segmentation lies that covers a part of its scan; None for any other file.
+def place_in(path: Path, found: Geometry, expected: Geometry) -> tuple[Box, Box] | None:
+    """Return which box of a segmentation lies in its scan, and where, if it covers another part; None for any other.
+
+    Slicer may save the box around the segments alone, or one that reaches beyond the scan.
 
     Args:
         path: the file.
@@ -115,11 +118,14 @@ def place_in(path: Path, found: Geometry, expected: Geometry) -> tuple[slice, ..
     first = np.rint(begin).astype(int)
     affine = expected.affine_array.copy()
     affine[:3, 3] += affine[:3, :3] @ first
-    part = Geometry.from_array(found.shape, affine)
-    inside = bool((first >= 0).all() and (first + found.shape <= expected.shape).all())
-    if not inside or found.corner_distance_mm(part) > SAME_MM:
+    low, high = np.maximum(first, 0), np.minimum(first + found.shape, expected.shape)
+    if (low >= high).any() or found.corner_distance_mm(Geometry.from_array(found.shape, affine)) > SAME_MM:
         return None
-    return tuple(slice(start, start + size) for start, size in zip(first.tolist(), found.shape, strict=True))
+    return _box(low - first, high - first), _box(low, high)
+
+
+def _box(low: np.ndarray, high: np.ndarray) -> Box:
+    return tuple(slice(start, stop) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _notes(path: Path) -> dict[str, str]:

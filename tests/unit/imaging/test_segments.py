@@ -77,7 +77,10 @@ def test_a_part_of_the_scan_is_put_where_it_lies(tmp_path: Path) -> None:
     geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
     path = save_segments(tmp_path / "a.seg.nrrd", BOX[2:, 3:, 1:5], {1: "core", 2: "rim"}, (2, 3, 1))
     assert np.array_equal(read_label(path, geometry), BOX)
-    for first in ((2, 3, 4), (2, 3.5, 1)):  # beyond the scan, and between its voxels
+    larger = np.pad(BOX[2:, :, :], ((0, 3), (2, 0), (1, 1)))
+    path = save_segments(path, larger, {1: "core"}, (2, -2, -1))
+    assert np.array_equal(read_label(path, geometry), BOX), "reaches beyond the scan"
+    for first in ((2, 3, 7), (2, 3.5, 1)):  # outside of the scan, and between its voxels
         with pytest.raises(EquiregError, match="has the shape"):
             read_label(save_segments(path, BOX[2:, 3:, 1:5], {1: "core"}, first), geometry)
 
