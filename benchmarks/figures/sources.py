@@ -77,13 +77,13 @@ def spatial_work() -> Mapping[str, Row]:
 
 def planning() -> Mapping[str, Row]:
     """Return seconds a step, steps and validation Dice of each of the settings that were given the same time."""
-    with (ROOT / "benchmarks/plan/results.csv").open(newline="", encoding="utf-8") as file:
-        return {
-            f"{row['dataset']}, {float(row['seconds']):g} s: {row['settings']}": [
-                float(row[name]) for name in ("step_seconds", "steps", "val_dice")
-            ]
-            for row in csv.DictReader(file)
-        }
+    found: dict[str, Row] = {}
+    for before, name in (("", "results.csv"), ("as drawn, ", "results-drawn-heads.csv")):
+        with (ROOT / "benchmarks/plan" / name).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                key = f"{before}{row['dataset']}, {float(row['seconds']):g} s: {row['settings']}"
+                found[key] = [float(row[column]) for column in ("step_seconds", "steps", "val_dice")]
+    return found
 
 
 def preparing() -> Mapping[str, Row]:
