@@ -492,6 +492,15 @@ def test_volumes(equireg: Command, phantom_prepared: Path, phantom_raw: Path, tm
     np.testing.assert_allclose(prediction.affine, scan.affine)
 
 
+def test_one_view_disagrees_with_nobody(
+    equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    options = ("--disagreement", "true", "--quality_views", "0", "--test_time", "none", "--device", "cpu")
+    outcome = equireg("predict", phantom_run, phantom_prepared, "--out", tmp_path / "out", *options)
+    assert (outcome.code, "Give --quality_views 1 or more." in outcome.error) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_quality_and_the_map_of_disagreement_lie_beside_the_predictions(
     equireg: Command, phantom_run: Path, phantom_prepared: Path, tmp_path: Path
 ) -> None:

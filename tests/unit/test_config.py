@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from equireg.config import OptimizerConfig, PredictConfig, PrepareConfig, TrainConfig, UNetConfig
+from equireg.config import (
+    OptimizerConfig,
+    PredictConfig,
+    PrepareConfig,
+    SelftrainOptions,
+    SweepOptions,
+    TrainConfig,
+    TrainOptions,
+    UNetConfig,
+)
 from equireg.config.option_parser import OptionParser
 from equireg.config.parsing import add_options, from_plain, nested, to_plain, to_yaml
 from equireg.config.yaml_files import read_yaml
@@ -101,6 +110,13 @@ def test_prepare_fractions_leave_room_for_training() -> None:
         PrepareConfig(val_fraction=0.5, test_fraction=0.5)
     with pytest.raises(UsageError, match="--jobs"):
         PrepareConfig(jobs=-1)
+
+
+@pytest.mark.parametrize("verb", [PrepareConfig, PredictConfig, SweepOptions, TrainOptions, SelftrainOptions])
+def test_options_of_a_queue_need_the_queue(verb: Any) -> None:
+    with pytest.raises(UsageError, match="--slurm is partition=gpu; expected --cluster slurm beside it"):
+        verb(slurm=("partition=gpu",))
+    assert verb(slurm=("partition=gpu",), cluster="slurm").far
 
 
 def test_predict_options_are_checked() -> None:

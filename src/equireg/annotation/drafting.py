@@ -46,7 +46,9 @@ class Drafter:
                 values, affine = self._values(drawn), drawn.grid.native.affine_array
                 quality = quality_of(name, drawn.agreement, values, affine, self._predictor.facts).quality
             if quality is None:
-                raise EquiregError(f"{name}: has one view, which tells no doubt. Give several runs.")
+                raise EquiregError(
+                    f"{name}: is predicted in one view, so nothing says how far to trust it. Give several runs."
+                )
             found[name] = 1 - quality
         return found
 

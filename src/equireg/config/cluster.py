@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from equireg.config.checks import require
 from equireg.processes.workers import Cluster, ClusterName
 
 
@@ -14,6 +15,10 @@ class ClusterOptions:
     """processes of this machine, the Ray cluster that it belongs to, or jobs in the queue of Slurm"""
     slurm: tuple[str, ...] = ()
     """options of sbatch for each job of `--cluster slurm`, such as partition=gpu,gres=gpu:1,time=10:00:00"""
+
+    def __post_init__(self) -> None:
+        good = not self.slurm or self.cluster == "slurm"
+        require(good, "slurm", ",".join(self.slurm), "--cluster slurm beside it")
 
     @property
     def far(self) -> bool:

@@ -207,6 +207,7 @@ class TrainOptions(TrainConfig, ClusterOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        ClusterOptions.__post_init__(self)
         require(self.folds is None or self.folds >= 2, "folds", self.folds, "a count from 2")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
 
@@ -244,3 +245,4 @@ class SelftrainOptions(TrainConfig, RoundsConfig, ClusterOptions):
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
         RoundsConfig.__post_init__(self)
+        ClusterOptions.__post_init__(self)

@@ -81,6 +81,7 @@ class PrepareConfig(ScanOptions, ClusterOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        ClusterOptions.__post_init__(self)
         for name in ("val_fraction", "test_fraction"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a fraction from 0 to below 1")
         require(self.val_fraction + self.test_fraction < 1, "val_fraction", self.val_fraction, "room for training")
@@ -147,6 +148,7 @@ class PredictConfig(ScanOptions, ClusterOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        ClusterOptions.__post_init__(self)
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
         require(self.passes >= 1, "passes", self.passes, "a count from 1")
         require(self.quality_views >= 0, "quality_views", self.quality_views, "a count from 0")
@@ -232,6 +234,7 @@ class SweepOptions(ClusterOptions):
     """runs at once; 0: one, on a cluster as many as fit"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from equireg.config import PredictConfig
+from equireg.errors import UsageError
 from equireg.inference import InferencePlan
 from equireg.inference.ensemble import as_one
 from equireg.model import Model
@@ -21,6 +22,25 @@ class Part:
     plan: InferencePlan
     members: int
     """models whose mean the network is"""
+
+
+def compared_views(plan: InferencePlan, members: int) -> int:
+    """Return of how many views the agreement is counted: those of the scan, and each member of several."""
+    return plan.compared_views + (members if members > 1 else 0)
+
+
+def check_views(models: Sequence[Model], config: PredictConfig) -> None:
+    """Refuse to write where views disagree if there is one view.
+
+    Raises:
+        UsageError: says how to get more.
+    """
+    plans = [_plan_of(model, config) for model in models]
+    if config.disagreement and compared_views(plans[0], plans.count(plans[0])) < 2:
+        raise UsageError(
+            "--disagreement is true, and each scan is predicted in one view; expected two or more. Give "
+            "--quality_views 1 or more."
+        )
 
 
 def parts_of(models: Sequence[Model], config: PredictConfig, device: torch.device) -> list[Part]:

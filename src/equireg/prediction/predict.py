@@ -21,6 +21,7 @@ from equireg.postprocessing import PostProcessing
 from equireg.prediction.calibration import Calibration, read_calibration
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
+from equireg.prediction.parts import check_views
 from equireg.prediction.scans import InputCase, RawScan, find_cases
 from equireg.prediction.segment import Predictor
 from equireg.prediction.trained import Trained, read_trained
@@ -71,6 +72,7 @@ def predict(
     cases = _cases(trained, scans, config)
     first = trained.models[0]
     check_formats(cases, Looks.of(first.facts, config, first.config.method.name), config)
+    check_views(trained.models, config)
     post_process = trained.post_process if config.post_process == "auto" else PostProcessing()
     each = math.ceil(len(cases) / max(1, config.jobs))
     job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)

@@ -24,7 +24,7 @@ from equireg.model import Model
 from equireg.postprocessing import PostProcessing, applied
 from equireg.prediction import equivariance, quality
 from equireg.prediction.intensities import far_channels
-from equireg.prediction.parts import Part, parts_of
+from equireg.prediction.parts import Part, compared_views, parts_of
 from equireg.prediction.scans import InputCase
 from equireg.prediction.slabs import SlabStream, mean_slabs
 from equireg.prediction.writing import Looks, write_mask
@@ -137,8 +137,7 @@ class Predictor:
 
     def agreement(self) -> Agreement:
         """Return the counts, still empty, of how far the views of a scan, and the models, agree."""
-        members = self.parts[0].members
-        views = self.plan.compared_views + (members if members > 1 else 0)
+        views = compared_views(self.plan, self.parts[0].members)
         return Agreement(views, self.labels.classes, mapped=self.mapped)
 
     def classes(self, scan: WorkingScan, agreement: Agreement | None = None) -> np.ndarray:
