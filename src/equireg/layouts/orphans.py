@@ -11,7 +11,7 @@ from equireg.layouts.grouping import Group
 from equireg.layouts.masks import split_mask
 from equireg.layouts.unnamed_masks import hold_labels
 
-_MAY_BE_MASK = re.compile(r"seg(?![a-z]*ment_?\d)|mask|label|lesion|gtv|tumou?r|annot", re.IGNORECASE)
+_MAY_BE_MASK = re.compile(r"seg|mask|label|lesion|gtv|tumou?r|annot", re.IGNORECASE)
 """Parts of names that masks have (``1-LesionSeg-Flair``); their voxels decide."""
 
 
