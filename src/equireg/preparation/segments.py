@@ -32,6 +32,13 @@ def with_segments(dataset: RawDataset, limits: Limits) -> tuple[RawDataset, Limi
             odd[0],
             ", ".join(f"{name} {value}" for name, value in numbers.items()),
         )
+    if len(named) < len(masks) and len(numbers) > 1:
+        log.warning(
+            "%d of %d masks name their segments (%s); make sure that the others mean the same by these numbers",
+            len(named),
+            len(masks),
+            ", ".join(f"{value} {name}" for name, value in numbers.items()),
+        )
     if len(named) == len(masks):
         spelt = {numbers[plain(name)]: name for names in reversed(named.values()) for name in names.values()}
         values = sorted(spelt)

@@ -99,6 +99,15 @@ def test_prepare_reads_all_masks_by_the_same_names(tmp_path: Path, caplog: pytes
     assert all(case.class_voxels[1:] == (27, 18) for case in prepare(tmp_path / "raw", tmp_path / "p", jobs=1).cases)
 
 
+def test_masks_that_name_nothing_beside_others_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in "ab":
+        scan(tmp_path / f"raw/images/{name}.nii.gz")
+    save_segments(tmp_path / "raw/labels/a.seg.nrrd", BOX, {1: "core", 2: "rim"})
+    write_masks(tmp_path / "raw/labels", {"b": np.zeros(SHAPE, np.uint8)})
+    prepare(tmp_path / "raw", tmp_path / "p", jobs=1, dry_run=True)
+    assert "1 of 2 masks name their segments (1 core, 2 rim); make sure" in caplog.text
+
+
 def test_first_masks_that_are_adopted_share_their_numbers(tmp_path: Path) -> None:
     for name in "ab":
         scan(tmp_path / f"raw/{name}.nii.gz")
