@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from equireg.batches.batch import Batch
 from equireg.errors import EquiregError
 from equireg.processes.cores import usable_cores
+from equireg.processes.memory import free_memory
 from equireg.processes.workers import guarded
 from equireg.processes.workers.starting import without_main
 
@@ -22,6 +23,8 @@ _TENSORS = 12
 _OTHER_FILES = 64
 """Open files that a process needs besides."""
 _DEFAULT_WORKERS = 4
+_WORKER_BYTES = 2**28
+"""Memory of a worker's own, before it holds a batch: mostly torch's."""
 _TIMEOUT_S = 900.0
 """Longest time in which a batch must come, s."""
 _SHARED_MEMORY = Path("/dev/shm")
@@ -53,6 +56,9 @@ def _lack(workers: int, batch_bytes: int) -> str | None:
     files, most = _OTHER_FILES + workers * _PREFETCH * _TENSORS, _open_files()
     if most < files:
         return f"only {most} files may be open (ulimit -n); they need about {files}. Raise it: `ulimit -n {files}`."
+    left, own = free_memory(), workers * _WORKER_BYTES
+    if left < own:
+        return f"{_size(left)} of memory are free; they need about {_size(own)}. Give fewer --workers."
     memory = (workers * _PREFETCH + 1) * batch_bytes
     free = _free_shared_memory()
     if free is not None and free < memory:

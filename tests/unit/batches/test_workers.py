@@ -114,6 +114,14 @@ def test_too_little_for_workers_is_an_error_with_a_remedy(
     check_workers(0, 100 * 2**20)
 
 
+def test_workers_without_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_open_files", lambda: 10**6)
+    monkeypatch.setattr(workers, "free_memory", lambda: 2.0**33)
+    with pytest.raises(EquiregError, match="--workers is 100, but 8 GB of memory are free; they need about 25 GB"):
+        check_workers(100, 10)
+    check_workers(30, 10)
+
+
 def test_by_default_there_are_as_many_workers_as_the_machine_carries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_open_files", lambda: 4096)
     monkeypatch.setattr(workers, "_free_shared_memory", lambda: 1000.0)
