@@ -46,7 +46,14 @@ _SPEED, _LABELS = "benchmarks/speed", "benchmarks/label_efficiency/results.csv"
 _TABLES = f"python benchmarks/label_efficiency/tables.py {_LABELS}"
 PERFORMANCE = "docs/performance.md"
 SOURCES = (
-    Source("README.md", ".*", _TABLES, _LABELS, check=label_efficiency.chosen),
+    Source(
+        "README.md",
+        ".*",
+        "benchmarks/strength/choose.py",
+        "benchmarks/strength/results/rivals-*.csv",
+        sources.against_rivals,
+        header="labelled, 800 steps",
+    ),
     Source("docs/few_labels.md", "How many labels", _TABLES, _LABELS, check=label_efficiency.chosen),
     Source(
         "docs/benchmarks.md",
@@ -55,6 +62,22 @@ SOURCES = (
         "benchmarks/strength/results/prior-*.csv",
         sources.first_try,
         header="labelled, steps",
+    ),
+    Source(
+        "docs/benchmarks.md",
+        "The answer",
+        "benchmarks/strength/choose.py",
+        "benchmarks/strength/results/rivals-*.csv",
+        sources.against_rivals,
+        header="labelled, 800 steps",
+    ),
+    Source(
+        "docs/benchmarks.md",
+        "The answer",
+        "benchmarks/strength/choose.py",
+        "benchmarks/strength/results/rivals-*.csv",
+        sources.less_rivals,
+        header="EquiReg less",
     ),
     Source("docs/benchmarks.md", "Twice the steps", _TABLES, _LABELS, check=label_efficiency.longer, header="method"),
     Source("docs/benchmarks.md", ".*", _TABLES, _LABELS, check=label_efficiency.as_printed, header="method"),

@@ -157,12 +157,15 @@ def quality() -> Mapping[str, Row]:
     return found
 
 
+_SMALL = {"hippocampus, 1 case": "hippocampus", "lgg, 4 patients": "lgg", "acdc, 3 patients": "acdc"}
+"""The points of benchmarks/strength at half resolution, and their names in files."""
+
+
 def first_try() -> Mapping[str, Row]:
     """Return draws, Dice of both methods, and their difference with its interval, by data set and steps."""
-    names = {"hippocampus, 1 case": "hippocampus", "lgg, 4 patients": "lgg", "acdc, 3 patients": "acdc"}
     found: dict[str, Row] = {}
     for steps in ("400", "800"):
-        for shown, name in names.items():
+        for shown, name in _SMALL.items():
             values: dict[str, dict[str, float]] = {}
             for row in table(f"benchmarks/strength/results/prior-{name}-draws.csv"):
                 if row["max_steps"] == steps:
@@ -177,6 +180,31 @@ def first_try() -> Mapping[str, Row]:
             (last,) = (row for row in decided if (row["max_steps"], row["variant"]) == (steps, "prior-balanced"))
             difference = [float(last[column]) for column in ("difference", "low", "high")]
             found[f"{shown}, {steps}"] = [len(ours), before, *map(fmean, dice), difference]
+    return found
+
+
+def against_rivals() -> Mapping[str, Row]:
+    """Return draws and the mean Dice of each method by data set, and the mean over the sets."""
+    arms = ("default", "supervised", "fixmatch", "cps", "bcp")
+    draws: dict[str, int] = {}
+    means: dict[str, list[float]] = {}
+    for shown, name in _SMALL.items():
+        values: dict[str, dict[str, float]] = {}
+        for row in table(f"benchmarks/strength/results/rivals-{name}-draws.csv"):
+            values.setdefault(row["seed"], {})[row["variant"]] = float(row["dice"])
+        whole = [each for each in values.values() if len(each) == len(arms)]  # draws that all methods have
+        draws[shown], means[shown] = len(whole), [fmean(each[arm] for each in whole) for arm in arms]
+    over_sets = [fmean(column) for column in zip(*means.values(), strict=True)]
+    return {shown: [draws[shown], *means[shown]] for shown in _SMALL} | {"mean": [[], *over_sets]}
+
+
+def less_rivals() -> Mapping[str, Row]:
+    """Return the difference of EquiReg from each other method, with its interval, by data set."""
+    found: dict[str, Row] = {}
+    for shown, name in _SMALL.items():
+        rows = {row["variant"]: row for row in table(f"benchmarks/strength/results/rivals-{name}-decisions.csv")}
+        arms = (rows[arm] for arm in ("supervised", "fixmatch", "cps", "bcp"))
+        found[shown] = [[-float(arm[column]) for column in ("difference", "high", "low")] for arm in arms]
     return found
 
 

@@ -13,5 +13,8 @@ draw() { # sweep file, reference, rounds, least gain, other options
 
 # Rounds go through the seeds of the first length, then of the next. A file that has fewer has then nothing left to do.
 for round in $(seq 1 32); do
-    for set in hippocampus lgg acdc; do draw "prior-$set" drawn-head "$round" 0 --validation; done
+    for set in hippocampus lgg acdc; do
+        draw "rivals-$set" default "$round" 0 --validation
+        draw "prior-$set" drawn-head "$round" 0 --validation
+    done
 done

@@ -24,7 +24,6 @@ RUN = {
     "val_every": 1200,
     "pictures_every": 0,
     "sup_cases": 1,
-    "class_prior": False,  # the default when the picture was made
     "seed": 42,
     "device": "cpu",
 }

@@ -26,9 +26,9 @@ def test_another_figure_is_named() -> None:
 def test_another_dice_is_named_and_so_is_a_rival_that_is_not_the_best() -> None:
     header = ("data", "labelled", "supervised", "best rival", "EquiReg")
     row = ("hippocampus", "1 of 140", "0.721 ± 0.073", "0.751 ± 0.071 (FixMatch)", "0.771 ± 0.051")
-    assert check.problems(Table("README.md", "x", header, [row]))[1] == []
+    assert check.problems(Table("docs/few_labels.md", "How many labels", header, [row]))[1] == []
     wrong = [(*row[:4], "0.781 ± 0.051"), (*row[:3], "0.744 ± 0.068 (CPS)", row[4])]
-    assert len(check.problems(Table("README.md", "x", header, wrong))[1]) == 2
+    assert len(check.problems(Table("docs/few_labels.md", "How many labels", header, wrong))[1]) == 2
 
 
 def test_a_table_without_a_source_is_named() -> None:
