@@ -27,7 +27,7 @@ def test_the_scans_without_a_mask_are_ranked(suggested: Path, phantom_prepared: 
     assert [one.rank for one in found] == [1, 2]
     assert found[0].score >= found[1].score > 0
     assert {one.case for one in found} == {name for name, case in cases.items() if not case.labelled}
-    assert all(re.search(r"nearest of the chosen ones to \d of 4 scans", one.why) for one in found)
+    assert all(re.search(r"the closest chosen scan for \d of 4", one.why) for one in found)
 
 
 def test_the_annotator_finds_scans_and_pictures(suggested: Path):
@@ -71,7 +71,7 @@ def test_with_a_model_its_doubt_counts_and_drafts_lie_ready(equireg, phantom_pre
     assert equireg("suggest", phantom_prepared, "--count", 2, "--run", phantom_run, "--out", out).code == 0
     data = PreparedSet(phantom_prepared)
     found = read_suggestions(out)
-    assert all("the model doubts" in one.why for one in found)
+    assert all("the model is" in one.why for one in found)
     assert "Correct the model's drafts" in (out / "index.html").read_text()
     for one in found:
         native = data.by_name[one.case].working_grid().native

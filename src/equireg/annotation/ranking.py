@@ -73,10 +73,10 @@ def tempered(doubts: Mapping[str, float], annotated: int) -> dict[str, float]:
 
 def _reason(choice: Choice, names: Sequence[str], doubts: Mapping[str, float] | None, *, first: bool) -> str:
     """Say in words why a scan was chosen; ``first``: nothing is annotated or chosen yet."""
-    among = f"nearest of the chosen ones to {choice.stands_for} of {len(names)} scans"
+    among = f"the closest chosen scan for {choice.stands_for} of {len(names)}"
     if doubts is not None:
         doubt = doubts.get(names[choice.index], 0.0)
         doubted = sum(other > doubt for other in doubts.values())
-        more = f"{doubted} of {len(doubts)} scans more" if doubted else f"it the most of {len(doubts)} scans"
-        return f"{among}; the model doubts {more}"
+        less_sure = f"less sure of {doubted} of {len(doubts)}" if doubted else f"the least sure of it, of {len(doubts)}"
+        return f"{among}; the model is {less_sure}"
     return f"the most typical scan; {among}" if first else f"unlike what is annotated or chosen so far; {among}"
