@@ -42,6 +42,16 @@ def crossed(phantom_prepared: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return out
 
 
+def underway(crossed: Path, tmp_path: Path, **changes: str) -> Path:
+    """Return a copy of a cross-validation that was not finished, with the options that it was begun with."""
+    again = tmp_path / "crossed"
+    shutil.copytree(crossed, again)
+    options = json.loads((again / "made_by.json").read_text())["config"]
+    (again / "made_by.json").unlink()
+    disk.write_json(again / "underway.json", {**options, **changes})
+    return again
+
+
 def test_every_case_is_predicted_by_the_run_that_did_not_see_it(crossed: Path) -> None:
     folds = read_folds(crossed / SPLITS)
     held_out = json.loads((crossed / "held_out" / "made_by.json").read_text())["cases"]
@@ -97,15 +107,11 @@ def test_a_page_of_the_folder_shows_its_runs_and_what_they_held_out(
 def test_resume_goes_on_with_what_is_missing(
     equireg: Command, crossed: Path, phantom_prepared: Path, tmp_path: Path
 ) -> None:
-    again = tmp_path / "crossed"
-    shutil.copytree(crossed, again)
-    options = json.loads((again / "made_by.json").read_text())["config"]
-    disk.write_json(again / "underway.json", options)
+    again = underway(crossed, tmp_path)
     for gone in ("runs", "predictions", "evaluations"):
         shutil.rmtree(again / gone / "fold1_2")
     for gone in ("held_out", "evaluation"):
         shutil.rmtree(again / gone)
-    (again / "made_by.json").unlink()
     other = equireg("train", phantom_prepared, "--out", again, "--resume", "--network.features", "8")
     assert "for network" in other.error
     assert "for folds" in equireg("train", phantom_prepared, "--out", again, "--resume", "--folds", "3").error
@@ -121,11 +127,7 @@ def test_resume_goes_on_with_what_is_missing(
 def test_resume_refuses_a_folder_that_was_prepared_again(
     equireg: Command, crossed: Path, phantom_prepared: Path, tmp_path: Path
 ) -> None:
-    again = tmp_path / "crossed"
-    shutil.copytree(crossed, again)
-    options = json.loads((again / "made_by.json").read_text())["config"]
-    (again / "made_by.json").unlink()
-    disk.write_json(again / "underway.json", {**options, "data": "digest of the folder as it was"})
+    again = underway(crossed, tmp_path, data="digest of the folder as it was")
     outcome = equireg("train", phantom_prepared, "--out", again, "--resume")
     assert "was prepared again with other scans, masks or options since it was begun" in outcome.error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from equireg.errors import EquiregError
+from equireg.imaging.boxes import Box
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable, distinct, smallest_integer
 from equireg.imaging.placing import SAME_MM
@@ -20,7 +21,6 @@ _PART = "Segmentation_ReferenceImageExtentOffset"
 """Key of a file that may hold a part of its scan."""
 _NAMED_BY_ITSELF = re.compile(r"segment[_ ]?\d*", re.IGNORECASE)
 
-Box = tuple[slice, ...]
 Numbers = tuple[tuple[str, int], ...]
 """Plain name of a segment, and its label value."""
 

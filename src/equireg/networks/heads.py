@@ -20,31 +20,31 @@ def tensors_of(network: nn.Module) -> dict[str, Tensor]:
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
-def class_axes(config: NetworkConfig, channels: int, classes: int, patch_size: Sequence[int]) -> dict[str, int]:
-    """Return the tensors that have a row for each class, with the axis of those rows.
+def class_axes(
+    network: nn.Module, config: NetworkConfig, channels: int, classes: int, patch_size: Sequence[int]
+) -> dict[str, int]:
+    """Return the tensors of a network that have a row for each class, with the axis of those rows.
 
     Args:
-        config: options of the network.
+        network: as its options build it.
+        config: these options.
         channels: channels of a scan.
         classes: classes, background included.
         patch_size: voxels of a training sample.
     """
-    shapes = []
-    for count in (classes, classes + 1):
-        with torch.device("meta"):
-            network = build(
-                config,
-                in_channels=channels,
-                out_channels=count,
-                spatial_dims=len(patch_size),
-                patch_size=patch_size,
-            )
-        shapes.append({name: value.shape for name, value in tensors_of(bare(network)).items()})
-    one, other = shapes
+    with torch.device("meta"):
+        other = build(
+            config,
+            in_channels=channels,
+            out_channels=classes + 1,
+            spatial_dims=len(patch_size),
+            patch_size=patch_size,
+        )
+    wider = {name: value.shape for name, value in tensors_of(bare(other)).items()}
     return {
-        name: next(axis for axis, size in enumerate(shape) if size != other[name][axis])
-        for name, shape in one.items()
-        if shape != other[name]
+        name: next(axis for axis, size in enumerate(value.shape) if size != wider[name][axis])
+        for name, value in tensors_of(bare(network)).items()
+        if value.shape != wider[name]
     }
 
 

@@ -30,5 +30,5 @@ class Prior:
     def fill(self, network: nn.Module, config: NetworkConfig, index: int) -> None:
         """Set the heads of a new network, built from its options; each of a method's networks alike."""
         facts = self.facts
-        axes = class_axes(config, len(facts.channels), facts.labels.classes, facts.patch_size)
+        axes = class_axes(network, config, len(facts.channels), facts.labels.classes, facts.patch_size)
         answer_first(network, axes, self.probabilities)

@@ -80,7 +80,8 @@ class WarmStart:
         """
         network = bare(network)
         own = tensors_of(network)
-        head = class_axes(config, len(self.facts.channels), self.facts.labels.classes, self.facts.patch_size)
+        facts = self.facts
+        head = class_axes(network, config, len(facts.channels), facts.labels.classes, facts.patch_size)
         self._check(own, head, network.state_dict().keys())
         wanted = own.keys() if index == 0 else _encoder(network, self._image())
         for name in wanted:

@@ -49,8 +49,9 @@ def test_no_voxels_at_all_give_equal_shares():
 @pytest.mark.parametrize("name", NAMES)
 def test_class_axes_are_those_of_the_last_layer(name):
     config = network_config(name)
-    axes = class_axes(config, 2, 3, (16, 16))
-    own = tensors_of(built(config))
+    network = built(config)
+    axes = class_axes(network, config, 2, 3, (16, 16))
+    own = tensors_of(network)
     assert axes
     assert all(own[tensor].shape[axis] == 3 for tensor, axis in axes.items())
 
@@ -61,7 +62,7 @@ def test_a_new_network_answers_the_shares(name, dims):
     config = network_config(name)
     network = built(config, dims)
     wanted = torch.tensor([0.9, 0.07, 0.03])
-    answer_first(network, class_axes(config, 2, 3, (16,) * dims), wanted)
+    answer_first(network, class_axes(network, config, 2, 3, (16,) * dims), wanted)
     found = mean_answer(network, dims)
     # Logits still vary from voxel to voxel, about those of the shares.
     assert found[0] > 0.75
@@ -73,7 +74,7 @@ def test_weights_of_a_class_sum_to_nothing(name):
     config = network_config(name)
     network = built(config)
     wanted = torch.tensor([0.9, 0.07, 0.03])
-    axes = class_axes(config, 2, 3, (16, 16))
+    axes = class_axes(network, config, 2, 3, (16, 16))
     answer_first(network, axes, wanted)
     own = tensors_of(network)
     for tensor, axis in axes.items():
@@ -89,7 +90,7 @@ def test_lower_heads_answer_them_too():
     config = network_config("unet", deep_supervision=True)
     network = built(config)
     wanted = torch.tensor([0.9, 0.07, 0.03])
-    answer_first(network, class_axes(config, 2, 3, (16, 16)), wanted)
+    answer_first(network, class_axes(network, config, 2, 3, (16, 16)), wanted)
     biases = [value for name, value in tensors_of(network).items() if "lower_heads" in name and name.endswith("bias")]
     assert biases
     assert all(torch.allclose(bias.softmax(dim=0), wanted) for bias in biases)
@@ -98,14 +99,14 @@ def test_lower_heads_answer_them_too():
 def test_a_network_at_a_lower_resolution_answers_them():
     config = network_config("unet", downsample=(2, 2))
     network = built(config)
-    answer_first(network, class_axes(config, 2, 3, (16, 16)), torch.tensor([0.9, 0.07, 0.03]))
+    answer_first(network, class_axes(network, config, 2, 3, (16, 16)), torch.tensor([0.9, 0.07, 0.03]))
     assert mean_answer(network)[0] > 0.75
 
 
 def test_all_but_the_head_stays_as_drawn():
     config = network_config("unet")
     before, network = built(config).state_dict(), built(config)
-    axes = class_axes(config, 2, 3, (16, 16))
+    axes = class_axes(network, config, 2, 3, (16, 16))
     answer_first(network, axes, torch.tensor([0.9, 0.07, 0.03]))
     after = network.state_dict()
     assert {name for name in before if not torch.equal(before[name], after[name])} == set(axes)
