@@ -124,6 +124,9 @@ def test_predict_options_are_checked() -> None:
         PredictConfig(overlap=1.0)
     with pytest.raises(UsageError, match="--passes"):
         PredictConfig(passes=0)
+    with pytest.raises(UsageError, match="--passes is 4; expected --test_time equivariance beside it"):
+        PredictConfig(passes=4)
+    assert PredictConfig(passes=4, test_time="equivariance").passes == 4
 
 
 def test_max_features_are_no_fewer_than_features() -> None:

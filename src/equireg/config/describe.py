@@ -123,13 +123,18 @@ def takes_null(kind: Any) -> bool:
     return kind is Any or type(None) in _parts(kind)
 
 
-def words_of(kind: Any) -> str:
-    """Say what a value of a type looks like, such as ``a whole number or null``."""
+def words_of(kind: Any, *, null: bool = True) -> str:
+    """Say what a value of a type looks like, such as ``a whole number or null``.
+
+    Args:
+        kind: annotation of a field.
+        null: say too that it may be null, which in an error is no help.
+    """
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
     parts = _parts(kind)
     if len(parts) > 1:
-        return " or ".join(words_of(part) for part in parts)
+        return " or ".join(words_of(part) for part in parts if null or part is not type(None))
     if get_origin(kind) in (tuple, list, Sequence):
         of = next((part for part in get_args(kind) if part is not ...), Any)
         return f"a list, each {words_of(of)}"

@@ -113,7 +113,7 @@ class OptionParser(ArgumentParser):
             value = re.search(r"(?:Got|Given) value: (?P<value>.*)", rest)
             kind = next((getattr(each, "_typehint", None) for each in self._actions if each.dest == found["key"]), None)
             if value and kind is not None:
-                return f"--{found['key']} is {shortened(value['value'])}; expected {words_of(kind)}."
+                return f"--{found['key']} is {shortened(value['value'])}; expected {words_of(kind, null=False)}."
             return f"--{shortened(found['key'])}: {shortened(rest)}"
         return shortened(" ".join(message.split()))
 

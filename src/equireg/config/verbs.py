@@ -103,7 +103,7 @@ class PredictConfig(ScanOptions, ClusterOptions):
     test_time: Literal["none", "flips", "equivariance"] = "flips"
     """average over mirrored scans, or over them and random transforms, each undone on the prediction"""
     passes: int = 8
-    """random transforms of `--test_time equivariance`"""
+    """random transforms of `--test_time equivariance`, which alone has some"""
     overlap: float = 0.5
     """overlap of neighbouring windows where a scan is larger than the patch"""
     post_process: Literal["auto", "none"] = "auto"
@@ -151,6 +151,8 @@ class PredictConfig(ScanOptions, ClusterOptions):
         ClusterOptions.__post_init__(self)
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
         require(self.passes >= 1, "passes", self.passes, "a count from 1")
+        used = self.test_time == "equivariance" or self.passes == type(self).passes
+        require(used, "passes", self.passes, "--test_time equivariance beside it")
         require(self.quality_views >= 0, "quality_views", self.quality_views, "a count from 0")
         require(0 <= self.overlap < 1, "overlap", self.overlap, "a fraction from 0 to below 1")
         fits = self.codes is None or self.format in ("auto", "dicom-seg")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg.diagnosis.findings import Finding, failure, ok
+from equireg.processes.memory import KILLED
 
 STEPS = 20
 """Optimiser steps of the small training."""
@@ -131,7 +132,7 @@ def _reason(done: "subprocess.CompletedProcess[str]", lines: Sequence[str]) -> s
 
 
 def _remedy(code: int) -> str:
-    if code == -signal.SIGKILL:
+    if code == KILLED:
         return "Usually memory ran out: end other programs, or use a machine with more memory."
     if code < 0:
         return "A library crashes: install torch and the others anew, made for this processor, GPU and driver."

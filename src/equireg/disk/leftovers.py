@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+from equireg import windows
+
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.partial-(?P<pid>\d{1,10})(\.nii\.gz|\.nrrd|\.dcm)?")
 TASKS = ".tasks"
 """What follows an output folder's name in the name of the folder, beside it, of tasks for a cluster's queue."""
@@ -32,6 +34,9 @@ def process_runs(pid: int) -> bool:
     """Return whether a process of this machine has this number."""
     if pid <= 0:
         return False
+    known = windows.process_runs(pid)
+    if known is not None:
+        return known
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

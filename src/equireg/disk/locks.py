@@ -99,14 +99,14 @@ def _take(file: Path, folder: Path) -> "filelock.BaseFileLock":
 
 
 def _knows_locks(folder: Path) -> bool:
-    """Return whether the file system of a folder knows locks of files.
+    """Return whether the file system of a folder knows locks of files, under which their holder can be written.
 
     Tried on a file without a name: a lock file that stayed behind a failed attempt would count as a lock.
     """
     try:
         import fcntl
-    except ImportError:  # Windows
-        return True
+    except ImportError:  # Windows, where a locked byte can be neither read nor written
+        return False
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -38,6 +38,8 @@ class Fingerprint:
     labelled_patients: int
     unlabelled_cases: int
     """cases that are used without a mask; those used with it too are counted among them"""
+    masked_unlabelled_cases: int
+    """those among them that are used with it too"""
     unlabelled_patients: int
     channels: tuple[str, ...]
     axes: str
@@ -87,6 +89,7 @@ def fingerprint(data: PreparedSet, labelled: Sequence[str], unlabelled: Sequence
         labelled_cases=len(set(labelled)),
         labelled_patients=len({case.patient for case in masked}),
         unlabelled_cases=len(set(unlabelled)),
+        masked_unlabelled_cases=len(set(labelled) & set(unlabelled)),
         unlabelled_patients=len({data.by_name[name].patient for name in unlabelled}),
         channels=manifest.channels,
         axes=manifest.axes,

@@ -1,8 +1,6 @@
 """A few real steps on the device: seconds a step, memory, and what a validation case costs."""
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,7 +22,7 @@ from equireg.methods import Method, evaluating
 from equireg.model import ModelFacts, new_method
 from equireg.optimiser import make_optimizer
 from equireg.processes.cores import threads_that_fit
-from equireg.processes.memory import free_memory
+from equireg.processes.memory import free_memory, peak_memory
 
 WARM_UP, STEPS = 2, 5
 """Steps that do not count, and steps that do: the first ones ask for memory and choose algorithms."""
@@ -211,8 +209,7 @@ def _peak(device: torch.device) -> int:
     """Return the highest memory since ``_forget_peak``; that of the process' life where the system has no other."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return _status("VmHWM") or unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _status("VmHWM") or peak_memory()
 
 
 def _status(name: str) -> int:

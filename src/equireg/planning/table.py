@@ -127,12 +127,26 @@ def _facts(found: Fingerprint) -> list[str]:
         for one in found.classes
     ]
     return [
-        f"{found.labelled_cases} labelled cases of {found.labelled_patients} patients, {found.unlabelled_cases} used "
-        f"without a mask of {found.unlabelled_patients}; channels {', '.join(found.channels)}",
+        f"labelled: {_of_patients(found.labelled_cases, found.labelled_patients)}{_unlabelled(found)}; "
+        f"channels {', '.join(found.channels)}",
         f"median case {shape} voxels ({found.axes}) of {spacing} mm, widest over finest {found.anisotropy:.1f}",
         "",
         *_table(("class", "cases", "voxels a case", "mm3 a case", "slices"), rows),
     ]
+
+
+def _unlabelled(found: Fingerprint) -> str:
+    """Say how many cases are used without their masks, and how many of them are the labelled ones once more."""
+    if not found.unlabelled_cases:
+        return ""
+    words = f"; unlabelled: {_of_patients(found.unlabelled_cases, found.unlabelled_patients)}"
+    if found.masked_unlabelled_cases == found.unlabelled_cases:
+        return f"{words}, all of them labelled too (this part does not read their masks)"
+    return f"{words}, {found.masked_unlabelled_cases} of them labelled too" if found.masked_unlabelled_cases else words
+
+
+def _of_patients(cases: int, patients: int) -> str:
+    return f"{cases} case{'' if cases == 1 else 's'} of {patients} patient{'' if patients == 1 else 's'}"
 
 
 def _costs(plan: Plan, cost: Cost, now: datetime.datetime) -> list[tuple[str, str, str]]:

@@ -102,7 +102,8 @@ def read_calibration(folder: Path, digest: str, config: PredictConfig) -> Calibr
     pairs = list(evaluation.read_quality(folder).values())
     if len(pairs) < LEAST_CASES:
         raise EquiregError(
-            f"{folder}: holds {len(pairs)} cases with a quality and a Dice; expected {LEAST_CASES} or more. Leave out "
+            f"{folder}: holds {len(pairs)} case{'' if len(pairs) == 1 else 's'} with a quality and a Dice; expected "
+            f"{LEAST_CASES} or more. Give an evaluation of more held-out cases, or leave out "
             "--calibration: the rank in quality.csv needs no masks."
         )
     return Calibration(*zip(*pairs, strict=True))

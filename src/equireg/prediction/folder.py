@@ -28,6 +28,7 @@ class Unfinished:
         marker = folder / folders.UNFINISHED
         before = _read_marker(marker) if marker.is_file() else _with_failures(folder, command)
         if before is None:
+            _refuse_finished(folder)
             disk.refuse_existing(folder)
         else:
             _refuse_another(folder, before[_COMMAND], command)
@@ -114,6 +115,16 @@ def _with_failures(folder: Path, command: Mapping[str, Any]) -> dict[str, Any] |
             scans = content.get(_SCANS)
             return {_COMMAND: dict(command), _SCANS: scans} if isinstance(scans, dict) else None
     return None
+
+
+def _refuse_finished(folder: Path) -> None:
+    """Refuse a folder of finished predictions, to which no scan is added."""
+    if folders.is_signed(folder) and (folder / predictions.LABELS).is_file():
+        raise EquiregError(
+            f"{folder}: exists already, with finished predictions, and nothing is added to them. For new scans give "
+            "another --out and a folder of those scans alone. To predict all again, remove this folder or choose "
+            "another --out."
+        )
 
 
 def _refuse_another(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ import atexit
 import json
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 from equireg.errors import EquiregError, PrintableFormatter, UsageError
 from equireg.processes.cores import usable_cores
 from equireg.processes.importing import importing_lightning
-from equireg.processes.memory import own_process, room_for_a_thread
+from equireg.processes.memory import KILLED, own_process, room_for_a_thread
 from equireg.processes.ranks import Rank
 
 log = logging.getLogger("equireg")
@@ -184,7 +183,7 @@ def _raise_first(folder: Path, codes: list[int]) -> None:
 
 def _ending(rank: int, code: int) -> str:
     """Say how a process ended that left no error."""
-    if code == -signal.SIGKILL:
+    if code == KILLED:
         return (
             f"Process {rank} was killed (signal 9), usually because memory ran out. Lower --batch_size or "
             "--patch_size, or give fewer --devices; --resume continues from the last checkpoint."

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from equireg import windows
 from equireg.processes.control_groups import control_groups
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
@@ -15,6 +16,12 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 _THREAD_BYTES = 2**24
 """Twice the usual stack of a thread."""
+
+KILLED = -9
+"""Exit code of a process that the system killed, usually because memory ran out; Windows has no such signal."""
+
+_UNKNOWN_BYTES = 2.0**32
+"""Taken for free where a system says nothing of its memory."""
 
 _VERSION_2 = ("memory.max", "memory.current", "inactive_file")
 _VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -44,7 +51,28 @@ def free_memory(root: Path = Path("/")) -> float:
         known += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
     except (OSError, ValueError, IndexError):
         pass  # not Linux
-    return min(known) if known else float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2
+    return min(known) if known else _guessed_memory()
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has held in its life; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return windows.peak_memory() or 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _guessed_memory() -> float:
+    """Return the bytes that are free on Windows; elsewhere half of what the machine has, as it does not say more."""
+    available = windows.available_memory()
+    if available is not None:
+        return float(available)
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2
+    except (AttributeError, ValueError, OSError):
+        return _UNKNOWN_BYTES
 
 
 def _left(group: Path) -> float | None:

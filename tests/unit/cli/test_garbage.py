@@ -75,6 +75,7 @@ def test_garbage_in_a_file_names_the_file(equireg: Command, nothing_runs: None, 
     [
         ("method: 3\n", ["--method is 3; expected a name, or options"]),
         ("method: {name: equirg}\n", ["--method is equirg", "Did you mean equireg?"]),
+        ("max_steps: many\n", ["--max_steps is many; expected a whole number."]),
         ("method: equireg\nmethod.teacher: me\n", ["--method.teacher is me; expected one of self, ema"]),
         ("method.teacher: ema\nmethod: [1]\n", ["--method is [1]"]),
         ("views: 3\nviews.strong.scale: 2\n", ["--views is 3 and --views.strong.scale is given too"]),

@@ -26,6 +26,7 @@ def test_it_tells_shapes_spacing_and_classes(data: PreparedSet) -> None:
     found = fingerprint(data, ["a", "b"], ["a", "b", "c"])
     assert (found.labelled_cases, found.labelled_patients) == (2, 1)
     assert (found.unlabelled_cases, found.unlabelled_patients) == (3, 2)
+    assert found.masked_unlabelled_cases == 2
     assert found.median_shape == (4, 10, 12)
     assert found.spacing_mm == (2, 1, 1)
     assert found.anisotropy == 2

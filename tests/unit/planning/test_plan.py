@@ -228,6 +228,7 @@ def test_the_text_says_what_why_and_how_long(folder: Path, tried: list[TrainConf
     text = table.text_of(found.plan, found.cost, now)
     for words in ("network.features", "0.1 s", "36,000", "2026-01-01 12:10", "1.0 GiB", "of 8.0 GiB", "core", "mm3"):
         assert words in text
+    assert "labelled: 1 case of 1 patient; unlabelled: 3 cases of 3 patients, 1 of them labelled too" in text
     assert str(found.file) in str(found)
     assert found.file == folder.parent / "own.yaml"
     assert not (folder / "plan.yaml").exists()

@@ -12,6 +12,7 @@ PRINT = Fingerprint(
     labelled_cases=20,
     labelled_patients=20,
     unlabelled_cases=100,
+    masked_unlabelled_cases=20,
     unlabelled_patients=100,
     channels=("mri",),
     axes="zyx",

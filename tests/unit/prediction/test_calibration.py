@@ -81,7 +81,8 @@ def test_an_evaluation_of_held_out_cases_is_read(tmp_path: Path):
         ({}, "13", {}, "another model or checkpoint"),
         ({"split": "train"}, "12", {}, "training cases"),
         ({}, "12", {"quality_views": 4}, "--quality_views 2 there and 4 here"),
-        ({"cases": 4}, "12", {}, "holds 4 cases"),
+        ({"cases": 4}, "12", {}, "holds 4 cases with"),
+        ({"cases": 1}, "12", {}, "holds 1 case with"),
     ],
 )
 def test_one_that_says_nothing_of_these_predictions_is_refused(

@@ -11,6 +11,7 @@ from equireg.disk import DiskError
 from equireg.errors import EquiregError
 from equireg.folders import predictions
 from equireg.folders.quality import CaseQuality, record_file, write_record
+from equireg.imaging.labels import LabelTable
 from equireg.prediction.folder import Unfinished, unfinished
 
 COMMAND = {"source": "/scans", "checkpoint_digest": "12", "overlap": 0.5}
@@ -74,6 +75,16 @@ def test_a_folder_with_anything_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EquiregError, match="exists already"):
         Unfinished(tmp_path, COMMAND, SCANS)
     assert names(tmp_path) == {"scan.nii.gz"}
+
+
+def test_a_finished_folder_says_where_new_scans_go(tmp_path: Path) -> None:
+    out = begun(tmp_path / "out", "a")
+    predictions.write_labels(out, LabelTable((0, 1), ("background", "core")))
+    (out / folders.UNFINISHED).unlink()
+    folders.sign(out, "predict", {}, cases=["a"])
+    with pytest.raises(EquiregError, match=r"exists already, with finished predictions.*For new scans"):
+        Unfinished(out, COMMAND, SCANS | {"e": "6"})
+    assert (out / "a.nii.gz").read_text() == "a"
 
 
 def test_without_a_prediction_nothing_stays(tmp_path: Path) -> None:
