@@ -105,6 +105,21 @@ def test_a_correction_is_compared_with_what_was_there(own: Path, tmp_path: Path)
     assert (third.corrects, third.changed_voxels) == ("draft", 36)
 
 
+def test_drafts_that_nobody_changed_are_told(own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """They count as true from then on, also where only the others were looked at."""
+    data = PreparedSet(own)
+    left, corrected = unlabelled(data)[:2]
+    for case in (left, corrected):
+        write_mask(data, case, tmp_path / "drafts")
+    shutil.copytree(tmp_path / "drafts", tmp_path / "masks")
+    values = read_label(tmp_path / "drafts" / f"{left}.nii.gz", data.by_name[left].working_grid().native)
+    values[8:14, 8:14, 4] = 0
+    write_mask(data, corrected, tmp_path / "masks", values)
+    adopt(own, tmp_path / "masks", drafts=str(tmp_path / "drafts"))
+    [warning] = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert warning.startswith(f"unchanged drafts of the model count as true now: {left} (1 in all)")
+
+
 def test_a_mask_that_is_given_again_stands_once_in_the_history(own: Path, tmp_path: Path):
     data = PreparedSet(own)
     [case, *_] = unlabelled(data)

@@ -63,9 +63,22 @@ def adopt(
         log.info("%s: adopted%s", case, _said(one))
         for note in records[case].mask_notes:
             log.warning("%s: %s", case, note)
+    _tell_unchanged([case for case, one in taken.items() if one.corrects == "draft" and one.changed_voxels == 0])
     masked = sum(case.labelled for case in data.manifest.cases) + sum(not data.by_name[case].labelled for case in taken)
     log.info("%d cases of %s have a mask now.", masked, data.root)
     return taken
+
+
+def _tell_unchanged(cases: Sequence[str]) -> None:
+    """Warn of drafts that came back as the model drew them: training takes them for the truth now."""
+    if cases:
+        some = f"{', '.join(cases[:5])}{', ...' if len(cases) > 5 else ''}"
+        log.warning(
+            "unchanged drafts of the model count as true now: %s (%d in all). Correct those that nobody has looked at, "
+            "and adopt them again.",
+            some,
+            len(cases),
+        )
 
 
 def _with(earlier: Sequence[Adoption], one: Adoption) -> list[Adoption]:

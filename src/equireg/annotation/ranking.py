@@ -71,12 +71,17 @@ def tempered(doubts: Mapping[str, float], annotated: int) -> dict[str, float]:
     return {name: 1 - trust + trust * (doubt / mean if mean > 0 else 1) for name, doubt in doubts.items()}
 
 
+def how_sure(doubt: float, doubts: Sequence[float]) -> str:
+    """Say how sure a model is of a scan among all; it finds nothing in several scans, and doubts them alike."""
+    more, alike = sum(other > doubt for other in doubts), sum(other == doubt for other in doubts)
+    if more:
+        return f"less sure of {more} of {len(doubts)}"
+    return f"the least sure of it{f' and {alike - 1} others' if alike > 1 else ''}, of {len(doubts)}"
+
+
 def _reason(choice: Choice, names: Sequence[str], doubts: Mapping[str, float] | None, *, first: bool) -> str:
     """Say in words why a scan was chosen; ``first``: nothing is annotated or chosen yet."""
     among = f"the closest chosen scan for {choice.stands_for} of {len(names)}"
     if doubts is not None:
-        doubt = doubts.get(names[choice.index], 0.0)
-        doubted = sum(other > doubt for other in doubts.values())
-        less_sure = f"less sure of {doubted} of {len(doubts)}" if doubted else f"the least sure of it, of {len(doubts)}"
-        return f"{among}; the model is {less_sure}"
+        return f"{among}; the model is {how_sure(doubts.get(names[choice.index], 0.0), list(doubts.values()))}"
     return f"the most typical scan; {among}" if first else f"unlike what is annotated or chosen so far; {among}"

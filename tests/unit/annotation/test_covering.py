@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equireg.annotation.covering import choose, distances_between
-from equireg.annotation.ranking import tempered
+from equireg.annotation.ranking import how_sure, tempered
 
 
 def clusters(*sizes: int) -> np.ndarray:
@@ -75,3 +75,10 @@ def test_doubt_counts_the_more_the_more_patients_a_model_knows():
     assert 1.25 < many["b"] < 1.5
     assert few["a"] + few["b"] == pytest.approx(2)
     assert tempered({"a": 0.0, "b": 0.0}, 5) == {"a": 1.0, "b": 1.0}
+
+
+def test_scans_that_a_model_doubts_alike_do_not_each_count_as_the_most_doubted() -> None:
+    doubts = [1.0, 0.2, 1.0, 0.5, 1.0]
+    assert how_sure(1.0, doubts) == "the least sure of it and 2 others, of 5"
+    assert how_sure(0.2, doubts) == "less sure of 4 of 5"
+    assert how_sure(0.5, doubts[1:4:2]) == "the least sure of it, of 2"
