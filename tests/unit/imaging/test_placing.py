@@ -81,7 +81,7 @@ def _warn_again() -> None:
 
 
 @pytest.mark.parametrize("unit", ["mm", "unknown", "meter", "micron"])
-@pytest.mark.parametrize("codes", itertools.product((0, 1, 2), (0, 1, 2, 4)))
+@pytest.mark.parametrize("codes", [*itertools.product((0, 1, 2), (0, 1, 2, 4))])
 @pytest.mark.parametrize("places", PLACES)
 def test_the_place_is_itks_and_so_is_that_of_a_prediction(tmp_path, places, codes, unit):
     factor = {"meter": 1e-3, "micron": 1e3}.get(unit, 1.0)

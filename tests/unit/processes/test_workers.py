@@ -1,6 +1,5 @@
 """Tasks spread over processes: names, errors, workers that die, and a parent that does."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -13,15 +12,7 @@ import pytest
 from equireg.errors import EquiregError, UnexpectedError, UsageError
 from equireg.processes.workers import Cluster, WorkerDiedError, Workers, guarded
 from equireg.processes.workers.local import gpus_of
-from worker_tasks import die_until
-
-
-def double(number: int) -> int:
-    if number < 0:
-        raise UsageError(f"got {number}")
-    if number == 0:
-        raise RuntimeError("nought")
-    return 2 * number
+from worker_tasks import die_until, double, seen_gpus
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -62,11 +53,6 @@ def test_workers_take_the_gpus_in_turn(each: float, expected: list[str]) -> None
     assert [gpus_of(place, ["0", "1", "2"], each) for place in range(5)] == expected
     assert gpus_of(3, [], each) is None
     assert gpus_of(1, ["GPU-abc"], each) == "GPU-abc"
-
-
-def seen_gpus(_: int) -> str | None:
-    time.sleep(0.2)  # so that both workers get tasks
-    return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
 def test_each_worker_sees_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
