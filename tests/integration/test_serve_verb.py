@@ -205,6 +205,14 @@ def test_a_wrong_request_gets_one_line(client: Client, path: str, status: int, w
     assert words in answer.detail
 
 
+def test_what_a_request_lacks_is_named_with_its_place(served: Served, client: Client):
+    mask = ("mask.nii.gz", b"x")
+    wrong = client.form("PUT", f"/datastore/label?image={served.unlabelled()[0]}", file=mask)
+    assert (wrong.status, wrong.detail) == (422, "label is missing; expected it as the field label of a form.")
+    nameless = client.form("PUT", "/datastore/label", label=mask)
+    assert (nameless.status, nameless.detail) == (422, "image is missing; expected it in the address, as ?image=NAME.")
+
+
 def test_limits_of_a_training_are_numbers(client: Client):
     for wrong in ("many", True, [1]):
         answer = client.send("POST", "/train/run", {"max_steps": wrong})

@@ -75,8 +75,12 @@ def _answer_errors(app: FastAPI, desk: Desk) -> None:
     @app.exception_handler(RequestValidationError)
     def misfit(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-        return JSONResponse({"detail": f"{where}: {first['msg']}."}, 422)
+        place, *names = map(str, first["loc"])
+        where = ".".join(names) or "the request"
+        if first["type"] != "missing":
+            return JSONResponse({"detail": f"{where}: {first['msg']}."}, 422)
+        how = f"in the address, as ?{where}=NAME" if place == "query" else f"as the field {where} of a form"
+        return JSONResponse({"detail": f"{where} is missing; expected it {how}."}, 422)
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -115,7 +115,7 @@ class Training:
             self.stop()
 
     def log(self, lines: int) -> list[str]:
-        """Return the last lines of the newest training's log."""
+        """Return the last lines of the newest training's log; nothing where none was started."""
         if self._task is None or not self._task.log.is_file():
             return []
         with disk.read_errors(self._task.log), self._task.log.open("rb") as file:
@@ -124,6 +124,10 @@ class Training:
         # A progress bar writes over its line.
         shown = [line.rsplit("\r", 1)[-1] for line in text.splitlines() if line.strip()]
         return [in_text(line, self._roots) for line in shown[-lines:]]
+
+    def silence(self) -> str:
+        """Say why there is no line of a log."""
+        return "nothing was trained so far." if self._task is None else "the training has written nothing yet."
 
     def _running(self) -> bool:
         task = self._task

@@ -225,7 +225,7 @@ def _training(desk: Desk) -> APIRouter:
 
     @router.get("/logs/")
     def logs(lines: int = 300, html: bool = True, text: bool = False) -> Response:
-        shown = "\n".join(desk.training.log(max(1, min(lines, 10_000)))) or "nothing was trained so far."
+        shown = "\n".join(desk.training.log(max(1, min(lines, 10_000)))) or desk.training.silence()
         if not html or text:
             return PlainTextResponse(shown)
         from equireg.serving.page import log_page

@@ -13,8 +13,10 @@ def test_a_training_that_cannot_start_says_why(tmp_path: Path):
     training = Training([tmp_path])
     with pytest.raises(RequestError, match="nothing was trained so far"):
         training.status()
+    assert training.silence() == "nothing was trained so far."
     begun = training.start("model", [str(tmp_path / "nowhere")], tmp_path / "run_1")
     assert begun["model"] == "model"
+    assert training.silence() == "the training has written nothing yet."
     deadline = time.monotonic() + 120
     while training.status()["status"] == "RUNNING" and time.monotonic() < deadline:
         time.sleep(0.1)
