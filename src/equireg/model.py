@@ -25,7 +25,8 @@ from equireg.folders.schema import SchemaError, strict
 from equireg.imaging.labels import LabelTable
 from equireg.methods import Method, find
 from equireg.networks import build
-from equireg.postprocessing import PostProcessing
+from equireg.networks.heads import add_to_foreground, class_axes
+from equireg.postprocessing import ForegroundBias, PostProcessing
 from equireg.preparation.case import CasePlan
 from equireg.preparation.plan import slice_axis
 
@@ -33,6 +34,8 @@ ENTRY = "equireg"
 """Key of a Lightning checkpoint under which ours are."""
 POST_PROCESS = "post_process"
 """Key of the entry: what is done to predictions, chosen at the validation before the checkpoint."""
+FOREGROUND_BIAS = "foreground_bias"
+"""Key of the entry: what is added to the logits of all classes but the background, chosen there too."""
 _DIGEST = "digest"
 
 
@@ -112,6 +115,8 @@ class Model:
     facts: ModelFacts
     step: int
     post_process: PostProcessing = field(default_factory=PostProcessing)
+    foreground_bias: ForegroundBias = field(default_factory=ForegroundBias)
+    """What was added to the heads of the network that predicts, where a checkpoint said so."""
 
     @property
     def predictor(self) -> nn.Module:
@@ -252,8 +257,13 @@ def load_model(path: Path) -> Model:
         weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
         load_weights(method, weights, path)
         post_process = PostProcessing.from_dict(content[ENTRY].get(POST_PROCESS), facts.labels)
-        model = Model(method, config, facts, int(content["global_step"]), post_process)
+        bias = ForegroundBias.from_dict(content[ENTRY].get(FOREGROUND_BIAS))
+        model = Model(method, config, facts, int(content["global_step"]), post_process, bias)
     _check_finite(model.predictor, path)
+    if bias.bias:
+        network, labels = model.predictor, facts.labels
+        axes = class_axes(network, config.network, len(facts.channels), labels.classes, facts.patch_size)
+        add_to_foreground(network, axes, bias.bias)
     return model
 
 
@@ -268,20 +278,23 @@ def _packed_model(archive: Path, name: str) -> Model:
         weights = {key: torch.from_numpy(array.copy()) for key, array in read_weights(archive, name).items()}
         load_weights(method.predictor, weights, archive)
         post_process = PostProcessing.from_dict(found.post_process, facts.labels)
+        bias = ForegroundBias.from_dict(member.foreground_bias)  # which its weights hold already
     _check_finite(method.predictor, archive)
-    return Model(method, config, facts, member.step, post_process)
+    return Model(method, config, facts, member.step, post_process, bias)
 
 
-def post_process_of(path: Path) -> PostProcessing:
-    """Return what a checkpoint says is done to predictions, without rebuilding its model.
+def chosen_of(path: Path) -> tuple[ForegroundBias, PostProcessing]:
+    """Return what a checkpoint says was chosen on validation cases, without rebuilding its model.
 
     Raises:
         EquiregError: if the file cannot be read.
     """
     content = read_checkpoint(path)
     with _damage(path):
-        labels = ModelFacts.from_dict(content[ENTRY]["facts"]).labels
-        return PostProcessing.from_dict(content[ENTRY].get(POST_PROCESS), labels)
+        found = content[ENTRY]
+        labels = ModelFacts.from_dict(found["facts"]).labels
+        post_process = PostProcessing.from_dict(found.get(POST_PROCESS), labels)
+        return ForegroundBias.from_dict(found.get(FOREGROUND_BIAS)), post_process
 
 
 def _check_finite(network: nn.Module, path: Path) -> None:

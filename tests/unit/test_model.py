@@ -12,7 +12,9 @@ from equireg.folders.run import RunFolder
 from equireg.imaging.labels import LabelTable
 from equireg.model import (
     ENTRY,
+    FOREGROUND_BIAS,
     ModelFacts,
+    chosen_of,
     config_from,
     entry,
     load_model,
@@ -21,6 +23,7 @@ from equireg.model import (
     read_checkpoint,
     seal,
 )
+from equireg.postprocessing import ForegroundBias, PostProcessing
 
 FACTS = ModelFacts(
     dataset="made up",
@@ -78,6 +81,27 @@ def test_a_model_is_rebuilt(tmp_path: Path) -> None:
     assert all(torch.equal(value, content["state_dict"][f"method.{name}"]) for name, value in loaded.items())
     assert not model.predictor.training
     assert model.predictor(torch.zeros(1, 2, 16, 16)).shape == (1, 2, 16, 16)
+
+
+@pytest.mark.parametrize("method", ["supervised", "equireg", "cps", "bcp"])
+def test_the_bias_that_training_chose_is_in_what_the_model_predicts(tmp_path: Path, method: str) -> None:
+    made = config(method={"name": method})
+    write(tmp_path / "a.ckpt", made)
+    chosen = ForegroundBias(1.5, 0.5, 0.1, 0.01, 9)
+    write(tmp_path / "b.ckpt", made, **{ENTRY: {**entry(made, FACTS), FOREGROUND_BIAS: chosen.as_dict()}})
+    before, after = load_model(tmp_path / "a.ckpt"), load_model(tmp_path / "b.ckpt")
+    assert (before.foreground_bias, after.foreground_bias) == (ForegroundBias(), chosen)
+    assert chosen_of(tmp_path / "b.ckpt") == (chosen, PostProcessing())
+    image = torch.randn(1, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        moved = after.predictor(image) - before.predictor(image)
+    assert torch.allclose(moved, torch.tensor([0.0, 1.5]).view(1, 2, 1, 1).expand_as(moved), atol=1e-5)
+
+
+def test_a_bias_that_no_training_chooses_is_refused_by_name(tmp_path: Path) -> None:
+    write(tmp_path / "a.ckpt", config(), **{ENTRY: {**entry(config(), FACTS), FOREGROUND_BIAS: {"bias": 50.0}}})
+    with pytest.raises(EquiregError, match=r"a\.ckpt: is damaged.*foreground_bias is 50"):
+        load_model(tmp_path / "a.ckpt")
 
 
 def test_weights_of_another_network_are_refused_whole(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ _ONCE_SHARED = ("features", "max_features", "stages", "norm", "dropout", "checkp
 """Options that runs of 0.1 list for every network, whether they act on it or not."""
 _ADDED = {"equireg": {"ema_span": 1.0, "balanced": 0.0}}
 """Method to options that came later and whose default is not what was done before, with what was."""
-_ADDED_TO_ALL = {"class_prior": False}
+_ADDED_TO_ALL = {"class_prior": False, "foreground_bias": "none"}
 """The same of options of all methods."""
 
 

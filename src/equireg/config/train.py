@@ -34,6 +34,9 @@ class TrainConfig:
     """loss on labelled samples, of all methods: cross-entropy with or without soft Dice"""
     class_prior: bool = True
     """a new network first answers how often each class occurs in the labelled cases; false: as its weights are drawn"""
+    foreground_bias: Literal["auto", "none"] = "auto"
+    """auto: at each validation choose what to add to the logits of all classes but the background, where that raises
+    the Dice of its cases (five patients or more); the model then predicts so. none: add nothing"""
     tsa: Literal["none", "linear", "log", "exp", "soft"] = "none"
     """training signal annealing of that loss: leave out voxels that are already right, or lower their weight"""
     sup_cut: float | None = None

@@ -76,6 +76,7 @@ def _training_rows(trained: Trained) -> Iterator[tuple[str, object]]:
     spacing = first.facts.spacing_mm
     yield "voxel spacing x, y, z", "that of each scan" if spacing is None else f"{_by(spacing)} mm"
     yield "intensities", _normalisation(first)
+    yield "foreground bias", "; ".join(dict.fromkeys(model.foreground_bias.words() for model in trained.models))
     yield "post-processing", trained.post_process.words()
 
 

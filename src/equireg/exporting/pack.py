@@ -90,4 +90,5 @@ def _member(trained: Trained, index: int, file: str, scores: Any) -> PackedMembe
         config=names_only(config),
         facts=names_only(model.facts.as_dict()),
         scores=dict(scores),
+        foreground_bias=model.foreground_bias.as_dict(),
     )

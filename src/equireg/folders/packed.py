@@ -60,6 +60,8 @@ class PackedMember:
     """of the data set that it was trained on"""
     scores: Mapping[str, float]
     """of that checkpoint on the validation cases, where it validated"""
+    foreground_bias: Any = None
+    """plain values of what its weights hold added to the heads; None where it has none"""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ class RunFacts:
     """the options behind both digests, by their dotted names"""
     post_process: str | None = None
     """what is done to predictions, in words; `none` where nothing is"""
+    foreground_bias: str | None = None
+    """what is added to the logits of the foreground, in words; `none` where nothing is"""
     step: int | None = None
     """optimiser steps of the checkpoint that predicted; None in the run's own signature"""
     split: str | None = None

@@ -87,3 +87,18 @@ def answer_first(network: nn.Module, axes: Mapping[str, int], probabilities: Ten
         others = [place for place in range(weight.ndim) if place != axis]
         weight -= weight.mean(dim=others, keepdim=True)
         own[bias].copy_(probabilities.log())
+
+
+@torch.no_grad()
+def add_to_foreground(network: nn.Module, axes: Mapping[str, int], bias: float) -> None:
+    """Add to the logits of all classes but the background, by the biases of the heads; those without one stay.
+
+    Args:
+        network: trained.
+        axes: what ``class_axes`` gives for it.
+        bias: what is added.
+    """
+    own = tensors_of(bare(network))
+    for name in axes:
+        if name.rpartition(".")[2] == "bias":
+            own[name][1:] += bias

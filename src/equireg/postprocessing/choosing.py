@@ -19,9 +19,9 @@ import numpy as np
 from equireg.imaging.labels import LabelTable
 from equireg.postprocessing.components import Region, regions_in
 from equireg.postprocessing.counting import CaseCounts, Overlap
+from equireg.postprocessing.patients import LEAST_PATIENTS, mean_and_error, patient_means
 from equireg.postprocessing.steps import PostProcessing, Step, removed
 
-LEAST_PATIENTS = 5
 LEAST_GAIN = 0.001
 _FRACTIONS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Smallest volumes that are tried, as fractions of the region's median volume."""
@@ -60,7 +60,7 @@ def _best(cases: Sequence[CaseCounts], regions: Sequence[Region], place: int) ->
     for step in _candidates(cases, regions[place], place):
         after = [_after(case, step, regions[place], place, row) for case, row in zip(cases, before, strict=True)]
         change = np.array(after) - before
-        mean, error = _over_patients(cases, change)
+        mean, error = mean_and_error(patient_means([case.patient for case in cases], change))
         others = np.delete(mean + error, place)
         gain = float(mean[place])
         # Beyond rounding: where one patient alone gains, mean and standard error are equal.
@@ -96,12 +96,3 @@ def _after(case: CaseCounts, step: Step, region: Region, place: int, before: np.
             total.common - inside.common[gone].sum() + common,
         ).dice()
     return after
-
-
-def _over_patients(cases: Sequence[CaseCounts], change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard error over patients of what changed in each case and region, [R] each."""
-    rows: dict[str, list[np.ndarray]] = {}
-    for case, row in zip(cases, change, strict=True):
-        rows.setdefault(case.patient, []).append(row)
-    means = np.array([np.mean(own, axis=0) for own in rows.values()])  # [patients, R]
-    return means.mean(axis=0), means.std(axis=0, ddof=1) / np.sqrt(len(means))

@@ -62,6 +62,7 @@ class Trained:
                 fold=model.config.fold,
                 spatial_dims=model.config.spatial_dims,
                 post_process=post_process.words(),
+                foreground_bias=model.foreground_bias.words(),
                 step=model.step,
                 split=split,
             )

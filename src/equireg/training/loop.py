@@ -1,13 +1,14 @@
 """The training loop itself, for Lightning: batches, losses, optimiser, validation; the method is all that varies."""
 
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping
@@ -22,14 +23,24 @@ from equireg.errors import EquiregError
 from equireg.folders.run import RunFolder
 from equireg.inference import InferencePlan, predict_scan
 from equireg.methods import Method, evaluating
-from equireg.model import ENTRY, POST_PROCESS, ModelFacts, entry, seal
+from equireg.model import ENTRY, FOREGROUND_BIAS, POST_PROCESS, ModelFacts, entry, seal
 from equireg.optimiser import learning_rate, make_optimizer
-from equireg.postprocessing import PostProcessing, choose, count_case
+from equireg.postprocessing import (
+    CaseCounts,
+    ForegroundBias,
+    PostProcessing,
+    UnderBiases,
+    choose,
+    choose_bias,
+    count_case,
+)
 from equireg.processes import launching, ranks
 from equireg.training import validation
 from equireg.training.budget import Pace
 from equireg.training.data import DataSource
 from equireg.training.monitoring import Checkpoints, MetricsFile, Pictures, Steps
+
+log = logging.getLogger("equireg")
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,7 @@ def _callbacks(out: Path, config: TrainConfig) -> list[Callback]:
     return callbacks
 
 
+_WHOLE = (slice(None),) * 3
 ENDED = "ended"
 """Key of a checkpoint's entry: whether training had finished when it was written."""
 
@@ -111,7 +123,8 @@ class LoopModule(lightning.LightningModule):
         super().__init__()
         self.config, self.facts, self.method, self.data, self.pace = config, facts, method, data, pace
         self._scores: list[validation.CaseScore] = []
-        self._post_process = PostProcessing()
+        self._predicted: dict[str, UnderBiases] = {}
+        self._foreground_bias, self._post_process = ForegroundBias(), PostProcessing()
         self._unchecked: list[_Losses] = []
         self._method_step = 0
         self._regions = {
@@ -204,41 +217,56 @@ class LoopModule(lightning.LightningModule):
     def validation_step(self, case: str, batch_idx: int) -> None:
         """Predict a whole case and score it."""
         if case:
-            self._scores.append(self.score(case))
+            score, self._predicted[case] = self.score(case)
+            self._scores.append(score)
 
-    def score(self, case: str) -> validation.CaseScore:
-        """Predict a whole case and compare it with its mask."""
+    def score(self, case: str) -> tuple[validation.CaseScore, UnderBiases]:
+        """Predict a whole case and compare it with its mask; return what the prediction is under each bias too."""
         record = self.data.reader.prepared.by_name[case]
-        whole = (slice(None),) * 3
-        image = self.data.reader.read(case, "image", whole).to(self.device)
+        image = self.data.reader.read(case, "image", _WHOLE).to(self.device)
         plan = InferencePlan(self.config.spatial_dims, self.facts.patch_size)
         with evaluating(self.method.predictor) as network:
             probs = predict_scan(network, image, record.background, record.spacing_mm, plan)
-        label = self.data.reader.read(case, "label", whole).to(probs.device)
-        count = partial(
-            count_case, case, record.patient, labels=self.facts.labels, voxel_mm3=math.prod(record.spacing_mm)
-        )
-        return validation.score_case(case, probs, label, self._regions, count)
+        label = self.data.reader.read(case, "label", _WHOLE).to(probs.device)
+        return validation.score_case(case, probs, label, self._regions)
 
     def on_validation_epoch_end(self) -> None:
-        """Log what the validation cases of all ranks have shown."""
+        """Log what the validation cases of all ranks have shown, and choose on them what is done to predictions."""
         found = {score.case: score for score in ranks.gathered_lists(self._scores)}
         self._scores.clear()
         if found:
             # In the order of the cases, so that the sums do not depend on the number of ranks.
             scores = [found[case] for case in self.data.cases.validation]
             self.log_dict(validation.scalars(scores, list(self._regions)))
-            counts = [score.counts for score in scores if score.counts is not None]
-            self._post_process = choose(counts, self.facts.labels)
+            if self.config.foreground_bias == "auto":
+                records = self.data.reader.prepared.by_name
+                patients = [records[score.case].patient for score in scores]
+                self._set_bias(choose_bias([score.by_bias for score in scores], patients))
+            counts = {one.case: one for one in ranks.gathered_lists([*map(self._count, self._predicted)])}
+            self._post_process = choose([counts[case] for case in self.data.cases.validation], self.facts.labels)
+        self._predicted.clear()
+
+    def _set_bias(self, chosen: ForegroundBias) -> None:
+        if chosen.bias != self._foreground_bias.bias and self.trainer.is_global_zero:
+            log.info("foreground bias from step %d on: %s", self.global_step, chosen.words())
+        self._foreground_bias = chosen
+
+    def _count(self, case: str) -> CaseCounts:
+        """Count what the components of a prediction hold, under the bias that was chosen."""
+        record = self.data.reader.prepared.by_name[case]
+        classes = self._predicted[case].classes(self._foreground_bias.bias).astype(np.uint8)
+        label = self.data.reader.read(case, "label", _WHOLE).cpu().numpy()
+        return count_case(case, record.patient, classes, label, self.facts.labels, math.prod(record.spacing_mm))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the model."""
         ended = self.trainer.should_stop or self.global_step >= self.pace.schedule.total
-        own = {ENDED: ended, POST_PROCESS: self._post_process.as_dict(), **self.pace.as_plain()}
-        checkpoint[ENTRY] = {**entry(self.config, self.facts), **own}
+        chosen = {FOREGROUND_BIAS: self._foreground_bias.as_dict(), POST_PROCESS: self._post_process.as_dict()}
+        checkpoint[ENTRY] = {**entry(self.config, self.facts), ENDED: ended, **chosen, **self.pace.as_plain()}
         seal(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what the last validation chose, for a checkpoint that is written before the next one."""
-        found = checkpoint[ENTRY].get(POST_PROCESS)
-        self._post_process = PostProcessing.from_dict(found, self.facts.labels)
+        found = checkpoint[ENTRY]
+        self._foreground_bias = ForegroundBias.from_dict(found.get(FOREGROUND_BIAS))
+        self._post_process = PostProcessing.from_dict(found.get(POST_PROCESS), self.facts.labels)

@@ -11,7 +11,7 @@ from equireg.folders.folds import FoldCases, write_folds
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.run import CHECKPOINTS, RunFolder
 from equireg.folders.run_facts import run_facts
-from equireg.model import post_process_of
+from equireg.model import chosen_of
 from equireg.training.data import TrainingCases
 from equireg.training.open_options import Options
 from equireg.training.resuming import data_digest
@@ -65,7 +65,8 @@ class OwnFolder:
             masked_cases=masked,
         )
         if seconds is not None:
-            facts = replace(facts, post_process=post_process_of(RunFolder(self.out).checkpoint()).words())
+            bias, post_process = chosen_of(RunFolder(self.out).checkpoint())
+            facts = replace(facts, foreground_bias=bias.words(), post_process=post_process.words())
         RunFolder(self.out).sign(
             self.config,
             facts,

@@ -1,6 +1,6 @@
 """What validation cases show: Dice of each region, false positives, cross-entropy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -10,9 +10,8 @@ from torch import Tensor
 
 from equireg import inference
 from equireg.imaging.labels import IGNORED
-from equireg.losses import argmax
 from equireg.metrics import region_dice
-from equireg.postprocessing import CaseCounts
+from equireg.postprocessing import BIASES, UnderBiases
 
 _LEAST = 1e-7
 """Probability below which a voxel's cross-entropy rises no further: one such voxel must not decide a validation."""
@@ -36,17 +35,13 @@ class CaseScore:
     loss: float
     """cross-entropy, summed over its voxels, nats"""
     voxels: int
-    counts: CaseCounts | None = None
-    """what its components hold, from which the post-processing is chosen"""
+    by_bias: np.ndarray
+    """Dice of each region under each bias of the foreground, [biases, regions]; as ``UnderBiases.dice`` has it"""
 
 
 def score_case(
-    case: str,
-    probs: Tensor,
-    label: Tensor,
-    regions: Mapping[str, Sequence[int]],
-    count: Callable[[np.ndarray, np.ndarray], CaseCounts] | None = None,
-) -> CaseScore:
+    case: str, probs: Tensor, label: Tensor, regions: Mapping[str, Sequence[int]]
+) -> tuple[CaseScore, UnderBiases]:
     """Compare a prediction with its mask.
 
     Args:
@@ -54,24 +49,43 @@ def score_case(
         probs: probabilities, [K, D, H, W].
         label: class indices, [D, H, W]; voxels that nobody annotated are left out.
         regions: region name to its class indices.
-        count: counts what the components of a prediction hold, from predicted and true class indices [D, H, W].
+
+    Returns:
+        The score, and what the prediction is under each bias of the foreground.
     """
-    predicted = argmax(probs, dim=0)[0]
-    dice = region_dice(predicted, label, regions)
+    under = _under_biases(probs)
+    classes = torch.from_numpy(under.classes(0.0)).to(label.device)
+    dice = region_dice(classes, label, regions)
     shown = {name: any(bool((label == value).any()) for value in values) for name, values in regions.items()}
     known = label != IGNORED
     right = probs.gather(0, torch.where(known, label, 0).long()[None])[0][known]
     exact = torch.float32 if right.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
     loss = float(-right.clamp_min(_LEAST).log().sum(dtype=exact))
-    return CaseScore(
+    score = CaseScore(
         case=case,
         dice={name: value for name, value in dice.items() if shown[name]},
         # Where the mask is empty, Dice is 1 if the prediction is empty too, else 0.
         found={name: value == 0 for name, value in dice.items() if not shown[name]},
         loss=loss,
         voxels=int(known.sum()),
-        counts=None if count is None else count(predicted.to(torch.uint8).cpu().numpy(), label.cpu().numpy()),
+        by_bias=under.dice(label.cpu().numpy(), regions),
     )
+    return score, under
+
+
+def _under_biases(probs: Tensor) -> UnderBiases:
+    """Return what a prediction [K, D, H, W] is under each bias; without one it is the most probable class."""
+    if len(probs) < 2:
+        nothing = torch.zeros(probs.shape[1:], dtype=torch.uint8)
+        return UnderBiases(nothing.numpy(), (nothing + len(BIASES)).numpy())
+    most, place = probs[1:].max(dim=0)
+    behind = probs[0].clamp_min(_LEAST).log() - most.clamp_min(_LEAST).log()
+    first = torch.bucketize(behind, torch.tensor(BIASES, device=probs.device), right=True)
+    # Without a bias as the probabilities themselves say, whatever the logarithms round to.
+    zero = BIASES.index(0.0)
+    first = torch.where(most > probs[0], first.clamp_max(zero), first.clamp_min(zero + 1))
+    kind = np.uint8 if len(probs) <= 256 else np.uint16
+    return UnderBiases((place + 1).cpu().numpy().astype(kind), first.cpu().numpy())
 
 
 def scalars(scores: Sequence[CaseScore], regions: Sequence[str]) -> dict[str, float]:

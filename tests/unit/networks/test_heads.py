@@ -5,7 +5,7 @@ import torch
 
 from equireg.model import config_from
 from equireg.networks import build
-from equireg.networks.heads import answer_first, class_axes, first_guess, tensors_of
+from equireg.networks.heads import add_to_foreground, answer_first, class_axes, first_guess, tensors_of
 
 NAMES = ["unet", "resenc", "segresnet", "tiramisu"]
 
@@ -110,3 +110,16 @@ def test_all_but_the_head_stays_as_drawn():
     answer_first(network, axes, torch.tensor([0.9, 0.07, 0.03]))
     after = network.state_dict()
     assert {name for name in before if not torch.equal(before[name], after[name])} == set(axes)
+
+
+@pytest.mark.parametrize("downsample", [None, (2, 2)])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bias_of_the_foreground_is_added_to_its_logits(name: str, downsample):
+    config = network_config(name, **({} if downsample is None else {"downsample": downsample}))
+    network = built(config).eval()
+    image = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        before = network(image)
+        add_to_foreground(network, class_axes(network, config, 2, 3, (16, 16)), 1.5)
+        moved = network(image) - before
+    assert torch.allclose(moved, torch.tensor([0.0, 1.5, 1.5]).view(1, 3, 1, 1).expand_as(moved), atol=1e-5)

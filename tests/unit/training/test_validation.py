@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from equireg.imaging.labels import IGNORED
-from equireg.training.validation import scalars, score_case
+from equireg.training import validation
+from equireg.training.validation import CaseScore, scalars
 
 REGIONS = {"whole": (1, 2), "core": (2,)}
 
@@ -17,6 +18,11 @@ def probs(classes: list[int]) -> Tensor:
 
 def label(classes: list[int]) -> Tensor:
     return torch.tensor(classes, dtype=torch.uint8)[None, None, :]
+
+
+def score_case(case: str, predicted: Tensor, reference: Tensor, regions: dict[str, tuple[int, ...]]) -> CaseScore:
+    score, _ = validation.score_case(case, predicted, reference, regions)
+    return score
 
 
 def test_a_region_that_is_shown_has_a_dice() -> None:

@@ -17,6 +17,7 @@ def section(results: Results) -> Section:
         "configurations": [(_verb(source), source.title, _as_yaml(source)) for source in sources],
         "libraries": _libraries(sources),
         "folds": any(source.facts.fold for source in sources),
+        "biased": any((source.facts.foreground_bias or "none") != "none" for source in sources),
         "processed": any((source.facts.post_process or "none") != "none" for source in sources),
     }
     return Section("made", content if sources else {})
