@@ -75,8 +75,8 @@ def test_what_validation_chooses_is_in_every_prediction(
     with_bias, without, again = (package.load(one, **how).predict(array, affine) for one in (run, plain, packed))
     assert with_bias.probabilities is not None
     assert without.probabilities is not None
-    odds = np.stack([one.probabilities[1:] / one.probabilities[0] for one in (with_bias, without)])
-    np.testing.assert_allclose(odds[0], odds[1] * np.exp(2.0), rtol=1e-3)
+    odds, before = (probs[1:] / probs[0] for probs in (with_bias.probabilities, without.probabilities))
+    np.testing.assert_allclose(odds, before * np.exp(2.0), rtol=1e-3)
     np.testing.assert_array_equal(again.labels, with_bias.labels)
     assert load_model(packed / "weights" / "1.safetensors").foreground_bias == CHOSEN
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from equireg.folders.schema import SchemaError
 from equireg.imaging.labels import IGNORED
@@ -9,11 +11,10 @@ from equireg.metrics import region_dice
 from equireg.postprocessing import BIASES, ForegroundBias, choose_bias
 from equireg.training.validation import score_case
 
-torch = pytest.importorskip("torch")
 REGIONS = {"whole": (1, 2, 3), "core": (1, 3), "rim": (3,)}
 
 
-def drawn(classes: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def drawn(classes: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Return probabilities [K, 4, 6, 5] and a mask with voxels that nobody annotated."""
     generator = torch.Generator().manual_seed(seed)
     logits = 2 * torch.randn((classes, 4, 6, 5), generator=generator)
