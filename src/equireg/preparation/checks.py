@@ -13,6 +13,9 @@ _HUGE = 1e9
 """Intensities beyond what any scanner or map has."""
 _FEW = 1e-5
 """Fraction of voxels below which a scan is background almost all over."""
+_CUT, _GREYS = 0.2, 32
+"""Part of a scan's voxels with its highest intensity from which intensities were cut off there; in real scans it is
+below 0.01. Scans of fewer different values are drawings."""
 _NAMED = 3
 """Cases that a sentence names, and sentences of one kind."""
 _EMPTY = 0.5
@@ -34,6 +37,13 @@ def of_scan(image: np.ndarray, backgrounds: Sequence[float | None]) -> tuple[str
         tissue = flat.size if background is None else int(np.count_nonzero(flat != background))
         if tissue < _FEW * flat.size:
             notes.append(f"{what}has {tissue} voxels alone that differ from its background")
+        top = flat.max()
+        cut = 0 if top == background else int(np.count_nonzero(flat == top)) / max(1, tissue)
+        if cut > _CUT and len(values) >= _GREYS:
+            notes.append(
+                f"{what}has its highest value {top:g} in {100 * cut:.0f} % of the voxels: intensities were cut off, "
+                "as by a format with too small numbers. Export the scan again"
+            )
     return tuple(notes)
 
 

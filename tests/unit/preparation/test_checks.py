@@ -32,6 +32,14 @@ def test_a_scan_that_looks_wrong_is_reported(image: np.ndarray, words: str) -> N
     assert words in checks.of_scan(image, [float(image[0, 0, 0, 0])])[0]
 
 
+def test_intensities_that_were_cut_off_are_reported() -> None:
+    """As 16 bits do to a scan of wider numbers; not where the background is white, or few values are all there is."""
+    (note,) = checks.of_scan(np.minimum(scan(), 105), [0.0])
+    assert note.startswith("channel 1: has its highest value 105 in 3")
+    assert checks.of_scan(np.where(scan() == 0, 255, np.minimum(scan(), 200)), [255.0]) == ()
+    assert checks.of_scan(np.minimum(scan() // 10, 10), [0.0]) == ()
+
+
 def test_hardly_any_tissue_is_reported() -> None:
     image = np.zeros((1, 60, 60, 60), dtype=np.float32)
     image[0, 5, 5, 5] = 7
