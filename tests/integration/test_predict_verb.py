@@ -458,12 +458,12 @@ def test_only_bad_scans_leave_nothing(equireg: Command, one_channel_run: Path, t
     assert [path.name for path in tmp_path.iterdir()] == ["loose"]
 
 
-@pytest.mark.parametrize("option", ["flips", "equivariance"])
+@pytest.mark.parametrize("option", [("flips",), ("equivariance", "--passes", 2)], ids=["flips", "equivariance"])
 def test_test_time_averages_change_little_and_repeat(
-    equireg: Command, good_run: Path, phantom_prepared: Path, tmp_path: Path, option: str
+    equireg: Command, good_run: Path, phantom_prepared: Path, tmp_path: Path, option: tuple[Any, ...]
 ) -> None:
     arguments = ("predict", good_run, phantom_prepared, "--split", "train", "--device", "cpu", "--precision", "32")
-    options = ("--test_time", option, "--passes", 2, "--probabilities")
+    options = ("--test_time", *option, "--probabilities")
     for name in ("one", "two"):
         outcome = equireg(*arguments, *options, "--out", tmp_path / name)
         assert outcome.code == 0, outcome.err
@@ -531,7 +531,7 @@ def test_held_out_cases_turn_quality_into_an_estimate_of_the_dice(
     assert equireg("evaluate", held_out, phantom_prepared, "--out", judged).code == 0
     [(case, (quality, dice))] = evaluation.read_quality(judged).items()
     few = equireg("predict", *given, "--calibration", judged, "--out", tmp_path / "few")
-    assert (few.code, "holds 1 cases" in few.error) == (1, True)
+    assert (few.code, "holds 1 case with" in few.error) == (1, True)
     pairs = {case: (quality, dice), **{f"other{index}": (quality, dice) for index in range(4)}}
     evaluation.write_quality(judged, pairs)
     content = evaluation.read_signature(judged)

@@ -14,10 +14,17 @@ HIDING = """
 import os, sys
 for name in ("resource", "fcntl", "pwd", "grp", "termios"):
     sys.modules[name] = None
-for name in ("sysconf", "sched_getaffinity", "getloadavg", "geteuid"):
+for name in ("sched_getaffinity", "getloadavg", "geteuid"):
     delattr(os, name)
+asked = os.sysconf
+def sysconf(name):
+    if name in ("SC_PHYS_PAGES", "SC_PAGE_SIZE"):
+        raise AttributeError("module 'os' has no attribute 'sysconf'")
+    return asked(name)
+os.sysconf = sysconf
 """
-"""Run by every process of Python before anything else, those of workers and readers too."""
+"""Run by every process of Python before anything else, those of workers and readers too. Python's asyncio asks another
+number of ``os.sysconf`` on this system."""
 
 
 @pytest.fixture
