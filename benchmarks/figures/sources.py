@@ -208,6 +208,37 @@ def less_rivals() -> Mapping[str, Row]:
     return found
 
 
+def equal_time() -> Mapping[str, Row]:
+    """Return draws, Dice of EquiReg and of `supervised` in the same time, and the difference, by data set."""
+    found: dict[str, Row] = {}
+    for shown, name in _SMALL.items():
+        values = _last_dice(name)
+        draws = [draw for draw, own in values.items() if {"equireg 800", "supervised 1650"} <= own.keys()]
+        ours, theirs = (fmean(values[draw][arm] for draw in draws) for arm in ("equireg 800", "supervised 1650"))
+        found[shown] = [len(draws), ours, theirs, ours - theirs]
+    means = [fmean(column) for column in zip(*(row[1:] for row in found.values()), strict=True)]
+    return found | {"mean": [[], *means]}
+
+
+def equal_long_time() -> Mapping[str, Row]:
+    """Return the draw, Dice of EquiReg and of `supervised` in the same longer time, and the difference, by data set."""
+    found: dict[str, Row] = {}
+    for shown, name in _SMALL.items():
+        own = _last_dice(name)["5"]
+        ours, theirs = own["equireg 4000"], own["supervised 8250"]
+        found[shown] = [5, ours, theirs, ours - theirs]
+    return found
+
+
+def _last_dice(name: str) -> dict[str, dict[str, float]]:
+    """Return draw to the last Dice of each method and number of steps."""
+    found: dict[str, dict[str, float]] = {}
+    for row in table("benchmarks/strength/results/equal-time.csv"):
+        if row["set"] == name and row["steps"] == row["after"]:
+            found.setdefault(row["draw"], {})[f"{row['method']} {row['steps']}"] = float(row["dice"])
+    return found
+
+
 def table(path: str) -> list[dict[str, str]]:
     """Read a CSV file, named from the root of the checkout."""
     with (ROOT / path).open(newline="", encoding="utf-8") as file:

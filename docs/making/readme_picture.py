@@ -24,6 +24,7 @@ RUN = {
     "val_every": 1200,
     "pictures_every": 0,
     "sup_cases": 1,
+    "foreground_bias": "none",  # which other masks would choose
     "seed": 42,
     "device": "cpu",
 }
