@@ -72,7 +72,7 @@ def lowest_others(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def newest(session: nox.Session) -> None:
     """The newest versions of everything, under the newest Python that is installed."""
-    session.install("--upgrade", "--upgrade-strategy", "eager", ".[dev]")
+    session.install("--upgrade", "--upgrade-strategy", "eager", "-e", ".[dev]")
     session.run("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *session.posargs, env=THREADS)
 
 
