@@ -35,9 +35,9 @@ def faults(kind: str, rounds: int = 0, **environment: str) -> tuple[str, int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
 def test_freed_blocks_cost_no_faults_the_second_time() -> None:
-    took, kept = faults("kept", 20)
+    took, kept = faults("kept", 40)  # the first time costs faults too, so there are many
     assert took == "True"
-    assert kept < 0.2 * faults("given back", 20)[1]
+    assert kept < 0.1 * faults("given back", 40)[1]
 
 
 def test_the_users_own_settings_stay() -> None:
