@@ -20,6 +20,7 @@ from equireg.folders.run import RunFolder
 from equireg.inference import InferencePlan, predict_scan
 from equireg.model import Model, load_model
 from equireg.postprocessing import BIASES, choose_bias
+from equireg.postprocessing.components import regions_in
 from equireg.training.validation import score_case
 
 DIVISIONS = 20
@@ -27,10 +28,7 @@ DIVISIONS = 20
 
 def dice_of(model: Model, case: Case) -> np.ndarray:
     """Return the Dice of each region under each bias, [biases, regions]."""
-    labels = model.facts.labels
-    regions = {
-        name: tuple(labels.values.index(value) for value in values) for name, values in labels.judged_regions().items()
-    }
+    regions = {region.name: region.classes for region in regions_in(model.facts.labels)}
     plan = InferencePlan(model.config.spatial_dims, model.facts.patch_size)
     probs = predict_scan(model.predictor, case.image, case.background, case.spacing_mm, plan)
     score, _ = score_case("", probs, torch.from_numpy(case.label), regions)
