@@ -25,6 +25,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("own")
 def test_no_garbage_is_looked_for_and_what_was_imported_is_left_alone_later() -> None:
     before = gc.get_freeze_count()
+    made = [[] for _ in range(2000)]  # as imports make, whatever tests ran before
     with importing.importing():
         assert not gc.isenabled()
         with importing.importing():  # an inner block leaves it to the outer one
@@ -32,6 +33,7 @@ def test_no_garbage_is_looked_for_and_what_was_imported_is_left_alone_later() ->
         assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() > before + 1000
+    assert len(made) == 2000, "they are alive until they have been counted"
 
 
 @pytest.mark.usefixtures("own")
