@@ -202,6 +202,9 @@ class EquiRegConfig(MethodConfig):
     """probability that a box of an unlabelled sample is replaced by another sample's"""
     labelled_boxes: float = 1.0
     """probability that such a box comes from a labelled sample, and brings its annotation as the target"""
+    exchange: float | None = None
+    """probability that a labelled and an unlabelled sample exchange a box before the network sees them, and its answer
+    is exchanged back; by default 1 where what is labelled lies at other places in each patient, else 0"""
     boxes_shrink: float = 0.0
     """how fast boxes shrink with the number of labels: their volume is multiplied by the fraction of the scans that
     have no mask, to this power; 0 for not at all"""
@@ -252,6 +255,8 @@ class EquiRegConfig(MethodConfig):
             "atlas_fade": (0.0, 1.0),
             "atlas_least": (0.0, 1.0),
         }
+        if self.exchange is not None:
+            ranges["exchange"] = (0.0, 1.0)
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
                 raise UsageError(f"--method.{name} is {getattr(self, name)}; expected {low:g} to {high:g}.")

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -17,9 +16,11 @@ from equireg.methods.deep_supervision import over_resolutions
 from equireg.methods.evaluation_mode import evaluating
 from equireg.methods.pictures import task_pictures
 from equireg.methods.schedules import annealing_threshold
+from equireg.methods.task import Task
 from equireg.networks import Pyramid, pyramid
 from equireg.processes import ranks
 from equireg.transforms import intensity
+from equireg.transforms.mixing import Exchange
 from equireg.transforms.views import LabelledScans, geometric_view, labelled_view
 
 NetworkFactory = Callable[[], nn.Module]
@@ -165,25 +166,6 @@ class Method(nn.Module, ABC):
         return loss + soft_dice_loss(logits, label, valid) if config.supervised_loss == "ce+dice" else loss
 
 
-@dataclass(frozen=True)
-class Task:
-    """What a student is asked on unlabelled samples."""
-
-    image: Tensor
-    """What it sees, [B, C, *S]."""
-    target: Tensor
-    """Probabilities that it should answer, [B, K, *S]; [B, 0, *S] where the method has none (``without_target``)."""
-    area: Tensor
-    """1 where the target is known, [B, 1, *S]."""
-    mask: Tensor
-    """1 where the loss is computed, a part of ``area``, [B, 1, *S]."""
-
-    @classmethod
-    def without_target(cls, image: Tensor, area: Tensor, mask: Tensor) -> "Task":
-        """Return a task whose loss needs no target, such as the entropy of the answer."""
-        return Task(image, image[:, :0], area, mask)
-
-
 class TaskMethod(Method):
     """A method that adds to the supervised loss one on a task, in one pass over both.
 
@@ -203,6 +185,16 @@ class TaskMethod(Method):
             batch: the source of random numbers.
         """
         return task
+
+    def exchange(self, image: Tensor, task: Task, batch: Batch) -> Exchange | None:
+        """Draw which boxes labelled samples exchange with the task's before a student sees either; None for none.
+
+        Args:
+            image: of the labelled samples, as ``augmented`` returns it.
+            task: of the unlabelled ones, mixed.
+            batch: the source of random numbers.
+        """
+        return None
 
     @abstractmethod
     def unsupervised_loss(self, logits: Tensor, task: Task) -> Tensor:
@@ -252,7 +244,8 @@ class TaskMethod(Method):
         with torch.no_grad():
             tasks = self.tasks(batch.unlabelled, known, batch, step)
         pairs = zip(self.students, tasks, strict=True)
-        answers = [self.answer(student, torch.cat([image, task.image])) for student, task in pairs]
+        exchange = self.exchange(image, tasks[0], batch)
+        answers = [self._answer_to_both(student, torch.cat([image, task.image]), exchange) for student, task in pairs]
         on_labels = [[part[: len(image)] for part in (one, *lower)] for one, lower in answers]
         asked = [one[len(image) :] for one, _ in answers]
         supervised = _sum([self.supervised_loss(own[0], label, valid, step, own[1:]) for own in on_labels])
@@ -274,6 +267,13 @@ class TaskMethod(Method):
             **{name: loss.detach() for name, loss in added.items()},
             **seen,
         }
+
+    def _answer_to_both(self, student: nn.Module, both: Tensor, exchange: Exchange | None) -> Pyramid:
+        """Return the answer to both parts of a batch, which exchange boxes while the student looks, exchanged back."""
+        if exchange is None:
+            return self.answer(student, both)
+        logits, lower = self.answer(student, exchange(both))
+        return exchange(logits), tuple(exchange(part) for part in lower)
 
     @torch.no_grad()
     def pictures(self, batch: Batch) -> dict[str, Tensor]:

@@ -140,6 +140,11 @@ class EquiReg(TaskMethod):
         """Put boxes of other samples into the unlabelled ones, in both the image and the target."""
         return self._mixed([task], known, batch)[0]
 
+    def exchange(self, image: Tensor, task: Task, batch: Batch) -> mixing.Exchange | None:
+        """Draw the boxes, where the options say that samples exchange some; None for what nobody has decided is 0."""
+        rate = self.options.exchange
+        return mixing.Exchange.draw(image, task.image, batch.generator, rate) if rate else None
+
     def _tasks(self, samples: Samples, batch: Batch) -> list[Task]:
         """Make the views of unlabelled samples once, and of them the task of each network."""
         views = two_views(
@@ -195,6 +200,8 @@ class EquiReg(TaskMethod):
         others = (len(image), options.labelled_boxes)
         volume = self._box_volume(batch)
         params = mixing.sample(len(shown), shown.shape[2:], batch.generator, options.cutmix, volume, others)
+        if options.exchange:
+            params = params.without(mixing.partners_in(len(shown), len(image)))
         annotation = one_hot(torch.where(valid > 0, label, 0), classes)
         result = []
         for task in cast(Sequence[_KnownTask], tasks):

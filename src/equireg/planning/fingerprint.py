@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from equireg.folders.prepared import CaseRecord, PreparedSet
+from equireg.planning.places import place_overlap
 from equireg.preparation.places import count_classes, extent_of
 
 
@@ -58,6 +59,8 @@ class Fingerprint:
     """all but the background"""
     intensities: Mapping[str, Any]
     """raw percentiles inside the foreground over the training cases, a channel; empty where none were kept"""
+    place_overlap: float | None = None
+    """mean Dice between the masks of two patients, laid over each other; None where too few have one"""
 
     @property
     def slices(self) -> float:
@@ -100,6 +103,7 @@ def fingerprint(data: PreparedSet, labelled: Sequence[str], unlabelled: Sequence
         labelled_box=tuple(np.percentile(boxes, 90, axis=0).tolist()),
         classes=tuple(_size(index, name, masked) for index, name in enumerate(manifest.labels.names) if index),
         intensities=manifest.fingerprint.get("intensities") or {},
+        place_overlap=place_overlap(data, labelled),
     )
 
 

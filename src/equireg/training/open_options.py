@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from equireg.batches.choice import choose_cases
 from equireg.config import TrainConfig
+from equireg.config.methods import EquiRegConfig
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.planning.making import is_planned, make_plan
+from equireg.planning.places import place_overlap
+from equireg.planning.rules import exchange
 from equireg.planning.table import lines_of
 from equireg.processes.ranks import Rank
 
@@ -48,11 +52,21 @@ def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, ra
         EquiregError: if the time is too short, or memory does not suffice for any setting.
     """
     if not is_planned(given):
-        return Options(config)
+        return _by_masks(config, data)
     if rank is not None and rank.count > 1:
         log.info("the processes of this run were started from outside, so nothing is planned; give a plan by --config")
-        return Options(config)
+        return _by_masks(config, data)
     log.info("planning: a few steps of each setting that may fit are measured")
     made = make_plan(given, data)
     planned = tuple(decision.option for decision in made.decisions)
     return Options(replace(made.config, folds_file=None).settled(), planned, tuple(lines_of(made)))
+
+
+def _by_masks(config: TrainConfig, data: PreparedSet) -> Options:
+    """Return the options with that decided which follows from the labelled masks alone, without any measurement."""
+    method = config.method
+    if not isinstance(method, EquiRegConfig) or method.exchange is not None:
+        return Options(config)
+    found = exchange(place_overlap(data, choose_cases(data.manifest.cases, config)[0]))
+    config = replace(config, method=replace(method, exchange=found.value))
+    return Options(config, (found.option,), (f"{found.option} {found.value:g}: {found.why}",))

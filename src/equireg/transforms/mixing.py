@@ -1,11 +1,12 @@
-"""CutMix: a box of one sample is replaced by the same box of another (Yun et al. 2019; French et al. 2020)."""
+"""Boxes of one sample in another: CutMix (Yun et al. 2019; French et al. 2020), and samples that exchange a box."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from equireg.processes import ranks
 
@@ -22,6 +23,12 @@ class MixParams:
     divide a batch, indices are those of the whole batch."""
     box: Tensor
     """True inside the box, [B, 1, *S]; all False where a sample is not mixed."""
+
+    def without(self, samples: slice) -> "MixParams":
+        """Return the same without the boxes in some samples."""
+        box = self.box.clone()
+        box[samples] = False
+        return replace(self, box=box)
 
 
 def sample(
@@ -80,3 +87,51 @@ def apply(x: Tensor, params: MixParams, others: Tensor | None = None) -> Tensor:
     if others is not None:
         pool = torch.cat([pool, ranks.gathered(others.to(x.dtype))])
     return torch.where(params.box.to(x.device), pool[params.partner.to(x.device)], x)
+
+
+EXCHANGED_SIDE = 2 / 3
+"""Sides of a box that two samples exchange, as a fraction of the field of view's, on average; that of BCP."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A box that a sample of a batch's first part exchanges with one of its second part.
+
+    Done twice it is as if it had never been. So images are exchanged before a network sees them, and its answer is
+    exchanged back: the answer for exchanged scans must be the exchanged answer, and every loss stays what it was. The
+    network then sees something of both parts in one image, as in BCP (Bai et al. 2023).
+    """
+
+    box: Tensor
+    """True inside the box of each pair, [N, 1, *S]; all False where a pair exchanges nothing."""
+    first: int
+    """Samples of the first part; the pairs are its first N."""
+    partners: slice
+    """Their partners in the second part."""
+
+    @classmethod
+    def draw(cls, first: Tensor, second: Tensor, generator: Generator, probability: float) -> "Exchange":
+        """Draw which samples of two parts, each [B, C, *S], exchange a box, and where it lies."""
+        partners = partners_in(len(second), len(first))
+        pairs, volume = len(range(len(second))[partners]), EXCHANGED_SIDE ** (first.ndim - 2)
+        drawn = sample(pairs, first.shape[2:], generator, probability, (volume, volume))
+        return cls(drawn.box.to(first.device), len(first), partners)
+
+    def __call__(self, both: Tensor) -> Tensor:
+        """Return both parts of a batch, [B + U, C, *S] at any resolution, after the exchange."""
+        pairs, box = len(self.box), self.box
+        if both.shape[2:] != box.shape[2:]:
+            box = functional.interpolate(box.to(both), size=both.shape[2:], mode="nearest-exact") > 0
+        first, second = both[: self.first].clone(), both[self.first :].clone()
+        first[:pairs] = torch.where(box, both[self.first :][self.partners], both[:pairs])
+        second[self.partners] = torch.where(box, both[:pairs], both[self.first :][self.partners])
+        return torch.cat([first, second])
+
+
+def partners_in(second: int, first: int) -> slice:
+    """Return which of the samples of a second part are partners of those of the first, in their order.
+
+    They are spread evenly, so that a sample has the same partner whichever rank computes it.
+    """
+    stride = max(1, second // first)
+    return slice(0, stride * first, stride)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from equireg.batches.choice import validation_cases
@@ -48,7 +49,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
 
 def test_what_is_not_given_is_decided(folder: Path, tried: list[TrainConfig]) -> None:
     made = make_plan({"method": {"name": "equireg"}, "max_minutes": 10}, PreparedSet(folder))
-    assert {one.option for one in made.decisions} == {*making.PLANNED}
+    assert {one.option for one in made.decisions} == {*making.PLANNED, "method.exchange"}
     assert all(one.why for one in made.decisions)
     assert made.config in tried
     assert made.config.max_minutes == 10
@@ -58,6 +59,7 @@ def test_what_is_not_given_is_decided(folder: Path, tried: list[TrainConfig]) ->
 def test_what_is_given_stays(folder: Path, tried: list[TrainConfig]) -> None:
     given = {
         **SMALL,
+        "method": {"name": "equireg", "exchange": 0.5},
         "batch_size": 3,
         "unsup_ratio": 2,
         "patch_size": [8, 8],
@@ -88,6 +90,24 @@ def test_where_all_validation_cases_would_take_too_long_fewer_are_looked_at(
     assert len({case.patient for case in cases[1]}) == 3  # all scans of a patient follow each other
     assert {case.name for case in cases[0]} < {case.name for case in cases[1]}
     assert make_plan({**given, "max_minutes": 1, "val_cases": 12}, folder).config.val_cases == 12
+
+
+def test_boxes_are_exchanged_where_patients_show_something_at_other_places(
+    tmp_path: Path, tried: list[TrainConfig]
+) -> None:
+    cases = [*(record(name, class_voxels=(472, 8, 0)) for name in "abc"), record("u", labelled=False)]
+    labels = {name: np.zeros((4, 10, 12), dtype=np.uint8) for name in "abc"}
+    for index, label in enumerate(labels.values()):
+        label[:, 3 * index : 3 * index + 2, 2] = 1
+    folder = PreparedSet(write_set(tmp_path / "P", cases, labels))
+    for given, value in (({}, 1.0), ({"exchange": 0.5}, 0.5)):
+        made = make_plan({"method": {"name": "equireg", **given}, "max_minutes": 10}, folder)
+        assert to_plain(made.config)["method"]["exchange"] == value
+        assert [one.value for one in made.decisions if one.option == "method.exchange"] == [1.0][: not given]
+    made = make_plan({"method": {"name": "bcp"}, "max_minutes": 10}, folder)
+    assert "method.exchange" not in {one.option for one in made.decisions}
+    alone = make_plan({"method": {"name": "equireg"}, "max_minutes": 10, "unsup_ratio": 0}, folder)
+    assert "method.exchange" not in {one.option for one in alone.decisions}
 
 
 @pytest.mark.parametrize(
@@ -148,7 +168,8 @@ def test_a_run_of_few_steps_can_have_costlier_ones(folder: Path, tried: list[Tra
 def test_a_number_of_steps_keeps_the_defaults(folder: Path, tried: list[TrainConfig]) -> None:
     given = {"method": {"name": "equireg"}, "max_steps": 300}
     made = make_plan(given, PreparedSet(folder))
-    assert replace(made.config, patch_size=None) == config_from(given)
+    known = replace(made.config.method, exchange=None)  # which the masks decide
+    assert replace(made.config, patch_size=None, method=known) == config_from(given)
     assert made.config.max_minutes is None
 
 
@@ -239,7 +260,7 @@ def test_json_is_plain(folder: Path, tried: list[TrainConfig]) -> None:
     content = json.loads(json.dumps(found.as_dict()))
     assert content["steps_an_hour"] == 36_000
     assert content["options"]["max_minutes"] == 10
-    assert {one["option"] for one in content["settings"]} == {*making.PLANNED}
+    assert {one["option"] for one in content["settings"]} == {*making.PLANNED, "method.exchange"}
     assert content["fingerprint"]["labelled_cases"] == 1
 
 

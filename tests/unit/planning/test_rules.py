@@ -98,6 +98,16 @@ def test_a_small_patch_sees_a_class_less_often():
     assert rules.foreground(PRINT, (32, 32)).value == 0.8
 
 
+@pytest.mark.parametrize(
+    ("overlap", "value", "why"),
+    [(None, 0, "fewer than 3 patients"), (0.1, 1, "Dice of 0.10"), (0.5, 0, "Dice of 0.50")],
+)
+def test_boxes_are_exchanged_where_what_is_labelled_has_no_place(overlap, value, why):
+    found = rules.exchange(overlap)
+    assert (found.option, found.value) == ("method.exchange", value)
+    assert why in found.why
+
+
 def test_coarse_axes_get_a_topology_of_their_own():
     assert rules.topology(PRINT, (32, 64, 64)) == []
     found = {one.option: one.value for one in rules.topology(replace(PRINT, spacing_mm=(5.0, 1.0, 1.0)), (16, 64, 64))}
