@@ -218,6 +218,19 @@ def test_a_run_first_answers_how_often_each_class_occurs(phantom_prepared: Path,
     assert bias_after_a_step("drawn").abs().max() < 1e-6
 
 
+@pytest.mark.parametrize(("overlap", "value"), [(0.05, 1.0), (0.7, 0.0), (None, 0.0)])
+def test_the_masks_decide_whether_boxes_are_exchanged(
+    phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlap: float | None, value: float
+) -> None:
+    monkeypatch.setattr("equireg.training.open_options.place_overlap", lambda *_: overlap)
+    run = train(phantom_prepared, tmp_path / "run", method="equireg", **{**COMMON, "max_steps": 2})
+    assert yaml.safe_load((run / "config.yaml").read_text())["method"]["exchange"] == value
+    assert f"method.exchange {value:g}: " in (run / "log.txt").read_text()
+    again = train(phantom_prepared, tmp_path / "again", method="equireg", **{"method.exchange": 0.5, **COMMON})
+    assert yaml.safe_load((again / "config.yaml").read_text())["method"]["exchange"] == 0.5
+    assert "method.exchange" not in (again / "log.txt").read_text()
+
+
 def test_without_validation_cases_the_last_is_the_model(
     equireg: Command, phantom_raw: Path, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
