@@ -169,7 +169,7 @@ class BCPConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class EquiRegConfig(MethodConfig):
-    """Options of EquiReg; the thesis' objective is teacher self, targets soft, loss kl, threshold 0, cutmix 0, exchange 0."""
+    """Options of EquiReg; of the thesis: teacher self, targets soft, loss kl; threshold, cutmix and exchange 0."""
 
     name: str = "equireg"
     """the method"""
