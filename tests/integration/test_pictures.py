@@ -111,13 +111,17 @@ def test_a_picture_mask_is_adopted(equireg, raw, prepared, tmp_path):
     assert "looks turned by 90 degrees" in equireg("adopt", tmp_path / "prepared", path).error
 
 
-def test_the_server_answers_a_picture_by_a_picture(run, raw, tmp_path):
+def test_the_server_answers_a_picture_by_a_picture(run, raw, tmp_path, caplog):
     from equireg.config import ServeConfig
+
+    caplog.set_level("INFO", "equireg")
 
     segmenter = Segmenter(run, ServeConfig(device="cpu", precision="32", test_time="none"))
     drawn = segmenter.draw(segmenter.of_file("sent", raw / "images/p3.png"), tmp_path)
     assert drawn.mask.name == "sent.png"
     assert opened(drawn.mask).size == opened(raw / "images/p3.png").size
+    (line,) = [record.message for record in caplog.records if "segmented" in record.message]
+    assert line.startswith("a scan of 40 x 32 x 1 voxels is segmented, in ")  # and not whose
 
 
 def test_an_array_is_a_picture_too(run, raw, predicted):

@@ -1,6 +1,8 @@
 """The model behind the server: one scan at a time, with how far each prediction is to be trusted."""
 
+import logging
 import threading
+import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -19,7 +21,10 @@ from equireg.prediction.segment import Predictor, segment, write
 from equireg.prediction.trained import read_trained
 from equireg.prediction.writing import format_of, series_of
 from equireg.preparation.case import WorkingScan
+from equireg.processes.progress import duration
 from equireg.serving.errors import RequestError
+
+log = logging.getLogger("equireg")
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class Segmenter:
             )
         options = replace(self._options, format="dicom-seg" if archive else "png" if picture else "nifti")
         with self._turn:
+            began = time.monotonic()
             try:
                 scan = case.read()
                 segmented = segment(self._predictor, case, scan, options)
@@ -111,6 +117,8 @@ class Segmenter:
                 raise
             except (MemoryError, RuntimeError, OSError) as error:
                 raise EquiregError(f"{case.name}: {Failure.of(error).reason}") from error
+            size = " x ".join(map(str, values.shape))
+            log.info("a scan of %s voxels is segmented, in %s", size, duration(time.monotonic() - began))
         mask = prediction_file(folder, case.name)
         present = tuple(value for value in np.unique(values).tolist() if value)
         found = dicom_file(folder, case.name) if archive else None
