@@ -121,7 +121,8 @@ def test_the_server_answers_a_picture_by_a_picture(run, raw, tmp_path, caplog):
     assert drawn.mask.name == "sent.png"
     assert opened(drawn.mask).size == opened(raw / "images/p3.png").size
     (line,) = [record.message for record in caplog.records if "segmented" in record.message]
-    assert line.startswith("a scan of 40 x 32 x 1 voxels is segmented, in ")  # and not whose
+    width, height = opened(drawn.mask).size
+    assert line.startswith(f"a scan of {width} x {height} x 1 voxels is segmented, in ")  # and not whose
 
 
 def test_an_array_is_a_picture_too(run, raw, predicted):
