@@ -54,7 +54,7 @@ def test_a_plan_is_printed_and_trained_with(prepared: Path, tmp_path: Path, caps
 def test_a_run_plans_what_it_is_not_told(prepared: Path, tmp_path: Path) -> None:
     run = RunFolder(equireg.train(prepared, tmp_path / "run", **SHORT))
     planned = run.signature()["planned"]
-    assert {"batch_size", "unsup_ratio", "patch_size", "foreground", "spatial_dims"} == set(planned)
+    assert {"batch_size", "unsup_ratio", "patch_size", "foreground", "spatial_dims", "method.exchange"} == set(planned)
     lines = [line for line in run.log.read_text(encoding="utf-8").splitlines() if " planned " in line]
     for option in planned:
         assert any(f" {option} " in line for line in lines)
@@ -68,7 +68,7 @@ def test_a_run_plans_what_it_is_not_told(prepared: Path, tmp_path: Path) -> None
 def test_a_run_of_so_many_steps_has_the_defaults(prepared: Path, tmp_path: Path) -> None:
     options = {name: value for name, value in SHORT.items() if name != "max_minutes"}
     run = RunFolder(equireg.train(prepared, tmp_path / "run", **options, batch_size=2))
-    assert run.signature()["planned"] == []
+    assert run.signature()["planned"] == ["method.exchange"]  # by the masks alone; nothing is measured for it
     assert run.read_config()["unsup_ratio"] == equireg.TrainConfig().unsup_ratio
     assert "planned" not in run.log.read_text(encoding="utf-8")
 
