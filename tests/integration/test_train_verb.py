@@ -218,11 +218,11 @@ def test_a_run_first_answers_how_often_each_class_occurs(phantom_prepared: Path,
     assert bias_after_a_step("drawn").abs().max() < 1e-6
 
 
-@pytest.mark.parametrize(("overlap", "value"), [(0.05, 1.0), (0.7, 0.0), (None, 0.0)])
+@pytest.mark.parametrize(("limit", "value"), [(1.1, 1.0), (0.0, 0.0)])
 def test_the_masks_decide_whether_boxes_are_exchanged(
-    phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlap: float | None, value: float
+    phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, value: float
 ) -> None:
-    monkeypatch.setattr("equireg.training.open_options.place_overlap", lambda *_: overlap)
+    monkeypatch.setattr("equireg.planning.rules.SMALL_IN_SAMPLE", limit)
     run = train(phantom_prepared, tmp_path / "run", method="equireg", **{**COMMON, "max_steps": 2})
     assert yaml.safe_load((run / "config.yaml").read_text())["method"]["exchange"] == value
     assert f"method.exchange {value:g}: " in (run / "log.txt").read_text()

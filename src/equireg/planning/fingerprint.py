@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from equireg.folders.prepared import CaseRecord, PreparedSet
-from equireg.planning.places import place_overlap
 from equireg.preparation.places import count_classes, extent_of
 
 
@@ -59,8 +58,8 @@ class Fingerprint:
     """all but the background"""
     intensities: Mapping[str, Any]
     """raw percentiles inside the foreground over the training cases, a channel; empty where none were kept"""
-    place_overlap: float | None = None
-    """mean Dice between the masks of two patients, laid over each other; None where too few have one"""
+    median_box: tuple[float, ...] = (0.0, 0.0, 0.0)
+    """median sides of that box over the cases whose masks show a class, [D, H, W], voxels; 0 where none does"""
 
     @property
     def slices(self) -> float:
@@ -88,6 +87,7 @@ def fingerprint(data: PreparedSet, labelled: Sequence[str], unlabelled: Sequence
     shapes = np.array([case.shape for case in cases])
     spacing = np.median(np.array([case.spacing_mm for case in cases]), axis=0)
     boxes = np.array([case.labelled_box for case in masked])
+    shown = boxes[boxes.min(axis=1) > 0]
     return Fingerprint(
         labelled_cases=len(set(labelled)),
         labelled_patients=len({case.patient for case in masked}),
@@ -103,7 +103,7 @@ def fingerprint(data: PreparedSet, labelled: Sequence[str], unlabelled: Sequence
         labelled_box=tuple(np.percentile(boxes, 90, axis=0).tolist()),
         classes=tuple(_size(index, name, masked) for index, name in enumerate(manifest.labels.names) if index),
         intensities=manifest.fingerprint.get("intensities") or {},
-        place_overlap=place_overlap(data, labelled),
+        median_box=tuple(np.median(shown, axis=0).tolist()) if len(shown) else (0.0, 0.0, 0.0),
     )
 
 

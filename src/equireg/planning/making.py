@@ -122,7 +122,7 @@ class Question:
             found.append(Decision("unsup_ratio", rung.unsup_ratio, why))
         found.append(rules.foreground(self.fingerprint, rung.patch_size))
         if getattr(self.config.method, "exchange", 0.0) is None and self.stand.unlabelled:
-            found.append(rules.exchange(self.fingerprint.place_overlap))
+            found.append(rules.exchange(self.fingerprint, rung.patch_size))
         if len(rung.patch_size) == 3 and not self.has("network.strides"):
             found += rules.topology(self.fingerprint, rung.patch_size)
         return [one for one in found if not self.has(one.option)]

@@ -12,7 +12,6 @@ from typing import Any
 from equireg.batches.patches import patch_within
 from equireg.networks import strides_for, topology_for
 from equireg.planning.fingerprint import Fingerprint
-from equireg.planning.places import FEWEST_PATIENTS
 
 ANISOTROPIC = 3.0
 """Widest over finest spacing from which scans count as stacks of slices (nnU-Net's threshold, Isensee et al. 2021)."""
@@ -20,9 +19,9 @@ FEWEST_SLICES = 16
 """Slices below which a volume cannot be halved twice."""
 FEWEST_VOLUMES = 10
 """Labelled cases below which slices are taken: every case is one volume, and tens of slices."""
-NO_PLACE = 0.2
-"""Overlap of two patients' masks below which what they show counts as lying anywhere (``place_overlap``): gliomas have
-0.10, hearts 0.48 and hippocampi 0.65 on average."""
+SMALL_IN_SAMPLE = 0.5
+"""Part of a sample's sides, on average over its axes, below which what is labelled counts as small in it: slices of
+gliomas have 0.26, of hearts 0.30, of hippocampi cut out closely 0.69."""
 _RARE = 0.2
 """Fraction of slices, or of a volume's windows, below which a class counts as rarely seen."""
 _FOREGROUND, _FOREGROUND_RARE = 0.6, 0.8
@@ -168,22 +167,21 @@ def foreground(print_: Fingerprint, patch_size: Sequence[int]) -> Decision:
     return Decision("foreground", _FOREGROUND_RARE if seen < _RARE else _FOREGROUND, why)
 
 
-def exchange(overlap: float | None) -> Decision:
-    """Decide how many labelled samples exchange a box with an unlabelled one: all where what is labelled has no place.
+def exchange(print_: Fingerprint, patch_size: Sequence[int]) -> Decision:
+    """Decide how many labelled samples exchange a box with an unlabelled one: all where what is labelled is small.
 
-    A box of another scan teaches to know a tumour by its looks and not by what lies about it; of an organ, which parts
-    tell apart by their place, it takes that away (benchmarks/strength).
-
-    Args:
-        overlap: what ``place_overlap`` returns.
+    A box of two thirds of a sample's sides mostly holds a tumour or a heart whole, or leaves it out. What fills the
+    sample is cut by every box, and its parts can no longer be told by their place (benchmarks/strength).
     """
-    if overlap is None:
-        why = f"fewer than {FEWEST_PATIENTS} patients have a mask, so nothing is known of the place of what they show"
-        return Decision("method.exchange", 0.0, why)
-    found = f"masks of two patients overlap with a Dice of {overlap:.2f}"
-    if overlap < NO_PLACE:
-        return Decision("method.exchange", 1.0, f"{found}, less than {NO_PLACE:g}: it has no place of its own")
-    return Decision("method.exchange", 0.0, f"{found}; boxes help below {NO_PLACE:g}")
+    dims = len(patch_size)
+    sides = [min(1.0, box / side) for box, side in zip(print_.median_box[-dims:], patch_size, strict=True)]
+    part = math.prod(sides) ** (1 / dims)
+    if not part:
+        return Decision("method.exchange", 0.0, "no mask shows a class")
+    found, limit = f"what is labelled takes {round(100 * part)} % of a sample's sides", round(100 * SMALL_IN_SAMPLE)
+    if part < SMALL_IN_SAMPLE:
+        return Decision("method.exchange", 1.0, f"{found}, less than {limit} %")
+    return Decision("method.exchange", 0.0, f"{found}; from {limit} % on boxes would cut it apart")
 
 
 def topology(print_: Fingerprint, patch_size: Sequence[int]) -> list[Decision]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from equireg.batches.choice import choose_cases
+from equireg.batches.patches import plan_patches
 from equireg.config import TrainConfig
 from equireg.config.methods import EquiRegConfig
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
+from equireg.planning.fingerprint import fingerprint
 from equireg.planning.making import is_planned, make_plan
-from equireg.planning.places import place_overlap
 from equireg.planning.rules import exchange
 from equireg.planning.table import lines_of
 from equireg.processes.ranks import Rank
@@ -67,6 +68,7 @@ def _by_masks(config: TrainConfig, data: PreparedSet) -> Options:
     method = config.method
     if not isinstance(method, EquiRegConfig) or method.exchange is not None:
         return Options(config)
-    found = exchange(place_overlap(data, choose_cases(data.manifest.cases, config)[0]))
+    labelled, unlabelled = choose_cases(data.manifest.cases, config)
+    found = exchange(fingerprint(data, labelled, unlabelled), plan_patches(data.manifest, config).patch_size)
     config = replace(config, method=replace(method, exchange=found.value))
     return Options(config, (found.option,), (f"{found.option} {found.value:g}: {found.why}",))

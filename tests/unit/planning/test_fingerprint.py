@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from equireg.folders.prepared import PreparedSet
@@ -74,3 +75,13 @@ def test_a_class_that_no_case_shows_has_no_size(data: PreparedSet) -> None:
     assert found.classes[1].cases == 0
     assert found.rarest is not None
     assert found.rarest.name == "core"
+
+
+def test_the_median_box_leaves_out_empty_masks(tmp_path: Path) -> None:
+    labels = {name: np.zeros((4, 10, 12), dtype=np.uint8) for name in "abcd"}
+    for name, side in (("a", 2), ("b", 4), ("c", 8)):
+        labels[name][:1, :side, :side] = 1
+    cases = [record(name, class_voxels=(480 - int(label.sum()), int(label.sum()), 0)) for name, label in labels.items()]
+    data = PreparedSet(write_set(tmp_path / "Q", cases, labels))
+    assert fingerprint(data, list("abcd"), []).median_box == (1, 4, 4)
+    assert fingerprint(data, ["d"], []).median_box == (0, 0, 0)

@@ -92,22 +92,25 @@ def test_where_all_validation_cases_would_take_too_long_fewer_are_looked_at(
     assert make_plan({**given, "max_minutes": 1, "val_cases": 12}, folder).config.val_cases == 12
 
 
-def test_boxes_are_exchanged_where_patients_show_something_at_other_places(
-    tmp_path: Path, tried: list[TrainConfig]
-) -> None:
-    cases = [*(record(name, class_voxels=(472, 8, 0)) for name in "abc"), record("u", labelled=False)]
-    labels = {name: np.zeros((4, 10, 12), dtype=np.uint8) for name in "abc"}
-    for index, label in enumerate(labels.values()):
-        label[:, 3 * index : 3 * index + 2, 2] = 1
-    folder = PreparedSet(write_set(tmp_path / "P", cases, labels))
-    for given, value in (({}, 1.0), ({"exchange": 0.5}, 0.5)):
-        made = make_plan({"method": {"name": "equireg", **given}, "max_minutes": 10}, folder)
-        assert to_plain(made.config)["method"]["exchange"] == value
-        assert [one.value for one in made.decisions if one.option == "method.exchange"] == [1.0][: not given]
-    made = make_plan({"method": {"name": "bcp"}, "max_minutes": 10}, folder)
-    assert "method.exchange" not in {one.option for one in made.decisions}
-    alone = make_plan({"method": {"name": "equireg"}, "max_minutes": 10, "unsup_ratio": 0}, folder)
-    assert "method.exchange" not in {one.option for one in alone.decisions}
+def test_boxes_are_exchanged_where_what_is_labelled_is_small(tmp_path: Path, tried: list[TrainConfig]) -> None:
+    def folder(name: str, side: int) -> PreparedSet:
+        cases = [record("a", class_voxels=(480 - side**2, side**2, 0)), record("u", labelled=False)]
+        label = np.zeros((4, 10, 12), dtype=np.uint8)
+        label[0, :side, :side] = 1
+        return PreparedSet(write_set(tmp_path / name, cases, {"a": label}))
+
+    def options(data: PreparedSet, **given: Any) -> tuple[Any, list[Any]]:
+        made = make_plan({"method": {"name": "equireg"}, "max_minutes": 10, **given}, data)
+        return to_plain(made.config)["method"].get("exchange"), [
+            one.value for one in made.decisions if one.option == "method.exchange"
+        ]
+
+    small, large = folder("small", 3), folder("large", 9)
+    assert options(small) == (1.0, [1.0])
+    assert options(large) == (0.0, [0.0])
+    assert options(small, method={"name": "equireg", "exchange": 0.5}) == (0.5, [])
+    assert options(small, method={"name": "bcp"}) == (None, [])
+    assert options(small, unsup_ratio=0) == (None, [])
 
 
 @pytest.mark.parametrize(

@@ -99,11 +99,19 @@ def test_a_small_patch_sees_a_class_less_often():
 
 
 @pytest.mark.parametrize(
-    ("overlap", "value", "why"),
-    [(None, 0, "fewer than 3 patients"), (0.1, 1, "Dice of 0.10"), (0.5, 0, "Dice of 0.50")],
+    ("box", "patch", "value", "why"),
+    [
+        ((10, 60, 32), (128, 128), 1, "takes 34 % of a sample's sides"),
+        ((10, 60, 32), (64, 64), 0, "takes 68 %"),  # what the network sees at once counts
+        ((10, 200, 8), (64, 64), 1, "takes 35 %"),  # at most the whole of it
+        ((8, 60, 32), (64, 64, 64), 1, "takes 39 %"),
+        ((64, 60, 32), (64, 64, 64), 0, "takes 78 %"),
+        ((10, 64, 64), (128, 128), 0, "takes 50 %"),
+        ((0, 0, 0), (64, 64), 0, "no mask shows a class"),
+    ],
 )
-def test_boxes_are_exchanged_where_what_is_labelled_has_no_place(overlap, value, why):
-    found = rules.exchange(overlap)
+def test_boxes_are_exchanged_where_what_is_labelled_is_small(box, patch, value, why):
+    found = rules.exchange(replace(PRINT, median_box=box), patch)
     assert (found.option, found.value) == ("method.exchange", value)
     assert why in found.why
 
