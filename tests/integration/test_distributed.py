@@ -227,6 +227,18 @@ def test_two_ranks_go_on_where_one_stopped(prepared: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_the_ranks_know_what_was_decided_before_they_were_started(prepared: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = {**COMMON, "method": "equireg", "max_steps": 2, "devices": 2}
+    given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
+    command = [sys.executable, "-c", SCRIPT, "train", str(prepared), "--out", str(run), *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((run / "made_by.json").read_text())["planned"] == ["method.exchange"]
+    assert (run / "log.txt").read_text().count("method.exchange ") == 1
+
+
+@pytest.mark.slow
 def test_an_error_on_all_ranks_is_reported_once(prepared: Path, tmp_path: Path) -> None:
     options = {**COMMON, "optimizer.lr": 1e30, "optimizer.clip_norm": "null", "max_steps": 20, "devices": 2}
     given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]

@@ -29,6 +29,8 @@ _RANKS = "EQUIREG_RANKS"
 """Environment variable: how many processes have been started; Lightning takes WORLD_SIZE away after a run."""
 _TELLS = "EQUIREG_RANK_TELLS"
 """Environment variable: 1 where the first rank shows its log on the screen."""
+_told: dict[str, Any] = {}
+"""What `launch` has told this process, which it started."""
 _PATIENCE_S = 15.0
 """Time that the other ranks have to end once one has failed, s."""
 
@@ -70,13 +72,14 @@ def launched_here() -> bool:
     return _ERRORS in os.environ
 
 
-def launch(target: str, job: Mapping[str, Any], count: int) -> None:
+def launch(target: str, job: Mapping[str, Any], count: int, tell: Mapping[str, Any] | None = None) -> None:
     """Run a function in ``count`` new processes, the ranks of a run, and wait for them.
 
     Args:
         target: where ``run_rank`` finds the function, as ``module:name``.
         job: its arguments by name, plain values.
         count: number of processes.
+        tell: what ``told`` returns there, plain values.
 
     Raises:
         EquiregError: if one fails: the error that a rank found itself, not those of the others that missed it.
@@ -86,7 +89,7 @@ def launch(target: str, job: Mapping[str, Any], count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="equireg-") as folder:
         processes = [
             subprocess.Popen(
-                [sys.executable, "-c", script, target, json.dumps(job)],
+                [sys.executable, "-c", script, target, json.dumps(job), json.dumps(tell or {})],
                 stdin=subprocess.PIPE,
                 env=environment,
             )
@@ -97,6 +100,11 @@ def launch(target: str, job: Mapping[str, Any], count: int) -> None:
         finally:
             _end(processes)
         _raise_first(Path(folder), [process.returncode for process in processes])
+
+
+def told() -> Mapping[str, Any]:
+    """Return what `launch` has told this process beside its job; nothing where it did not start it."""
+    return _told
 
 
 def join(backend: str) -> None:
@@ -201,6 +209,7 @@ def run_rank() -> None:
     own_process()
     _log_to_screen()
     module, name = sys.argv[1].split(":")
+    _told.update(json.loads(sys.argv[3]))
     try:
         with importing_lightning():
             target: Callable[..., Any] = getattr(importlib.import_module(module), name)

@@ -16,6 +16,7 @@ from equireg.planning.fingerprint import fingerprint
 from equireg.planning.making import is_planned, make_plan
 from equireg.planning.rules import exchange
 from equireg.planning.table import lines_of
+from equireg.processes import launching
 from equireg.processes.ranks import Rank
 
 log = logging.getLogger("equireg")
@@ -52,6 +53,9 @@ def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, ra
     Raises:
         EquiregError: if the time is too short, or memory does not suffice for any setting.
     """
+    told = launching.told()
+    if told:  # the process that started this one has decided
+        return Options(config, tuple(told["planned"]), tuple(told["lines"]))
     if not is_planned(given):
         return _by_masks(config, data)
     if rank is not None and rank.count > 1:

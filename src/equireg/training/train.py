@@ -172,7 +172,8 @@ def _launch(folder: OwnFolder, session: _Session) -> None:
         "init": source.path if source else config.init,
         "folds_file": session.folds_file,
     }
-    launching.launch("equireg.training.train:train", to_plain(job), config.devices)
+    tell = {"planned": folder.options.planned, "lines": folder.options.lines}
+    launching.launch("equireg.training.train:train", to_plain(job), config.devices, tell)
 
 
 def _train(
