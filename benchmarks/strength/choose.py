@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 
 import equireg
-from equireg import folders
 from equireg.config.parsing import from_plain, nested
 from equireg.config.yaml_files import read_yaml
+from equireg.folders.predictions import is_whole
 from equireg.folders.run import RunFolder
 from equireg.pipeline.sweep import is_done
 from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
@@ -127,7 +127,7 @@ class Choice:
             return
         for split, name in run.judged().items():
             predictions, evaluation = self.out / "predictions" / name, self.out / "evaluations" / name
-            if not folders.is_signed(predictions):
+            if not is_whole(predictions):
                 equireg.predict(trained.root, prepared, predictions, split=split, **plan.predict)
             equireg.evaluate(predictions, prepared, evaluation)
 

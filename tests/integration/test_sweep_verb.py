@@ -127,6 +127,33 @@ def test_a_failing_run_leaves_the_others(equireg: Command, write_sweep: Callable
     assert not (out / "runs" / "sup9").exists()
 
 
+def test_scans_that_could_not_be_predicted_are_tried_again(
+    equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mean over fewer scans than the other runs have must not pass for a run that is done."""
+    from equireg.prediction import predict
+
+    whole, broken = predict.predict_here, []
+
+    def breaks_once(job: Any, predictor: Any, cases: Any, add: Any) -> Any:
+        last = [] if broken else cases[-1:]
+        broken.extend(last)
+        return whole(job, predictor, cases[: len(cases) - len(last)], add) | {
+            case.name: predict.Failure("the disk was away") for case in last
+        }
+
+    monkeypatch.setattr(predict, "predict_here", breaks_once)
+    file, out = write_sweep(grid={"method": ["supervised"], "sup_cases": [1]}, split="train"), tmp_path / "out"
+    first = equireg("sweep", file, "--out", out)
+    assert first.code == 1
+    assert "the disk was away" in first.error
+    assert not (out / "evaluations" / "supervised-sup1").exists()
+    second = equireg("sweep", file, "--out", out)
+    assert second.code == 0, second.err
+    (case,) = broken
+    assert case.name in set(pd.read_csv(out / "evaluations" / "supervised-sup1" / "metrics.csv")["case"])
+
+
 def test_parts_and_several_splits(equireg: Command, write_sweep: Callable[..., Path], tmp_path: Path) -> None:
     """A part's shared options reach its runs and not their names; each split has its own evaluation."""
     part = {"train": {"max_steps": 1}, "grid": {"method": ["supervised"], "repeat": [0, 1]}}

@@ -13,7 +13,7 @@ from equireg.errors import EquiregError
 from equireg.folders import tables
 from equireg.folders.label_tables import read_label_table
 from equireg.folders.quality import DISAGREEMENT, RECORDS, Row, disagreement_file, read_quality, record_file
-from equireg.folders.signature import EQUIVARIANCE, SIGNATURE, UNFINISHED, read_signature
+from equireg.folders.signature import EQUIVARIANCE, SIGNATURE, UNFINISHED, is_signed, read_signature
 from equireg.imaging.formats import EXTENSIONS
 from equireg.imaging.labels import LabelTable
 
@@ -38,6 +38,11 @@ _TIMES = ("case", "seconds")
 _LONGEST = 255
 """Longest name of a file in bytes."""
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a prediction of every scan that it was made for, and none of them failed."""
+    return is_signed(folder) and not (folder / FAILED).is_file()
 
 
 def prediction_file(folder: Path, case: str, ending: str | None = None) -> Path:

@@ -24,6 +24,7 @@ from equireg.config.cluster import ClusterOptions
 from equireg.config.parsing import to_plain, with_config
 from equireg.errors import EquiregError, UsageError
 from equireg.folders import ensemble, tables
+from equireg.folders.predictions import is_whole
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, check_same_data, members_of, options_of_before
@@ -195,7 +196,7 @@ def _teach(work: _Work, turn: int) -> None:
     if folders.made_by(out) == "prepare":
         return
     shared = {name: work.options[name] for name in SHARED if name in work.options}
-    if not folders.is_signed(drafts):
+    if not is_whole(drafts):
         runs = [run.root for run in work.runs(turn - 1)]
         predict(runs, work.data.root, drafts, split="train", post_process="none", **shared)
     chosen = trusted(drafts, work.candidates, work.how.keep)

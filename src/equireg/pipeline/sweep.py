@@ -19,7 +19,7 @@ from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
 from equireg.folders.origin import names_only
-from equireg.folders.predictions import read_facts
+from equireg.folders.predictions import is_whole, read_facts
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
@@ -217,7 +217,7 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
         train(prepared, trained.root, resume=trained.has_config(), **nested(run.options))
     for split, name in run.judged().items():
         predictions, evaluation = out / _PREDICTIONS / name, out / _EVALUATIONS / name
-        if not folders.is_signed(predictions):  # `predict` continues what it left unfinished
+        if not is_whole(predictions):  # `predict` continues what it left unfinished, and tries failed scans again
             predict(trained.root, prepared, predictions, split=split, **config.predict)
         if not folders.is_signed(evaluation):
             verify = bool(config.predict.get("verify", True))
