@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import label_efficiency
 import running_text
+import small_test
 import sources
 from pages import Table, agrees, tables_of
 
@@ -44,6 +45,7 @@ class Source:
 
 _SPEED, _LABELS = "benchmarks/speed", "benchmarks/label_efficiency/results.csv"
 _TABLES = f"python benchmarks/label_efficiency/tables.py {_LABELS}"
+_CASES = "benchmarks/strength/test_cases.py"
 PERFORMANCE = "docs/performance.md"
 SOURCES = (
     Source(
@@ -53,6 +55,10 @@ SOURCES = (
         "benchmarks/strength/results/rivals-*.csv",
         sources.against_rivals,
         header="labelled, 800 steps",
+    ),
+    *(
+        Source("docs/benchmarks.md", "The answer", _CASES, small_test.RESULTS, rows, header=header)
+        for rows, header in ((small_test.dice, "test cases, 800 steps"), (small_test.leads, "EquiReg's lead over"))
     ),
     Source("docs/few_labels.md", "How many labels", _TABLES, _LABELS, check=label_efficiency.chosen),
     Source(

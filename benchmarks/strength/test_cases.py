@@ -50,6 +50,8 @@ def read(path: Path) -> dict[str, Scores]:
     result = {}
     for name, runs in found.items():
         draws = sorted({draw for draw, _ in runs if all((draw, method) in runs for method in METHODS)})
+        if not draws:
+            continue
         cases = sorted(set.intersection(*(set(run) for run in runs.values())))
         result[name] = {
             method: np.array([[runs[draw, method][case] for case in cases] for draw in draws]) for method in METHODS

@@ -1,0 +1,35 @@
+"""The tables of the sweeps over test cases at half resolution, as benchmarks/strength/test_cases.py makes them."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from sources import ROOT, Row
+
+FOLDER = ROOT / "benchmarks" / "strength"
+RESULTS = "benchmarks/strength/results/test-small.csv"
+_SHOWN = {"hippocampus": "hippocampus, 1 case", "lgg": "lgg, 4 patients", "acdc": "acdc, 3 patients"}
+
+
+def _script() -> Any:
+    sys.path.insert(0, str(FOLDER))
+    import test_cases  # pyright: ignore[reportMissingImports]
+
+    return test_cases
+
+
+def dice() -> Mapping[str, Row]:
+    """Return draws and the mean Dice of each method by data set, and the mean over the sets."""
+    script = _script()
+    sets = script.read(ROOT / RESULTS)
+    means = {name: [float(sets[name][method].mean()) for method in script.METHODS] for name in _SHOWN if name in sets}
+    rows: dict[str, Row] = {_SHOWN[name]: [len(sets[name]["equireg"]), *values] for name, values in means.items()}
+    return rows | {"mean": [[], *(sum(column) / len(means) for column in zip(*means.values(), strict=True))]}
+
+
+def leads() -> Mapping[str, Row]:
+    """Return EquiReg's lead over each other method, with its interval, by data set and over all of them."""
+    script = _script()
+    found = script.differences(script.read(ROOT / RESULTS))
+    names = {name: shown for name, shown in {**_SHOWN, "mean": "mean"}.items() if name in found["bcp"]}
+    return {shown: [list(found[rival][name]) for rival in script.METHODS[1:]] for name, shown in names.items()}
