@@ -51,6 +51,11 @@ def batch(unlabelled: int = 2) -> Batch:
     return Batch(some(2, 1), replace(some(unlabelled, 2), label=None), Generator().manual_seed(0), (0, 1))
 
 
+def seen_by(network: nn.Module) -> list[Tensor]:
+    assert isinstance(network, Watched)
+    return network.seen
+
+
 def method(size: int = 3, views: ViewsConfig = STILL, **options: Any) -> EquiReg:
     options = {"threshold": 0.0, "passes": 1, "cutmix": 0.0, **options}
     config = TrainConfig(method=EquiRegConfig(**options), views=views)
@@ -122,10 +127,12 @@ def test_one_that_looks_at_neighbours_does():
     given = batch()
     assert given.unlabelled is not None
     both = torch.cat([given.labelled.image, given.unlabelled.image])
-    (shown,) = made.student.seen
+    (shown,) = seen_by(made.student)
     assert (shown != both).flatten(1).any(1).all()
     assert made.teacher is not None
-    assert all(torch.equal(seen, given.unlabelled.image) for seen in made.teacher.seen)  # the teacher sees whole scans
+    assert all(
+        torch.equal(seen, given.unlabelled.image) for seen in seen_by(made.teacher)
+    )  # the teacher sees whole scans
 
 
 def test_what_nobody_has_decided_is_no_exchange():
@@ -145,7 +152,7 @@ def test_partners_get_no_box_of_another_kind_and_the_others_keep_it():
     mixed = (task.image == 7).flatten(1).any(1)
     assert mixed.tolist() == [False, True, True, False, True, True]
     made.losses(given, 90)
-    (shown,) = made.student.seen
+    (shown,) = seen_by(made.student)
     assert [bool((one == 0).any() and (one == 7).any()) for one in shown] == [True] * 8
 
 
