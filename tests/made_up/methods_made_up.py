@@ -14,9 +14,9 @@ STILL = ViewsConfig(_SAME, _SAME, IntensityConfig(probability=0.0))
 """Views that are the scan itself."""
 
 
-def some(count: int, shape: Sequence[int] = SHAPE) -> Samples:
-    """Return scans of noise with classes of noise, the same for the same count and shape."""
-    generator = Generator().manual_seed(count)
+def some(count: int, shape: Sequence[int] = SHAPE, seed: int | None = None) -> Samples:
+    """Return scans and classes of noise, the same for the same count, shape and seed, which is the count if not given."""
+    generator = Generator().manual_seed(count if seed is None else seed)
     return Samples(
         image=torch.randn((count, 1, *shape), generator=generator),
         valid=torch.ones(count, 1, *shape),

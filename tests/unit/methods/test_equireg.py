@@ -17,10 +17,9 @@ from equireg.methods.evaluation_mode import evaluating
 from equireg.methods.schedules import annealing_threshold, moving_average_decay, ramp_up
 from equireg.methods.supervised import Supervised
 from equireg.methods.teacher import copy_as_teacher, update_ema
+from methods_made_up import SHAPE, STILL, some
 
-SHAPE = (12, 16)
 MOVES = SpatialConfig(probability=1.0)  # flips alone, which are exact
-STILL = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.0), IntensityConfig(probability=0.0))
 FLIPS = ViewsConfig(SpatialConfig(probability=0.0), MOVES, IntensityConfig(probability=0.0))
 
 
@@ -34,20 +33,8 @@ def network(size: int = 3) -> nn.Module:
     )
 
 
-def some(count: int, seed: int) -> Samples:
-    generator = Generator().manual_seed(seed)
-    return Samples(
-        image=torch.randn((count, 1, *SHAPE), generator=generator),
-        valid=torch.ones(count, 1, *SHAPE),
-        fill=torch.zeros(count, 1),
-        spacing_mm=torch.ones(count, 2),
-        cases=("a",) * count,
-        label=torch.randint(3, (count, 1, *SHAPE), generator=generator),
-    )
-
-
 def batch(seed: int = 0) -> Batch:
-    return Batch(some(2, 1), replace(some(4, 2), label=None), Generator().manual_seed(seed), (0, 1))
+    return Batch(some(2, seed=1), replace(some(4, seed=2), label=None), Generator().manual_seed(seed), (0, 1))
 
 
 def method(views: ViewsConfig | None = None, size: int = 3, **options: Any) -> EquiReg:
@@ -468,7 +455,7 @@ def test_the_dice_fades_with_the_share_of_labelled_cases(mixing):
 
     def total(masked: list[bool] | None, **options: Any) -> float:
         flags = None if masked is None else torch.tensor(masked)
-        known = replace(batch(), unlabelled=replace(some(4, 2), label=None, masked=flags))
+        known = replace(batch(), unlabelled=replace(some(4, seed=2), label=None, masked=flags))
         made = method(FLIPS, cutmix=mixing, labelled_boxes=1.0, **options)
         return float(made.losses(known, 90)["unsupervised"])
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from equireg.batches.batch import Batch, Samples
+from equireg.batches.batch import Batch
 from equireg.config import IntensityConfig, SpatialConfig, TrainConfig, ViewsConfig
 from equireg.config.networks import UNetConfig
 from equireg.errors import UsageError
@@ -15,9 +15,9 @@ from equireg.methods.equireg import EquiReg, EquiRegConfig
 from equireg.networks import build
 from equireg.processes.ranks import Rank, generator
 from equireg.transforms.mixing import EXCHANGED_SIDE, Exchange
+from methods_made_up import STILL, some
 
 SHAPE = (16, 24)
-STILL = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=0.0), IntensityConfig(probability=0.0))
 FLIPS = ViewsConfig(SpatialConfig(probability=0.0), SpatialConfig(probability=1.0), IntensityConfig(probability=0.0))
 
 
@@ -35,20 +35,10 @@ class Watched(nn.Module):
         return self.layer(image)
 
 
-def some(count: int, seed: int) -> Samples:
-    drawn = Generator().manual_seed(seed)
-    return Samples(
-        image=torch.randn((count, 1, *SHAPE), generator=drawn),
-        valid=torch.ones(count, 1, *SHAPE),
-        fill=torch.zeros(count, 1),
-        spacing_mm=torch.ones(count, 2),
-        cases=("a",) * count,
-        label=torch.randint(3, (count, 1, *SHAPE), generator=drawn),
-    )
-
-
 def batch(unlabelled: int = 2) -> Batch:
-    return Batch(some(2, 1), replace(some(unlabelled, 2), label=None), Generator().manual_seed(0), (0, 1))
+    return Batch(
+        some(2, SHAPE, seed=1), replace(some(unlabelled, SHAPE, seed=2), label=None), Generator().manual_seed(0), (0, 1)
+    )
 
 
 def seen_by(network: nn.Module) -> list[Tensor]:
