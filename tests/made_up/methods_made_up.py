@@ -15,7 +15,7 @@ STILL = ViewsConfig(_SAME, _SAME, IntensityConfig(probability=0.0))
 
 
 def some(count: int, shape: Sequence[int] = SHAPE, seed: int | None = None) -> Samples:
-    """Return scans and classes of noise, the same for the same count, shape and seed, which is the count if not given."""
+    """Return scans and classes of noise, the same for the same count, shape and seed, by default the count."""
     generator = Generator().manual_seed(count if seed is None else seed)
     return Samples(
         image=torch.randn((count, 1, *shape), generator=generator),
