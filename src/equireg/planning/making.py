@@ -121,7 +121,7 @@ class Question:
         if self.stand.unlabelled:
             found.append(Decision("unsup_ratio", rung.unsup_ratio, why))
         found.append(rules.foreground(self.fingerprint, rung.patch_size))
-        if getattr(self.config.method, "exchange", 0.0) is None and self.stand.unlabelled:
+        if rules.leaves_exchange_open(self.config.method) and self.stand.unlabelled:
             found.append(rules.exchange(self.fingerprint, rung.patch_size))
         if len(rung.patch_size) == 3 and not self.has("network.strides"):
             found += rules.topology(self.fingerprint, rung.patch_size)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from equireg.batches.patches import patch_within
+from equireg.config import MethodConfig
+from equireg.config.methods import EquiRegConfig
 from equireg.networks import strides_for, topology_for
 from equireg.planning.fingerprint import Fingerprint
 
@@ -165,6 +167,11 @@ def foreground(print_: Fingerprint, patch_size: Sequence[int]) -> Decision:
     seen = depth * math.prod(plane)
     why = f"a random sample shows {rarest.name} about {round(100 * seen)} times of 100"
     return Decision("foreground", _FOREGROUND_RARE if seen < _RARE else _FOREGROUND, why)
+
+
+def leaves_exchange_open(method: MethodConfig) -> bool:
+    """Whether nobody has said how many samples exchange boxes, in a method that can."""
+    return isinstance(method, EquiRegConfig) and method.exchange is None
 
 
 def exchange(print_: Fingerprint, patch_size: Sequence[int]) -> Decision:

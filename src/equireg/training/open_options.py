@@ -9,12 +9,11 @@ from typing import Any
 from equireg.batches.choice import choose_cases
 from equireg.batches.patches import plan_patches
 from equireg.config import TrainConfig
-from equireg.config.methods import EquiRegConfig
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.planning.fingerprint import fingerprint
 from equireg.planning.making import is_planned, make_plan
-from equireg.planning.rules import exchange
+from equireg.planning.rules import exchange, leaves_exchange_open
 from equireg.planning.table import lines_of
 from equireg.processes import launching
 from equireg.processes.ranks import Rank
@@ -69,10 +68,9 @@ def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, ra
 
 def _by_masks(config: TrainConfig, data: PreparedSet) -> Options:
     """Return the options with that decided which follows from the labelled masks alone, without any measurement."""
-    method = config.method
-    if not isinstance(method, EquiRegConfig) or method.exchange is not None:
+    if not leaves_exchange_open(config.method):
         return Options(config)
     labelled, unlabelled = choose_cases(data.manifest.cases, config)
     found = exchange(fingerprint(data, labelled, unlabelled), plan_patches(data.manifest, config).patch_size)
-    config = replace(config, method=replace(method, exchange=found.value))
+    config = replace(config, method=replace(config.method, **{found.option.removeprefix("method."): found.value}))
     return Options(config, (found.option,), (f"{found.option} {found.value:g}: {found.why}",))
