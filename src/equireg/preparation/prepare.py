@@ -72,7 +72,11 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     recipe = recipes.find(config.recipe)
     found = {case.name: case for case in dataset.cases}
     dataset = _with_adopted(dataset, adopted_masks(out))
-    listed = split.read_split(Path(config.split), dataset.cases) if config.split else None
+    if not dataset.cases:
+        raise EquiregError(_no_case(raw, dataset.refused))
+    listed = None
+    if config.split:
+        listed = split.read_split(Path(config.split), dataset.cases, {refusal.case for refusal in dataset.refused})
     headers = checking.read_headers(dataset)
     jobs = config.jobs
     if not config.far:

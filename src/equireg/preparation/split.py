@@ -87,10 +87,17 @@ def _not_there(name: str, cases: Collection[str]) -> str:
     return f"which the raw folder does not hold; {hint} Give names of cases, without folder and ending."
 
 
-def read_split(path: Path, cases: Sequence[SplitCase | RawCase]) -> dict[str, Split]:
+def read_split(
+    path: Path, cases: Sequence[SplitCase | RawCase], refused: Collection[str] = frozenset()
+) -> dict[str, Split]:
     """Read a JSON file with the lists ``train``, ``val`` and ``test`` of case names.
 
     Cases that no list names are ``test`` where their layout holds them out, else ``train``.
+
+    Args:
+        path: the file.
+        cases: the cases that may be prepared.
+        refused: names of those that may not, for reasons told elsewhere; what the lists say of them does not count.
 
     Raises:
         EquiregError: if the file is not such a file, names an unknown case or one case twice, or separates scans of a
@@ -108,6 +115,8 @@ def read_split(path: Path, cases: Sequence[SplitCase | RawCase]) -> dict[str, Sp
     listed: dict[str, Split] = {}
     for split in names:
         for name in content.get(split, []):
+            if name in refused:
+                continue
             if name not in patient:
                 raise EquiregError(f"{path}: names the case {name[:80]!r}, {_not_there(name, patient)}")
             if name in listed:

@@ -1,5 +1,6 @@
 """`prepare` with --dry_run, --patients and --follow_links, and masks of a class each."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -72,6 +73,24 @@ def test_links_out_of_the_folder_need_a_word(raw: Path, tmp_path: Path) -> None:
     refused = prepare(raw, tmp_path / "out", dry_run=True).refused
     assert [item["case"] for item in refused] == ["link"]
     assert prepare(raw, tmp_path / "out", dry_run=True, follow_links=True).refused == ()
+
+
+def test_a_split_may_name_a_refused_case(raw: Path, tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere.nii.gz", 2)
+    (raw / "images/link.nii.gz").symlink_to(tmp_path / "elsewhere.nii.gz")
+    (tmp_path / "split.json").write_text(json.dumps({"val": ["link"]}))
+    manifest = prepare(raw, tmp_path / "out", split=str(tmp_path / "split.json"), jobs=1)
+    assert [item["case"] for item in manifest.refused] == ["link"]
+    assert {case.split for case in manifest.cases} == {"train"}
+
+
+def test_why_every_case_is_refused_comes_before_the_split(raw: Path, tmp_path: Path) -> None:
+    for scan in (raw / "images").iterdir():
+        scan.rename(tmp_path / scan.name)
+        scan.symlink_to(tmp_path / scan.name)
+    (tmp_path / "split.json").write_text(json.dumps({"val": ["nobody"]}))
+    with pytest.raises(EquiregError, match=r"no usable case remains of .*--follow_links true"):
+        prepare(raw, tmp_path / "out", split=str(tmp_path / "split.json"), jobs=1)
 
 
 def test_a_mask_a_class_becomes_one_mask_and_a_changed_one_is_read_again(tmp_path: Path) -> None:
