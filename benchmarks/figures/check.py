@@ -101,8 +101,8 @@ SOURCES = (
         sources.equal_long_time,
         header="labelled, the time of 4,000 steps",
     ),
-    Source("docs/benchmarks.md", "Twice the steps", _TABLES, _LABELS, check=label_efficiency.longer, header="method"),
-    Source("docs/benchmarks.md", ".*", _TABLES, _LABELS, check=label_efficiency.as_printed, header="method"),
+    Source("docs/ten_methods.md", "Twice the steps", _TABLES, _LABELS, check=label_efficiency.longer, header="method"),
+    Source("docs/ten_methods.md", ".*", _TABLES, _LABELS, check=label_efficiency.as_printed, header="method"),
     Source(PERFORMANCE, "A training step", f"{_SPEED}/step.py", f"{_SPEED}/step-*.json", sources.step, header="part"),
     Source(
         PERFORMANCE,
@@ -155,7 +155,7 @@ SOURCES = (
     ),
 )
 BY_HAND = {
-    ("docs/benchmarks.md", ".*"): "of `equireg report` on the sweeps' runs, which are not kept here; the page says how",
+    ("docs/ten_methods.md", ".*"): "of `equireg report` on the sweeps' runs, which are not kept here; the page says how",
     ("docs/performance.md", "A training step"): "timed while the changes were made; the page says so",
     ("docs/reliability.md", "Starved and in a race"): "limits that tests/robustness/test_chaos.py sets",
     ("docs/reliability.md", "Reliability"): "written by `make attack` itself",
