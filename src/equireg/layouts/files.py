@@ -26,6 +26,11 @@ _MASKS = (
     r"contours?|lesions?|delineations?|targets?|manual)(?:[_\- ]?(?:masks?|segs?|files?|class))?"
 )
 _PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
+_UNLABELLED = re.compile(
+    r"(?:un|non|not|no|without)[_\- ]?(?:labell?ed|annotated|masked|segmented|labels?|annotations?|masks?)"
+    r"(?:[_\- ]?(?:set|data|cases?|images?|scans?|patients?))?",
+    re.IGNORECASE,
+)
 _HELD_OUT = ("ts", "test", "testing", "val", "va", "valid", "validation")
 _TRAINING = ("", "tr", "train", "training")
 _SETS = r"(?:{})(?:[_\- ]?(?:set|data|cases?|images?|patients?))?"
@@ -192,6 +197,11 @@ def scan_part_beside_masks(name: str) -> str | None:
 def mask_part(name: str) -> str | None:
     """Return the part of a data set that a folder of masks is of; None for another folder."""
     return _part(name, _MASKS)
+
+
+def says_unlabelled(name: str) -> bool:
+    """Whether a folder's name says that what lies in it has no masks, such as ``unlabeled``."""
+    return bool(_UNLABELLED.fullmatch(name))
 
 
 def alike(part: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from equireg.layouts.files import (
     alike,
     folders_with_images,
     mask_part,
+    says_unlabelled,
     scan_part,
     scan_part_beside_masks,
     stem_of,
@@ -25,6 +26,7 @@ class Places:
         """Folder to the scans directly inside."""
         self._beside: dict[Path, list[Path]] = {}
         self._apart: dict[Path, list[Path]] = {}
+        self._unlabelled: set[Path] = set()
         for folder, files in folders_with_images(root):
             home = self._mask_folder(folder)
             if home is not None:
@@ -76,7 +78,7 @@ class Places:
 
     def _is_scan_folder(self, folder: Path) -> bool:
         """Whether a folder's name says scans, on its own or because a folder of masks lies beside it."""
-        if scan_part(folder.name) is not None:
+        if scan_part(folder.name) is not None or folder in self._unlabelled:
             return True
         return scan_part_beside_masks(folder.name) is not None and any(
             home.parent == folder.parent for home in self._apart
@@ -89,7 +91,10 @@ class Places:
         return next((place for place in reversed(places) if self._is_scan_folder(place)), self.root)
 
     def _keep_folders_of_scans(self) -> None:
-        """Where folders called ``images`` hold scans, leave images elsewhere aside."""
+        """Where folders called ``images`` hold scans, leave images elsewhere aside, but for those called unlabelled."""
+        if any(self._home(folder) != self.root for folder in self.scans):
+            above = {place for folder in self.scans for place in (folder, *folder.parents) if place != self.root}
+            self._unlabelled = {place for place in above if says_unlabelled(place.name)}
         inside = {folder: files for folder, files in self.scans.items() if self._home(folder) != self.root}
         outside = {folder: files + self._beside[folder] for folder, files in self.scans.items() if folder not in inside}
         self._left = {}

@@ -11,10 +11,11 @@ from equireg.folders.prepared import case_folder
 from equireg.imaging import volume
 from equireg.imaging.alignment import one_line_a_remark
 from equireg.imaging.colours import RGB
+from equireg.imaging.grey import check_labels
 from equireg.imaging.labels import IGNORED, LabelTable
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import RawCase, RawDataset, Refusal
-from equireg.preparation import pictures
+from equireg.preparation import label_values, pictures
 from equireg.processes.workers import WorkerDiedError, Workers, guarded
 
 REMEDY = "When this is mended, prepare again into the same folder: only this case is done anew."
@@ -90,13 +91,17 @@ class _Shown:
     """What one mask holds."""
 
     values: list[int]
+    voxels: list[int]
+    """How many have each value."""
     colours: Mapping[int, RGB]
     """Label value to its colour, where the mask is a picture with a palette."""
 
 
 def _shown(case: RawCase, geometry: volume.Geometry) -> _Shown:
-    values = np.unique(case.read_label(geometry)).tolist()
-    return _Shown(values, {} if case.label is None else pictures.palette_of(case.label, values, case.limits))
+    label = case.read_label(geometry)
+    check_labels(str(case.mask), label)
+    values, voxels = (found.tolist() for found in np.unique(label, return_counts=True))
+    return _Shown(values, voxels, {} if case.label is None else pictures.palette_of(case.label, values, case.limits))
 
 
 def _labels_of_masks(
@@ -120,8 +125,10 @@ def _labels_of_masks(
     refused += odd
     bad = {item.case for item in refused}
     kept = {name: found.values for name, found in shown.items() if name not in bad}
-    if any(map(is_picture, masks.values())):
-        pictures.check_values({masks[name]: values for name, values in kept.items()})
+    label_values.check_kinds({masks[name]: values for name, values in kept.items()})
+    label_values.tell_strays(
+        {masks[name]: dict(zip(shown[name].values, shown[name].voxels, strict=True)) for name in kept}
+    )
     labels = labels_of_values({0}.union(*kept.values()))
     return (
         replace(pictures.named(labels), colours=colours) if any(map(is_picture, masks.values())) else labels,

@@ -1,13 +1,12 @@
 """Folders of pictures: what the colours of their masks mean, and how the masks are stored."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from equireg.config import PrepareConfig
-from equireg.errors import EquiregError, UsageError
+from equireg.errors import UsageError
 from equireg.folders.label_tables import read_colour_labels
 from equireg.imaging.colours import RGB, hex_of, read_colours
 from equireg.imaging.formats import readable
@@ -16,8 +15,6 @@ from equireg.imaging.limits import Limits
 from equireg.imaging.picture_masks import look_of
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import RawCase, RawDataset, Refusal
-
-log = logging.getLogger("equireg")
 
 _WHITE = 255
 
@@ -77,28 +74,6 @@ def common_palette(
         else:
             found |= colours[name]
     return dict(sorted(found.items())), refused
-
-
-def check_values(values: Mapping[Path, Sequence[int]]) -> None:
-    """Refuse masks of 0 and 1 among masks of 0 and 255; warn where 255 may mean that nobody annotated.
-
-    Raises:
-        EquiregError: names a mask of each kind.
-    """
-    ones = [path for path, several in values.items() if set(several) in ({1}, {0, 1})]
-    whites = [path for path, several in values.items() if set(several) in ({_WHITE}, {0, _WHITE})]
-    others = sorted({value for several in values.values() for value in several} - {0, _WHITE})
-    if ones and whites and others == [1]:
-        raise EquiregError(
-            f"{ones[0]}: holds 0 and 1, {whites[0]} 0 and 255, as {len(ones)} and {len(whites)} masks do; expected one "
-            "kind, as they seem to mean the same. Save the masks alike."
-        )
-    if others and any(_WHITE in several for several in values.values()):
-        log.warning(
-            "the masks show 255 beside %s. If it marks pixels that nobody annotated, give --colours FILE with its row "
-            "named ignore.",
-            ", ".join(map(str, others[:3])),
-        )
 
 
 def named(labels: LabelTable) -> LabelTable:

@@ -1,5 +1,7 @@
 """Near variants of plain folders: a mask is never taken for a scan, nor a time point for a channel."""
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from equireg.layouts import discover
@@ -52,6 +54,19 @@ def test_each_scan_has_its_mask(tmp_path, scan, mask):
     assert dataset.refused == ()
     assert sorted((files(dataset, name)[0], mask) for name, mask in masks(dataset).items()) == sorted(pairs)
     assert len(dataset.channels) == 1
+
+
+@pytest.mark.parametrize("folder", ["unlabeled", "unlabelled", "Unannotated", "no_masks", "unlabeled_data/a"])
+def test_scans_in_a_folder_called_unlabelled_are_used_beside_images_and_labels(tmp_path, folder):
+    put(tmp_path, *(f"{kind}/c{i}{END}" for kind in ("images", "labels") for i in range(2)))
+    noise = np.random.default_rng(0).normal(size=(4, 4, 4))
+    for path in (*(f"{folder}/u{i}" for i in range(3)), "elsewhere/old"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(noise, np.eye(4)), tmp_path / f"{path}{END}")
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == ["c0", "c1"]
+    assert names(dataset) == ["c0", "c1", "u0", "u1", "u2"]  # what lies elsewhere stays aside
+    assert any("elsewhere" in note for note in dataset.notes)
 
 
 def test_the_same_names_in_two_sites(tmp_path):

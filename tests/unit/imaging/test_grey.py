@@ -1,0 +1,53 @@
+"""Grey values are told from labels by where they lie."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from equireg.errors import EquiregError
+from equireg.imaging.grey import check_labels
+
+RNG = np.random.default_rng(1)
+
+
+def ball(shape: tuple[int, ...]) -> np.ndarray:
+    places = np.stack(np.meshgrid(*((2 * np.arange(size) + 1) / size - 1 for size in shape), indexing="ij"))
+    return ((places**2).sum(axis=0) < 0.5).astype(np.uint8)
+
+
+def scan(shape: tuple[int, ...]) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, 20, shape)
+    return np.clip(100 * ball(shape) + 60 + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(48, 40, 1), (48, 40, 6), (32, 32, 32)])
+@pytest.mark.parametrize(
+    "grey",
+    [
+        lambda shape: np.round(np.asarray(ndimage.gaussian_filter(255.0 * ball(shape), 2))),
+        lambda shape: np.round(np.asarray(ndimage.zoom(255.0 * ball(shape)[::4, ::4], (4, 4, 1), order=1))),
+        scan,
+    ],
+)
+def test_grey_values_are_refused(shape, grey):
+    with pytest.raises(EquiregError, match=r"^m.nii: is a mask with \d+ values, of which .* lie at edges alone"):
+        check_labels("m.nii", grey(shape))
+
+
+def test_many_labels_are_none():
+    parcels = np.kron(RNG.permutation(64).reshape(4, 4, 4), np.ones((3, 3, 3))).astype(np.int32)
+    check_labels("m.nii", parcels)
+    check_labels("m.nii", parcels[:, :, :1])
+    check_labels("m.nii", parcels * 1000)  # ids of an atlas
+
+
+def test_few_values_are_labels_whatever_their_shape():
+    check_labels("m.nii", RNG.integers(0, 17, (20, 20, 20)))  # scattered
+
+
+def test_thin_structures_beside_thick_ones_are_labels():
+    values = np.zeros((64, 64, 4), dtype=np.uint8)
+    for label in range(1, 31):
+        values[:, 2 * label : 2 * label + (1 if label % 3 == 0 else 2)] = label
+    values = np.repeat(values, 2, axis=1)  # two or four voxels thick
+    check_labels("m.nii", values)

@@ -1,0 +1,50 @@
+"""What mixed kinds of masks, and values in a voxel or two, are told as."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from equireg.errors import EquiregError
+from equireg.preparation.label_values import check_kinds, tell_strays
+
+A, B, C, D = (Path(f"{name}.nii.gz") for name in "abcd")
+
+
+def test_masks_of_one_and_of_255_are_two_kinds():
+    with pytest.raises(EquiregError, match=r"a.nii.gz: holds 0 and 1, c.nii.gz 0 and 255, as 2 and 1 masks do"):
+        check_kinds({A: [0, 1], B: [0, 1], C: [0, 255]})
+
+
+@pytest.mark.parametrize("third", [[0, 1, 255], [0, 2], [0, 1, 2]])
+def test_other_values_may_mean_something_else(third, caplog):
+    check_kinds({A: [0, 1], B: [0, 255], C: third})
+    assert not caplog.records  # the remark on 255 is of pictures
+
+
+def test_a_value_of_a_voxel_in_one_mask_is_told(caplog):
+    tell_strays({A: {0: 900, 1: 100}, B: {0: 900, 1: 99, 7: 1}, C: {0: 900, 1: 100}})
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "one mask alone shows the value 7 (b.nii.gz, voxels: 1)" in record.getMessage()
+
+
+def test_many_strays_are_one_line(caplog):
+    tell_strays({A: {1: 10**6, **dict.fromkeys(range(2, 9), 500)}, B: {1: 100}, C: {1: 100}})
+    (record,) = caplog.records
+    assert "shows the values 2 (a.nii.gz, voxels: 500), 3 (" in record.getMessage()
+    assert "..." in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "voxels",
+    [
+        {A: {0: 900, 1: 100}, B: {0: 900, 1: 60, 7: 40}, C: {1: 100}},  # a structure that few patients have
+        {A: {0: 900, 1: 100, 7: 1}, B: {1: 100, 7: 1}, C: {1: 100}},  # a small one
+        {A: {0: 900, 1: 100}, B: {0: 999, 7: 1}, C: {1: 100}},  # all that a mask shows
+        {A: {0: 900, 1: 100}, B: {0: 900, 1: 99, 7: 1}},  # of two masks none is the odd one
+    ],
+)
+def test_what_may_be_meant_is_not_told(voxels, caplog):
+    tell_strays(voxels)
+    assert not caplog.records
