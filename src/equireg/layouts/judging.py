@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
@@ -13,6 +13,13 @@ from equireg.layouts.files import stem_of
 from equireg.layouts.masks import split_mask
 from equireg.layouts.patients import patients_of
 from equireg.layouts.picture_sets import picks_of
+
+_MARKS = ("_", "-", ".", " ")
+_SEVERAL = (
+    "Keep the right one under the scan's name. If each shows a class, unite them in one file, or put them into folders "
+    "segmentations/ (--layout totalsegmentator)."
+)
+"""How to mend several masks of a scan."""
 
 
 def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
@@ -26,8 +33,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
     cases: dict[str, RawCase] = {}
     refused = list(found.refused)
     unlabelled = {_bare(case.name): case.name for case in found.cases if case.label is None}
-    for mask in found.orphans:
-        refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", _name_for(mask, unlabelled)))
+    refused += _masks_without_scan(found.orphans, unlabelled)
     patients = patients_of(case.name for case in found.cases)
     for case, problem in judged(root, found, follow_links=follow_links):
         refusal = problem or _mask_problem(case) or _missing_channel(case, found) or _taken(case, cases.get(case.name))
@@ -68,11 +74,39 @@ def _bare(name: str) -> str:
     return re.sub(r"0+(?=\d)", "", re.sub(r"[^0-9a-z]+", "_", name.casefold())).strip("_")
 
 
+def _masks_without_scan(orphans: Sequence[Path], unlabelled: Mapping[str, str]) -> list[Refusal]:
+    """Refuse masks that no scan has; those whose names go on behind that of a scan are told as its several masks.
+
+    Args:
+        orphans: the masks.
+        unlabelled: bare name to name of each case without a mask.
+    """
+    owners = {mask: _begun_by(mask, unlabelled.values()) for mask in orphans}
+    count = Counter(owners.values())
+    refused = []
+    for mask, owner in owners.items():
+        if owner is None or count[owner] < 2:
+            refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", _name_for(mask, unlabelled)))
+        else:
+            reason = f"{mask}: is one of {count[owner]} masks whose names begin with that of the scan {owner}."
+            refused.append(Refusal(mask.name, reason, _SEVERAL))
+    return refused
+
+
+def _begun_by(mask: Path, names: Iterable[str]) -> str | None:
+    """Return the longest of some names with which a mask's begins, ahead of a mark."""
+    stem = stem_of(mask)
+    found = [name for name in names if stem.startswith(name) and stem[len(name) :][:1] in _MARKS]
+    return max(found, key=len, default=None)
+
+
 def _name_for(mask: Path, unlabelled: Mapping[str, str]) -> str:
     """Return how to give a mask its scan; a scan of nearly its name is not taken unasked, as it may be another's."""
     stem = stem_of(mask)
     names = (_bare(name) for name in (stem, split_mask(stem)) if name)
     near = next((unlabelled[name] for name in names if name in unlabelled), None)
+    if near is None and (owner := _begun_by(mask, unlabelled.values())):
+        return f"If it is that of the scan {owner}, call it so."
     if near is None:
         return "Add its scan under the same name."
     return f"If it is that of the scan {near}, call it so: capitals, zeros and marks count."

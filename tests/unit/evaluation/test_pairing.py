@@ -69,6 +69,18 @@ def test_where_every_mask_was_predicted_nothing_is_said(raw, tmp_path, caplog):
     assert "no prediction" not in caplog.text
 
 
+@pytest.mark.parametrize("name", ["{}_seg", "{}-mask", "label_{}"])
+def test_a_word_for_masks_in_the_names_of_masks_does_not_part_them_from_their_cases(tmp_path, name):
+    masks = write_masks(tmp_path / "masks", {name.format(case): box(1) for case in ("c1", "c2")})
+    assert judge(tmp_path, masks, ["c1", "c2"])["cases"] == 2
+
+
+def test_two_masks_of_a_case_stay_what_they_are_called(tmp_path):
+    masks = write_masks(tmp_path / "masks", {name: box(1) for name in ("c1_seg", "c1_mask")})
+    with pytest.raises(EquiregError, match="no case in common"):
+        judge(tmp_path, masks, ["c1"])
+
+
 def test_all_absent_predictions_of_a_folder_of_masks_are_named(tmp_path):
     masks = write_masks(tmp_path / "masks", MASKS)
     with pytest.raises(EquiregError, match=r"b\.\*: no such file; .*2 more: d, f\. Predict"):

@@ -45,3 +45,15 @@ def test_several_masks_of_a_volume_are_never_united(tmp_path, kinds):
     assert not dataset.cases
     assert "is one of several masks" in dataset.refused[0].reason
     assert "--layout totalsegmentator" in dataset.refused[0].remedy
+
+
+def test_masks_that_go_on_behind_the_name_of_a_scan_are_its_several_masks(tmp_path):
+    put(tmp_path, *(f"images/c{i}.nii.gz" for i in range(12)), "labels/c0.nii.gz", "labels/c3_v2.nii.gz")
+    put(tmp_path, *(f"labels/c1_{kind}.nii.gz" for kind in ("liver", "tumour")), "labels/c11_liver.nii.gz")
+    refused = {item.case: item for item in discover(tmp_path).refused}
+    for kind in ("liver", "tumour"):
+        item = refused[f"c1_{kind}.nii.gz"]
+        assert item.reason.endswith("is one of 2 masks whose names begin with that of the scan c1.")
+        assert "unite them in one file" in item.remedy
+    assert refused["c11_liver.nii.gz"].reason.endswith("is a mask without a scan.")
+    assert refused["c3_v2.nii.gz"].remedy == "If it is that of the scan c3, call it so."

@@ -42,12 +42,13 @@ def read_reference(folder: Path, predictions: Predictions, verify: bool = True, 
     scans_too = any(split_mask(stem) in masks for stem in masks)  # CASE beside CASE_seg: not masks alone
     if set(masks) & {*predictions.files, *predictions.cases} and not scans_too:
         return MaskFolder.read(folder)
+    cases = {*predictions.files, *predictions.cases}
     try:
         raw = RawFolder.read(folder, predictions)
     except EquiregError:
         if masks:
-            return MaskFolder.read(folder)
+            return MaskFolder.read(folder).called_as(cases)
         raise
     if raw.raw.layout == "dicom" and not raw.raw.cases and not masks:
         return DicomMasks.read(folder, predictions, scans or predictions.raw_folder())
-    return raw if raw.masks or not masks else MaskFolder.read(folder)
+    return raw if raw.masks or not masks else MaskFolder.read(folder).called_as(cases)

@@ -1,7 +1,8 @@
 """A folder of masks, and what all references made of masks have in common."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.masks import MaskFiles
 from equireg.layouts import RawDataset
 from equireg.layouts.dataset_json import NAME, label_table, read_description
+from equireg.layouts.masks import split_mask
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,14 @@ class MaskFolder(Reference):
         masks = {case: MaskFiles(path) for case, path in label_files(folder).items()}
         table = read_labels(folder) or described_labels(folder) or described_labels(folder.absolute().parent)
         return cls(folder, masks, table, dict.fromkeys(masks, ""))
+
+    def called_as(self, cases: Collection[str]) -> "MaskFolder":
+        """Return the folder with the names of some cases, where its files add no more to them than a word for masks."""
+        names = {name: split_mask(name) for name in self.masks}
+        found = Counter(names.values())
+        plain = {name: case for name, case in names.items() if case in cases and found[case] == 1}
+        masks = {plain.get(name) or name: mask for name, mask in self.masks.items()}
+        return replace(self, masks=masks, groups=dict.fromkeys(masks, ""))
 
 
 def described_labels(folder: Path) -> LabelTable | None:
