@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from equireg.errors import EquiregError, PrintableFormatter, UsageError
 from equireg.processes.cores import usable_cores
 from equireg.processes.importing import importing_lightning
 from equireg.processes.memory import KILLED, own_process, room_for_a_thread
+from equireg.processes.parent import end_with_parent
 from equireg.processes.ranks import Rank
 
 log = logging.getLogger("equireg")
@@ -205,7 +205,7 @@ def run_rank() -> None:
     import importlib
 
     room_for_a_thread()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     own_process()
     _log_to_screen()
     module, name = sys.argv[1].split(":")
@@ -238,9 +238,3 @@ def _log_to_screen() -> None:
         handler.setFormatter(PrintableFormatter())
         handler.addFilter(lambda record: record.levelno < logging.WARNING)
         log.addHandler(handler)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone or gives it up: then the pipe closes."""
-    os.read(0, 1)
-    os._exit(1)

@@ -14,6 +14,11 @@ from equireg import disk
 from equireg.folders.origin import in_text
 from equireg.serving.errors import RequestError
 
+_SCRIPT = (
+    "import sys; from equireg.processes.parent import end_with_parent; end_with_parent(); "
+    "from equireg.cli import main; sys.exit(main(sys.argv[1:]))"
+)
+"""The command, in a process that ends with the server, also where that is killed: one training at a time."""
 _PATIENCE_S = 10.0
 """How long a training that was told to stop may take to end, s."""
 _TAIL_BYTES = 2**16
@@ -61,8 +66,8 @@ class Training:
                 file = log.open("wb")
             with file:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "equireg.cli", "train", *arguments, "--out", str(out)],
-                    stdin=subprocess.DEVNULL,
+                    [sys.executable, "-c", _SCRIPT, "train", *arguments, "--out", str(out)],
+                    stdin=subprocess.PIPE,
                     stdout=file,
                     stderr=subprocess.STDOUT,
                 )
