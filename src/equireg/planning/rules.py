@@ -175,14 +175,16 @@ def leaves_exchange_open(method: MethodConfig) -> bool:
 
 
 def exchange(print_: Fingerprint, patch_size: Sequence[int]) -> Decision:
-    """Decide how many labelled samples exchange a box with an unlabelled one: all where what is labelled is small.
+    """Decide how many labelled samples exchange a box with an unlabelled one.
 
-    A box of two thirds of a sample's sides mostly holds a tumour or a heart whole, or leaves it out. What fills the
-    sample is cut by every box, and its parts can no longer be told by their place (benchmarks/strength).
+    In slices all do where what is labelled is small: a box of two thirds of a sample's sides mostly holds a tumour or a
+    heart whole, or leaves it out. What fills the sample is cut by every box, and its parts can no longer be told by
+    their place. In volumes none does: short runs lost by it (benchmarks/strength).
     """
-    dims = len(patch_size)
-    sides = [min(1.0, box / side) for box, side in zip(print_.median_box[-dims:], patch_size, strict=True)]
-    part = math.prod(sides) ** (1 / dims)
+    if len(patch_size) == 3:
+        return Decision("method.exchange", 0.0, "volumes; it was shown to help in slices alone")
+    sides = [min(1.0, box / side) for box, side in zip(print_.median_box[-2:], patch_size, strict=True)]
+    part = math.sqrt(math.prod(sides))
     if not part:
         return Decision("method.exchange", 0.0, "no mask shows a class")
     found, limit = f"what is labelled takes {round(100 * part)} % of a sample's sides", round(100 * SMALL_IN_SAMPLE)

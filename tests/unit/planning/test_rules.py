@@ -104,8 +104,7 @@ def test_a_small_patch_sees_a_class_less_often():
         ((10, 60, 32), (128, 128), 1, "takes 34 % of a sample's sides"),
         ((10, 60, 32), (64, 64), 0, "takes 68 %"),  # what the network sees at once counts
         ((10, 200, 8), (64, 64), 1, "takes 35 %"),  # at most the whole of it
-        ((8, 60, 32), (64, 64, 64), 1, "takes 39 %"),
-        ((64, 60, 32), (64, 64, 64), 0, "takes 78 %"),
+        ((8, 60, 32), (64, 64, 64), 0, "in slices alone"),
         ((10, 64, 64), (128, 128), 0, "takes 50 %"),
         ((0, 0, 0), (64, 64), 0, "no mask shows a class"),
     ],
