@@ -150,6 +150,22 @@ def test_localisers_derived_series_and_other_objects_are_left_out(tmp_path: Path
     assert len(named.scan_files) == 6
 
 
+def test_a_mosaic_is_left_out_with_a_remedy(tmp_path: Path) -> None:
+    mosaic = {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}
+    write_series(tmp_path / "scan")
+    tiled = {**mosaic, "AcquisitionMatrix": [6, 0, 0, 5]}
+    write_series(tmp_path / "mosaic", phantom((24, 20, 1), series=4, more=tiled))
+    write_series(tmp_path / "unsaid", phantom((24, 20, 1), series=5, more=mosaic))
+    # Cut into slices by another program, which left the words as they were.
+    write_series(tmp_path / "slices", phantom(series=6, more={**mosaic, "AcquisitionMatrix": [0, 12, 10, 0]}))
+    found = discover(tmp_path)
+    assert sorted(case.name[-4:] for case in found.cases) == ["_003", "_006"]
+    assert all(len(case.scan_files) == 6 for case in found.cases)
+    (note,) = found.notes
+    for words in ("2 files of Siemens mosaics", "tiles of one picture", "dcm2niix", "single slices", "mosaic"):
+        assert words in note
+
+
 def test_masks_belong_to_the_series_that_they_refer_to(tmp_path: Path) -> None:
     first, second = slices(phantom(series=3)), slices(phantom(series=4, seed=1))
     triangle = np.array([[-8.0, -18, 30], [-6, -18, 30], [-6, -14, 30]])
