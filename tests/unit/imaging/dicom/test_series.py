@@ -181,7 +181,7 @@ def test_positions_may_be_rounded(tmp_path: Path) -> None:
     assert np.abs(series(tmp_path).geometry.affine_array - one.affine).max() < 0.02
 
 
-def shifted(shifts_mm: Sequence[float]) -> list[pydicom.Dataset]:
+def shifted(shifts_mm: Sequence[float]) -> Sequence[pydicom.Dataset]:
     """Return slices 1 mm apart, each shifted along the normal."""
     files = slices(phantom((4, 4, len(shifts_mm)), spacing_mm=(1.0, 1.0, 1.0)))
     for file, shift in zip(files, shifts_mm, strict=True):
