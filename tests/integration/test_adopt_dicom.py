@@ -117,6 +117,18 @@ def test_segments_are_chosen(own: Path, tmp_path: Path) -> None:
     assert PreparedSet(own).by_name[case].class_voxels[1:3] == (12, 0)
 
 
+def test_segments_may_be_spelt_in_other_capitals(own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "equireg")
+    write(tmp_path / "sent", [segmentation(slices(scan(1)), mask_of(1, 2), ["body", "Liver "])])
+    (case,) = adopt(own, tmp_path / "sent", segments=("LIVER",))
+    assert PreparedSet(own).by_name[case].class_voxels[1:3] == (12, 0)
+    assert PreparedSet(own).manifest.labels.names == ("background", "liver", "tumour")
+    assert "are one label: liver (also Liver)" in caplog.text
+    write(tmp_path / "both", [segmentation(slices(scan(2)), mask_of(1, 2), ["liver", "Liver"])])
+    with pytest.raises(EquiregError, match="has the segment 'Liver'; expected some of liver, tumour"):
+        adopt(own, tmp_path / "both")
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [

@@ -12,8 +12,9 @@ from equireg.imaging.dicom.heads import Head
 from equireg.imaging.dicom.mask_heads import MaskHead, read_mask_head
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.segments import label_of
 from equireg.layouts import dicom
-from equireg.layouts.dicom.masks import label_table, values_of
+from equireg.layouts.dicom.masks import Names, label_table
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,17 @@ def find_dicom_masks(
     read, problems = _read(heads)
     owners, unmatched = _owners(data, [head for head in heads if head.path in read and head.path not in named], config)
     known = data.manifest.labels
-    table = known if known.classes > 1 else label_table(read.values(), options)
+    table = known if known.classes > 1 else label_table(list(read.values()), options)
+    meant = None if table is None else Names(list(read.values()), table)
+    if meant is not None:
+        meant.tell()
     found: dict[Path, DicomMask] = {}
     for head in heads:
         case = named.get(head.path) or owners.get(head.path)
-        if case is None or table is None or head.path not in read:
+        if case is None or table is None or meant is None or head.path not in read:
             continue
         try:
-            values = _values(read[head.path], table, options)
+            values = _values(read[head.path], table, meant, options)
         except EquiregError as error:
             problems.append(str(error))
             continue
@@ -80,10 +84,13 @@ def _options(data: PreparedSet, config: AdoptConfig) -> DicomOptions:
     """
     recorded = DicomOptions.recorded([folders.read_signature(data.root, "prepare")])
     labels = data.manifest.labels
-    unknown = [name for name in config.segments if name not in labels.names[1:]]
-    if unknown and labels.classes > 1:
+    if labels.classes < 2:
+        return replace(recorded, segments=config.segments or recorded.segments)
+    chosen = {name: label_of(name, labels.names[1:]) for name in config.segments}
+    unknown = [name for name, label in chosen.items() if label is None]
+    if unknown:
         raise UsageError(f"--segments is {unknown[0]}; expected labels of the data set: {', '.join(labels.names[1:])}.")
-    return replace(recorded, segments=config.segments or recorded.segments)
+    return replace(recorded, segments=tuple(label for label in chosen.values() if label) or recorded.segments)
 
 
 def _read(heads: Sequence[Head]) -> tuple[dict[Path, MaskHead], list[str]]:
@@ -122,17 +129,17 @@ def _owners(data: PreparedSet, heads: Sequence[Head], config: AdoptConfig) -> tu
     return owners, [*(f"{one.reason} {one.remedy}" for one in masks.refused), *stray]
 
 
-def _values(mask: MaskHead, table: LabelTable, options: DicomOptions) -> dict[int, int]:
+def _values(mask: MaskHead, table: LabelTable, meant: Names, options: DicomOptions) -> dict[int, int]:
     """Return number to label value of the segments that are used.
 
     Raises:
         EquiregError: if a segment is no label, or none is used.
     """
-    names = dict(mask.names)
-    values = values_of(mask, table)
+    values = meant.values(mask)
     if options.segments:
-        values = {number: value for number, value in values.items() if names[number] in options.segments}
-    unknown = sorted({name for number, name in names.items() if number not in values})
+        chosen = {number for number, name in mask.names if meant.label(name) in options.segments}
+        values = {number: value for number, value in values.items() if number in chosen}
+    unknown = sorted({name for number, name in mask.names if number not in values})
     if unknown and not (options.segments and values):
         expected = options.segments or table.names[1:]
         raise EquiregError(

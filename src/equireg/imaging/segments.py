@@ -4,7 +4,8 @@ Slicer numbers the segments of each file by themselves, and may save another box
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from equireg.imaging.text_headers import NRRD_ENDINGS, read_notes
 
 _PART = "Segmentation_ReferenceImageExtentOffset"
 """Key of a file that may hold a part of its scan."""
+_SHOWN = 5
+"""Labels that a message names."""
 _NAMED_BY_ITSELF = re.compile(r"segment[_ ]?\d*", re.IGNORECASE)
 
 Numbers = tuple[tuple[str, int], ...]
@@ -28,6 +31,68 @@ Numbers = tuple[tuple[str, int], ...]
 def plain(name: str) -> str:
     """Return a segment's name without what people write in several ways."""
     return " ".join(name.split()).casefold()
+
+
+def held_apart(files: Iterable[Iterable[str]]) -> frozenset[str]:
+    """Return the plain names that some file gives to two segments, in two spellings.
+
+    Args:
+        files: names of the segments of each file.
+    """
+    apart: set[str] = set()
+    for names in files:
+        count = Counter(plain(name) for name in set(names))
+        apart |= {name for name, spellings in count.items() if spellings > 1}
+    return frozenset(apart)
+
+
+def label_of(name: str, labels: Iterable[str], apart: Container[str] = ()) -> str | None:
+    """Return the label that a segment's name means: the same name, else the only one that differs in spelling alone.
+
+    Args:
+        name: of the segment.
+        labels: names of the labels.
+        apart: plain names whose spelling makes a difference.
+    """
+    alike = [label for label in labels if plain(label) == plain(name)]
+    if name in alike:
+        return name
+    return alike[0] if len(alike) == 1 and plain(name) not in apart else None
+
+
+def told_spellings(meant: Iterable[tuple[str, str]]) -> str | None:
+    """Return one line on names that were taken for a label of another spelling; None where there is none.
+
+    Args:
+        meant: label, and the name of a segment that was taken for it.
+    """
+    others: dict[str, set[str]] = {}
+    for label, name in meant:
+        if name != label:
+            others.setdefault(label, set()).add(name)
+    if not others:
+        return None
+    some = "; ".join(f"{label} (also {', '.join(sorted(names))})" for label, names in sorted(others.items())[:_SHOWN])
+    more = f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return f"names of segments that differ in capitals or blanks alone are one label: {some}{more}"
+
+
+def told_apart(files: Mapping[Path, Iterable[str]], effect: str) -> str | None:
+    """Return a warning of files with segments whose names differ in spelling alone; None where there is none.
+
+    Args:
+        files: names of the segments of each file.
+        effect: what becomes of these segments.
+    """
+    found = {path: apart for path, names in files.items() if (apart := held_apart([names]))}
+    if not found:
+        return None
+    path, apart = next(iter(found.items()))
+    names = ", ".join(sorted({name for name in files[path] if plain(name) in apart}))
+    return (
+        f"{len(found)} of {len(files)} masks have segments whose names differ in capitals or blanks alone, such as "
+        f"{path} ({names}); {effect}. Rename them, or unite those that mean the same"
+    )
 
 
 def numbers_of(table: LabelTable) -> Numbers:
@@ -41,6 +106,17 @@ def segment_names(path: Path) -> dict[int, str]:
 
     Names that Slicer made up (``Segment_1``) say nothing.
     """
+    found = stated_names(path)
+    return found if are_distinct(found.values()) else {}
+
+
+def are_distinct(names: Collection[str]) -> bool:
+    """Whether names tell segments from each other and from the background, whatever their spelling."""
+    return len({plain(name) for name in names} - {"", "background"}) == len(names)
+
+
+def stated_names(path: Path) -> dict[int, str]:
+    """Return label value to segment name as it stands in a file; empty unless it names all its segments."""
     notes = _notes(path)
     found: dict[int, str] = {}
     for key, text in notes.items():
@@ -52,7 +128,7 @@ def segment_names(path: Path) -> dict[int, str]:
         if made_up or not name.isprintable() or not re.fullmatch(r"[1-9]\d{0,8}", value, re.ASCII):
             return {}
         found[int(value)] = name
-    return found if len({plain(name) for name in found.values()} - {"", "background"}) == len(found) else {}
+    return found
 
 
 def common_numbers(named: Iterable[Mapping[int, str]]) -> dict[str, int]:

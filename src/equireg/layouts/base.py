@@ -13,6 +13,7 @@ from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
+from equireg.imaging.segments import held_apart, label_of
 from equireg.imaging.text_headers import with_voxels
 from equireg.imaging.volume import Geometry, read_geometry, read_image
 
@@ -154,15 +155,18 @@ class RawDataset:
 def relabelled(dataset: RawDataset, table: LabelTable | None) -> RawDataset:
     """Return a data set whose DICOM masks have the label values that their segments' names have in a table.
 
-    Segments that the table does not name are left out; a data set without DICOM masks stays as it is.
+    Names may differ in capitals where one label alone is meant. Segments that the table does not name are left out; a
+    data set without DICOM masks stays as it is.
     """
     own = dataset.labels
     if own is None or table is None or not any(case.segments for case in dataset.cases):
         return dataset
     by_name = dict(zip(table.names, table.values, strict=True))
-    new = {value: by_name.get(name) for name, value in zip(own.names, own.values, strict=True)}
+    apart = held_apart([own.names])
+    meant = ((value, label_of(name, table.names, apart)) for name, value in zip(own.names, own.values, strict=True))
+    new = {value: by_name[label] for value, label in meant if label is not None}
     cases = [
-        replace(case, segments=tuple((number, found) for number, value in case.segments if (found := new[value])))
+        replace(case, segments=tuple((number, found) for number, value in case.segments if (found := new.get(value))))
         for case in dataset.cases
     ]
     return replace(dataset, labels=table, cases=tuple(cases))

@@ -5,9 +5,18 @@ from dataclasses import replace
 
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
-from equireg.imaging.segments import common_numbers, numbers_of, plain, segment_names
+from equireg.imaging.segments import (
+    are_distinct,
+    common_numbers,
+    numbers_of,
+    plain,
+    stated_names,
+    told_apart,
+    told_spellings,
+)
 from equireg.layouts import RawDataset
 
+_BY_NUMBERS = "their names are not used, and their numbers count as they are"
 log = logging.getLogger("equireg")
 
 
@@ -19,7 +28,11 @@ def with_segments(dataset: RawDataset, limits: Limits) -> tuple[RawDataset, Limi
     if dataset.labels is not None:
         return dataset, replace(limits, segments=numbers_of(dataset.labels))
     masks = [case.label for case in dataset.cases if case.label is not None]
-    named = {path: names for path in masks if (names := segment_names(path))}
+    stated = {path: names for path in masks if (names := stated_names(path))}
+    named = {path: names for path, names in stated.items() if are_distinct(names.values())}
+    apart = told_apart({path: names.values() for path, names in stated.items()}, _BY_NUMBERS)
+    if apart is not None:
+        log.warning("%s", apart)
     if not named:
         return dataset, limits
     numbers = common_numbers(named.values())
@@ -39,8 +52,11 @@ def with_segments(dataset: RawDataset, limits: Limits) -> tuple[RawDataset, Limi
             len(masks),
             ", ".join(f"{value} {name}" for name, value in numbers.items()),
         )
+    spelt = {numbers[plain(name)]: name for names in reversed(named.values()) for name in names.values()}
+    note = told_spellings((spelt[numbers[plain(name)]], name) for names in named.values() for name in names.values())
+    if note is not None:
+        log.info("%s", note)
     if len(named) == len(masks):
-        spelt = {numbers[plain(name)]: name for names in reversed(named.values()) for name in names.values()}
         values = sorted(spelt)
         dataset = replace(dataset, labels=LabelTable((0, *values), ("background", *(spelt[n] for n in values))))
     return dataset, replace(limits, segments=tuple(numbers.items()))

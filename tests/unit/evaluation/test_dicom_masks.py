@@ -1,6 +1,7 @@
 """DICOM masks in a folder of their own: found by the series that they refer to, in the folder of the scans."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +44,14 @@ def predictions(tmp_path: Path) -> Path:
     return tmp_path / "q"
 
 
-def put_mask(folder: Path, number: int, mask: np.ndarray, description: str = "masks") -> None:
-    write(folder / f"{number}", [segmentation(slices(scan(number)), mask, ["liver"], description=description)])
+def put_mask(
+    folder: Path, number: int, mask: np.ndarray, description: str = "masks", names: Sequence[str] = ("liver",)
+) -> None:
+    write(folder / f"{number}", [segmentation(slices(scan(number)), mask, names, description=description)])
 
 
 def test_masks_are_found_by_their_series(predictions: Path, tmp_path: Path) -> None:
-    put_mask(tmp_path / "masks", 0, drawn(0))
+    put_mask(tmp_path / "masks", 0, drawn(0), names=["Liver"])
     put_mask(tmp_path / "masks", 1, drawn(0))  # a voxel beside the prediction
     result = evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
     dice = sorted(

@@ -13,7 +13,7 @@ from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
-from equireg.imaging.segments import common_numbers, segment_names
+from equireg.imaging.segments import common_numbers, held_apart, label_of, segment_names, told_spellings
 from equireg.imaging.volume import read_geometry, read_label
 from equireg.preparation.prepare import prepare
 from judged_folders import write_masks
@@ -97,6 +97,41 @@ def test_prepare_reads_all_masks_by_the_same_names(tmp_path: Path, caplog: pytes
     drawn = save_segments(tmp_path / "new/c.seg.nrrd", swapped(BOX), {1: "Rim", 2: "core"})
     adopt(tmp_path / "p", drawn)
     assert all(case.class_voxels[1:] == (27, 18) for case in prepare(tmp_path / "raw", tmp_path / "p", jobs=1).cases)
+
+
+def test_prepare_tells_which_spellings_are_one_label(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in "ab":
+        scan(tmp_path / f"raw/images/{name}.nii.gz")
+    save_segments(tmp_path / "raw/labels/a.seg.nrrd", BOX, {1: "core", 2: "rim"})
+    save_segments(tmp_path / "raw/labels/b.seg.nrrd", BOX, {1: " CORE", 2: "rim"})
+    caplog.set_level("INFO", "equireg")
+    manifest = prepare(tmp_path / "raw", tmp_path / "p", jobs=1)
+    assert manifest.labels.names == ("background", "core", "rim")
+    assert "are one label: core (also CORE)" in caplog.text
+
+
+def test_segments_of_one_file_that_differ_in_capitals_stay_apart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scan(tmp_path / "raw/images/a.nii.gz")
+    save_segments(tmp_path / "raw/labels/a.seg.nrrd", BOX, {1: "rim", 2: "Rim"})
+    manifest = prepare(tmp_path / "raw", tmp_path / "p", jobs=1)
+    assert manifest.labels.values == (0, 1, 2)
+    assert "(Rim, rim); their names are not used" in caplog.text
+
+
+def test_a_label_of_another_spelling() -> None:
+    labels = ("liver", "GTV", "gtv")
+    assert label_of("Liver  ", labels) == "liver"
+    assert label_of("gtv", labels) == "gtv"
+    assert label_of("Gtv", labels) is None, "two could be meant"
+    assert label_of("Liver", labels, held_apart([["LIVER", "Liver"], ["spleen", "spleen"]])) is None
+    assert label_of("liver", labels, held_apart([["LIVER", "liver"]])) == "liver"
+    assert label_of("lung", labels) is None
+    assert told_spellings([("a", "a")]) is None
+    line = told_spellings((name, name.upper()) for name in "fedcbaa")
+    assert line is not None
+    assert line.endswith("a (also A); b (also B); c (also C); d (also D); e (also E); and 1 more")
 
 
 def test_masks_that_name_nothing_beside_others_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -150,6 +150,22 @@ def test_localisers_derived_series_and_other_objects_are_left_out(tmp_path: Path
     assert len(named.scan_files) == 6
 
 
+def test_a_mosaic_is_left_out_with_a_remedy(tmp_path: Path) -> None:
+    mosaic = {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}
+    write_series(tmp_path / "scan")
+    tiled = {**mosaic, "AcquisitionMatrix": [6, 0, 0, 5]}
+    write_series(tmp_path / "mosaic", phantom((24, 20, 1), series=4, more=tiled))
+    write_series(tmp_path / "unsaid", phantom((24, 20, 1), series=5, more=mosaic))
+    # Cut into slices by another program, which left the words as they were.
+    write_series(tmp_path / "slices", phantom(series=6, more={**mosaic, "AcquisitionMatrix": [0, 12, 10, 0]}))
+    found = discover(tmp_path)
+    assert sorted(case.name[-4:] for case in found.cases) == ["_003", "_006"]
+    assert all(len(case.scan_files) == 6 for case in found.cases)
+    (note,) = found.notes
+    for words in ("2 files of Siemens mosaics", "tiles of one picture", "dcm2niix", "single slices", "mosaic"):
+        assert words in note
+
+
 def test_masks_belong_to_the_series_that_they_refer_to(tmp_path: Path) -> None:
     first, second = slices(phantom(series=3)), slices(phantom(series=4, seed=1))
     triangle = np.array([[-8.0, -18, 30], [-6, -18, 30], [-6, -14, 30]])
@@ -169,6 +185,61 @@ def test_masks_belong_to_the_series_that_they_refer_to(tmp_path: Path) -> None:
     only = discover(tmp_path, options=DicomOptions(segments=("tumour",)))
     assert only.labels == LabelTable((0, 1), ("background", "tumour"))
     assert np.array_equal(only.cases[0].read_label(one.read_geometry()), MASK == 2)
+
+
+def put_masks(root: Path, *named: tuple[str, str]) -> None:
+    """Write a series for each pair of names, with a mask of these segments; the second name may be empty."""
+    for number, names in enumerate(named):
+        source = slices(phantom(series=number, seed=number))
+        drawn = MASK if names[1] else MASK % 2
+        write(root / f"{number}", [*source, segmentation(source, drawn, [name for name in names if name])])
+
+
+def read_masks(found: RawDataset) -> list[np.ndarray]:
+    return [case.read_label(case.read_geometry()) for case in found.cases]
+
+
+def test_names_that_differ_in_capitals_or_blanks_are_one_label(tmp_path: Path) -> None:
+    put_masks(tmp_path, ("liver", "Tumour"), ("Liver ", ""), ("  liver", "tumour"))
+    triangle = np.array([[-8.0, -18, 30], [-6, -18, 30], [-6, -14, 30]])
+    source = slices(phantom(series=9, seed=9))
+    write(tmp_path / "9", [*source, contours(source, {"LIVER": [(0, triangle)]})])
+    found = discover(tmp_path)
+    assert found.labels == LabelTable((0, 1, 2), ("background", "liver", "Tumour"))
+    first, second, third, fourth = read_masks(found)
+    assert np.array_equal(first, MASK)
+    assert np.array_equal(second, MASK % 2)
+    assert np.array_equal(third, MASK)
+    assert np.unique(fourth).tolist() == [0, 1]
+    (note,) = found.notes
+    assert "are one label: Tumour (also tumour); liver (also LIVER, Liver)" in note
+    assert not found.warnings
+    # Predictions may spell the label in another way again.
+    relabels = read_masks(relabelled(found, LabelTable((0, 5), ("background", "LiVer"))))
+    assert np.array_equal(relabels[1], 5 * (MASK % 2))
+    chosen = discover(tmp_path, options=DicomOptions(segments=("TUMOUR", "LIVER")))
+    assert chosen.labels == LabelTable((0, 1, 2), ("background", "TUMOUR", "LIVER"))
+    assert np.array_equal(read_masks(chosen)[2], np.array([0, 2, 1])[MASK])
+
+
+def test_names_that_one_mask_has_in_two_spellings_stay_apart(tmp_path: Path) -> None:
+    put_masks(tmp_path, ("GTV", "gtv"), ("Gtv", ""), ("gtv", ""), ("GTV", ""))
+    found = discover(tmp_path)
+    assert found.labels == LabelTable((0, 1, 2, 3), ("background", "GTV", "Gtv", "gtv"))
+    assert [np.unique(mask).tolist() for mask in read_masks(found)] == [[0, 1, 3], [0, 2], [0, 3], [0, 1]]
+    (warning,) = found.warnings
+    for words in ("1 of 4 masks", "(GTV, gtv)", "stay labels of their own", "Rename"):
+        assert words in warning
+    assert not found.notes
+    # A table with one of the spellings takes this one alone.
+    relabels = relabelled(found, LabelTable((0, 5), ("background", "gtv")))
+    assert [dict(case.segments) for case in relabels.cases] == [{2: 5}, {}, {1: 5}, {}]
+    chosen = discover(tmp_path, options=DicomOptions(segments=("gtv",)))
+    assert [dict(case.segments) for case in chosen.cases] == [{2: 1}, {1: 1}]
+    assert reasons(chosen).count("expected one of --segments") == 2
+    put_masks(tmp_path / "more", ("liver", "Kidney"), ("Liver", ""))
+    other = discover(tmp_path / "more", options=DicomOptions(segments=("kidney",)))
+    assert (len(other.notes), other.warnings) == (1, ())
 
 
 def test_two_masks_of_a_series_are_refused_unless_one_is_chosen(tmp_path: Path) -> None:

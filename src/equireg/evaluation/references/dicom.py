@@ -10,7 +10,7 @@ from equireg.imaging.masks import MaskFiles
 from equireg.layouts import RawDataset, discover
 from equireg.layouts.dicom import cases_of_masks
 from equireg.layouts.dicom.files import read_files
-from equireg.layouts.dicom.masks import label_table, values_of
+from equireg.layouts.dicom.masks import Names, label_table
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,18 @@ class DicomMasks(Reference):
         if found.refused:
             raise EquiregError(f"{found.refused[0].reason} {found.refused[0].remedy}")
         read = {mask.path: mask for several in found.of.values() for mask in several}
-        table = predictions.table or label_table(read.values(), predictions.options)
+        table = predictions.table or label_table(list(read.values()), predictions.options)
+        names = None if table is None else Names(list(read.values()), table)
+        if names is not None:
+            names.tell()
         raw = discover(scans, "dicom", options=predictions.options)
         series = {case.name: case.series[0] for case in raw.cases if case.series}
         masks: dict[str, MaskFiles] = {}
         for path, case in sorted(owners.items()):
             if case in masks:
                 raise EquiregError(f"{path}: is a second mask of {case}, beside {masks[case].path}. Give one.")
-            if case in series and table is not None:
-                segments = tuple(values_of(read[path], table).items())
+            if case in series and names is not None:
+                segments = tuple(names.values(read[path]).items())
                 masks[case] = MaskFiles(path, segments=segments, grid=series[case].geometry)
         return cls(folder, masks, table, dict.fromkeys(masks, ""), raw)
 

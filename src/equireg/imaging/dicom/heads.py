@@ -36,6 +36,10 @@ _ASIDE = {
     "1.2.840.10008.5.1.4.1.1.4.2": "spectroscopy",
 }
 """SOP class, or the beginning of several, to what its files are called where they are left out."""
+_MOSAICS = (
+    "Siemens mosaics (all slices of a volume as tiles of one picture; convert them to NIfTI with dcm2niix, or export "
+    "them as single slices or as an enhanced multi-frame file)"
+)
 
 GROUPS = "PerFrameFunctionalGroupsSequence"
 """Where an enhanced file says of each frame where it lies."""
@@ -45,6 +49,7 @@ _TAGS = (
     *("InstanceNumber", "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("SliceThickness", "SpacingBetweenSlices", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
     *("BitsAllocated", "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    "AcquisitionMatrix",
     *("EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", "DiffusionBValue"),
     GROUPS,
 )
@@ -225,17 +230,34 @@ def _aside(kind: Kind, sop_class: str, image_type: tuple[str, ...], content: Any
     if kind in ("segmentation", "contours"):
         return None
     named = (words for known, words in _ASIDE.items() if sop_class == known or sop_class.startswith(f"{known}."))
-    if words := next(named, "objects without pixels" if kind == "other" else None):
-        return words
+    words = next(named, "objects without pixels" if kind == "other" else None)
+    return words or _no_slice(image_type, content)
+
+
+def _no_slice(image_type: tuple[str, ...], content: Any) -> str | None:
+    """Say what a picture is that is no slice of a scan."""
     if (_whole(content.get("SamplesPerPixel")) or 1) != 1 or content.get(
         "PhotometricInterpretation"
     ) == "PALETTE COLOR":
         return "colour pictures"
     if "LOCALIZER" in image_type or _is_localiser(str(content.get("SeriesDescription") or "")):
         return "localisers"
+    if "MOSAIC" in image_type and _has_tiles(content):
+        return _MOSAICS
     if GROUPS not in content and not (_place(content) and numbers(content.get("PixelSpacing"), 2)):
         return "pictures without a place in the patient"
     return None
+
+
+def _has_tiles(content: Any) -> bool:
+    """Whether a picture that is called a mosaic has more than one tile: it is larger than what was acquired.
+
+    Some programs cut mosaics into slices and leave the ImageType as it was.
+    """
+    if GROUPS in content:
+        return False  # each frame says where it lies
+    acquired = max(numbers(content.get("AcquisitionMatrix"), 4), default=0)
+    return max(_whole(content.get("Rows")) or 0, _whole(content.get("Columns")) or 0) > acquired
 
 
 def _is_localiser(description: str) -> bool:

@@ -38,7 +38,7 @@ def read_mask_head(head: Head) -> MaskHead:
     """
     try:
         dataset = read_dataset(head.path)
-        names = tuple(_segments(dataset) if head.kind == "segmentation" else _regions(dataset))
+        names = tuple(_segments(dataset) if head.kind == "segmentation" else regions_of(dataset))
         series, images = _references(dataset)
     except Exception as error:  # a header is foreign, and pydicom raises whatever its parts do
         finding = f"is a mask whose header cannot be read ({' '.join(str(error).split())[:100]})."
@@ -76,7 +76,8 @@ def _segments(dataset: Any) -> Iterator[tuple[int, str]]:
             yield number, _name(segment.get("SegmentLabel"), number)
 
 
-def _regions(dataset: Any) -> Iterator[tuple[int, str]]:
+def regions_of(dataset: Any) -> Iterator[tuple[int, str]]:
+    """Yield number and name of each region of an RTSTRUCT, from its whole header."""
     for region in dataset.get("StructureSetROISequence") or []:
         yield int(region.ROINumber), _name(region.get("ROIName"), int(region.ROINumber))
 

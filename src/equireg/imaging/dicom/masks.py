@@ -1,6 +1,8 @@
 """Segmentations (DICOM-SEG) and contours (RTSTRUCT) as label values on the grid of their scan."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.heads import GROUPS, read_dataset
 from equireg.imaging.dicom.library import quietly
+from equireg.imaging.dicom.mask_heads import regions_of
 from equireg.imaging.dicom.plane import Plane
 from equireg.imaging.dicom.planes import frames_of
 from equireg.imaging.geometry import Geometry
@@ -22,6 +25,11 @@ _OFF_VOX = 0.1
 """How far a picture of a segmentation may lie beside the scan's voxels."""
 _OFF_SLICE_VOX = 0.25
 """How far a contour may lie beside the middle of a slice."""
+_SAME_POINT_VOX = 1e-3
+"""Distance of two points of contours below which they are the same one."""
+_FARTHEST = 1e15
+_SHOWN = 5
+"""Regions that a message names."""
 _RESAMPLE = "Save it again on the grid of its series, for example in 3D Slicer with the series as reference."
 
 Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -140,25 +148,63 @@ def _of_contours(
     """Yield label value and voxels of each region in each slice.
 
     A voxel is inside where its centre is. Contours of one region in one slice are combined by exclusive or, so that
-    the inner one of two is a hole (DICOM PS3.3, C.8.8.6.3).
+    the inner one of two is a hole (DICOM PS3.3, C.8.8.6.3). A contour that repeats another one is no hole: it counts
+    once. Points and open lines have no inside; that is logged.
     """
     from skimage.draw import polygon
 
+    names = dict(regions_of(dataset))
+    without_inside: Counter[str] = Counter()
+    repeated: Counter[str] = Counter()
     for region in dataset.get("ROIContourSequence") or []:
-        value = values.get(int(region.ReferencedROINumber))
-        if value is None:
+        number = int(region.ReferencedROINumber)
+        if number not in values:
             continue
+        name = names.get(number, f"number {number}")
         slices: dict[int, np.ndarray] = {}
+        seen: set[tuple[int, bytes]] = set()
         for contour in region.get("ContourSequence") or []:
             if not str(contour.get("ContourGeometricType", "")).upper().startswith("CLOSED"):
-                continue  # points and open lines have no inside
+                without_inside[name] += 1
+                continue
             place, points = _in_slice(path, contour, grid)
+            key = place, _edges(points)
+            if key in seen:
+                repeated[name] += 1
+                continue
+            seen.add(key)
             mask = slices.setdefault(place, np.zeros(grid.shape[:2], dtype=bool))
             inside = polygon(points[0], points[1], shape=grid.shape[:2])
             mask[inside] ^= True
         for place, mask in slices.items():
             x, y = np.nonzero(mask)
-            yield value, (x, y, np.full_like(x, place))
+            yield values[number], (x, y, np.full_like(x, place))
+    _tell(path, without_inside, "contours that are points or open lines have no inside and are left out")
+    _tell(path, repeated, "contours that repeat another one of their region and slice count once")
+
+
+def _tell(path: Path, contours: Counter[str], what: str) -> None:
+    """Log what becomes of some contours, and how many of which regions they are, in one line."""
+    if contours:
+        some = ", ".join(f"{name} ({count})" for name, count in contours.most_common(_SHOWN))
+        more = f" and {len(contours) - _SHOWN} more" if len(contours) > _SHOWN else ""
+        warn_once(f"{path}: {what}: {some}{more}.")
+
+
+def _edges(points: np.ndarray) -> bytes:
+    """Return a digest of a closed contour's edges; it does not depend on the first point and on the direction.
+
+    Args:
+        points: in voxels [2, points].
+    """
+    corners = np.rint(np.clip(points.T / _SAME_POINT_VOX, -_FARTHEST, _FARTHEST)).astype(np.int64)
+    following = np.roll(corners, -1, axis=0)
+    swapped = (corners[:, 0] > following[:, 0]) | (
+        (corners[:, 0] == following[:, 0]) & (corners[:, 1] > following[:, 1])
+    )
+    edges = np.where(swapped[:, None], np.hstack([following, corners]), np.hstack([corners, following]))  # [edges, 4]
+    edges = edges[(corners != following).any(axis=1)]  # a first point that is repeated at the end adds none
+    return blake2b(edges[np.lexsort(edges.T)].tobytes(), digest_size=16).digest()
 
 
 def _in_slice(path: Path, contour: Any, grid: Geometry) -> tuple[int, np.ndarray]:

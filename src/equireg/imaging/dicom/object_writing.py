@@ -8,7 +8,7 @@ from typing import Any
 from equireg.disk import write_atomic
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.heads import read_dataset
-from equireg.imaging.dicom.library import quietly
+from equireg.imaging.dicom.library import pydicom, quietly
 from equireg.imaging.dicom.series import Series
 
 
@@ -32,9 +32,17 @@ def write_object(path: Path, series: Series, what: str, make: Callable[[list[Any
     except EquiregError:
         raise
     except Exception as error:  # a header is foreign, and the libraries raise whatever their parts do
-        words = " ".join(str(error).split())[:200].rstrip(".")
-        raise EquiregError(
-            f"{series.files[0]}: {what} of this series cannot be written ({type(error).__name__}: {words}). Give "
-            "--format nifti."
-        ) from error
+        raise EquiregError(f"{series.files[0]}: {what} of this series cannot be written{_reason(error)}") from error
     write_atomic(path, buffer.getvalue())
+
+
+def _reason(error: Exception) -> str:
+    """Return why an object cannot be made, and the remedy, to the end of the sentence."""
+    name = error.name if isinstance(error, AttributeError) else None
+    if name and pydicom().datadict.tag_for_keyword(name) is not None:
+        return (
+            f", because its header has no {name}: it may have been removed with the patient's identity. Give --format "
+            "nifti, or add the element to all files of the series."
+        )
+    words = " ".join(str(error).split())[:200].rstrip(".")
+    return f" ({type(error).__name__}: {words}). Give --format nifti."

@@ -17,7 +17,7 @@ _SAME = 1e-3
 _SAME_PLACE = 0.01
 """Distance of two slices, relative to the usual one, below which they lie in one place."""
 _UNEVEN = 0.05
-"""Deviation from the usual distance between slices, relative to it, that counts as rounding of positions."""
+"""Distance of a slice from its place in an even stack, relative to that between slices, that counts as rounding."""
 _DRIFT_MM, _DRIFT = 0.05, 5e-4
 """Shift of the slices along their own plane, in mm and relative to the stack's length, that is no gantry tilt."""
 
@@ -116,13 +116,7 @@ def _step(planes: Sequence[Plane]) -> np.ndarray:
                 f"{number - 1} slice{'s are' if number > 2 else ' is'} missing."
             )
             raise SeriesError(planes[index].path, finding, "Export the whole series again, or take it out.")
-    if np.abs(gaps - usual).max() > _UNEVEN * usual:
-        index = int(np.abs(gaps - usual).argmax())
-        finding = (
-            f"lies {gaps[index]:.4g} mm before the next; the slices of the series are mostly {usual:.4g} mm apart, "
-            f"{gaps.min():.4g} to {gaps.max():.4g} mm in all; expected one distance."
-        )
-        raise SeriesError(planes[index].path, finding, "Resample it to equal distances, or take it out.")
+    _refuse_uneven(planes, heights)
     way = positions[-1] - positions[0]
     length = float(heights[-1] - heights[0])
     drift = way - length * first.normal
@@ -132,6 +126,29 @@ def _step(planes: Sequence[Plane]) -> np.ndarray:
         finding = f"belongs to slices that are shifted along their plane by a gantry tilt of {angle:.1f} degrees."
         raise SeriesError(last.path, finding, "Undo the tilt, for example with dcm2niix, and give the NIfTI file.")
     return way / (len(planes) - 1)
+
+
+def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray) -> None:
+    """Refuse slices that lie beside the places of equal distances, which fit best to all of them (least squares).
+
+    Single gaps are no measure: rounding moves a gap twice as far as a slice, and every second one in a row.
+
+    Args:
+        planes: in order.
+        heights: of them along their normal, mm.
+    """
+    numbers = np.arange(len(heights)) - (len(heights) - 1) / 2
+    step = float(numbers @ heights / (numbers @ numbers))
+    beside = heights - (heights.mean() + step * numbers)
+    index = int(np.abs(beside).argmax())
+    if abs(beside[index]) <= _UNEVEN * step:
+        return
+    gaps = np.diff(heights)
+    finding = (
+        f"lies {abs(beside[index]):.2g} mm beside its place among slices at equal distances of {step:.4g} mm; the "
+        f"distances are {gaps.min():.4g} to {gaps.max():.4g} mm; expected one distance."
+    )
+    raise SeriesError(planes[index].path, finding, "Resample it to equal distances, or take it out.")
 
 
 def _refuse_same_place(planes: Sequence[Plane], gaps: np.ndarray, usual: float) -> None:

@@ -8,12 +8,11 @@ from equireg.config import DicomOptions
 from equireg.imaging.dicom.heads import Head
 from equireg.imaging.dicom.mask_heads import MaskHead
 from equireg.imaging.dicom.series import Series
-from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
 from equireg.layouts.channels import modality_of
 from equireg.layouts.dicom.channels import Grouping, broken, group
 from equireg.layouts.dicom.files import Files, read_files, read_these
-from equireg.layouts.dicom.masks import Masks, label_table, match, values_of
+from equireg.layouts.dicom.masks import Masks, Names, label_table, match
 from equireg.layouts.dicom.scans import Scan
 from equireg.layouts.files import is_held_out
 
@@ -41,6 +40,7 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
     grouping = group(kept, options, wanted)
     used = [mask for _, series in grouping.cases for mask in _masks_of(series, masks)]
     table = label_table(used, options)
+    names = None if table is None else Names(used, table)
     cases: list[FoundCase] = []
     refused = [*files.refused, *masks.refused, *grouping.refused]
     for name, series in grouping.cases:
@@ -48,7 +48,7 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
         if error is not None:
             refused.append(Refusal(name, error.reason, error.remedy))
         else:
-            cases.append(_case(root, name, series, _masks_of(series, masks), table))
+            cases.append(_case(root, name, series, _masks_of(series, masks), names))
     return FoundSet(
         layout="dicom",
         channels=grouping.channels,
@@ -56,8 +56,8 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
         labels=table,
         cases=tuple(cases),
         refused=tuple(refused),
-        notes=(*files.notes, *notes, *grouping.notes),
-        warnings=(*grouping.warnings, *_one_patient(kept)),
+        notes=(*files.notes, *notes, *grouping.notes, *(names.notes() if names else ())),
+        warnings=(*grouping.warnings, *(names.warnings() if names else ()), *_one_patient(kept)),
         private=files.paths,
     )
 
@@ -119,13 +119,13 @@ def _masks_of(series: Mapping[str, Scan], masks: Masks) -> list[MaskHead]:
 
 
 def _case(
-    root: Path, name: str, scans: Mapping[str, Scan], masks: Sequence[MaskHead], table: LabelTable | None
+    root: Path, name: str, scans: Mapping[str, Scan], masks: Sequence[MaskHead], names: Names | None
 ) -> FoundCase:
     """Return the case of some series, with its mask or with the reason why there is none."""
     series = {channel: scan.found for channel, scan in scans.items() if isinstance(scan.found, Series)}
     first = next(iter(scans.values()))
-    problem = _mask_problem(masks, table)
-    values = values_of(masks[0], table) if masks and table is not None and problem is None else {}
+    problem = _mask_problem(masks, names)
+    values = names.values(masks[0]) if masks and names is not None and problem is None else {}
     return FoundCase(
         name=name,
         files={channel: one.files[0] for channel, one in series.items()},
@@ -140,9 +140,9 @@ def _case(
     )
 
 
-def _mask_problem(masks: Sequence[MaskHead], table: LabelTable | None) -> tuple[str, str] | None:
+def _mask_problem(masks: Sequence[MaskHead], names: Names | None) -> tuple[str, str] | None:
     """Return why none of the masks of a case can be used, and the remedy."""
-    if not masks or table is None:
+    if not masks or names is None:
         error = masks[0].problem if masks else None
         return (error.reason, error.remedy) if error else None
     first = masks[0]
@@ -152,9 +152,9 @@ def _mask_problem(masks: Sequence[MaskHead], table: LabelTable | None) -> tuple[
         return reason, "Keep one, or choose it by its description with --mask_series PATTERN."
     if first.problem is not None:
         return first.problem.reason, first.problem.remedy
-    if not values_of(first, table):
-        names = ", ".join(name for _, name in first.names)
-        return f"{first.path}: has the segments {names}; expected one of --segments.", "Name its segments too."
+    if not names.values(first):
+        own = ", ".join(name for _, name in first.names)
+        return f"{first.path}: has the segments {own}; expected one of --segments.", "Name its segments too."
     return None
 
 

@@ -1,6 +1,7 @@
 """Which series a DICOM mask is of, and what the names of its segments are as label values."""
 
-from collections import defaultdict
+import logging
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,10 +11,15 @@ from equireg.imaging.dicom.identity import digest
 from equireg.imaging.dicom.mask_heads import MaskHead, read_mask_head
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.segments import held_apart, label_of, plain, told_apart, told_spellings
 from equireg.layouts.base import Refusal
 from equireg.layouts.dicom.scans import Scan
 
+log = logging.getLogger("equireg")
+
 Key = tuple[str, str]
+_SEGMENT = " (segment)"
+"""Behind the name of a segment that is called as what is no segment is."""
 
 
 @dataclass
@@ -76,19 +82,21 @@ def _owner(mask: MaskHead, scans: Sequence[Scan]) -> Scan | None:
     return place[0] if len(place) == 1 else None
 
 
-def label_table(masks: Iterable[MaskHead], options: DicomOptions) -> LabelTable | None:
+def label_table(masks: Sequence[MaskHead], options: DicomOptions) -> LabelTable | None:
     """Return the label values of all segments' names; None where there is no mask.
 
-    The names of ``--segments`` are counted from 1 on. Else a name has the number that its segments have, where these
-    agree in all masks; else names are counted in order of the alphabet.
+    Names that differ in capitals alone are one label, called as most segments are, unless a mask has both. The names
+    of ``--segments`` are counted from 1 on. Else a name has the number that its segments have, where these agree in all
+    masks; else names are counted in order of the alphabet.
 
     Raises:
         EquiregError: if there are too many.
     """
+    spelt = _spellings(masks)
     numbers: defaultdict[str, set[int]] = defaultdict(set)
     for mask in masks:
         for number, name in mask.names:
-            numbers[name].add(number)
+            numbers[spelt[name]].add(number)
     if not numbers:
         return None
     if options.segments:
@@ -99,12 +107,62 @@ def label_table(masks: Iterable[MaskHead], options: DicomOptions) -> LabelTable 
     return _table({name: index for index, name in enumerate(sorted(numbers), 1)})
 
 
+def _spellings(masks: Iterable[MaskHead]) -> dict[str, str]:
+    """Return the spelling that each name of a segment has as a label: the most frequent one, the first of several."""
+    named = [[name for _, name in mask.names] for mask in masks]
+    apart = held_apart(named)
+    count = Counter(name for names in named for name in names)
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name, _ in count.most_common():
+        alike[name if plain(name) in apart else plain(name)].append(name)
+    return {name: names[0] for names in alike.values() for name in names}
+
+
 def _table(values: Mapping[str, int]) -> LabelTable:
-    names = tuple(f"{name} (segment)" if name == "background" else name for name in values)
+    names = tuple(f"{name}{_SEGMENT}" if name == "background" else name for name in values)
     return LabelTable((0, *values.values()), ("background", *names))
 
 
-def values_of(mask: MaskHead, table: LabelTable) -> dict[int, int]:
-    """Return number to label value of a mask's segments, of those that are used."""
-    values = {name.removesuffix(" (segment)"): value for name, value in zip(table.names, table.values, strict=True)}
-    return {number: values[name] for number, name in mask.names if values.get(name)}
+class Names:
+    """What the names of the segments of some masks mean as labels.
+
+    Args:
+        masks: all that are used together: where one has two names that differ in capitals alone, these are not the
+            same in any.
+        table: the labels.
+    """
+
+    def __init__(self, masks: Sequence[MaskHead], table: LabelTable) -> None:
+        self._masks = masks
+        self._apart = held_apart([name for _, name in mask.names] for mask in masks)
+        named = zip(table.names[1:], table.values[1:], strict=True)
+        self._values = {name.removesuffix(_SEGMENT): value for name, value in named}
+
+    def label(self, name: str) -> str | None:
+        """Return the label that a segment's name means, without what is added to ``background``; None for none."""
+        return label_of(name, self._values, self._apart)
+
+    def values(self, mask: MaskHead) -> dict[int, int]:
+        """Return number to label value of a mask's segments, of those that are used."""
+        meant = ((number, self.label(name)) for number, name in mask.names)
+        return {number: self._values[label] for number, label in meant if label is not None}
+
+    def notes(self) -> list[str]:
+        """Return which other spellings were taken for which label, in a line if there are any."""
+        meant = ((self.label(name), name) for mask in self._masks for _, name in mask.names)
+        line = told_spellings((label, name) for label, name in meant if label is not None)
+        return [] if line is None else [line]
+
+    def warnings(self) -> list[str]:
+        """Return which masks have labels whose names differ in capitals alone, in a line if there are any."""
+        labels = {plain(label) for label in self._values}
+        files = {mask.path: [name for _, name in mask.names if plain(name) in labels] for mask in self._masks}
+        line = told_apart(files, "these names stay labels of their own in all masks")
+        return [] if line is None else [line]
+
+    def tell(self) -> None:
+        """Log the notes and the warnings."""
+        for note in self.notes():
+            log.info("%s", note)
+        for warning in self.warnings():
+            log.warning("%s", warning)

@@ -97,6 +97,70 @@ def test_contours_fill_a_known_shape_and_leave_its_hole(tmp_path: Path, where: d
     assert abs(np.count_nonzero(found[..., 2]) - np.pi * 5.2**2) < 6
 
 
+def in_slice(one: Phantom, place: int, *corners: tuple[float, float]) -> tuple[int, np.ndarray]:
+    """Return a contour through voxels of a slice: the slice, and its points [n, 3], LPS mm."""
+    points = np.array([(*corner, place, 1) for corner in corners]).T
+    return place, (np.diag([-1.0, -1, 1, 1]) @ one.affine @ points)[:3].T
+
+
+def test_a_contour_that_repeats_another_counts_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = phantom()
+    corners = [(1.5, 1.5), (8.5, 1.5), (8.5, 7.5), (1.5, 7.5)]
+    inner = [(3.5, 3.5), (5.5, 3.5), (5.5, 5.5), (3.5, 5.5)]
+    regions = {
+        "same": [in_slice(one, 1, *corners), in_slice(one, 1, *corners), in_slice(one, 2, *corners)],
+        "turned": [in_slice(one, 3, *corners), in_slice(one, 3, *corners[2:], *corners[:2])],
+        "back": [in_slice(one, 4, *corners), in_slice(one, 4, *corners[::-1]), in_slice(one, 4, *corners, corners[0])],
+        "ring": [in_slice(one, 5, *corners), in_slice(one, 5, *inner), in_slice(one, 5, *inner)],
+        "moved": [in_slice(one, 0, *corners), in_slice(one, 0, *((x, y + 1) for x, y in corners))],
+    }
+    path = saved(tmp_path, contours(slices(one), regions))
+    found = read_mask(path, {number: number for number in range(1, 6)}, grid(one), LIMITS)
+    whole = np.zeros((12, 10), bool)
+    whole[2:9, 2:8] = True
+    hole = np.zeros((12, 10), bool)
+    hole[4:6, 4:6] = True
+    for place, value in ((1, 1), (2, 1), (3, 2), (4, 3)):
+        assert np.array_equal(found[:, :, place], whole * value)
+    assert np.array_equal(found[:, :, 5], (whole & ~hole) * 4)
+    assert np.array_equal(found[:, :, 0], (whole ^ np.roll(whole, 1, axis=1)) * 5)
+    assert "that repeat another one of their region and slice count once: back (2), same (1), turned (1)" in caplog.text
+
+
+def test_a_keyhole_and_nested_contours_keep_their_holes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = phantom()
+    outer = [(1.5, 1.5), (8.5, 1.5), (8.5, 7.5), (1.5, 7.5)]
+    inner = [(3.5, 3.5), (3.5, 5.5), (5.5, 5.5), (5.5, 3.5)]
+    keyhole = in_slice(one, 1, *outer, outer[0], *inner, inner[0])
+    island = in_slice(one, 2, (3.6, 3.6), (4.4, 3.6), (4.4, 4.4), (3.6, 4.4))
+    nested = [in_slice(one, 2, *outer), in_slice(one, 2, *inner), island]
+    found = read_mask(saved(tmp_path, contours(slices(one), {"organ": [keyhole, *nested]})), {1: 1}, grid(one), LIMITS)
+    ring = np.zeros((12, 10), bool)
+    ring[2:9, 2:8] = True
+    ring[4:6, 4:6] = False
+    assert np.array_equal(found[:, :, 1], ring)
+    ring[4, 4] = True
+    assert np.array_equal(found[:, :, 2], ring)
+    assert not caplog.records
+
+
+def test_contours_without_an_inside_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = phantom()
+    square = in_slice(one, 1, (1.5, 1.5), (8.5, 1.5), (8.5, 7.5), (1.5, 7.5))
+    file = contours(slices(one), {"GTV": [square, square, in_slice(one, 2, (1, 1), (3, 3), (4, 1))], "iso": [square]})
+    drawn = [contour for region in file.ROIContourSequence for contour in region.ContourSequence]
+    for contour, kind in zip(drawn[1:], ("OPEN_PLANAR", "OPEN_NONPLANAR", "POINT"), strict=True):
+        contour.ContourGeometricType = kind
+    path = saved(tmp_path, file)
+    for _ in range(2):
+        assert np.count_nonzero(read_mask(path, {1: 1, 2: 2}, grid(one), LIMITS)) == 7 * 6
+    (record,) = caplog.records
+    assert str(path) in record.message
+    assert "have no inside and are left out: GTV (2), iso (1)." in record.message
+    read_mask(path, {7: 1}, grid(one), LIMITS)  # regions that are not used are not told
+    assert len(caplog.records) == 1
+
+
 def test_contours_across_or_beyond_the_slices_are_refused(tmp_path: Path) -> None:
     one = phantom()
     place = Geometry.from_array((12, 10, 6), one.affine)

@@ -181,6 +181,44 @@ def test_positions_may_be_rounded(tmp_path: Path) -> None:
     assert np.abs(series(tmp_path).geometry.affine_array - one.affine).max() < 0.02
 
 
+def shifted(shifts_mm: Sequence[float]) -> Sequence[pydicom.Dataset]:
+    """Return slices 1 mm apart, each shifted along the normal."""
+    files = slices(phantom((4, 4, len(shifts_mm)), spacing_mm=(1.0, 1.0, 1.0)))
+    for file, shift in zip(files, shifts_mm, strict=True):
+        file.ImagePositionPatient[2] += shift
+    return files
+
+
+@pytest.mark.parametrize("shifts_mm", [
+    [0.03, -0.03] * 6,
+    [0, 0, 0.03, 0, 0.03, 0.03, 0, 0.03],
+    [0, 0.049, 0, 0, 0, 0, 0, 0],
+    [0, 0, 0, 0, 0, 0, 0, -0.05],
+])  # fmt: skip
+def test_slices_may_lie_up_to_5_percent_beside_their_places(tmp_path: Path, shifts_mm: list[float]) -> None:
+    write(tmp_path, shifted(shifts_mm))
+    geometry = series(tmp_path).geometry
+    assert abs(geometry.spacing_mm[2] - 1) < 0.01
+    assert geometry.shape[2] == len(shifts_mm)
+
+
+@pytest.mark.parametrize(("shifts_mm", "finding"), [
+    ([0, 0, 0, 0.07, 0, 0, 0, 0], "0.061 mm beside its place among slices at equal distances"),
+    ([0.07, -0.07] * 6, "beside its place"),
+    ([0, 0, 0.25], "beside its place"),
+    ([0, 0, 0, 0, 0.2, 0.2, 0.2, 0.2], "expected one distance"),
+    ([0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2], "expected one distance"),
+    ([0, 0.03, 0, 1.03, 1, 1.03, 1, 1.03], "1 slice is missing"),
+    ([0, 0, 0, 0, 2, 2], "2 slices are missing"),
+    ([0, 0, 0, -1, -1, -1], "1 duplicate"),
+    ([0, 0, 0, -0.97, -1, -0.97], "beside its place"),
+])  # fmt: skip
+def test_other_slices_are_refused(tmp_path: Path, shifts_mm: list[float], finding: str) -> None:
+    write(tmp_path, shifted(shifts_mm))
+    with pytest.raises(SeriesError, match=finding):
+        series(tmp_path)
+
+
 def test_damaged_pixels_name_their_file(tmp_path: Path) -> None:
     paths = write(tmp_path, slices(phantom()))
     found = series(tmp_path)

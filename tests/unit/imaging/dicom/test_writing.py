@@ -15,6 +15,7 @@ from equireg.imaging.dicom.contour_writing import write_contours
 from equireg.imaging.dicom.heads import Head, read_heads
 from equireg.imaging.dicom.mask_heads import read_mask_head
 from equireg.imaging.dicom.masks import read_mask
+from equireg.imaging.dicom.object_writing import write_object
 from equireg.imaging.dicom.seg_writing import Told, write_segmentation
 from equireg.imaging.dicom.series import Series, series_of
 from equireg.imaging.labels import LabelTable
@@ -116,13 +117,45 @@ def test_contours_come_back_voxel_by_voxel(series, tmp_path):
     assert max(len(number) for number in map(str, found.ROIContourSequence[0].ContourSequence[0].ContourData)) <= 16
 
 
+@pytest.mark.parametrize(
+    ("writer", "name"),
+    [
+        (write_segmentation, "PatientName"),
+        (write_segmentation, "StudyDate"),
+        (write_contours, "FrameOfReferenceUID"),
+    ],
+)
+def test_what_an_anonymised_source_lacks_is_named(tmp_path, writer, name):
+    files = slices(phantom(SHAPE))
+    for one in files:
+        delattr(one, name)
+    series = series_of(heads(write(tmp_path / "series", files)))
+    finding = f"of this series cannot be written, because its header has no {name}: "
+    with pytest.raises(EquiregError, match=finding) as caught:
+        writer(tmp_path / "a.dcm", blobs(), series, TOLD)
+    assert "Error" not in str(caught.value)
+    assert "Give --format nifti, or add the element" in str(caught.value)
+
+
+def test_what_a_library_raises_otherwise_is_shown(series, tmp_path):
+    def fails(_sources):
+        raise AttributeError("'Thing' object has no attribute 'no_element'", name="no_element")
+
+    with pytest.raises(
+        EquiregError, match=r"cannot be written \(AttributeError: .*no_element'\)\. Give --format nifti"
+    ):
+        write_object(tmp_path / "a.dcm", series, "contours", fails)
+
+
 def test_a_source_without_its_study_is_one_line(tmp_path):
     files = slices(phantom(SHAPE))
     for one in files:
         del one.StudyInstanceUID
     series = series_of(heads(write(tmp_path / "series", files)))
     for writer in (write_segmentation, write_contours):
-        with pytest.raises(EquiregError, match=r"cannot be written .* Give --format nifti") as caught:
+        with pytest.raises(
+            EquiregError, match=r"cannot be written, .* no StudyInstanceUID: .* Give --format nifti"
+        ) as caught:
             writer(tmp_path / "a.dcm", blobs(), series, TOLD)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "a.dcm").exists()
