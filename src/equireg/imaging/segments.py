@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from equireg.errors import EquiregError
+from equireg.imaging.alignment import warn_once
 from equireg.imaging.boxes import Box
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable, distinct, smallest_integer
@@ -22,6 +23,8 @@ _PART = "Segmentation_ReferenceImageExtentOffset"
 """Key of a file that may hold a part of its scan."""
 _SHOWN = 5
 """Labels that a message names."""
+_UNNAMED = re.compile(r"label \d+")
+"""Name of a label that has none but its value."""
 _NAMED_BY_ITSELF = re.compile(r"segment[_ ]?\d*", re.IGNORECASE)
 
 Numbers = tuple[tuple[str, int], ...]
@@ -156,17 +159,21 @@ def common_numbers(named: Iterable[Mapping[int, str]]) -> dict[str, int]:
 def renumbered(values: np.ndarray, path: Path, numbers: Numbers) -> np.ndarray:
     """Return a mask [X, Y, Z] with the label values that its segments' names have in a data set.
 
-    A file that names no segment, or none of these, stays as it is.
+    A file that names no segment stays as it is, and so does any where the labels have no names but their values, or
+    where two names differ in spelling alone. Of a single label it is told that a file calls it otherwise.
 
     Raises:
-        EquiregError: if a segment has another number, and the mask shows one that has none.
+        EquiregError: if the mask shows a segment that no label is called as; its number may be that of another.
     """
-    known, names = dict(numbers), segment_names(path)
-    meant = {value: known[plain(name)] for value, name in names.items() if plain(name) in known}
-    if all(value == own for value, own in meant.items()):
+    known, names = dict(numbers), stated_names(path)
+    if not names or held_apart([names.values()]) or all(map(_UNNAMED.fullmatch, known)):
         return values
+    meant = {value: known[plain(name)] for value, name in names.items() if plain(name) in known}
     shown = [value for value in distinct(values) if value]
     odd = [value for value in shown if value not in meant]
+    if odd and len(known) == 1 and not meant:
+        warn_once(f"{path}: calls the label {next(iter(known))} {names.get(odd[0], odd[0])}; its numbers are used.")
+        return values
     if odd:
         raise EquiregError(
             f"{path}: shows the segment {names.get(odd[0], odd[0])!r}; expected some of {', '.join(known)}. Rename or "

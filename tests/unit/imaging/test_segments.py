@@ -29,7 +29,7 @@ def save_segments(
 ) -> Path:
     """Write a mask [X, Y, Z] as 3D Slicer does; it begins at a voxel of its scan, whose affine is the unit matrix."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = sitk.GetImageFromArray(values.T)
+    image = sitk.GetImageFromArray(values.astype(np.uint8).T)
     image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
     image.SetOrigin((-float(first[0]), -float(first[1]), float(first[2])))
     image.SetMetaData("Segmentation_ReferenceImageExtentOffset", " ".join(map(str, first)))
@@ -71,6 +71,31 @@ def test_a_mask_is_read_by_the_names(tmp_path: Path) -> None:
     assert np.array_equal(read_label(path, geometry, Limits(segments=(("liver", 7),))), BOX), "other labels"
     with pytest.raises(EquiregError, match="shows the segment 'rim'; expected some of core"):
         read_label(path, geometry, Limits(segments=(("core", 1),)))
+
+
+@pytest.mark.parametrize(
+    "names", [{1: "Tumor", 2: "rim"}, {1: "core", 2: "kidney"}, {1: "kidney", 2: "spleen"}, {1: "core"}]
+)
+def test_a_segment_of_another_name_is_no_label_by_its_number(tmp_path: Path, names: dict[int, str]) -> None:
+    geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
+    path = save_segments(tmp_path / "a.seg.nrrd", BOX, names)
+    with pytest.raises(EquiregError, match=r"a.seg.nrrd: shows the segment .*; expected some of core, rim"):
+        read_label(path, geometry, Limits(segments=(("core", 1), ("rim", 2))))
+    assert np.array_equal(read_label(path, geometry, Limits(segments=(("label 1", 1), ("label 2", 2)))), BOX)
+
+
+def test_two_segments_of_one_name_are_one_label(tmp_path: Path) -> None:
+    geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
+    path = save_segments(tmp_path / "a.seg.nrrd", BOX, {1: "rim", 2: "rim"})
+    found = read_label(path, geometry, Limits(segments=(("core", 1), ("rim", 2))))
+    assert np.array_equal(found, 2 * (BOX > 0))
+
+
+def test_what_an_only_label_is_called_otherwise_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
+    path = save_segments(tmp_path / "a.seg.nrrd", BOX == 1, {1: "Tumor"})
+    assert np.array_equal(read_label(path, geometry, Limits(segments=(("lesion", 1),))), BOX == 1)
+    assert "calls the label lesion Tumor; its numbers are used" in caplog.text
 
 
 def test_a_part_of_the_scan_is_put_where_it_lies(tmp_path: Path) -> None:
