@@ -12,6 +12,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.folders.prepared.adopted import read_history
 from equireg.imaging.volume import read_label
 from equireg.preparation.prepare import prepare
+from turned_files import store_along
 
 
 @pytest.fixture
@@ -57,6 +58,23 @@ def test_a_new_mask_is_trained_on_and_nothing_else_changes(own: Path, tmp_path: 
     assert after.digest != before.digest
     assert taken[case].by == "R. One"
     assert taken[case].corrects is None
+
+
+def test_masks_along_other_axes_are_turned_and_told_once(own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    data = PreparedSet(own)
+    cases = unlabelled(data)[:2]
+    plain = {case: write_mask(data, case, tmp_path / "masks") for case in cases}
+    expected = {case: np.asarray(nib.Nifti1Image.from_filename(path).dataobj) for case, path in plain.items()}
+    for path in plain.values():
+        store_along(path, "SLP")
+    with caplog.at_level("INFO", "equireg"):
+        adopt(own, tmp_path / "masks")
+    for case in cases:
+        grid = PreparedSet(own).by_name[case].working_grid().native
+        found = read_label(own / "adopted" / f"{case}.nii.gz", grid)
+        np.testing.assert_array_equal(found, expected[case])
+    (line,) = (text for text in caplog.messages if "other axes" in text)
+    assert "of 1 more files" in line
 
 
 def test_a_mask_may_have_the_spacing_that_was_allowed_to_prepare(tmp_path: Path):

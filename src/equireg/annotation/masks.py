@@ -14,6 +14,7 @@ from equireg.errors import EquiregError
 from equireg.folders.predictions import prediction_file
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.suggestions import DRAFTS, MASKS
+from equireg.imaging.alignment import one_line_a_remark
 from equireg.imaging.dicom.heads import Head, is_dicom
 from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.dicom.masks import read_mask
@@ -84,20 +85,21 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
     labels = data.manifest.labels
     first = common_numbers(map(segment_names, given.files)) if labels.classes < 2 else {}
     limits = replace(data.limits, segments=tuple(first.items()) or numbers_of(labels))
-    for path in [*given.files, *dicom]:
-        try:
-            own = dicom.get(path)
-            record = _case_of(data, path, None if own is None else own.case)
-            draft = _draft(path, record.name, config)
-            mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own, labels.classes < 2)
-            if record.name in found:
-                raise EquiregError(
-                    f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
-                )
-            _check(data, mask)
-            found[record.name] = mask
-        except EquiregError as error:
-            problems.append(str(error))
+    with one_line_a_remark():
+        for path in [*given.files, *dicom]:
+            try:
+                own = dicom.get(path)
+                record = _case_of(data, path, None if own is None else own.case)
+                draft = _draft(path, record.name, config)
+                mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own, labels.classes < 2)
+                if record.name in found:
+                    raise EquiregError(
+                        f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
+                    )
+                _check(data, mask)
+                found[record.name] = mask
+            except EquiregError as error:
+                problems.append(str(error))
     if problems:
         more = f" And {len(problems) - _DETAILS} more." if len(problems) > _DETAILS else ""
         advice = "" if found else advice_on_names(data.by_name, "prepare")

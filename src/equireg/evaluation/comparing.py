@@ -17,7 +17,8 @@ from equireg.metrics import Comparison, Metric
 def score_case(pair: Pair, table: LabelTable | None, tolerance_mm: float, metrics: Sequence[Metric]) -> Score:
     """Read a prediction and its reference and compare them, region by region.
 
-    Memory: a byte a voxel for each of the two files, and some four bytes a voxel of the box around one region.
+    Memory: a byte a voxel for each of the two files, one more while a file is turned, and some four bytes a voxel of
+    the box around one region.
 
     Args:
         pair: where both files are, and the geometry that they share.

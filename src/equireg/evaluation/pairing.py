@@ -8,7 +8,7 @@ from equireg.errors import EquiregError
 from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references.masks import Reference, described_labels
-from equireg.imaging.alignment import check_same, one_line_a_remark
+from equireg.imaging.alignment import find_turn, one_line_a_remark
 from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
@@ -143,15 +143,17 @@ def _log_what_is_left_out(predictions: Predictions, reference: Reference) -> Non
 
 
 def _common_geometry(prediction: MaskFiles, reference: MaskFiles) -> Geometry:
-    """Return the voxel grid of a pair.
+    """Return the voxel grid of a pair: the mask's, to whose axes the prediction is turned.
 
     Raises:
-        EquiregError: if the two files differ in shape or affine.
+        EquiregError: if the two files do not lie on one grid.
     """
     ours, theirs = prediction.read_geometry(), reference.read_geometry()
     if place_in(reference.path, theirs, ours) is not None:
         return ours
-    check_same(prediction.path, ours, theirs, str(reference), "Give the prediction in the geometry of its scan.")
+    find_turn(prediction.path, ours, theirs, str(reference), "Give the prediction in the geometry of its scan.")
+    if len(reference.files) > 1:
+        reference.compare_headers(theirs)
     return theirs
 
 

@@ -18,7 +18,8 @@ from equireg.folders import source_of
 from equireg.folders.evaluation import Picture
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
-from equireg.imaging.volume import TOLERANCE_MM, Geometry
+from equireg.imaging.turning import fits
+from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase, RawDataset, rediscover, with_limits
 
 _logger = logging.getLogger("equireg")
@@ -105,10 +106,11 @@ def _read_scan(pair: Pair, scans: Scans | None) -> np.ndarray | None:
     except EquiregError as error:
         _logger.warning("the picture of %s shows no scan: %s", pair.case, error)
         return None
-    if geometry.shape != pair.geometry.shape or geometry.corner_distance_mm(pair.geometry) > TOLERANCE_MM:
+    found = fits(geometry, pair.geometry)
+    if len(found) != 1:
         _logger.warning("the picture of %s shows no scan: %s lies elsewhere", pair.case, case.images[0])
         return None
-    return scan
+    return found[0].turn.to_scan(scan)
 
 
 def _channel_names(declared: Sequence[str], channels: int) -> list[str]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from equireg.imaging.header import Header
 from equireg.imaging.limits import LIMITS, Limits, check_spacing
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.placing import SAME_MM, spans_space
+from equireg.imaging.turning import UNTURNED, Fit, Turn, axis_codes, closest, fits, limit_mm
 
 log = logging.getLogger("equireg")
 _headers = logging.getLogger("equireg.headers")
@@ -21,11 +23,26 @@ _headers = logging.getLogger("equireg.headers")
 
 TOLERANCE_MM = SAME_MM
 """How far apart the same corner of two files may lie while they count as one geometry."""
+_NO_COPY = "A copied header would mirror or turn it."
 _NUMBER = re.compile(r"\d[\d.e+-]*")
+
+
+@dataclass(frozen=True)
+class _Remark:
+    """What is unusual about a file that can be used."""
+
+    kind: str
+    """Remarks of one kind are told in one line."""
+    words: str
+    level: int = logging.WARNING
+    off_mm: float = 0.0
+    """How far the file lies beside its scan; the farthest is named first."""
+
+
 _told: set[tuple[Path, str]] = set()
-"""Files with the remarks on them that this process has made; a header is read several times in one verb."""
-_gathered: ContextVar[dict[str, dict[Path, str]] | None] = ContextVar("gathered", default=None)
-"""Kind of remark (its words without their numbers) to files, each with the whole remark; None: told as they come."""
+"""Files with the kinds of remarks on them that this process has made; a header is read several times in one verb."""
+_gathered: ContextVar[dict[str, dict[Path, _Remark]] | None] = ContextVar("gathered", default=None)
+"""Kind of remark to files, each with its own; None: told as they come."""
 
 
 def geometry_of(path: Path, header: Header, limits: Limits = LIMITS) -> Geometry:
@@ -45,36 +62,37 @@ def geometry_of(path: Path, header: Header, limits: Limits = LIMITS) -> Geometry
     if not is_picture(path):
         check_spacing(path, geometry.spacing_mm, limits)
     if header.remark is not None:
-        _remark(path, header.remark)
+        _tell(path, _Remark(_NUMBER.sub("", header.remark), header.remark))
     return geometry
 
 
 @contextmanager
 def one_line_a_remark() -> Iterator[None]:
     """Gather the remarks on the headers that are read within the block; tell each kind once at its end."""
-    gathered: dict[str, dict[Path, str]] = {}
+    gathered: dict[str, dict[Path, _Remark]] = {}
     token = _gathered.set(gathered)
     try:
         yield
     finally:
         _gathered.reset(token)
         for files in gathered.values():
-            (path, words), *others = files.items()
+            (path, remark), *others = sorted(files.items(), key=lambda item: -item[1].off_mm)
             some = ", ".join(str(other) for other, _ in others[:2])
-            more = f" The same holds of {len(others)} more files, such as {some}." if others else ""
-            _headers.warning("%s: %s.%s", path, words, more)
+            same = "The same holds, by at most that distance," if remark.off_mm else "The same holds"
+            more = f" {same} of {len(others)} more files, such as {some}." if others else ""
+            _headers.log(remark.level, "%s: %s.%s", path, remark.words, more)
 
 
-def _remark(path: Path, words: str) -> None:
+def _tell(path: Path, remark: _Remark) -> None:
     """Tell what is unusual in a file's header, once."""
-    if (path, words) in _told:
+    if (path, remark.kind) in _told:
         return
-    _told.add((path, words))
+    _told.add((path, remark.kind))
     gathered = _gathered.get()
     if gathered is None:
-        _headers.warning("%s: %s.", path, words)
+        _headers.log(remark.level, "%s: %s.", path, remark.words)
     else:
-        gathered.setdefault(_NUMBER.sub("", words), {})[path] = words
+        gathered.setdefault(remark.kind, {})[path] = remark
 
 
 @lru_cache(maxsize=4096)
@@ -83,8 +101,14 @@ def warn_once(message: str) -> None:
     log.warning("%s", message)
 
 
-def check_same(path: Path, found: Geometry, expected: Geometry, what: str, remedy: str = "") -> None:
-    """Refuse a file that lies elsewhere than ``what``; a picture says nothing of its place, so its size is enough.
+def find_turn(
+    path: Path, found: Geometry, expected: Geometry, what: str, remedy: str = "", told_of: Path | None = None
+) -> Turn:
+    """Return what turns a file's array to the axes of ``what``; refuse a file that lies elsewhere.
+
+    A file that covers the same voxels along exchanged or flipped axes is turned. One whose corners lie less than a
+    quarter of a voxel beside those of ``what`` counts as rounded: it is taken voxel by voxel. Both are told. A picture
+    says nothing of its place, so its size is enough.
 
     Args:
         path: the file.
@@ -92,24 +116,68 @@ def check_same(path: Path, found: Geometry, expected: Geometry, what: str, remed
         expected: that of ``what``.
         what: the other file, in words.
         remedy: how to mend it; by default to resample, or to correct the header.
+        told_of: the file or folder that is named where something is told; None: the file itself.
 
     Raises:
-        EquiregError: if shapes differ, or corners lie farther apart than ``TOLERANCE_MM``.
+        EquiregError: if shapes differ, corners lie farther apart, or a header with two places leaves open how it is
+            to be turned.
     """
     if is_picture(path):
         _check_same_size(path, found, expected, what)
-        return
+        return UNTURNED
+    several = fits(found, expected)
+    if len(several) != 1:
+        raise _elsewhere(path, found, expected, what, remedy, several)
+    (fit,) = several
+    _tell_fit(told_of or path, found, expected, what, fit)
+    return fit.turn
+
+
+def _tell_fit(path: Path, found: Geometry, expected: Geometry, what: str, fit: Fit) -> None:
+    """Tell that a file is turned, and that it lies a little beside ``what``."""
+    if fit.turn != UNTURNED:
+        words = (
+            f"is stored along other axes ({axis_codes(found)}) than {what} ({axis_codes(expected)}); it is turned to "
+            "these without resampling"
+        )
+        _tell(path, _Remark("turned", words, logging.INFO))
+    if fit.off_mm > TOLERANCE_MM:
+        words = (
+            f"lies up to {fit.off_mm:.3g} mm beside {what}, less than a quarter of a voxel, as where a header is "
+            f"rounded; it is taken voxel by voxel, and the header of {what} counts"
+        )
+        _tell(path, _Remark("rounded", words, off_mm=fit.off_mm))
+
+
+def _elsewhere(
+    path: Path, found: Geometry, expected: Geometry, what: str, remedy: str, several: list[Fit]
+) -> EquiregError:
+    """Return why a file does not lie on the grid of ``what``; ``several`` are the turns that would fit."""
+    if several:
+        return EquiregError(
+            f"{path}: fits {what} in {len(several)} ways, as a header says of two places (qform and sform) where the "
+            f"voxels lie; expected one. {remedy or 'Correct the header, so that both say the same.'}"
+        )
+    limit = limit_mm(expected)
+    allowed = f"less than {limit:.4g} mm, a quarter of a voxel" if limit > TOLERANCE_MM else f"at most {limit:g} mm"
+    ours, theirs, nearest = axis_codes(found), axis_codes(expected), closest(found, expected)
+    if nearest is not None and ours != theirs == axis_codes(nearest.turn.geometry(found)):
+        return EquiregError(
+            f"{path}: has another affine than {what}: its axes run to {ours} and not to {theirs}, and corners lie up "
+            f"to {nearest.off_mm:.4g} mm apart once they are turned; expected {allowed}. "
+            f"{remedy or f'Resample it to that grid. {_NO_COPY}'}"
+        )
     if found.shape != expected.shape:
-        raise EquiregError(
+        return EquiregError(
             f"{path}: has the shape {found.shape}; expected {expected.shape} as {what} has. "
             f"{remedy or 'Resample it to that grid.'}"
         )
-    distance_mm = found.corner_distance_mm(expected)
-    if distance_mm > TOLERANCE_MM:
-        raise EquiregError(
-            f"{path}: has another affine than {what}: corners lie up to {distance_mm:.4g} mm apart; expected at most "
-            f"{TOLERANCE_MM:g} mm. {remedy or 'Resample it to that grid, or copy the header if only that is wrong.'}"
-        )
+    advice = "Resample it to that grid, or copy the header if only that is wrong."
+    advice = advice if ours == theirs else f"Resample it to that grid. {_NO_COPY}"
+    return EquiregError(
+        f"{path}: has another affine than {what}: corners lie up to {found.corner_distance_mm(expected):.4g} mm apart; "
+        f"expected {allowed}. {remedy or advice}"
+    )
 
 
 def _check_same_size(path: Path, found: Geometry, expected: Geometry, what: str) -> None:

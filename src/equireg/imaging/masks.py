@@ -1,5 +1,6 @@
 """Reading masks: label values exactly as they are meant, in the smallest integer type."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from equireg.errors import EquiregError
-from equireg.imaging.alignment import check_same, geometry_of, warn_once
+from equireg.imaging.alignment import find_turn, geometry_of, warn_once
 from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.formats import open_slabs, read_header, readable, scaled
 from equireg.imaging.geometry import Geometry
@@ -17,6 +18,7 @@ from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.picture_masks import read_picture_mask
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.segments import place_in, renumbered
+from equireg.imaging.turning import UNTURNED
 
 _TOLERANCE = 1e-3
 """Distance from a whole number that counts as rounding, where the mask is stored as floats or with a scale."""
@@ -24,6 +26,8 @@ _FLOAT32 = 2.0**-21
 """The same, relative to the value: a scale is stored with 24 bits."""
 _MOST_STORED = 256
 """Distinct stored numbers up to which a mask with an odd scale is still taken for labels."""
+
+_SCAN = "its scan"
 
 
 def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, Header]:
@@ -68,16 +72,19 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
     return stored.values, stored.header
 
 
-def read_label(path: Path | str, expected: Geometry, limits: Limits = LIMITS) -> np.ndarray:
-    """Read the mask of a scan.
+def read_label(
+    path: Path | str, expected: Geometry, limits: Limits = LIMITS, told_of: Path | None = None
+) -> np.ndarray:
+    """Read the mask of a scan; one that is stored along other axes is turned to those of the scan.
 
     Args:
         path: the mask's file.
         expected: geometry of the scan that it belongs to.
         limits: what the file may claim.
+        told_of: the folder that is named in place of the file where it is told that it was turned or is rounded.
 
     Returns:
-        Label values [X, Y, Z] in the smallest integer type.
+        Label values [X, Y, Z] along the scan's axes, in the smallest integer type.
 
     Raises:
         EquiregError: if the file is unreadable, lies elsewhere than the scan, or holds no labels.
@@ -87,7 +94,7 @@ def read_label(path: Path | str, expected: Geometry, limits: Limits = LIMITS) ->
     found = geometry_of(path, header, limits)
     place = place_in(path, found, expected)
     if place is None:
-        check_same(path, found, expected, "its scan")
+        values = find_turn(path, found, expected, _SCAN, told_of=told_of).copied_to_scan(values)
     else:
         part, values = values[place[0]], np.zeros(expected.shape, dtype=values.dtype)
         values[place[1]] = part
@@ -141,15 +148,27 @@ class MaskFiles:
             EquiregError: as ``read_label`` does.
         """
         if self.grid is not None:
-            check_same(self.path, self.grid, expected, "the scan that it is compared with")
-            return read_mask(self.path, dict(self.segments), expected, self.limits)
+            turn = find_turn(self.path, self.grid, expected, "the scan that it is compared with")
+            grid = expected if turn == UNTURNED else self.grid
+            return turn.copied_to_scan(read_mask(self.path, dict(self.segments), grid, self.limits))
         if not self.parts:
-            first, *others = (read_label(path, expected, self.limits) for path in self.files)
+            first, *others = (read_label(path, expected, self.limits, self.path) for path in self.files)
             return first if not others else np.maximum.reduce([first, *others])
         values = np.zeros(expected.shape, dtype=np.uint8)
         for value, path in sorted(self.parts):
-            values[read_label(path, expected, self.limits) != 0] = value
+            values[read_label(path, expected, self.limits, self.path) != 0] = value
         return values
+
+    def compare_headers(self, expected: Geometry) -> None:
+        """Tell, from headers alone, whether the mask's files will be turned to the scan's axes, or are rounded.
+
+        What does not fit is left to ``read``, which refuses it.
+        """
+        for path in self.files if self.grid is None else ():
+            with suppress(EquiregError):
+                found = geometry_of(path, read_header(path, self.limits), self.limits)
+                if place_in(path, found, expected) is None:
+                    find_turn(path, found, expected, _SCAN, told_of=self.path)
 
     def __str__(self) -> str:
         return str(self.path)

@@ -1,6 +1,7 @@
 """One scan: its voxels and where they lie in the patient.
 
-Arrays here keep the file's own axes: images are [C, X, Y, Z], masks [X, Y, Z]. Affines are RAS millimetres.
+Arrays here keep the file's own axes, of several files those of the first: images are [C, X, Y, Z], masks [X, Y, Z].
+Affines are RAS millimetres.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from equireg.errors import EquiregError
-from equireg.imaging.alignment import TOLERANCE_MM, check_same, geometry_of
+from equireg.imaging.alignment import TOLERANCE_MM, find_turn, geometry_of
 from equireg.imaging.formats import EXTENSIONS, Channel, read_header, read_voxels
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import read_label
 from equireg.imaging.pictures import is_picture
+from equireg.imaging.turning import Turn
 from equireg.imaging.writing import write_channels, write_label, write_probabilities
 
 __all__ = [
@@ -51,12 +53,13 @@ def read_image(
     Needs 4 bytes a voxel and channel, and 16 MiB.
 
     Args:
-        paths: the files; several must have one channel each and agree in shape and affine.
+        paths: the files; several must have one channel each and lie on one grid. The first one's axes and header
+            count: a file along other axes is turned to these.
         picks: channels to take of one file, in this order; None takes all as they are.
         limits: what a file may claim.
 
     Returns:
-        Voxels [C, X, Y, Z] float32 along the file's own axes, and their geometry.
+        Voxels [C, X, Y, Z] float32 along the first file's own axes, and their geometry.
 
     Raises:
         EquiregError: if a file is unreadable, does not fit the first, or has channels that are not finite or
@@ -77,22 +80,27 @@ def read_image(
             if not may_be_empty:
                 _check_range(file, found, which)
         return voxels, geometry
-    geometry = _common_geometry(files, limits)
+    geometry, turns = common_geometry(files, limits)
     image = np.empty((len(files), *geometry.shape), dtype=np.float32)
-    for index, file in enumerate(files):
-        _, _, seen = read_voxels(file, into=image[index : index + 1], limits=limits)
+    for index, (file, turn) in enumerate(zip(files, turns, strict=True)):
+        _, _, seen = read_voxels(file, into=turn.to_file(image[index : index + 1]), limits=limits)
         _check_numbers(file, seen[0], int(np.prod(geometry.shape)), "")
         _check_range(file, seen[0], "")
     return image, geometry
 
 
-def _common_geometry(files: Sequence[Path], limits: Limits) -> Geometry:
-    """Return the geometry that the files of one case share, a channel each."""
+def common_geometry(files: Sequence[Path], limits: Limits) -> tuple[Geometry, list[Turn]]:
+    """Return the geometry of a case with a file a channel, and what turns each file to it; that of the first counts.
+
+    Raises:
+        EquiregError: if a file does not lie on the first one's grid, or has several channels.
+    """
     first: Geometry | None = None
+    turns = []
     for file in files:
         geometry, channels = read_geometry(file, limits)
         first = first or geometry
-        check_same(file, geometry, first, f"the channel {files[0].name}")
+        turns.append(find_turn(file, geometry, first, f"the channel {files[0].name}"))
         if channels != 1:
             raise EquiregError(
                 f"{file}: has {channels} channels; expected one, as the case has a file a channel. "
@@ -100,7 +108,7 @@ def _common_geometry(files: Sequence[Path], limits: Limits) -> Geometry:
             )
     if first is None:
         raise ValueError("no files, expected one a channel.")
-    return first
+    return first, turns
 
 
 def check_channel(path: Path, seen: Channel, voxels: int) -> None:

@@ -1,6 +1,7 @@
 """What a layout finds in a raw folder, and how that becomes the cases of a data set."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.segments import held_apart, label_of
 from equireg.imaging.text_headers import with_voxels
-from equireg.imaging.volume import Geometry, read_geometry, read_image
+from equireg.imaging.volume import Geometry, common_geometry, read_geometry, read_image
 
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
@@ -83,6 +84,20 @@ class RawCase:
         if self.series:
             return series_geometry(self.series[0], self.limits)
         return read_geometry(self.images[0], self.limits)[0]
+
+    def compare_headers(self, geometry: Geometry) -> None:
+        """Tell, from headers alone, what channels and masks will be turned to the scan's axes, or are rounded.
+
+        What does not fit is left to whoever reads the voxels.
+
+        Args:
+            geometry: of the scan.
+        """
+        if len(self.images) > 1 and not self.series and self.problem is None:
+            with suppress(EquiregError):
+                common_geometry(self.images, self.limits)
+        if self.mask is not None:
+            self.mask.compare_headers(geometry)
 
     def read_image(self) -> tuple[np.ndarray, Geometry]:
         """Read the scan: voxels [C, X, Y, Z] float32 in channel order, and their geometry.

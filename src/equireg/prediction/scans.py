@@ -161,7 +161,9 @@ def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig, fold: Fold
     with one_line_a_remark():
         for case in cases:
             if case.problem is None:  # whoever reads its voxels says what else is wrong
-                guarded(case.read_geometry)
+                found = guarded(case.read_geometry)
+                if not isinstance(found, EquiregError):
+                    guarded(case.compare_headers, found)
     return [InputCase(case.name, RawScan(case, facts)) for case in cases]
 
 

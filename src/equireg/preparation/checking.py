@@ -68,8 +68,10 @@ def read_headers(dataset: RawDataset) -> Headers:
     usable = []
     with one_line_a_remark():  # headers are small: a pool would cost more than it saves
         headers = [(case, guarded(_header, case)) for case in dataset.cases]
-        for case in dataset.cases:
-            if case.mask is not None:  # whoever reads its voxels refuses it
+        for case, found in headers:  # whoever reads the voxels refuses what does not fit
+            if not isinstance(found, EquiregError):
+                guarded(case.compare_headers, found)
+            elif case.mask is not None:
                 guarded(case.mask.read_geometry)
     for case, found in headers:
         if isinstance(found, EquiregError):

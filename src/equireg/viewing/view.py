@@ -17,6 +17,7 @@ from equireg.errors import EquiregError
 from equireg.folders import lineage
 from equireg.folders.predictions import by_doubt
 from equireg.folders.quality import Row, in_words, read_record, record_file
+from equireg.imaging.alignment import one_line_a_remark
 from equireg.imaging.limits import Limits
 from equireg.viewing.case_volumes import SCANS, CaseReader, CaseVolumes
 from equireg.viewing.packing import pack, palette, panels_of
@@ -72,11 +73,12 @@ def render(predictions: Path, cases: Sequence[str], config: ViewConfig, subtitle
     reader = CaseReader(predictions, config.channel, scans, limits)
     room = int(config.page_mb * _MEGABYTE / max(1, len(cases)))
     entries, files = [], {}
-    for place, name in enumerate(cases):
-        found = reader.read(name)
-        entry, packed = _entry(found, rows[name], _agreement(predictions, name), room)
-        entries.append(entry)
-        files |= {f"{place}-{kind}": content for kind, content in packed.items()}
+    with one_line_a_remark():
+        for place, name in enumerate(cases):
+            found = reader.read(name)
+            entry, packed = _entry(found, rows[name], _agreement(predictions, name), room)
+            entries.append(entry)
+            files |= {f"{place}-{kind}": content for kind, content in packed.items()}
     niivue, script = _niivue(), Markup(Path(__file__).with_name("viewer.js").read_text(encoding="utf-8"))
     return template("equireg.viewing", "viewer.html.jinja").render(
         policy=content_policy(niivue, script),

@@ -12,8 +12,11 @@ from equireg import folders
 from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.masks import MaskFiles
+from equireg.imaging.turning import Turn
 from equireg.imaging.volume import write_label
 from equireg.layouts import discover
+from turned_files import store_along
 
 SHAPE = (12, 10, 6)
 TABLE = LabelTable((0, 7), ("background", "liver"))
@@ -58,6 +61,25 @@ def test_masks_are_found_by_their_series(predictions: Path, tmp_path: Path) -> N
         value for (_, region, metric), value in result.scores.items() if (region, metric) == ("liver", "dice")
     )
     np.testing.assert_allclose(dice, [2 / 3, 1])
+
+
+def test_predictions_along_other_axes_are_turned_to_the_series(predictions: Path, tmp_path: Path) -> None:
+    put_mask(tmp_path / "masks", 0, drawn(0))
+    put_mask(tmp_path / "masks", 1, drawn(1))
+    for path in predictions.glob("*.nii.gz"):
+        store_along(path, "SRA")
+    result = evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
+    assert result["regions"]["liver"]["dice"]["mean"] == 1
+
+
+def test_a_mask_is_turned_to_a_prediction_that_is_shown_along_its_own_axes(tmp_path: Path) -> None:
+    series = scan(0)
+    write(tmp_path / "raw", slices(series))
+    (path,) = write(tmp_path / "mask", [segmentation(slices(series), drawn(0), ["liver"])])
+    (case,) = discover(tmp_path / "raw").cases
+    mask, turn = MaskFiles(path, segments=((1, 7),), grid=case.read_geometry()), Turn((1, 2, 0), (True, False, True))
+    found = mask.read(turn.geometry(case.read_geometry()))
+    np.testing.assert_array_equal(found, turn.to_scan(drawn(0) * 7))
 
 
 def test_masks_without_their_series_say_what_to_give(predictions: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
 from equireg.imaging.volume import write_label
 from judged_folders import GEOMETRY, SHAPE, box, sign_predictions, write_masks, write_raw
+from turned_files import store_along
 
 MASKS = {case: box(1) for case in "abcdef"}
 
@@ -131,3 +132,35 @@ def test_names_of_dicom_cases_say_how_they_are_called_otherwise(raw, tmp_path):
         judge(tmp_path, raw, ["0d47f1f621_cfc5b1", "cc0a0def05_f0e16e_3"])
     with pytest.raises(EquiregError, match=r"under the same names\.$"):
         judge(tmp_path / "other", raw, "xy")
+
+
+@pytest.mark.parametrize("side", ["predictions", "masks"])
+def test_other_axes_of_prediction_or_mask_change_no_score(tmp_path, caplog, side):
+    masks = write_masks(tmp_path / "masks", MASKS)
+    predictions = write_masks(tmp_path / "predictions", {case: box(1, start=3) for case in MASKS})
+    expected = evaluate(predictions, masks, tmp_path / "plain", jobs=1)
+    for case in "abc":
+        store_along(tmp_path / side / f"{case}.nii.gz", "SPR")
+    with caplog.at_level(logging.INFO, "equireg"):
+        found = evaluate(predictions, masks, tmp_path / "out", jobs=1)
+    assert found.scores == pytest.approx(expected.scores, nan_ok=True)
+    (line,) = (text for text in caplog.messages if "other axes" in text)
+    assert line.startswith(f"{predictions / 'a.nii.gz'}: is stored along other axes (")
+    assert f"than {masks / 'a.nii.gz'} (" in line
+    assert "The same holds of 2 more files" in line
+
+
+def test_a_rounded_header_is_a_warning_and_a_quarter_of_a_voxel_an_error(tmp_path, caplog):
+    masks = write_masks(tmp_path / "masks", MASKS)
+    predictions = write_masks(tmp_path / "predictions", MASKS)
+    for case, mm in (("b", 0.05), ("c", 0.19)):
+        store_along(predictions / f"{case}.nii.gz", "SPR", mm)
+    result = evaluate(predictions, masks, tmp_path / "out", jobs=1)
+    assert result["regions"]["label 1"]["dice"]["mean"] == 1
+    (line,) = (text for text in caplog.messages if "less than a quarter" in text)
+    assert line.startswith(f"{predictions / 'c.nii.gz'}: lies up to 0.19 mm beside {masks / 'c.nii.gz'}")
+    assert "by at most that distance, of 1 more files" in line
+    write_masks(predictions, MASKS)
+    store_along(predictions / "d.nii.gz", "SPR", 0.21)
+    with pytest.raises(EquiregError, match=r"d\.nii\.gz: has another affine .* Give the prediction in the geometry"):
+        evaluate(predictions, masks, tmp_path / "refused", jobs=1)

@@ -14,6 +14,7 @@ from equireg.evaluation.evaluate import evaluate
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, write_label
 from layout_folders import of_two_layouts
+from turned_files import store_along
 
 SHAPE = (8, 10, 6)
 # Left, anterior and superior: the first voxel axis runs to the patient's left.
@@ -112,6 +113,18 @@ def test_orientation_of_the_file_does_not_matter(raw, tmp_path):
             nib.orientations.io_orientation(image.affine), nib.orientations.axcodes2ornt("SRP")
         )
         nib.save(image.as_reoriented(turn.astype(int).tolist()), path)
+    evaluate(tmp_path / "predictions", raw, tmp_path / "turned")
+    turned = pictures(tmp_path / "turned")["e"]
+    for name in ("reference", "prediction", "scan", "spacing_mm"):
+        np.testing.assert_allclose(turned[name], expected[name])
+
+
+@pytest.mark.parametrize("side", ["labelsTr", "predictions"])
+def test_masks_along_other_axes_than_the_scans_make_the_same_picture(raw, tmp_path, side):
+    evaluate(predict(tmp_path / "predictions"), raw, tmp_path / "out")
+    expected = pictures(tmp_path / "out")["e"]
+    for path in (tmp_path / side if side == "predictions" else raw / side).glob("*.nii.gz"):
+        store_along(path, "SRP")
     evaluate(tmp_path / "predictions", raw, tmp_path / "turned")
     turned = pictures(tmp_path / "turned")["e"]
     for name in ("reference", "prediction", "scan", "spacing_mm"):

@@ -112,6 +112,20 @@ def test_channels_on_different_grids_are_cases_or_refused(tmp_path: Path) -> Non
         case.read_image()
 
 
+def test_a_channel_whose_rows_run_the_other_way_is_turned_to_the_first(tmp_path: Path) -> None:
+    made = put_study(tmp_path, "s1", {"t1": FOUR["t1"]})
+    other = phantom((5, 6, 2), seed=7, study="s1", series=9, description="FLAIR", spacing_mm=(1.2, 0.8, 2.5))
+    # Columns run along the rows of the first series and its rows against the columns.
+    other.row, other.column = (0, -1, 0), (1, 0, 0)
+    other.origin = (-10.0, -20.0 + 4 * 1.2, 30.0)
+    write_series(tmp_path / "other", other, MR)
+    (case,) = discover(tmp_path, options=DicomOptions(channel=("t1=t1", "flair=flair"))).cases
+    image, geometry = case.read_image()
+    np.testing.assert_array_equal(image[0], made["t1"].stored)
+    np.testing.assert_array_equal(image[1], other.stored[::-1].transpose(1, 0, 2))
+    np.testing.assert_allclose(geometry.affine_array, made["t1"].affine)
+
+
 def test_a_model_finds_its_channels(tmp_path: Path) -> None:
     made = put_study(tmp_path, "s1", FOUR)
     (case,) = discover_inputs(tmp_path, ["flair", "t1"])

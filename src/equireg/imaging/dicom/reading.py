@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from equireg.disk import read_errors
-from equireg.imaging.alignment import check_same, geometry_of
+from equireg.imaging.alignment import find_turn, geometry_of
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.series import Frame, Series
 from equireg.imaging.formats import Channel
@@ -35,7 +35,7 @@ def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, 
     Needs 4 bytes a voxel and channel, and 64 MiB or the largest frame; as much again in the decoder's process.
 
     Args:
-        several: the series; all must lie on one grid.
+        several: the series; all must lie on one grid. The first one's axes count.
         limits: what they may claim.
 
     Returns:
@@ -46,16 +46,19 @@ def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, 
             lie as the first one does, or holds one value only.
     """
     geometry = series_geometry(several[0], limits)
+    turns = []
     for one in several:
-        check_same(one.files[0], series_geometry(one, limits), geometry, "the case's first channel", _REGISTER)
+        own = series_geometry(one, limits)
+        turns.append(find_turn(one.files[0], own, geometry, "the case's first channel", _REGISTER))
         _check_files(one, limits)
     image = np.empty((len(several), *geometry.shape), dtype=np.float32)
-    for index, one in enumerate(several):
+    for index, (one, turn) in enumerate(zip(several, turns, strict=True)):
         low, high, bad = np.inf, -np.inf, 0
         frames = [(frame.file, frame.number) for frame in one.frames]
-        for place, stored in read_frames(one.files, frames, (geometry.shape[1], geometry.shape[0]), limits):
+        target = turn.to_file(image[index])
+        for place, stored in read_frames(one.files, frames, (target.shape[1], target.shape[0]), limits):
             values = _valued(stored, one.frames[place])
-            image[index, :, :, place] = values.T
+            target[:, :, place] = values.T
             low, high = min(low, float(values.min())), max(high, float(values.max()))
             bad += values.size - int(np.count_nonzero(np.isfinite(values)))
         check_channel(one.files[0], Channel(low, high, bad), int(np.prod(geometry.shape)))

@@ -1,0 +1,127 @@
+"""How the array of one file is turned to the axes of another: axes are exchanged and flipped, no value changes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+
+import numpy as np
+
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.placing import SAME_MM
+
+_QUARTER_VOX = 0.25
+"""How far a corner may lie beside that of the scan, of the smallest voxel side: headers are rounded by programs."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The way from the axes of a file to those of its scan."""
+
+    axes: tuple[int, ...] = (0, 1, 2)
+    """For each axis of the scan, the axis of the file that runs along it."""
+    flips: tuple[bool, ...] = (False, False, False)
+    """For each axis of the scan, whether that axis of the file runs the other way."""
+
+    def to_scan(self, array: np.ndarray) -> np.ndarray:
+        """Return an array of the file, [..., X, Y, Z], along the scan's axes: a view."""
+        lead = array.ndim - 3
+        return array.transpose(*range(lead), *(lead + axis for axis in self.axes))[(..., *self._slices)]
+
+    def to_file(self, array: np.ndarray) -> np.ndarray:
+        """Return an array along the scan's axes, [..., X, Y, Z], along those of the file: a view."""
+        lead = array.ndim - 3
+        flipped = array[(..., *self._slices)]
+        return flipped.transpose(*range(lead), *(lead + self.axes.index(axis) for axis in range(3)))
+
+    def copied_to_scan(self, array: np.ndarray) -> np.ndarray:
+        """Return ``to_scan`` in memory of its own; the array itself where nothing is to be turned."""
+        return array if self == UNTURNED else np.ascontiguousarray(self.to_scan(array))
+
+    def geometry(self, found: Geometry) -> Geometry:
+        """Return the geometry of the turned array: each voxel stays where it is in the patient."""
+        way = np.zeros((4, 4))
+        way[3, 3] = 1.0
+        for place, (axis, flipped) in enumerate(zip(self.axes, self.flips, strict=True)):
+            way[axis, place] = -1.0 if flipped else 1.0
+            way[axis, 3] = found.shape[axis] - 1 if flipped else 0
+        other = None if found.other is None else np.array(found.other) @ way
+        return Geometry.from_array([found.shape[axis] for axis in self.axes], found.affine_array @ way, other)
+
+    def moves(self, shape: Sequence[int]) -> tuple[tuple[int, int, bool], ...]:
+        """Return what becomes of the axes with more than one voxel; equal for turns that do the same to an array.
+
+        Args:
+            shape: voxels along the axes of the file.
+        """
+        return tuple(
+            (place, axis, flipped)
+            for place, (axis, flipped) in enumerate(zip(self.axes, self.flips, strict=True))
+            if shape[axis] > 1
+        )
+
+    @property
+    def _slices(self) -> tuple[slice, ...]:
+        return tuple(slice(None, None, -1) if flipped else slice(None) for flipped in self.flips)
+
+
+UNTURNED = Turn()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a file lies on the grid of its scan."""
+
+    turn: Turn
+    """What brings its array to the scan's axes."""
+    off_mm: float
+    """How far apart the same corner of both lies at most, once it is turned."""
+
+
+def fits(found: Geometry, expected: Geometry) -> list[Fit]:
+    """Return the turns that bring a file onto the grid of its scan; none or one, but for headers with two places.
+
+    An array that lies there as it is, within ``SAME_MM``, is never turned.
+
+    Args:
+        found: geometry of the file.
+        expected: that of the scan.
+    """
+    if found.shape == expected.shape and (off_mm := found.corner_distance_mm(expected)) <= SAME_MM:
+        return [Fit(UNTURNED, off_mm)]
+    near: dict[tuple[tuple[int, int, bool], ...], Fit] = {}
+    for fit in _all(found, expected):
+        if _is_near(fit.off_mm, expected):
+            near.setdefault(fit.turn.moves(found.shape), fit)
+    return list(near.values())
+
+
+def closest(found: Geometry, expected: Geometry) -> Fit | None:
+    """Return the turn that brings a file closest to the grid of its scan; None where no turn has that shape."""
+    return min(_all(found, expected), key=lambda fit: fit.off_mm, default=None)
+
+
+def limit_mm(expected: Geometry) -> float:
+    """Return how far apart corners may lie on the grid of a scan, mm."""
+    return max(SAME_MM, _QUARTER_VOX * min(expected.spacing_mm))
+
+
+def axis_codes(geometry: Geometry) -> str:
+    """Return where the axes run to, such as ``"RAS"``: right, anterior, superior."""
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(map(str, aff2axcodes(geometry.affine_array)))
+
+
+def _is_near(off_mm: float, expected: Geometry) -> bool:
+    return off_mm <= SAME_MM or off_mm < limit_mm(expected)
+
+
+def _all(found: Geometry, expected: Geometry) -> Iterator[Fit]:
+    """Yield all turns to the shape of the scan; that which leaves all as it is comes first, where it is one."""
+    for axes in permutations(range(3)):
+        if tuple(found.shape[axis] for axis in axes) != expected.shape:
+            continue
+        # An axis of one voxel has no other end.
+        for flips in product(*((False, True) if size > 1 else (False,) for size in expected.shape)):
+            turn = Turn(axes, flips)
+            yield Fit(turn, turn.geometry(found).corner_distance_mm(expected))
