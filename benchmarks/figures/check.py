@@ -155,7 +155,10 @@ SOURCES = (
     ),
 )
 BY_HAND = {
-    ("docs/ten_methods.md", ".*"): "of `equireg report` on the sweeps' runs, which are not kept here; the page says how",
+    (
+        "docs/ten_methods.md",
+        ".*",
+    ): "of `equireg report` on the sweeps' runs, which are not kept here; the page says how",
     ("docs/performance.md", "A training step"): "timed while the changes were made; the page says so",
     ("docs/reliability.md", "Starved and in a race"): "limits that tests/robustness/test_chaos.py sets",
     ("docs/reliability.md", "Reliability"): "written by `make attack` itself",
