@@ -17,7 +17,7 @@ from equireg.config import (
     UNetConfig,
 )
 from equireg.config.option_parser import OptionParser
-from equireg.config.parsing import add_options, from_plain, nested, to_plain, to_yaml
+from equireg.config.parsing import add_options, from_plain, laid_over, nested, to_plain, to_yaml
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 
@@ -144,6 +144,16 @@ def test_dots_and_bare_names_become_nested_options() -> None:
     }
     # Whatever the order, what a dot names joins the rest.
     assert nested({"method.teacher": "self", "method": "equireg"}) == {"method": {"name": "equireg", "teacher": "self"}}
+
+
+def test_another_method_laid_over_has_none_of_the_options_of_the_first() -> None:
+    base = {"method": {"name": "equireg", "teacher": "self"}, "network": {"name": "unet", "features": 4}, "seed": 1}
+    assert laid_over(base, {"method": {"name": "supervised"}, "network": {"features": 8}}) == {
+        "method": {"name": "supervised"},
+        "network": {"name": "unet", "features": 8},
+        "seed": 1,
+    }
+    assert base["method"] == {"name": "equireg", "teacher": "self"}
 
 
 def test_a_precision_may_be_written_as_a_number() -> None:

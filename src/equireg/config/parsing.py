@@ -153,11 +153,19 @@ def with_config(options: type[Options], config: Options | None, given: Mapping[s
     over = nested(given)
     if config is None:
         return over
-    base = to_plain(_checked(options, config))
+    return laid_over(to_plain(_checked(options, config)), over)
+
+
+def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested options of a run with others laid over.
+
+    The method gives way, with all its options, to another that ``over`` names; the network likewise.
+    """
+    kept = dict(base)
     for group in CHOSEN.keys() & base.keys() & over.keys():
         if isinstance(over[group], Mapping) and over[group].get("name", base[group]["name"]) != base[group]["name"]:
-            del base[group]
-    return merged(base, over)
+            del kept[group]
+    return merged(kept, over)
 
 
 def _checked(options: type[Options], config: Any) -> Options:

@@ -81,9 +81,8 @@ def test_a_module_that_is_there_stays() -> None:
 
 def test_a_library_that_draws_random_numbers_at_its_import_leaves_the_state_as_it_was() -> None:
     before = random.getstate()
-    with pytest.raises(ZeroDivisionError), importing.importing_lightning():
+    with importing.importing_lightning():
         random.random()
-        _ = 1 / 0
     assert random.getstate() == before
 
 
