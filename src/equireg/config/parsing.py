@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from equireg.config.choosing import CHOSEN, default_name, options_of
-from equireg.config.describe import default_of
+from equireg.config.describe import default_of, options_in, with_whole
 from equireg.config.option_parser import OptionParser
 from equireg.errors import UsageError
 
@@ -151,9 +151,19 @@ def with_config(options: type[Options], config: Options | None, given: Mapping[s
         UsageError: if the config is another verb's.
     """
     over = nested(given)
-    if config is None:
-        return over
-    return laid_over(to_plain(_checked(options, config)), over)
+    result = over if config is None else laid_over(to_plain(_checked(options, config)), over)
+    kinds = {option.name: option.type for option in options_in(options, chosen_options(options, result))}
+    return _with_whole_numbers(result, kinds)
+
+
+def _with_whole_numbers(values: Mapping[str, Any], kinds: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested options in which 1e3 is 1000 where the option is a whole number; ``kinds`` are their types."""
+    return {
+        name: _with_whole_numbers(value, kinds, f"{prefix}{name}.")
+        if isinstance(value, Mapping)
+        else with_whole(kinds.get(prefix + name), value)
+        for name, value in values.items()
+    }
 
 
 def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
