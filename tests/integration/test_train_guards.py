@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -107,9 +109,11 @@ def test_a_second_training_on_the_same_folder_is_refused(phantom_prepared: Path,
 
 def test_the_process_of_a_notebook_keeps_its_random_state(phantom_prepared: Path, tmp_path: Path) -> None:
     torch.manual_seed(5)
-    before = torch.get_rng_state()
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)
     train(phantom_prepared, tmp_path / "run", **COMMON)
-    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    np.testing.assert_equal(np.random.get_state(legacy=False), before[2])
 
 
 def test_each_validation_is_reported_and_kept_in_the_log(

@@ -16,8 +16,10 @@ from equireg.config import (
     TrainOptions,
     UNetConfig,
 )
+from equireg.config.describe import example_of, options_in, words_of
+from equireg.config.networks import ResEncConfig
 from equireg.config.option_parser import OptionParser
-from equireg.config.parsing import add_options, from_plain, nested, to_plain, to_yaml
+from equireg.config.parsing import add_options, from_plain, laid_over, nested, to_plain, to_yaml, with_config
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 
@@ -144,6 +146,56 @@ def test_dots_and_bare_names_become_nested_options() -> None:
     }
     # Whatever the order, what a dot names joins the rest.
     assert nested({"method.teacher": "self", "method": "equireg"}) == {"method": {"name": "equireg", "teacher": "self"}}
+
+
+def test_another_method_laid_over_has_none_of_the_options_of_the_first() -> None:
+    base = {"method": {"name": "equireg", "teacher": "self"}, "network": {"name": "unet", "features": 4}, "seed": 1}
+    assert laid_over(base, {"method": {"name": "supervised"}, "network": {"features": 8}}) == {
+        "method": {"name": "supervised"},
+        "network": {"name": "unet", "features": 8},
+        "seed": 1,
+    }
+    assert base["method"] == {"name": "equireg", "teacher": "self"}
+
+
+@pytest.mark.parametrize("written", [1000, 1000.0, "1e3", "1E+3", "1000.0", "1000."])
+def test_a_whole_number_may_be_written_as_a_float(written: Any) -> None:
+    """YAML reads 1e3 as text."""
+    config = train_config(max_steps=written, batch_size=written, **{"network.max_features": written, "sup_cut": 1e-1})
+    assert config == train_config(max_steps=1000, batch_size=1000, **{"network.max_features": 1000, "sup_cut": 0.1})
+    assert [type(value) for value in (config.max_steps, config.batch_size, vars(config.network)["features"])] == [
+        int
+    ] * 3
+    parser = OptionParser(add_help=False)
+    add_options(parser, TrainOptions, {})
+    for words in ([f"--max_steps={written}"], ["--max_steps", str(written)]):
+        assert parser.read(words, defaults=False).max_steps == 1000
+    assert with_config(TrainConfig, None, {"max_steps": written})["max_steps"] == 1000
+
+
+@pytest.mark.parametrize("written", [1000.5, "1e-3", 2.0**53, "1e400", float("nan"), True, "1e3 ", "e3"])
+def test_other_floats_are_no_whole_numbers(written: Any) -> None:
+    with pytest.raises(UsageError, match=r"--max_steps is .*; expected a whole number"):
+        train_config(max_steps=written)
+
+
+def test_floats_and_texts_that_look_like_whole_numbers_stay_what_they_are() -> None:
+    config = train_config(sup_cut=1.0, logger="1e3")
+    assert (type(config.sup_cut), config.logger) == (float, "1e3")
+    assert with_config(TrainConfig, None, {"sup_cut": 1.0, "logger": "1e3"}) == {"sup_cut": 1.0, "logger": "1e3"}
+
+
+@pytest.mark.parametrize("config", [PrepareConfig, PredictConfig, TrainOptions, SelftrainOptions, ResEncConfig])
+def test_the_example_of_an_option_is_of_its_kind(config: type) -> None:
+    """An error names it: what is advised is read."""
+    parser = OptionParser(add_help=False)
+    add_options(parser, config, {})
+    for option in options_in(config):
+        example = example_of(option.type)
+        if example and not option.name.startswith(("method.", "network.")):
+            parser.read([f"--{option.name}={example}"], defaults=False)
+    assert example_of(tuple[tuple[int, ...], ...] | None) == "[[1,1],[1,1]]"
+    assert words_of(tuple[tuple[int, ...], ...]) == "a list of lists of whole numbers"
 
 
 def test_a_precision_may_be_written_as_a_number() -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import sys
 import types
 import typing
@@ -11,6 +12,10 @@ from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from equireg.config.choosing import CHOSEN, NAMES, names
+
+_FLOAT = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+_EXACT = 2**53
+"""Below it a float holds every whole number."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,19 @@ def with_none(kind: Any, value: Any) -> Any:
     return value
 
 
+def with_whole(kind: Any, value: Any) -> Any:
+    """Return a number such as 1e3 or 1000.0 as a whole one, where its type takes whole numbers alone.
+
+    Text is taken too: YAML reads 1e3 as such. Numbers that a float does not hold exactly stay as they are.
+    """
+    if int not in _parts(kind) or not set(_parts(kind)) <= {int, type(None)}:
+        return value
+    number = float(value) if isinstance(value, str) and _FLOAT.fullmatch(value) else value
+    if not isinstance(number, float) or not number.is_integer() or abs(number) >= _EXACT:
+        return value
+    return int(number)
+
+
 def takes_null(kind: Any) -> bool:
     """Whether a value of a type may be null."""
     return kind is Any or type(None) in _parts(kind)
@@ -136,8 +154,7 @@ def words_of(kind: Any, *, null: bool = True) -> str:
     if len(parts) > 1:
         return " or ".join(words_of(part) for part in parts if null or part is not type(None))
     if get_origin(kind) in (tuple, list, Sequence):
-        of = next((part for part in get_args(kind) if part is not ...), Any)
-        return f"a list, each {words_of(of)}"
+        return _words_of_list(kind)
     known = {
         int: "a whole number",
         float: "a number",
@@ -146,6 +163,28 @@ def words_of(kind: Any, *, null: bool = True) -> str:
         type(None): "null",
     }
     return known.get(kind, "options as `name: value`")
+
+
+def _words_of_list(kind: Any) -> str:
+    """Say what is in a list, such as ``a list of lists of whole numbers``."""
+    of = next((part for part in get_args(kind) if part is not ...), Any)
+    if get_origin(of) in (tuple, list, Sequence):
+        return f"a list of lists{_words_of_list(of).removeprefix('a list')}"
+    words = {int: "whole numbers", float: "numbers", str: "texts"}
+    return f"a list of {words[of]}" if of in words else f"a list, each {words_of(of)}"
+
+
+def example_of(kind: Any) -> str:
+    """Return how a value of a type may be written, such as ``[8,8]``; nothing where its words say it."""
+    of = next((part for part in _parts(kind) if part is not type(None)), Any)
+    if get_origin(of) not in (tuple, list, Sequence):
+        return {int: "8", float: "0.5"}.get(of, "")
+    parts = get_args(of)
+    if parts and get_origin(parts[0]) in (tuple, list, Sequence):
+        inner = get_args(parts[0])
+        filled = ["[1,1]", "[1,1]"] if inner[-1] is ... else [f"[{','.join(map(str, range(len(inner))))}]"]
+        return f"[{','.join(filled)}]" if set(inner) <= {int, ...} else ""
+    return {int: "[8,8]", float: "[0.5,0.5]", str: "[a,b]"}.get(parts[0], "") if parts else ""
 
 
 def _parts(kind: Any) -> tuple[Any, ...]:

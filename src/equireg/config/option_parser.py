@@ -8,7 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from equireg.config.choosing import idle_in
-from equireg.config.describe import takes_null, with_none, words_of
+from equireg.config.describe import example_of, takes_null, with_none, with_whole, words_of
 from equireg.config.elsewhere import verbs_with
 from equireg.errors import EquiregError, UsageError, shortened
 
@@ -18,6 +18,13 @@ _UNKNOWN = (
     re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
     re.compile(r"[Kk]ey '(?P<key>[^']+)' is not expected"),
 )
+
+_GIVEN = (
+    re.compile(r"Given value type: \S+ \S+ Given value: (?P<value>.*)"),  # of several types: the value as a whole
+    re.compile(r"(?:Got|Given) value: (?P<value>.*)"),
+    re.compile(r"Unable to load config '(?P<value>.*?)'"),  # a group of options
+)
+"""Where the parser's message has the value that does not fit, the best place first."""
 
 
 class OptionParser(ArgumentParser):
@@ -35,7 +42,7 @@ class OptionParser(ArgumentParser):
         """
         try:
             if isinstance(arguments, Mapping):
-                return self.parse_object(self._with_none(arguments), defaults=defaults)
+                return self.parse_object(self._as_declared(arguments), defaults=defaults)
             return self.parse_args(self._spelled_out(arguments), defaults=defaults)
         except EquiregError:
             raise
@@ -43,9 +50,9 @@ class OptionParser(ArgumentParser):
             raise UsageError(self._explain(str(error))) from error
 
     def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
-        """Give a bare switch its value: ``--probabilities`` stands for ``--probabilities=true``; ``none`` is null."""
+        """Give a bare switch its value (``--probabilities`` stands for ``--probabilities=true``); make others plain."""
         switches = {f"--{action.dest}" for action in self._actions if getattr(action, "_typehint", None) is bool}
-        arguments = [self._none_spelled_out(*pair) for pair in zip(["", *arguments], arguments, strict=False)]
+        arguments = [self._plain(*pair) for pair in zip(["", *arguments], arguments, strict=False)]
         following = [*arguments, ""][1:]
         return [
             f"{argument}=true" if argument in switches and after.lower() not in ("true", "false") else argument
@@ -66,17 +73,21 @@ class OptionParser(ArgumentParser):
     def _shown(action: Any, name: str) -> str:
         return f"--{name}" if action is not None and action.option_strings else name.upper()
 
-    def _none_spelled_out(self, before: str, argument: str) -> str:
-        """Return a word of the command line with ``null`` in place of ``none`` where the option's type has it so."""
+    def _plain(self, before: str, argument: str) -> str:
+        """Return a word with ``null`` for ``none`` and 1000 for ``1e3`` where its type has it so."""
         option, equals, value = argument.partition("=") if argument.startswith("--") else (before, "", argument)
         kind = self._kinds().get(option.removeprefix("--"))
-        if value.lower() not in ("none", "null") or kind is None:
+        if kind is None:
+            return argument
+        if isinstance(whole := with_whole(kind, value), int):
+            return f"{option}={whole}" if equals else str(whole)
+        if value.lower() not in ("none", "null"):
             return argument
         plain = with_none(kind, with_none(kind, None if value.lower() == "null" else value))
         return (f"{option}=" if equals else "") + ("null" if plain is None else plain)
 
-    def _with_none(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        """Return nested values with ``none`` and ``null`` as the options' types have them.
+    def _as_declared(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        """Return nested values with ``none``, ``null`` and whole numbers as the options' types have them.
 
         Raises:
             UsageError: if a value is null where the option cannot be; the parser lets it through.
@@ -85,9 +96,9 @@ class OptionParser(ArgumentParser):
         for key, value in values.items():
             name = f"{prefix}{key}"
             if isinstance(value, Mapping):
-                result[key] = self._with_none(value, f"{name}.")
+                result[key] = self._as_declared(value, f"{name}.")
             elif kinds.get(name) is not None:
-                result[key] = with_none(kinds[name], value)
+                result[key] = with_none(kinds[name], with_whole(kinds[name], value))
                 if result[key] is None and not takes_null(kinds[name]):
                     raise UsageError(f"--{name} is null; expected {words_of(kinds[name])}.")
         return result
@@ -110,10 +121,11 @@ class OptionParser(ArgumentParser):
         found = re.search(r'Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)', message, re.DOTALL)
         if found:
             rest = " ".join(found["rest"].replace("typing.", "").split())
-            value = re.search(r"(?:Got|Given) value: (?P<value>.*)", rest)
-            kind = next((getattr(each, "_typehint", None) for each in self._actions if each.dest == found["key"]), None)
-            if value and kind is not None:
-                return f"--{found['key']} is {shortened(value['value'])}; expected {words_of(kind, null=False)}."
+            value = next(filter(None, (pattern.search(rest) for pattern in _GIVEN)), None)
+            kind = self._kinds().get(found["key"])
+            if value:
+                such = f", such as {example}" if (example := example_of(kind)) else ""
+                return f"--{found['key']} is {shortened(value['value'])}; expected {words_of(kind, null=False)}{such}."
             return f"--{shortened(found['key'])}: {shortened(rest)}"
         return shortened(" ".join(message.split()))
 

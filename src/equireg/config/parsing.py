@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from equireg.config.choosing import CHOSEN, default_name, options_of
-from equireg.config.describe import default_of
+from equireg.config.describe import default_of, options_in, with_whole
 from equireg.config.option_parser import OptionParser
 from equireg.errors import UsageError
 
@@ -151,13 +151,31 @@ def with_config(options: type[Options], config: Options | None, given: Mapping[s
         UsageError: if the config is another verb's.
     """
     over = nested(given)
-    if config is None:
-        return over
-    base = to_plain(_checked(options, config))
+    result = over if config is None else laid_over(to_plain(_checked(options, config)), over)
+    kinds = {option.name: option.type for option in options_in(options, chosen_options(options, result))}
+    return _with_whole_numbers(result, kinds)
+
+
+def _with_whole_numbers(values: Mapping[str, Any], kinds: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested options in which 1e3 is 1000 where the option is a whole number; ``kinds`` are their types."""
+    return {
+        name: _with_whole_numbers(value, kinds, f"{prefix}{name}.")
+        if isinstance(value, Mapping)
+        else with_whole(kinds.get(prefix + name), value)
+        for name, value in values.items()
+    }
+
+
+def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested options of a run with others laid over.
+
+    The method gives way, with all its options, to another that ``over`` names; the network likewise.
+    """
+    kept = dict(base)
     for group in CHOSEN.keys() & base.keys() & over.keys():
         if isinstance(over[group], Mapping) and over[group].get("name", base[group]["name"]) != base[group]["name"]:
-            del base[group]
-    return merged(base, over)
+            del kept[group]
+    return merged(kept, over)
 
 
 def _checked(options: type[Options], config: Any) -> Options:

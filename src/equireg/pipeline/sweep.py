@@ -200,7 +200,8 @@ def _prepared(config: SweepConfig, out: Path, base: Path, spread: ClusterOptions
 
 def _gpus(runs: Sequence[Run]) -> float:
     """Return the GPUs that the largest run takes."""
-    return max((int(run.options.get("devices", 1)) for run in runs if run.options.get("device") != "cpu"), default=0)
+    on_gpus = [run.options for run in runs if run.options.get("device") != "cpu"]
+    return max((int(float(options.get("devices", 1))) for options in on_gpus), default=0)
 
 
 def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:

@@ -1,6 +1,7 @@
 """Imports of large libraries, in less time where the process is equireg's own."""
 
 import gc
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,13 +37,18 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def importing_lightning() -> Iterator[None]:
-    """Be ``importing``, and leave out what Lightning imports without a use for it, until somebody uses it."""
+    """Be ``importing``, and leave out what Lightning imports without a use for it, until somebody uses it.
+
+    The state of Python's ``random`` stays as it was: rich, which Lightning imports, draws from it as it is imported.
+    """
     standing_in = [_Later(name, known) for name, known in _UNUSED.items() if is_own() and name not in sys.modules]
     sys.modules.update({module.__name__: module for module in standing_in})
+    state = random.getstate()
     try:
         with importing():
             yield
     finally:
+        random.setstate(state)
         for module in standing_in:
             module.leave()
 

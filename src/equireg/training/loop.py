@@ -38,6 +38,7 @@ from equireg.processes import launching, ranks
 from equireg.training import validation
 from equireg.training.budget import Pace
 from equireg.training.data import DataSource
+from equireg.training.divergence import remedy
 from equireg.training.monitoring import Checkpoints, MetricsFile, Pictures, Steps
 
 log = logging.getLogger("equireg")
@@ -206,8 +207,7 @@ class LoopModule(lightning.LightningModule):
             values = ", ".join(f"{name} {float(value):g}" for name, value in bad.values.items())
             raise EquiregError(
                 f"the loss is not finite at step {bad.step} ({values}); cases of the batch: {', '.join(bad.cases)}. "
-                "Try a lower --optimizer.lr, a lower --optimizer.clip_norm or --precision 32; --resume continues from "
-                "the last checkpoint."
+                + remedy(RunFolder(self.trainer.default_root_dir), self.config.optimizer, self.trainer.precision)
             )
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

@@ -24,6 +24,7 @@ from equireg.errors import EquiregError, PrintableFormatter
 from equireg.folders.origin import in_text
 from equireg.folders.run import RunFolder
 from equireg.processes.progress import Progress
+from equireg.training.divergence import remedy
 from equireg.training.loggers import picture_makers
 
 _TOLD_AFTER_S = 10.0
@@ -143,7 +144,7 @@ class Checkpoints(Callback):
         """Take back what ``state_dict`` returned."""
         self.best = state_dict["best"]
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Write the checkpoints, each completely or not at all.
 
         Raises:
@@ -151,8 +152,8 @@ class Checkpoints(Callback):
         """
         if not all(bool(torch.isfinite(weight).all()) for weight in pl_module.parameters()):
             raise EquiregError(
-                f"a weight is not finite at step {trainer.global_step}. Try a lower --optimizer.lr or --precision 32; "
-                "--resume continues from the last checkpoint."
+                f"a weight is not finite at step {trainer.global_step}. "
+                + remedy(RunFolder(self.folder.parent), pl_module.config.optimizer, trainer.precision)
             )
         found = _scalars(trainer, self.score).get(self.score)
         score = -math.inf if found is None else found if self.score == "val/dice" else -found

@@ -12,7 +12,7 @@ from torch import nn
 from equireg import disk
 from equireg._version import __version__
 from equireg.config import NetworkConfig, TrainConfig
-from equireg.config.parsing import merged
+from equireg.config.parsing import laid_over
 from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.folders.run import CONFIG, RunFolder
@@ -45,7 +45,7 @@ def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
     given = _from_same_weights(out, given, stored)
     config = config_from({**stored, **{name: given[name] for name in MACHINE_OPTIONS if name in given}})
     if given:
-        differ = differences(config, config_from(merged(stored, given)))
+        differ = differences(config, config_from(laid_over(stored, given)))
         if differ:
             raise EquiregError(
                 f"{out}: the run has other options for {', '.join(differ)} than given now. Leave them out to resume "
@@ -107,7 +107,14 @@ def check_same_data(out: Path, cases: TrainingCases, data: PreparedSet) -> None:
         )
 
 
-def warn_of_version(out: Path) -> None:
+def tell_of_resumption(out: Path) -> None:
+    """Say what a run that goes on differs in from one that was never stopped, and where it has to start again."""
+    _warn_of_version(out)
+    if not any(RunFolder(out).checkpoints.glob("*.ckpt")):
+        log.info("%s has no checkpoint yet, so it starts again at step 0", out.name)
+
+
+def _warn_of_version(out: Path) -> None:
     """Say that another version began the run: then it does not end as it would have, bit for bit."""
     versions = RunFolder(out).signature().get("versions", {})
     began = str(versions.get("equireg", "an unknown version"))
@@ -154,12 +161,20 @@ def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
     """Return the checkpoint to resume from, checked.
 
     Raises:
-        EquiregError: if it is damaged or of another network.
+        EquiregError: if it is damaged or of another network, or is missing where there is a best one.
     """
     path = RunFolder(out).checkpoints / "last.ckpt"
+    best = path.with_name("best.ckpt")
     if not path.is_file():
+        if best.is_file():
+            raise EquiregError(f"{path}: is missing. Copy it back. {_way_from(best, out)}")
         return LastCheckpoint()
-    content = read_checkpoint(path)
+    try:
+        content = read_checkpoint(path)
+    except EquiregError as error:
+        if not best.is_file():
+            raise
+        raise EquiregError(f"{error} {_way_from(best, out)}") from error
     weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
     load_weights(method, weights, path)
     stored = content[ENTRY]
@@ -169,6 +184,18 @@ def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
         ended=bool(stored.get(ENDED)),
         plans=stored.get(PLANS, ()),
         used_s=float(stored.get(USED_S, 0.0)),
+    )
+
+
+def _way_from(best: Path, out: Path) -> str:
+    """Say how a run goes on whose last checkpoint is missing or damaged, and whose best one is there."""
+    try:
+        step = int(read_checkpoint(best)["global_step"])
+    except EquiregError:
+        return f"{best.name} beside it is damaged too. Or begin a new run with another --out."
+    return (
+        f"Or copy {best.name}, which lies beside it, to last.ckpt: --resume then goes on from its step {step}. Or "
+        f"begin a new run from its weights, with another --out and --init {out}."
     )
 
 

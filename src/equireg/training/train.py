@@ -50,7 +50,7 @@ from equireg.training.resuming import (
     check_same_precision,
     resumed_config,
     start_or_resume,
-    warn_of_version,
+    tell_of_resumption,
 )
 from equireg.training.schedule import Schedule, repeating
 from equireg.training.withdrawal import withdrawn_if_refused
@@ -190,7 +190,7 @@ def _train(
     if session.resume:
         check_same_precision(out, precision)
         if first:
-            warn_of_version(out)
+            tell_of_resumption(out)
     method, last, start = start_or_resume(
         out, config, facts, folder.source, Prior.of(config, facts, folder.labelled), resume=session.resume
     )

@@ -75,7 +75,11 @@ def test_garbage_in_a_file_names_the_file(equireg: Command, nothing_runs: None, 
     [
         ("method: 3\n", ["--method is 3; expected a name, or options"]),
         ("method: {name: equirg}\n", ["--method is equirg", "Did you mean equireg?"]),
-        ("max_steps: many\n", ["--max_steps is many; expected a whole number."]),
+        ("max_steps: many\n", ["--max_steps is many; expected a whole number, such as 8."]),
+        ("max_steps: [1e3]\n", ["--max_steps is ['1e3']; expected a whole number, such as 8."]),
+        ("max_steps: 1.5\n", ["--max_steps is 1.5; expected a whole number, such as 8."]),
+        ("max_minutes: soon\n", ["--max_minutes is soon; expected a number, such as 0.5."]),
+        ("patch_size: [64, 64.5]\n", ["--patch_size is [64, 64.5]; expected a list of whole numbers, such as [8,8]."]),
         ("method: equireg\nmethod.teacher: me\n", ["--method.teacher is me; expected one of self, ema"]),
         ("method.teacher: ema\nmethod: [1]\n", ["--method is [1]"]),
         ("views: 3\nviews.strong.scale: 2\n", ["--views is 3 and --views.strong.scale is given too"]),
@@ -104,6 +108,28 @@ def test_a_value_from_the_command_line_is_reported_without_a_file(
     path.write_text("max_steps: 7\n")
     outcome = equireg("train", "p", "--out", "o", "--max-steps", 0, "-c", path)
     assert (outcome.code, str(path) in outcome.error) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("--max_steps=1.5", "--max_steps is 1.5; expected a whole number, such as 8."),
+        ("--max_steps=1e400", "--max_steps is 1e400; expected a whole number, such as 8."),
+        ("--workers=true", "--workers is true; expected a whole number, such as 8."),
+        ("--sup_cut=half", "--sup_cut is half; expected a number, such as 0.5."),
+        ("--patch_size=64,64.5", "--patch_size is [64, 64.5]; expected a list of whole numbers, such as [8,8]."),
+        (
+            "--network.strides=2,2",
+            "--network.strides is [2, 2]; expected a list of lists of whole numbers, such as [[1,1],[1,1]].",
+        ),
+        ("--views.strong=3", "--views.strong is 3; expected options as `name: value`."),
+    ],
+)
+def test_an_optional_value_that_does_not_fit_is_one_plain_line(
+    equireg: Command, nothing_runs: None, given: str, words: str
+) -> None:
+    outcome = equireg("train", "p", "--out", "o", given)
+    assert (outcome.code, outcome.error) == (2, f"error: {words}")
 
 
 @pytest.mark.parametrize("verb", list(VERBS))

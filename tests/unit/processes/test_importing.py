@@ -1,6 +1,8 @@
 """Imports that look for no garbage, and leave out what nobody uses."""
 
 import gc
+import random
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -75,6 +77,26 @@ def test_a_module_that_is_there_stays() -> None:
     with importing.importing_lightning():
         assert sys.modules[MODULE] is colorsys
     assert sys.modules[MODULE] is colorsys
+
+
+def test_a_library_that_draws_random_numbers_at_its_import_leaves_the_state_as_it_was() -> None:
+    before = random.getstate()
+    with importing.importing_lightning():
+        random.random()
+    assert random.getstate() == before
+
+
+def test_lightning_is_imported_without_a_change_of_random() -> None:
+    script = (
+        "import random\n"
+        "from equireg.processes.importing import importing_lightning\n"
+        "random.seed(1)\n"
+        "before = random.getstate()\n"
+        "with importing_lightning():\n"
+        "    import equireg.training.train\n"
+        "assert random.getstate() == before\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_notebooks_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
