@@ -140,5 +140,7 @@ class Training:
             return False
         if task.process.poll() is None:
             return True
+        if task.process.stdin is not None:
+            task.process.stdin.close()
         task.ended = task.ended or time.time()
         return False
