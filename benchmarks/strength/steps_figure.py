@@ -23,14 +23,14 @@ _STEPS = 4000
 def main(source: Path, out: Path) -> None:
     """Draw the figure."""
     rows = pd.read_csv(source)
-    rows = rows[rows["steps"] == _STEPS]
+    rows = rows.loc[rows["steps"] == _STEPS]
     sets = list(dict.fromkeys(rows["set"]))
     figure, panels = pyplot.subplots(1, len(sets), figsize=(8, 3.4), layout="constrained", squeeze=False)
     for axes, name in zip(panels[0], sets, strict=True):
-        of_set = rows[rows["set"] == name]
+        of_set = rows.loc[rows["set"] == name]
         draw = of_set.groupby("draw")["method"].nunique().idxmax()
         for place, method in enumerate(_METHODS):
-            curve = of_set[(of_set["draw"] == draw) & (of_set["method"] == method)].sort_values("after")
+            curve = of_set.loc[(of_set["draw"] == draw) & (of_set["method"] == method)].sort_values("after")
             if len(curve):
                 axes.plot(
                     curve["after"],
