@@ -23,7 +23,7 @@ _STEPS = 4000
 def main(source: Path, out: Path) -> None:
     """Draw the figure."""
     rows = pd.read_csv(source)
-    rows = rows.loc[rows["steps"] == _STEPS]
+    rows = rows.loc[(rows["steps"] == _STEPS) & (rows["size"] == "half resolution")]
     sets = list(dict.fromkeys(rows["set"]))
     figure, panels = pyplot.subplots(1, len(sets), figsize=(8, 3.4), layout="constrained", squeeze=False)
     for axes, name in zip(panels[0], sets, strict=True):

@@ -204,7 +204,7 @@ class EquiRegConfig(MethodConfig):
     """probability that such a box comes from a labelled sample, and brings its annotation as the target"""
     exchange: float | None = None
     """probability that a labelled and an unlabelled sample exchange a box before the network sees them, and its answer
-    is exchanged back; by default 1 in slices where what is labelled takes less than half of a sample's sides, else 0"""
+    is exchanged back; by default 1 in slices where what is labelled takes less than 35 % of a sample's sides, else 0"""
     boxes_shrink: float = 0.0
     """how fast boxes shrink with the number of labels: their volume is multiplied by the fraction of the scans that
     have no mask, to this power; 0 for not at all"""
