@@ -7,17 +7,16 @@ from equireg.imaging.labels import distinct
 
 _FEW = 16
 """Values other than 0 up to which a mask is not looked at: so many may be labels whatever their shape."""
-_FLAT = 0.5
-"""Fraction of the values that fill a place of their own, at least."""
-_LONG = 16
-"""Voxels of an axis from which it is looked along; slices that are few may show a structure once."""
+_RAMPS = 0.4
+"""Fraction of the voxels at edges that lie between their neighbours' values, from which on values are grey."""
 
 
 def check_labels(mask: str, values: np.ndarray) -> None:
-    """Refuse voxels that have many values of which most lie at edges alone: no label fills a place of its own.
+    """Refuse voxels that have many values, of which most at edges lie between those of their neighbours.
 
-    A label that is three voxels thick has a voxel whose neighbours are all of it. Between two values interpolation
-    leaves a ramp, and noise leaves no two neighbours alike.
+    Interpolation leaves a ramp between two values, and of three values of noise along a line the middle one is the
+    median in a third of all cases, for each axis. A label that is two voxels thick has a neighbour of its own, and one
+    that is thinner mostly has the background on both sides.
 
     Args:
         mask: its path, for the message.
@@ -26,26 +25,27 @@ def check_labels(mask: str, values: np.ndarray) -> None:
     Raises:
         EquiregError: if they are grey values.
     """
-    many = [value for value in distinct(values) if value]
-    if len(many) <= _FEW:
+    many = sum(value != 0 for value in distinct(values))
+    if many <= _FEW:
         return
-    alone = np.ones(values.shape, dtype=bool)
-    for axis in _axes(values.shape):
-        inner = np.moveaxis(alone, axis, 0)
-        along = np.moveaxis(values, axis, 0)
-        same = along[1:] == along[:-1]
-        inner[1:] &= same
-        inner[:-1] &= same
-    flat = [value for value in distinct(values[alone]) if value]
-    if len(flat) < _FLAT * len(many):
+    inside, ramp = values != 0, np.zeros(values.shape, dtype=bool)
+    for axis in range(values.ndim):
+        before, after = _neighbours(values, axis)
+        inside &= (before == values) & (after == values)
+        ramp |= ((before < values) & (values < after)) | ((before > values) & (values > after))
+    edges = (values != 0) & ~inside
+    share = float(ramp[edges].mean()) if edges.any() else 0.0
+    if share > _RAMPS:
         raise EquiregError(
-            f"{mask}: is a mask with {len(many)} values, of which {len(many) - len(flat)} lie at edges alone, as in a "
-            "scan or in a mask that was resampled with interpolation; expected label values. Give the mask itself, and "
-            "resample masks with nearest neighbour."
+            f"{mask}: is a mask with {many} values, and {share:.0%} of the voxels at edges lie between those beside "
+            "them, as in a scan or a mask that was resampled with interpolation; expected label values. Give the mask "
+            "itself, and resample with nearest neighbour. If these are labels, declare them in the dataset.json of "
+            "folders imagesTr and labelsTr."
         )
 
 
-def _axes(shape: tuple[int, ...]) -> list[int]:
-    """Return the axes along which neighbours are looked at: the long ones, at least two."""
-    longest = sorted(range(len(shape)), key=lambda axis: -shape[axis])
-    return [axis for place, axis in enumerate(longest) if place < 2 or shape[axis] >= _LONG]
+def _neighbours(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the voxels before and behind each along an axis; those at an end stand for their neighbours."""
+    size = values.shape[axis]
+    places = np.arange(size)
+    return values.take(np.maximum(places - 1, 0), axis), values.take(np.minimum(places + 1, size - 1), axis)

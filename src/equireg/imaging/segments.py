@@ -23,8 +23,10 @@ _PART = "Segmentation_ReferenceImageExtentOffset"
 """Key of a file that may hold a part of its scan."""
 _SHOWN = 5
 """Labels that a message names."""
-_UNNAMED = re.compile(r"label \d+")
+_UNNAMED = re.compile(r"(?:label|class|l)? ?\d+")
 """Name of a label that has none but its value."""
+_IGNORE = "ignore"
+"""What a segment of voxels is called that nobody annotated."""
 _NAMED_BY_ITSELF = re.compile(r"segment[_ ]?\d*", re.IGNORECASE)
 
 Numbers = tuple[tuple[str, int], ...]
@@ -32,8 +34,8 @@ Numbers = tuple[tuple[str, int], ...]
 
 
 def plain(name: str) -> str:
-    """Return a segment's name without what people write in several ways."""
-    return " ".join(name.split()).casefold()
+    """Return a segment's name without what people write in several ways: capitals, blanks and other marks."""
+    return " ".join(re.split(r"[\s_-]+", name.strip(" \t\n_-"))).casefold()
 
 
 def held_apart(files: Iterable[Iterable[str]]) -> frozenset[str]:
@@ -100,8 +102,8 @@ def told_apart(files: Mapping[Path, Iterable[str]], effect: str) -> str | None:
 
 def numbers_of(table: LabelTable) -> Numbers:
     """Return the label values of a table's names."""
-    named = zip(table.names[1:], table.values[1:], strict=True)
-    return tuple((plain(name), value) for name, value in named)
+    named = [(plain(name), value) for name, value in zip(table.names[1:], table.values[1:], strict=True)]
+    return tuple(named if table.ignore is None else [*named, (_IGNORE, table.ignore)])
 
 
 def segment_names(path: Path) -> dict[int, str]:
@@ -172,7 +174,8 @@ def renumbered(values: np.ndarray, path: Path, numbers: Numbers) -> np.ndarray:
     shown = [value for value in distinct(values) if value]
     odd = [value for value in shown if value not in meant]
     if odd and len(known) == 1 and not meant:
-        warn_once(f"{path}: calls the label {next(iter(known))} {names.get(odd[0], odd[0])}; its numbers are used.")
+        own = names.get(odd[0], odd[0])
+        warn_once(f"masks call a segment {own!r}, the only label is {next(iter(known))!r}; its number is used.")
         return values
     if odd:
         raise EquiregError(

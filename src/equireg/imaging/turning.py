@@ -80,7 +80,7 @@ class Fit:
 def fits(found: Geometry, expected: Geometry) -> list[Fit]:
     """Return the turns that bring a file onto the grid of its scan; none or one, but for headers with two places.
 
-    An array that lies there as it is, within ``SAME_MM``, is never turned.
+    An array that lies there as it is, within ``SAME_MM``, is never turned; nor is any where a header states no place.
 
     Args:
         found: geometry of the file.
@@ -89,8 +89,9 @@ def fits(found: Geometry, expected: Geometry) -> list[Fit]:
     if found.shape == expected.shape and (off_mm := found.corner_distance_mm(expected)) <= SAME_MM:
         return [Fit(UNTURNED, off_mm)]
     near: dict[tuple[tuple[int, int, bool], ...], Fit] = {}
+    placed = _states_a_place(found) and _states_a_place(expected)
     for fit in _all(found, expected):
-        if _is_near(fit.off_mm, expected):
+        if _is_near(fit.off_mm, expected) and (placed or fit.turn == UNTURNED):
             near.setdefault(fit.turn.moves(found.shape), fit)
     return list(near.values())
 
@@ -110,6 +111,12 @@ def axis_codes(geometry: Geometry) -> str:
     from nibabel.orientations import aff2axcodes
 
     return "".join(map(str, aff2axcodes(geometry.affine_array)))
+
+
+def _states_a_place(geometry: Geometry) -> bool:
+    """Whether a NIfTI header says where its voxels lie; where it does not, each reader makes up another place."""
+    stated = geometry.stated
+    return stated is None or max(int(stated["qform_code"]), int(stated["sform_code"])) > 0
 
 
 def _is_near(off_mm: float, expected: Geometry) -> bool:

@@ -172,7 +172,8 @@ def _lone_folders(groups: Sequence[Group]) -> set[Path]:
 def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
     """Settle the channels that the cases have in common, and put each case in their terms."""
     groups = [group for group, _, _ in harvest.cases]
-    named = common_channels(groups)
+    # A mask says which scans are meant to be trained on; those without one may be many, and of fewer channels.
+    named = common_channels([group for group, masks, _ in harvest.cases if masks] or groups)
     single = sorted((bool(not masks), index) for index, (group, masks, _) in enumerate(harvest.cases))
     channels = named or _channels_of_files([groups[index] for _, index in single if STACKED in groups[index].files])
     cases: list[FoundCase] = []

@@ -33,7 +33,7 @@ def check_kinds(values: Mapping[Path, Sequence[int]]) -> None:
     if ones and whites and others == [1] and not both:
         raise EquiregError(
             f"{ones[0]}: holds 0 and 1, {whites[0]} 0 and 255, as {len(ones)} and {len(whites)} masks do; expected one "
-            "kind, as they seem to mean the same. Save the masks alike."
+            "kind, as they seem to mean the same. Save the masks alike, or declare the labels in a dataset.json."
         )
     if others and any(_WHITE in several for path, several in values.items() if is_picture(path)):
         log.warning(

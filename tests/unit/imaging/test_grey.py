@@ -30,7 +30,9 @@ def scan(shape: tuple[int, ...]) -> np.ndarray:
     ],
 )
 def test_grey_values_are_refused(shape, grey):
-    with pytest.raises(EquiregError, match=r"^m.nii: is a mask with \d+ values, of which .* lie at edges alone"):
+    with pytest.raises(
+        EquiregError, match=r"^m.nii: is a mask with \d+ values, and \d+% of the voxels at edges lie between"
+    ):
         check_labels("m.nii", grey(shape))
 
 
@@ -39,6 +41,23 @@ def test_many_labels_are_none():
     check_labels("m.nii", parcels)
     check_labels("m.nii", parcels[:, :, :1])
     check_labels("m.nii", parcels * 1000)  # ids of an atlas
+
+
+def test_labels_of_a_voxel_or_two_are_labels():
+    ribbon = np.zeros((60, 60, 20), dtype=np.int16)
+    for label in range(1, 29):
+        ribbon[2 * label : 2 * label + 2, 10:50, 5:15] = label
+    check_labels("m.nii", ribbon)
+    sparse = np.zeros_like(ribbon)
+    sparse[:, :, ::4] = ribbon[:, :, ::4]  # every fourth slice was annotated
+    check_labels("m.nii", sparse)
+    one = np.zeros_like(ribbon)
+    one[:, :, 10] = ribbon[:, :, 10]
+    check_labels("m.nii", one)
+    cells = np.zeros((48, 48, 1), dtype=np.int16)
+    cells[::4, ::4, 0] = RNG.permutation(144).reshape(12, 12) + 1
+    check_labels("m.nii", cells)
+    check_labels("m.nii", np.maximum(cells, np.roll(cells, 1, axis=0)))
 
 
 def test_few_values_are_labels_whatever_their_shape():

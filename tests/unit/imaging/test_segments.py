@@ -13,7 +13,7 @@ from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
-from equireg.imaging.segments import common_numbers, held_apart, label_of, segment_names, told_spellings
+from equireg.imaging.segments import common_numbers, held_apart, label_of, numbers_of, segment_names, told_spellings
 from equireg.imaging.volume import read_geometry, read_label
 from equireg.preparation.prepare import prepare
 from judged_folders import write_masks
@@ -84,6 +84,21 @@ def test_a_segment_of_another_name_is_no_label_by_its_number(tmp_path: Path, nam
     assert np.array_equal(read_label(path, geometry, Limits(segments=(("label 1", 1), ("label 2", 2)))), BOX)
 
 
+def test_names_that_say_nothing_and_other_marks_are_no_other_names(tmp_path: Path) -> None:
+    geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
+    path = save_segments(tmp_path / "a.seg.nrrd", BOX, {1: "left kidney", 2: "RIM-"})
+    for names in (("left_kidney", "rim"), ("label_1", "label_2"), ("1", "2"), ("L1", "L2"), ("Class 1", "class 2")):
+        table = LabelTable((0, 1, 2), ("background", *names))
+        assert np.array_equal(read_label(path, geometry, Limits(segments=numbers_of(table))), BOX)
+
+
+def test_the_ignore_label_has_a_name(tmp_path: Path) -> None:
+    geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
+    path = save_segments(tmp_path / "a.seg.nrrd", BOX, {1: "core", 2: "ignore"})
+    table = LabelTable((0, 1), ("background", "core"), ignore=2)
+    assert np.array_equal(read_label(path, geometry, Limits(segments=numbers_of(table))), BOX)
+
+
 def test_two_segments_of_one_name_are_one_label(tmp_path: Path) -> None:
     geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
     path = save_segments(tmp_path / "a.seg.nrrd", BOX, {1: "rim", 2: "rim"})
@@ -95,7 +110,7 @@ def test_what_an_only_label_is_called_otherwise_is_told(tmp_path: Path, caplog: 
     geometry, _ = read_geometry(scan(tmp_path / "s.nii.gz"))
     path = save_segments(tmp_path / "a.seg.nrrd", BOX == 1, {1: "Tumor"})
     assert np.array_equal(read_label(path, geometry, Limits(segments=(("lesion", 1),))), BOX == 1)
-    assert "calls the label lesion Tumor; its numbers are used" in caplog.text
+    assert "masks call a segment 'Tumor', the only label is 'lesion'; its number is used" in caplog.text
 
 
 def test_a_part_of_the_scan_is_put_where_it_lies(tmp_path: Path) -> None:

@@ -268,6 +268,18 @@ def test_two_places_that_turn_a_mask_in_two_ways_are_refused(tmp_path):
         read_label(mask, scan)
 
 
+@pytest.mark.parametrize("axes", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_a_mask_that_states_no_place_is_never_turned(tmp_path, axes):
+    """Readers make up a place for it, which may well be a mirror image of the scan's."""
+    for centred in (True, False):
+        affine = np.diag([*axes, 2.0, 1.0])
+        affine[:3, 3] = [-side * (size - 1) / 2 if centred else 0 for side, size in zip((*axes, 2), SHAPE, strict=True)]
+        scan = read_geometry(save(tmp_path / "scan.nii.gz", labels(), affine))[0]
+        nib.save(nib.Nifti1Image(labels(), None), tmp_path / "mask.nii.gz")
+        found = read_geometry(tmp_path / "mask.nii.gz")[0]
+        assert all(fit.turn == UNTURNED for fit in fits(found, scan))
+
+
 def test_a_fit_says_how_far_it_is_off():
     scan = Geometry.from_array(SHAPE, SCAN)
     turn = Turn((2, 0, 1), (False, True, False))

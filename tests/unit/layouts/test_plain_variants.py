@@ -69,6 +69,14 @@ def test_scans_in_a_folder_called_unlabelled_are_used_beside_images_and_labels(t
     assert any("elsewhere" in note for note in dataset.notes)
 
 
+def test_cases_with_masks_say_which_channels_there_are(tmp_path):
+    put(tmp_path, *(f"images/c{i}_{channel}{END}" for i in range(2) for channel in ("t1", "t2")))
+    put(tmp_path, *(f"labels/c{i}{END}" for i in range(2)), *(f"images/u{i}{END}" for i in range(5)))
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1", "t2")
+    assert labelled(dataset) == ["c0", "c1"]
+
+
 def test_the_same_names_in_two_sites(tmp_path):
     put(tmp_path, *(f"{kind}/{site}/c1.nii.gz" for kind in ("images", "labels") for site in "ab"))
     dataset = discover(tmp_path)

@@ -144,6 +144,8 @@ def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray) -> None:
     if abs(beside[index]) <= _UNEVEN * step:
         return
     gaps = np.diff(heights)
+    if np.abs(gaps - np.median(gaps)).max() <= _UNEVEN * np.median(gaps):
+        return  # distances that change slowly
     finding = (
         f"lies {abs(beside[index]):.2g} mm beside its place among slices at equal distances of {step:.4g} mm; the "
         f"distances are {gaps.min():.4g} to {gaps.max():.4g} mm; expected one distance."
