@@ -48,14 +48,7 @@ _TABLES = f"python benchmarks/label_efficiency/tables.py {_LABELS}"
 _CASES = "benchmarks/strength/test_cases.py"
 PERFORMANCE = "docs/performance.md"
 SOURCES = (
-    Source(
-        "README.md",
-        ".*",
-        "benchmarks/strength/choose.py",
-        "benchmarks/strength/results/rivals-*.csv",
-        sources.against_rivals,
-        header="labelled, 800 steps",
-    ),
+    Source("README.md", ".*", _CASES, small_test.RESULTS, small_test.dice, header="test cases, 800 steps"),
     *(
         Source("docs/benchmarks.md", "The answer", _CASES, small_test.RESULTS, rows, header=header)
         for rows, header in ((small_test.dice, "test cases, 800 steps"), (small_test.leads, "EquiReg's lead over"))
