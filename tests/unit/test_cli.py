@@ -163,6 +163,7 @@ def test_version(equireg: Command) -> None:
         (("demo", "--out", "d", "--case", "3"), ["unknown option 'case'", "'cases'"]),
         (("prepare", "p", "--out", "r", "--spatial_dims", "3"), ["it is an option of `equireg train`."]),
         (("train", "p", "--out", "r", "--rounds", "3"), ["it is an option of `equireg selftrain`."]),
+        (("predict", "r", "--scans", "s", "--out", "q"), ["'scans'; give it without its name"]),
     ],
 )
 def test_a_wrong_command_line_exits_with_2(equireg: Command, arguments: tuple[str, ...], words: list[str]) -> None:

@@ -132,6 +132,8 @@ class OptionParser(ArgumentParser):
 
 def _meant(key: str, known: Sequence[str]) -> str:
     """Return the end of a sentence: the option that was probably meant, or the verbs that have what was given."""
+    if key in known:  # an argument by its place
+        return "; give it without its name, as --help shows."
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.55)
     verbs = verbs_with(key)
     if verbs and not difflib.get_close_matches(key, near, cutoff=0.8):
