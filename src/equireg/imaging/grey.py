@@ -1,9 +1,10 @@
 """Masks that are none: a scan of whole numbers, or a mask that was resampled with interpolation."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from equireg.errors import EquiregError
-from equireg.imaging.labels import distinct
 
 _FEW = 16
 """Values other than 0 up to which a mask is not looked at: so many may be labels whatever their shape."""
@@ -11,7 +12,7 @@ _RAMPS = 0.4
 """Fraction of the voxels at edges that lie between their neighbours' values, from which on values are grey."""
 
 
-def check_labels(mask: str, values: np.ndarray) -> None:
+def check_labels(mask: str, values: np.ndarray, found: Collection[int]) -> None:
     """Refuse voxels that have many values, of which most at edges lie between those of their neighbours.
 
     Interpolation leaves a ramp between two values, and of three values of noise along a line the middle one is the
@@ -21,11 +22,12 @@ def check_labels(mask: str, values: np.ndarray) -> None:
     Args:
         mask: its path, for the message.
         values: label values [X, Y, Z].
+        found: those that occur, each once.
 
     Raises:
         EquiregError: if they are grey values.
     """
-    many = sum(value != 0 for value in distinct(values))
+    many = sum(value != 0 for value in found)
     if many <= _FEW:
         return
     inside, ramp = values != 0, np.zeros(values.shape, dtype=bool)

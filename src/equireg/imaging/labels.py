@@ -1,5 +1,6 @@
 """What the label values of a data set mean: classes for the network, values and regions for people."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -137,6 +138,15 @@ def distinct(values: np.ndarray) -> list[int]:
     for (part,) in _parts(values):
         found.update(np.unique(part).tolist())
     return sorted(found)
+
+
+def counted(values: np.ndarray) -> dict[int, int]:
+    """Return how many voxels have each value of a mask, in rising order, with little memory."""
+    found: Counter[int] = Counter()
+    for (part,) in _parts(values):
+        kinds, voxels = np.unique(part, return_counts=True)
+        found.update(dict(zip(kinds.tolist(), voxels.tolist(), strict=True)))
+    return dict(sorted(found.items()))
 
 
 def _fits(value: int, dtype: np.dtype[Any]) -> bool:

@@ -18,6 +18,11 @@ from equireg.imaging.segments import held_apart, label_of
 from equireg.imaging.text_headers import with_voxels
 from equireg.imaging.volume import Geometry, common_geometry, read_geometry, read_image
 
+SEVERAL_MASKS = (
+    "Keep the right mask, and move the others elsewhere. If each shows a class, unite them in one file, or put them "
+    "into a folder segmentations/ beside ct.nii.gz or mri.nii.gz (--layout totalsegmentator)."
+)
+"""How to mend several masks of a volume."""
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
 

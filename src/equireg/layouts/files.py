@@ -15,6 +15,8 @@ from equireg.folders import UNFINISHED, is_signed
 from equireg.imaging.formats import extension_of
 from equireg.imaging.pictures import is_picture
 
+MARKS = "_-. "
+"""What stands between the parts of a name."""
 _DEPTH = 8  # folders below the root; a data set nests no deeper
 _SCANS = r"(?:images?|scans?|imgs?|volumes?|vols?)"
 _SCANS_BESIDE_MASKS = (
@@ -94,6 +96,11 @@ def walked_once() -> Iterator[None]:
         yield
     finally:
         _walks.reset(token)
+
+
+def goes_on_behind(stem: str, name: str) -> bool:
+    """Whether a stem is a name with a mark and more behind it: ``c1_liver`` of ``c1``."""
+    return len(stem) > len(name) and stem.startswith(name) and stem[len(name)] in MARKS
 
 
 def folders_with_images(root: Path) -> list[tuple[Path, list[Path]]]:

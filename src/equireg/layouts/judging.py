@@ -8,18 +8,11 @@ from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
-from equireg.layouts.base import FoundCase, FoundSet, RawCase, RawDataset, Refusal, missing_file
-from equireg.layouts.files import stem_of
+from equireg.layouts.base import SEVERAL_MASKS, FoundCase, FoundSet, RawCase, RawDataset, Refusal, missing_file
+from equireg.layouts.files import goes_on_behind, stem_of
 from equireg.layouts.masks import split_mask
 from equireg.layouts.patients import patients_of
 from equireg.layouts.picture_sets import picks_of
-
-_MARKS = ("_", "-", ".", " ")
-_SEVERAL = (
-    "Keep the right one under the scan's name. If each shows a class, unite them in one file, or put them into folders "
-    "segmentations/ (--layout totalsegmentator)."
-)
-"""How to mend several masks of a scan."""
 
 
 def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
@@ -89,15 +82,14 @@ def _masks_without_scan(orphans: Sequence[Path], unlabelled: Mapping[str, str]) 
             refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", _name_for(mask, unlabelled)))
         else:
             reason = f"{mask}: is one of {count[owner]} masks whose names begin with that of the scan {owner}."
-            refused.append(Refusal(mask.name, reason, _SEVERAL))
+            refused.append(Refusal(mask.name, reason, SEVERAL_MASKS))
     return refused
 
 
 def _begun_by(mask: Path, names: Iterable[str]) -> str | None:
     """Return the longest of some names with which a mask's begins, ahead of a mark."""
     stem = stem_of(mask)
-    found = [name for name in names if stem.startswith(name) and stem[len(name) :][:1] in _MARKS]
-    return max(found, key=len, default=None)
+    return max((name for name in names if goes_on_behind(stem, name)), key=len, default=None)
 
 
 def _name_for(mask: Path, unlabelled: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from equireg.imaging.formats import VOLUMES, read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import orphans
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
+from equireg.layouts.base import SEVERAL_MASKS, STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
 from equireg.layouts.channels import modality_of
 from equireg.layouts.files import folders_with_images, is_held_out, stem_of
 from equireg.layouts.folder_cases import group_folders
@@ -18,12 +18,6 @@ from equireg.layouts.grouping import Group, choose_scheme, common_channels, grou
 from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words
 from equireg.layouts.places import Places
-
-_CHOOSE = (
-    "Keep the right mask, and move the others elsewhere. If each shows a class, unite them in one file, or put them "
-    "into a folder segmentations/ beside ct.nii.gz or mri.nii.gz (--layout totalsegmentator)."
-)
-"""How to mend several masks of a volume."""
 
 
 @dataclass
@@ -192,7 +186,7 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
             label = masks[0] if len(masks) == 1 or united else None
             more = tuple(masks[1:]) if united else ()
             found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
-            cases.append(found if any(map(is_picture, masks)) else replace(found, label_remedy=_CHOOSE))
+            cases.append(found if any(map(is_picture, masks)) else replace(found, label_remedy=SEVERAL_MASKS))
     return FoundSet(
         layout="pictures" if _are_pictures(groups) else "plain",
         channels=channels,

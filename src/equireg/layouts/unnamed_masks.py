@@ -17,9 +17,8 @@ from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import stem_of
+from equireg.layouts.files import MARKS, goes_on_behind, stem_of
 
-_MARKS = "_-. "
 _MOST_VALUES = 256
 _LEAST_VOXELS = 512
 _BACKGROUND = 0.3
@@ -90,17 +89,17 @@ def _parts(
     if split_channel(stem) is not None:
         return []
     others = [stem_of(other) for other in files if other != file]
-    shorter = [other for other in others if stem != other and stem.startswith(other) and stem[len(other)] in _MARKS]
+    shorter = [other for other in others if goes_on_behind(stem, other)]
     if shorter:
         case = min(shorter, key=len)
     elif stem.lower().startswith(folder.name.lower()) and len(stem) > len(folder.name) and others:
         case = stem[: len(folder.name)]
     else:
-        cut = max(stem.rfind(mark) for mark in _MARKS)
+        cut = max(stem.rfind(mark) for mark in MARKS)
         case = stem[:cut] if cut > 0 else ""
         if not any(case and other.startswith(case) for other in others):
             case = ""
-    rest = stem[len(case) :].strip(_MARKS).lower()
+    rest = stem[len(case) :].strip(MARKS).lower()
     alone = not others and not any(other != folder and other.is_relative_to(folder) for other in scans)
     return [] if alone or rest.isdigit() else [(case, rest)]
 

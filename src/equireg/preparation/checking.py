@@ -4,15 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from equireg.errors import EquiregError
 from equireg.folders.prepared import case_folder
 from equireg.imaging import volume
 from equireg.imaging.alignment import one_line_a_remark
 from equireg.imaging.colours import RGB
 from equireg.imaging.grey import check_labels
-from equireg.imaging.labels import IGNORED, LabelTable
+from equireg.imaging.labels import IGNORED, LabelTable, counted
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import RawCase, RawDataset, Refusal
 from equireg.preparation import label_values, pictures
@@ -92,18 +90,17 @@ def labels_of_values(values: Iterable[int]) -> LabelTable:
 class _Shown:
     """What one mask holds."""
 
-    values: list[int]
-    voxels: list[int]
-    """How many have each value."""
+    voxels: Mapping[int, int]
+    """Label value to how many voxels have it."""
     colours: Mapping[int, RGB]
     """Label value to its colour, where the mask is a picture with a palette."""
 
 
 def _shown(case: RawCase, geometry: volume.Geometry) -> _Shown:
     label = case.read_label(geometry)
-    check_labels(str(case.mask), label)
-    values, voxels = (found.tolist() for found in np.unique(label, return_counts=True))
-    return _Shown(values, voxels, {} if case.label is None else pictures.palette_of(case.label, values, case.limits))
+    voxels = counted(label)
+    check_labels(str(case.mask), label, voxels)
+    return _Shown(voxels, {} if case.label is None else pictures.palette_of(case.label, list(voxels), case.limits))
 
 
 def _labels_of_masks(
@@ -117,8 +114,8 @@ def _labels_of_masks(
         if isinstance(found, EquiregError):
             died = isinstance(found, WorkerDiedError)
             refused.append(Refusal(name, str(found), DIED if died else REMEDY))
-        elif len(found.values) > IGNORED:
-            reason = f"{tasks[name][0].label}: holds {len(found.values)} values; expected a mask of at most {IGNORED}."
+        elif len(found.voxels) > IGNORED:
+            reason = f"{tasks[name][0].label}: holds {len(found.voxels)} values; expected a mask of at most {IGNORED}."
             refused.append(Refusal(name, reason, REMEDY))
         else:
             shown[name] = found
@@ -126,11 +123,9 @@ def _labels_of_masks(
     colours, odd = pictures.common_palette(masks, {name: found.colours for name, found in shown.items()})
     refused += odd
     bad = {item.case for item in refused}
-    kept = {name: found.values for name, found in shown.items() if name not in bad}
-    label_values.check_kinds({masks[name]: values for name, values in kept.items()})
-    label_values.tell_strays(
-        {masks[name]: dict(zip(shown[name].values, shown[name].voxels, strict=True)) for name in kept}
-    )
+    kept = {masks[name]: found.voxels for name, found in shown.items() if name not in bad}
+    label_values.check_kinds(kept)
+    label_values.tell_strays(kept)
     labels = labels_of_values({0}.union(*kept.values()))
     return (
         replace(pictures.named(labels), colours=colours) if any(map(is_picture, masks.values())) else labels,

@@ -1,7 +1,7 @@
 """What the values of masks say where nobody declared labels: mixed kinds of masks, and values that are strays."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from equireg.errors import EquiregError
@@ -17,7 +17,7 @@ _STRAY_VOXELS = 8
 _SHOWN = 3
 
 
-def check_kinds(values: Mapping[Path, Sequence[int]]) -> None:
+def check_kinds(values: Mapping[Path, Collection[int]]) -> None:
     """Refuse masks of 0 and 1 among masks of 0 and 255; warn where 255 of pictures may mean that nobody annotated.
 
     Args:

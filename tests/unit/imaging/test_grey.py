@@ -6,8 +6,13 @@ from scipy import ndimage
 
 from equireg.errors import EquiregError
 from equireg.imaging.grey import check_labels
+from equireg.imaging.labels import distinct
 
 RNG = np.random.default_rng(1)
+
+
+def check(values: np.ndarray) -> None:
+    check_labels("m.nii", values, distinct(values))
 
 
 def ball(shape: tuple[int, ...]) -> np.ndarray:
@@ -33,35 +38,35 @@ def test_grey_values_are_refused(shape, grey):
     with pytest.raises(
         EquiregError, match=r"^m.nii: is a mask with \d+ values, and \d+% of the voxels at edges lie between"
     ):
-        check_labels("m.nii", grey(shape))
+        check(grey(shape))
 
 
 def test_many_labels_are_none():
     parcels = np.kron(RNG.permutation(64).reshape(4, 4, 4), np.ones((3, 3, 3))).astype(np.int32)
-    check_labels("m.nii", parcels)
-    check_labels("m.nii", parcels[:, :, :1])
-    check_labels("m.nii", parcels * 1000)  # ids of an atlas
+    check(parcels)
+    check(parcels[:, :, :1])
+    check(parcels * 1000)  # ids of an atlas
 
 
 def test_labels_of_a_voxel_or_two_are_labels():
     ribbon = np.zeros((60, 60, 20), dtype=np.int16)
     for label in range(1, 29):
         ribbon[2 * label : 2 * label + 2, 10:50, 5:15] = label
-    check_labels("m.nii", ribbon)
+    check(ribbon)
     sparse = np.zeros_like(ribbon)
     sparse[:, :, ::4] = ribbon[:, :, ::4]  # every fourth slice was annotated
-    check_labels("m.nii", sparse)
+    check(sparse)
     one = np.zeros_like(ribbon)
     one[:, :, 10] = ribbon[:, :, 10]
-    check_labels("m.nii", one)
+    check(one)
     cells = np.zeros((48, 48, 1), dtype=np.int16)
     cells[::4, ::4, 0] = RNG.permutation(144).reshape(12, 12) + 1
-    check_labels("m.nii", cells)
-    check_labels("m.nii", np.maximum(cells, np.roll(cells, 1, axis=0)))
+    check(cells)
+    check(np.maximum(cells, np.roll(cells, 1, axis=0)))
 
 
 def test_few_values_are_labels_whatever_their_shape():
-    check_labels("m.nii", RNG.integers(0, 17, (20, 20, 20)))  # scattered
+    check(RNG.integers(0, 17, (20, 20, 20)))  # scattered
 
 
 def test_thin_structures_beside_thick_ones_are_labels():
@@ -69,4 +74,4 @@ def test_thin_structures_beside_thick_ones_are_labels():
     for label in range(1, 31):
         values[:, 2 * label : 2 * label + (1 if label % 3 == 0 else 2)] = label
     values = np.repeat(values, 2, axis=1)  # two or four voxels thick
-    check_labels("m.nii", values)
+    check(values)

@@ -40,9 +40,9 @@ def read_reference(folder: Path, predictions: Predictions, verify: bool = True, 
         return PreparedFolder.read(folder, predictions.cases, verify, fold)
     masks = label_files(folder)
     scans_too = any(split_mask(stem) in masks for stem in masks)  # CASE beside CASE_seg: not masks alone
-    if set(masks) & {*predictions.files, *predictions.cases} and not scans_too:
-        return MaskFolder.read(folder)
     cases = {*predictions.files, *predictions.cases}
+    if cases & set(masks) and not scans_too:
+        return MaskFolder.read(folder)
     try:
         raw = RawFolder.read(folder, predictions)
     except EquiregError:

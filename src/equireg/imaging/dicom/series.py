@@ -116,7 +116,8 @@ def _step(planes: Sequence[Plane]) -> np.ndarray:
                 f"{number - 1} slice{'s are' if number > 2 else ' is'} missing."
             )
             raise SeriesError(planes[index].path, finding, "Export the whole series again, or take it out.")
-    _refuse_uneven(planes, heights)
+    if np.abs(gaps - usual).max() > _UNEVEN * usual:
+        _refuse_uneven(planes, heights, gaps)
     way = positions[-1] - positions[0]
     length = float(heights[-1] - heights[0])
     drift = way - length * first.normal
@@ -128,7 +129,7 @@ def _step(planes: Sequence[Plane]) -> np.ndarray:
     return way / (len(planes) - 1)
 
 
-def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray) -> None:
+def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray, gaps: np.ndarray) -> None:
     """Refuse slices that lie beside the places of equal distances, which fit best to all of them (least squares).
 
     Single gaps are no measure: rounding moves a gap twice as far as a slice, and every second one in a row.
@@ -136,6 +137,7 @@ def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray) -> None:
     Args:
         planes: in order.
         heights: of them along their normal, mm.
+        gaps: between them, of which some differ; where they change slowly, nothing is refused.
     """
     numbers = np.arange(len(heights)) - (len(heights) - 1) / 2
     step = float(numbers @ heights / (numbers @ numbers))
@@ -143,9 +145,6 @@ def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray) -> None:
     index = int(np.abs(beside).argmax())
     if abs(beside[index]) <= _UNEVEN * step:
         return
-    gaps = np.diff(heights)
-    if np.abs(gaps - np.median(gaps)).max() <= _UNEVEN * np.median(gaps):
-        return  # distances that change slowly
     finding = (
         f"lies {abs(beside[index]):.2g} mm beside its place among slices at equal distances of {step:.4g} mm; the "
         f"distances are {gaps.min():.4g} to {gaps.max():.4g} mm; expected one distance."
