@@ -8,7 +8,7 @@ from equireg.config.choosing import options_of
 
 _ONCE_SHARED = ("features", "max_features", "stages", "norm", "dropout", "checkpointing")
 """Options that runs of 0.1 list for every network, whether they act on it or not."""
-_ADDED = {"equireg": {"ema_span": 1.0, "balanced": 0.0, "exchange": 0.0}}
+_ADDED = {"equireg": {"ema_span": 1.0, "balanced": 0.0, "exchange": 0.0, "ramp_least": 0}}
 """Method to options that came later and whose default is not what was done before, with what was."""
 _ADDED_TO_ALL = {"class_prior": False, "foreground_bias": "none"}
 """The same of options of all methods."""

@@ -224,6 +224,9 @@ class EquiRegConfig(MethodConfig):
     """weight of the unlabelled loss"""
     ramp_up: float = 0.3
     """fraction of the steps over which that weight ramps up from 0"""
+    ramp_least: int = 300
+    """steps that the ramp-up takes at least, also where the run is shorter, so that a teacher that knows nothing yet
+    does not teach; without effect where boxes are exchanged or `ramp_up` is 0"""
     teaching: Literal["ramp", "earned"] = "ramp"
     """ramp up that weight over the steps, or let it follow what the teacher has shown to know (docs/teaching.md)"""
     temperature: float = 1.0
@@ -265,7 +268,7 @@ class EquiRegConfig(MethodConfig):
                 f"--method.weight is {self.weight} and --method.temperature {self.temperature}; "
                 "expected 0 or more, and more than 0."
             )
-        for name in ("negative", "atlas_weight", "boxes_shrink", "lesion_border_vox"):
+        for name in ("negative", "atlas_weight", "boxes_shrink", "lesion_border_vox", "ramp_least"):
             require(getattr(self, name) >= 0, f"method.{name}", getattr(self, name), "0 or more")
         for name in ("passes", "turn"):
             require(getattr(self, name) >= 1, f"method.{name}", getattr(self, name), "a count from 1")
@@ -274,3 +277,12 @@ class EquiRegConfig(MethodConfig):
     def second_window(self) -> float:
         """How far the second window may lie from the first."""
         return self.context
+
+    def ramp_steps(self, max_steps: int) -> float:
+        """Return over how many steps the weight of the unlabelled loss ramps up in a run of so many.
+
+        Where boxes are exchanged, each unlabelled sample shows a part whose annotation is known, and waiting for the
+        teacher costs more than it brings (docs/teaching.md).
+        """
+        planned = self.ramp_up * max_steps
+        return max(planned, self.ramp_least) if planned and not self.exchange else planned

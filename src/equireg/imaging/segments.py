@@ -173,11 +173,12 @@ def renumbered(values: np.ndarray, path: Path, numbers: Numbers) -> np.ndarray:
     meant = {value: known[plain(name)] for value, name in names.items() if plain(name) in known}
     shown = [value for value in distinct(values) if value]
     odd = [value for value in shown if value not in meant]
-    if odd and len(known) == 1 and not meant:
+    labels = [name for name in known if name != _IGNORE]
+    if odd and len(labels) == 1 and known[labels[0]] not in meant.values():
         own = names.get(odd[0], odd[0])
-        warn_once(f"masks call a segment {own!r}, the only label is {next(iter(known))!r}; its number is used.")
-        return values
-    if odd:
+        warn_once(f"masks call a segment {own!r}, the only label is {labels[0]!r}; its number is used.")
+        meant |= {value: value for value in odd}
+    elif odd:
         raise EquiregError(
             f"{path}: shows the segment {names.get(odd[0], odd[0])!r}; expected some of {', '.join(known)}. Rename or "
             "remove the segment."

@@ -109,7 +109,7 @@ class EquiReg(TaskMethod):
         """Return the weight of the unlabelled loss at a step."""
         if self.earning is not None:
             return self.options.weight * self.earning.trust
-        return self.options.weight * ramp_up(step, self.options.ramp_up * self.max_steps)
+        return self.options.weight * ramp_up(step, self.options.ramp_steps(self.max_steps))
 
     def watch(
         self, batch: Batch, known: tuple[Tensor, Tensor, Tensor], logits: Tensor, task: Task

@@ -111,6 +111,10 @@ def test_what_an_only_label_is_called_otherwise_is_told(tmp_path: Path, caplog: 
     path = save_segments(tmp_path / "a.seg.nrrd", BOX == 1, {1: "Tumor"})
     assert np.array_equal(read_label(path, geometry, Limits(segments=(("lesion", 1),))), BOX == 1)
     assert "masks call a segment 'Tumor', the only label is 'lesion'; its number is used" in caplog.text
+    path = save_segments(tmp_path / "b.seg.nrrd", BOX, {1: "Tumor", 2: "ignore"})
+    assert np.array_equal(
+        read_label(path, geometry, Limits(segments=(("lesion", 1), ("ignore", 5)))), BOX + 3 * (BOX == 2)
+    )
 
 
 def test_a_part_of_the_scan_is_put_where_it_lies(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def batch(seed: int = 0) -> Batch:
 
 
 def method(views: ViewsConfig | None = None, size: int = 3, **options: Any) -> EquiReg:
-    options = {"threshold": 0.0, "labelled_boxes": 0.0, "passes": 1, **options}
+    options = {"threshold": 0.0, "labelled_boxes": 0.0, "passes": 1, "ramp_least": 0, **options}
     config = TrainConfig(method=EquiRegConfig(**options), views=views or ViewsConfig())
     return EquiReg(config, lambda: network(size), 100)
 
@@ -276,12 +276,22 @@ def test_several_passes_make_an_equivariant_target():
 
 
 def test_the_weight_ramps_up():
-    weights = [float(method(weight=2.0, ramp_up=0.5).losses(batch(), step)["weight"]) for step in (0, 25, 50, 99)]
+    made = method(weight=2.0, ramp_up=0.5)
+    weights = [float(made.losses(batch(), step)["weight"]) for step in (0, 25, 50, 99)]
     assert weights[0] < 0.02
     assert weights[0] < weights[1] < weights[2]
     assert weights[2] == weights[3] == pytest.approx(2.0)
     assert ramp_up(0, 0) == 1
     assert ramp_up(25, 50) == pytest.approx(0.2865, abs=1e-4)
+
+
+def test_a_short_run_ramps_up_more_slowly_than_its_fraction():
+    assert EquiRegConfig().ramp_steps(200) == EquiRegConfig(exchange=0.0).ramp_steps(1000) == 300
+    assert EquiRegConfig().ramp_steps(4000) == pytest.approx(1200)
+    assert EquiRegConfig(exchange=1.0).ramp_steps(200) == EquiRegConfig(ramp_least=0).ramp_steps(200) == 60
+    assert EquiRegConfig(ramp_up=0.0).ramp_steps(200) == 0
+    short, exchanging = method(ramp_least=300), method(ramp_least=300, exchange=1.0)
+    assert short.weight_at(99) < 0.15 < exchanging.weight_at(99) == 1
 
 
 def test_the_teacher_follows_closely_at_first():

@@ -47,7 +47,7 @@ def seen_by(network: nn.Module) -> list[Tensor]:
 
 
 def method(size: int = 3, views: ViewsConfig = STILL, **options: Any) -> EquiReg:
-    options = {"threshold": 0.0, "passes": 1, "cutmix": 0.0, **options}
+    options = {"threshold": 0.0, "passes": 1, "cutmix": 0.0, "ramp_least": 0, **options}
     config = TrainConfig(method=EquiRegConfig(**options), views=views)
     return EquiReg(config, lambda: Watched(size), 100)
 
