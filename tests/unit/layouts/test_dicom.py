@@ -145,6 +145,7 @@ def test_localisers_derived_series_and_other_objects_are_left_out(tmp_path: Path
         write(tmp_path / f"{one.study}{one.series}", slices(one))
     shot, report = slices(phantom(series=8))[:2]
     shot.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    del shot.ImagePositionPatient
     report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
     write(tmp_path / "rest", [shot, report])
     copies = tmp_path / "copies"

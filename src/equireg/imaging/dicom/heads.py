@@ -24,8 +24,9 @@ Kind = Literal["image", "segmentation", "contours", "other"]
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _CONTOURS = "1.2.840.10008.5.1.4.1.1.481.3"
 _LISTING = "1.2.840.10008.1.3.10"
+_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
 _ASIDE = {
-    "1.2.840.10008.5.1.4.1.1.7": "secondary captures (screenshots)",
+    _CAPTURES: "secondary captures (screenshots)",
     "1.2.840.10008.5.1.4.1.1.104": "documents",
     "1.2.840.10008.5.1.4.1.1.88": "reports",
     "1.2.840.10008.5.1.4.1.1.11": "presentation states",
@@ -70,6 +71,8 @@ class Head:
     series_uid: str
     frame_of_reference: str
     patient_id: str
+    issuer: str
+    """Of the patient's ID; empty in most files."""
     modality: str
     description: str
     series_number: int | None
@@ -184,7 +187,8 @@ def _head(path: Path, content: Any) -> Head:
         study_uid=str(content.get("StudyInstanceUID") or ""),
         series_uid=str(content.get("SeriesInstanceUID") or ""),
         frame_of_reference=str(content.get("FrameOfReferenceUID") or ""),
-        patient_id=" ".join(str(content.get(name) or "") for name in ("PatientID", "IssuerOfPatientID")).strip(),
+        patient_id=str(content.get("PatientID") or "").strip(),
+        issuer=str(content.get("IssuerOfPatientID") or "").strip(),
         modality=str(content.get("Modality") or ""),
         description=description,
         series_number=_whole(content.get("SeriesNumber")),
@@ -229,9 +233,11 @@ def _aside(kind: Kind, sop_class: str, image_type: tuple[str, ...], content: Any
     """Say what a file is that holds no slice of a scan."""
     if kind in ("segmentation", "contours"):
         return None
-    named = (words for known, words in _ASIDE.items() if sop_class == known or sop_class.startswith(f"{known}."))
-    words = next(named, "objects without pixels" if kind == "other" else None)
-    return words or _no_slice(image_type, content)
+    known = next((known for known in _ASIDE if sop_class == known or sop_class.startswith(f"{known}.")), None)
+    no_slice = _no_slice(image_type, content) if kind == "image" else "objects without pixels"
+    if known == _CAPTURES and no_slice is None and GROUPS not in content:
+        return None  # programs that convert other formats call slices so; screenshots have no place in the patient
+    return _ASIDE[known] if known else no_slice
 
 
 def _no_slice(image_type: tuple[str, ...], content: Any) -> str | None:
@@ -284,7 +290,7 @@ def _number(value: Any, otherwise: float) -> float:
 
 
 def _whole(value: Any) -> int | None:
-    return None if value is None or not str(value).strip() else int(str(value))
+    return None if value is None or not str(value).strip() else int(float(str(value)))  # some write 1.0
 
 
 def _list(value: Any) -> list[Any]:

@@ -108,8 +108,8 @@ def _of_frames(
 def _segment_of(dataset: Any, frame: int) -> int:
     """Return the number of the segment that a frame is of."""
     own = dataset[GROUPS].value[frame].get("SegmentIdentificationSequence")
-    shared = dataset.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
-    return int((own or shared)[0].ReferencedSegmentNumber)
+    shared: Any = next(iter(dataset.get("SharedFunctionalGroupsSequence") or []), {})
+    return int((own or shared.get("SegmentIdentificationSequence"))[0].ReferencedSegmentNumber)
 
 
 def _lookup(grid: Geometry) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,5 +1,6 @@
 """The layout of DICOM: a series a case, or a study a case whose series are its channels."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,7 +90,16 @@ def cases_of_masks(root: Path, heads: Sequence[Head], options: DicomOptions = _A
 
 
 def _scans(files: Files, options: DicomOptions) -> list[Scan]:
-    return [Scan(sorted(heads, key=lambda head: str(head.path)), options.keep_names) for heads in files.images.values()]
+    """Return the series; those of one PatientID have one issuer where no more than one is said."""
+    issuers: defaultdict[str, set[str]] = defaultdict(set)
+    for heads in files.images.values():
+        issuers[heads[0].patient_id].add(heads[0].issuer)
+    scans: list[Scan] = []
+    for heads in files.images.values():
+        said = issuers[heads[0].patient_id] - {""}
+        issuer = said.pop() if len(said) == 1 else heads[0].issuer
+        scans.append(Scan(sorted(heads, key=lambda head: str(head.path)), options.keep_names, issuer))
+    return scans
 
 
 def _without_derived(scans: Sequence[Scan], masks: Masks, options: DicomOptions) -> tuple[list[Scan], list[str]]:
@@ -168,8 +178,8 @@ _MANY = 5
 
 def _one_patient(scans: Sequence[Scan]) -> list[str]:
     """Warn of many studies with one PatientID, as careless removal of identities leaves them."""
-    studies = {scan.key[0]: scan.heads[0].patient_id for scan in scans}
-    if len(studies) < _MANY or len(set(studies.values())) > 1 or not next(iter(studies.values())):
+    studies = {scan.key[0]: scan.patient for scan in scans}
+    if len(studies) < _MANY or len(set(studies.values())) > 1:
         return []
     return [
         f"all {len(studies)} studies have one PatientID and count as one patient, so they share a split. If they are "

@@ -63,10 +63,10 @@ def read_these(root: Path, paths: list[Path]) -> Files:
             continue
         elif head.aside is not None:
             aside[head.aside].append(head.path)
-        elif (copy := (head.sop_uid, head.plane.position, head.instance)) in seen:
+        elif (key := _object_of(head)) in seen:
             aside["copies of other files"].append(head.path)
         else:
-            seen.add(copy)
+            seen.add(key)
             if head.kind == "image":
                 found.images.setdefault((head.study_uid, head.series_uid), []).append(head)
             else:
@@ -74,6 +74,12 @@ def read_these(root: Path, paths: list[Path]) -> Files:
     for words, files in sorted(aside.items()):
         found.notes.append(f"left out: {_counted(len(files))} of {words}, such as {files[0]}")
     return found
+
+
+def _object_of(head: Head) -> tuple[object, ...]:
+    """Return what copies of a file have in common; the UID alone is not always one's own (filters, anonymisers)."""
+    owner = head.patient_id, head.study_uid, head.series_uid
+    return *owner, head.sop_uid, head.plane.position, head.instance
 
 
 def _counted(count: int) -> str:

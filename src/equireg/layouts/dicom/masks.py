@@ -64,10 +64,17 @@ def _name(head: Head) -> str:
 
 
 def _owner(mask: MaskHead, scans: Sequence[Scan]) -> Scan | None:
-    """Return the series that a mask refers to: by most of its images, by name, or as the only one in its place."""
-    shared = {scan.key: len(mask.image_uids & scan.image_uids) for scan in scans}
-    best = max(scans, key=lambda scan: shared[scan.key], default=None)
-    if best is not None and shared[best.key]:
+    """Return the series that a mask refers to: by most of its images, by name, or as the only one in its place.
+
+    Filters and anonymisers give images of several series one UID: series and study then say which is meant.
+    """
+
+    def likeness(scan: Scan) -> tuple[int, bool, bool]:
+        shared = len(mask.image_uids & scan.image_uids)
+        return shared, scan.key[1] in mask.series_uids, scan.key[0] == mask.study_uid
+
+    best = max(scans, key=likeness, default=None)
+    if best is not None and likeness(best)[0]:
         return best
     by_name = [scan for scan in scans if scan.key[1] in mask.series_uids]
     if by_name or mask.series_uids:

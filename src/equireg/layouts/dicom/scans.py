@@ -29,6 +29,8 @@ class Scan:
     heads: Sequence[Head]
     """In order of their paths."""
     keep_names: bool
+    issuer: str = ""
+    """Of its patient's ID; also where other scans of the patient say it and this one does not."""
 
     @property
     def path(self) -> Path:
@@ -42,13 +44,17 @@ class Scan:
 
     @property
     def patient(self) -> str:
-        """Name of the patient."""
-        return patient_name(self.heads[0].patient_id, self.key[0], keep=self.keep_names)
+        """Name of the patient: scans with one ID are of one, unless two issuers gave it."""
+        return self._patient(self.issuer)
 
     @property
     def study_case(self) -> str:
         """Name of the case that the whole study is."""
-        return f"{self.patient}_{study_name(self.key[0])}"
+        return f"{self._patient(self.heads[0].issuer)}_{study_name(self.key[0])}"
+
+    def _patient(self, issuer: str) -> str:
+        patient_id = self.heads[0].patient_id
+        return patient_name(f"{patient_id} {issuer}".strip() if patient_id else "", self.key[0], keep=self.keep_names)
 
     @property
     def case(self) -> str:

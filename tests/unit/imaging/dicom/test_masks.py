@@ -48,6 +48,14 @@ def test_a_segmentation_whose_frames_begin_within_a_byte(tmp_path: Path) -> None
     np.testing.assert_array_equal(read_mask(path, {1: 1, 2: 2}, here, LIMITS), mask)
 
 
+def test_groups_of_a_segmentation_that_say_nothing_for_all_frames(tmp_path: Path) -> None:
+    made = segmentation(slices(phantom(**OBLIQUE)), MASK, ["liver", "tumour"])
+    for group in made.PerFrameFunctionalGroupsSequence:
+        group.update(made.SharedFunctionalGroupsSequence[0])
+    made.SharedFunctionalGroupsSequence = []
+    assert np.array_equal(read_mask(saved(tmp_path, made), {1: 1, 2: 2}, grid(), LIMITS), MASK)
+
+
 def test_a_segmentation_elsewhere_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, segmentation(slices(phantom(**OBLIQUE)), MASK, ["liver", "tumour"]))
     with pytest.raises(EquiregError, match="lies between the voxels of its series"):
