@@ -38,7 +38,7 @@ def read_mask_head(head: Head) -> MaskHead:
     """
     try:
         dataset = read_dataset(head.path)
-        names = tuple(_segments(dataset) if head.kind == "segmentation" else regions_of(dataset))
+        names = tuple(segments_of(dataset) if head.kind == "segmentation" else regions_of(dataset))
         series, images = _references(dataset)
     except Exception as error:  # a header is foreign, and pydicom raises whatever its parts do
         finding = f"is a mask whose header cannot be read ({' '.join(str(error).split())[:100]})."
@@ -69,7 +69,8 @@ def _problem(path: Path, dataset: Any, names: tuple[tuple[int, str], ...]) -> Se
     return None
 
 
-def _segments(dataset: Any) -> Iterator[tuple[int, str]]:
+def segments_of(dataset: Any) -> Iterator[tuple[int, str]]:
+    """Yield number and name of each segment of a DICOM-SEG, from its whole header."""
     for segment in dataset.get("SegmentSequence") or []:
         number = int(segment.SegmentNumber)
         if number > 0:  # 0 is the background of a labelmap

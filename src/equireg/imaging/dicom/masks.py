@@ -1,6 +1,6 @@
 """Segmentations (DICOM-SEG) and contours (RTSTRUCT) as label values on the grid of their scan."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -10,10 +10,11 @@ import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import warn_once
+from equireg.imaging.dicom.filling import fill, in_units
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.heads import GROUPS, read_dataset
 from equireg.imaging.dicom.library import quietly
-from equireg.imaging.dicom.mask_heads import regions_of
+from equireg.imaging.dicom.mask_heads import regions_of, segments_of
 from equireg.imaging.dicom.plane import Plane
 from equireg.imaging.dicom.planes import frames_of
 from equireg.imaging.geometry import Geometry
@@ -25,9 +26,6 @@ _OFF_VOX = 0.1
 """How far a picture of a segmentation may lie beside the scan's voxels."""
 _OFF_SLICE_VOX = 0.25
 """How far a contour may lie beside the middle of a slice."""
-_SAME_POINT_VOX = 1e-3
-"""Distance of two points of contours below which they are the same one."""
-_FARTHEST = 1e15
 _SHOWN = 5
 """Regions that a message names."""
 _RESAMPLE = "Save it again on the grid of its series, for example in 3D Slicer with the series as reference."
@@ -39,7 +37,8 @@ Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
 def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Limits) -> np.ndarray:
     """Read a mask on the grid of its scan.
 
-    Where segments overlap, the one of the higher label value counts; that is logged.
+    Where segments overlap, the one of the higher label value counts; that is logged. So are segments that are drawn in
+    every second slice alone.
 
     Args:
         path: a DICOM-SEG, binary or a labelmap, or an RTSTRUCT.
@@ -55,6 +54,7 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
     """
     mask = np.zeros(grid.shape, dtype=smallest_integer(0, max(values.values(), default=0)))
     overlap = 0
+    drawn = {value: np.zeros(grid.shape[2], dtype=bool) for value in values.values()}
     with _damage(path):
         dataset = read_dataset(path)
         parts = _of_frames if GROUPS in dataset else _of_contours
@@ -62,9 +62,26 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
             before = mask[voxels]
             overlap += int(np.count_nonzero((before != 0) & (before != value)))
             mask[voxels] = np.maximum(before, value)
+            drawn[value][voxels[2]] = True
+        names = dict(segments_of(dataset) if GROUPS in dataset else regions_of(dataset))
+    sparse = {names.get(number, f"number {number}"): _left_out(drawn[value]) for number, value in values.items()}
+    _tell(
+        path,
+        Counter({name: count for name, count in sparse.items() if count}),
+        "segments drawn in single slices at equal distances have slices without a mask between these, which count as "
+        "background; draw or interpolate them, or export the mask again",
+    )
     if overlap:
         warn_once(f"{path}: its segments overlap in {overlap} voxels; there the one of the higher label value counts.")
     return mask
+
+
+def _left_out(drawn: np.ndarray) -> int:
+    """Return how many slices lie between those drawn, where most of these follow each other at one distance above 1."""
+    steps = np.diff(np.flatnonzero(drawn))
+    usual = int(np.median(steps)) if len(steps) > 1 else 1
+    regular = usual > 1 and 3 * np.count_nonzero(steps == usual) >= 2 * len(steps)
+    return int((steps - 1).sum()) if regular else 0
 
 
 class _damage:
@@ -147,12 +164,10 @@ def _of_contours(
 ) -> Iterator[tuple[int, Voxels]]:
     """Yield label value and voxels of each region in each slice.
 
-    A voxel is inside where its centre is. Contours of one region in one slice are combined by exclusive or, so that
-    the inner one of two is a hole (DICOM PS3.3, C.8.8.6.3). A contour that repeats another one is no hole: it counts
-    once. Points and open lines have no inside; that is logged.
+    A voxel is inside where its centre is, or lies on an edge. Of two contours of one region in one slice, the inner one
+    is a hole (DICOM PS3.3, C.8.8.6.3). A contour that repeats another one is no hole: it counts once. Points and open
+    lines have no inside; that is logged.
     """
-    from skimage.draw import polygon
-
     names = dict(regions_of(dataset))
     without_inside: Counter[str] = Counter()
     repeated: Counter[str] = Counter()
@@ -161,7 +176,7 @@ def _of_contours(
         if number not in values:
             continue
         name = names.get(number, f"number {number}")
-        slices: dict[int, np.ndarray] = {}
+        slices: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         seen: set[tuple[int, bytes]] = set()
         for contour in region.get("ContourSequence") or []:
             if not str(contour.get("ContourGeometricType", "")).upper().startswith("CLOSED"):
@@ -173,11 +188,9 @@ def _of_contours(
                 repeated[name] += 1
                 continue
             seen.add(key)
-            mask = slices.setdefault(place, np.zeros(grid.shape[:2], dtype=bool))
-            inside = polygon(points[0], points[1], shape=grid.shape[:2])
-            mask[inside] ^= True
-        for place, mask in slices.items():
-            x, y = np.nonzero(mask)
+            slices[place].append(points)
+        for place, drawn in slices.items():
+            x, y = np.nonzero(fill(drawn, grid.shape[:2]))
             yield values[number], (x, y, np.full_like(x, place))
     _tell(path, without_inside, "contours that are points or open lines have no inside and are left out")
     _tell(path, repeated, "contours that repeat another one of their region and slice count once")
@@ -191,13 +204,8 @@ def _tell(path: Path, contours: Counter[str], what: str) -> None:
         warn_once(f"{path}: {what}: {some}{more}.")
 
 
-def _edges(points: np.ndarray) -> bytes:
-    """Return a digest of a closed contour's edges; it does not depend on the first point and on the direction.
-
-    Args:
-        points: in voxels [2, points].
-    """
-    corners = np.rint(np.clip(points.T / _SAME_POINT_VOX, -_FARTHEST, _FARTHEST)).astype(np.int64)
+def _edges(corners: np.ndarray) -> bytes:
+    """Return a digest of a closed contour's edges, [points, 2]; it does not depend on its first point and direction."""
     following = np.roll(corners, -1, axis=0)
     swapped = (corners[:, 0] > following[:, 0]) | (
         (corners[:, 0] == following[:, 0]) & (corners[:, 1] > following[:, 1])
@@ -208,7 +216,7 @@ def _edges(points: np.ndarray) -> bytes:
 
 
 def _in_slice(path: Path, contour: Any, grid: Geometry) -> tuple[int, np.ndarray]:
-    """Return the slice of a contour, and its points in voxels [2, points].
+    """Return the slice of a contour, and its points in units of ``fill`` [points, 2].
 
     Raises:
         EquiregError: if it lies across slices, between them or beyond the scan.
@@ -227,4 +235,4 @@ def _in_slice(path: Path, contour: Any, grid: Geometry) -> tuple[int, np.ndarray
         )
     if not 0 <= place < grid.shape[2]:
         raise EquiregError(f"{path}: has a contour beyond the slices of its series. Export it again for this series.")
-    return place, found[:2]
+    return place, in_units(found[:2].T)

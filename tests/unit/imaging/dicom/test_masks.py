@@ -169,6 +169,43 @@ def test_contours_without_an_inside_are_told_once(tmp_path: Path, caplog: pytest
     assert len(caplog.records) == 1
 
 
+def test_contours_along_the_centres_of_voxels_have_these(tmp_path: Path) -> None:
+    one = phantom(**OBLIQUE)
+    left, right = [(2, 2), (5, 2), (5, 8), (2, 8)], [(5, 2), (9, 2), (9, 8), (5, 8)]
+    drawn = [in_slice(one, 1, *left), in_slice(one, 1, *right), in_slice(one, 1, (6, 4), (8, 4), (8, 6), (6, 6))]
+    found = read_mask(saved(tmp_path, contours(slices(one), {"organ": drawn})), {1: 1}, grid(one), LIMITS)
+    whole = np.zeros((12, 10, 6), bool)
+    whole[2:10, 2:9, 1] = True
+    whole[7, 5, 1] = False  # what is inside the third contour
+    assert np.array_equal(found, whole)
+
+
+def test_segments_drawn_in_every_second_slice_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = phantom((12, 10, 12))
+    place = Geometry.from_array((12, 10, 12), one.affine)
+    where = {
+        "second": (1, 3, 5, 7),
+        "third": (2, 5, 8, 11),
+        "gaps": (0, 1, 2, 7, 8, 9),
+        "two": (3, 9),
+        "all": range(12),
+    }
+    regions = {
+        name: [in_slice(one, number, (column, 1), (column, 8)) for number in places]
+        for column, (name, places) in enumerate(where.items(), 1)
+    }
+    mask = np.zeros((12, 10, 12), np.uint8)
+    for value, places in enumerate(where.values(), 1):
+        mask[value, 1:9, list(places)] = value
+    for number, made in enumerate((contours(slices(one), regions), segmentation(slices(one), mask, list(where)))):
+        path = saved(tmp_path / f"{number}", made)
+        assert np.array_equal(read_mask(path, {value: value for value in range(1, 6)}, place, LIMITS), mask)
+        (record,) = caplog.records
+        assert str(path) in record.message
+        assert record.message.endswith(": third (6), second (3).")
+        caplog.clear()
+
+
 def test_contours_across_or_beyond_the_slices_are_refused(tmp_path: Path) -> None:
     one = phantom()
     place = Geometry.from_array((12, 10, 6), one.affine)
