@@ -68,8 +68,8 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
     _tell(
         path,
         Counter({name: count for name, count in sparse.items() if count}),
-        "segments drawn in single slices at equal distances have slices without a mask between these, which count as "
-        "background; draw or interpolate them, or export the mask again",
+        "segments are drawn in every second slice or so, and the slices between, counted here, are background; "
+        "interpolate them where they are drawn, and export the mask again",
     )
     if overlap:
         warn_once(f"{path}: its segments overlap in {overlap} voxels; there the one of the higher label value counts.")
