@@ -35,22 +35,20 @@ def _read(request: dict[str, Any]) -> Answer:
 
 def _frames(path: str, numbers: list[int]) -> Iterator[np.ndarray]:
     """Yield the stored numbers of some frames, without what lies in the bits that are not used."""
-    from pydicom import Dataset, dcmread
+    from pydicom import dcmread
     from pydicom.pixels.utils import iter_pixels
 
-    head = dcmread(path, force=True, stop_before_pixels=True, specific_tags=["BitsAllocated", "Rows", "Columns"])
+    tags = ["BitsAllocated", "BitsStored", "HighBit", "Rows", "Columns"]
+    head = dcmread(path, force=True, stop_before_pixels=True, specific_tags=tags)
     if head.get("BitsAllocated") == 1:
         yield from _packed(dcmread(path, force=True), numbers)
         return
-    about = Dataset()
     source: Any = path
     if not _is_read_in_parts(path):
         source = dcmread(path, force=True)
         source.file_meta.TransferSyntaxUID = source.file_meta.get("TransferSyntaxUID") or _syntax(source)
-        about = source
-    given: dict[str, Any] = {} if source is about else {"ds_out": about}
-    for frame in iter_pixels(source, indices=numbers, raw=True, **given):
-        yield _used_bits(frame, about)
+    for frame in iter_pixels(source, indices=numbers, raw=True, correct_unused_bits=False):
+        yield _used_bits(frame, head)
 
 
 def _packed(source: Any, numbers: list[int]) -> Iterator[np.ndarray]:
@@ -65,11 +63,17 @@ def _packed(source: Any, numbers: list[int]) -> Iterator[np.ndarray]:
         yield bits[first % 8 : first % 8 + rows * columns].reshape(rows, columns)
 
 
-def _used_bits(frame: np.ndarray, about: Any) -> np.ndarray:
-    """Clear the bits above those that are stored; old files keep overlays there."""
-    allocated, stored = int(about.BitsAllocated), int(about.get("BitsStored") or about.BitsAllocated)
+def _used_bits(frame: np.ndarray, head: Any) -> np.ndarray:
+    """Clear the bits above those that are stored; old files keep overlays there.
+
+    Numbers that the header says to lie in the upper bits are moved down, unless the bits below them are used after all.
+    """
+    allocated, stored = int(head.BitsAllocated), int(head.get("BitsStored") or head.BitsAllocated)
     if stored >= allocated or frame.dtype.kind not in "iu":
         return frame
+    below = min(int(head.get("HighBit") or 0), allocated - 1) + 1 - stored
+    if below > 0 and not (frame & ((1 << below) - 1)).any():
+        frame = frame >> below
     if frame.dtype.kind == "u":
         return frame & frame.dtype.type((1 << stored) - 1)
     room = frame.dtype.itemsize * 8 - stored

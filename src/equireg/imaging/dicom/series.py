@@ -18,6 +18,8 @@ _SAME_PLACE = 0.01
 """Distance of two slices, relative to the usual one, below which they lie in one place."""
 _UNEVEN = 0.05
 """Distance of a slice from its place in an even stack, relative to that between slices, that counts as rounding."""
+_ROUNDED_MM, _MOST_ROUNDED = 0.06, 0.2
+"""The same in mm, for positions that are rounded to 0.1 mm; at most so much of the distance between slices."""
 _DRIFT_MM, _DRIFT = 0.05, 5e-4
 """Shift of the slices along their own plane, in mm and relative to the stack's length, that is no gantry tilt."""
 
@@ -143,7 +145,7 @@ def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray, gaps: np.ndarra
     step = float(numbers @ heights / (numbers @ numbers))
     beside = heights - (heights.mean() + step * numbers)
     index = int(np.abs(beside).argmax())
-    if abs(beside[index]) <= _UNEVEN * step:
+    if abs(beside[index]) <= max(_UNEVEN * step, min(_ROUNDED_MM, _MOST_ROUNDED * step)):
         return
     finding = (
         f"lies {abs(beside[index]):.2g} mm beside its place among slices at equal distances of {step:.4g} mm; the "

@@ -79,6 +79,17 @@ def test_negative_numbers_of_twelve_bits_are_read_without_an_overlay_above_them(
     assert np.array_equal(image, stored)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_numbers_in_the_upper_bits_are_moved_down(tmp_path: Path, signed: bool) -> None:
+    stored = np.random.default_rng(0).integers(-2048 * signed, 4096 - 2048 * signed, (6, 5, 3)).astype(np.int16)
+    for name, raw in (("upper", stored * 16), ("lower", stored)):  # some headers say so without need
+        files = slices(Phantom(raw.astype(np.int16 if signed else np.uint16)))
+        for file in files:
+            file.BitsStored, file.HighBit = 12, 15
+        write(tmp_path / name, files)
+        assert np.array_equal(read(tmp_path / name)[0], stored)
+
+
 @pytest.mark.parametrize("where", [{}, OBLIQUE])
 def test_dcm2niix_reads_the_same(tmp_path: Path, where: dict[str, Any]) -> None:
     program = Path(sysconfig.get_path("scripts")) / "dcm2niix"
@@ -179,6 +190,16 @@ def test_positions_may_be_rounded(tmp_path: Path) -> None:
         file.ImagePositionPatient = [round(float(value), 2) for value in file.ImagePositionPatient]
     write(tmp_path, files)
     assert np.abs(series(tmp_path).geometry.affine_array - one.affine).max() < 0.02
+
+
+@pytest.mark.parametrize("spacing_mm", [0.33, 0.625, 0.75, 0.9, 1.25])
+def test_positions_may_be_rounded_to_a_tenth_of_a_millimetre(tmp_path: Path, spacing_mm: float) -> None:
+    one = phantom((4, 4, 40), spacing_mm=(1.0, 1.0, spacing_mm))
+    files = slices(one)
+    for file in files:
+        file.ImagePositionPatient = [round(float(value), 1) for value in file.ImagePositionPatient]
+    write(tmp_path, files)
+    assert abs(series(tmp_path).geometry.spacing_mm[2] - spacing_mm) < 0.004
 
 
 def shifted(shifts_mm: Sequence[float]) -> Sequence[pydicom.Dataset]:
