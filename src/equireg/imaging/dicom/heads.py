@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from equireg.imaging.dicom.library import pydicom, quietly
+from equireg.imaging.dicom.padding import padding_of
 from equireg.imaging.dicom.plane import Plane
 
 ENDINGS = (".dcm", ".dicom", ".ima")
@@ -50,7 +51,7 @@ _TAGS = (
     *("InstanceNumber", "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("SliceThickness", "SpacingBetweenSlices", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
     *("BitsAllocated", "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-    "AcquisitionMatrix",
+    *("AcquisitionMatrix", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", "DiffusionBValue"),
     GROUPS,
 )
@@ -177,7 +178,6 @@ def _head(path: Path, content: Any) -> Head:
     if not sop_class or not sop_uid:
         raise ValueError("it says neither what it is nor which object it is")
     image_type = tuple(str(word).upper() for word in _list(content.get("ImageType")))
-    description = str(content.get("SeriesDescription") or content.get("ProtocolName") or "")
     kind = _kind(sop_class, content)
     return Head(
         path=path,
@@ -190,7 +190,7 @@ def _head(path: Path, content: Any) -> Head:
         patient_id=str(content.get("PatientID") or "").strip(),
         issuer=str(content.get("IssuerOfPatientID") or "").strip(),
         modality=str(content.get("Modality") or ""),
-        description=description,
+        description=str(content.get("SeriesDescription") or content.get("ProtocolName") or ""),
         series_number=_whole(content.get("SeriesNumber")),
         derived=image_type[:1] == ("DERIVED",),
         enhanced=GROUPS in content,
@@ -217,6 +217,7 @@ def _plane(path: Path, content: Any) -> Plane:
         thickness_mm=next(iter(thickness), None),
         slope=_number(content.get("RescaleSlope"), 1.0),
         intercept=_number(content.get("RescaleIntercept"), 0.0),
+        padding=padding_of(content),
         phases=tuple(str(content.get(name, "")) for name in PHASES),
     )
 

@@ -27,6 +27,8 @@ class Plane:
     """Between slices, as the header says."""
     slope: float
     intercept: float
+    padding: tuple[int, int] | None
+    """Least and largest stored number that stands for no measurement (PixelPaddingValue)."""
     phases: tuple[str, ...]
     """Values of ``heads.PHASES``."""
 

@@ -75,6 +75,7 @@ def frames_of(path: Path, dataset: Any, head: Head | None = None) -> Iterator[Pl
             None if thickness is None else float(thickness),
             float(values.get("RescaleSlope", head.plane.slope if head else 1.0)),
             float(values.get("RescaleIntercept", head.plane.intercept if head else 0.0)),
+            head.plane.padding if head else None,
             _phases(own, common),
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 from equireg.disk import read_errors
 from equireg.imaging.alignment import find_turn, geometry_of
 from equireg.imaging.dicom.frames import read_frames
+from equireg.imaging.dicom.padding import Range, unpad
 from equireg.imaging.dicom.series import Frame, Series
 from equireg.imaging.formats import Channel
 from equireg.imaging.geometry import Geometry
@@ -53,15 +54,22 @@ def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, 
         _check_files(one, limits)
     image = np.empty((len(several), *geometry.shape), dtype=np.float32)
     for index, (one, turn) in enumerate(zip(several, turns, strict=True)):
-        low, high, bad = np.inf, -np.inf, 0
+        found, padded, bad = Range(), Range(), 0
         frames = [(frame.file, frame.number) for frame in one.frames]
         target = turn.to_file(image[index])
         for place, stored in read_frames(one.files, frames, (target.shape[1], target.shape[0]), limits):
-            values = _valued(stored, one.frames[place])
+            frame = one.frames[place]
+            values = _valued(stored, frame)
             target[:, :, place] = values.T
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
             bad += values.size - int(np.count_nonzero(np.isfinite(values)))
-        check_channel(one.files[0], Channel(low, high, bad), int(np.prod(geometry.shape)))
+            if frame.padding is not None:
+                padding = (stored >= frame.padding[0]) & (stored <= frame.padding[1])
+                padded.add(values[padding])
+                values = values[~padding]
+            found.add(values)
+        if padded.low <= padded.high and not unpad(target, found, padded):
+            found.add(np.array([padded.low, padded.high]))
+        check_channel(one.files[0], Channel(found.low, found.high, bad), int(np.prod(geometry.shape)))
     return image, geometry
 
 

@@ -34,6 +34,8 @@ class Frame:
     """Frame in that file, from 0."""
     slope: float
     intercept: float
+    padding: tuple[int, int] | None = None
+    """Least and largest stored number that stands for no measurement."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def series_of(heads: Sequence[Head]) -> Series:
     step = _step(planes)
     files = tuple(dict.fromkeys(plane.path for plane in planes))
     place = {path: index for index, path in enumerate(files)}
-    frames = tuple(Frame(place[one.path], one.number, one.slope, one.intercept) for one in planes)
+    frames = tuple(Frame(place[one.path], one.number, one.slope, one.intercept, one.padding) for one in planes)
     geometry = Geometry.from_array((first.columns, first.rows, len(planes)), first.affine(step))
     packed = any(head.syntax not in _PLAIN for head in heads)
     inverted = any(head.inverted for head in heads)

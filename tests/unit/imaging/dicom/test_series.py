@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_series import MR, Phantom, compressed, enhanced, phantom, slices, write, write_series
 from equireg.errors import EquiregError
@@ -77,6 +77,45 @@ def test_negative_numbers_of_twelve_bits_are_read_without_an_overlay_above_them(
     write(tmp_path, files)
     image, _ = read(tmp_path)
     assert np.array_equal(image, stored)
+
+
+@pytest.mark.parametrize(("kind", "padding", "intercept"), [
+    ("i2", (-32768,), 0),
+    ("i2", (63536,), -1024),  # -2000 with another sign than the pixels
+    ("i2", (-2000, -1990), 0),
+    ("u2", (65535,), 0),
+    ("u2", (60000, 65535), 0),
+])  # fmt: skip
+@pytest.mark.parametrize("implicit", [False, True])
+def test_padding_becomes_the_least_other_value(
+    tmp_path: Path, kind: str, padding: tuple[int, ...], intercept: float, implicit: bool
+) -> None:
+    one = phantom()
+    bits = np.array(padding).astype(np.uint16).view(np.dtype(kind))
+    stored = one.stored.astype(kind) + 7
+    stored[:3, :2], stored[3:5, :2] = bits[0], bits[-1]
+    files = slices(Phantom(stored, more={"RescaleIntercept": intercept}))
+    for file in files:
+        vr = "SS" if padding[0] < 0 else "US"
+        file.add_new("PixelPaddingValue", vr, padding[0])
+        if padding[1:]:
+            file.add_new("PixelPaddingRangeLimit", vr, padding[1])
+        if implicit:
+            file.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    write(tmp_path, files)
+    expected = one.stored + 7.0 + intercept
+    others = np.ones(expected.shape, bool)
+    others[:5, :2] = False
+    expected[~others] = expected[others].min()
+    assert np.array_equal(read(tmp_path)[0], expected)
+
+
+@pytest.mark.parametrize(("padding", "lift"), [(0, 9), (100, 0)])
+def test_padding_of_zero_or_amid_the_values_stays(tmp_path: Path, padding: int, lift: int) -> None:
+    stored = phantom().stored + np.int16(lift)
+    stored[:3, :2] = padding
+    write(tmp_path, slices(Phantom(stored, more={"PixelPaddingValue": padding})))
+    assert np.array_equal(read(tmp_path)[0], stored)
 
 
 @pytest.mark.parametrize("signed", [False, True])
