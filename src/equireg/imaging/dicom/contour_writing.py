@@ -20,10 +20,8 @@ _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
 _COPIED = (
     *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
     *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
-    *("FrameOfReferenceUID", "PositionReferenceIndicator", "SpecificCharacterSet", "StudyDescription"),
+    *("FrameOfReferenceUID", "PositionReferenceIndicator", "StudyDescription"),
 )
-_MUST = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID")
-"""Elements that must be there, also where they are empty."""
 _DIGITS = 4
 _COLOURS = ((220, 60, 60), (60, 160, 60), (60, 90, 220), (220, 170, 40), (170, 60, 200), (40, 180, 190))
 _SERIES = 950
@@ -67,9 +65,6 @@ def _header(source: Any) -> Any:
     for name in _COPIED:
         if name in source:
             setattr(made, name, source.data_element(name).value)
-    for name in _MUST:
-        if name not in made:
-            setattr(made, name, "")
     now = datetime.now()
     made.SOPClassUID, made.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     made.Modality, made.SeriesInstanceUID = "RTSTRUCT", generate_uid()

@@ -11,6 +11,13 @@ from equireg.imaging.dicom.heads import read_dataset
 from equireg.imaging.dicom.library import pydicom, quietly
 from equireg.imaging.dicom.series import Series
 
+_MUST = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
+"""Elements that must be there, also where they are empty."""
+_UNICODE = "ISO_IR 192"
+
 
 def write_object(path: Path, series: Series, what: str, make: Callable[[list[Any]], Any]) -> None:
     """Write an object; completely or not at all.
@@ -26,7 +33,8 @@ def write_object(path: Path, series: Series, what: str, make: Callable[[list[Any
     """
     try:
         with quietly():
-            made = make([read_dataset(file) for file in series.files])
+            made = make([_source(file) for file in series.files])
+            made.SpecificCharacterSet = _UNICODE
             buffer = io.BytesIO()
             made.save_as(buffer, enforce_file_format=True)
     except EquiregError:
@@ -34,6 +42,22 @@ def write_object(path: Path, series: Series, what: str, make: Callable[[list[Any
     except Exception as error:  # a header is foreign, and the libraries raise whatever their parts do
         raise EquiregError(f"{series.files[0]}: {what} of this series cannot be written{_reason(error)}") from error
     write_atomic(path, buffer.getvalue())
+
+
+def _source(file: Path) -> Any:
+    """Return a header with what an object copies, its texts in Unicode: labels stand beside names in any script.
+
+    A series that states no frame of reference has one of its own.
+    """
+    source = read_dataset(file)
+    source.decode()
+    source.SpecificCharacterSet = _UNICODE
+    for name in _MUST:
+        if name not in source:
+            setattr(source, name, None)
+    if not source.get("FrameOfReferenceUID"):
+        source.FrameOfReferenceUID = pydicom().uid.generate_uid(entropy_srcs=[str(source.get("SeriesInstanceUID"))])
+    return source
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.dicom import codes as coding
 from equireg.imaging.dicom.contour_writing import write_contours
 from equireg.imaging.dicom.heads import Head, read_heads
+from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.mask_heads import read_mask_head
 from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.dicom.object_writing import write_object
@@ -117,14 +118,8 @@ def test_contours_come_back_voxel_by_voxel(series, tmp_path):
     assert max(len(number) for number in map(str, found.ROIContourSequence[0].ContourSequence[0].ContourData)) <= 16
 
 
-@pytest.mark.parametrize(
-    ("writer", "name"),
-    [
-        (write_segmentation, "PatientName"),
-        (write_segmentation, "StudyDate"),
-        (write_contours, "FrameOfReferenceUID"),
-    ],
-)
+@pytest.mark.parametrize("writer", [write_segmentation, write_contours])
+@pytest.mark.parametrize("name", ["StudyInstanceUID", "SeriesInstanceUID"])
 def test_what_an_anonymised_source_lacks_is_named(tmp_path, writer, name):
     files = slices(phantom(SHAPE))
     for one in files:
@@ -135,6 +130,48 @@ def test_what_an_anonymised_source_lacks_is_named(tmp_path, writer, name):
         writer(tmp_path / "a.dcm", blobs(), series, TOLD)
     assert "Error" not in str(caught.value)
     assert "Give --format nifti, or add the element" in str(caught.value)
+
+
+@pytest.mark.parametrize("writer", [write_segmentation, write_contours])
+def test_what_may_be_empty_or_made_up_may_be_missing(tmp_path, writer):
+    files = slices(phantom(SHAPE))
+    names = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID")
+    for one in files:
+        for name in (*names, "AccessionNumber", "ReferringPhysicianName", "FrameOfReferenceUID"):
+            delattr(one, name)
+    series = series_of(heads(write(tmp_path / "series", files)))
+    writer(tmp_path / "a.dcm", blobs(), series, TOLD)
+    np.testing.assert_array_equal(values_of(tmp_path / "a.dcm", series), blobs())
+    found = pydicom.dcmread(tmp_path / "a.dcm")
+    assert all(name in found and not found[name].value for name in names)
+
+
+@pytest.mark.parametrize("writer", [write_segmentation, write_contours])
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        (None, "Mueller^J"),
+        ("ISO_IR 100", "Müller^Jürgen"),
+        ("ISO_IR 126", "Παπαδόπουλος^Α"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        ("Not Supplied", "Muller^J"),
+        ("ISO_IR 192", "Иванов^И"),
+    ],
+)
+def test_names_of_any_script_stay_beside_labels_of_another(tmp_path, writer, charset, name):
+    files = slices(phantom(SHAPE))
+    with quietly():
+        for one in files:
+            if charset is not None:
+                one.SpecificCharacterSet = charset
+            one.PatientName = name
+        series = series_of(heads(write(tmp_path / "series", files)))
+    labels = LabelTable((0, 1), ("background", "Läsion"))
+    told = Told(labels, coding.codes_of(labels), "equireg")
+    writer(tmp_path / "a.dcm", np.uint8(blobs() == 1), series, told)
+    found = pydicom.dcmread(tmp_path / "a.dcm")
+    assert (str(found.PatientName), found.SpecificCharacterSet) == (name, "ISO_IR 192")
+    assert read_mask_head(heads([tmp_path / "a.dcm"])[0]).names == ((1, "Läsion"),)
 
 
 def test_what_a_library_raises_otherwise_is_shown(series, tmp_path):
