@@ -129,6 +129,20 @@ def test_segments_may_be_spelt_in_other_capitals(own: Path, tmp_path: Path, capl
         adopt(own, tmp_path / "both")
 
 
+def test_predictions_that_came_back_are_told_unless_a_corrected_mask_is_there(
+    own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        made = segmentation(slices(scan(number)), mask_of(1), ["liver"], description="predicted")
+        made.Manufacturer, made.SegmentSequence[0].SegmentAlgorithmType = "equireg", "AUTOMATIC"
+        write(tmp_path / "sent" / f"{number}", [made])
+    write(tmp_path / "sent" / "corrected", [segmentation(slices(scan(1)), mask_of(1, 1), ["liver"])])
+    assert set(adopt(own, tmp_path / "sent")) == {case_of(1), case_of(2)}
+    assert PreparedSet(own).by_name[case_of(1)].class_voxels[1] == 24
+    (path,) = (tmp_path / "sent" / "2").iterdir()
+    assert f"equireg drew and nobody corrected count as true now: {path} (1 in all)" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [

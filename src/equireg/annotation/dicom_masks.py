@@ -1,5 +1,6 @@
 """DICOM-SEG and RTSTRUCT as new masks: which case each is of, and which labels its segments are."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.segments import label_of
 from equireg.layouts import dicom
 from equireg.layouts.dicom.masks import Names, label_table
+
+log = logging.getLogger("equireg")
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,12 @@ def find_dicom_masks(
     if meant is not None:
         meant.tell()
     found: dict[Path, DicomMask] = {}
+    cases = {path: case for path in read if (case := named.get(path) or owners.get(path)) is not None}
+    corrected = {case for path, case in cases.items() if not read[path].own}
+    _tell_own([path for path, case in cases.items() if read[path].own and case not in corrected])
     for head in heads:
-        case = named.get(head.path) or owners.get(head.path)
-        if case is None or table is None or meant is None or head.path not in read:
+        case = cases.get(head.path)
+        if case is None or table is None or meant is None or (read[head.path].own and case in corrected):
             continue
         try:
             values = _values(read[head.path], table, meant, options)
@@ -74,6 +80,18 @@ def find_dicom_masks(
         names = dict(zip(table.values, table.names, strict=True))
         found[head.path] = DicomMask(kind, case, values, {value: names[value] for value in values.values()})
     return found, [*problems, *unmatched]
+
+
+def _tell_own(paths: Sequence[Path]) -> None:
+    """Warn of predictions that come back as equireg drew them, by what they say of themselves."""
+    if paths:
+        some = f"{', '.join(map(str, paths[:5]))}{', ...' if len(paths) > 5 else ''}"
+        log.warning(
+            "DICOM masks that equireg drew and nobody corrected count as true now: %s (%d in all). Correct those that "
+            "nobody has looked at, and adopt them again.",
+            some,
+            len(paths),
+        )
 
 
 def _options(data: PreparedSet, config: AdoptConfig) -> DicomOptions:
@@ -121,7 +139,7 @@ def _owners(data: PreparedSet, heads: Sequence[Head], config: AdoptConfig) -> tu
         ]
     recorded = DicomOptions.recorded([folders.read_signature(data.root, "prepare")])
     try:
-        owners, masks = dicom.cases_of_masks(root, heads, recorded)
+        owners, masks = dicom.cases_of_masks(root, heads, recorded, own=True)
     except EquiregError as error:
         return {}, [f"{heads[0].path}: is not named after a case, and its series is not found: {error}"]
     matched = {mask.path for several in masks.of.values() for mask in several}

@@ -69,15 +69,17 @@ def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
 
 
 def _nothing_in_common(predictions: Predictions, reference: Reference, judged: Sequence[str]) -> EquiregError:
+    scans = reference.scans()
+    left = "".join(f" {note[:1].upper()}{note[1:]}." for note in (scans.notes if scans else ()))
     if not judged:
         return EquiregError(
             f"{reference.root}: has no mask; expected those of the predicted cases {some_of(predictions.cases)}. Give "
-            "the folder with their masks."
+            f"the folder with their masks.{left}"
         )
     return EquiregError(
         f"{predictions.root}: no case in common with {reference.root}; found the predictions "
         f"{some_of(predictions.cases)} and the masks {some_of(judged)}. Give the masks of the cases that were "
-        f"predicted, under the same names.{advice_on_names(predictions.cases, 'predict')}"
+        f"predicted, under the same names.{advice_on_names(predictions.cases, 'predict')}{left}"
     )
 
 

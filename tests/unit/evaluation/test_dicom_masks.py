@@ -1,6 +1,7 @@
 """DICOM masks in a folder of their own: found by the series that they refer to, in the folder of the scans."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,6 +89,22 @@ def test_masks_without_their_series_say_what_to_give(predictions: Path, tmp_path
     with pytest.raises(EquiregError, match=r"holds DICOM masks without their series, .* Give it as --scans"):
         evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
     evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1, scans=str(tmp_path / "moved"))
+
+
+def test_predictions_that_came_back_are_no_masks(predictions: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        made = segmentation(slices(scan(number)), drawn(number), ["liver"], description="predicted")
+        made.Manufacturer, made.SegmentSequence[0].SegmentAlgorithmType = "equireg", "AUTOMATIC"
+        write(tmp_path / "masks" / f"{number}", [made])
+    with pytest.raises(EquiregError, match="holds no masks but predictions of equireg"):
+        evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
+    shutil.copytree(tmp_path / "masks", tmp_path / "raw" / "masks")
+    with pytest.raises(EquiregError, match=r"has no mask; .* Left out: 2 masks that equireg drew"):
+        evaluate(predictions, tmp_path / "raw", tmp_path / "out", jobs=1)
+    put_mask(tmp_path / "masks" / "true", 0, drawn(1))
+    result = evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
+    assert {case for case, _, _ in result.scores} == {discover(tmp_path / "raw" / "0").cases[0].name}
+    assert result["regions"]["liver"]["dice"]["mean"] < 1
 
 
 def test_two_masks_of_a_series_are_refused(predictions: Path, tmp_path: Path) -> None:

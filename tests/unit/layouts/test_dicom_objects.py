@@ -1,13 +1,15 @@
 """Which DICOM objects are one patient's, which are copies, and which are no slices or no masks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 
-from dicom_series import phantom, segmentation, slices, uid, write
+from dicom_series import contours, phantom, segmentation, slices, uid, write
+from equireg.config import DicomOptions
 from equireg.imaging.dicom.library import quietly
 from equireg.layouts import discover
 
@@ -51,6 +53,53 @@ def test_images_of_one_uid_are_copies_only_within_a_series(tmp_path: Path) -> No
     masks = {case.images[0].parent.name: case.label and case.label.parent.name for case in found.cases}
     assert masks == {"filtered": None, "source": "source", "B": "B", "C": "C"}
     assert not found.notes
+
+
+def drawn_by_program(source: Sequence[Dataset], maker: str, description: str = "masks") -> Dataset:
+    made = segmentation(source, MASK, ["liver"], description=description)
+    made.Manufacturer = maker
+    made.SegmentSequence[0].SegmentAlgorithmType = "AUTOMATIC"
+    return made
+
+
+def test_predictions_of_equireg_are_no_masks(tmp_path: Path) -> None:
+    sources = [slices(phantom(series=number, seed=number)) for number in range(2)]
+    for number, source in enumerate(sources):
+        write(tmp_path / f"{number}", [*source, drawn_by_program(source, "equireg", "predicted")])
+    write(tmp_path / "1" / "mask", [segmentation(sources[1], MASK, ["liver"])])
+    found = discover(tmp_path)
+    assert [case.label and case.label.parent.name for case in found.cases] == [None, "mask"]
+    (note,) = found.notes
+    assert "left out: 2 masks that equireg drew and nobody corrected, such as" in note
+    assert not found.warnings
+    (first, _) = discover(tmp_path, options=DicomOptions(mask_series="predicted")).cases
+    assert first.label is not None
+
+
+def test_corrected_and_approved_predictions_are_masks(tmp_path: Path) -> None:
+    source = slices(phantom())
+    corrected = drawn_by_program(source, "equireg")
+    corrected.SegmentSequence[0].SegmentAlgorithmType = "SEMIAUTOMATIC"
+    write(tmp_path / "corrected", [*source, corrected])
+    other = slices(phantom(series=4, seed=1))
+    approved = contours(other, {"liver": [(0, np.array([[-8.0, -18, 30], [-6, -18, 30], [-6, -14, 30]]))]})
+    approved.Manufacturer, approved.ApprovalStatus = "equireg", "APPROVED"
+    approved.StructureSetROISequence[0].ROIGenerationAlgorithm = "AUTOMATIC"
+    write(tmp_path / "approved", [*other, approved])
+    found = discover(tmp_path)
+    assert all(case.label for case in found.cases)
+    assert not found.notes
+
+
+def test_masks_that_a_program_drew_alone_are_told(tmp_path: Path) -> None:
+    for number, maker in enumerate(("another", "made up")):
+        source = slices(phantom(series=number, seed=number))
+        made = drawn_by_program(source, maker) if maker == "another" else segmentation(source, MASK, ["liver"])
+        write(tmp_path / f"{number}", [*source, made])
+    found = discover(tmp_path)
+    assert all(case.label for case in found.cases)
+    (warning,) = found.warnings
+    assert warning.startswith("1 of 2 masks say that a program drew them alone (AUTOMATIC), such as")
 
 
 def test_slices_that_are_called_secondary_captures_are_used(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """DICOM masks apart from their series, which lie in the raw folder that was predicted."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from equireg.layouts import RawDataset, discover
 from equireg.layouts.dicom import cases_of_masks
 from equireg.layouts.dicom.files import read_files
 from equireg.layouts.dicom.masks import Names, label_table
+
+log = logging.getLogger("equireg")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class DicomMasks(Reference):
         owners, found = cases_of_masks(scans, heads, predictions.options)
         if found.refused:
             raise EquiregError(f"{found.refused[0].reason} {found.refused[0].remedy}")
+        for note in found.notes():
+            log.warning("%s", note)
+        if found.own and not found.of:
+            raise EquiregError(
+                f"{folder}: holds no masks but predictions of equireg; expected masks that people drew or corrected."
+            )
         read = {mask.path: mask for several in found.of.values() for mask in several}
         table = predictions.table or label_table(list(read.values()), predictions.options)
         names = None if table is None else Names(list(read.values()), table)

@@ -8,6 +8,7 @@ from typing import Any
 from equireg.imaging.dicom.heads import GROUPS, Head, read_dataset
 from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.planes import SeriesError
+from equireg.imaging.dicom.seg_writing import MAKER
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class MaskHead:
     """Images that it says it is of."""
     names: tuple[tuple[int, str], ...]
     """Number and name of each segment."""
+    automatic: bool = False
+    """Whether it says of all its segments that a program drew them alone."""
+    own: bool = False
+    """Whether it is as equireg drew it: nobody corrected or approved it."""
     problem: SeriesError | None = None
     """Why its voxels cannot be taken for labels."""
 
@@ -43,6 +48,7 @@ def read_mask_head(head: Head) -> MaskHead:
     except Exception as error:  # a header is foreign, and pydicom raises whatever its parts do
         finding = f"is a mask whose header cannot be read ({' '.join(str(error).split())[:100]})."
         raise SeriesError(head.path, finding, "Export it again.") from error
+    automatic = _is_automatic(dataset)
     reference = str(dataset.get("FrameOfReferenceUID") or "") or _contours_frame(dataset)
     return MaskHead(
         head.path,
@@ -52,8 +58,16 @@ def read_mask_head(head: Head) -> MaskHead:
         frozenset(series),
         frozenset(images),
         names,
+        automatic,
+        automatic and dataset.get("Manufacturer") == MAKER and dataset.get("ApprovalStatus") != "APPROVED",
         _problem(head.path, dataset, names),
     )
+
+
+def _is_automatic(dataset: Any) -> bool:
+    ways = [str(item.get("SegmentAlgorithmType")) for item in dataset.get("SegmentSequence") or []]
+    ways += [str(item.get("ROIGenerationAlgorithm")) for item in dataset.get("StructureSetROISequence") or []]
+    return set(ways) == {"AUTOMATIC"}
 
 
 def _problem(path: Path, dataset: Any, names: tuple[tuple[int, str], ...]) -> SeriesError | None:

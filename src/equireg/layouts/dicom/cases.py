@@ -13,7 +13,7 @@ from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refus
 from equireg.layouts.channels import modality_of
 from equireg.layouts.dicom.channels import Grouping, broken, group
 from equireg.layouts.dicom.files import Files, read_files, read_these
-from equireg.layouts.dicom.masks import Masks, Names, label_table, match
+from equireg.layouts.dicom.masks import Masks, Names, drawn_alone, label_table, match
 from equireg.layouts.dicom.scans import Scan
 from equireg.layouts.files import is_held_out
 
@@ -57,19 +57,22 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
         labels=table,
         cases=tuple(cases),
         refused=tuple(refused),
-        notes=(*files.notes, *notes, *grouping.notes, *(names.notes() if names else ())),
-        warnings=(*grouping.warnings, *(names.warnings() if names else ()), *_one_patient(kept)),
+        notes=(*files.notes, *notes, *masks.notes(), *grouping.notes, *(names.notes() if names else ())),
+        warnings=(*grouping.warnings, *(names.warnings() if names else ()), *drawn_alone(used), *_one_patient(kept)),
         private=files.paths,
     )
 
 
-def cases_of_masks(root: Path, heads: Sequence[Head], options: DicomOptions = _ALL) -> tuple[dict[Path, str], Masks]:
+def cases_of_masks(
+    root: Path, heads: Sequence[Head], options: DicomOptions = _ALL, *, own: bool = False
+) -> tuple[dict[Path, str], Masks]:
     """Find the cases of masks that came later, by the series that they refer to.
 
     Args:
         root: the raw folder with the series.
         heads: of the masks, wherever these lie.
         options: how the series became cases.
+        own: whether predictions of equireg, as it drew them, count.
 
     Returns:
         Mask file to the name of its case, and the masks as they were matched with series; one whose series became no
@@ -82,7 +85,7 @@ def cases_of_masks(root: Path, heads: Sequence[Head], options: DicomOptions = _A
     if not files.images:
         raise LayoutMismatchError(f"{root}: has no DICOM series; expected those that the masks were drawn on.")
     scans = _scans(files, options)
-    found = match(heads, scans, replace(options, mask_series=None))
+    found = match(heads, scans, replace(options, mask_series=None), own=own)
     before = match(files.masks, scans, options)
     kept, _ = _without_derived(sorted(scans, key=lambda scan: str(scan.path)), before, options)
     owners = {mask.path: name for name, series in group(kept, options, ()).cases for mask in _masks_of(series, found)}

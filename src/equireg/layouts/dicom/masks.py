@@ -28,16 +28,26 @@ class Masks:
 
     of: dict[Key, list[MaskHead]] = field(default_factory=dict)
     """Study and series to masks."""
+    own: list[MaskHead] = field(default_factory=list)
+    """Left out: predictions of equireg, as it drew them."""
     refused: list[Refusal] = field(default_factory=list)
 
+    def notes(self) -> list[str]:
+        """Return which predictions are left out, in a line if there are any."""
+        if not self.own:
+            return []
+        count = f"{len(self.own)} mask{'s' * (len(self.own) > 1)}"
+        return [f"left out: {count} that equireg drew and nobody corrected, such as {self.own[0].path}"]
 
-def match(heads: Sequence[Head], scans: Sequence[Scan], options: DicomOptions) -> Masks:
+
+def match(heads: Sequence[Head], scans: Sequence[Scan], options: DicomOptions, *, own: bool = False) -> Masks:
     """Read the headers of masks, and find the series of each.
 
     Args:
         heads: of the masks.
         scans: all series.
         options: which masks and which of their segments are meant.
+        own: whether predictions of equireg, as it drew them, count; they do where the options choose them.
     """
     found: defaultdict[Key, list[MaskHead]] = defaultdict(list)
     masks = Masks()
@@ -48,6 +58,9 @@ def match(heads: Sequence[Head], scans: Sequence[Scan], options: DicomOptions) -
             masks.refused.append(Refusal(_name(head), error.reason, error.remedy))
             continue
         if not options.chosen_mask(mask.description):
+            continue
+        if mask.own and not own and options.mask_series is None:
+            masks.own.append(mask)
             continue
         owner = _owner(mask, scans)
         if owner is None:
@@ -128,6 +141,17 @@ def _spellings(masks: Iterable[MaskHead]) -> dict[str, str]:
 def _table(values: Mapping[str, int]) -> LabelTable:
     names = tuple(f"{name}{_SEGMENT}" if name == "background" else name for name in values)
     return LabelTable((0, *values.values()), ("background", *names))
+
+
+def drawn_alone(masks: Sequence[MaskHead]) -> list[str]:
+    """Return how many masks a program drew alone, in a line if there are any."""
+    found = [mask.path for mask in masks if mask.automatic]
+    if not found:
+        return []
+    return [
+        f"{len(found)} of {len(masks)} masks say that a program drew them alone (AUTOMATIC), such as {found[0]}. They "
+        "are used like others; take out those that nobody has checked."
+    ]
 
 
 class Names:
