@@ -111,6 +111,20 @@ def test_slices_that_are_called_secondary_captures_are_used(tmp_path: Path) -> N
     assert len(case.scan_files) == 6
 
 
+def test_slices_that_are_called_mosaics_are_told_by_their_places(tmp_path: Path) -> None:
+    mosaic = {"ImageType": ["DERIVED", "PRIMARY", "M", "MOSAIC"]}
+    write(tmp_path / "slices", slices(phantom(more=mosaic)))
+    tiled = slices(phantom(series=4, more=mosaic))
+    for file in tiled:  # images of one place, one a time
+        file.ImagePositionPatient = [0, 0, 0]
+    write(tmp_path / "tiled", tiled)
+    found = discover(tmp_path)
+    (case,) = found.cases
+    assert (case.images[0].parent.name, len(case.scan_files)) == ("slices", 6)
+    (note,) = found.notes
+    assert "6 files of Siemens mosaics" in note
+
+
 def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
     files = slices(phantom())
     with quietly():  # pydicom warns of what it writes

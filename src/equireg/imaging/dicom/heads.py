@@ -38,7 +38,7 @@ _ASIDE = {
     "1.2.840.10008.5.1.4.1.1.4.2": "spectroscopy",
 }
 """SOP class, or the beginning of several, to what its files are called where they are left out."""
-_MOSAICS = (
+MOSAICS = (
     "Siemens mosaics (all slices of a volume as tiles of one picture; convert them to NIfTI with dcm2niix, or export "
     "them as single slices or as an enhanced multi-frame file)"
 )
@@ -250,7 +250,7 @@ def _no_slice(image_type: tuple[str, ...], content: Any) -> str | None:
     if "LOCALIZER" in image_type or _is_localiser(str(content.get("SeriesDescription") or "")):
         return "localisers"
     if "MOSAIC" in image_type and _has_tiles(content):
-        return _MOSAICS
+        return MOSAICS
     if GROUPS not in content and not (_place(content) and numbers(content.get("PixelSpacing"), 2)):
         return "pictures without a place in the patient"
     return None

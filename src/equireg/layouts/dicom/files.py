@@ -2,12 +2,14 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from equireg.imaging.dicom.heads import DIRECTORY, Head, Unreadable, is_dicom, read_heads
+from equireg.imaging.dicom.heads import DIRECTORY, MOSAICS, Head, Unreadable, is_dicom, read_heads
 from equireg.imaging.dicom.identity import digest
+from equireg.imaging.dicom.planes import SeriesError
+from equireg.imaging.dicom.series import series_of
 from equireg.imaging.formats import extension_of
 from equireg.layouts.base import Refusal
 from equireg.layouts.files import folders_below
@@ -54,7 +56,7 @@ def read_these(root: Path, paths: list[Path]) -> Files:
     found = Files(paths=frozenset(_told(root, paths)))
     if not paths:
         return found
-    aside: defaultdict[str, list[Path]] = defaultdict(list)
+    aside: defaultdict[str, list[Head]] = defaultdict(list)
     seen: set[tuple[object, ...]] = set()
     for head in track(read_heads(paths), len(paths), "DICOM headers", "file"):
         if isinstance(head, Unreadable):
@@ -62,24 +64,44 @@ def read_these(root: Path, paths: list[Path]) -> Files:
         elif head is None:
             continue
         elif head.aside is not None:
-            aside[head.aside].append(head.path)
+            aside[head.aside].append(head)
         elif (key := _object_of(head)) in seen:
-            aside["copies of other files"].append(head.path)
+            aside["copies of other files"].append(head)
         else:
             seen.add(key)
             if head.kind == "image":
                 found.images.setdefault((head.study_uid, head.series_uid), []).append(head)
             else:
                 found.masks.append(head)
-    for words, files in sorted(aside.items()):
-        found.notes.append(f"left out: {_counted(len(files))} of {words}, such as {files[0]}")
+    aside[MOSAICS] = _without_stacks(aside[MOSAICS], found.images)
+    for words, heads in sorted(aside.items()):
+        if heads:
+            found.notes.append(f"left out: {_counted(len(heads))} of {words}, such as {heads[0].path}")
     return found
+
+
+def _without_stacks(mosaics: Sequence[Head], images: dict[tuple[str, str], list[Head]]) -> list[Head]:
+    """Add the files to the images that are called mosaics and lie as slices do; return the others."""
+    series: defaultdict[tuple[str, str], list[Head]] = defaultdict(list)
+    for head in mosaics:
+        series[head.study_uid, head.series_uid].append(head)
+    stacks = {key: heads for key, heads in series.items() if key not in images and _is_stack(heads)}
+    images.update(stacks)
+    return [head for key, heads in series.items() if key not in stacks for head in heads]
 
 
 def _object_of(head: Head) -> tuple[object, ...]:
     """Return what copies of a file have in common; the UID alone is not always one's own (filters, anonymisers)."""
     owner = head.patient_id, head.study_uid, head.series_uid
     return *owner, head.sop_uid, head.plane.position, head.instance
+
+
+def _is_stack(heads: Sequence[Head]) -> bool:
+    """Whether files lie as slices do; mosaics of a series lie in one place."""
+    try:
+        return len(heads) > 2 and series_of(heads).geometry.shape[2] == len(heads)
+    except SeriesError:
+        return False
 
 
 def _counted(count: int) -> str:
