@@ -29,7 +29,7 @@ class OptimizerConfig:
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     """adamw, adam, or sgd with Nesterov momentum 0.99"""
-    lr: float = 2e-3
+    lr: float = 4e-3
     """highest learning rate"""
     weight_decay: float = 1e-2
     """weight decay"""
