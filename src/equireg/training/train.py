@@ -36,7 +36,7 @@ from equireg.training.budget import Budget, Pace
 from equireg.training.class_prior import Prior
 from equireg.training.data import DataSource, TrainingCases, cases_of_run
 from equireg.training.first_masks import with_first_masks
-from equireg.training.folds import folds_of_run, in_fold
+from equireg.training.folds import folds_of_run, folds_record, in_fold
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
@@ -96,8 +96,8 @@ def train(
     source = source_of(given, resume)
     given = given if source is None else source.options(given)
     given, config = (given, resumed_config(out, given)) if resume else _begun(given, data)
-    folds, folds_file = folds_of_run(out, data, config), config.folds_file
-    data, config = in_fold(data, folds, config), replace(config, folds_file=None)
+    folds, folds_file = folds_of_run(out if resume else None, data, config), config.folds_file
+    data, config = in_fold(data, folds, config), replace(config, folds_file=folds_record(folds_file, folds, data))
     rank = _place(config, has_objects=bool(callbacks or loggers))
     # The process that the user started has the folder to itself; ranks work for it.
     alone = rank is None or (rank.index == 0 and not launching.launched_here())
