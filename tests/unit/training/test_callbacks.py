@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, StochasticWeightAveraging
 
 from equireg.errors import EquiregError, UsageError
+from equireg.model import read_checkpoint
 from equireg.training.callbacks import callback_errors, check_callbacks, make_plain
 
 
@@ -49,3 +50,10 @@ def test_numbers_of_numpy_and_paths_become_plain(tmp_path: Path) -> None:
 def test_what_could_not_be_read_again_is_refused_by_name(kept: dict[str, Any]) -> None:
     with pytest.raises(EquiregError, match=r"callback.* Best, keeps what no checkpoint can hold"):
         make_plain({"state_dict": {}, **kept})
+
+
+def test_a_checkpoint_that_cannot_be_read_is_told_without_colours(tmp_path: Path) -> None:
+    torch.save({"callbacks": {"Best": np.float64(0.5)}}, tmp_path / "a.ckpt")
+    with pytest.raises(EquiregError, match=r"a\.ckpt: cannot be read as a checkpoint") as caught:
+        read_checkpoint(tmp_path / "a.ckpt")
+    assert str(caught.value).isprintable()
