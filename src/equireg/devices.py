@@ -46,6 +46,17 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 @contextmanager
+def single_precision() -> Iterator[None]:
+    """Make tensors of 32 bits within the block where nothing else is said, whatever the process has chosen before."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
 def memory_errors(remedy: str) -> Iterator[None]:
     """Say within the block, where a GPU or the machine has too little memory, what to do about it.
 

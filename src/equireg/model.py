@@ -1,6 +1,7 @@
 """A checkpoint is enough to rebuild its model: options, facts of the data set, and weights; no path, no case."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ POST_PROCESS = "post_process"
 FOREGROUND_BIAS = "foreground_bias"
 """Key of the entry: what is added to the logits of all classes but the background, chosen there too."""
 _DIGEST = "digest"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""Of a terminal, in errors of torch."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ def read_saved(path: Path, what: str, remedy: str) -> Any:
             raise ValueError(f"the checksum of {damaged} is wrong")
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = _COLOURS.sub("", str(error).splitlines()[0]) if str(error) else type(error).__name__
         raise EquiregError(f"{path}: cannot be read as {what} ({reason}). {remedy}") from error
 
 

@@ -29,6 +29,7 @@ SHORT = (
     "--batch_size",
     "1",
 )
+GRID = {"fold": ["1/2"]}
 TINY = (*SHORT, "--device", "cpu", "--precision", "32", "--logger", "none")
 
 
@@ -132,6 +133,22 @@ def test_resume_refuses_a_folder_that_was_prepared_again(
     assert "was prepared again with other scans, masks or options since it was begun" in outcome.error
 
 
+def test_resume_refuses_other_folds_and_writes_nothing(
+    equireg: Command, crossed: Path, phantom_prepared: Path, tmp_path: Path
+) -> None:
+    from equireg.folders.folds import write_folds
+
+    again = underway(crossed, tmp_path)
+    shutil.rmtree(again / "runs" / "fold1_2")  # as if it had not been begun
+    folds = read_folds(again / SPLITS)
+    write_folds(tmp_path / "others.json", folds[::-1])
+    words = ("train", phantom_prepared, "--out", again, "--resume", "--folds", "2")
+    outcome = equireg(*words, "--folds_file", tmp_path / "others.json")
+    assert outcome.code == 1
+    assert "others.json: holds other folds than those of" in outcome.error
+    assert read_folds(again / SPLITS) == folds
+
+
 @pytest.mark.parametrize(
     ("words", "code", "finding"),
     [
@@ -161,7 +178,20 @@ def test_folds_of_a_file_are_used(equireg: Command, phantom_prepared: Path, tmp_
     words = ("train", phantom_prepared, "--fold", "1/2", "--folds_file", file, "--out", tmp_path / "run", *TINY)
     assert equireg(*words).code == 0
     assert read_folds(tmp_path / "run" / SPLITS) == read_folds(file)
-    assert str(tmp_path) not in (tmp_path / "run" / "config.yaml").read_text()
+    config = tmp_path / "run" / "config.yaml"
+    assert str(tmp_path) not in config.read_text()
+    again = ("train", phantom_prepared, "--config", config, "--out", tmp_path / "again")
+    outcome = equireg(*again)
+    assert "the name and digest by which a run keeps its folds" in outcome.error
+    assert not (tmp_path / "again").exists()
+    assert equireg(*again, "--folds_file", "null").code == 0
+    assert read_folds(tmp_path / "again" / SPLITS) != read_folds(file)
+    sweep = tmp_path / "sweep.yaml"
+    options = {"config": str(config), "folds_file": "splits.json", "val_every": 1}
+    sweep.write_text(json.dumps({"prepared": str(phantom_prepared), "split": "val", "train": options, "grid": GRID}))
+    assert equireg("sweep", sweep, "--out", tmp_path / "swept").code == 0
+    write_folds(file, read_folds(file)[::-1])
+    assert "other options (fold1_2)" in equireg("sweep", sweep, "--out", tmp_path / "swept").error
 
 
 def test_a_cross_validation_takes_the_folds_of_a_file(

@@ -14,9 +14,10 @@ import lightning
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
+import equireg
 from equireg import folders
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.signature import write_content
@@ -169,6 +170,37 @@ def test_callbacks_and_loggers_from_python(phantom_prepared: Path, tmp_path: Pat
     assert not (run / "tensorboard").exists()
     for table in (tmp_path / "mine" / "metrics.csv", run / "csv" / "metrics.csv"):
         assert "train/total" in table.read_text()
+
+
+class Best(Callback):
+    def __init__(self) -> None:
+        self.best = np.float64(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+
+def test_lightnings_bar_and_numpys_numbers_in_a_process_of_64_bits(phantom_prepared: Path, tmp_path: Path) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        run = train(phantom_prepared, tmp_path / "run", callbacks=[Best(), TQDMProgressBar()], **COMMON)
+        scan = np.random.default_rng(0).random((4, 16, 16, 4))
+        labels = equireg.load(run, device="cpu").predict(scan, np.eye(4)).labels
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert labels.shape == (16, 16, 4)
+    content = read_checkpoint(run / "checkpoints" / "last.ckpt")
+    assert content["callbacks"]["Best"] == {"best": 0.0}
+    assert {value.dtype for value in content["state_dict"].values()} <= {torch.float32, torch.int64}
+
+
+def test_callbacks_that_do_not_fit_are_refused(phantom_prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a run writes its own checkpoints"):
+        train(phantom_prepared, tmp_path / "run", callbacks=[ModelCheckpoint()], **COMMON)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UsageError, match=r"`val/nothing` which is not available.* Change its arguments"):
+        train(phantom_prepared, tmp_path / "run", callbacks=[EarlyStopping("val/nothing")], **COMMON)
 
 
 def test_objects_do_not_reach_the_processes_of_several_devices(phantom_prepared: Path, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ class TrainConfig:
     fold: str | None = None
     """fold that validates, such as 0/5 for the first of five, in place of the split of prepare; the others train"""
     folds_file: str | None = None
-    """nnU-Net's splits_final.json with the folds; by default that in the prepared folder, else they are drawn"""
+    """nnU-Net's splits_final.json with the folds; by default that in the prepared folder, else they are drawn. A run
+    keeps its name and a digest of the folds"""
     draft_share: float = 0.5
     """part of the labelled samples of a step whose classes a model drafted, where `equireg selftrain` has drafts"""
     unlabelled_from: Literal["train", "test"] = "train"

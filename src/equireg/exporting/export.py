@@ -7,6 +7,7 @@ from typing import Any
 from equireg import folders
 from equireg.config import ExportConfig
 from equireg.config.parsing import options_from, to_plain
+from equireg.devices import single_precision
 from equireg.disk import refuse_existing, staged_folder
 from equireg.errors import UsageError
 from equireg.exporting.graphs import export_onnx, export_torchscript
@@ -28,6 +29,7 @@ TARGETS: dict[str, Target] = {
 VERB = "export"
 
 
+@single_precision()
 def export(run: Path | str, out: Path | str, config: ExportConfig | None = None, **options: Any) -> Path:
     """Write a trained model for other programs.
 

@@ -4,6 +4,8 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from equireg._version import __version__
 from equireg.disk import write_atomic, write_json
 from equireg.errors import EquiregError
@@ -15,6 +17,10 @@ _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/downl
 _VERSION = "0.1.0"
 _WINDOWS = 4
 """Windows that go through the network at once."""
+_KINDS = ("uint8", "int16", "int32")
+"""Types that a mask is written in."""
+_GREATEST = 2**24
+"""Label value, because MONAI's writer goes through 32-bit floats."""
 _USE = """
     python -m monai.bundle run --config_file configs/inference.json --dataset_dir SCANS --output_dir MASKS
 
@@ -118,7 +124,13 @@ def _saving(leaving: Leaving) -> dict[str, Any]:
     facts = leaving.first.facts
     if facts.pictures:
         return {"_target_": "scripts.transforms.Written", "keys": "pred", "output_dir": "@output_dir"}
-    kind = "uint8" if min(facts.labels.values) >= 0 and max(facts.labels.values) < 256 else "int16"
+    low, high = min(facts.labels.values), max(facts.labels.values)
+    if max(-low, high) > _GREATEST:
+        raise EquiregError(
+            f"{leaving.trained.root}: has label values from {low} to {high}; MONAI writes whole numbers of at most "
+            f"{_GREATEST} exactly. Export with --to onnx, or train with smaller label values."
+        )
+    kind = next(kind for kind in _KINDS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
     saved = {"output_dir": "@output_dir", "output_postfix": "", "separate_folder": False, "resample": False}
     return {"_target_": "SaveImaged", "keys": "pred", **saved, "output_dtype": f"$np.{kind}"}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from equireg import disk
 from equireg.errors import EquiregError
+from equireg.folders.run_facts import digest_of_values
 
 SPLITS = "splits_final.json"
 _REMEDY = "Correct the file, or leave it out: equireg then draws the folds."
@@ -47,3 +48,8 @@ def _fold(path: Path, index: int, content: Any) -> FoldCases:
 def write_folds(path: Path, folds: Sequence[FoldCases]) -> None:
     """Write folds as nnU-Net reads them."""
     disk.write_json(path, [{"train": list(fold.train), "val": list(fold.val)} for fold in folds])
+
+
+def folds_digest(folds: Sequence[FoldCases]) -> str:
+    """Return 16 hexadecimal digits that are the same for the same folds, whatever the order of the names in each."""
+    return digest_of_values([[sorted(fold.train), sorted(fold.val)] for fold in folds])

@@ -69,9 +69,8 @@ def options_of_before(
     if not isinstance(before, dict) or any(not isinstance(value, int | float) for value in kept.values()):
         raise EquiregError(f"{out}: what says how its {what} was begun is damaged. Begin again with another --out.")
     now = merged(before, given)
-    free = {*MACHINE_OPTIONS, "folds_file"}
     differ = [name for name, value in own.items() if value not in (None, kept[name])]
-    differ += sorted(name for name in now if name not in free and now[name] != before.get(name))
+    differ += sorted(name for name in now if name not in MACHINE_OPTIONS and now[name] != before.get(name))
     if differ:
         raise EquiregError(
             f"{out}: the {what} has other options for {', '.join(differ)} than given now. Leave them out to resume it, "

@@ -82,7 +82,8 @@ def cross_validate(prepared: Path, out: Path, given: Mapping[str, Any], how: How
         options.pop("folds_file", None)
         with disk.disk_errors(out):
             out.mkdir(parents=True, exist_ok=True)
-            write_folds(out / SPLITS, lists)
+            if not how.resume:
+                write_folds(out / SPLITS, lists)
             disk.write_json(out / folders.UNFINISHED, {_FOLDS: count, OPTIONS: options, DATA: data.digest})
         _do_runs(prepared, out, count, options, how)
         _finish(data, out, count, options)
@@ -113,15 +114,14 @@ def _checked_folds(
     Raises:
         EquiregError: if one could not.
     """
-    from equireg.batches.folds import folds_of, splits_in
+    from equireg.batches.folds import splits_in
     from equireg.methods.default import named_method
     from equireg.model import config_from
     from equireg.training.data import choose_training_cases
+    from equireg.training.folds import agreed_folds
     from equireg.warm_start import check_source, source_of
 
-    own = out / SPLITS
-    file = options.get("folds_file")
-    lists = folds_of(data, count, Path(file) if file is not None else own if own.is_file() else None)
+    lists = agreed_folds(out, data, count, options.get("folds_file"))
     split = [data.split_as(splits_in(fold, data.manifest.cases)).manifest.cases for fold in lists]
     method = named_method({**options, "folds_file": None}, *split)["method"]
     named = {**options, "method": method}

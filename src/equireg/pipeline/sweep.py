@@ -18,6 +18,7 @@ from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
+from equireg.folders.folds import folds_digest, read_folds
 from equireg.folders.origin import names_only
 from equireg.folders.predictions import is_whole, read_facts
 from equireg.folders.prepared import PreparedSet
@@ -184,7 +185,18 @@ def _differs(trained: Path, run: Run) -> bool:
     wanted = wanted if source is None else under_stored_name(source.options(wanted), stored)
     if wanted.get("method", {}).get("name", "auto") == "auto":  # the run has what the data led to
         wanted = merged(wanted, {"method": {"name": stored["method"]["name"]}})
-    return bool(differences(config_from(stored).settled(), config_from(wanted).settled()))
+    return _has_other_folds(earlier, stored, wanted) or bool(
+        differences(config_from(stored).settled(), config_from(wanted).settled())
+    )
+
+
+def _has_other_folds(trained: RunFolder, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a run of a fold was begun with other folds than its sweep names now."""
+    from equireg.training.folds import digest_named
+
+    if wanted.get("folds_file") is None:
+        return stored.get("folds_file") is not None
+    return trained.folds.is_file() and digest_named(wanted["folds_file"]) != folds_digest(read_folds(trained.folds))
 
 
 def _prepared(config: SweepConfig, out: Path, base: Path, spread: ClusterOptions) -> Path:

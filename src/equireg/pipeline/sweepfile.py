@@ -179,6 +179,10 @@ def _with_config(layers: Sequence[Mapping[str, Any]], base: Path) -> dict[str, A
     result = nested(read_yaml(base / str(files[-1]))) if files else {}
     for layer in layers:
         result = merged(result, nested({key: value for key, value in layer.items() if key != "config"}))
+    for option in ("folds_file", "init"):  # what lies elsewhere counts from the current folder, as in `equireg train`
+        value = result.get(option)
+        if isinstance(value, str) and (base / value).exists():
+            result[option] = str(base / value)
     return result
 
 

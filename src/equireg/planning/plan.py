@@ -10,6 +10,7 @@ from equireg import disk
 from equireg.batches.choice import validation_cases
 from equireg.config import PlanConfig, TrainConfig
 from equireg.config.parsing import from_plain, with_config
+from equireg.devices import single_precision
 from equireg.errors import UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.methods.default import named_method
@@ -41,6 +42,7 @@ class Planned:
         return {**table.json_of(self.plan, self.cost), "file": str(self.file)}
 
 
+@single_precision()
 def plan(prepared: Path | str, config: PlanConfig | None = None, **options: Any) -> Planned:
     """Decide the options of a run from the data, measure some of its steps, and write ``plan.yaml``.
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from equireg.config import PredictConfig
 from equireg.config.parsing import options_from
+from equireg.devices import single_precision
 from equireg.errors import EquiregError
 from equireg.folders.packed import is_packed
 from equireg.imaging.labels import LabelTable
@@ -59,6 +60,7 @@ class LoadedModel:
         """What the label values mean."""
         return self._facts.labels
 
+    @single_precision()
     def predict(self, array: npt.ArrayLike, affine: npt.ArrayLike, *, probabilities: bool = True) -> Segmentation:
         """Segment one scan, as ``equireg predict`` does with a file.
 
@@ -138,6 +140,7 @@ class LoadedModel:
         return image, Geometry.from_array(image.shape[1:], affine)
 
 
+@single_precision()
 def load(run: Path | str | Sequence[Path | str], config: PredictConfig | None = None, **options: Any) -> LoadedModel:
     """Load a trained model to predict arrays with.
 

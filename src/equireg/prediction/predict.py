@@ -10,6 +10,7 @@ from typing import Any
 from equireg import disk, folders
 from equireg.config import PredictConfig
 from equireg.config.parsing import options_from, to_plain
+from equireg.devices import single_precision
 from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError
 from equireg.folders import predictions
@@ -36,6 +37,7 @@ _NAME_BYTES = 255
 """Longest name of a file on the usual disks."""
 
 
+@single_precision()
 def predict(
     run: Path | str | Sequence[Path | str],
     scans: Path | str,

@@ -3,6 +3,7 @@
 Each is imported when it is made, so that help and completion know its name without Lightning.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,10 @@ def _tensorboard(out: Path) -> "Logger":
 def _csv(out: Path) -> "Logger":
     from lightning.pytorch.loggers import CSVLogger
 
-    return CSVLogger(out, name="csv", version="")
+    # Lightning's begins its file anew, so a run that goes on gets another.
+    versions = itertools.chain([""], (f"resumed_{count}" for count in itertools.count(1)))
+    free = next(version for version in versions if not (out / "csv" / version / "metrics.csv").exists())
+    return CSVLogger(out, name="csv", version=free)
 
 
 def _wandb(out: Path) -> "Logger":

@@ -11,7 +11,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ from equireg.postprocessing import (
 from equireg.processes import launching, ranks
 from equireg.training import validation
 from equireg.training.budget import Pace
+from equireg.training.callbacks import make_plain
 from equireg.training.data import DataSource
 from equireg.training.divergence import remedy
 from equireg.training.monitoring import Checkpoints, MetricsFile, Pictures, Steps
@@ -76,7 +77,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         limit_val_batches=1.0 if validates else 0,
         enable_checkpointing=False,
-        enable_progress_bar=False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in watchers.callbacks),
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
@@ -259,7 +260,8 @@ class LoopModule(lightning.LightningModule):
         return count_case(case, record.patient, classes, label, self.facts.labels, math.prod(record.spacing_mm))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what rebuilds the model."""
+        """Add what rebuilds the model, and see that all can be read again."""
+        make_plain(checkpoint)
         ended = self.trainer.should_stop or self.global_step >= self.pace.schedule.total
         chosen = {FOREGROUND_BIAS: self._foreground_bias.as_dict(), POST_PROCESS: self._post_process.as_dict()}
         checkpoint[ENTRY] = {**entry(self.config, self.facts), ENDED: ended, **chosen, **self.pace.as_plain()}

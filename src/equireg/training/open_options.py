@@ -63,7 +63,7 @@ def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, ra
     log.info("planning: a few steps of each setting that may fit are measured")
     made = make_plan(given, data)
     planned = tuple(decision.option for decision in made.decisions)
-    return Options(replace(made.config, folds_file=None).settled(), planned, tuple(lines_of(made)))
+    return Options(replace(made.config, folds_file=config.folds_file).settled(), planned, tuple(lines_of(made)))
 
 
 def _by_masks(config: TrainConfig, data: PreparedSet) -> Options:

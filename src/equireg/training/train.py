@@ -14,16 +14,14 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from equireg import disk
-from equireg.batches.loading import PatchPlan
 from equireg.batches.patches import plan_patches, work_of
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
 from equireg.config.parsing import to_plain, with_config
-from equireg.devices import choose_device, choose_precision, memory_errors
+from equireg.devices import choose_device, choose_precision, memory_errors, single_precision
 from equireg.errors import UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import CHECKPOINTS, LOG, RunFolder
-from equireg.methods import Method
 from equireg.methods.default import named_method
 from equireg.model import ModelFacts, config_from
 from equireg.planning.plan import check_folder
@@ -33,10 +31,11 @@ from equireg.processes.memory import keep_freed_memory
 from equireg.processes.progress import duration, time_of_day
 from equireg.processes.ranks import Rank
 from equireg.training.budget import Budget, Pace
+from equireg.training.callbacks import callback_errors, check_callbacks
 from equireg.training.class_prior import Prior
-from equireg.training.data import DataSource, TrainingCases, cases_of_run
+from equireg.training.data import DataSource, cases_of_run
 from equireg.training.first_masks import with_first_masks
-from equireg.training.folds import folds_of_run, in_fold
+from equireg.training.folds import folds_of_run, folds_record, in_fold
 from equireg.training.loggers import make_loggers, names_of
 from equireg.training.loop import LoopModule, Watchers, make_trainer
 from equireg.training.monitoring import log_to_file
@@ -53,12 +52,14 @@ from equireg.training.resuming import (
     tell_of_resumption,
 )
 from equireg.training.schedule import Schedule, repeating
+from equireg.training.summary import log_summary
 from equireg.training.withdrawal import withdrawn_if_refused
 from equireg.warm_start import source_of
 
 log = logging.getLogger("equireg")
 
 
+@single_precision()
 def train(
     prepared: Path | str,
     out: Path | str,
@@ -90,14 +91,15 @@ def train(
 
     With ``devices`` above 1, and no launcher such as torchrun, one new process is started for each device.
     """
+    check_callbacks(callbacks)
     began, out = time.monotonic() if began is None else began, Path(out)
     given = with_config(TrainConfig, config, options)
     data = PreparedSet(prepared, verify=given.get("verify", True) is not False)
     source = source_of(given, resume)
     given = given if source is None else source.options(given)
     given, config = (given, resumed_config(out, given)) if resume else _begun(given, data)
-    folds, folds_file = folds_of_run(out, data, config), config.folds_file
-    data, config = in_fold(data, folds, config), replace(config, folds_file=None)
+    folds, folds_file = folds_of_run(out if resume else None, data, config), config.folds_file
+    data, config = in_fold(data, folds, config), replace(config, folds_file=folds_record(folds_file, folds, data))
     rank = _place(config, has_objects=bool(callbacks or loggers))
     # The process that the user started has the folder to itself; ranks work for it.
     alone = rank is None or (rank.index == 0 and not launching.launched_here())
@@ -209,7 +211,7 @@ def _train(
                 log.info("%s", line)
             kind = "slices" if plan.spatial_dims == 2 else "volumes"
             kind = kind if facts.pictures is None else "pictures"
-            _log_summary(config, plan, cases, method, (kind, f"{device.type}, {precision}"))
+            log_summary(config, plan, cases, method, (kind, f"{device.type}, {precision}"))
             if start is not None and last.path is None:
                 start.tell()
         names = [*cases.labelled, *cases.drafted, *cases.unlabelled, *cases.validation]
@@ -221,9 +223,9 @@ def _train(
         validates = bool(cases.validation) and pace.schedule.is_validated
         keeping = () if pace.budget is None else (Replanning(pace, pace.budget),)
         watchers = Watchers([*made, *loggers], (*keeping, *callbacks))
-        trainer = make_trainer(out, config, device, precision, validates, watchers)
-        if not last.ended:
-            with threads_that_fit(work_of(config, plan.patch_size, bool(cases.unlabelled))):
+        with callback_errors(), threads_that_fit(work_of(config, plan.patch_size, bool(cases.unlabelled))):
+            trainer = make_trainer(out, config, device, precision, validates, watchers)
+            if not last.ended:
                 _fit(trainer, LoopModule(config, facts, method, source, pace), last.path, device)
         if first:
             step = last.step if last.ended else trainer.global_step
@@ -273,26 +275,3 @@ def _check_devices(config: TrainConfig, device: torch.device) -> None:
         raise UsageError("--device is mps, of which a machine has one. Leave out --devices and --nodes.")
     if device.type == "cuda" and config.devices > torch.cuda.device_count():
         raise UsageError(f"--devices is {config.devices}, but torch finds {torch.cuda.device_count()} GPUs here.")
-
-
-def _log_summary(
-    config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, words: tuple[str, str]
-) -> None:
-    """Say what is trained; ``words`` are for what samples are cut from, and for the machine."""
-    kind, where = words
-    weights = sum(weight.numel() for weight in method.student.parameters())
-    log.info(
-        "%s on %d labelled%s and %d unlabelled cases, %d to validate%s; %s of %s %s%s; %s weights; %s",
-        config.method.name,
-        len(cases.labelled),
-        f", {len(cases.drafted)} drafted" if cases.drafted else "",
-        len(cases.unlabelled),
-        len(cases.validation),
-        "" if config.fold is None else f" (fold {config.fold})",
-        kind,
-        " x ".join(map(str, plan.patch_size)),
-        "pixels" if kind == "pictures" else "voxels",
-        "" if config.turns == "none" else f", turned by quarters in {len(plan.turn_planes) or 'no'} plane(s)",
-        f"{weights:,}",
-        where,
-    )

@@ -102,6 +102,40 @@ def test_a_picture_that_may_be_transparent_is_refused(tmp_path: Path) -> None:
         standalone("working").read([path], {"channels": CHANNELS, "axes": "zyx"})
 
 
+def test_a_file_of_two_axes_is_a_slice_and_its_mask_has_two_axes(tmp_path: Path) -> None:
+    working, path = standalone("working"), tmp_path / "a.nii.gz"
+    pixels = np.arange(20, dtype=np.float32).reshape(4, 5)
+    nib.Nifti1Image(pixels, np.eye(4)).to_filename(path)
+    image, _, first = working.read([path], {"channels": ["image"], "axes": "zyx"})
+    np.testing.assert_array_equal(image, pixels[None, :, :, None])
+    working.write(tmp_path / "mask.nii.gz", pixels.astype(np.uint8)[..., None], first)
+    np.testing.assert_array_equal(nib.Nifti1Image.load(tmp_path / "mask.nii.gz").get_fdata(), pixels)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "finding"),
+    [([0, np.nan], "a.nii.gz: the channel t1 has voxels that are NaN or infinite"), ([7, 7], "t1 is empty, every")],
+)
+def test_what_is_no_scan_is_refused(tmp_path: Path, voxels: list[float], finding: str) -> None:
+    for name, values in (("t2", [1.0, 2.0]), ("a", voxels)):
+        image = np.array(values, np.float32).reshape(2, 1, 1)
+        nib.Nifti1Image(image, np.eye(4)).to_filename(tmp_path / f"{name}.nii.gz")
+    files = [tmp_path / "t2.nii.gz", tmp_path / "a.nii.gz"]
+    with pytest.raises(SystemExit, match=finding):
+        standalone("working").read(files, {"channels": ["t2", "t1"], "axes": "zyx"})
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 300), (0, 40_000), (0, 80_000), (-1, 200), (-1, 40_000)])
+def test_masks_hold_every_label_value(values: tuple[int, int]) -> None:
+    working = standalone("working")
+    facts = {"axes": "zyx", "labels": [{"value": value} for value in values], "post_process": []}
+    probs = np.zeros((2, 2, 1, 1), np.float32)
+    probs[0, 0] = probs[1, 1] = 1
+    box = [slice(0, 2), slice(0, 1), slice(0, 1)]
+    mask = working.restore(probs, np.eye(4), (1, 1, 2), box, [2, 1, 1], facts)
+    assert mask.ravel().tolist() == list(values)
+
+
 def test_small_components_are_removed_as_equireg_removes_them() -> None:
     keep = standalone("components").keep
     rng = np.random.default_rng(0)

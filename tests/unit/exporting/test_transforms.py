@@ -5,14 +5,21 @@ import shutil
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from monai.data.meta_tensor import MetaTensor
+from monai.transforms.io.dictionary import SaveImaged
 from PIL import Image
 
 import equireg.exporting
+from equireg.errors import EquiregError
+from equireg.exporting import monai_bundle
+from equireg.imaging.labels import LabelTable
 
 PICTURES = {"channels": ["image"], "pixel_mm": 1.0}
 VOLUMES = {"channels": ["t1", "flair"]}
@@ -33,6 +40,13 @@ def transforms(folder: Path, facts: dict[str, Any], monkeypatch: pytest.MonkeyPa
     spec.loader.exec_module(module)
     del sys.modules["working"]
     return module
+
+
+def saving(value: int) -> dict[str, Any]:
+    """Return how a bundle writes the masks of a model that has one label of this value."""
+    facts = SimpleNamespace(pictures=None, labels=LabelTable((0, value), ("background", "lesion")))
+    leaving: Any = SimpleNamespace(first=SimpleNamespace(facts=facts), trained=SimpleNamespace(root="run"))
+    return monai_bundle._saving(leaving)
 
 
 def files(folder: Path, *names: str) -> Path:
@@ -69,3 +83,25 @@ def test_the_mask_of_a_picture_is_a_picture(tmp_path: Path, monkeypatch: pytest.
     module.Written("pred", str(tmp_path / "masks"))({"pred": pred})
     written = np.asarray(Image.open(tmp_path / "masks" / "my scan.v2.png"))
     np.testing.assert_array_equal(written, [[0, 0, 0], [0, 0, 255]])
+
+
+@pytest.mark.parametrize(("value", "kind"), [(200, "uint8"), (300, "int16"), (40_000, "int32"), (2**24, "int32")])
+def test_monai_writes_every_label_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: int, kind: str) -> None:
+    labels = [{"value": 0}, {"value": value}]
+    facts = {"channels": ["image"], "axes": "zyx", "labels": labels, "post_process": []}
+    module = transforms(tmp_path / "scripts", facts, monkeypatch)
+    spans = {"box": [(0, 2), (0, 1), (0, 1)], "inner": [(0, 2), (0, 1), (0, 1)], "whole": [2, 1, 1]}
+    place = {"scan_affine": np.eye(4), "turned_by": np.eye(4), "scan_shape": [1, 1, 2], "filename_or_obj": "a.nii.gz"}
+    probs = torch.eye(2)[:, :, None, None]
+    data = {"pred": probs, "image": MetaTensor(probs, meta={**place, **spans})}
+    found = saving(value)
+    assert found["output_dtype"] == f"$np.{kind}"
+    options = {name: given for name, given in found.items() if name not in ("_target_", "output_dir", "output_dtype")}
+    save = SaveImaged(**options, output_dir=tmp_path / "masks", output_dtype=np.dtype(kind))
+    save(module.Restored("pred")(data))
+    assert nib.Nifti1Image.load(tmp_path / "masks" / "a.nii.gz").get_fdata().ravel().tolist() == [0, value]
+
+
+def test_label_values_that_monai_cannot_write_are_refused() -> None:
+    with pytest.raises(EquiregError, match=r"has label values from 0 to 16777217; .*--to onnx"):
+        saving(2**24 + 1)

@@ -88,6 +88,13 @@ def test_paths_in_values_do_not_leave_the_folder() -> None:
     assert list_runs(plan, Path())[0].name == "supervised-weights.._.._x"
 
 
+def test_files_that_options_name_count_from_the_sweep_file(tmp_path: Path) -> None:
+    (tmp_path / "f.json").touch()
+    options = {"folds_file": "f.json", "init": "elsewhere.ckpt"}
+    run = list_runs(SweepConfig(prepared="p", train=options, grid={"fold": ["0/2"]}), tmp_path)[0]
+    assert run.options == {"fold": "0/2", "folds_file": str(tmp_path / "f.json"), "init": "elsewhere.ckpt"}
+
+
 def test_a_folder_is_swept_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     locked = []
     monkeypatch.setattr(module.disk, "locked_folder", lambda out: locked.append(out) or pytest.fail("locked"))

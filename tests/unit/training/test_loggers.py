@@ -22,6 +22,15 @@ def test_loggers_are_made_by_name(tmp_path: Path) -> None:
     assert picture_makers(made) == made[:1]
 
 
+def test_the_rows_of_a_run_that_goes_on_leave_those_before(tmp_path: Path) -> None:
+    for step in range(3):
+        [logger] = make_loggers("csv", tmp_path)
+        logger.log_metrics({"train/total": 1.0}, step)
+        logger.save()
+    files = [tmp_path / "csv" / version / "metrics.csv" for version in ("", "resumed_1", "resumed_2")]
+    assert [file.read_text().splitlines()[1].split(",")[0] for file in files] == ["0", "1", "2"]
+
+
 def test_an_unknown_logger_is_refused() -> None:
     with pytest.raises(
         UsageError, match=r"--logger is wnadb; expected one of tensorboard, csv, .*Did you mean wandb\?"

@@ -91,7 +91,7 @@ class Restored(MapTransform):
             probs = np.asarray(data[key].cpu())[(slice(None), *inner)]
             shape, whole = (tuple(int(size) for size in arrays[name]) for name in ("scan_shape", "whole"))
             mask = restore(probs, arrays["turned_by"], shape, box, whole, FACTS)
-            found = torch.from_numpy(mask[None].astype(np.int16))
+            found = torch.from_numpy(mask[None].astype(np.int32))
             affine = torch.from_numpy(arrays["scan_affine"])
             data[key] = MetaTensor(found, affine=affine, meta={"filename_or_obj": meta["filename_or_obj"]})
         return data

@@ -13,10 +13,24 @@ def read(files, facts):
     """Return a scan [C, X, Y, Z] float32, its affine, and the first of its files; a file holds one channel or all."""
     scans = [opened(file, facts) for file in files]
     voxels = [np.asarray(scan.dataobj, dtype=np.float32) for scan in scans]
-    image = np.concatenate([np.moveaxis(array.reshape(*array.shape[:3], -1), -1, 0) for array in voxels])
+    # A file of two axes is a slice.
+    image = np.concatenate([np.moveaxis(array.reshape(*(*array.shape, 1)[:3], -1), -1, 0) for array in voxels])
     if len(image) != len(facts["channels"]):
         sys.exit(f"{files[0]}: got {len(image)} channels; expected {', '.join(facts['channels'])}.")
+    check(image, files, facts)
     return image, place(scans[0].header, image.shape[1:], facts), scans[0]
+
+
+def check(image, files, facts):
+    """Stop where a channel holds what is no number, or no scan."""
+    constant = [channel.min() == channel.max() for channel in image]
+    may_be_empty = "pixel_mm" in facts and not all(constant)  # a picture without any blue is one, too
+    for index, channel in enumerate(image):
+        named = f"{files[min(index, len(files) - 1)]}: the channel {facts['channels'][index]}"
+        if not np.isfinite(channel).all():
+            sys.exit(f"{named} has voxels that are NaN or infinite. Replace them, such as by the background's value.")
+        if constant[index] and not may_be_empty:
+            sys.exit(f"{named} is empty, every voxel is {channel.flat[0]:g}; expected a scan.")
 
 
 def opened(file, facts):
@@ -45,7 +59,7 @@ def write(out, labels, scan):
 
         Image.fromarray(np.ascontiguousarray(labels[:, :, 0].T)).save(out)
         return
-    mask = nib.Nifti1Image(labels, scan.affine, scan.header, dtype=labels.dtype)
+    mask = nib.Nifti1Image(labels.reshape(scan.shape[:3]), scan.affine, scan.header, dtype=labels.dtype)
     mask.header.set_slope_inter(1, 0)
     mask.to_filename(out)
 
@@ -171,4 +185,5 @@ def restore(probs, affine, shape, box, whole, facts):
 
         voxel_mm3 = float(np.prod(np.linalg.norm(affine[:3, :3], axis=0)))
         classes = keep(classes, facts["post_process"], voxel_mm3)
-    return values.astype(np.min_scalar_type(values.max()) if values.min() >= 0 else np.int16)[classes]
+    kind = np.promote_types(np.min_scalar_type(values.min()), np.min_scalar_type(values.max()))
+    return values.astype(kind)[classes]
