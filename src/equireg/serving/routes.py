@@ -193,7 +193,7 @@ def _sessions(desk: Desk) -> APIRouter:
         return found
 
     def _known(key: str) -> dict[str, object]:
-        found = desk.uploads.find(key)
+        found = desk.uploads.find_session(key)
         if found is None:
             raise RequestError(404, "no such session. It ends an hour after its last use; send the scan again.")
         return found.as_dict(key)
