@@ -209,6 +209,29 @@ def test_the_first_masks_of_a_folder_without_any_give_it_its_labels(tmp_path: Pa
     assert prepare(raw, out).labels.values == (0, 3)
 
 
+def test_a_label_that_earlier_masks_lack_is_added_where_none_is_declared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in "abc":
+        scan = np.random.default_rng(ord(name)).normal(10, 1, (12, 12, 6)).astype(np.float32)
+        nib.save(nib.Nifti1Image(scan, np.eye(4)), raw / f"{name}.nii.gz")
+    prepare(raw, tmp_path / "prepared", jobs=1)
+    data = PreparedSet(tmp_path / "prepared")
+    values = np.zeros((12, 12, 6), np.uint8)
+    values[3:6, 3:6, 2:4] = 2
+    adopt(data.root, write_mask(data, "a", tmp_path / "masks", values))
+    values[3:6, 3:6, 2] = 1
+    adopt(data.root, write_mask(data, "b", tmp_path / "both", values))
+    assert "masks bring labels that no earlier one had: label 1" in caplog.text
+    after = PreparedSet(data.root)
+    after.verify()
+    assert after.manifest.labels.values == (0, 2, 1)  # no class index of an earlier case changes
+    assert [after.by_name[case].class_voxels[1:] for case in "ab"] == [(18, 0), (9, 9)]
+    assert prepare(raw, data.root, jobs=1).labels.values == (0, 1, 2)
+
+
 def test_a_damaged_record_is_named(equireg, own: Path, tmp_path: Path):
     data = PreparedSet(own)
     adopt(own, write_mask(data, unlabelled(data)[0], tmp_path / "masks"))

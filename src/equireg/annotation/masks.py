@@ -9,6 +9,7 @@ import numpy as np
 
 from equireg import folders
 from equireg.annotation.dicom_masks import DicomMask, find_dicom_masks
+from equireg.annotation.labels import are_open, are_open_by_name
 from equireg.config import AdoptConfig
 from equireg.errors import EquiregError
 from equireg.folders.predictions import prediction_file
@@ -43,16 +44,13 @@ class NewMask:
     """what the files may claim, and what their colours mean"""
     dicom: DicomMask | None = None
     """what its segments are, where it is DICOM"""
-    first: bool = False
-    """whether the data set has no label so far"""
+    brings: Mapping[int, str] = field(default_factory=dict)
+    """label value to name of the labels that it names and the data set lacks"""
 
     @property
     def names(self) -> Mapping[int, str]:
         """Label value to the name that the mask itself gives it."""
-        if self.dicom is not None:
-            return self.dicom.names
-        numbers = dict(self.limits.segments)
-        return {numbers[plain(name)]: name for name in segment_names(self.path).values()} if self.first else {}
+        return self.brings if self.dicom is None else self.dicom.names
 
     @property
     def told(self) -> str:
@@ -66,13 +64,16 @@ class NewMask:
         return read_label(path, self.geometry, self.limits)
 
 
-def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) -> list[NewMask]:
+def find_masks(
+    data: PreparedSet, paths: Sequence[Path], config: AdoptConfig, names: Mapping[int, str] | None = None
+) -> list[NewMask]:
     """Find the masks and check each against its case.
 
     Args:
         data: the prepared folder.
         paths: files or folders.
         config: where the drafts are.
+        names: label value to name of the labels that the data set lacks, of masks whose files name none.
 
     Raises:
         EquiregError: if one does not fit, or there is none; names all that do not.
@@ -82,21 +83,26 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
     named = {head.path: record.name for head in given.heads if (record := _named(data, head.path))}
     dicom, problems = find_dicom_masks(data, given.heads, named, config)
     problems = [*given.problems, *problems]
-    labels = data.manifest.labels
-    first = common_numbers(map(segment_names, given.files)) if labels.classes < 2 else {}
-    limits = replace(data.limits, segments=tuple(first.items()) or numbers_of(labels))
+    labels, open_, by_name = data.manifest.labels, are_open(data), are_open_by_name(data)
+    known = dict(zip(labels.values[1:], labels.names[1:], strict=True))
+    numbers = common_numbers([known, *map(segment_names, given.files)]) if by_name else {}
+    limits = replace(data.limits, segments=tuple(numbers.items()) or numbers_of(labels))
     with one_line_a_remark():
         for path in [*given.files, *dicom]:
             try:
                 own = dicom.get(path)
                 record = _case_of(data, path, None if own is None else own.case)
                 draft = _draft(path, record.name, config)
-                mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own, labels.classes < 2)
+                stated = {numbers[plain(name)]: name for name in segment_names(path).values()} if by_name else {}
+                brings = {value: name for value, name in (stated or names or {}).items() if value not in labels.values}
+                mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own, brings)
                 if record.name in found:
                     raise EquiregError(
                         f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
                     )
-                _check(data, mask)
+                values = mask.read(mask.path)
+                if not open_:
+                    _check(data, mask, values)
                 found[record.name] = mask
             except EquiregError as error:
                 problems.append(str(error))
@@ -192,10 +198,8 @@ def _draft(path: Path, case: str, config: AdoptConfig) -> Path | None:
     return draft if draft.is_file() else None
 
 
-def _check(data: PreparedSet, mask: NewMask) -> None:
-    values = mask.read(mask.path)
-    if data.manifest.labels.classes > 1:
-        try:
-            data.manifest.labels.to_classes(values)
-        except EquiregError as error:
-            raise EquiregError(f"{mask.path}: {error} Correct the mask.") from error
+def _check(data: PreparedSet, mask: NewMask, values: np.ndarray) -> None:
+    try:
+        data.manifest.labels.to_classes(values)
+    except EquiregError as error:
+        raise EquiregError(f"{mask.path}: {error} Correct the mask.") from error

@@ -86,7 +86,9 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
         if not survey.cases:
             raise EquiregError(_no_case(raw, survey.refused))
         if dataset.labels is None:
-            survey = replace(survey, labels=survey.labels.renamed(adopted_names(out)))
+            called = dict(zip(survey.labels.values, survey.labels.names, strict=True)) | adopted_names(out)
+            labels = checking.labels_of_values(called).renamed(called)  # also those that no mask shows so far
+            survey = replace(survey, labels=replace(labels, colours=survey.labels.colours))
         # As it was before masks were adopted, so that these move no patient from one split to another.
         splits = listed or recipe.split(config, dataset, [found[case.name] for case in survey.cases])
         case_plan = _plan(config, dataset, survey, splits)

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from equireg.annotation.adopt import adopt
+from equireg.annotation.adopt import take_masks
 from equireg.annotation.workplace import raw_cases, shown_file, write_scan
 from equireg.config import AdoptConfig, ServeConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.prepared.adopted import Adoption
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import read_label, write_label
+from equireg.imaging.segments import stated_names
 from equireg.layouts import RawCase
 from equireg.prediction.scans import InputCase, RawScan
 from equireg.serving.background import Training
 from equireg.serving.errors import RequestError
-from equireg.serving.labels import in_own_values, segment_names
+from equireg.serving.labels import rewritten
 from equireg.serving.order import STRATEGIES, Order
 from equireg.serving.rounds import Rounds
 from equireg.serving.segmenting import Drawn, Segmenter
@@ -241,16 +241,15 @@ class Desk:
         Raises:
             EquiregError: if the mask does not fit.
         """
-        geometry = self.record(image).working_grid().native
+        self.record(image)
         by = params.get("client_id") if isinstance(params, dict) else None
         options = AdoptConfig(by=by[:80] if isinstance(by, str) else None, drafts=str(self.scratch / "drafts"))
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="mask-") as folder:
-            sent = save(mask, Path(folder) / "sent", stem=image)
-            values = in_own_values(read_label(sent, geometry, self.data.limits), segment_names(params), self.labels)
-            path = Path(folder) / f"{image}.nii.gz"
-            write_label(path, values, geometry)
+            path, names = save(mask, Path(folder) / "sent", stem=image), {}
             with self._changing:
-                taken = adopt(self.data.root, path, options)[image]
+                if not stated_names(path):
+                    path, names = rewritten(path, self.record(image), params, self.data)
+                taken = take_masks(self.data.root, [path], options, names)[image]
                 self._data = PreparedSet(self.data.root)
         return taken
 
