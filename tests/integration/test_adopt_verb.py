@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from equireg.annotation.adopt import adopt
+from equireg.annotation.suggest import suggest
+from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.prepared.adopted import read_history
 from equireg.imaging.volume import read_label
@@ -230,6 +232,39 @@ def test_a_label_that_earlier_masks_lack_is_added_where_none_is_declared(
     assert after.manifest.labels.values == (0, 2, 1)  # no class index of an earlier case changes
     assert [after.by_name[case].class_voxels[1:] for case in "ab"] == [(18, 0), (9, 9)]
     assert prepare(raw, data.root, jobs=1).labels.values == (0, 1, 2)
+
+
+def test_a_scan_that_the_layout_alone_holds_out_is_suggested_and_trains_once_it_has_a_mask(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    raw, rng = tmp_path / "raw", np.random.default_rng(0)
+    for name, folder in (("a", "train"), ("b", "train"), ("c", "test"), ("d", "test")):
+        (raw / folder / "images").mkdir(parents=True, exist_ok=True)
+        (raw / folder / "labels").mkdir(exist_ok=True)
+        scan = rng.normal(10, 1, (12, 12, 6)).astype(np.float32)
+        nib.save(nib.Nifti1Image(scan, np.eye(4)), raw / folder / "images" / f"{name}.nii.gz")
+    mask = np.zeros((12, 12, 6), np.uint8)
+    mask[3:6, 3:6, 2:4] = 1
+    for path in (raw / "train" / "labels" / "a.nii.gz", raw / "train" / "labels" / "b.nii.gz"):
+        nib.save(nib.Nifti1Image(mask, np.eye(4)), path)
+    (tmp_path / "splits.json").write_text('{"train": ["a"], "val": ["b"], "test": ["c", "d"]}')
+    listed = prepare(raw, tmp_path / "listed", split=str(tmp_path / "splits.json"), jobs=1).cases
+    assert [case.split for case in listed] == ["train", "val", "test", "test"]
+    with pytest.raises(EquiregError, match="the patient c tests, and stays there"):
+        adopt(tmp_path / "listed", write_mask(PreparedSet(tmp_path / "listed"), "c", tmp_path / "masks", mask))
+    with pytest.raises(EquiregError, match="expected some without"):
+        suggest(tmp_path / "listed", tmp_path / "none", count=1, unlabelled_from="test")
+
+    out = tmp_path / "prepared"
+    prepare(raw, out, jobs=1)
+    assert {one.case for one in suggest(out, tmp_path / "next", count=2, unlabelled_from="test")} == {"c", "d"}
+    adopt(out, write_mask(PreparedSet(out), "c", tmp_path / "masks", mask))
+    assert "held out as test without a mask so far, these train from now on: c" in caplog.text
+    for again in (PreparedSet(out).manifest, prepare(raw, out, jobs=1)):
+        assert {case.name: (case.split, case.labelled) for case in again.cases if case.held_out} == {
+            "c": ("train", True),
+            "d": ("test", False),
+        }
 
 
 def test_a_damaged_record_is_named(equireg, own: Path, tmp_path: Path):

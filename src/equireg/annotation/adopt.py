@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from equireg import disk
+from equireg.annotation.held_out import moved
 from equireg.annotation.labels import are_open, grown
 from equireg.annotation.masks import NewMask, find_masks
 from equireg.config import AdoptConfig
@@ -64,7 +65,7 @@ def take_masks(
         history = read_history(data.root)
         write_history(data.root, history | {case: _with(history.get(case, []), one) for case, one in taken.items()})
         records = {mask.case: _relabel(data, mask.case, labels) for mask in found}
-        renew(data.root, _manifest(data.manifest, labels, records))
+        renew(data.root, moved(_manifest(data.manifest, labels, records), taken))
     for case, one in taken.items():
         log.info("%s: adopted%s", case, _said(one))
         for note in records[case].mask_notes:

@@ -1,7 +1,7 @@
 """Which case each new mask is of, and whether it fits."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from equireg import folders
 from equireg.annotation.dicom_masks import DicomMask, find_dicom_masks
+from equireg.annotation.held_out import movable
 from equireg.annotation.labels import are_open, are_open_by_name
 from equireg.config import AdoptConfig
 from equireg.errors import EquiregError
@@ -83,6 +84,7 @@ def find_masks(
     named = {head.path: record.name for head in given.heads if (record := _named(data, head.path))}
     dicom, problems = find_dicom_masks(data, given.heads, named, config)
     problems = [*given.problems, *problems]
+    free = movable(data)
     labels, open_, by_name = data.manifest.labels, are_open(data), are_open_by_name(data)
     known = dict(zip(labels.values[1:], labels.names[1:], strict=True))
     numbers = common_numbers([known, *map(segment_names, given.files)]) if by_name else {}
@@ -91,7 +93,7 @@ def find_masks(
         for path in [*given.files, *dicom]:
             try:
                 own = dicom.get(path)
-                record = _case_of(data, path, None if own is None else own.case)
+                record = _case_of(data, path, None if own is None else own.case, free)
                 draft = _draft(path, record.name, config)
                 stated = {numbers[plain(name)]: name for name in segment_names(path).values()} if by_name else {}
                 brings = {value: name for value, name in (stated or names or {}).items() if value not in labels.values}
@@ -165,13 +167,14 @@ def _named(data: PreparedSet, path: Path) -> CaseRecord | None:
     return data.by_name.get(stem) or data.by_name.get(_ENDING.sub("", stem))
 
 
-def _case_of(data: PreparedSet, path: Path, known: str | None) -> CaseRecord:
+def _case_of(data: PreparedSet, path: Path, known: str | None, free: Container[str]) -> CaseRecord:
     """Find the case of a mask by its name.
 
     Args:
         data: the prepared folder.
         path: of the mask.
         known: its case, where the file says it itself.
+        free: cases that do not train, and may.
 
     Raises:
         EquiregError: if there is none, or it does not train.
@@ -180,7 +183,7 @@ def _case_of(data: PreparedSet, path: Path, known: str | None) -> CaseRecord:
     if record is None:
         some, stem = ", ".join(sorted(data.by_name)[:3]), known or _stem(path)
         raise EquiregError(f"{path}: no case is named {stem[:80]!r}; expected the name of a case, such as {some}.")
-    if record.split != "train":
+    if record.split != "train" and record.name not in free:
         what = {"val": "validates", "test": "tests"}[record.split]
         raise EquiregError(
             f"{path}: the patient {record.patient} {what}, and stays there, so its mask is not adopted. Leave it out."

@@ -71,7 +71,8 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     """Prepare a data set into a folder that no other process writes."""
     recipe = recipes.find(config.recipe)
     found = {case.name: case for case in dataset.cases}
-    dataset = _with_adopted(dataset, adopted_masks(out))
+    adopted = adopted_masks(out)
+    dataset = _with_adopted(dataset, adopted)
     if not dataset.cases:
         raise EquiregError(_no_case(raw, dataset.refused))
     listed = None
@@ -90,7 +91,8 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
             labels = checking.labels_of_values(called).renamed(called)  # also those that no mask shows so far
             survey = replace(survey, labels=replace(labels, colours=survey.labels.colours))
         # As it was before masks were adopted, so that these move no patient from one split to another.
-        splits = listed or recipe.split(config, dataset, [found[case.name] for case in survey.cases])
+        usable = [found[case.name] for case in survey.cases]
+        splits = listed or split.with_annotated(recipe.split(config, dataset, usable), usable, adopted)
         case_plan = _plan(config, dataset, survey, splits)
         flips = pictures.flips_of(plan.choose_flips(config.flips, survey.labels), dataset)
         job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
