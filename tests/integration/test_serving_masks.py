@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from equireg.annotation.adopt import adopt
 from equireg.config import ServeConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
@@ -127,3 +129,38 @@ def test_labels_that_have_no_names_are_found_by_what_stands_for_one(tmp_path: Pa
     made.take("b", sent(drawn(1, 2), {1: "label 1", 2: "label 3"}, tmp_path), {})
     assert (kept(made, "b") == drawn(1, 3)).all()
     made.close()
+
+
+def test_a_folder_that_others_change_is_seen_as_it_is_now(desk: Desk, tmp_path: Path):
+    assert desk.image_file("a") == tmp_path / "raw" / "a.nii.gz"
+    elsewhere = tmp_path / "b.nii.gz"
+    nib.save(nib.Nifti1Image(drawn(1), np.eye(4)), elsewhere)
+    adopt(desk.data.root, elsewhere)
+    assert [desk.next_case("in_order") for _ in range(3)] == ["a", "c", "d"]
+    for name in "acd":
+        desk.take(name, sent(drawn(1)), {})
+    assert desk.next_case("in_order") is None
+    write_scans(tmp_path / "raw", "e", seed=1)
+    prepare(tmp_path / "raw", tmp_path / "prepared", jobs=1)
+    assert desk.next_case("in_order") == "e"
+    assert desk.image_file("e") == tmp_path / "raw" / "e.nii.gz"
+    assert desk.take("e", sent(drawn(1)), {}).corrects is None
+
+
+def test_a_draft_is_what_an_annotator_was_shown_and_once(phantom_run: Path, phantom_prepared: Path, tmp_path: Path):
+    shutil.copytree(phantom_prepared, tmp_path / "prepared")
+    config = ServeConfig(prepared=str(tmp_path / "prepared"), test_time="none", device="cpu", precision="32")
+    desk = Desk(phantom_run, config)
+    case = desk.next_case("doubt")  # all are predicted, and none is shown
+    assert case is not None
+    grid = desk.record(case).working_grid().native
+    mask = gzip.compress(nib.Nifti1Image(np.zeros(grid.shape, np.uint8), grid.affine_array).to_bytes())
+    told = []
+    for shown in (False, True, False):
+        if shown:
+            drawn_, folder = desk.draw(desk.name, desk.case(case))
+            with folder:
+                desk.keep_draft(drawn_)
+        told.append(desk.take(case, Sent("m.nii.gz", io.BytesIO(mask)), {}).corrects)
+    assert told == [None, "draft", "mask"]
+    desk.close()

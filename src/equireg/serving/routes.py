@@ -103,6 +103,7 @@ def _infer(desk: Desk) -> APIRouter:
             found = told(drawn, desk)
             if output == "json":
                 return Response(json.dumps(found), media_type="application/json")
+            desk.keep_draft(drawn)
             return file_answer(drawn.mask, name) if output == "image" else form_answer(found, drawn.mask, name)
 
     return router
