@@ -1,5 +1,6 @@
 """`equireg adopt`: masks that come later, checked, kept and trained on."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -93,7 +94,9 @@ def test_a_mask_may_have_the_spacing_that_was_allowed_to_prepare(tmp_path: Path)
     assert PreparedSet(data.root).by_name["a"].labelled
 
 
-def test_preparing_again_keeps_masks_and_splits(own: Path, phantom_raw: Path, tmp_path: Path):
+def test_preparing_again_keeps_masks_and_splits(
+    own: Path, phantom_raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     data = PreparedSet(own)
     cases = unlabelled(data)
     adopt(own, [write_mask(data, case, tmp_path / "masks") for case in cases])
@@ -103,6 +106,7 @@ def test_preparing_again_keeps_masks_and_splits(own: Path, phantom_raw: Path, tm
     assert {case.name: (case.split, case.labelled) for case in again.cases} == {
         case.name: (splits[case.name], case.labelled) for case in adopted.manifest.cases
     }
+    assert "the raw folder changed" not in caplog.text
     for case in cases:
         assert (np.asarray(PreparedSet(own).label(case)[:]) == np.asarray(adopted.label(case)[:])).all()
 
@@ -191,7 +195,7 @@ def test_masks_that_do_not_fit_change_nothing(equireg, own: Path, tmp_path: Path
     assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
 
 
-def test_the_first_masks_of_a_folder_without_any_give_it_its_labels(tmp_path: Path, equireg):
+def test_the_first_masks_of_a_folder_without_any_give_it_its_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     raw = tmp_path / "raw"
     raw.mkdir()
     rng = np.random.default_rng(0)
@@ -209,6 +213,13 @@ def test_the_first_masks_of_a_folder_without_any_give_it_its_labels(tmp_path: Pa
     assert labels.values == (0, 3)
     assert PreparedSet(out).by_name["s1"].class_voxels[1] == 18
     assert prepare(raw, out).labels.values == (0, 3)
+    nib.save(nib.Nifti1Image(rng.normal(10, 1, (12, 12, 6)).astype(np.float32), np.eye(4)), raw / "s1.nii.gz")
+    prepare(raw, out)
+    assert "the raw folder changed since masks were adopted: s1 (scan)" in caplog.text
+    content = json.loads((out / "adopted" / "adopted.json").read_text())
+    del content["s1"]  # as docs/annotation.md says
+    (out / "adopted" / "adopted.json").write_text(json.dumps(content))
+    assert not any(case.labelled for case in prepare(raw, out).cases)
 
 
 def test_a_label_that_earlier_masks_lack_is_added_where_none_is_declared(

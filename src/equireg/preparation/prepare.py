@@ -12,14 +12,14 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
 from equireg.folders import origin
 from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
-from equireg.folders.prepared.adopted import adopted_masks, adopted_names
+from equireg.folders.prepared.adopted import adopted_masks, adopted_names, read_history
 from equireg.imaging.limits import Limits
 from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
 from equireg.layouts.dicom.telling import names_a_patient
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
-from equireg.preparation import checking, pictures, plan, recipes, running, split, summary
+from equireg.preparation import checking, pictures, plan, raw_states, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
 from equireg.preparation.segments import with_segments
 from equireg.processes.workers import Workers
@@ -112,6 +112,8 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     if private:
         log.warning("the name of %s tells who a patient is, so it is not recorded; other verbs need --scans", raw)
         manifest = replace(manifest, dataset="data")
+    last = {case: masks[-1].digest for case, masks in read_history(out).items()}
+    raw_states.tell_changed(out, found.values(), last)
     finish(out, manifest, to_plain(config), seed=config.split_seed, source=None if private else raw)
     summary.log_summary(manifest, summary.shown(refused, dataset))
     workers.raise_unexpected()
