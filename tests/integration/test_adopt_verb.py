@@ -242,6 +242,9 @@ def test_a_label_that_earlier_masks_lack_is_added_where_none_is_declared(
     after.verify()
     assert after.manifest.labels.values == (0, 2, 1)  # no class index of an earlier case changes
     assert [after.by_name[case].class_voxels[1:] for case in "ab"] == [(18, 0), (9, 9)]
+    noise = np.random.default_rng(0).integers(1, 200, (12, 12, 6)).astype(np.uint8)
+    with pytest.raises(EquiregError, match="as in a scan"):
+        adopt(data.root, write_mask(data, "c", tmp_path / "noise", noise))
     assert prepare(raw, data.root, jobs=1).labels.values == (0, 1, 2)
 
 

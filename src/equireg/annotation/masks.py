@@ -21,6 +21,8 @@ from equireg.imaging.dicom.heads import Head, is_dicom
 from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.formats import extension_of
+from equireg.imaging.grey import check_labels
+from equireg.imaging.labels import distinct
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.segments import common_numbers, numbers_of, plain, segment_names
 from equireg.imaging.volume import Geometry, read_label
@@ -103,7 +105,9 @@ def find_masks(
                         f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
                     )
                 values = mask.read(mask.path)
-                if not open_:
+                if open_:
+                    check_labels(str(path), values, distinct(values))
+                else:
                     _check(data, mask, values)
                 found[record.name] = mask
             except EquiregError as error:
