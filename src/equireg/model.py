@@ -58,6 +58,8 @@ class ModelFacts:
     """Ranges of raw percentiles over the training cases, from the manifest; None in older runs."""
     volumes_mm3: Mapping[str, tuple[float, ...]] | None = None
     """Least and greatest volume of each judged region over the labelled training cases; None in older runs."""
+    least_foreground_mm3: float | None = None
+    """Least volume of all labels together over these cases, mm3; None in older runs."""
     pictures: Mapping[str, Any] | None = None
     """What the manifest says of pictures; None where the scans are volumes."""
 
@@ -81,6 +83,7 @@ class ModelFacts:
             flip_axes=plan.flip_axes,
             intensities=manifest.fingerprint.get("intensities"),
             volumes_mm3=manifest.volumes_mm3(labelled),
+            least_foreground_mm3=manifest.least_foreground_mm3(labelled),
             pictures=manifest.pictures,
         )
 

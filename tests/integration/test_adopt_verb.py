@@ -1,5 +1,6 @@
 """`equireg adopt`: masks that come later, checked, kept and trained on."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from equireg.annotation.adopt import adopt
+from equireg.annotation.suggest import suggest
+from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.prepared.adopted import read_history
 from equireg.imaging.volume import read_label
@@ -91,7 +94,9 @@ def test_a_mask_may_have_the_spacing_that_was_allowed_to_prepare(tmp_path: Path)
     assert PreparedSet(data.root).by_name["a"].labelled
 
 
-def test_preparing_again_keeps_masks_and_splits(own: Path, phantom_raw: Path, tmp_path: Path):
+def test_preparing_again_keeps_masks_and_splits(
+    own: Path, phantom_raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     data = PreparedSet(own)
     cases = unlabelled(data)
     adopt(own, [write_mask(data, case, tmp_path / "masks") for case in cases])
@@ -101,6 +106,7 @@ def test_preparing_again_keeps_masks_and_splits(own: Path, phantom_raw: Path, tm
     assert {case.name: (case.split, case.labelled) for case in again.cases} == {
         case.name: (splits[case.name], case.labelled) for case in adopted.manifest.cases
     }
+    assert "the raw folder changed" not in caplog.text
     for case in cases:
         assert (np.asarray(PreparedSet(own).label(case)[:]) == np.asarray(adopted.label(case)[:])).all()
 
@@ -189,7 +195,7 @@ def test_masks_that_do_not_fit_change_nothing(equireg, own: Path, tmp_path: Path
     assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
 
 
-def test_the_first_masks_of_a_folder_without_any_give_it_its_labels(tmp_path: Path, equireg):
+def test_the_first_masks_of_a_folder_without_any_give_it_its_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     raw = tmp_path / "raw"
     raw.mkdir()
     rng = np.random.default_rng(0)
@@ -207,6 +213,72 @@ def test_the_first_masks_of_a_folder_without_any_give_it_its_labels(tmp_path: Pa
     assert labels.values == (0, 3)
     assert PreparedSet(out).by_name["s1"].class_voxels[1] == 18
     assert prepare(raw, out).labels.values == (0, 3)
+    nib.save(nib.Nifti1Image(rng.normal(10, 1, (12, 12, 6)).astype(np.float32), np.eye(4)), raw / "s1.nii.gz")
+    prepare(raw, out)
+    assert "the raw folder changed since masks were adopted: s1 (scan)" in caplog.text
+    content = json.loads((out / "adopted" / "adopted.json").read_text())
+    del content["s1"]  # as docs/annotation.md says
+    (out / "adopted" / "adopted.json").write_text(json.dumps(content))
+    assert not any(case.labelled for case in prepare(raw, out).cases)
+
+
+def test_a_label_that_earlier_masks_lack_is_added_where_none_is_declared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in "abc":
+        scan = np.random.default_rng(ord(name)).normal(10, 1, (12, 12, 6)).astype(np.float32)
+        nib.save(nib.Nifti1Image(scan, np.eye(4)), raw / f"{name}.nii.gz")
+    prepare(raw, tmp_path / "prepared", jobs=1)
+    data = PreparedSet(tmp_path / "prepared")
+    values = np.zeros((12, 12, 6), np.uint8)
+    values[3:6, 3:6, 2:4] = 2
+    adopt(data.root, write_mask(data, "a", tmp_path / "masks", values))
+    values[3:6, 3:6, 2] = 1
+    adopt(data.root, write_mask(data, "b", tmp_path / "both", values))
+    assert "masks bring labels that no earlier one had: label 1" in caplog.text
+    after = PreparedSet(data.root)
+    after.verify()
+    assert after.manifest.labels.values == (0, 2, 1)  # no class index of an earlier case changes
+    assert [after.by_name[case].class_voxels[1:] for case in "ab"] == [(18, 0), (9, 9)]
+    noise = np.random.default_rng(0).integers(1, 200, (12, 12, 6)).astype(np.uint8)
+    with pytest.raises(EquiregError, match="as in a scan"):
+        adopt(data.root, write_mask(data, "c", tmp_path / "noise", noise))
+    assert prepare(raw, data.root, jobs=1).labels.values == (0, 1, 2)
+
+
+def test_a_scan_that_the_layout_alone_holds_out_is_suggested_and_trains_once_it_has_a_mask(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    raw, rng = tmp_path / "raw", np.random.default_rng(0)
+    for name, folder in (("a", "train"), ("b", "train"), ("c", "test"), ("d", "test")):
+        (raw / folder / "images").mkdir(parents=True, exist_ok=True)
+        (raw / folder / "labels").mkdir(exist_ok=True)
+        scan = rng.normal(10, 1, (12, 12, 6)).astype(np.float32)
+        nib.save(nib.Nifti1Image(scan, np.eye(4)), raw / folder / "images" / f"{name}.nii.gz")
+    mask = np.zeros((12, 12, 6), np.uint8)
+    mask[3:6, 3:6, 2:4] = 1
+    for path in (raw / "train" / "labels" / "a.nii.gz", raw / "train" / "labels" / "b.nii.gz"):
+        nib.save(nib.Nifti1Image(mask, np.eye(4)), path)
+    (tmp_path / "splits.json").write_text('{"train": ["a"], "val": ["b"], "test": ["c", "d"]}')
+    listed = prepare(raw, tmp_path / "listed", split=str(tmp_path / "splits.json"), jobs=1).cases
+    assert [case.split for case in listed] == ["train", "val", "test", "test"]
+    with pytest.raises(EquiregError, match="the patient c tests, and stays there"):
+        adopt(tmp_path / "listed", write_mask(PreparedSet(tmp_path / "listed"), "c", tmp_path / "masks", mask))
+    with pytest.raises(EquiregError, match="expected some without"):
+        suggest(tmp_path / "listed", tmp_path / "none", count=1, unlabelled_from="test")
+
+    out = tmp_path / "prepared"
+    prepare(raw, out, jobs=1)
+    assert {one.case for one in suggest(out, tmp_path / "next", count=2, unlabelled_from="test")} == {"c", "d"}
+    adopt(out, write_mask(PreparedSet(out), "c", tmp_path / "masks", mask))
+    assert "held out as test without a mask so far, these train from now on: c" in caplog.text
+    for again in (PreparedSet(out).manifest, prepare(raw, out, jobs=1)):
+        assert {case.name: (case.split, case.labelled) for case in again.cases if case.held_out} == {
+            "c": ("train", True),
+            "d": ("test", False),
+        }
 
 
 def test_a_damaged_record_is_named(equireg, own: Path, tmp_path: Path):

@@ -231,6 +231,8 @@ def test_what_is_sent_stays_in_its_folder(served: Served, client: Client, phanto
     named = client.form("PUT", "/datastore/?image=mine.nii.gz", {}, file=("../../evil.nii.gz", scan))
     assert named.json == {"image": "mine"}
     assert client.ask("GET", "/datastore/image?image=mine").body == scan
+    assert client.ask("GET", "/datastore/image?image=mine.nii.gz").body == scan
+    assert [client.ask(how, "/session/mine").status for how in ("GET", "DELETE")] == [404, 404]
     lacking = client.form("POST", "/infer/run?image=mine", {}).detail
     assert lacking.startswith("evil.nii.gz: has 1 channel (channel_0); expected 4")
     refused = client.form("PUT", "/datastore/label?image=mine", {}, label=("m.nii.gz", scan))

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 
 from equireg import disk
+from equireg.annotation.held_out import moved
+from equireg.annotation.labels import are_open, grown
 from equireg.annotation.masks import NewMask, find_masks
 from equireg.config import AdoptConfig
 from equireg.config.parsing import options_from
 from equireg.folders.digests import SEAL, digest_of
 from equireg.folders.prepared import CaseRecord, Manifest, PreparedSet, copy_scan, new_case, renew
 from equireg.folders.prepared.adopted import Adoption, adopted_file, read_history, write_history
-from equireg.imaging.labels import LabelTable
+from equireg.imaging.labels import LabelTable, distinct
 from equireg.imaging.volume import read_label, write_label
 from equireg.metrics.masks import dice
 from equireg.preparation import case as one_case
-from equireg.preparation.checking import labels_of_values
 from equireg.preparation.summary import fingerprint_of
 
 log = logging.getLogger("equireg")
@@ -48,17 +49,23 @@ def adopt(
         EquiregError: if a mask is of an unknown case, of a case that validates or tests, of another shape or place
             than its scan, or holds a label value that the data set does not declare; names all such masks.
     """
-    config = options_from(AdoptConfig, config, options)
     listed = [masks] if isinstance(masks, str | Path) else list(masks)
+    return take_masks(prepared, [Path(path) for path in listed], options_from(AdoptConfig, config, options))
+
+
+def take_masks(
+    prepared: Path | str, masks: Sequence[Path], config: AdoptConfig, names: Mapping[int, str] | None = None
+) -> dict[str, Adoption]:
+    """Do what ``adopt`` does; with the names of labels that the data set lacks, of masks whose files name none."""
     with disk.locked_folder(prepared):
         data = PreparedSet(prepared, config.verify)
-        found = find_masks(data, [Path(path) for path in listed], config)
+        found = find_masks(data, masks, config, names)
         labels = _labels(data, found)
         taken = {mask.case: _take(data, mask, labels, config) for mask in found}
         history = read_history(data.root)
         write_history(data.root, history | {case: _with(history.get(case, []), one) for case, one in taken.items()})
         records = {mask.case: _relabel(data, mask.case, labels) for mask in found}
-        renew(data.root, _manifest(data.manifest, labels, records))
+        renew(data.root, moved(_manifest(data.manifest, labels, records), taken))
     for case, one in taken.items():
         log.info("%s: adopted%s", case, _said(one))
         for note in records[case].mask_notes:
@@ -91,14 +98,11 @@ def _with(earlier: Sequence[Adoption], one: Adoption) -> list[Adoption]:
 
 
 def _labels(data: PreparedSet, masks: Sequence[NewMask]) -> LabelTable:
-    """Return the data set's labels; where no mask was known so far and none was declared, those of the first masks."""
-    known = data.manifest.labels
-    if known.classes > 1:
-        return known
+    """Return the data set's labels; where none was declared, with those that the masks bring."""
+    if not are_open(data):
+        return data.manifest.labels
     names = {value: name for mask in masks for value, name in mask.names.items()}
-    values = {int(value) for mask in masks for value in np.unique(mask.read(mask.path))}
-    labels = labels_of_values(values | set(known.values) | set(names))
-    return labels.renamed(names)
+    return grown(data, names, {mask.path: set(distinct(mask.read(mask.path))) for mask in masks})
 
 
 def _take(data: PreparedSet, mask: NewMask, labels: LabelTable, config: AdoptConfig) -> Adoption:
@@ -148,7 +152,7 @@ def _relabel(data: PreparedSet, case: str, labels: LabelTable) -> CaseRecord:
 
 def _manifest(manifest: Manifest, labels: LabelTable, records: Mapping[str, CaseRecord]) -> Manifest:
     cases = [records.get(case.name, case) for case in manifest.cases]
-    if labels.classes != manifest.labels.classes:  # masks without a voxel, of a data set that had no label so far
+    if labels.classes != manifest.labels.classes:
         cases = [
             replace(
                 case,

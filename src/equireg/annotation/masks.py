@@ -1,7 +1,7 @@
 """Which case each new mask is of, and whether it fits."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from equireg import folders
 from equireg.annotation.dicom_masks import DicomMask, find_dicom_masks
+from equireg.annotation.held_out import movable
+from equireg.annotation.labels import are_open, are_open_by_name
 from equireg.config import AdoptConfig
 from equireg.errors import EquiregError
 from equireg.folders.predictions import prediction_file
@@ -19,6 +21,8 @@ from equireg.imaging.dicom.heads import Head, is_dicom
 from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.formats import extension_of
+from equireg.imaging.grey import check_labels
+from equireg.imaging.labels import distinct
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.segments import common_numbers, numbers_of, plain, segment_names
 from equireg.imaging.volume import Geometry, read_label
@@ -43,16 +47,13 @@ class NewMask:
     """what the files may claim, and what their colours mean"""
     dicom: DicomMask | None = None
     """what its segments are, where it is DICOM"""
-    first: bool = False
-    """whether the data set has no label so far"""
+    brings: Mapping[int, str] = field(default_factory=dict)
+    """label value to name of the labels that it names and the data set lacks"""
 
     @property
     def names(self) -> Mapping[int, str]:
         """Label value to the name that the mask itself gives it."""
-        if self.dicom is not None:
-            return self.dicom.names
-        numbers = dict(self.limits.segments)
-        return {numbers[plain(name)]: name for name in segment_names(self.path).values()} if self.first else {}
+        return self.brings if self.dicom is None else self.dicom.names
 
     @property
     def told(self) -> str:
@@ -66,13 +67,16 @@ class NewMask:
         return read_label(path, self.geometry, self.limits)
 
 
-def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) -> list[NewMask]:
+def find_masks(
+    data: PreparedSet, paths: Sequence[Path], config: AdoptConfig, names: Mapping[int, str] | None = None
+) -> list[NewMask]:
     """Find the masks and check each against its case.
 
     Args:
         data: the prepared folder.
         paths: files or folders.
         config: where the drafts are.
+        names: label value to name of the labels that the data set lacks, of masks whose files name none.
 
     Raises:
         EquiregError: if one does not fit, or there is none; names all that do not.
@@ -82,21 +86,29 @@ def find_masks(data: PreparedSet, paths: Sequence[Path], config: AdoptConfig) ->
     named = {head.path: record.name for head in given.heads if (record := _named(data, head.path))}
     dicom, problems = find_dicom_masks(data, given.heads, named, config)
     problems = [*given.problems, *problems]
-    labels = data.manifest.labels
-    first = common_numbers(map(segment_names, given.files)) if labels.classes < 2 else {}
-    limits = replace(data.limits, segments=tuple(first.items()) or numbers_of(labels))
+    free = movable(data)
+    labels, open_, by_name = data.manifest.labels, are_open(data), are_open_by_name(data)
+    known = dict(zip(labels.values[1:], labels.names[1:], strict=True))
+    numbers = common_numbers([known, *map(segment_names, given.files)]) if by_name else {}
+    limits = replace(data.limits, segments=tuple(numbers.items()) or numbers_of(labels))
     with one_line_a_remark():
         for path in [*given.files, *dicom]:
             try:
                 own = dicom.get(path)
-                record = _case_of(data, path, None if own is None else own.case)
+                record = _case_of(data, path, None if own is None else own.case, free)
                 draft = _draft(path, record.name, config)
-                mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own, labels.classes < 2)
+                stated = {numbers[plain(name)]: name for name in segment_names(path).values()} if by_name else {}
+                brings = {value: name for value, name in (stated or names or {}).items() if value not in labels.values}
+                mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own, brings)
                 if record.name in found:
                     raise EquiregError(
                         f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
                     )
-                _check(data, mask)
+                values = mask.read(mask.path)
+                if open_:
+                    check_labels(str(path), values, distinct(values))
+                else:
+                    _check(data, mask, values)
                 found[record.name] = mask
             except EquiregError as error:
                 problems.append(str(error))
@@ -159,13 +171,14 @@ def _named(data: PreparedSet, path: Path) -> CaseRecord | None:
     return data.by_name.get(stem) or data.by_name.get(_ENDING.sub("", stem))
 
 
-def _case_of(data: PreparedSet, path: Path, known: str | None) -> CaseRecord:
+def _case_of(data: PreparedSet, path: Path, known: str | None, free: Container[str]) -> CaseRecord:
     """Find the case of a mask by its name.
 
     Args:
         data: the prepared folder.
         path: of the mask.
         known: its case, where the file says it itself.
+        free: cases that do not train, and may.
 
     Raises:
         EquiregError: if there is none, or it does not train.
@@ -174,7 +187,7 @@ def _case_of(data: PreparedSet, path: Path, known: str | None) -> CaseRecord:
     if record is None:
         some, stem = ", ".join(sorted(data.by_name)[:3]), known or _stem(path)
         raise EquiregError(f"{path}: no case is named {stem[:80]!r}; expected the name of a case, such as {some}.")
-    if record.split != "train":
+    if record.split != "train" and record.name not in free:
         what = {"val": "validates", "test": "tests"}[record.split]
         raise EquiregError(
             f"{path}: the patient {record.patient} {what}, and stays there, so its mask is not adopted. Leave it out."
@@ -192,10 +205,8 @@ def _draft(path: Path, case: str, config: AdoptConfig) -> Path | None:
     return draft if draft.is_file() else None
 
 
-def _check(data: PreparedSet, mask: NewMask) -> None:
-    values = mask.read(mask.path)
-    if data.manifest.labels.classes > 1:
-        try:
-            data.manifest.labels.to_classes(values)
-        except EquiregError as error:
-            raise EquiregError(f"{mask.path}: {error} Correct the mask.") from error
+def _check(data: PreparedSet, mask: NewMask, values: np.ndarray) -> None:
+    try:
+        data.manifest.labels.to_classes(values)
+    except EquiregError as error:
+        raise EquiregError(f"{mask.path}: {error} Correct the mask.") from error

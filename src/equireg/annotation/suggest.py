@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from equireg import disk, folders
 from equireg.annotation import page, ranking, workplace
+from equireg.annotation.held_out import movable
 from equireg.config import SuggestConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError, UsageError
@@ -81,7 +82,8 @@ def pool(data: PreparedSet, config: SuggestConfig) -> tuple[list[str], list[str]
     """
     training = [case for case in data.manifest.cases if case.split == "train"]
     if config.unlabelled_from == "test":
-        training += [case for case in data.manifest.cases if case.split == "test" and case.held_out]
+        free = movable(data)
+        training += [case for case in data.manifest.cases if case.name in free]
     known = [case.name for case in training if case.labelled]
     candidates = [case.name for case in training if not case.labelled]
     if not candidates:

@@ -30,7 +30,8 @@ def common_facts(facts: Sequence[ModelFacts]) -> ModelFacts:
     names = dict.fromkeys(name for one in known for name in one)
     ranges = {name: [one[name] for one in known if name in one] for name in names}
     widest = {name: (min(low for low, _ in each), max(high for _, high in each)) for name, each in ranges.items()}
-    return replace(facts[0], volumes_mm3=widest)
+    least = [one.least_foreground_mm3 for one in facts if one.least_foreground_mm3 is not None]
+    return replace(facts[0], volumes_mm3=widest, least_foreground_mm3=min(least) if len(least) == len(known) else None)
 
 
 def write_disagreement(folder: Path, case: str, agreement: Agreement, grid: WorkingGrid, *, picture: bool) -> None:
@@ -86,7 +87,10 @@ def quality_of(
     quality = agreement.dice()
     if agreement.views > 1 and not any(value in voxels for value in labels.values[1:]):
         reasons.append("nothing was found")
-        if known and max(least for least, _ in known.values()) > 0:
+        least = facts.least_foreground_mm3
+        if least is None:  # a run of an earlier version knows of its regions alone
+            least = max((low for low, _ in known.values()), default=0.0)
+        if least > 0:
             quality = 0.0  # the views agree on nothing, and every training case shows something
     reasons += sizes_of_another_kind(regions, known)
     if far:

@@ -12,14 +12,14 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
 from equireg.folders import origin
 from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
-from equireg.folders.prepared.adopted import adopted_masks, adopted_names
+from equireg.folders.prepared.adopted import adopted_masks, adopted_names, read_history
 from equireg.imaging.limits import Limits
 from equireg.layouts import RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
 from equireg.layouts.dicom.telling import names_a_patient
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
-from equireg.preparation import checking, pictures, plan, recipes, running, split, summary
+from equireg.preparation import checking, pictures, plan, raw_states, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
 from equireg.preparation.segments import with_segments
 from equireg.processes.workers import Workers
@@ -71,7 +71,8 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     """Prepare a data set into a folder that no other process writes."""
     recipe = recipes.find(config.recipe)
     found = {case.name: case for case in dataset.cases}
-    dataset = _with_adopted(dataset, adopted_masks(out))
+    adopted = adopted_masks(out)
+    dataset = _with_adopted(dataset, adopted)
     if not dataset.cases:
         raise EquiregError(_no_case(raw, dataset.refused))
     listed = None
@@ -86,9 +87,12 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
         if not survey.cases:
             raise EquiregError(_no_case(raw, survey.refused))
         if dataset.labels is None:
-            survey = replace(survey, labels=survey.labels.renamed(adopted_names(out)))
+            called = dict(zip(survey.labels.values, survey.labels.names, strict=True)) | adopted_names(out)
+            labels = checking.labels_of_values(called).renamed(called)  # also those that no mask shows so far
+            survey = replace(survey, labels=replace(labels, colours=survey.labels.colours))
         # As it was before masks were adopted, so that these move no patient from one split to another.
-        splits = listed or recipe.split(config, dataset, [found[case.name] for case in survey.cases])
+        usable = [found[case.name] for case in survey.cases]
+        splits = listed or split.with_annotated(recipe.split(config, dataset, usable), usable, adopted)
         case_plan = _plan(config, dataset, survey, splits)
         flips = pictures.flips_of(plan.choose_flips(config.flips, survey.labels), dataset)
         job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
@@ -108,6 +112,8 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     if private:
         log.warning("the name of %s tells who a patient is, so it is not recorded; other verbs need --scans", raw)
         manifest = replace(manifest, dataset="data")
+    last = {case: masks[-1].digest for case, masks in read_history(out).items()}
+    raw_states.tell_changed(out, found.values(), last)
     finish(out, manifest, to_plain(config), seed=config.split_seed, source=None if private else raw)
     summary.log_summary(manifest, summary.shown(refused, dataset))
     workers.raise_unexpected()

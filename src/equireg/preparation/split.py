@@ -2,7 +2,7 @@
 
 import difflib
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,21 @@ def thesis_split(cases: Sequence[RawCase], val_fraction: float, seed: int) -> di
     result: dict[str, Split] = {case.name: "test" if case.held_out else "train" for case in cases}
     result.update(dict.fromkeys(order[count:], "val"))
     return result
+
+
+def with_annotated(
+    splits: Mapping[str, Split], cases: Sequence[RawCase], adopted: Container[str]
+) -> Mapping[str, Split]:
+    """Return splits in which patients who are held out without a mask, and of whom one was adopted, train.
+
+    Args:
+        splits: as they are without adopted masks.
+        cases: the cases as the raw folder has them.
+        adopted: names of those whose masks were adopted.
+    """
+    masked = {case.patient for case in cases if case.label is not None}
+    train = {case.patient for case in cases if case.held_out and case.name in adopted} - masked
+    return {**splits, **{case.name: "train" for case in cases if case.patient in train}}
 
 
 def _count_of(fraction: float, count: int) -> int:

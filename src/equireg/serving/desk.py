@@ -1,29 +1,32 @@
 """What all requests share: the model, the prepared folder, what was sent, and the training."""
 
 import logging
+import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from equireg.annotation.adopt import adopt
-from equireg.annotation.workplace import raw_cases, shown_file, write_scan
+from equireg.annotation.adopt import take_masks
+from equireg.annotation.workplace import shown_file, write_scan
 from equireg.config import AdoptConfig, ServeConfig
 from equireg.errors import EquiregError
+from equireg.folders.predictions import prediction_file
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.prepared.adopted import Adoption
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.volume import read_label, write_label
+from equireg.imaging.segments import stated_names
 from equireg.layouts import RawCase
 from equireg.prediction.scans import InputCase, RawScan
 from equireg.serving.background import Training
 from equireg.serving.errors import RequestError
-from equireg.serving.labels import in_own_values, segment_names
+from equireg.serving.labels import rewritten
 from equireg.serving.order import STRATEGIES, Order
 from equireg.serving.rounds import Rounds
 from equireg.serving.segmenting import Drawn, Segmenter
 from equireg.serving.uploads import Sent, Uploads, save
+from equireg.serving.watching import WatchedFolder
 
 log = logging.getLogger("equireg")
 
@@ -44,23 +47,25 @@ class Desk:
     def __init__(self, folder: Path, config: ServeConfig) -> None:
         self.config = config
         self.rounds = Rounds(folder)
-        self._data = None if config.prepared is None else PreparedSet(config.prepared)
-        if self.rounds.newest() is None and self._data is None:
+        scans = None if config.scans is None else Path(config.scans)
+        self._watched = None if config.prepared is None else WatchedFolder(Path(config.prepared), scans)
+        if self.rounds.newest() is None and self._watched is None:
             raise EquiregError(
                 f"{folder}: holds no finished run, so there is no model. Give the output of `equireg train`, or "
                 "--prepared beside it to annotate scans and train here."
             )
         self._temporary = tempfile.TemporaryDirectory(prefix="equireg-serve-", ignore_cleanup_errors=True)
         self.scratch = Path(self._temporary.name)
+        self._drafts = self.scratch / "drafts"
         self.uploads = Uploads(self.scratch / "sent")
-        self.roots = [self.scratch, self.rounds.home, *([] if self._data is None else [self._data.root])]
+        self.roots = [self.scratch, self.rounds.home, *([] if self._watched is None else [self._watched.root])]
         self.training = Training(self.roots)
         self._order = Order()
         self._model: Segmenter | None = None
-        self._cases: dict[str, InputCase] = {}
-        self._raw: dict[str, RawCase] | None = None
+        self._cases: tuple[Segmenter, PreparedSet, dict[str, InputCase]] | None = None
         self._changing, self._loading = threading.RLock(), threading.Lock()
         self.newest_model()
+        self._known_cases()
 
     def close(self) -> None:
         """Stop the training, and delete what was sent."""
@@ -75,32 +80,42 @@ class Desk:
     @property
     def has_folder(self) -> bool:
         """Whether scans are annotated."""
-        return self._data is not None
+        return self._watched is not None
 
     @property
     def data(self) -> PreparedSet:
-        """The prepared folder.
+        """The prepared folder as it is now.
 
         Raises:
             RequestError: if there is none.
         """
-        if self._data is None:
+        return self._folder().data
+
+    def _folder(self) -> WatchedFolder:
+        if self._watched is None:
             raise RequestError(409, NO_FOLDER)
-        return self._data
+        return self._watched
+
+    def _known_cases(self) -> dict[str, InputCase]:
+        """Return the cases of the prepared folder by name, as the model takes them; empty without one of the two."""
+        if self._watched is None or self._model is None:
+            return {}
+        model, data = self._model, self.data
+        if self._cases is None or self._cases[:2] != (model, data):
+            self._cases = model, data, model.of_prepared(data)
+        return self._cases[2]
 
     @property
     def labels(self) -> LabelTable:
         """The labels of the prepared folder, or else of the model."""
-        return self.data.manifest.labels if self._data is not None else self.model().facts.labels
+        return self.data.manifest.labels if self.has_folder else self.model().facts.labels
 
     def newest_model(self) -> Segmenter | None:
         """Return the newest model, loaded; None before the first training."""
         with self._loading:
             run = self.rounds.newest()
             if run is not None and (self._model is None or self._model.run != run):
-                model = Segmenter(run, self.config)
-                self._cases = {} if self._data is None else model.of_prepared(self._data)
-                self._model = model
+                self._model = Segmenter(run, self.config)
                 log.info("the model is %s", run)
             return self._model
 
@@ -123,10 +138,10 @@ class Desk:
         Raises:
             RequestError: if none has that name.
         """
-        model = self.model()
-        if image in self._cases:
+        model, cases = self.model(), self._known_cases()
+        if image in cases:
             found = self._raw_case(image) if raw else None
-            return self._cases[image] if found is None else InputCase(image, RawScan(found, model.facts))
+            return cases[image] if found is None else InputCase(image, RawScan(found, model.facts))
         sent = self.uploads.find(image)
         if sent is None:
             raise unknown(image)
@@ -142,11 +157,13 @@ class Desk:
         except BaseException:
             folder.cleanup()
             raise
-        if case.name in self._cases:
-            drafts = self.scratch / "drafts"
-            drafts.mkdir(exist_ok=True)
-            (drafts / drawn.mask.name).write_bytes(drawn.mask.read_bytes())
         return drawn, folder
+
+    def keep_draft(self, drawn: Drawn) -> None:
+        """Keep a mask that is shown to an annotator, to compare it with the corrected one."""
+        if drawn.case in self._known_cases():
+            self._drafts.mkdir(exist_ok=True)
+            shutil.copyfile(drawn.mask, self._drafts / drawn.mask.name)
 
     def record(self, image: str) -> CaseRecord:
         """Return what is known of a scan of the prepared folder.
@@ -181,15 +198,11 @@ class Desk:
 
     def _raw_case(self, image: str) -> RawCase | None:
         """Return a scan of the prepared folder as it lies in the raw folder; None where it is gone."""
-        self.record(image)
-        if self._raw is None:
-            given = None if self.config.scans is None else Path(self.config.scans)
-            self._raw = dict(raw_cases(self.data, given) or {})
-        return self._raw.get(image)
+        return self._folder().raw_case(self.record(image).name)
 
     def _one_file(self, case: RawCase, channel: int) -> Path:
         """Write a channel of a scan as one file, for clients that load one."""
-        path = self.scratch / "scans" / f"{case.name}.nii.gz"
+        path = self.scratch / f"scans_{self._folder().changes}" / f"{case.name}.nii.gz"
         with self._changing:
             if not path.is_file():
                 path.parent.mkdir(exist_ok=True)
@@ -203,7 +216,7 @@ class Desk:
             EquiregError: if the name is not fit, or a scan of the prepared folder has it.
         """
         kept = self.uploads.add_image(name, file)
-        if self._data is not None and kept in self._data.by_name:
+        if self.has_folder and kept in self.data.by_name:
             self.uploads.remove(kept)
             raise RequestError(409, f"a scan of the prepared folder is named {kept}. Rename the scan that is sent.")
         return kept
@@ -225,7 +238,7 @@ class Desk:
     def _doubts(self, names: Sequence[str]) -> dict[str, float]:
         found = {}
         for name in names:
-            drawn, folder = self.draw(self.name, self._cases[name])
+            drawn, folder = self.draw(self.name, self._known_cases()[name])
             folder.cleanup()
             found[name] = 1.0 if drawn.quality.quality is None else 1 - drawn.quality.quality
         return found
@@ -241,17 +254,17 @@ class Desk:
         Raises:
             EquiregError: if the mask does not fit.
         """
-        geometry = self.record(image).working_grid().native
+        self.record(image)
         by = params.get("client_id") if isinstance(params, dict) else None
-        options = AdoptConfig(by=by[:80] if isinstance(by, str) else None, drafts=str(self.scratch / "drafts"))
+        options = AdoptConfig(by=by[:80] if isinstance(by, str) else None, drafts=str(self._drafts))
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="mask-") as folder:
-            sent = save(mask, Path(folder) / "sent", stem=image)
-            values = in_own_values(read_label(sent, geometry, self.data.limits), segment_names(params), self.labels)
-            path = Path(folder) / f"{image}.nii.gz"
-            write_label(path, values, geometry)
+            path, names = save(mask, Path(folder) / "sent", stem=image), {}
             with self._changing:
-                taken = adopt(self.data.root, path, options)[image]
-                self._data = PreparedSet(self.data.root)
+                if not stated_names(path):
+                    path, names = rewritten(path, self.record(image), params, self.data)
+                taken = take_masks(self.data.root, [path], options, names)[image]
+                prediction_file(self._drafts, image).unlink(missing_ok=True)  # what is sent next corrects this mask
+                self._folder().read_again()
         return taken
 
     def train(self, params: Any) -> dict[str, Any]:

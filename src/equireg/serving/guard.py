@@ -4,7 +4,7 @@ import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.exceptions import HTTPException
 
@@ -45,7 +45,10 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        asked = scope["path"]
         scope, known = self._without_token(scope, headers)
+        if scope["path"] != asked:
+            send = _with_token(send, asked.removesuffix(scope["path"]))
         size = headers.get("content-length", "0")
         if not size.isdigit() or int(size) > self._limit:
             await _discard(receive)
@@ -98,6 +101,24 @@ class Guard:
 def same(given: str, token: str) -> bool:
     """Compare in a time that tells nothing of the token."""
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
+
+
+def _with_token(send: Send, front: str) -> Send:
+    """Put the part of the path that holds the token in front of where an answer leads on to."""
+
+    async def sending(message: Message) -> None:
+        headers = [
+            (name, _in_front(value, front) if name.lower() == b"location" else value)
+            for name, value in message.get("headers", [])
+        ]
+        await send({**message, "headers": headers} if headers else message)
+
+    return sending
+
+
+def _in_front(address: bytes, front: str) -> bytes:
+    there = urlsplit(address.decode("latin-1"))
+    return there._replace(path=quote(front) + there.path).geturl().encode("latin-1")
 
 
 async def _discard(receive: Receive) -> None:

@@ -103,6 +103,7 @@ def _infer(desk: Desk) -> APIRouter:
             found = told(drawn, desk)
             if output == "json":
                 return Response(json.dumps(found), media_type="application/json")
+            desk.keep_draft(drawn)
             return file_answer(drawn.mask, name) if output == "image" else form_answer(found, drawn.mask, name)
 
     return router
@@ -193,7 +194,7 @@ def _sessions(desk: Desk) -> APIRouter:
         return found
 
     def _known(key: str) -> dict[str, object]:
-        found = desk.uploads.find(key)
+        found = desk.uploads.find_session(key)
         if found is None:
             raise RequestError(404, "no such session. It ends an hour after its last use; send the scan again.")
         return found.as_dict(key)

@@ -1,5 +1,6 @@
 """Scans that clients send: they live in a folder of the server's own, and end with it."""
 
+import math
 import secrets
 import shutil
 import time
@@ -34,7 +35,7 @@ class Upload:
     path: Path
     """the file, or a folder where several were sent"""
     used: float
-    """when it was last used, seconds since 1970"""
+    """when it was last used, seconds since 1970; infinite where it stays"""
 
     def as_dict(self, key: str) -> dict[str, object]:
         """Return what a client is told of it."""
@@ -69,7 +70,7 @@ class Uploads:
         Raises:
             EquiregError: if the name is not fit for a file, or the file is of no known kind.
         """
-        name = name[: -len(extension_of(name) or "")] if extension_of(name) else name
+        name = _stem(name)
         case_folder(self._folder, name)  # checks the name
         new = self._save(secrets.token_hex(8), [file])
         old, self._kept[name] = self._kept.get(name), Upload(name, new.path, float("inf"))
@@ -78,12 +79,17 @@ class Uploads:
         return name
 
     def find(self, key: str) -> Upload | None:
-        """Return a scan, which lives on for a while; None where it is not known."""
+        """Return a scan, which lives on for a while; None where it is not known. Images have no ending in their key."""
         self._forget_old()
-        found = self._kept.get(key)
+        found = self._kept.get(key) or self._kept.get(_stem(key))
         if found is not None:
             found.used = max(found.used, time.time())
         return found
+
+    def find_session(self, key: str) -> Upload | None:
+        """Return the scan of a session; None where there is none, as for an image, which does not end."""
+        found = self.find(key)
+        return found if found is not None and math.isfinite(found.used) else None
 
     def remove(self, key: str) -> Upload | None:
         """Delete a scan; return what it was."""
@@ -108,6 +114,10 @@ class Uploads:
         for key, kept in list(self._kept.items()):  # a copy: requests are answered side by side
             if now - kept.used > _LIVES_S:
                 self.remove(key)
+
+
+def _stem(name: str) -> str:
+    return name[: len(name) - len(extension_of(name) or "")]
 
 
 def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Path:

@@ -28,6 +28,14 @@ def test_the_manifest_there_and_back(tmp_path: Path) -> None:
     assert again.cases[0].working_grid().shape == (4, 10, 12)
 
 
+def test_the_least_foreground_is_that_of_all_labels_together() -> None:
+    cases = [record("a", class_voxels=(9, 0, 3)), record("b", class_voxels=(9, 4, 0)), record("c", labelled=False)]
+    made = manifest(cases)
+    assert made.volumes_mm3("abc") == {"core": (0.0, 8.0), "rim": (0.0, 6.0)}
+    assert made.least_foreground_mm3("abc") == 6.0
+    assert made.least_foreground_mm3("c") is None
+
+
 def test_a_part_of_an_array_is_read_alone(tmp_path: Path) -> None:
     array = np.random.default_rng(0).normal(size=(2, 40, 96, 96)).astype(np.float16)
     write_array(tmp_path / "a.b2nd", array)

@@ -69,6 +69,13 @@ def test_an_empty_prediction_is_not_trusted_where_every_training_case_shows_some
     assert quality_of("a", *empty, facts(whole=(0.0, 20.0), rim=(0.0, 5.0))).quality == 1.0
 
 
+def test_an_empty_prediction_is_not_trusted_where_each_training_case_shows_another_region():
+    empty = counted([0, 0], [0, 0]), np.zeros((2, 1, 1), int), AFFINE
+    known = facts(whole=(0.0, 20.0), rim=(0.0, 5.0))
+    assert quality_of("a", *empty, replace(known, least_foreground_mm3=2.0)).quality == 0.0
+    assert quality_of("a", *empty, replace(known, least_foreground_mm3=0.0)).quality == 1.0
+
+
 @pytest.mark.parametrize(
     ("known", "reasons"),
     [
@@ -96,3 +103,6 @@ def test_models_that_predict_together_know_all_their_training_cases():
     both = common_facts([FACTS, facts(whole=(3.0, 4.0)), facts(whole=(2.0, 3.0), rim=(1.0, 1.0))])
     assert both.volumes_mm3 == {"whole": (2.0, 4.0), "rim": (1.0, 1.0)}
     assert common_facts([FACTS]) == FACTS
+    shown = [replace(facts(whole=(0.0, 4.0)), least_foreground_mm3=least) for least in (3.0, 2.0, None)]
+    assert common_facts(shown[:2]).least_foreground_mm3 == 2.0
+    assert common_facts(shown).least_foreground_mm3 is None

@@ -73,7 +73,7 @@ def test_the_manifest_says_what_there_is(raw: Path, tmp_path: Path) -> None:
     assert sum(made.fingerprint["class_voxels"]) == 3 * 10 * 9 * 8
     assert made.refused == ()
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"manifest.json", "made_by.json", "cases", "examples"}
+    assert names == {"manifest.json", "made_by.json", "raw.json", "cases", "examples"}
     first = next(case.name for case in made.cases if case.split == "train")
     assert [path.name for path in (tmp_path / "out" / "examples").iterdir()] == [f"{first}.npz"]
 
@@ -169,7 +169,12 @@ def test_without_masks_there_is_no_example(raw: Path, tmp_path: Path) -> None:
     prepare(raw, tmp_path / "out", jobs=1)
     shutil.rmtree(raw / "labels")
     prepare(raw, tmp_path / "out", jobs=1)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"manifest.json", "made_by.json", "cases"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "manifest.json",
+        "made_by.json",
+        "raw.json",
+        "cases",
+    }
 
 
 def test_a_prepared_folder_can_be_moved(raw: Path, tmp_path: Path) -> None:
@@ -208,7 +213,7 @@ def test_a_stopped_run_leaves_nothing_that_looks_complete(
     prepare(raw, out, jobs=1)
     assert redone(before, states(out)) == {"c", "d"}
     assert {path.name for path in (out / "cases").iterdir()} == set("abcd")
-    assert {path.name for path in out.iterdir()} == {"manifest.json", "made_by.json", "cases", "examples"}
+    assert {path.name for path in out.iterdir()} == {"manifest.json", "made_by.json", "raw.json", "cases", "examples"}
 
 
 def test_a_stopped_second_run_is_not_complete_either(

@@ -71,3 +71,24 @@ def test_a_large_body_is_refused_whether_its_size_is_told_or_not():
     assert ask("/", token=None, content_length="-1")[0] == 413
     with pytest.raises(HTTPException, match="larger than"):
         ask("/", token=None, body=bytes(101))
+
+
+@pytest.mark.parametrize(("front", "there"), [("", "/info/"), (f"/{TOKEN}", f"/{TOKEN}/info/")])
+def test_a_path_without_its_last_slash_leads_on_with_the_token(front: str, there: str):
+    from equireg.serving.guard import Guard
+
+    async def app(scope, receive, send):
+        headers = [(b"location", f"http://a:1{scope['path']}/?x=1".encode()), (b"x", b"y")]
+        await send({"type": "http.response.start", "status": 307, "headers": headers})
+
+    told: list[Any] = []
+
+    async def send(message):
+        told.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    guard = Guard(app, TOKEN if front else None, 100, None)
+    asyncio.run(guard({"type": "http", "path": f"{front}/info", "headers": []}, receive, send))
+    assert told[0]["headers"] == [(b"location", f"http://a:1{there}?x=1".encode()), (b"x", b"y")]

@@ -14,3 +14,16 @@ def test_nothing_stays_of_files_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EquiregError, match="not a known kind"):
         uploads.add_session([Sent("a.nii.gz", io.BytesIO(b"voxels")), Sent("b.exe", io.BytesIO(b"no image"))])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_is_found_with_the_ending_that_it_was_sent_with_and_is_no_session(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    key = uploads.add_session([Sent("a.nii.gz", io.BytesIO(b"voxels"))])
+    assert uploads.add_image("VOL.nii.GZ", Sent("a.nii.gz", io.BytesIO(b"voxels"))) == "VOL"
+    image = uploads.find("VOL")
+    assert image is not None
+    assert uploads.find("VOL.nii.GZ") is image
+    assert uploads.find_session("VOL") is None
+    session = uploads.find_session(key)
+    assert session is not None
+    assert session.as_dict(key)["name"] == key

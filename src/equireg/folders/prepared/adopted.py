@@ -39,7 +39,7 @@ class Adoption:
     changed_voxels: int | None = None
     """Voxels at which the two differ."""
     names: Mapping[str, str] | None = None
-    """Label value to the name that the mask gave it; None where it gave none, as all but DICOM."""
+    """Label value to the name that the mask gave it, of DICOM and of labels that it brought; else None."""
 
 
 def adopted_file(root: Path, case: str) -> Path:

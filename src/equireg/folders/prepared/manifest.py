@@ -121,6 +121,11 @@ class Manifest:
             found[region] = (min(sizes), max(sizes))
         return found
 
+    def least_foreground_mm3(self, names: Sequence[str]) -> float | None:
+        """Return the least volume of all labels but the background over some cases, mm3; None without masks."""
+        masked = [case for case in self.cases if case.name in set(names) and case.labelled]
+        return min((math.prod(one.spacing_mm) * sum(one.class_voxels[1:]) for one in masked), default=None)
+
     @classmethod
     def from_dict(cls, content: Any) -> "Manifest":
         """Read what ``as_dict`` wrote.

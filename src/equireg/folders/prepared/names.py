@@ -2,6 +2,7 @@
 
 manifest.json     the facts of the data set and a record of every case
 made_by.json      the signature
+raw.json          what the raw files were like (``preparation/raw_states.py``)
 adopted/          masks that were taken in later (``adopted.py``)
 examples/         CASE.npz, one case after each step, for the report
 cases/CASE/       a folder for each case:
