@@ -21,6 +21,7 @@ from pictures_made_up import disc, photo, save
 
 LABELS = LabelTable((0, 1, 4), ("background", "core", "rim"), {"whole": (1, 4), "core": (1,)})
 CT = {"name": "ct", "low": [-50.0, 0.0], "high": [200.0, 90.0], "mean": [20.0, 40.0], "std": [30.0, 7.0]}
+MIXED = {**CT, "name": "mixed", "schemes": ["ct", "zscore"]}
 TURNS = ["RAS", "LPS", "SLA", "PIR"]
 
 
@@ -54,7 +55,7 @@ def scan(turn: str, spacing: tuple[float, ...], kind: str) -> tuple[np.ndarray, 
 
 
 @pytest.mark.parametrize("kind", ["tissue", "skull-stripped", "absurd"])
-@pytest.mark.parametrize("normalisation", [{"name": "zscore"}, CT, {"name": "none"}])
+@pytest.mark.parametrize("normalisation", [{"name": "zscore"}, CT, MIXED, {"name": "none"}])
 def test_a_scan_becomes_what_equireg_makes_of_it(kind: str, normalisation: dict[str, Any]) -> None:
     working = standalone("working")
     for turn, wanted, slice_axis in zip(TURNS, (None, (1.0, 1.0, 2.2), (2.4, 1.0, 1.0), None), "zzxy", strict=True):

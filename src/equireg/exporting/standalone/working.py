@@ -103,9 +103,10 @@ def normalise(channel, rule, index):
     constant = values[counts.argmax()] if 2 * counts.max() >= counts.sum() else None
     inside = channel.ravel() if constant is None else channel[channel != constant]
     low, high, mean, std = -np.inf, np.inf, 0.0, 1.0
-    if rule["name"] == "ct":
+    name = rule["schemes"][index] if rule["name"] == "mixed" else rule["name"]
+    if name == "ct":
         low, high, mean, std = (rule[key][index] for key in ("low", "high", "mean", "std"))
-    elif rule["name"] == "zscore":
+    elif name == "zscore":
         bulk = np.sort(inside)[[int(np.ceil(0.001 * (inside.size - 1))), int(0.999 * (inside.size - 1))]]
         reach = 10 * (bulk[1] - bulk[0])
         near = inside[(inside >= bulk[0] - reach) & (inside <= bulk[1] + reach)]
@@ -114,7 +115,7 @@ def normalise(channel, rule, index):
             low, high, inside = near.min(), near.max(), clipped
         mean, std = inside.mean(dtype=float), inside.std(dtype=float)
     scaled = channel
-    if rule["name"] != "none":
+    if name != "none":
         std = max(std, 1e-7 * np.abs(inside).max()) or 1.0
         scaled = np.clip((np.clip(channel, low, high) - mean) / std, -1000, 1000).astype(np.float32)
     differs = None if constant is None else channel != constant
