@@ -11,7 +11,7 @@ import numpy as np
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.prepared import Split
-from equireg.imaging.formats import extension_of
+from equireg.imaging.formats import composed, extension_of
 from equireg.layouts import RawCase
 
 
@@ -114,7 +114,7 @@ def read_split(
     result: dict[str, Split] = {case.name: "test" if case.held_out else "train" for case in cases}
     listed: dict[str, Split] = {}
     for split in names:
-        for name in content.get(split, []):
+        for name in map(composed, content.get(split, [])):
             if name in refused:
                 continue
             if name not in patient:

@@ -104,6 +104,12 @@ def test_a_split_file_decides_and_the_rest_trains(tmp_path: Path) -> None:
     assert splits["p02_0"] == splits["u0"] == "train"
 
 
+def test_letters_of_a_split_file_are_composed_as_names_are(tmp_path: Path) -> None:
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"val": ["Mu\u0308ller"]}))
+    assert read_split(path, plain([record("Müller"), record("b")])) == {"Müller": "val", "b": "train"}
+
+
 @pytest.mark.parametrize(
     ("content", "finding"),
     [
