@@ -67,7 +67,7 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
     with open_picture(path, limits) as picture:
         header = header_of(path, picture, limits)
         lossy = _is_lossy(path, picture)
-        turned = upright(picture)
+        turned = upright(path, picture)
         if turned.mode == "P":
             values = _of_palette(path, turned, limits.colours)
         else:

@@ -17,7 +17,7 @@ from equireg.layouts import discover_inputs
 from equireg.postprocessing import PostProcessing
 from equireg.postprocessing.steps import Step, applied
 from equireg.preparation.case import CasePlan, working_scan
-from pictures_made_up import disc, photo, save
+from pictures_made_up import disc, photo, save, tiff
 
 LABELS = LabelTable((0, 1, 4), ("background", "core", "rim"), {"whole": (1, 4), "core": (1,)})
 CT = {"name": "ct", "low": [-50.0, 0.0], "high": [200.0, 90.0], "mean": [20.0, 40.0], "std": [30.0, 7.0]}
@@ -95,6 +95,13 @@ def test_a_picture_is_read_as_equireg_reads_it(
     labels = disc()
     working.write(tmp_path / "mask.png", labels.T[..., None], first)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "mask.png")), labels)
+
+
+def test_a_picture_of_16_bits_whose_0_is_white_is_read_as_equireg_reads_it(tmp_path: Path) -> None:
+    path = tiff(tmp_path / "a.tif", np.arange(12, dtype=np.uint16).reshape(3, 4), photometric=0)
+    [case] = discover_inputs(path, ["image"])
+    image, *_ = standalone("working").read([path], {"channels": ("image",), "axes": "zyx"})
+    np.testing.assert_array_equal(image, case.read_image()[0])
 
 
 def test_a_picture_that_may_be_transparent_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def opened(file, facts):
         return nib.Nifti1Image.load(file)
     from PIL import Image, ImageOps
 
-    picture = ImageOps.exif_transpose(Image.open(file))
+    source = Image.open(file)
+    picture = ImageOps.exif_transpose(source)
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
         sys.exit(f"{file}: may be transparent; save it without transparency (alpha).")
     grey = picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;16")
@@ -34,6 +35,8 @@ def opened(file, facts):
     pixels = np.asarray(picture, dtype=np.float32)
     if pixels.ndim == 3 and len(facts["channels"]) == 1 and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]
+    if picture.mode.startswith("I;16") and getattr(source, "tag_v2", {}).get(262) == 0:  # a TIFF whose 0 is white
+        pixels = 65535 - pixels
     side = facts.get("pixel_mm") or 1
     return nib.Nifti1Image(pixels.swapaxes(0, 1)[:, :, None], np.diag([-side, -side, 1, 1]))
 
