@@ -112,7 +112,7 @@ def test_a_mask_of_one_value_may_shrink_as_it_will(tmp_path):
 
 def test_limits_can_be_given(tmp_path):
     assert "at most 100 in all" in refusal(tmp_path / "a.nii", nifti(), max_voxels=100)
-    assert "expected 0.01 to 0.5 mm" in refusal(tmp_path / "a.nii", nifti(), max_spacing_mm=0.5)
+    assert "expected 0.0001 to 0.5 mm" in refusal(tmp_path / "a.nii", nifti(), max_spacing_mm=0.5)
 
 
 @pytest.mark.parametrize("offset", [np.nan, np.inf, -1.0, 0.0, 1e9])
