@@ -160,11 +160,14 @@ def test_palettes_are_kept_and_must_agree(tmp_path, caplog):
         save_palette(tmp_path, f"masks/{name}.png", index)
     save(tmp_path, "images/d.png", photo(index))
     save_palette(tmp_path, "masks/d.png", index, (0, 0, 0, 9, 9, 9, 30, 200, 30))
+    save(tmp_path, "images/e.png", photo(index))
+    save_palette(tmp_path, "masks/e.png", index, (255, 255, 255, 0, 0, 0, 30, 200, 30))
     manifest = prepare(tmp_path, tmp_path.parent / "palette", jobs=1)
     assert manifest.pictures == {"masks": "palette", "pixel_mm": 1.0}
     assert manifest.labels.colours == {0: (0, 0, 0), 1: (200, 30, 30), 2: (30, 200, 30)}
-    assert [item["case"] for item in manifest.refused] == ["d"]
+    assert [item["case"] for item in manifest.refused] == ["d", "e"]
     assert "#090909" in manifest.refused[0]["reason"]
+    assert "its background is not known" in manifest.refused[1]["reason"]
 
 
 def test_the_size_of_a_pixel_travels(equireg, raw, tmp_path):

@@ -1,5 +1,6 @@
 """Small folders of pictures with discs on noise, in the ways that people keep them."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ def save_palette(root: Path, name: str, index: np.ndarray, palette: tuple[int, .
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)
+    return path
+
+
+def tiff(path: Path, pixels: np.ndarray, photometric: int = 1) -> Path:
+    """Write a TIFF of any kind of numbers, [rows, columns] or with samples last: little-endian, in one strip."""
+    samples, bits = 1 if pixels.ndim == 2 else pixels.shape[2], 8 * pixels.itemsize
+    kind = "?uif".index(pixels.dtype.kind)
+    tags = {256: pixels.shape[1], 257: pixels.shape[0], 258: bits, 259: 1, 262: photometric, 273: 0, 277: samples}
+    tags |= {278: pixels.shape[0], 279: pixels.nbytes, 339: kind} | ({338: 0} if samples == 2 else {})
+    tags[273] = 10 + 12 * len(tags) + 4
+    entries = (struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + b"".join(entries) + bytes(4) + pixels.tobytes())
     return path
 
 

@@ -20,13 +20,14 @@ from equireg.imaging.alignment import one_line_a_remark
 from equireg.imaging.dicom.heads import Head, is_dicom
 from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.dicom.masks import read_mask
-from equireg.imaging.formats import extension_of
+from equireg.imaging.formats import composed, extension_of
 from equireg.imaging.grey import check_labels
 from equireg.imaging.labels import distinct
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.segments import common_numbers, numbers_of, plain, segment_names
 from equireg.imaging.volume import Geometry, read_label
 from equireg.layouts.dicom.files import Files, read_files, read_these
+from equireg.layouts.files import stem_of
 
 _ENDING = re.compile(r"[_\-. ](?:seg|segmentation|mask|label|labels|gt|corrected)$", re.IGNORECASE)
 """What tools put behind a scan's name for its mask."""
@@ -162,7 +163,7 @@ def _files(paths: Iterable[Path]) -> _Given:
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(extension_of(path) or path.suffix)
+    return stem_of(path) if extension_of(path) else composed(path.stem)
 
 
 def _named(data: PreparedSet, path: Path) -> CaseRecord | None:

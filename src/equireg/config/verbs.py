@@ -22,7 +22,7 @@ class LimitOptions:
     states as its resolution is not looked at"""
 
     def __post_init__(self) -> None:
-        require(0.01 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.01 mm")
+        require(0.0001 < self.max_spacing_mm < math.inf, "max_spacing_mm", self.max_spacing_mm, "more than 0.0001")
         require(self.max_voxels >= 1, "max_voxels", self.max_voxels, "a count from 1")
         size = self.pixel_mm
         require(size is None or 0.0001 <= size <= 50, "pixel_mm", size, "a size from 0.0001 to 50 mm")

@@ -85,6 +85,7 @@ def _normalisation(model: Model) -> str:
     known = {
         "zscore": "mean 0 and deviation 1 inside each scan's foreground, channel by channel",
         "ct": "clipped and scaled by numbers of the training set",
+        "mixed": "CT clipped and scaled by numbers of the training set, other channels as zscore",
         "none": "as they stand in the file",
         "thesis": "bias field corrected by N4, histogram equalised",
     }

@@ -25,7 +25,7 @@ FORMAT_VERSION = 2
 """Version of ``model.json`` in an exported folder. Up to 1 the networks gave logits of one view."""
 _OVERLAP = 0.5
 """Of windows, as `equireg predict` has it by default."""
-_KNOWN = ("zscore", "ct", "none")
+_KNOWN = ("zscore", "ct", "mixed", "none")
 """Normalisations that ``standalone/working.py`` does."""
 STANDALONE = "standalone"
 """Folder of the files that are copied into an exported model: numpy alone, no equireg."""

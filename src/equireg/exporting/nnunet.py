@@ -14,6 +14,7 @@ from equireg.exporting.nnunet_fit import check_fit
 from equireg.model import ModelFacts
 from equireg.networks.nnunet_names import Found
 from equireg.networks.nnunet_tensors import to_nnunet
+from equireg.preparation.normalise import scheme_of
 
 _TRAINER, _PLANS = "nnUNetTrainer", "nnUNetPlans"
 _CONFIGURATIONS = {2: "2d", 3: "3d_fullres"}
@@ -125,7 +126,7 @@ def plans_of(facts: ModelFacts, found: Found, dataset: str) -> dict[str, Any]:
 
 
 def _configuration(facts: ModelFacts, found: Found, spacing: list[float]) -> dict[str, Any]:
-    name = facts.normalisation["name"]
+    schemes = [_SCHEMES[scheme_of(facts.normalisation, index)] for index in range(len(facts.channels))]
     resampling = {}
     for what, is_seg in (("data", False), ("seg", True), ("probabilities", False)):
         fixed = facts.spacing_mm is None
@@ -139,7 +140,7 @@ def _configuration(facts: ModelFacts, found: Found, spacing: list[float]) -> dic
         "patch_size": list(facts.patch_size),
         "median_image_size_in_voxels": list(facts.patch_size),
         "spacing": spacing,
-        "normalization_schemes": [_SCHEMES[name]] * len(facts.channels),
+        "normalization_schemes": schemes,
         "use_mask_for_norm": [False] * len(facts.channels),
         **resampling,
         "architecture": _architecture(found),
@@ -181,7 +182,7 @@ def _intensities(facts: ModelFacts) -> dict[str, Any]:
     for index in range(len(facts.channels)):
         low, high, mean, std = (
             (float(rule[key][index]) for key in ("low", "high", "mean", "std"))
-            if rule["name"] == "ct"
+            if scheme_of(rule, index) == "ct"
             else (0.0, 0.0, 0.0, 1.0)
         )
         found[str(index)] = {

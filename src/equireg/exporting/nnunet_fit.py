@@ -17,6 +17,7 @@ from equireg.exporting.leaving import Leaving
 from equireg.folders import SIGNATURE, made_by, read_content, source_of
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.model import ModelFacts
+from equireg.preparation.normalise import scheme_of
 
 _READ = 40
 """Training scans that are compared, at most."""
@@ -120,8 +121,8 @@ def _differences(data: PreparedSet, case: CaseRecord, facts: ModelFacts) -> Iter
     if case.shape != grid.full_shape and not zeros:
         yield "crop", "scans are cropped to what is not background, and nnU-Net crops to what is not 0"
     image = np.asarray(data.image(case.name)[:], dtype=np.float32)
-    if facts.normalisation["name"] == "zscore":
-        for name, channel in zip(facts.channels, image, strict=True):
+    for index, (name, channel) in enumerate(zip(facts.channels, image, strict=True)):
+        if scheme_of(facts.normalisation, index) == "zscore":
             mean, deviation = float(channel.mean()), float(channel.std())
             if abs(mean) > _MEAN or not _DEVIATION[0] <= deviation <= _DEVIATION[1]:
                 yield (

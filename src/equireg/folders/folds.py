@@ -8,6 +8,7 @@ from typing import Any
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.run_facts import digest_of_values
+from equireg.imaging.formats import composed
 
 SPLITS = "splits_final.json"
 _REMEDY = "Correct the file, or leave it out: equireg then draws the folds."
@@ -37,7 +38,7 @@ def _fold(path: Path, index: int, content: Any) -> FoldCases:
     lists = [content.get(key) if isinstance(content, dict) else None for key in ("train", "val")]
     if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
         raise EquiregError(f"{path}: fold {index} is no object with the lists train and val of case names. {_REMEDY}")
-    train, val = (tuple(names) for names in lists if names is not None)
+    train, val = (tuple(map(composed, names)) for names in lists if names is not None)
     both = sorted(set(train) & set(val))
     if both or not val:
         what = f"trains and validates on {both[0][:80]!r}" if both else "validates no case"

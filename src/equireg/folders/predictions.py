@@ -14,7 +14,7 @@ from equireg.folders import tables
 from equireg.folders.label_tables import read_label_table
 from equireg.folders.quality import DISAGREEMENT, RECORDS, Row, disagreement_file, read_quality, record_file
 from equireg.folders.signature import EQUIVARIANCE, SIGNATURE, UNFINISHED, is_signed, read_signature
-from equireg.imaging.formats import EXTENSIONS
+from equireg.imaging.formats import EXTENSIONS, composed
 from equireg.imaging.labels import LabelTable
 
 ENDING = ".nii.gz"
@@ -67,7 +67,7 @@ def case_of(name: str) -> str | None:
     """Return the case that a prediction's file name is of; None for another kind of file."""
     lowered = name.lower()
     endings = sorted((*ENDINGS.values(), *EXTENSIONS), key=len, reverse=True)
-    return next((name[: -len(ending)] for ending in endings if lowered.endswith(ending)), None)
+    return next((composed(name[: -len(ending)]) for ending in endings if lowered.endswith(ending)), None)
 
 
 def dicom_file(folder: Path, case: str) -> Path:

@@ -23,6 +23,8 @@ _headers = logging.getLogger("equireg.headers")
 
 TOLERANCE_MM = SAME_MM
 """How far apart the same corner of two files may lie while they count as one geometry."""
+_FINE_MM = 0.01
+"""Spacing below which a header may well be in metres without saying so."""
 _NO_COPY = "A copied header would mirror or turn it."
 _NUMBER = re.compile(r"\d[\d.e+-]*")
 
@@ -60,7 +62,11 @@ def geometry_of(path: Path, header: Header, limits: Limits = LIMITS) -> Geometry
         )
     geometry = Geometry.from_array(header.shape, affine, header.other, header.stated, flat=header.flat)
     if not is_picture(path):
-        check_spacing(path, geometry.spacing_mm, limits)
+        check_spacing(path, geometry.spacing_mm, geometry.shape, limits)
+        finest = min(geometry.spacing_mm)
+        if finest < _FINE_MM:
+            words = f"has a voxel spacing of {finest:g} mm, as of microscopy; else correct the unit in its header"
+            _tell(path, _Remark("fine", words))
     if header.remark is not None:
         _tell(path, _Remark(_NUMBER.sub("", header.remark), header.remark))
     return geometry

@@ -3,6 +3,7 @@
 Nothing here judges what a file holds beyond being an image; ``volume`` and ``masks`` do.
 """
 
+import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -46,6 +47,14 @@ def extension_of(path: Path | str) -> str | None:
     """Return the ending of an image file as it stands in ``EXTENSIONS``, or None for another kind of file."""
     name = Path(path).name.lower()
     return next((ending for ending in sorted(EXTENSIONS, key=len, reverse=True) if name.endswith(ending)), None)
+
+
+def composed(name: str) -> str:
+    """Return the name of a case with its letters composed, by which it is known everywhere.
+
+    macOS writes "ü" as two characters and others as one: a scan, its mask and a table may come from both.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def read_header(path: Path, limits: Limits = LIMITS) -> Header:

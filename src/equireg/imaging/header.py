@@ -60,6 +60,6 @@ def three_axes(path: Path, sizes: tuple[int, ...]) -> tuple[tuple[int, int, int]
     if not spatial or len(extra) > 1 or min(sizes) < 1:
         raise EquiregError(
             f"{path}: has the array shape {sizes}; expected 2 or 3 spatial axes and at most one of "
-            "channels, none empty."
+            "channels, none empty. Correct the sizes in its header, or export it again."
         )
     return (spatial[0], spatial[1], spatial[2]), extra[0] if extra else 1

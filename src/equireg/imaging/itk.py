@@ -1,5 +1,6 @@
 """MetaImage and NRRD files: the header is checked here, the voxels come from a process of ITK's own."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,23 @@ def itk_slabs(path: Path, limits: Limits) -> Iterator[tuple[Header, Iterator[Sla
 def _checked(path: Path, limits: Limits) -> TextHeader:
     claimed = read_text_header(path)
     check_size(path, claimed.sizes, claimed.voxel_bytes, claimed.capacity(), limits)
+    if claimed.packing == "bzip2":
+        raise EquiregError(
+            f"{path}: is packed by bzip2, which is not read; expected raw or gzip. Save it as one of these."
+        )
+    of_meta = path.name.lower().endswith(META_ENDINGS)
+    if of_meta and claimed.packing == "text" and not _ends_in_blank(claimed.data):
+        raise EquiregError(
+            f"{path}: holds its voxels as text that ends within a line; expected a line end, without which the last "
+            "number is not read. Add it, or save the file in binary."
+        )
     return claimed
+
+
+def _ends_in_blank(file: Path) -> bool:
+    with file.open("rb") as content:
+        content.seek(-1, os.SEEK_END)
+        return content.read(1).isspace()
 
 
 def _check_sum(claimed: TextHeader) -> None:

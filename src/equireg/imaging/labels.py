@@ -38,7 +38,7 @@ class LabelTable:
     """Label value to its colour in masks that are pictures with a palette or in colour; empty for all others."""
 
     def __post_init__(self) -> None:
-        if len(self.values) != len(self.names) or len(set(self.values)) != len(self.values):
+        if not len(self.values) == len(set(self.values)) == len(self.names) == len(set(self.names)):
             raise EquiregError(f"labels {self.values} with names {self.names}: expected one name a value, none twice.")
         if len(self.values) > IGNORED:
             raise EquiregError(f"{len(self.values)} labels; expected at most {IGNORED}.")

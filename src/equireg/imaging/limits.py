@@ -17,7 +17,7 @@ class Limits:
     For pictures, what a file of another kind says itself: the size of a pixel, and what colours mean in masks.
     """
 
-    min_spacing_mm: float = 0.01
+    min_spacing_mm: float = 0.0001
     """Smallest distance of neighbouring voxels."""
     max_spacing_mm: float = 50.0
     """Largest distance of neighbouring voxels."""
@@ -65,6 +65,8 @@ LIMITS = Limits()
 ANY_SIZE = Limits(max_voxels=2**62)
 """For a look at a header alone, which needs no memory."""
 
+_THICKEST_MM = 1e5
+"""Largest spacing across a single slice, where it says nothing; nnU-Net writes 999 for pictures."""
 PACKED = 1040
 """Times that deflate can shrink at most (1032), with its frame."""
 
@@ -117,16 +119,17 @@ def check_ratio(path: Path, claimed: int, packed: int, limits: Limits) -> None:
         )
 
 
-def check_spacing(path: Path, spacing_mm: tuple[float, ...], limits: Limits) -> None:
-    """Refuse voxel sizes that no scanner makes.
+def check_spacing(path: Path, spacing_mm: tuple[float, ...], shape: tuple[int, ...], limits: Limits) -> None:
+    """Refuse voxel sizes that no scanner or microscope makes, but for the thickness of what is a single voxel thick.
 
     Raises:
         EquiregError: if a spacing is beyond the limits.
     """
     low, high = limits.min_spacing_mm, limits.max_spacing_mm
-    if not all(low <= spacing <= high for spacing in spacing_mm):
+    most = [high if size > 1 else max(high, _THICKEST_MM) for size in shape]
+    if not all(low <= spacing <= limit for spacing, limit in zip(spacing_mm, most, strict=True)):
         shown = " x ".join(f"{spacing:g}" for spacing in spacing_mm)
         raise EquiregError(
             f"{path}: has a voxel spacing of {shown} mm; expected {low:g} to {high:g} mm along each axis. Correct the "
-            "spacing or the unit in its header."
+            f"spacing or the unit in its header{', or allow it by --max_spacing_mm' * (max(spacing_mm) > high)}."
         )

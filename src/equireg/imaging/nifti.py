@@ -3,9 +3,11 @@
 nibabel is imported where it is used: with what it imports it takes a third of a second, and training needs none of it.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +50,7 @@ def nifti_slabs(path: Path, limits: Limits) -> Iterator[tuple[Header, Iterator[S
 def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Header:
     """Read the header, check it, and go to the first voxel."""
     import nibabel as nib
+    from nibabel.spatialimages import HeaderDataError
 
     raw = stream.read(4)
     sizes = {int.from_bytes(raw, order): order for order in ("little", "big")}
@@ -55,7 +58,8 @@ def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Hea
     if length is None:
         raise ValueError("it does not begin with a NIfTI header")
     raw += stream.read(length - 4)
-    nifti = getattr(nib, _SIZES[length])(raw, "<" if sizes[length] == "little" else ">")
+    nifti = getattr(nib, _SIZES[length])(raw, "<" if sizes[length] == "little" else ">", check=False)
+    mended = _mended(nifti)
     if not nifti["magic"].item().startswith(b"n+"):
         raise ValueError("its voxels lie in another file (.hdr and .img)")
     dtype = nifti.get_data_dtype()
@@ -72,12 +76,28 @@ def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Hea
     if not length <= offset <= min(_FARTHEST, stream.capacity):
         raise ValueError(f"its header says that its voxels begin at byte {offset}")
     check_size(path, sizes_of_axes, dtype.itemsize, stream.capacity - offset, limits)
-    slope, inter = nifti.get_slope_inter()
+    try:
+        slope, inter = nifti.get_slope_inter()
+    except HeaderDataError as error:
+        raise EquiregError(
+            f"{path}: has an intensity scale with the slope {nifti['scl_slope']} and the intercept "
+            f"{nifti['scl_inter']}; expected finite numbers. Set scl_inter to 0 in its header."
+        ) from error
     placed = place(nifti, shape)
     stream.skip(offset - length)
     scale = None if slope is None or inter is None or (slope, inter) == (1.0, 0.0) else (slope, inter)
     flat = len(sizes_of_axes) == 2
-    return Header(shape, channels, placed.affine, dtype, scale, placed.other, placed.stated, placed.remark, flat)
+    remark = "; ".join(filter(None, (placed.remark, *mended))) or None
+    return Header(shape, channels, placed.affine, dtype, scale, placed.other, placed.stated, remark, flat)
+
+
+def _mended(nifti: Any) -> list[str]:
+    """Let nibabel correct what it can of a header; return what it says of that, which it would write on the screen."""
+    said: list[str] = []
+    logger = logging.Logger("header", logging.WARNING)
+    logger.addFilter(lambda record: said.append(record.getMessage()) is not None)  # kept, and not written
+    nifti.check_fix(logger)
+    return [f"its header is corrected: {message}" for message in said]
 
 
 def _slabs(stream: PlainStream | GzipStream, header: Header) -> Iterator[Slab]:

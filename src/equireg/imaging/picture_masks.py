@@ -35,7 +35,7 @@ class MaskLook:
 
     look: Look
     palette: tuple[RGB, ...] = ()
-    """Colour of each index, where there is a palette."""
+    """Colour of each label value, where there is a palette."""
 
 
 def look_of(path: Path, limits: Limits) -> MaskLook:
@@ -43,16 +43,19 @@ def look_of(path: Path, limits: Limits) -> MaskLook:
     with open_picture(path, limits) as picture:
         if picture.mode != "P":
             return MaskLook("rgb" if picture.mode in ("RGB", "RGBA", "YCbCr") else "grey")
-        return MaskLook("palette", _palette(picture))
+        palette = _palette(picture)
+        if _is_white_first(palette):
+            palette = (next(filter(is_black, palette)), palette[0])
+        return MaskLook("palette", palette)
 
 
 def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
     """Read the label values of a mask that is a picture.
 
-    Grey values and the indices of a palette are label values, as they are; one bit a pixel counts as 0 and 255, and so
-    does a lossy picture in black and white. With a table of colours (``limits.colours``), palettes and colours are read
-    by it, and grey values too where it lists them all as colours. Pixels of smooth edges count as what is beside them,
-    in colour and in black and white.
+    Grey values and the indices of a palette are label values, as they are; in a palette of white first and black, black
+    is 0 and white 1. One bit a pixel counts as 0 and 255, and so does a lossy picture in black and white. With a table
+    of colours (``limits.colours``), palettes and colours are read by it, and grey values too where it lists them all as
+    colours. Pixels of smooth edges count as what is beside them, in colour and in black and white.
 
     Returns:
         Label values [X, Y, 1] in the smallest integer type, and the header.
@@ -64,7 +67,7 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
     with open_picture(path, limits) as picture:
         header = header_of(path, picture, limits)
         lossy = _is_lossy(path, picture)
-        turned = upright(picture)
+        turned = upright(path, picture)
         if turned.mode == "P":
             values = _of_palette(path, turned, limits.colours)
         else:
@@ -76,9 +79,15 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
 
 def _of_palette(path: Path, picture: Image.Image, table: ColourTable | None) -> np.ndarray:
     index = np.asarray(picture)
+    palette = _palette(picture)
+    if table is None and _is_white_first(palette):
+        warn_once(
+            f"{path.parent}: masks such as {path.name} have a palette of black and white with white first; black "
+            "counts as the background, the value 0, and white as 1. --colours FILE tells it otherwise."
+        )
+        return np.isin(index, [place for place, colour in enumerate(palette) if not is_black(colour)]).astype(np.uint8)
     if table is None:
         return index
-    palette = _palette(picture)
     found = {int(value): palette[value] if value < len(palette) else (0, 0, 0) for value in np.unique(index)}
     known = table.value_of()
     _refuse_unknown(path, [colour for colour in found.values() if colour not in known])
@@ -211,6 +220,18 @@ def _whole(path: Path, grey: np.ndarray) -> np.ndarray:
             )
         grey = grey.astype(np.int64)
     return grey
+
+
+def is_black(colour: RGB) -> bool:
+    """Whether a colour is black, or so near to it that a reduction of colours may have made it of black."""
+    return max(colour) <= _NEAR
+
+
+def _is_white_first(palette: tuple[RGB, ...]) -> bool:
+    """Whether a palette is black and white alone, with white at the index 0, as programs leave that reduce colours."""
+    if len(palette) < 2 or is_black(palette[0]) or not any(map(is_black, palette)):
+        return False
+    return all(is_black(colour) or min(colour) >= 255 - _NEAR for colour in palette)
 
 
 def _palette(picture: Image.Image) -> tuple[RGB, ...]:

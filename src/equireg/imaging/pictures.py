@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from equireg.errors import EquiregError
+from equireg.imaging import tiff_samples
 from equireg.imaging.header import Header, Slab
 from equireg.imaging.limits import PACKED, Limits
 
@@ -74,6 +75,7 @@ def open_picture(path: Path, limits: Limits) -> Iterator[Image.Image]:
             "or the picture has to be cut into tiles."
         ) from error
     except UnidentifiedImageError as error:
+        tiff_samples.check_kind(path)
         raise ValueError("it is no PNG, JPEG, TIFF, BMP or WebP file") from error
     except _DAMAGED as error:
         raise ValueError(str(error) or type(error).__name__) from error
@@ -82,16 +84,22 @@ def open_picture(path: Path, limits: Limits) -> Iterator[Image.Image]:
 def header_of(path: Path, picture: Image.Image, limits: Limits) -> Header:
     """Return what an open picture says of its pixels, as they are after its orientation is applied."""
     width, height = _size(picture)
+    tiff_samples.check_samples(path, picture)
     channels, kind = _samples(path, picture)
     affine = np.diag([-limits.pixel_mm, -limits.pixel_mm, 1.0, 1.0])
     return Header((width, height, 1), channels, affine, np.dtype(kind))
 
 
-def upright(picture: Image.Image) -> Image.Image:
-    """Decode a picture, and turn it as its EXIF orientation says."""
+def upright(path: Path, picture: Image.Image) -> Image.Image:
+    """Decode a picture, and turn it as its EXIF orientation says.
+
+    Raises:
+        EquiregError: if decoding has changed the sign of a number.
+    """
     if picture.format == "PNG":
         _check_sums(picture)
     picture.load()
+    tiff_samples.check_sign(path, picture)
     return ImageOps.exif_transpose(picture)
 
 
@@ -122,12 +130,14 @@ def without_alpha(path: Path, picture: Image.Image) -> Image.Image:
 
 
 def _slabs(path: Path, picture: Image.Image) -> Iterator[Slab]:
-    opaque = without_alpha(path, upright(picture))
+    opaque = without_alpha(path, upright(path, picture))
     if opaque.mode == "1":
         opaque = opaque.convert("L")
     elif opaque.mode in _COLOUR:
         opaque = opaque.convert("RGB")
     values = np.asarray(opaque)
+    if tiff_samples.is_white_zero(picture):
+        values = np.iinfo(np.uint16).max - values
     values = values[..., None] if values.ndim == 2 else values
     yield Slab(slice(0, values.shape[-1]), slice(0, 1), values.transpose(2, 1, 0)[..., None])
 

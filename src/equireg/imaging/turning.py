@@ -86,7 +86,7 @@ def fits(found: Geometry, expected: Geometry) -> list[Fit]:
         found: geometry of the file.
         expected: that of the scan.
     """
-    if found.shape == expected.shape and (off_mm := found.corner_distance_mm(expected)) <= SAME_MM:
+    if found.shape == expected.shape and (off_mm := found.corner_distance_mm(expected)) <= _same_mm(expected):
         return [Fit(UNTURNED, off_mm)]
     near: dict[tuple[tuple[int, int, bool], ...], Fit] = {}
     placed = _states_a_place(found) and _states_a_place(expected)
@@ -103,7 +103,12 @@ def closest(found: Geometry, expected: Geometry) -> Fit | None:
 
 def limit_mm(expected: Geometry) -> float:
     """Return how far apart corners may lie on the grid of a scan, mm."""
-    return max(SAME_MM, _QUARTER_VOX * min(expected.spacing_mm))
+    return max(_same_mm(expected), _QUARTER_VOX * min(expected.spacing_mm))
+
+
+def _same_mm(expected: Geometry) -> float:
+    """Return how far apart corners of one place may lie: ``SAME_MM``, or less where voxels are far smaller."""
+    return min(SAME_MM, 2 * min(expected.spacing_mm))
 
 
 def axis_codes(geometry: Geometry) -> str:
@@ -120,7 +125,7 @@ def _states_a_place(geometry: Geometry) -> bool:
 
 
 def _is_near(off_mm: float, expected: Geometry) -> bool:
-    return off_mm <= SAME_MM or off_mm < limit_mm(expected)
+    return off_mm <= _same_mm(expected) or off_mm < limit_mm(expected)
 
 
 def _all(found: Geometry, expected: Geometry) -> Iterator[Fit]:

@@ -10,7 +10,7 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.reading import read_series, series_geometry
 from equireg.imaging.dicom.series import Series
-from equireg.imaging.formats import extension_of
+from equireg.imaging.formats import composed, extension_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
@@ -219,6 +219,9 @@ class FoundCase:
     """Channel name to DICOM series, of which ``files`` holds the first file each."""
     segments: Mapping[int, int] = field(default_factory=dict)
     """Number to label value of each segment, where ``label`` is DICOM."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", composed(self.name))
 
     @property
     def stacked(self) -> Path | None:

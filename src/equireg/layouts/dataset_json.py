@@ -1,7 +1,7 @@
 """The ``dataset.json`` of Decathlon and nnU-Net: read, checked, and what both say of channels and labels."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ def label_table(path: Path, entry: Any) -> LabelTable:
                 named[_unused(_name(value), named)] = (_value(int(key)),)
             else:
                 values = value if isinstance(value, list) else [value]
-                named[_name(key)] = tuple(_value(item) for item in values)
+                named[_unused(_name(key), named)] = tuple(_value(item) for item in values)
     except (AttributeError, TypeError, ValueError, OverflowError):
         named = {}
     values = {value for several in named.values() for value in several}
@@ -182,7 +182,7 @@ def _value(number: Any) -> int:
     return int(number)
 
 
-def _unused(name: str, taken: Mapping[str, Any]) -> str:
+def _unused(name: str, taken: Collection[str]) -> str:
     """Return the name, numbered if it is taken: two label values may have the same name."""
     number = len(taken)
     candidate = name
@@ -204,7 +204,10 @@ def _table(named: Mapping[str, tuple[int, ...]], values: set[int]) -> LabelTable
     ignored = {value for name, several in named.items() if name.lower() == "ignore" for value in several}
     single = {several[0]: name for name, several in named.items() if len(several) == 1}
     ordered = [0, *sorted(values - ignored - {0})]
-    names = [single.get(value, "background" if value == 0 else f"label_{value}") for value in ordered]
+    names: list[str] = []
+    for value in ordered:
+        made_up = "background" if value == 0 and "background" not in named else f"label_{value}"
+        names.append(single.get(value) or _unused(made_up, {*named, *names}))
     regions = {}
     if any(len(several) > 1 for several in named.values()):
         regions = {

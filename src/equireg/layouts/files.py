@@ -2,7 +2,6 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 
 from equireg.disk import read_errors
 from equireg.folders import UNFINISHED, is_signed
-from equireg.imaging.formats import extension_of
+from equireg.imaging.formats import composed, extension_of
 from equireg.imaging.pictures import is_picture
 
 MARKS = "_-. "
@@ -76,11 +75,8 @@ def is_image(file: Path) -> bool:
 
 
 def stem_of(file: Path) -> str:
-    """Return an image's file name without its ending, its letters composed.
-
-    macOS stores "ü" as two characters and others as one: a scan and its mask may come from both.
-    """
-    return unicodedata.normalize("NFC", file.name[: len(file.name) - len(extension_of(file) or "")])
+    """Return an image's file name without its ending, its letters composed."""
+    return composed(file.name[: len(file.name) - len(extension_of(file) or "")])
 
 
 Listed = TypeVar("Listed")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from equireg.errors import EquiregError, UsageError
+from equireg.imaging.formats import composed
 from equireg.layouts.base import RawDataset
 
 _SHOWN = 3
@@ -76,7 +77,7 @@ def _from_file(path: Path, names: Collection[str]) -> dict[str, str]:
     patients: dict[str, str] = {}
     for row in rows:
         values = {str(key).strip(): value.strip() if isinstance(value, str) else "" for key, value in row.items()}
-        case, patient = values["case"], values["patient"]
+        case, patient = composed(values["case"]), values["patient"]
         if patients.setdefault(case, patient) != patient:
             raise EquiregError(f"{path}: gives the case {case!r} two patients. Correct it.")
     without = [name for name in names if not patients.get(name)]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from equireg.folders.prepared import CaseRecord
+from equireg.preparation.normalise import scheme_of
 
 _ABSOLUTE = ("ct", "none")
 """Normalisations that keep the unit of a scan's intensities."""
@@ -27,13 +28,15 @@ def ranges_of(found: np.ndarray) -> dict[str, Any]:
 
 def odd_scans(cases: Sequence[CaseRecord], normalisation: Mapping[str, Any], channels: Sequence[str]) -> Iterator[str]:
     """Yield a sentence on each CT scan that lies far from all others of its data set."""
-    if normalisation.get("name") != "ct" or len(cases) < _FEWEST:
+    of_ct = {name for index, name in enumerate(channels) if scheme_of(normalisation, index) == "ct"}
+    if not of_ct or len(cases) < _FEWEST:
         return
     found = np.array([case.intensities for case in cases])
     for index, case in enumerate(cases):
         known = ranges_of(np.delete(found, index, axis=0))
-        for _, text in far_from_training(case.intensities, known, normalisation, channels, "all other scans"):
-            yield f"{case.name}: {text}"
+        for name, text in far_from_training(case.intensities, known, normalisation, channels, "all other scans"):
+            if name in of_ct:
+                yield f"{case.name}: {text}"
 
 
 def looks_like_ct(
@@ -74,9 +77,9 @@ def far_from_training(
     """
     if not known or len(found) != len(channels) or len(known["median"]) != len(channels):
         return
-    part = _ABSOLUTE_MARGIN if normalisation.get("name") in _ABSOLUTE else _MARGIN
     for index, (name, scan) in enumerate(zip(channels, found, strict=True)):
         least, median, greatest = (known[key][index] for key in ("least", "median", "greatest"))
+        part = _ABSOLUTE_MARGIN if scheme_of(normalisation, index) in _ABSOLUTE else _MARGIN
         width = median[2] - median[0]
         # The least percentiles bound the narrowest training scan: where those differ by orders of magnitude, as
         # MRI of several scanners do, a scan like it is as healthy as one like the median.

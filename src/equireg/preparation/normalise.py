@@ -106,7 +106,7 @@ def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation:
         backgrounds: each channel's constant background, or None.
         normalisation: ``{"name": "zscore"}``, mean 0 and deviation 1 inside each channel's foreground;
             ``{"name": "ct", "low": [C], "high": [C], "mean": [C], "std": [C]}``, a clip and one scale for all
-            cases; ``{"name": "none"}``.
+            cases; ``{"name": "mixed", "schemes": [C], ...}``, the one or the other a channel; ``{"name": "none"}``.
 
     Raises:
         ValueError: if the name is unknown.
@@ -123,11 +123,16 @@ def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation:
     return Normalised(result, tuple(outside), tuple(notes))
 
 
+def scheme_of(normalisation: Mapping[str, Any], channel: int) -> str:
+    """Return how a channel is normalised: zscore, ct, none, or the name of a recipe that does it otherwise."""
+    return str(normalisation["schemes"][channel] if "schemes" in normalisation else normalisation["name"])
+
+
 def _scale(
     channel: np.ndarray, background: float | None, normalisation: Mapping[str, Any], index: int
 ) -> tuple[Callable[[np.ndarray | np.float32], np.ndarray], str | None]:
     """Return what is done to every intensity of a channel, and what the user should know of it."""
-    name, note = normalisation["name"], None
+    name, note = scheme_of(normalisation, index), None
     if name == "none":
         return np.asarray, None
     if name == "ct":

@@ -12,7 +12,7 @@ from equireg.imaging.colours import RGB, hex_of, read_colours
 from equireg.imaging.formats import readable
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
-from equireg.imaging.picture_masks import look_of
+from equireg.imaging.picture_masks import is_black, look_of
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import RawCase, RawDataset, Refusal
 
@@ -66,13 +66,17 @@ def common_palette(
     found: dict[int, RGB] = {}
     refused = []
     for name, path in masks.items():
-        differ = [value for value, colour in colours[name].items() if found.get(value, colour) != colour]
-        if differ:
-            mine, theirs = hex_of(colours[name][differ[0]]), hex_of(found[differ[0]])
+        own = colours[name]
+        differ = [value for value, colour in own.items() if found.get(value, colour) != colour]
+        if 0 in own and not is_black(own[0]) and any(map(is_black, own.values())):
+            reason = f"{path}: has a palette with black, which is not its index 0, so its background is not known."
+            refused.append(Refusal(name, reason, "Give --colours FILE, which says what each colour means."))
+        elif differ:
+            mine, theirs = hex_of(own[differ[0]]), hex_of(found[differ[0]])
             reason = f"{path}: its palette gives the value {differ[0]} the colour {mine}, others give it {theirs}."
             refused.append(Refusal(name, reason, "Give --colours FILE, so that masks are read by their colours."))
         else:
-            found |= colours[name]
+            found |= own
     return dict(sorted(found.items())), refused
 
 

@@ -10,6 +10,7 @@ from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
+from equireg.layouts.channels import meaning
 from equireg.preparation.sides import distinguished_axes
 
 _AXES: tuple[SliceAxis, SliceAxis, SliceAxis] = ("x", "y", "z")
@@ -163,13 +164,22 @@ def named_axes(option: str, default: str) -> str:
 
 
 def choose_normalisation(
-    option: str, modality: str, training: Sequence[RawCase], labels: LabelTable
+    option: str, modality: str, training: Sequence[RawCase], labels: LabelTable, channels: Sequence[str] = ()
 ) -> Mapping[str, Any]:
-    """Return how intensities are normalised; for CT with numbers measured on training scans (nnU-Net's scheme)."""
+    """Return how intensities are normalised; for CT with numbers measured on training scans (nnU-Net's scheme).
+
+    Beside a channel of CT, ``auto`` normalises channels of other names scan by scan, because their intensities have
+    no common unit.
+    """
     name = option
     if option == "auto":
         name = "ct" if modality == "ct" else "zscore"
-    return _ct_scale(training, labels) if name == "ct" else {"name": name}
+    if name != "ct":
+        return {"name": name}
+    scale = _ct_scale(training, labels)
+    schemes = ["ct" if meaning(channel) == "ct" else "zscore" for channel in channels]
+    mixed = option == "auto" and scale["name"] == "ct" and len(set(schemes)) > 1
+    return {**scale, "name": "mixed", "schemes": schemes} if mixed else scale
 
 
 def _ct_scale(cases: Sequence[RawCase], labels: LabelTable) -> Mapping[str, Any]:

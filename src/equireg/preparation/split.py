@@ -5,14 +5,18 @@ import random
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.prepared import Split
-from equireg.imaging.formats import extension_of
+from equireg.imaging.formats import composed, extension_of
 from equireg.layouts import RawCase
+
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,30 @@ def _not_there(name: str, cases: Collection[str]) -> str:
     return f"which the raw folder does not hold; {hint} Give names of cases, without folder and ending."
 
 
+def _lists(path: Path) -> dict[str, list[str]]:
+    """Read the lists of a split file.
+
+    Raises:
+        EquiregError: if it has another form.
+    """
+    content: Any = disk.read_json(path, "Correct it, or leave --split away.", once=True)
+    if isinstance(content, list):
+        got = "is a list. Folds as in nnU-Net's splits_final.json are for `equireg train --folds_file`; here"
+    elif not isinstance(content, dict):
+        got = f"is a JSON {type(content).__name__};"
+    elif unknown := [key for key in content if key not in _SPLITS]:
+        got = f"has the keys {', '.join(key[:80] for key in unknown[:_SHOWN])};"
+    elif wrong := [key for key, names in content.items() if not _are_names(names)]:
+        got = f"has under {wrong[0]} no list of names;"
+    else:
+        return content
+    raise EquiregError(f"{path}: {got} expected an object with the lists train, val and test of case names.")
+
+
+def _are_names(names: Any) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
 def read_split(
     path: Path, cases: Sequence[SplitCase | RawCase], refused: Collection[str] = frozenset()
 ) -> dict[str, Split]:
@@ -118,24 +146,19 @@ def read_split(
         EquiregError: if the file is not such a file, names an unknown case or one case twice, or separates scans of a
             patient.
     """
-    content = disk.read_json(path, "Correct it, or leave --split away.")
-    names: tuple[Split, ...] = ("train", "val", "test")
-    lists = isinstance(content, dict) and all(
-        isinstance(value, list) and all(isinstance(name, str) for name in value) for value in content.values()
-    )
-    if not lists or not set(content) <= set(names):
-        raise EquiregError(f"{path}: expected an object with the lists train, val and test of case names.")
+    content = _lists(path)
     patient = {case.name: case.patient for case in cases}
     result: dict[str, Split] = {case.name: "test" if case.held_out else "train" for case in cases}
     listed: dict[str, Split] = {}
-    for split in names:
-        for name in content.get(split, []):
+    for split in _SPLITS:
+        for name in map(composed, content.get(split, [])):
             if name in refused:
                 continue
             if name not in patient:
                 raise EquiregError(f"{path}: names the case {name[:80]!r}, {_not_there(name, patient)}")
             if name in listed:
-                raise EquiregError(f"{path}: names the case {name[:80]!r} both in {listed[name]} and in {split}.")
+                where = f"twice in {split}" if listed[name] == split else f"both in {listed[name]} and in {split}"
+                raise EquiregError(f"{path}: names the case {name[:80]!r} {where}. Name it once.")
             listed[name] = split
     result |= listed
     homes: dict[str, Split] = {}

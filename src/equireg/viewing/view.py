@@ -18,6 +18,7 @@ from equireg.folders import lineage
 from equireg.folders.predictions import by_doubt
 from equireg.folders.quality import Row, in_words, read_record, record_file
 from equireg.imaging.alignment import one_line_a_remark
+from equireg.imaging.formats import composed
 from equireg.imaging.limits import Limits
 from equireg.viewing.case_volumes import SCANS, CaseReader, CaseVolumes
 from equireg.viewing.packing import pack, palette, panels_of
@@ -52,7 +53,7 @@ def view(predictions: Path | str, out: Path | str, config: ViewConfig | None = N
             f"{out}: exists already; expected the name of a new page. Choose another --out or remove it."
         )
     order = by_doubt(predictions)
-    named = [name.strip() for name in config.case.split(",") if name.strip()]
+    named = [composed(name.strip()) for name in config.case.split(",") if name.strip()]
     shown = named or [row.case for row in order[: config.most]]
     page = render(predictions, shown, config, f"{len(shown)} of {len(order)} cases")
     with disk_errors(out):

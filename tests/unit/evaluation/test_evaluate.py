@@ -441,7 +441,7 @@ def test_what_predict_was_allowed_is_allowed_again(tmp_path: Path) -> None:
     masks.mkdir()
     for folder in (predictions, masks):
         write_label(folder / "case_a.nii.gz", labels(0), thick)
-    with pytest.raises(EquiregError, match=r"spacing of 1 x 1 x 60 mm; expected 0\.01 to 50 mm"):
+    with pytest.raises(EquiregError, match=r"spacing of 1 x 1 x 60 mm; expected 0\.0001 to 50 mm"):
         evaluate(predictions, masks, tmp_path / "refused")
     asked = evaluate(predictions, masks, tmp_path / "asked", max_spacing_mm=60.0)
     facts = {"source": None, "cases": ["case_a"], "run": {}}

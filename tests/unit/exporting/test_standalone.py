@@ -17,10 +17,11 @@ from equireg.layouts import discover_inputs
 from equireg.postprocessing import PostProcessing
 from equireg.postprocessing.steps import Step, applied
 from equireg.preparation.case import CasePlan, working_scan
-from pictures_made_up import disc, photo, save
+from pictures_made_up import disc, photo, save, tiff
 
 LABELS = LabelTable((0, 1, 4), ("background", "core", "rim"), {"whole": (1, 4), "core": (1,)})
 CT = {"name": "ct", "low": [-50.0, 0.0], "high": [200.0, 90.0], "mean": [20.0, 40.0], "std": [30.0, 7.0]}
+MIXED = {**CT, "name": "mixed", "schemes": ["ct", "zscore"]}
 TURNS = ["RAS", "LPS", "SLA", "PIR"]
 
 
@@ -54,7 +55,7 @@ def scan(turn: str, spacing: tuple[float, ...], kind: str) -> tuple[np.ndarray, 
 
 
 @pytest.mark.parametrize("kind", ["tissue", "skull-stripped", "absurd"])
-@pytest.mark.parametrize("normalisation", [{"name": "zscore"}, CT, {"name": "none"}])
+@pytest.mark.parametrize("normalisation", [{"name": "zscore"}, CT, MIXED, {"name": "none"}])
 def test_a_scan_becomes_what_equireg_makes_of_it(kind: str, normalisation: dict[str, Any]) -> None:
     working = standalone("working")
     for turn, wanted, slice_axis in zip(TURNS, (None, (1.0, 1.0, 2.2), (2.4, 1.0, 1.0), None), "zzxy", strict=True):
@@ -94,6 +95,13 @@ def test_a_picture_is_read_as_equireg_reads_it(
     labels = disc()
     working.write(tmp_path / "mask.png", labels.T[..., None], first)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "mask.png")), labels)
+
+
+def test_a_picture_of_16_bits_whose_0_is_white_is_read_as_equireg_reads_it(tmp_path: Path) -> None:
+    path = tiff(tmp_path / "a.tif", np.arange(12, dtype=np.uint16).reshape(3, 4), photometric=0)
+    [case] = discover_inputs(path, ["image"])
+    image, *_ = standalone("working").read([path], {"channels": ("image",), "axes": "zyx"})
+    np.testing.assert_array_equal(image, case.read_image()[0])
 
 
 def test_a_picture_that_may_be_transparent_is_refused(tmp_path: Path) -> None:

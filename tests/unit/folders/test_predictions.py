@@ -28,6 +28,7 @@ def test_names_of_a_case(tmp_path: Path) -> None:
     assert predictions.Files.of(tmp_path, "a").transformed_scan == tmp_path / "equivariance/a_transformed_scan.nii.gz"
     assert predictions.is_probabilities("a_probabilities", {"a": 1})
     assert not predictions.is_probabilities("a_probabilities", {"b": 1})
+    assert predictions.case_of("Mu\u0308ller.nii.gz") == "Müller"
 
 
 def test_labels_and_times_there_and_back(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def test_another_format_version_is_refused(tmp_path: Path, name: str) -> None:
         ({"flips": "w"}, "flips is 'w'"),
         ({"spacing_mm": [1, 0, 1]}, "spacing_mm"),
         ({"normalisation": {"name": "ct", "low": [0]}}, "normalisation.low is not one a channel"),
+        ({"normalisation": {"name": "mixed", "schemes": ["ct"]}}, "normalisation.schemes does not fit"),
         ({"fingerprint": {"large_shape": [1, 2]}}, "fingerprint.large_shape is"),
         ({"colour": 1}, "unknown keys"),
     ],

@@ -1,5 +1,6 @@
 """Damaged, greedy and lying files: each is refused by name, before memory is asked for."""
 
+import bz2
 import gzip
 import logging
 import tracemalloc
@@ -110,9 +111,31 @@ def test_a_mask_of_one_value_may_shrink_as_it_will(tmp_path):
         read_image([path], limits=limits)
 
 
+def test_sound_files_that_are_not_read_say_how_to_mend_them(tmp_path, caplog, capfd):
+    content = bytearray(nifti())
+    content[112:120] = np.array([1, np.nan], "<f4").tobytes()
+    assert "Set scl_inter to 0" in refusal(tmp_path / "a.nii", bytes(content))
+    content = bytearray(nifti())
+    content[40:50] = np.array([4, 2, 2, 2, 0], "<i2").tobytes()
+    assert "Correct the sizes" in refusal(tmp_path / "b.nii", bytes(content))
+    header = "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 2 2\nendian: little\nencoding: bzip2\n\n"
+    assert "expected raw or gzip" in refusal(tmp_path / "c.nrrd", header.encode() + bz2.compress(bytes(8)))
+    header = "ObjectType = Image\nNDims = 3\nBinaryData = False\nDimSize = 2 2 2\nElementType = MET_UCHAR\n"
+    header += "ElementDataFile = LOCAL\n0 1 2 3 4 5 6 7"
+    assert "ends within a line" in refusal(tmp_path / "d.mha", header.encode())
+    (tmp_path / "e.mha").write_text(header + "\n")
+    assert read_image([tmp_path / "e.mha"])[0].max() == 7
+    content = bytearray(nifti())
+    content[84:88] = np.array(-1, "<f4").tobytes()
+    (tmp_path / "f.nii").write_bytes(content)
+    read_geometry(tmp_path / "f.nii")
+    assert "f.nii: its header is corrected: pixdim" in caplog.text
+    assert "pixdim" not in capfd.readouterr().err
+
+
 def test_limits_can_be_given(tmp_path):
     assert "at most 100 in all" in refusal(tmp_path / "a.nii", nifti(), max_voxels=100)
-    assert "expected 0.01 to 0.5 mm" in refusal(tmp_path / "a.nii", nifti(), max_spacing_mm=0.5)
+    assert "expected 0.0001 to 0.5 mm" in refusal(tmp_path / "a.nii", nifti(), max_spacing_mm=0.5)
 
 
 @pytest.mark.parametrize("offset", [np.nan, np.inf, -1.0, 0.0, 1e9])

@@ -46,7 +46,7 @@ def test_json_there_and_back() -> None:
     assert LabelTable.from_dict(json.loads(json.dumps(BRATS.as_dict()))) == BRATS
 
 
-@pytest.mark.parametrize(("values", "names"), [((0, 1), ("a",)), ((0, 0), ("a", "b"))])
+@pytest.mark.parametrize(("values", "names"), [((0, 1), ("a",)), ((0, 0), ("a", "b")), ((0, 1), ("a", "a"))])
 def test_a_table_that_does_not_fit_is_refused(values: tuple[int, ...], names: tuple[str, ...]) -> None:
     with pytest.raises(EquiregError, match="expected one name a value, none twice"):
         LabelTable(values, names)

@@ -55,6 +55,19 @@ def test_indices_of_a_palette_are_label_values(tmp_path):
     assert look_of(path, Limits()).palette[:3] == ((0, 0, 0), (200, 30, 30), (30, 200, 30))
 
 
+@pytest.mark.parametrize("white", [(255, 255, 255), (253, 254, 253)])
+def test_black_is_the_background_where_a_palette_has_white_first(tmp_path, white, caplog):
+    mask = (INDEX > 0).astype(np.uint8)
+    path = save_palette(tmp_path, "a.png", 1 - mask, (*white, 0, 0, 0))
+    np.testing.assert_array_equal(values_of(path), mask)
+    assert look_of(path, Limits()).palette == ((0, 0, 0), white)
+    assert "white first" in caplog.text
+    np.testing.assert_array_equal(values_of(save_palette(tmp_path, "b.png", mask, (0, 0, 0, *white))), mask)
+    np.testing.assert_array_equal(
+        values_of(save_palette(tmp_path, "c.png", INDEX, (*white, 0, 0, 0, 9, 9, 200))), INDEX
+    )
+
+
 def test_a_palette_is_read_by_its_colours_where_there_is_a_table(tmp_path):
     turned = (30, 200, 30, 200, 30, 30, 0, 0, 0)  # 0 and 2 have changed places
     path = save_palette(tmp_path, "a.png", 2 - INDEX, turned)

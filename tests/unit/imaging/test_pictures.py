@@ -12,7 +12,7 @@ from equireg.imaging.formats import read_header
 from equireg.imaging.limits import Limits
 from equireg.imaging.pictures import is_grey
 from equireg.imaging.volume import read_geometry, read_image
-from pictures_made_up import disc, photo, save
+from pictures_made_up import disc, photo, save, tiff
 
 PHOTO = photo(disc())
 
@@ -50,6 +50,37 @@ def test_grey_of_16_bits(tmp_path, ending):
     image, _ = read_image([path])
     assert read_header(path).dtype == np.uint16
     np.testing.assert_array_equal(image[0, ..., 0], deep.T)
+
+
+@pytest.mark.parametrize(("white", "expected"), [(1, 7), (0, 65535 - 7)])
+def test_grey_of_16_bits_is_turned_round_where_0_is_white(tmp_path, white, expected):
+    path = tiff(tmp_path / "a.tif", np.array([[7, 100], [7, 7]], np.uint16), photometric=white)
+    image, _ = read_image([path])
+    assert image[0, 1, 1, 0] == expected
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.full((3, 4), 0.5), "1 samples a pixel, floats of 64 bits"),
+        (np.full((3, 4), 0.5, np.float16), "1 samples a pixel, floats of 16 bits"),
+        (np.full((3, 4, 5), 9, np.uint8), "5 samples a pixel, whole numbers of 8 bits"),
+        (np.full((3, 4, 2), 9, np.uint8), "2 samples a pixel"),
+        (np.full((3, 4), 2**31 + 5, np.uint32), "above 2147483647"),
+        (np.full((3, 4), -5, np.int8), "negative numbers of 8 bits"),
+    ],
+)
+def test_numbers_of_tiff_that_would_be_lost_are_refused_with_their_kind(tmp_path, pixels, words):
+    text = error_of(tiff(tmp_path / "a.tif", pixels))
+    assert words in text
+    assert "Copy it again" not in text
+
+
+@pytest.mark.parametrize("kind", [np.uint32, np.int32, np.int8])
+def test_numbers_of_tiff_that_are_kept(tmp_path, kind):
+    pixels = np.arange(12, dtype=kind).reshape(3, 4)
+    image, _ = read_image([tiff(tmp_path / "a.tif", pixels)])
+    np.testing.assert_array_equal(image[0, ..., 0], pixels.T)
 
 
 def test_floats_of_tiff_and_what_is_no_number(tmp_path):

@@ -179,11 +179,19 @@ def test_a_sform_of_zeros_leaves_the_qform(tmp_path):
     np.testing.assert_allclose(geometry.affine_array, itk_affine(tmp_path / "scan.nii"), atol=1e-4)
 
 
-@pytest.mark.parametrize(("spacing", "shown"), [(500.0, "1 x 500 x 1"), (1e-4, "1 x 0.0001 x 1")])
+@pytest.mark.parametrize(("spacing", "shown"), [(500.0, "1 x 500 x 1"), (1e-5, "1 x 1e-05 x 1")])
 def test_impossible_spacing_is_refused(tmp_path, spacing, shown):
     place = turned(0, spacing=(1.0, spacing, 1.0))
-    with pytest.raises(EquiregError, match=f"voxel spacing of {shown} mm; expected 0.01 to 50 mm"):
+    with pytest.raises(EquiregError, match=f"voxel spacing of {shown} mm; expected 0.0001 to 50 mm"):
         read_geometry(save(tmp_path / "scan.nii.gz", place, place, (1, 1)))
+
+
+def test_a_single_slice_may_be_thick_and_microscopes_see_more(tmp_path, caplog):
+    for size, spacing in (((8, 8, 1), (1.0, 1.0, 999.0)), ((8, 8, 8), (0.0117, 0.00196, 0.047))):
+        nib.save(nib.Nifti1Image(np.ones(size, np.uint8), np.diag([*spacing, 1.0])), tmp_path / "scan.nii")
+        geometry, _ = read_geometry(tmp_path / "scan.nii")
+        np.testing.assert_allclose(geometry.spacing_mm, spacing, rtol=1e-6)
+        assert ("as of microscopy" in caplog.text) == (min(spacing) < 0.01)
 
 
 def test_a_unit_that_makes_the_spacing_impossible_is_refused(tmp_path):

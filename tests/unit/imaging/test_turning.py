@@ -198,6 +198,13 @@ def test_small_voxels_keep_the_limit_that_they_had(tmp_path):
         read_label(save(tmp_path / "b.nii.gz", labels(), moved(0.03, 1, small)), scan)
 
 
+def test_voxels_below_that_limit_have_a_smaller_one(tmp_path):
+    fine = SCAN * [[0.002], [0.002], [0.002], [1]]
+    scan = where(tmp_path, affine=fine)
+    assert limit_mm(scan) == pytest.approx(2 * min(scan.spacing_mm))
+    assert not fits(Geometry.from_array(SHAPE, moved(0.01, affine=fine)), scan)
+
+
 def test_a_turned_mask_may_be_rounded_too(tmp_path, caplog):
     turn = Turn((1, 0, 2), (True, True, False))
     mask = turned(tmp_path / "mask.nii.gz", labels(), turn, moved(0.1))

@@ -47,6 +47,20 @@ def test_nnunet_regions_and_ignore(tmp_path):
     assert type(table).from_dict(table.as_dict()) == table
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"background": 0, "all": [1, 2], "label_1": 2}, ("background", "label_1_3", "label_1")),
+        ({"1": "background", "2": "tumour"}, ("label_0", "background", "tumour")),
+        ({"1": "tumour", "tumour": 2}, ("background", "tumour", "tumour_1")),
+    ],
+)
+def test_names_that_are_made_up_are_taken_by_no_other_label(tmp_path, labels, expected):
+    table = discover(nnunet(tmp_path, labels=labels)).labels
+    assert table is not None
+    assert table.names == expected
+
+
 def test_nnunet_lacks_a_channel(tmp_path):
     (nnunet(tmp_path) / "imagesTr/b_0001.nii.gz").unlink()
     dataset = discover(tmp_path)

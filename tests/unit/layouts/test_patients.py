@@ -118,6 +118,12 @@ def test_option_as_a_table(scans, tmp_path, text):
     assert patients(with_patients(scans, str(file))) == ["A", "A", "B"]
 
 
+def test_letters_of_a_table_are_composed_as_names_are(tmp_path):
+    put(tmp_path, "images/Müller.nii.gz", "images/b.nii.gz")
+    (tmp_path / "who.csv").write_text("case,patient\nMu\u0308ller,A\nb,A\n", encoding="utf-8")
+    assert patients(with_patients(discover(tmp_path), str(tmp_path / "who.csv"))) == ["A", "A"]
+
+
 @pytest.mark.parametrize(("pattern", "word"), [("(", "regular expression"), ("a", "0 groups"), ("(a)(1)", "2 groups")])
 def test_option_that_is_no_pattern(scans, pattern, word):
     with pytest.raises(UsageError, match=word):

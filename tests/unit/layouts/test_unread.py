@@ -40,6 +40,8 @@ def test_letters_in_two_spellings_are_one_name(tmp_path):
     composed, apart = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
     put(tmp_path, f"images/{composed}.nii.gz", f"labels/{apart}.nii.gz")
     assert labelled(discover(tmp_path)) == [composed]
+    put(tmp_path / "folders", f"{apart}/image.nii.gz", f"{apart}/mask.nii.gz", "b/image.nii.gz", "b/mask.nii.gz")
+    assert labelled(discover(tmp_path / "folders")) == [composed, "b"]
 
 
 @pytest.mark.parametrize("mask", ["case01", "Case_1", "case-01_seg"])

@@ -29,7 +29,7 @@ def test_the_limits_of_raw_scans_are_options(tmp_path):
     nib.save(scan, tmp_path / "a.nii.gz")
     facts = ModelFacts("made up", ("MRI",), prepared_sets.LABELS, "zyx", None, {"name": "zscore"}, (16, 16), (1,))
     (refused,) = find_cases(tmp_path, facts, PredictConfig())
-    with pytest.raises(EquiregError, match=r"expected 0\.01 to 50 mm"):
+    with pytest.raises(EquiregError, match=r"expected 0\.0001 to 50 mm"):
         refused.read()
     (accepted,) = find_cases(tmp_path, facts, PredictConfig(max_spacing_mm=60))
     assert accepted.read().image.shape[0] == 1

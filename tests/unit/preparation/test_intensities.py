@@ -79,6 +79,8 @@ def test_prepare_tells_of_a_ct_without_its_offset() -> None:
     assert note.startswith("odd: channel ct: its intensities reach from 34 to 1924")
     assert "all other scans" in note
     assert not list(odd_scans([*cases, odd], {"name": "zscore"}, ["ct"]))
+    assert list(odd_scans([*cases, odd], {"name": "mixed", "schemes": ["ct"]}, ["ct"])) == [note]
+    assert not list(odd_scans([*cases, odd], {"name": "mixed", "schemes": ["zscore"]}, ["t1"]))
     assert not list(odd_scans([*cases, record("d", intensities=(tuple(usual[0]),))], {"name": "ct"}, ["ct"]))
 
 

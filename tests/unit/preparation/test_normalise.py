@@ -47,6 +47,16 @@ def test_the_box_is_whole_without_a_background_or_without_tissue() -> None:
     assert box_of(foreground(np.zeros((1, 6, 8, 10), dtype=np.float32), [0.0])) == whole
 
 
+def test_each_channel_can_have_a_scheme_of_its_own() -> None:
+    image = np.concatenate([skull_stripped(), 10 * skull_stripped()])
+    ct = {"low": [90, 0], "high": [110, 1], "mean": [100, 0], "std": [5, 1]}
+    mixed = normalise(image, [0.0, 0.0], {"name": "mixed", "schemes": ["ct", "zscore"], **ct})
+    for index, rule in enumerate(({"name": "ct", **ct}, {"name": "zscore"})):
+        alone = normalise(image, [0.0, 0.0], rule)
+        np.testing.assert_array_equal(mixed.image[index], alone.image[index])
+        assert mixed.background[index] == alone.background[index]
+
+
 def test_zscore_is_of_the_foreground_alone() -> None:
     image = skull_stripped()
     result = normalise(image, [0.0], {"name": "zscore"})

@@ -1,6 +1,8 @@
 """Decisions for a whole data set."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -91,6 +93,23 @@ def test_ct_is_scaled_by_what_the_masks_show(tmp_path: Path) -> None:
     assert scale["low"][0] == pytest.approx(60 - 2.58 * 10, abs=4)
     assert scale["high"][0] == pytest.approx(60 + 2.58 * 10, abs=4)
     assert plan.choose_normalisation("auto", "ct", [ct_case(tmp_path, "a", image, mask)], LABELS) == scale
+
+
+def test_beside_ct_other_channels_are_normalised_scan_by_scan(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    first = ct_case(tmp_path, "a", rng.normal(60, 10, (8, 8, 8)), np.ones((8, 8, 8)))
+    second = ct_case(tmp_path, "b", rng.normal(900, 50, (8, 8, 8)), np.ones((8, 8, 8)))
+    case = RawCase("a", (*first.images, *second.images), first.label, "a", held_out=False)
+
+    def scale(option: str, channels: tuple[str, ...]) -> Mapping[str, Any]:
+        return plan.choose_normalisation(option, "ct", [case], LABELS, channels)
+
+    mixed = scale("auto", ("CT", "T1"))
+    assert (mixed["name"], mixed["schemes"]) == ("mixed", ["ct", "zscore"])
+    assert mixed["mean"][0] == pytest.approx(60, abs=1)
+    for alike in (scale("ct", ("CT", "T1")), scale("auto", ("CT", "CTA")), scale("auto", ("image", "other"))):
+        assert {**alike, "name": "mixed", "schemes": ["ct", "zscore"]} == mixed
+        assert (alike["name"], "schemes" in alike) == ("ct", False)
 
 
 def test_a_ct_case_that_cannot_be_read_does_not_count(tmp_path: Path) -> None:

@@ -31,6 +31,19 @@ from equireg.preparation.sides import distinguished_axes
         ("lung_lt", "lung_rt"),
         ("niere_links", "niere_rechts"),
         ("left ventricle",),
+        ("rene_sinistro",),
+        ("linkes Auge", "rechtes Auge"),
+        ("Linksventrikulär",),
+        ("fémur droit",),
+        ("vänster njure",),
+        ("nyre_høyre",),
+        ("nyre_hoejre",),
+        ("riñon izq", "riñon der"),
+        ("kidney sx", "kidney dx"),
+        ("Niere li", "Niere re"),
+        ("rein G", "rein D"),
+        ("左肾",),
+        ("левая почка",),
     ],
 )
 def test_sides_in_any_common_spelling(names: tuple[str, ...]) -> None:
@@ -71,6 +84,13 @@ def test_the_other_axes(names: tuple[str, ...], axes: str) -> None:
         ("post-contrast rim",),
         ("label 1", "label 2"),
         ("myocardium",),
+        ("Läsion",),
+        ("lésion", "rétine"),
+        ("tumör", "Ödem"),
+        ("La\u0308sion",),
+        ("artère de l'œil",),
+        ("Kopf der Niere", "rechteckig"),
+        tuple(f"class {letter}" for letter in "abcdefg"),
     ],
 )
 def test_plain_words_are_no_sides(names: tuple[str, ...]) -> None:

@@ -104,6 +104,12 @@ def test_a_split_file_decides_and_the_rest_trains(tmp_path: Path) -> None:
     assert splits["p02_0"] == splits["u0"] == "train"
 
 
+def test_letters_of_a_split_file_are_composed_as_names_are(tmp_path: Path) -> None:
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"val": ["Mu\u0308ller"]}))
+    assert read_split(path, plain([record("Müller"), record("b")])) == {"Müller": "val", "b": "train"}
+
+
 @pytest.mark.parametrize(
     ("content", "finding"),
     [
@@ -111,8 +117,12 @@ def test_a_split_file_decides_and_the_rest_trains(tmp_path: Path) -> None:
         ('{"val": ["labels/p00_0.nii.gz"]}', "did you mean 'p00_0'? Give names of cases, without folder and ending"),
         ('{"val": ["p00_0"], "test": ["p00_0"]}', "names the case 'p00_0' both in val and in test"),
         ('{"val": ["p00_0"], "test": ["p00_1"]}', "patient 'p00' are both in val and in test"),
-        ('{"valid": ["p00_0"]}', "expected an object with the lists train, val and test"),
-        ("[]", "expected an object"),
+        ('{"val": ["p00_0", "p00_0"]}', "names the case 'p00_0' twice in val"),
+        ('{"val": ["p00_0"], "val": ["p01_0"]}', "the key 'val' is there twice"),
+        ('{"valid": ["p00_0"]}', "has the keys valid; expected an object with the lists train, val and test"),
+        ('{"val": "p00_0"}', "has under val no list of names; expected an object"),
+        ('[{"train": ["p00_0"], "val": []}]', "`equireg train --folds_file`; here expected an object"),
+        ("1", "is a JSON int; expected an object"),
         ("{", "is not valid JSON"),
         (None, "no such file or folder"),
     ],

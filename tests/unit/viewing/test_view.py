@@ -124,6 +124,8 @@ def test_cases_are_sorted_by_doubt(tmp_path: Path) -> None:
     assert re.findall(r'<button type="button">(\w+)<small>', page.read_text()) == ["b", "c", "a"]
     assert [one["case"] for one in content_of(view(q, tmp_path / "w.html", most=1))] == ["b"]
     assert [one["case"] for one in content_of(view(q, tmp_path / "x.html", case="a, c"))] == ["a", "c"]
+    q = predictions(tmp_path / "r", prepared(tmp_path / "s", ("Müller",)), qualities={"Müller": 0.9})
+    assert [one["case"] for one in content_of(view(q, tmp_path / "z.html", case="Mu\u0308ller"))] == ["Müller"]
     with pytest.raises(UsageError, match="most"):
         view(q, tmp_path / "y.html", most=0)
 

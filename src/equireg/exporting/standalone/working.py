@@ -39,7 +39,8 @@ def opened(file, facts):
         return nib.Nifti1Image.load(file)
     from PIL import Image, ImageOps
 
-    picture = ImageOps.exif_transpose(Image.open(file))
+    source = Image.open(file)
+    picture = ImageOps.exif_transpose(source)
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
         sys.exit(f"{file}: may be transparent; save it without transparency (alpha).")
     grey = picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;16")
@@ -48,6 +49,8 @@ def opened(file, facts):
     pixels = np.asarray(picture, dtype=np.float32)
     if pixels.ndim == 3 and len(facts["channels"]) == 1 and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]
+    if picture.mode.startswith("I;16") and getattr(source, "tag_v2", {}).get(262) == 0:  # a TIFF whose 0 is white
+        pixels = 65535 - pixels
     side = facts.get("pixel_mm") or 1
     return nib.Nifti1Image(pixels.swapaxes(0, 1)[:, :, None], np.diag([-side, -side, 1, 1]))
 
@@ -117,9 +120,10 @@ def normalise(channel, rule, index):
     constant = values[counts.argmax()] if 2 * counts.max() >= counts.sum() else None
     inside = channel.ravel() if constant is None else channel[channel != constant]
     low, high, mean, std = -np.inf, np.inf, 0.0, 1.0
-    if rule["name"] == "ct":
+    name = rule["schemes"][index] if rule["name"] == "mixed" else rule["name"]
+    if name == "ct":
         low, high, mean, std = (rule[key][index] for key in ("low", "high", "mean", "std"))
-    elif rule["name"] == "zscore":
+    elif name == "zscore":
         bulk = np.sort(inside)[[int(np.ceil(0.001 * (inside.size - 1))), int(0.999 * (inside.size - 1))]]
         reach = 10 * (bulk[1] - bulk[0])
         near = inside[(inside >= bulk[0] - reach) & (inside <= bulk[1] + reach)]
@@ -128,7 +132,7 @@ def normalise(channel, rule, index):
             low, high, inside = near.min(), near.max(), clipped
         mean, std = inside.mean(dtype=float), inside.std(dtype=float)
     scaled = channel
-    if rule["name"] != "none":
+    if name != "none":
         std = max(std, 1e-7 * np.abs(inside).max()) or 1.0
         scaled = np.clip((np.clip(channel, low, high) - mean) / std, -1000, 1000).astype(np.float32)
     differs = None if constant is None else channel != constant

@@ -52,7 +52,12 @@ class Recipe(ABC):
 
     @abstractmethod
     def normalisation(
-        self, config: PrepareConfig, modality: str, training: Sequence[RawCase], labels: LabelTable
+        self,
+        config: PrepareConfig,
+        modality: str,
+        training: Sequence[RawCase],
+        labels: LabelTable,
+        channels: Sequence[str] = (),
     ) -> Mapping[str, Any]:
         """Return what is done to intensities, as the manifest keeps it; measured on training cases alone."""
 

@@ -56,7 +56,12 @@ class Thesis(Recipe):
         return None, "z"
 
     def normalisation(
-        self, config: PrepareConfig, modality: str, training: Sequence[RawCase], labels: LabelTable
+        self,
+        config: PrepareConfig,
+        modality: str,
+        training: Sequence[RawCase],
+        labels: LabelTable,
+        channels: Sequence[str] = (),
     ) -> Mapping[str, Any]:
         """Keep the factor by which a scan is coarsened for N4."""
         return {"name": self.name, "n4_shrink": config.n4_shrink or N4_SHRINK}
