@@ -10,9 +10,9 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.reading import read_series, series_geometry
 from equireg.imaging.dicom.series import Series
-from equireg.imaging.formats import extension_of
+from equireg.imaging.formats import extension_of, read_header
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.limits import LIMITS, Limits
+from equireg.imaging.limits import ANY_SIZE, LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.segments import held_apart, label_of
 from equireg.imaging.text_headers import with_voxels
@@ -261,3 +261,11 @@ def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> 
 def describe(channels: Sequence[str]) -> str:
     """Name channels for a message."""
     return f"{len(channels)} ({', '.join(channels)})"
+
+
+def channel_count(file: Path) -> int | None:
+    """Return how many channels a file has; None where it cannot be read (it is refused then)."""
+    try:
+        return read_header(file, ANY_SIZE).channels
+    except EquiregError:
+        return None

@@ -55,13 +55,13 @@ def group_folders(
             continue
         named = _channels_after_folder(folder, files)
         if named is not None:
-            result.groups.append(Group(_folder_name(folder, folders, root), named))
+            result.groups.append(Group(folder_name(folder, folders, root), named))
             continue
         owned = _with_own_mask(folder, files, has_mask)
         found = group_files(files, choose_scheme(files, owned.__contains__, channel_count))
         recurring = all(count[name] > 1 and name and not name.isdigit() for name in rests[folder])
         recurring = recurring and not (len(files) >= len(folders) and _are_numbered(rests[folder]))
-        name = _folder_name(folder, folders, root)
+        name = folder_name(folder, folders, root)
         words = [_rest_of(folder, group.name) for group in found]
         if len(found) == 1:
             result.groups.append(Group(name, found[0].files, found[0].contrast, found[0].twice))
@@ -157,7 +157,7 @@ def _rest_of(folder: Path, stem: str) -> str:
     return stem.lower().removeprefix(folder.name.lower()).strip("_-. ")
 
 
-def _folder_name(folder: Path, folders: Collection[Path], root: Path) -> str:
+def folder_name(folder: Path, folders: Collection[Path], root: Path) -> str:
     """Name a case by its folder, with as many folders above as distinguish the case from the others and its patient."""
     parts = folder.relative_to(root).parts
     for depth in range(1, len(parts) + 1):

@@ -4,11 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import CHANNELS, is_grey, is_picture
-from equireg.layouts.base import FoundCase
+from equireg.layouts.base import FoundCase, channel_count
 from equireg.layouts.files import stem_of
 
 _COUNTED = re.compile(r"(?P<rest>.+?)(?:[_\-. ]?\d{1,2})?")
@@ -18,7 +17,7 @@ _COLOURS, _GREY = {*CHANNELS, "r", "g", "b"}, "image"
 
 def channels_of(files: Sequence[Path]) -> tuple[str, ...]:
     """Return the channels of a folder of pictures: those of colour where one picture has them, else one."""
-    return CHANNELS if any(_channel_count(file) == len(CHANNELS) for file in files) else (_GREY,)
+    return CHANNELS if any(channel_count(file) == len(CHANNELS) for file in files) else (_GREY,)
 
 
 def picks_of(case: FoundCase, channels: Sequence[str]) -> tuple[int, ...] | None:
@@ -26,7 +25,7 @@ def picks_of(case: FoundCase, channels: Sequence[str]) -> tuple[int, ...] | None
     file = case.stacked
     if file is None or len(channels) != len(CHANNELS) or not is_picture(file):
         return None
-    return (0,) * len(channels) if _channel_count(file) == 1 else None
+    return (0,) * len(channels) if channel_count(file) == 1 else None
 
 
 def picks_for(file: Path, wanted: Sequence[str]) -> tuple[int, ...] | None:
@@ -67,11 +66,3 @@ def is_held_out_by_words(folder: Path, root: Path) -> bool:
 
 def _words(name: str) -> set[str]:
     return {word.lower() for word in re.split(r"[_\-. ]+", name)}
-
-
-def _channel_count(file: Path) -> int | None:
-    """Return how many channels a picture has; None where it cannot be read (it is refused then)."""
-    try:
-        return read_header(file, ANY_SIZE).channels
-    except EquiregError:
-        return None

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from equireg.errors import EquiregError
-from equireg.imaging.formats import VOLUMES, read_header
-from equireg.imaging.limits import ANY_SIZE
+from equireg.imaging.formats import VOLUMES
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import orphans
-from equireg.layouts.base import SEVERAL_MASKS, STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
+from equireg.layouts.base import (
+    SEVERAL_MASKS,
+    STACKED,
+    FoundCase,
+    FoundSet,
+    LayoutMismatchError,
+    Refusal,
+    channel_count,
+    describe,
+)
 from equireg.layouts.channels import modality_of
 from equireg.layouts.files import folders_with_images, is_held_out, stem_of
 from equireg.layouts.folder_cases import group_folders
@@ -237,7 +244,7 @@ def _refusal(group: Group, named: Sequence[str]) -> Refusal | None:
         reason = f"{group.twice}: is a second file for a channel that has one already; expected one a channel."
         return Refusal(group.name, reason, "Remove or rename one of the two.")
     if named and STACKED in group.files and not group.contrast:
-        count = _channel_count(file)
+        count = channel_count(file)
         if count not in (len(named), None):
             reason = f"{file}: has {count} of the channels; expected {describe(named)} as other cases have."
             return Refusal(group.name, reason, "Add a file for each channel.")
@@ -255,7 +262,7 @@ def _channels_of_files(groups: Sequence[Group]) -> tuple[str, ...]:
     if _are_pictures(groups):
         return channels_of([group.files[STACKED] for group in groups])
     for group in groups:
-        count = _channel_count(group.files[STACKED])
+        count = channel_count(group.files[STACKED])
         if count is not None and count > 1:
             return tuple(f"channel_{index}" for index in range(count))
         if count == 1:
@@ -267,14 +274,6 @@ def _channels_of_files(groups: Sequence[Group]) -> tuple[str, ...]:
 
 def _are_pictures(groups: Sequence[Group]) -> bool:
     return any(is_picture(file) for group in groups for file in group.files.values())
-
-
-def _channel_count(file: Path) -> int | None:
-    """Return how many channels a file has; None where it cannot be read (prepare refuses it then)."""
-    try:
-        return read_header(file, ANY_SIZE).channels
-    except EquiregError:
-        return None
 
 
 def _suffixes(cases: Sequence[FoundCase]) -> dict[str, str]:
