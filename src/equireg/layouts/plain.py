@@ -23,7 +23,7 @@ from equireg.layouts.files import folders_with_images, is_held_out, stem_of
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
 from equireg.layouts.nnunet import NUMBERED
-from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words
+from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words, told_of_parts
 from equireg.layouts.places import Places
 
 
@@ -194,6 +194,7 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
             more = tuple(masks[1:]) if united else ()
             found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
             cases.append(found if any(map(is_picture, masks)) else replace(found, label_remedy=SEVERAL_MASKS))
+    notes, warnings = told_of_parts(cases)
     return FoundSet(
         layout="pictures" if _are_pictures(groups) else "plain",
         channels=channels,
@@ -204,8 +205,8 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         refused=tuple(refused),
         orphans=tuple(harvest.orphans),
         aside=places.aside(),
-        notes=places.notes(),
-        warnings=(*harvest.warnings, *_contrasts_warning(cases)),
+        notes=(*places.notes(), *notes),
+        warnings=(*harvest.warnings, *_contrasts_warning(cases), *warnings),
     )
 
 
@@ -223,7 +224,8 @@ def _contrasts_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:
 
 
 def _several_masks(masks: Sequence[Path]) -> str:
-    others = ", ".join(mask.name for mask in masks[1:])
+    apart = len({mask.parent for mask in masks}) > 1
+    others = ", ".join(str(mask) if apart else mask.name for mask in masks[1:])
     return f"{masks[0]}: is one of several masks that may be the case's (also {others}); expected one."
 
 

@@ -1,5 +1,7 @@
 """Masks that no word calls so are told by their voxels, and never taken for scans or channels."""
 
+import os
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -81,3 +83,23 @@ def test_a_folder_of_coloured_masks_is_told_by_its_pixels(tmp_path):
             save(tmp_path, f"Masken/b {index}.png", colours[shape])
     dataset = discover(tmp_path)
     assert masks(dataset) == {f"b {index}": f"Masken/b {index}.png" if index < 3 else None for index in range(4)}
+
+
+@pytest.mark.parametrize("folders", [("lung_masks", "tumor_masks"), ("masks", "segmentations"), ("labels", "masks")])
+def test_masks_of_one_name_in_two_folders_are_refused(tmp_path, folders):
+    write(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
+    write(tmp_path, *(f"{folder}/c{i}.nii.gz" for folder in folders for i in range(3)), kind="mask")
+    dataset = discover(tmp_path)
+    assert dataset.cases == ()
+    assert len(dataset.refused) == 3
+    assert all(f"{folder}{os.sep}c0.nii.gz" in dataset.refused[0].reason for folder in folders)
+
+
+def test_a_folder_that_is_called_one_of_masks_goes_before_one_that_is_not(tmp_path):
+    write(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
+    write(tmp_path, *(f"{folder}/c{i}.nii.gz" for folder in ("airways", "labels") for i in range(3)), kind="mask")
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {f"c{i}": f"labels/c{i}.nii.gz" for i in range(3)}
+    assert dataset.refused == ()
+    assert any("left aside: 3 masks" in note and "airways" in note for note in dataset.notes)
+    assert not any("not used" in note for note in dataset.notes)
