@@ -62,6 +62,10 @@ class Places:
 
     def _set_apart_unnamed(self) -> dict[Path, str]:
         """Take masks that no word calls so from the scans; return the case's part of their names."""
+        behind = unnamed_masks.behind_scans(
+            {folder: files for folder, files in self.scans.items() if folder not in self._guessed}
+        )
+        self._guessed |= {file.parent for file in behind}
         for folder in sorted(self._guessed):
             self._apart[folder] = self.scans.pop(folder)
         below = unnamed_masks.below_their_scan(self.scans)
@@ -75,7 +79,7 @@ class Places:
                 self._beside[file.parent].append(file)
         left = {folder: [file for file in files if file not in unnamed] for folder, files in self.scans.items()}
         self.scans = {folder: files for folder, files in left.items() if files}
-        return unnamed
+        return unnamed | behind
 
     def _set_apart_fields_of_view(self) -> list[Path]:
         """Take out the pictures in folders called mask that lie beside as many manual masks, and in all called so."""
@@ -200,7 +204,9 @@ class Places:
             parts = alike(part if part is not None else "")
             fitting = [[home for home in homes if (mask_part(home.name) or "") == other] for other in parts]
             place = folder.relative_to(inner) if inner is not None and part is not None else folder.relative_to(path)
-            result += [[(MaskIndex(homes[home], home), place) for home in several] for several in fitting]
+            result += [
+                [(MaskIndex(homes[home], home, self._unnamed), place) for home in several] for several in fitting
+            ]
             if path == self.root:
                 return result
             inner, path = path, path.parent

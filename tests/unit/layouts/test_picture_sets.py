@@ -167,3 +167,17 @@ def test_inputs_fit_the_channels_of_a_model(tmp_path):
     assert discover_inputs(grey_in_colour, ("image",))[0].picks == (0,)
     with pytest.raises(EquiregError, match="has 3 channels"):
         discover_inputs(colour, ("image",))
+
+
+def test_pictures_with_channel_numbers_hold_all_colours_of_a_model(tmp_path):
+    for index in range(2):
+        save(tmp_path, f"t{index}_0000.png", photo(disc(), index))
+    save(tmp_path, "u_0000.png", photo(disc(), colour=False))
+    cases = discover_inputs(tmp_path, ("R", "G", "B"))
+    assert [(case.name, case.problem, case.picks) for case in cases] == [
+        *((f"t{index}", None, None) for index in range(2)),
+        ("u", None, (0, 0, 0)),
+    ]
+    assert cases[0].read_image()[0].shape[0] == 3
+    (alone,) = discover_inputs(tmp_path / "t0_0000.png", ("R", "G", "B"))
+    assert (alone.name, alone.problem) == ("t0", None)
