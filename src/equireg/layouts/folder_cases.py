@@ -8,7 +8,7 @@ from pathlib import Path
 
 from equireg.layouts.channels import is_known, meaning
 from equireg.layouts.files import stem_of
-from equireg.layouts.grouping import Group, choose_scheme, group_files, single
+from equireg.layouts.grouping import Group, choose_scheme, group_files, single, take
 from equireg.layouts.patients import differ_by_time, is_time_point, is_visit
 
 
@@ -143,8 +143,7 @@ def _channels_by_name(name: str, folder: Path, files: Sequence[Path]) -> Group:
     for file in files:
         rest = _rest(folder, file)
         channel = meaning(rest) or rest
-        twice = file if channel in channels else twice
-        channels.setdefault(channel, file)
+        twice = take(channels, channel, file) or twice
     return Group(name, channels, twice=twice) if len(channels) > 1 else Group(name, single(files[0]).files, twice=twice)
 
 

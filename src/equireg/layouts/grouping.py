@@ -9,7 +9,7 @@ from typing import Literal
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import STACKED
-from equireg.layouts.channels import in_channel_order, split_channel
+from equireg.layouts.channels import goes_first, in_channel_order, split_channel
 from equireg.layouts.files import stem_of
 from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.patients import split_time
@@ -35,8 +35,8 @@ class Group:
     """Channel name to file, or ``STACKED`` to the only one."""
     contrast: str | None = None
     """Known channel that the name of the only file ends with."""
-    twice: Path | None = None
-    """A second file for a channel that has one already."""
+    twice: tuple[Path, Path] | None = None
+    """Two files for one channel."""
 
     @property
     def folder(self) -> Path:
@@ -127,16 +127,25 @@ def group_files(files: Sequence[Path], scheme: Scheme) -> list[Group]:
     """Group scans of one folder into cases."""
     groups: defaultdict[str, dict[str, Path]] = defaultdict(dict)
     alone: list[Group] = []
-    twice: dict[str, Path] = {}
+    twice: dict[str, tuple[Path, Path]] = {}
     for file in files:
         key = _key(stem_of(file), scheme)
         if key is None:
             alone.append(single(file))
-        elif key[1] in groups[key[0]]:
-            twice[key[0]] = file
-        else:
-            groups[key[0]][key[1]] = file
+        elif pair := take(groups[key[0]], key[1], file):
+            twice[key[0]] = pair
     return [*alone, *(Group(name, several, twice=twice.get(name)) for name, several in groups.items())]
+
+
+def take(files: dict[str, Path], channel: str, file: Path) -> tuple[Path, Path] | None:
+    """Take a file for a channel; return both where it has one already and nothing tells which goes first."""
+    other = files.setdefault(channel, file)
+    if other == file:
+        return None
+    first = goes_first(stem_of(file), stem_of(other))
+    if first:
+        files[channel] = file
+    return (other, file) if first is None else None
 
 
 def single(file: Path) -> Group:

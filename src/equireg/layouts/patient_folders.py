@@ -31,7 +31,7 @@ def patients_of_folders(root: Path, files: Mapping[str, Path], patients: Mapping
     """Return the patient of each case whose folder is surely that of a patient, with several scans.
 
     It is called so (``patient3``, ``sub-01``), or all in it lies in folders that begin with a date. One that holds
-    more than half of the cases is the data set, and one whose cases' names tell other patients is left to these.
+    more than half of the cases is the data set. Cases elsewhere whose names tell the same patient go with it.
 
     Args:
         root: the raw folder.
@@ -49,9 +49,10 @@ def patients_of_folders(root: Path, files: Mapping[str, Path], patients: Mapping
         )
         if not named and not _holds_dates(folder, [paths[name] for name in names]):
             continue
-        alone = set().union(*(members[patients[name]] for name in names)) == set(names)
-        if alone and 2 <= len(names) <= len(files) / 2 and found.keys().isdisjoint(names):
-            found |= dict.fromkeys(names, "_".join(folder))
+        joined = set().union(*(members[patients[name]] for name in names))
+        several = len({patients[name] for name in names}) > 1
+        if several and len(joined) <= len(files) / 2 and found.keys().isdisjoint(joined):
+            found |= dict.fromkeys(joined, "_".join(folder))
     return found
 
 

@@ -243,7 +243,8 @@ def _refusal(group: Group, named: Sequence[str]) -> Refusal | None:
     """Return why a case's files do not fit the channels that the cases have in common, or None."""
     file = next(iter(group.files.values()))
     if group.twice:
-        reason = f"{group.twice}: is a second file for a channel that has one already; expected one a channel."
+        other, second = group.twice
+        reason = f"{second}: is a second file for the channel of {other.name}; expected one a channel."
         return Refusal(group.name, reason, "Remove or rename one of the two.")
     if named and STACKED in group.files and not group.contrast:
         count = channel_count(file)
