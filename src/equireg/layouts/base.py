@@ -23,6 +23,10 @@ SEVERAL_MASKS = (
     "into a folder segmentations/ beside ct.nii.gz or mri.nii.gz (--layout totalsegmentator)."
 )
 """How to mend several masks of a volume."""
+SEVERAL_MASKS_OF_PICTURE = (
+    "Keep the right mask, and move the others elsewhere. If each shows a class, save them as the values of one file."
+)
+"""How to mend several masks of a picture."""
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from equireg.imaging.pictures import is_picture
+from equireg.imaging.pictures import CHANNELS, is_picture
 from equireg.layouts.base import STACKED
+from equireg.layouts.base import channel_count as channels_in
 from equireg.layouts.channels import goes_first, in_channel_order, split_channel
 from equireg.layouts.files import stem_of
 from equireg.layouts.nnunet import NUMBERED
@@ -73,10 +74,13 @@ def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channe
     stems = {stem_of(file).lower() for file in files}
     if any(_are_channels(case, several, stems, has_mask) for (_, case), several in contrasts.items()):
         return "contrast"
-    if any(several != {0} for several in numbers.values()) and any(map(is_picture, files)):
-        return "single"  # numbers of pictures are those of frames; a file holds all colours
     own = any(NUMBERED.fullmatch(stem_of(file)) and has_mask(stem_of(file)) for file in files)
     shared = any(has_mask(case) for _, case in numbers)
+    if any(several != {0} for several in numbers.values()) and any(map(is_picture, files)):
+        complete = channel_count and all(several == set(range(channel_count)) for several in numbers.values())
+        proven = shared or (complete and channel_count != len(CHANNELS))
+        if not proven or channels_in(files[0]) != 1:
+            return "single"  # numbers of pictures are those of frames; a file holds all colours
     return "number" if not own and _count_channels(numbers.values(), shared, channel_count) else "single"
 
 

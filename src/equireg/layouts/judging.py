@@ -8,7 +8,16 @@ from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
-from equireg.layouts.base import SEVERAL_MASKS, FoundCase, FoundSet, RawCase, RawDataset, Refusal, missing_file
+from equireg.layouts.base import (
+    SEVERAL_MASKS,
+    SEVERAL_MASKS_OF_PICTURE,
+    FoundCase,
+    FoundSet,
+    RawCase,
+    RawDataset,
+    Refusal,
+    missing_file,
+)
 from equireg.layouts.files import goes_on_behind, stem_of
 from equireg.layouts.masks import split_mask
 from equireg.layouts.patient_folders import patients_of_folders
@@ -85,7 +94,8 @@ def _masks_without_scan(orphans: Sequence[Path], unlabelled: Mapping[str, str]) 
             refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", _name_for(mask, unlabelled)))
         else:
             reason = f"{mask}: is one of {count[owner]} masks whose names begin with that of the scan {owner}."
-            refused.append(Refusal(mask.name, reason, SEVERAL_MASKS))
+            remedy = SEVERAL_MASKS_OF_PICTURE if is_picture(mask) else SEVERAL_MASKS
+            refused.append(Refusal(mask.name, reason, remedy))
     return refused
 
 

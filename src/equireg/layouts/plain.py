@@ -10,6 +10,7 @@ from equireg.imaging.pictures import is_picture
 from equireg.layouts import orphans
 from equireg.layouts.base import (
     SEVERAL_MASKS,
+    SEVERAL_MASKS_OF_PICTURE,
     STACKED,
     FoundCase,
     FoundSet,
@@ -193,7 +194,8 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
             label = masks[0] if len(masks) == 1 or united else None
             more = tuple(masks[1:]) if united else ()
             found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
-            cases.append(found if any(map(is_picture, masks)) else replace(found, label_remedy=SEVERAL_MASKS))
+            remedy = SEVERAL_MASKS_OF_PICTURE if any(map(is_picture, masks)) else SEVERAL_MASKS
+            cases.append(replace(found, label_remedy=remedy))
     notes, warnings = told_of_parts(cases)
     return FoundSet(
         layout="pictures" if _are_pictures(groups) else "plain",

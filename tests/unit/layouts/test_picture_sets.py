@@ -181,3 +181,21 @@ def test_pictures_with_channel_numbers_hold_all_colours_of_a_model(tmp_path):
     assert cases[0].read_image()[0].shape[0] == 3
     (alone,) = discover_inputs(tmp_path / "t0_0000.png", ("R", "G", "B"))
     assert (alone.name, alone.problem) == ("t0", None)
+
+
+def test_numbers_are_channels_of_grey_pictures_where_masks_lack_them(tmp_path):
+    for index in range(3):
+        for channel in range(2):
+            save(tmp_path, f"images/c{index}_{channel:04d}.png", photo(disc(), index + 9 * channel, colour=False))
+    save(tmp_path, "masks/c0.png", disc())
+    dataset = discover(tmp_path)
+    assert (dataset.channels, labelled(dataset)) == (("channel_0", "channel_1"), ["c0"])
+    assert dataset.cases[0].read_image()[0].shape[0] == 2
+    assert dataset.refused == ()
+    assert [case.name for case in discover_inputs(tmp_path / "images", dataset.channels)] == ["c0", "c1", "c2"]
+
+
+def test_the_remedy_for_several_masks_of_a_picture(tmp_path):
+    blank(tmp_path, *(f"images/c{i}.png" for i in range(2)), *(f"masks/c{i}_{k}.png" for i in range(2) for k in "123"))
+    remedies = {item.remedy for item in discover(tmp_path).refused}
+    assert all("the values of one file" in remedy for remedy in remedies)
