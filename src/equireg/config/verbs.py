@@ -68,7 +68,8 @@ class PrepareConfig(ScanOptions, ClusterOptions):
     """seed of the split by patient"""
     patients: str | None = None
     """which scans are of one patient, where their names do not show it: a regular expression with one group (or a group
-    named patient) that is searched in each case's name, or a CSV file with the columns case and patient"""
+    named patient) that is searched in each case's name, or where none has it in each path below the raw folder; or a
+    CSV file with the columns case and patient"""
     follow_links: bool = False
     """also use files outside the raw folder, to which links or the paths in dataset.json lead"""
     record_paths: bool = False

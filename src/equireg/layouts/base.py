@@ -10,9 +10,9 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.reading import read_series, series_geometry
 from equireg.imaging.dicom.series import Series
-from equireg.imaging.formats import composed, extension_of
+from equireg.imaging.formats import composed, extension_of, read_header
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.limits import LIMITS, Limits
+from equireg.imaging.limits import ANY_SIZE, LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.segments import held_apart, label_of
 from equireg.imaging.text_headers import with_voxels
@@ -23,6 +23,10 @@ SEVERAL_MASKS = (
     "into a folder segmentations/ beside ct.nii.gz or mri.nii.gz (--layout totalsegmentator)."
 )
 """How to mend several masks of a volume."""
+SEVERAL_MASKS_OF_PICTURE = (
+    "Keep the right mask, and move the others elsewhere. If each shows a class, save them as the values of one file."
+)
+"""How to mend several masks of a picture."""
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
 
@@ -264,3 +268,11 @@ def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> 
 def describe(channels: Sequence[str]) -> str:
     """Name channels for a message."""
     return f"{len(channels)} ({', '.join(channels)})"
+
+
+def channel_count(file: Path) -> int | None:
+    """Return how many channels a file has; None where it cannot be read (it is refused then)."""
+    try:
+        return read_header(file, ANY_SIZE).channels
+    except EquiregError:
+        return None

@@ -28,7 +28,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "adc": ("adc",),
     "dwi": ("dwi",),
     "hbv": ("hbv",),
-    "ct": ("ct", "cta", "cect", "ncct"),
+    "ct": ("ct", "cta", "cect", "ncct", "ctres"),
     "pet": ("pet", "suv", "pt"),
 }
 """Canonical name to the names that mean it, lower case without separators; the order is that of channels."""
@@ -40,6 +40,8 @@ _PROCESSED = (
     *("bet", "brain", "stripped", "skullstripped", "ss", "norm", "normalized", "normalised", "resampled", "mni"),
 )
 """Last words of names that say what was done to a scan, after its channel."""
+_SURER = re.compile(r"(?:.*[_\-. ])?(?:suv|ctres)", re.IGNORECASE)
+"""Names of files that go before others of their channel: of autoPET, SUV before PET, and CT on its grid before CT."""
 _TOKEN = re.compile(r"[^_\-. ]+")
 
 
@@ -47,6 +49,12 @@ def meaning(name: str) -> str:
     """Return the canonical name of a channel, or the plain lower-case name where it is not a known one."""
     plain = re.sub(r"[\W_]", "", name.lower())
     return _MEANING.get(plain, plain)
+
+
+def goes_first(stem: str, other: str) -> bool | None:
+    """Whether a file goes before another for the same channel; None where nothing tells."""
+    first, second = (_SURER.fullmatch(name) is not None for name in (stem, other))
+    return first if first != second else None
 
 
 def is_known(name: str) -> bool:

@@ -1,13 +1,21 @@
-"""The Medical Segmentation Decathlon's layout: ``dataset.json`` lists the cases, one 3D or 4D file each."""
+"""The Medical Segmentation Decathlon's layout, and MONAI's datalists: ``dataset.json`` lists the cases.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+A case is one 3D or 4D file, or in a datalist a list of files, one a channel.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from equireg.errors import EquiregError
 from equireg.imaging.formats import extension_of
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal
-from equireg.layouts.channels import modality_of
+from equireg.imaging.pictures import is_picture
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, channel_count, describe
+from equireg.layouts.channels import modality_of, split_channel
 from equireg.layouts.dataset_json import (
     NAME,
     channel_names,
@@ -17,9 +25,12 @@ from equireg.layouts.dataset_json import (
     listed_file,
     read_description,
 )
-from equireg.layouts.files import folder_pairs, image_files, stem_of
+from equireg.layouts.files import MARKS, folder_pairs, image_files, stem_of
+from equireg.layouts.folder_cases import folder_name
+from equireg.layouts.nnunet import NUMBERED
+from equireg.layouts.picture_sets import channels_of
 
-_LISTS = ("training", "validation", "test")
+_LISTS = ("training", "validation", "test", "testing")
 
 
 @dataclass
@@ -27,7 +38,7 @@ class _Listed:
     """What the lists of ``dataset.json`` yield."""
 
     cases: dict[Path, FoundCase] = field(default_factory=dict)
-    """Scan to its case."""
+    """Scan to its case; of several files the first counts as the scan."""
     lists: dict[Path, str] = field(default_factory=dict)
     """Scan to the list that names it."""
     masks: set[Path] = field(default_factory=set)
@@ -52,12 +63,15 @@ def find(root: Path) -> FoundSet:
     """
     path = root / NAME
     description = read_description(root)
-    if description is None or "modality" not in description:
-        raise LayoutMismatchError(f'{path}: has no "modality"; expected a Decathlon {NAME}.')
-    if "channel_names" in description or _is_numbered(path, description):
+    if description is None or not ("modality" in description or _lists_scans(path, description)):
+        raise LayoutMismatchError(
+            f'{path}: has no "modality" and no "training" list of scans; expected a Decathlon {NAME}.'
+        )
+    if _is_of_nnunet(path, description):
         raise LayoutMismatchError(f"{path}: is that of an nnU-Net data set; expected a Decathlon one.")
-    channels = channel_names(path, description["modality"])
-    listed = _read_lists(path, description)
+    stated = description.get("channel_names", description.get("modality"))
+    channels = _channels_of_files(path, description) if stated is None else channel_names(path, stated)
+    listed = _read_lists(path, description, channels)
     names = {case.name: file for file, case in listed.cases.items()}
     unlisted, orphans = _unlisted(root, listed, by_folder=not description.get("training"))
     namesakes = [case for case in unlisted if case.name in names and case.stacked != names[case.name]]
@@ -73,34 +87,90 @@ def find(root: Path) -> FoundSet:
     )
 
 
-def _read_lists(path: Path, description: Mapping[str, Any]) -> _Listed:
+def _lists_scans(path: Path, description: Mapping[str, Any]) -> bool:
+    """Whether there is a training list, and a scan that it names."""
+    entries = description.get("training")
+    return isinstance(entries, list) and any(_names_scan(path, entry) for entry in entries)
+
+
+def _names_scan(path: Path, entry: Any) -> bool:
+    with suppress(EquiregError):
+        return all(is_there(file) and extension_of(file) is not None for file in _files(path, entry)[0])
+    return False
+
+
+def _channels_of_files(path: Path, description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the channels of a list that does not: by the files of its first case that is there."""
+    entries = [entry for entry in listed_entries(path, description, "training") if _names_scan(path, entry)]
+    files = _files(path, entries[0])[0]
+    if len(files) > 1:
+        contrasts = [split[1] for file in files if (split := split_channel(stem_of(file)))]
+        named = len(set(contrasts)) == len(files)
+        return tuple(contrasts if named else (f"channel_{index}" for index in range(len(files))))
+    if is_picture(files[0]):
+        return channels_of([_files(path, entry)[0][0] for entry in entries])
+    count = channel_count(files[0]) or 1
+    return tuple(f"channel_{index}" for index in range(count)) if count > 1 else ("image",)
+
+
+def _read_lists(path: Path, description: Mapping[str, Any], channels: Sequence[str]) -> _Listed:
     """Read the cases that the lists name; a missing scan, and one on two lists, is refused."""
     listed = _Listed()
     for key in _LISTS:
         for entry in listed_entries(path, description, key):
-            image, label = _files(path, entry)
+            files, label = _files(path, entry)
             if label is not None:
                 listed.masks.add(label)
-            if key != "training" and not image.parent.is_dir():
+            if key != "training" and not files[0].parent.is_dir():
                 listed.absent += 1  # the test scans were never fetched, or were left out when the task was copied
-            elif image in listed.lists:
-                _repeat(listed, image, key)
+            elif files[0] in listed.lists:
+                _repeat(listed, files[0], key)
             else:
-                listed.lists[image] = key
-                _add(listed, image, label, held_out=key != "training")
+                listed.lists |= dict.fromkeys(files, key)
+                _add(listed, files, channels, label, held_out=key != "training")
+    _name_by_folder(listed, path.parent)
     return listed
 
 
-def _add(listed: _Listed, image: Path, label: Path | None, *, held_out: bool) -> None:
-    name = stem_of(image)
-    if is_there(image):
+def _add(
+    listed: _Listed, files: Sequence[Path], channels: Sequence[str], label: Path | None, *, held_out: bool
+) -> None:
+    name = stem_of(files[0]) if len(files) == 1 else _common_name(files)
+    absent = [file for file in files if not is_there(file)]
+    if absent:
+        reason = f"{absent[0]}: no such file, though {NAME} lists it."
+        listed.refused.append(Refusal(name, reason, "Add it, or correct the list."))
+    elif len(files) not in (1, len(channels)):
+        reason = f"{files[0]}: is listed as one of {len(files)} files; expected {describe(channels)}, one a channel."
+        listed.refused.append(Refusal(name, reason, f"Correct the list in {NAME}."))
+    else:
         mask = label if label is not None and is_there(label) else None
         if label is not None and mask is None:
             listed.unmasked.append(label)
-        listed.cases[image] = FoundCase(name, {STACKED: image}, mask, held_out)
-    else:
-        reason = f"{image}: no such file, though {NAME} lists it."
-        listed.refused.append(Refusal(name, reason, "Add it, or correct the list."))
+        images = dict(zip(channels, files, strict=True)) if len(files) > 1 else {STACKED: files[0]}
+        listed.cases[files[0]] = FoundCase(name, images, mask, held_out)
+
+
+def _common_name(files: Sequence[Path]) -> str:
+    """Return the name of a case of several files: what their names have in common, else that of their folder."""
+    stems = [stem_of(file) for file in files]
+    cases = {split[0] if (split := split_channel(stem)) else stem for stem in stems}
+    if len(cases) == 1:
+        return cases.pop() or files[0].parent.name
+    common = [letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*stems, strict=False))]
+    while common and common[-1] not in MARKS:
+        common.pop()
+    return "".join(common).rstrip(MARKS) or files[0].parent.name
+
+
+def _name_by_folder(listed: _Listed, root: Path) -> None:
+    """Name cases after their folders where their files are called alike in folders of one case each."""
+    count = Counter(case.name for case in listed.cases.values())
+    alone = Counter(file.parent for file in listed.cases)
+    folders = [file.parent for file in listed.cases]
+    for file, case in listed.cases.items():
+        if count[case.name] > 1 and alone[file.parent] == 1 and file.parent.is_relative_to(root):
+            listed.cases[file] = replace(case, name=folder_name(file.parent, folders, root))
 
 
 def _repeat(listed: _Listed, image: Path, key: str) -> None:
@@ -130,20 +200,31 @@ def _namesake(case: FoundCase, listed: Path) -> Refusal:
     return Refusal(case.name, reason, "Rename or remove one of the two.")
 
 
-def _is_numbered(path: Path, description: Mapping[str, Any]) -> bool:
-    """Whether the list means files with nnU-Net's channel numbers, as in its first version."""
-    entries = description.get("training")
-    if not isinstance(entries, list) or not entries:
-        return False
-    image, _ = _files(path, entries[0])
-    ending = extension_of(image) or ""
-    return not image.exists() and image.with_name(f"{stem_of(image)}_0000{ending}").exists()
+def _is_of_nnunet(path: Path, description: Mapping[str, Any]) -> bool:
+    """Whether the list means files with nnU-Net's channel numbers, as in its first version, or names them so."""
+    entries = listed_entries(path, description, "training")
+    if "channel_names" not in description:
+        image = _files(path, entries[0])[0][0] if entries else path
+        ending = extension_of(image) or ""
+        return not image.exists() and image.with_name(f"{stem_of(image)}_0000{ending}").exists()
+    if "dataset" in description:
+        return True
+    count = len(channel_names(path, description["channel_names"]))
+    images = (_files(path, entry)[0] for entry in entries)
+    return not any(len(files) > 1 or (is_there(files[0]) and not _has_number(files[0], count)) for files in images)
 
 
-def _files(path: Path, entry: Any) -> tuple[Path, Path | None]:
-    """Return a listed case's scan and mask; a case may be a plain file name."""
+def _has_number(file: Path, count: int) -> bool:
+    """Whether a name ends with nnU-Net's number of one of so many channels."""
+    match = NUMBERED.fullmatch(stem_of(file))
+    return match is not None and int(match[2]) < count
+
+
+def _files(path: Path, entry: Any) -> tuple[list[Path], Path | None]:
+    """Return the files of a listed case's scan, and its mask; a case may be a plain file name."""
     image, label = (entry.get("image"), entry.get("label")) if isinstance(entry, dict) else (entry, None)
-    return listed_file(path, image), listed_file(path, label) if label not in (None, "") else None
+    images = image if isinstance(image, list) and image else [image]
+    return [listed_file(path, one) for one in images], listed_file(path, label) if label not in (None, "") else None
 
 
 def _unlisted(root: Path, listed: _Listed, *, by_folder: bool) -> tuple[list[FoundCase], tuple[Path, ...]]:

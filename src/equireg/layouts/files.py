@@ -212,6 +212,11 @@ def alike(part: str) -> tuple[str, ...]:
     return (part, *(other for other in _TRAINING if other != part)) if part in _TRAINING else (part,)
 
 
+def names_a_set(name: str) -> bool:
+    """Whether a folder is called after a part of a data set: ``train``, ``validation_set``, ``unlabeled``."""
+    return any(pattern.fullmatch(name) for pattern in (_HELD_OUT_SET, _TRAINING_SET, _UNLABELLED))
+
+
 def is_held_out(folder: Path, root: Path) -> bool:
     """Whether a folder, or one above it and below the root, is called test or validation.
 

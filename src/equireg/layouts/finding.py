@@ -1,6 +1,7 @@
 """The first of the layouts that fits a folder."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from equireg.imaging.dicom.heads import is_called_dicom, is_dicom
 from equireg.imaging.formats import VOLUMES
 from equireg.layouts import LAYOUTS, dicom, plain
 from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
-from equireg.layouts.dataset_json import NAME
+from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
 from equireg.layouts.unread import scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
 """Layouts that take any names."""
+_DESCRIBED = {"labels", "channel_names", "modality", "training", "validation", "test", "testing"}
+"""What a data set's description says that changes how it is read."""
 _COUNTING = {"plain": plain.find, "pictures": plain.find_pictures}
 """Finders that ask for the number of channels, where it is known."""
 
@@ -94,16 +97,20 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
 
 
 def _unread_description(root: Path, found: FoundSet) -> str | None:
-    """Tell of a data set's description that was not read because its folder lies below the one that was given."""
+    """Tell of a data set's description that was not read: no layout fits, or its folder lies below the given one."""
     if found.layout not in _LAST:
         return None
+    lost = "its names of labels and channels, regions and the ignore label do not count"
+    with suppress(EquiregError):
+        if _DESCRIBED & set(read_description(root) or ()):
+            return (
+                f'{root / NAME} was not read: its lists, {lost}. Expected a "training" list of scans that are there, '
+                'or "channel_names" and scans such as imagesTr/CASE_0000.nii.gz. Correct it, or remove it.'
+            )
     places = [folder / NAME for folder, names in folders_below(root) if folder != root and NAME in names]
     if not places:
         return None
-    return (
-        f"{places[0]} was not read: its names of labels and channels, regions and the ignore label do not count. "
-        f"Give the folder {places[0].parent} itself."
-    )
+    return f"{places[0]} was not read: {lost}. Give the folder {places[0].parent} itself."
 
 
 def _is_slice(folder: Path, name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from equireg.layouts.channels import is_known, meaning
 from equireg.layouts.files import stem_of
-from equireg.layouts.grouping import Group, choose_scheme, group_files, single
+from equireg.layouts.grouping import Group, choose_scheme, group_files, single, take
 from equireg.layouts.patients import differ_by_time, is_time_point, is_visit
 
 
@@ -55,13 +55,13 @@ def group_folders(
             continue
         named = _channels_after_folder(folder, files)
         if named is not None:
-            result.groups.append(Group(_folder_name(folder, folders, root), named))
+            result.groups.append(Group(folder_name(folder, folders, root), named))
             continue
         owned = _with_own_mask(folder, files, has_mask)
         found = group_files(files, choose_scheme(files, owned.__contains__, channel_count))
         recurring = all(count[name] > 1 and name and not name.isdigit() for name in rests[folder])
         recurring = recurring and not (len(files) >= len(folders) and _are_numbered(rests[folder]))
-        name = _folder_name(folder, folders, root)
+        name = folder_name(folder, folders, root)
         words = [_rest_of(folder, group.name) for group in found]
         if len(found) == 1:
             result.groups.append(Group(name, found[0].files, found[0].contrast, found[0].twice))
@@ -143,8 +143,7 @@ def _channels_by_name(name: str, folder: Path, files: Sequence[Path]) -> Group:
     for file in files:
         rest = _rest(folder, file)
         channel = meaning(rest) or rest
-        twice = file if channel in channels else twice
-        channels.setdefault(channel, file)
+        twice = take(channels, channel, file) or twice
     return Group(name, channels, twice=twice) if len(channels) > 1 else Group(name, single(files[0]).files, twice=twice)
 
 
@@ -157,7 +156,7 @@ def _rest_of(folder: Path, stem: str) -> str:
     return stem.lower().removeprefix(folder.name.lower()).strip("_-. ")
 
 
-def _folder_name(folder: Path, folders: Collection[Path], root: Path) -> str:
+def folder_name(folder: Path, folders: Collection[Path], root: Path) -> str:
     """Name a case by its folder, with as many folders above as distinguish the case from the others and its patient."""
     parts = folder.relative_to(root).parts
     for depth in range(1, len(parts) + 1):

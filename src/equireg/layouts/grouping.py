@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from equireg.imaging.pictures import is_picture
+from equireg.imaging.pictures import CHANNELS, is_picture
 from equireg.layouts.base import STACKED
-from equireg.layouts.channels import in_channel_order, split_channel
+from equireg.layouts.base import channel_count as channels_in
+from equireg.layouts.channels import goes_first, in_channel_order, split_channel
 from equireg.layouts.files import stem_of
 from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.patients import split_time
@@ -35,8 +36,8 @@ class Group:
     """Channel name to file, or ``STACKED`` to the only one."""
     contrast: str | None = None
     """Known channel that the name of the only file ends with."""
-    twice: Path | None = None
-    """A second file for a channel that has one already."""
+    twice: tuple[Path, Path] | None = None
+    """Two files for one channel."""
 
     @property
     def folder(self) -> Path:
@@ -73,10 +74,13 @@ def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channe
     stems = {stem_of(file).lower() for file in files}
     if any(_are_channels(case, several, stems, has_mask) for (_, case), several in contrasts.items()):
         return "contrast"
-    if any(several != {0} for several in numbers.values()) and any(map(is_picture, files)):
-        return "single"  # numbers of pictures are those of frames; a file holds all colours
     own = any(NUMBERED.fullmatch(stem_of(file)) and has_mask(stem_of(file)) for file in files)
     shared = any(has_mask(case) for _, case in numbers)
+    if any(several != {0} for several in numbers.values()) and any(map(is_picture, files)):
+        complete = channel_count and all(several == set(range(channel_count)) for several in numbers.values())
+        proven = shared or (complete and channel_count != len(CHANNELS))
+        if not proven or channels_in(files[0]) != 1:
+            return "single"  # numbers of pictures are those of frames; a file holds all colours
     return "number" if not own and _count_channels(numbers.values(), shared, channel_count) else "single"
 
 
@@ -127,16 +131,25 @@ def group_files(files: Sequence[Path], scheme: Scheme) -> list[Group]:
     """Group scans of one folder into cases."""
     groups: defaultdict[str, dict[str, Path]] = defaultdict(dict)
     alone: list[Group] = []
-    twice: dict[str, Path] = {}
+    twice: dict[str, tuple[Path, Path]] = {}
     for file in files:
         key = _key(stem_of(file), scheme)
         if key is None:
             alone.append(single(file))
-        elif key[1] in groups[key[0]]:
-            twice[key[0]] = file
-        else:
-            groups[key[0]][key[1]] = file
+        elif pair := take(groups[key[0]], key[1], file):
+            twice[key[0]] = pair
     return [*alone, *(Group(name, several, twice=twice.get(name)) for name, several in groups.items())]
+
+
+def take(files: dict[str, Path], channel: str, file: Path) -> tuple[Path, Path] | None:
+    """Take a file for a channel; return both where it has one already and nothing tells which goes first."""
+    other = files.setdefault(channel, file)
+    if other == file:
+        return None
+    first = goes_first(stem_of(file), stem_of(other))
+    if first:
+        files[channel] = file
+    return (other, file) if first is None else None
 
 
 def single(file: Path) -> Group:

@@ -136,18 +136,21 @@ def _one_file(path: Path, channels: Sequence[str], options: DicomOptions) -> Fou
 
 def _images(case: FoundCase, found: FoundSet, wanted: Sequence[str]) -> tuple[tuple[Path, ...], tuple[int, ...] | None]:
     """Return a case's files in the model's order, or its one file and the channels to pick from it."""
-    if case.stacked is not None:
-        fitted = picks_for(case.stacked, wanted) if is_picture(case.stacked) else None
+    only = case.files.get("channel_0") if len(case.files) == 1 else None
+    # One picture with nnU-Net's number holds all colours.
+    stacked = only if only and is_picture(only) else case.stacked
+    if stacked is not None:
+        fitted = picks_for(stacked, wanted) if is_picture(stacked) else None
         if fitted is not None:
-            return (case.stacked,), fitted
-        count = read_header(case.stacked, ANY_SIZE).channels
+            return (stacked,), fitted
+        count = read_header(stacked, ANY_SIZE).channels
         names = [f"channel_{index}" for index in range(count)]
         if count == 1 and case.contrast:
             names = [case.contrast]
         elif len(found.channels) == count:
             names = list(found.channels)
-        picks = match_channels(names, wanted, str(case.stacked))
-        return (case.stacked,), None if picks == tuple(range(count)) else picks
+        picks = match_channels(names, wanted, str(stacked))
+        return (stacked,), None if picks == tuple(range(count)) else picks
     have = [meaning(name) for name in case.files]
     missing = [name for name in map(meaning, wanted) if name not in have and name in ALIASES]
     if missing and any(name in have for name in map(meaning, wanted)):

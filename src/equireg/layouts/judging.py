@@ -8,9 +8,19 @@ from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
-from equireg.layouts.base import SEVERAL_MASKS, FoundCase, FoundSet, RawCase, RawDataset, Refusal, missing_file
+from equireg.layouts.base import (
+    SEVERAL_MASKS,
+    SEVERAL_MASKS_OF_PICTURE,
+    FoundCase,
+    FoundSet,
+    RawCase,
+    RawDataset,
+    Refusal,
+    missing_file,
+)
 from equireg.layouts.files import goes_on_behind, stem_of
 from equireg.layouts.masks import split_mask
+from equireg.layouts.patient_folders import patients_of_folders
 from equireg.layouts.patients import patients_of
 from equireg.layouts.picture_sets import picks_of
 
@@ -28,6 +38,8 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
     unlabelled = {_bare(case.name): case.name for case in found.cases if case.label is None}
     refused += _masks_without_scan(found.orphans, unlabelled)
     patients = patients_of(case.name for case in found.cases)
+    scans = {case.name: next(iter(case.files.values())) for case in found.cases if case.files and not case.patient}
+    patients |= patients_of_folders(root, scans, patients)
     for case, problem in judged(root, found, follow_links=follow_links):
         refusal = problem or _mask_problem(case) or _missing_channel(case, found) or _taken(case, cases.get(case.name))
         if refusal:
@@ -82,7 +94,8 @@ def _masks_without_scan(orphans: Sequence[Path], unlabelled: Mapping[str, str]) 
             refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", _name_for(mask, unlabelled)))
         else:
             reason = f"{mask}: is one of {count[owner]} masks whose names begin with that of the scan {owner}."
-            refused.append(Refusal(mask.name, reason, SEVERAL_MASKS))
+            remedy = SEVERAL_MASKS_OF_PICTURE if is_picture(mask) else SEVERAL_MASKS
+            refused.append(Refusal(mask.name, reason, remedy))
     return refused
 
 

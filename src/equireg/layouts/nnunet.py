@@ -9,7 +9,7 @@ from typing import Any
 from equireg.errors import EquiregError
 from equireg.imaging.formats import EXTENSIONS, extension_of
 from equireg.imaging.pictures import is_picture
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, channel_count
 from equireg.layouts.channels import modality_of
 from equireg.layouts.dataset_json import (
     NAME,
@@ -72,16 +72,22 @@ def find(root: Path) -> FoundSet:
 def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[FoundCase], list[Path]]:
     """Find the cases by their files, and masks without a scan."""
     cases, orphans = [], []
-    for pair in folder_pairs(root):
+    pairs = folder_pairs(root)
+    numbered = not _are_whole(pairs, channels)
+    for pair in pairs:
         groups: defaultdict[str, dict[str, Path]] = defaultdict(dict)
         problems: dict[str, str] = {}
         for file in image_files(pair.images):
-            match = NUMBERED.fullmatch(stem_of(file))
-            if match and int(match[2]) < len(channels):
-                channel, files = channels[int(match[2])], groups[match[1]]
-                if channel in files:
-                    problems[match[1]] = f"{files[channel]}: the same name is that of {file.name}; expected one file."
-                files[channel] = file
+            match = NUMBERED.fullmatch(stem_of(file)) if numbered else None
+            if match and int(match[2]) >= len(channels):
+                continue
+            if match or not numbered:
+                name, channel = (match[1], channels[int(match[2])]) if match else (stem_of(file), STACKED)
+                if channel in groups[name]:
+                    problems[name] = (
+                        f"{groups[name][channel]}: the same name is that of {file.name}; expected one file."
+                    )
+                groups[name][channel] = file
         masks: defaultdict[str, list[Path]] = defaultdict(list)
         for file in image_files(pair.labels) if pair.labels else ():
             masks[stem_of(file)].append(file)
@@ -89,6 +95,16 @@ def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[Found
             cases.append(_case(name, _whole(files, channels), masks[name], problems.get(name), pair))
         orphans += [file for stem, several in masks.items() if stem not in groups for file in several]
     return cases, orphans
+
+
+def _are_whole(pairs: Sequence[FolderPair], channels: tuple[str, ...]) -> bool:
+    """Whether the scans bear no channel numbers, and each holds all channels: masks have their very names."""
+    files = [file for pair in pairs for file in image_files(pair.images)]
+    masks = {stem_of(file) for pair in pairs if pair.labels for file in image_files(pair.labels)}
+    numbered = [match for file in files if (match := NUMBERED.fullmatch(stem_of(file)))]
+    if any(match[1] in masks for match in numbered) or not any(stem_of(file) in masks for file in files):
+        return False
+    return channel_count(next(file for file in files if stem_of(file) in masks)) == len(channels)
 
 
 def _case(name: str, files: dict[str, Path], masks: Sequence[Path], problem: str | None, pair: FolderPair) -> FoundCase:

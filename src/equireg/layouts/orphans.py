@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts.files import stem_of
+from equireg.layouts.files import says_unlabelled, stem_of
 from equireg.layouts.grouping import Group
 from equireg.layouts.masks import split_mask
 from equireg.layouts.unnamed_masks import hold_labels
 
 _MAY_BE_MASK = re.compile(r"seg|mask|label|lesion|gtv|tumou?r|annot", re.IGNORECASE)
 """Parts of names that masks have (``1-LesionSeg-Flair``); their voxels decide."""
+_MAY_HOLD_MASKS = re.compile(r"seg|mask|label|annot|ground[_\-. ]?truth", re.IGNORECASE)
+"""Parts of names that folders of masks have where these are pictures; their pixels decide."""
 
 
 def by_whole_name(groups: Iterable[Group], orphans: Sequence[Path]) -> Mapping[Path, Group]:
@@ -32,7 +34,7 @@ def by_whole_name(groups: Iterable[Group], orphans: Sequence[Path]) -> Mapping[P
 
 
 def look_like_masks(groups: Sequence[Group], cases: int) -> list[Group]:
-    """Return scans without a mask that are masks by a part of their names and by their voxels, of volumes.
+    """Return scans without a mask that are masks by a part of their names (pictures: of their folders) and by voxels.
 
     Of names that differ in numbers alone the first few are opened. Where all of the ``cases`` are so, nothing tells
     masks from scans, and none is returned.
@@ -51,4 +53,6 @@ def _kind(file: Path) -> str:
 
 
 def _may_be_mask(file: Path) -> bool:
-    return not is_picture(file) and _MAY_BE_MASK.search(stem_of(file)) is not None
+    if not is_picture(file):
+        return _MAY_BE_MASK.search(stem_of(file)) is not None
+    return _MAY_HOLD_MASKS.search(file.parent.name) is not None and not says_unlabelled(file.parent.name)

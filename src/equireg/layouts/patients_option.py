@@ -18,7 +18,8 @@ def with_patients(dataset: RawDataset, option: str | None) -> RawDataset:
 
     Args:
         dataset: cases with the patients that their names show.
-        option: a regular expression with a group for the patient, or the path of a CSV file with the columns
+        option: a regular expression with a group for the patient, searched in the cases' names, or where none has it in
+            the paths of their scans below the raw folder; or the path of a CSV file with the columns
             ``case`` and ``patient``.
 
     Raises:
@@ -28,13 +29,16 @@ def with_patients(dataset: RawDataset, option: str | None) -> RawDataset:
     if option is None:
         return dataset
     names = [case.name for case in dataset.cases]
-    patients = _from_file(Path(option), names) if option.lower().endswith(".csv") else _from_pattern(option, names)
+    patients = _from_file(Path(option), names) if option.lower().endswith(".csv") else _from_pattern(option, dataset)
     cases = tuple(replace(case, patient=patients[case.name]) for case in dataset.cases)
     return replace(dataset, cases=cases)
 
 
-def _from_pattern(text: str, names: Collection[str]) -> dict[str, str]:
-    """Search each name for the pattern; the group ``patient``, or the only group, is the patient."""
+def _from_pattern(text: str, dataset: RawDataset) -> dict[str, str]:
+    """Search each name for the pattern, or where no name has it each path below the raw folder.
+
+    The group ``patient``, or the only group, is the patient.
+    """
     try:
         pattern = re.compile(text)
     except re.error as error:
@@ -45,14 +49,21 @@ def _from_pattern(text: str, names: Collection[str]) -> dict[str, str]:
             r"as in '(.+)_scan\d+', or one named patient, as in '(?P<patient>.+)_(left|right)'."
         )
     group = "patient" if "patient" in pattern.groupindex else 1
-    found = {name: match[group] if (match := pattern.search(name)) else None for name in names}
+    texts, searched = {case.name: case.name for case in dataset.cases}, "case names"
+    if not any(map(pattern.search, texts)):
+        texts, searched = {case.name: _below(dataset.root, case.images[0]) for case in dataset.cases}, "names and paths"
+    found = {name: match[group] if (match := pattern.search(text)) else None for name, text in texts.items()}
     without = [name for name, patient in found.items() if not patient]
     if without:
         raise EquiregError(
-            f"--patients is {text!r}: finds no patient in {len(without)} of {len(found)} case names, such as "
+            f"--patients is {text!r}: finds no patient in {len(without)} of {len(found)} {searched}, such as "
             f"{_some(without)}. Widen the expression, or give a CSV file with the columns case and patient."
         )
     return {name: str(patient) for name, patient in found.items()}
+
+
+def _below(root: Path, file: Path) -> str:
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
 def _from_file(path: Path, names: Collection[str]) -> dict[str, str]:

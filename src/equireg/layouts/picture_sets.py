@@ -4,21 +4,21 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from equireg.errors import EquiregError
 from equireg.imaging.formats import read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import CHANNELS, is_grey, is_picture
-from equireg.layouts.base import FoundCase
+from equireg.layouts.base import FoundCase, channel_count
 from equireg.layouts.files import stem_of
 
 _COUNTED = re.compile(r"(?P<rest>.+?)(?:[_\-. ]?\d{1,2})?")
+_SIDE = re.compile(r"left|right", re.IGNORECASE)
 _HELD_OUT, _TRAINING = {"test", "testing", "val", "validation"}, {"train", "training"}
 _COLOURS, _GREY = {*CHANNELS, "r", "g", "b"}, "image"
 
 
 def channels_of(files: Sequence[Path]) -> tuple[str, ...]:
     """Return the channels of a folder of pictures: those of colour where one picture has them, else one."""
-    return CHANNELS if any(_channel_count(file) == len(CHANNELS) for file in files) else (_GREY,)
+    return CHANNELS if any(channel_count(file) == len(CHANNELS) for file in files) else (_GREY,)
 
 
 def picks_of(case: FoundCase, channels: Sequence[str]) -> tuple[int, ...] | None:
@@ -26,7 +26,7 @@ def picks_of(case: FoundCase, channels: Sequence[str]) -> tuple[int, ...] | None
     file = case.stacked
     if file is None or len(channels) != len(CHANNELS) or not is_picture(file):
         return None
-    return (0,) * len(channels) if _channel_count(file) == 1 else None
+    return (0,) * len(channels) if channel_count(file) == 1 else None
 
 
 def picks_for(file: Path, wanted: Sequence[str]) -> tuple[int, ...] | None:
@@ -46,11 +46,36 @@ def picks_for(file: Path, wanted: Sequence[str]) -> tuple[int, ...] | None:
 
 
 def are_parts(masks: Sequence[Path]) -> bool:
-    """Whether pictures are parts of one mask: their names differ by a number alone (``c1_mask``, ``c1_mask_1``)."""
+    """Whether pictures are parts of one mask: their names differ by a number alone (``c1_mask``, ``c1_mask_1``).
+
+    Of one name in two folders they may be of two raters or classes, and are parts only of a left and a right side.
+    """
     if len(masks) < 2 or not all(is_picture(mask) for mask in masks):
         return False
-    matches = [_COUNTED.fullmatch(stem_of(mask)) for mask in masks]
-    return len({match["rest"] for match in matches if match is not None}) == 1
+    stems = {stem_of(mask) for mask in masks}
+    folders = {mask.parent for mask in masks}
+    if len(folders) > 1:
+        sides = {_SIDE.sub("", folder.name) for folder in folders}
+        return len(stems) == len(sides) == 1 and len(masks) == len(folders) == 2
+    matches = [_COUNTED.fullmatch(stem) for stem in stems]
+    return len(stems) == len(masks) and len({match["rest"] for match in matches if match is not None}) == 1
+
+
+def told_of_parts(cases: Sequence[FoundCase]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return notes and warnings on masks that were united.
+
+    Parts of a mask differ in number from picture to picture. Where they do not, they may be those of raters or classes.
+    """
+    masks = [(case.label, *case.more) for case in cases if case.label is not None]
+    united = [several for several in masks if len(several) > 1]
+    if not united:
+        return (), ()
+    names = " + ".join(path.name if path and path.parent == united[0][0].parent else str(path) for path in united[0])
+    line = f"the masks of {len(united)} pictures are united to one each, such as {names}"
+    sides = all(len({path.parent for path in several}) > 1 for several in united)
+    if sides or len(united) < 2 or len({len(several) for several in masks}) > 1:
+        return (line,), ()
+    return (), (f"{line}. If they are of several raters or classes, keep one, or save classes as values of one file",)
 
 
 def is_held_out_by_words(folder: Path, root: Path) -> bool:
@@ -67,11 +92,3 @@ def is_held_out_by_words(folder: Path, root: Path) -> bool:
 
 def _words(name: str) -> set[str]:
     return {word.lower() for word in re.split(r"[_\-. ]+", name)}
-
-
-def _channel_count(file: Path) -> int | None:
-    """Return how many channels a picture has; None where it cannot be read (it is refused then)."""
-    try:
-        return read_header(file, ANY_SIZE).channels
-    except EquiregError:
-        return None

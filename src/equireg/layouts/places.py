@@ -1,11 +1,13 @@
 """Where the scans and the masks of a plain folder lie: beside each other, or in folders of their own."""
 
+import re
 from functools import cache
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import unnamed_masks
 from equireg.layouts.files import (
+    MARKS,
     alike,
     folders_with_images,
     mask_part,
@@ -15,6 +17,9 @@ from equireg.layouts.files import (
     stem_of,
 )
 from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask
+
+_FIELD_OF_VIEW = re.compile(r"(?:fov[_\-. ]?)?masks?(?:[_\-. ]?fov)?|fovs?", re.IGNORECASE)
+"""Folders whose pictures show the field of view where manual masks lie beside, as in DRIVE and HRF."""
 
 
 class Places:
@@ -41,7 +46,10 @@ class Places:
             self._beside[folder] = masks
             self.scans[folder] = [file for file in files if file not in masks]
         self.scans = {folder: files for folder, files in self.scans.items() if files}
+        self._guessed = unnamed_masks.folders(self.scans)
         self._unnamed = self._set_apart_unnamed()
+        self._fields_of_view = self._set_apart_fields_of_view()
+        self._outranked: set[Path] = set()
         self._keep_folders_of_scans()
         self.homes = sorted({self._home(folder) for folder in self.scans})
         """Folders that may hold many cases directly: the root, or those called ``images`` and the like."""
@@ -54,7 +62,11 @@ class Places:
 
     def _set_apart_unnamed(self) -> dict[Path, str]:
         """Take masks that no word calls so from the scans; return the case's part of their names."""
-        for folder in unnamed_masks.folders(self.scans):
+        behind = unnamed_masks.behind_scans(
+            {folder: files for folder, files in self.scans.items() if folder not in self._guessed}
+        )
+        self._guessed |= {file.parent for file in behind}
+        for folder in sorted(self._guessed):
             self._apart[folder] = self.scans.pop(folder)
         below = unnamed_masks.below_their_scan(self.scans)
         for file in below:
@@ -67,7 +79,15 @@ class Places:
                 self._beside[file.parent].append(file)
         left = {folder: [file for file in files if file not in unnamed] for folder, files in self.scans.items()}
         self.scans = {folder: files for folder, files in left.items() if files}
-        return unnamed
+        return unnamed | behind
+
+    def _set_apart_fields_of_view(self) -> list[Path]:
+        """Take out the pictures in folders called mask that lie beside as many manual masks, and in all called so."""
+        manual = [(home.parent, len(files)) for home, files in self._apart.items() if "manual" in home.name.lower()]
+        fields = {home.name for home, files in self._apart.items() if (home.parent, len(files)) in manual}
+        fields = {name for name in fields if _FIELD_OF_VIEW.fullmatch(name)}
+        homes = [home for home, files in self._apart.items() if home.name in fields and all(map(is_picture, files))]
+        return [file for home in homes for file in self._apart.pop(home)]
 
     def _mask_folder(self, folder: Path) -> Path | None:
         """Return the topmost folder of masks that a folder is or lies in, or None."""
@@ -113,12 +133,25 @@ class Places:
             folder: the scan's.
             names: names that the mask may have, the likeliest first.
         """
+        names = [*names, *self._without_set(folder, names)]
         found = self._find_beside(folder).find(names)
-        for index, place in [] if found else self._find_apart(folder):
-            found = index.find(names, place)
-            if found:
-                break
-        return found
+        if found:
+            return found
+        for homes in self._find_apart(folder):
+            hits = [
+                (index.home in self._guessed, masks) for index, place in homes if (masks := index.find(names, place))
+            ]
+            if hits:
+                guessed = min(hit[0] for hit in hits)  # a folder that is called that of masks goes first
+                self._outranked.update(mask for hit, masks in hits if hit != guessed for mask in masks)
+                return [mask for hit, masks in hits if hit == guessed for mask in masks]
+        return []
+
+    def _without_set(self, folder: Path, names: list[str]) -> list[str]:
+        """Return names less a last word that is a folder's above: ``training/images/21_training``, as in DRIVE."""
+        words = [place.name.lower() for place in (folder, *folder.parents) if self.root in place.parents]
+        split = [(name[: -len(word)], name) for name in names for word in words if name.lower().endswith(word)]
+        return [rest.rstrip(MARKS) for rest, _ in split if rest.rstrip(MARKS) and rest[-1] in MARKS]
 
     def only_mask(self, folder: Path) -> list[Path]:
         """Return the only mask of a folder that holds one case, whatever the mask's name.
@@ -157,37 +190,44 @@ class Places:
         )
         return self.masks_beside(above) if alone and above not in self.homes else []
 
-    def _index_apart(self, folder: Path) -> list[tuple[MaskIndex, Path]]:
-        """Return the folders of masks that serve a folder of scans, the nearest first, and its place below each."""
-        result = []
+    def _index_apart(self, folder: Path) -> list[list[tuple[MaskIndex, Path]]]:
+        """Return the folders of masks that serve a folder of scans, and its place below each.
+
+        The nearest go first; those that serve equally well are together.
+        """
+        result: list[list[tuple[MaskIndex, Path]]] = []
         path = folder
         inner: Path | None = None
         while True:
             homes = {home: files for home, files in self._apart.items() if home.parent == path}
             part = scan_part_beside_masks(inner.name) if inner is not None else ""
             parts = alike(part if part is not None else "")
-            fitting = [home for other in parts for home in homes if (mask_part(home.name) or "") == other]
+            fitting = [[home for home in homes if (mask_part(home.name) or "") == other] for other in parts]
             place = folder.relative_to(inner) if inner is not None and part is not None else folder.relative_to(path)
-            result += [(MaskIndex(homes[home], home), place) for home in fitting]
+            result += [
+                [(MaskIndex(homes[home], home, self._unnamed), place) for home in several] for several in fitting
+            ]
             if path == self.root:
                 return result
             inner, path = path, path.parent
 
     def all_masks(self) -> set[Path]:
-        """Return all masks, brain masks left out."""
+        """Return all masks, those left aside not among them."""
         beside = {file for folder in self._beside for file in self.masks_beside(folder)}
-        return beside | {file for home, files in self._apart.items() for file in MaskIndex(files, home).files}
+        apart = {file for home, files in self._apart.items() for file in MaskIndex(files, home).files}
+        return (beside | apart) - self._outranked
 
     def aside(self) -> tuple[Path, ...]:
-        """Return the images that ``notes`` names, and the brain masks."""
-        return (*(file for files in self._left.values() for file in files), *self._brain_masks())
+        """Return the images that ``notes`` names."""
+        left = (file for files in self._left.values() for file in files)
+        return (*left, *self._brain_masks(), *self._fields_of_view, *sorted(self._outranked))
 
     def _brain_masks(self) -> list[Path]:
         places = (*self._beside.values(), *self._apart.values())
         return [file for files in places for file in files if is_brain_mask(file)]
 
     def notes(self) -> tuple[str, ...]:
-        """Say which images were left aside because folders of scans lie beside them."""
+        """Say which images were left aside because others are surer."""
         home = self.homes[0].name if self.homes else ""
         brain = self._brain_masks()
         notes = [
@@ -198,5 +238,15 @@ class Places:
             notes.append(
                 f"left aside: {len(brain)} brain masks, such as {brain[0]}. If they are the labels, call them "
                 "CASE_mask, without the word brain."
+            )
+        if self._fields_of_view:
+            notes.append(
+                f"left aside: {len(self._fields_of_view)} masks of the field of view, such as "
+                f"{self._fields_of_view[0]}, because manual masks lie beside. If they are the labels, move the others."
+            )
+        if self._outranked:
+            notes.append(
+                f"left aside: {len(self._outranked)} masks such as {min(self._outranked)}, because a folder that is "
+                "called one of masks lies beside. If they are the labels, move the others."
             )
         return tuple(notes)

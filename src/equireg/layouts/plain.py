@@ -5,18 +5,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from equireg.errors import EquiregError
-from equireg.imaging.formats import VOLUMES, read_header
-from equireg.imaging.limits import ANY_SIZE
+from equireg.imaging.formats import VOLUMES
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import orphans
-from equireg.layouts.base import SEVERAL_MASKS, STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, describe
+from equireg.layouts.base import (
+    SEVERAL_MASKS,
+    SEVERAL_MASKS_OF_PICTURE,
+    STACKED,
+    FoundCase,
+    FoundSet,
+    LayoutMismatchError,
+    Refusal,
+    channel_count,
+    describe,
+)
 from equireg.layouts.channels import modality_of
 from equireg.layouts.files import folders_with_images, is_held_out, stem_of
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
 from equireg.layouts.nnunet import NUMBERED
-from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words
+from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words, told_of_parts
 from equireg.layouts.places import Places
 
 
@@ -186,7 +194,9 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
             label = masks[0] if len(masks) == 1 or united else None
             more = tuple(masks[1:]) if united else ()
             found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
-            cases.append(found if any(map(is_picture, masks)) else replace(found, label_remedy=SEVERAL_MASKS))
+            remedy = SEVERAL_MASKS_OF_PICTURE if any(map(is_picture, masks)) else SEVERAL_MASKS
+            cases.append(replace(found, label_remedy=remedy))
+    notes, warnings = told_of_parts(cases)
     return FoundSet(
         layout="pictures" if _are_pictures(groups) else "plain",
         channels=channels,
@@ -197,8 +207,8 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         refused=tuple(refused),
         orphans=tuple(harvest.orphans),
         aside=places.aside(),
-        notes=places.notes(),
-        warnings=(*harvest.warnings, *_contrasts_warning(cases)),
+        notes=(*places.notes(), *notes),
+        warnings=(*harvest.warnings, *_contrasts_warning(cases), *warnings),
     )
 
 
@@ -216,7 +226,8 @@ def _contrasts_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:
 
 
 def _several_masks(masks: Sequence[Path]) -> str:
-    others = ", ".join(mask.name for mask in masks[1:])
+    apart = len({mask.parent for mask in masks}) > 1
+    others = ", ".join(str(mask) if apart else mask.name for mask in masks[1:])
     return f"{masks[0]}: is one of several masks that may be the case's (also {others}); expected one."
 
 
@@ -234,10 +245,11 @@ def _refusal(group: Group, named: Sequence[str]) -> Refusal | None:
     """Return why a case's files do not fit the channels that the cases have in common, or None."""
     file = next(iter(group.files.values()))
     if group.twice:
-        reason = f"{group.twice}: is a second file for a channel that has one already; expected one a channel."
+        other, second = group.twice
+        reason = f"{second}: is a second file for the channel of {other.name}; expected one a channel."
         return Refusal(group.name, reason, "Remove or rename one of the two.")
     if named and STACKED in group.files and not group.contrast:
-        count = _channel_count(file)
+        count = channel_count(file)
         if count not in (len(named), None):
             reason = f"{file}: has {count} of the channels; expected {describe(named)} as other cases have."
             return Refusal(group.name, reason, "Add a file for each channel.")
@@ -255,7 +267,7 @@ def _channels_of_files(groups: Sequence[Group]) -> tuple[str, ...]:
     if _are_pictures(groups):
         return channels_of([group.files[STACKED] for group in groups])
     for group in groups:
-        count = _channel_count(group.files[STACKED])
+        count = channel_count(group.files[STACKED])
         if count is not None and count > 1:
             return tuple(f"channel_{index}" for index in range(count))
         if count == 1:
@@ -267,14 +279,6 @@ def _channels_of_files(groups: Sequence[Group]) -> tuple[str, ...]:
 
 def _are_pictures(groups: Sequence[Group]) -> bool:
     return any(is_picture(file) for group in groups for file in group.files.values())
-
-
-def _channel_count(file: Path) -> int | None:
-    """Return how many channels a file has; None where it cannot be read (prepare refuses it then)."""
-    try:
-        return read_header(file, ANY_SIZE).channels
-    except EquiregError:
-        return None
 
 
 def _suffixes(cases: Sequence[FoundCase]) -> dict[str, str]:

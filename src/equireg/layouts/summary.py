@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from equireg.layouts.base import RawDataset
+from equireg.layouts.patient_folders import like_patients
 from equireg.layouts.patients import look_alike
 
 log = logging.getLogger("equireg")
@@ -12,18 +13,21 @@ _SHOWN = 3
 
 
 def log_summary(dataset: RawDataset) -> None:
-    """Log the two lines, what the layout left aside, and names that look like groups but were not grouped."""
+    """Log the two lines, what the layout left aside, and what looks like groups but was not grouped."""
     for line in lines(dataset):
         log.info("%s", line)
     for note in dataset.notes:
         log.info("%s", note)
     for warning in dataset.warnings:
         log.warning("%s", warning)
-    alike = look_alike({case.name: case.patient for case in dataset.cases})
+    patients = {case.name: case.patient for case in dataset.cases}
+    alike = look_alike(patients) or like_patients(
+        dataset.root, {case.name: case.images[0] for case in dataset.cases}, patients
+    )
     if alike:
         log.warning(
-            "names look like several scans of one patient and were not grouped: %s. Scans of one patient must share a "
-            "split. If they are of one patient, say so by --patients REGEX or --patients FILE.csv.",
+            "names or folders look like several scans of one patient and were not grouped: %s. Scans of one patient "
+            "must share a split. If they are of one patient, say so by --patients REGEX or --patients FILE.csv.",
             "; ".join(_some(names) for names in alike[:_SHOWN]),
         )
 

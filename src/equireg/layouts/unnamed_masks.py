@@ -81,6 +81,38 @@ def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
     return found
 
 
+def behind_scans(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
+    """Return masks with the names of their scans, which lie in another folder (``raw/c1``, ``drawn/c1_L``).
+
+    The names of all files in a folder of masks end alike; up to half of their scans may be missing.
+    """
+    homes: defaultdict[str, set[Path]] = defaultdict(set)
+    for folder, files in scans.items():
+        for file in files:
+            homes[stem_of(file)].add(folder)
+    found: dict[Path, str] = {}
+    for folder, files in scans.items():
+        stems = [stem_of(file) for file in files]
+        case = next((name for name in _shorter(stems[0]) if homes.get(name, {folder}) != {folder}), None)
+        rest = stems[0].removeprefix(case or stems[0])
+        alike = len(files) > 1 and all(stem.endswith(rest) and stem != rest for stem in stems)
+        if case is None or not alike or rest.strip(MARKS).isdigit():
+            continue
+        cases = [stem.removesuffix(rest) for stem in stems]
+        others = [homes[name] - {folder} for name in cases if name in homes]
+        missing = len(files) - sum(map(bool, others))
+        if 2 * missing > len(files) or not hold_labels(files):
+            continue
+        if not any(hold_labels(scans[home]) for home in set().union(*others)):
+            found |= dict(zip(files, cases, strict=True))
+    return found
+
+
+def _shorter(stem: str) -> list[str]:
+    """Return what stands before each mark in a stem, the longest first."""
+    return [stem[:index] for index in range(len(stem) - 1, 0, -1) if stem[index] in MARKS]
+
+
 def _parts(
     folder: Path, file: Path, files: Sequence[Path], scans: Mapping[Path, Sequence[Path]]
 ) -> list[tuple[str, str]]:

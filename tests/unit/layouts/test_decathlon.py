@@ -4,7 +4,7 @@ import pytest
 
 from equireg.errors import EquiregError
 from equireg.layouts import discover
-from layout_folders import decathlon, files, labelled, masks, names, put
+from layout_folders import decathlon, describe, files, labelled, masks, names, put
 
 
 def test_decathlon(tmp_path):
@@ -101,3 +101,54 @@ def test_dataset_json_that_is_no_json(tmp_path):
     (decathlon(tmp_path) / "dataset.json").write_text('{"modality": ')
     with pytest.raises(EquiregError, match=r"dataset\.json: is not valid JSON"):
         discover(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "channels"), [({}, ("image",)), ({"channel_names": {"0": "CT"}}, ("CT",)), ({"modality": "CT"}, ("CT",))]
+)
+@pytest.mark.parametrize("held_out", ["validation", "test", "testing"])
+def test_the_lists_of_a_datalist_count(tmp_path, stated, channels, held_out):
+    put(tmp_path, *(f"{kind}/c{i}.nii.gz" for kind in ("images", "labels") for i in range(4)))
+    listed = [{"image": f"images/c{i}.nii.gz", "label": f"labels/c{i}.nii.gz", "fold": i} for i in range(4)]
+    labels = {"0": "background", "1": "spleen"}
+    describe(tmp_path, labels=labels, training=listed[:2], **{held_out: listed[2:]}, **stated)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, dataset.channels) == ("decathlon", channels)
+    assert [case.name for case in dataset.cases if case.held_out] == ["c2", "c3"]
+    assert dataset.labels is not None
+    assert dataset.labels.names == ("background", "spleen")
+    assert dataset.warnings == ()
+
+
+@pytest.mark.parametrize("stated", [{}, {"modality": {"0": "T1", "1": "FLAIR"}}])
+@pytest.mark.parametrize("form", ["x/c{}_{}", "c{}/{}", "c{}/c{}_{}"])
+def test_a_list_of_files_holds_the_channels(tmp_path, stated, form):
+    listed = []
+    for i in range(2):
+        images = [form.format(*[i] * (form.count("{}") - 1), end) + ".nii.gz" for end in ("t1", "flair")]
+        put(tmp_path, *images, f"masks/{i}.nii.gz")
+        listed.append({"image": images, "label": f"masks/{i}.nii.gz"})
+    describe(tmp_path, training=listed, **stated)
+    dataset = discover(tmp_path)
+    assert tuple(channel.lower() for channel in dataset.channels) == ("t1", "flair")
+    assert labelled(dataset) == ["c0", "c1"]
+    assert files(dataset, "c1") == listed[1]["image"]
+    listed[0]["image"].append("masks/0.nii.gz")
+    describe(tmp_path, training=listed, modality={"0": "T1", "1": "FLAIR"})
+    assert "one of 3 files; expected 2 (T1, FLAIR)" in discover(tmp_path).refused[0].reason
+
+
+def test_listed_scans_of_one_name_are_called_after_their_folders(tmp_path):
+    put(tmp_path, *(f"c{i}/{kind}.nii.gz" for i in range(2) for kind in ("scan", "mask")))
+    describe(tmp_path, training=[{"image": f"c{i}/scan.nii.gz", "label": f"c{i}/mask.nii.gz"} for i in range(2)])
+    assert masks(discover(tmp_path)) == {"c0": "c0/mask.nii.gz", "c1": "c1/mask.nii.gz"}
+
+
+def test_a_description_that_no_layout_reads_is_told(tmp_path):
+    put(tmp_path, *(f"{kind}/c{i}.nii.gz" for kind in ("images", "labels") for i in range(2)))
+    describe(tmp_path, training=["c0", "c1"], labels={"0": "background", "1": "spleen"})
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == ["c0", "c1"]
+    assert any(line.startswith(f"{tmp_path / 'dataset.json'} was not read") for line in dataset.warnings)
+    describe(tmp_path, licence="CC0")
+    assert discover(tmp_path).warnings == ()

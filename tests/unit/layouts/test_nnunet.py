@@ -100,3 +100,27 @@ def test_nnunet_cases_listed_file_by_file(tmp_path):
 def test_nnunet_of_another_kind(tmp_path):
     with pytest.raises(EquiregError, match=r"file_ending '.gif'"):
         discover(nnunet(tmp_path, file_ending=".gif"))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("case", ["c{}", "amos_{:04d}"])
+def test_scans_without_channel_numbers_hold_all_channels(tmp_path, channels, case):
+    names_ = [case.format(i) for i in range(3)]
+    put(tmp_path, *(f"imagesTr/{name}.nii.gz" for name in names_), channels=channels)
+    put(tmp_path, *(f"labelsTr/{name}.nii.gz" for name in names_[:2]))
+    labels = {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}
+    describe(tmp_path, channel_names={str(i): f"X{i}" for i in range(channels)}, labels=labels, numTraining=3)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, len(dataset.channels)) == ("nnunet", channels)
+    assert (names(dataset), labelled(dataset)) == (names_, names_[:2])
+    assert dataset.labels is not None
+    assert dataset.labels.ignore == 3
+
+
+def test_files_of_channels_by_other_names_stay_plain(tmp_path):
+    put(tmp_path, *(f"imagesTr/c{i}_{end}.nii.gz" for i in range(2) for end in ("t1", "t2")))
+    put(tmp_path, *(f"labelsTr/c{i}.nii.gz" for i in range(2)))
+    describe(tmp_path, channel_names={"0": "T1", "1": "T2"}, labels={"background": 0, "a": 1})
+    dataset = discover(tmp_path)
+    assert (dataset.layout, dataset.channels, labelled(dataset)) == ("plain", ("t1", "t2"), ["c0", "c1"])
+    assert any("dataset.json was not read" in line for line in dataset.warnings)

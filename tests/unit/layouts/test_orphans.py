@@ -6,6 +6,7 @@ import pytest
 
 from equireg.layouts import discover
 from layout_folders import labelled, masks, names, put
+from pictures_made_up import disc, photo, save
 
 
 def write(root, *paths, mask):
@@ -57,3 +58,13 @@ def test_masks_that_go_on_behind_the_name_of_a_scan_are_its_several_masks(tmp_pa
         assert "unite them in one file" in item.remedy
     assert refused["c11_liver.nii.gz"].reason.endswith("is a mask without a scan.")
     assert refused["c3_v2.nii.gz"].remedy == "If it is that of the scan c3, call it so."
+
+
+def test_pictures_of_labels_in_a_folder_that_says_so_are_no_scans(tmp_path):
+    for index in range(3):
+        save(tmp_path, f"stills/a{index}.png", photo(disc(), index))
+        save(tmp_path, f"LabeledApproved/b{index}.png", disc(radius=8 + index) * 255)
+        save(tmp_path, f"unlabeled/c{index}.png", disc(radius=8 + index) * 255)
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["a0", "a1", "a2", "c0", "c1", "c2"]
+    assert [item.case for item in dataset.refused] == ["b0.png", "b1.png", "b2.png"]

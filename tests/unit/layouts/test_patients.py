@@ -4,6 +4,7 @@ import pytest
 
 from equireg.errors import EquiregError, UsageError
 from equireg.layouts import discover
+from equireg.layouts.patient_folders import like_patients
 from equireg.layouts.patients import is_time_point, look_alike, patients_of
 from equireg.layouts.patients_option import with_patients
 from layout_folders import put
@@ -107,6 +108,56 @@ def test_option_as_a_pattern(scans, pattern):
     assert patients(scans) == ["a1_x", "a1_y", "b2_x"]
     assert patients(with_patients(scans, pattern)) == ["a1", "a1", "b2"]
     assert with_patients(scans, None) is scans
+
+
+def test_a_pattern_that_no_name_has_is_searched_in_paths(tmp_path):
+    put(tmp_path, "images/A/1.nii.gz", "images/A/2.nii.gz", "images/B/3.nii.gz", "images/B/4.nii.gz")
+    dataset = discover(tmp_path)
+    assert patients(dataset) == ["1", "2", "3", "4"]
+    assert patients(with_patients(dataset, r"images/([^/]+)/")) == ["A", "A", "B", "B"]
+
+
+_FOLDERS = {
+    "patient{p}/study{p}{s}/image": "patient{p}",
+    "patient{p}/{p}{s}_image": "patient{p}",
+    "images/patient{p}/{p}{s}": "patient{p}",
+    "PETCT_{p}f/{s}2-0{p}-2003-NA-PET {p}{s}/CT": "PETCT_{p}f",
+    "set/sub-{p}/{p}{s}/scan": "set_sub-{p}",
+    "train/subject_{p}/{p}{s}": "subject_{p}",
+}
+
+
+@pytest.mark.parametrize("form", _FOLDERS)
+def test_scans_of_one_patient_in_a_folder(tmp_path, form):
+    pairs = [(form.format(p=p, s=s) + ".nii.gz", _FOLDERS[form].format(p=p)) for p in range(1, 4) for s in range(2)]
+    put(tmp_path, *(path for path, _ in pairs))
+    dataset = discover(tmp_path)
+    assert {str(case.images[0].relative_to(tmp_path)): case.patient for case in dataset.cases} == dict(pairs)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["train/c{p}{s}", "site{p}/c{p}{s}", "siteA/c{p}{s}", "patient1/c{p}{s}", "v{p}/images/c{p}{s}", "c{p}{s}/image"],
+)
+def test_folders_that_are_no_patients(tmp_path, form):
+    put(tmp_path, *(form.format(p=p, s=s) + ".nii.gz" for p in range(3) for s in range(2)))
+    dataset = discover(tmp_path)
+    assert len(set(patients(dataset))) == 6
+    assert like_patients(tmp_path, {case.name: case.images[0] for case in dataset.cases}, _by_name(dataset)) == []
+
+
+@pytest.mark.parametrize("form", ["P{p}/c{p}{s}", "images/{p}/c{p}{s}", "a/P{p}/c{p}{s}/image"])
+def test_folders_that_may_be_patients_are_not_grouped(tmp_path, form):
+    put(tmp_path, *(form.format(p=p, s=s) + ".nii.gz" for p in range(3) for s in range(2)))
+    dataset = discover(tmp_path)
+    assert len(set(patients(dataset))) == 6
+    found = like_patients(tmp_path, {case.name: case.images[0] for case in dataset.cases}, _by_name(dataset))
+    assert found == [["c00", "c01"], ["c10", "c11"], ["c20", "c21"]]
+    assert like_patients(tmp_path, {}, {}) == []
+
+
+def _by_name(dataset):
+    return {case.name: case.patient for case in dataset.cases}
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,47 @@ def test_several_masks_of_one_picture_are_united(tmp_path):
     assert [path.name for path in first.mask.files] == ["benign (1)_mask.png", "benign (1)_mask_1.png"]
     values = first.read_label(first.read_geometry())
     assert set(values.ravel().tolist()) == {0, 255}
+    assert any("the masks of 1 pictures are united" in note for note in dataset.notes)
+    assert dataset.warnings == ()
+
+
+@pytest.mark.parametrize("folders", [("rater1", "rater2"), ("cup", "disc")])
+def test_masks_of_one_name_in_two_folders_are_not_united(tmp_path, folders):
+    blank(tmp_path, *(f"images/c{i}.png" for i in range(2)))
+    blank(tmp_path, *(f"masks/{folder}/c{i}.png" for folder in folders for i in range(2)))
+    dataset = discover(tmp_path)
+    assert dataset.cases == ()
+    assert all(str(tmp_path / "masks" / folder / "c0.png") in dataset.refused[0].reason for folder in folders)
+
+
+def test_masks_of_the_left_and_the_right_side_are_united(tmp_path):
+    blank(tmp_path, *(f"CXR/c{i}.png" for i in range(2)))
+    blank(tmp_path, *(f"ManualMask/{side}Mask/c{i}.png" for side in ("left", "right") for i in range(2)))
+    dataset = discover(tmp_path)
+    assert [len(case.mask.files) for case in dataset.cases if case.mask] == [2, 2]
+    assert (dataset.refused, dataset.warnings) == ((), ())
+
+
+def test_as_many_masks_of_each_picture_may_be_those_of_raters(tmp_path):
+    for i in range(3):
+        blank(tmp_path, f"case{i}/image.png", *(f"case{i}/task01_seg0{rater}.png" for rater in range(1, 4)))
+    (warning,) = discover(tmp_path).warnings
+    assert "the masks of 3 pictures are united" in warning
+    assert "several raters" in warning
+
+
+def test_manual_masks_go_before_those_of_the_field_of_view(tmp_path):
+    for i in range(1, 3):
+        blank(tmp_path, f"training/images/2{i}_training.tif", f"training/1st_manual/2{i}_manual1.png")
+        blank(tmp_path, f"training/mask/2{i}_training_mask.png")
+        blank(tmp_path, f"test/images/0{i}_test.tif", f"test/mask/0{i}_test_mask.png")  # DRIVE
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {
+        **{f"2{i}_training": f"training/1st_manual/2{i}_manual1.png" for i in (1, 2)},
+        **{f"0{i}_test": None for i in (1, 2)},
+    }
+    assert dataset.refused == ()
+    assert "left aside: 4 masks of the field of view" in dataset.notes[0]
 
 
 def test_a_folder_of_masks_for_one_picture_is_united(tmp_path):
@@ -126,3 +167,35 @@ def test_inputs_fit_the_channels_of_a_model(tmp_path):
     assert discover_inputs(grey_in_colour, ("image",))[0].picks == (0,)
     with pytest.raises(EquiregError, match="has 3 channels"):
         discover_inputs(colour, ("image",))
+
+
+def test_pictures_with_channel_numbers_hold_all_colours_of_a_model(tmp_path):
+    for index in range(2):
+        save(tmp_path, f"t{index}_0000.png", photo(disc(), index))
+    save(tmp_path, "u_0000.png", photo(disc(), colour=False))
+    cases = discover_inputs(tmp_path, ("R", "G", "B"))
+    assert [(case.name, case.problem, case.picks) for case in cases] == [
+        *((f"t{index}", None, None) for index in range(2)),
+        ("u", None, (0, 0, 0)),
+    ]
+    assert cases[0].read_image()[0].shape[0] == 3
+    (alone,) = discover_inputs(tmp_path / "t0_0000.png", ("R", "G", "B"))
+    assert (alone.name, alone.problem) == ("t0", None)
+
+
+def test_numbers_are_channels_of_grey_pictures_where_masks_lack_them(tmp_path):
+    for index in range(3):
+        for channel in range(2):
+            save(tmp_path, f"images/c{index}_{channel:04d}.png", photo(disc(), index + 9 * channel, colour=False))
+    save(tmp_path, "masks/c0.png", disc())
+    dataset = discover(tmp_path)
+    assert (dataset.channels, labelled(dataset)) == (("channel_0", "channel_1"), ["c0"])
+    assert dataset.cases[0].read_image()[0].shape[0] == 2
+    assert dataset.refused == ()
+    assert [case.name for case in discover_inputs(tmp_path / "images", dataset.channels)] == ["c0", "c1", "c2"]
+
+
+def test_the_remedy_for_several_masks_of_a_picture(tmp_path):
+    blank(tmp_path, *(f"images/c{i}.png" for i in range(2)), *(f"masks/c{i}_{k}.png" for i in range(2) for k in "123"))
+    remedies = {item.remedy for item in discover(tmp_path).refused}
+    assert all("the values of one file" in remedy for remedy in remedies)

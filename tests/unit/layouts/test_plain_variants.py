@@ -286,3 +286,15 @@ def test_visits_after_the_channel(tmp_path):
 def test_scans_and_masks_of_one_name_in_folders_that_tell(tmp_path):
     put(tmp_path, *(f"{kind}/{i}_roi.nii.gz" for kind in ("images", "labels") for i in range(3)))
     assert labelled(discover(tmp_path)) == ["0_roi", "1_roi", "2_roi"]
+
+
+def test_the_surer_of_two_files_for_a_channel_counts(tmp_path):
+    put(tmp_path, *(f"p{i}/{name}{END}" for i in range(2) for name in ("CT", "CTres", "PET", "SUV", "SEG")))  # autoPET
+    dataset = discover(tmp_path)
+    assert (dataset.channels, dataset.refused, labelled(dataset)) == (("ct", "pet"), (), ["p0", "p1"])
+    assert files(dataset, "p0") == ["p0/CTres.nii.gz", "p0/SUV.nii.gz"]
+    put(tmp_path, *(f"p{i}/CTA{END}" for i in range(2)), *(f"p{i}/NCCT{END}" for i in range(2)))
+    for i in range(2):
+        (tmp_path / f"p{i}/CTres{END}").unlink()
+    reason = discover(tmp_path).refused[0].reason
+    assert all(f"{name}.nii.gz" in reason for name in ("CT", "NCCT"))

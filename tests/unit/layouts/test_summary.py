@@ -2,6 +2,8 @@
 
 import logging
 
+import pytest
+
 from equireg.layouts import discover
 from equireg.layouts.summary import lines, log_summary
 from layout_folders import put
@@ -30,10 +32,17 @@ def test_one_scan_a_patient_and_no_mask(tmp_path):
     assert patients == "patients: 2, one a case"
 
 
-def test_names_that_look_like_groups_are_reported(tmp_path, caplog):
-    put(tmp_path, "p1_1.nii.gz", "p1_2.nii.gz", "p2_1.nii.gz", "p2_2.nii.gz")
+@pytest.mark.parametrize(
+    ("scans", "told"),
+    [
+        (("p1_1", "p1_2", "p2_1", "p2_2"), "p1_1, p1_2; p2_1, p2_2"),
+        (("p1/11", "p1/12", "p2/21", "p2/22"), "11, 12; 21, 22"),
+    ],
+)
+def test_names_and_folders_that_look_like_groups_are_reported(tmp_path, caplog, scans, told):
+    put(tmp_path, *(f"{scan}.nii.gz" for scan in scans))
     logging.getLogger("equireg").propagate = True  # the command line switches it off
     log_summary(discover(tmp_path))
     (warning,) = {record.getMessage() for record in caplog.records if record.levelno == logging.WARNING}
-    assert "p1_1, p1_2; p2_1, p2_2" in warning
+    assert told in warning
     assert "--patients" in warning

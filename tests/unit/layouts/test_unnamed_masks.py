@@ -1,5 +1,7 @@
 """Masks that no word calls so are told by their voxels, and never taken for scans or channels."""
 
+import os
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -81,3 +83,52 @@ def test_a_folder_of_coloured_masks_is_told_by_its_pixels(tmp_path):
             save(tmp_path, f"Masken/b {index}.png", colours[shape])
     dataset = discover(tmp_path)
     assert masks(dataset) == {f"b {index}": f"Masken/b {index}.png" if index < 3 else None for index in range(4)}
+
+
+@pytest.mark.parametrize("folders", [("lung_masks", "tumor_masks"), ("masks", "segmentations"), ("labels", "masks")])
+def test_masks_of_one_name_in_two_folders_are_refused(tmp_path, folders):
+    write(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
+    write(tmp_path, *(f"{folder}/c{i}.nii.gz" for folder in folders for i in range(3)), kind="mask")
+    dataset = discover(tmp_path)
+    assert dataset.cases == ()
+    assert len(dataset.refused) == 3
+    assert all(f"{folder}{os.sep}c0.nii.gz" in dataset.refused[0].reason for folder in folders)
+
+
+def test_a_folder_that_is_called_one_of_masks_goes_before_one_that_is_not(tmp_path):
+    write(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
+    write(tmp_path, *(f"{folder}/c{i}.nii.gz" for folder in ("airways", "labels") for i in range(3)), kind="mask")
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {f"c{i}": f"labels/c{i}.nii.gz" for i in range(3)}
+    assert dataset.refused == ()
+    assert any("left aside: 3 masks" in note and "airways" in note for note in dataset.notes)
+    assert not any("not used" in note for note in dataset.notes)
+
+
+def test_masks_whose_names_go_on_behind_those_of_scans_in_another_folder(tmp_path):
+    colours = np.array([(0, 0, 0), (128, 0, 64)], np.uint8)
+    for index in range(3):
+        save(tmp_path, f"stills/0001_{index:03d}.png", photo(disc(), index))
+        save(tmp_path, f"Labeled/0001_{index:03d}_L.png", colours[disc(radius=8 + index)])  # CamVid
+    save(tmp_path, "Labeled/0001_009_L.png", colours[disc()])
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {f"0001_{index:03d}": f"Labeled/0001_{index:03d}_L.png" for index in range(3)}
+    assert [item.case for item in dataset.refused] == ["0001_009_L.png"]
+
+
+def test_masks_a_class_in_folders_elsewhere_are_no_scans(tmp_path):
+    for index in range(3):
+        save(tmp_path, f"1. Images/a. Training/I_{index}.jpg", photo(disc(), index))
+        for number, kind in enumerate(("MA", "HE")):  # IDRiD
+            save(tmp_path, f"2. Truths/a. Training/{number}. x/I_{index}_{kind}.tif", disc(radius=9 + number) * 255)
+    dataset = discover(tmp_path)
+    assert names(dataset) == ["I_0", "I_1", "I_2"]
+    assert len(dataset.refused) == 6
+    assert "is one of 2 masks" in dataset.refused[0].reason
+
+
+def test_pictures_that_go_on_behind_others_stay_scans_where_they_hold_no_labels(tmp_path):
+    for index in range(3):
+        save(tmp_path, f"first/p{index}.png", photo(disc(), index))
+        save(tmp_path, f"second/p{index}_b.png", photo(disc(), index + 3))
+    assert len(discover(tmp_path).cases) == 6
