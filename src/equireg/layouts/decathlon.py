@@ -26,7 +26,7 @@ from equireg.layouts.dataset_json import (
     read_description,
 )
 from equireg.layouts.files import MARKS, folder_pairs, image_files, stem_of
-from equireg.layouts.folder_cases import folder_name
+from equireg.layouts.folder_cases import folder_names
 from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.picture_sets import channels_of
 
@@ -167,10 +167,10 @@ def _name_by_folder(listed: _Listed, root: Path) -> None:
     """Name cases after their folders where their files are called alike in folders of one case each."""
     count = Counter(case.name for case in listed.cases.values())
     alone = Counter(file.parent for file in listed.cases)
-    folders = [file.parent for file in listed.cases]
+    called = folder_names((file.parent for file in listed.cases if file.parent.is_relative_to(root)), root)
     for file, case in listed.cases.items():
-        if count[case.name] > 1 and alone[file.parent] == 1 and file.parent.is_relative_to(root):
-            listed.cases[file] = replace(case, name=folder_name(file.parent, folders, root))
+        if count[case.name] > 1 and alone[file.parent] == 1:
+            listed.cases[file] = replace(case, name=called.get(file.parent) or case.name)
 
 
 def _repeat(listed: _Listed, image: Path, key: str) -> None:

@@ -1,8 +1,8 @@
 """Folders below the root to cases: a folder a case, or a folder of many cases."""
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def group_folders(
     for names in rests.values():
         for name in set(names):
             count[name] += 1
-    result = FolderCases()
+    result, called = FolderCases(), folder_names(folders, root)
     across = _across_folders(folders)
     result.groups += across
     done = {file for group in across for file in group.files.values()}
@@ -55,13 +55,13 @@ def group_folders(
             continue
         named = _channels_after_folder(folder, files)
         if named is not None:
-            result.groups.append(Group(folder_name(folder, folders, root), named))
+            result.groups.append(Group(called[folder], named))
             continue
         owned = _with_own_mask(folder, files, has_mask)
         found = group_files(files, choose_scheme(files, owned.__contains__, channel_count))
         recurring = all(count[name] > 1 and name and not name.isdigit() for name in rests[folder])
         recurring = recurring and not (len(files) >= len(folders) and _are_numbered(rests[folder]))
-        name = folder_name(folder, folders, root)
+        name = called[folder]
         words = [_rest_of(folder, group.name) for group in found]
         if len(found) == 1:
             result.groups.append(Group(name, found[0].files, found[0].contrast, found[0].twice))
@@ -156,12 +156,20 @@ def _rest_of(folder: Path, stem: str) -> str:
     return stem.lower().removeprefix(folder.name.lower()).strip("_-. ")
 
 
-def folder_name(folder: Path, folders: Collection[Path], root: Path) -> str:
-    """Name a case by its folder, with as many folders above as distinguish the case from the others and its patient."""
-    parts = folder.relative_to(root).parts
-    for depth in range(1, len(parts) + 1):
-        last = parts[-depth:]
-        alike = sum(other.relative_to(root).parts[-depth:] == last for other in folders)
-        if alike == 1 and not is_time_point(last[0]):
-            return "_".join(last)
-    return "_".join(parts)
+def folder_names(folders: Iterable[Path], root: Path) -> dict[Path, str]:
+    """Name cases by their folders, with as many folders above as distinguish each from the others and its patient.
+
+    Args:
+        folders: of the cases; one that holds several is there several times.
+        root: a folder above them all.
+    """
+    parts = [(folder, folder.relative_to(root).parts) for folder in folders]
+    ends = Counter(names[place:] for _, names in parts for place in range(len(names)))
+    return {folder: _distinct_end(names, ends) for folder, names in parts}
+
+
+def _distinct_end(names: tuple[str, ...], ends: Mapping[tuple[str, ...], int]) -> str:
+    for place in reversed(range(len(names))):
+        if ends[names[place:]] == 1 and not is_time_point(names[place]):
+            return "_".join(names[place:])
+    return "_".join(names)

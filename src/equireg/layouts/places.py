@@ -1,6 +1,7 @@
 """Where the scans and the masks of a plain folder lie: beside each other, or in folders of their own."""
 
 import re
+from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +54,13 @@ class Places:
         self._keep_folders_of_scans()
         self.homes = sorted({self._home(folder) for folder in self.scans})
         """Folders that may hold many cases directly: the root, or those called ``images`` and the like."""
+        self._inner: defaultdict[Path, list[Path]] = defaultdict(list)
+        """Folder to those directly inside that hold masks."""
+        for place in dict.fromkeys((*self._apart, *self._beside)):
+            self._inner[place.parent].append(place)
+        self._above = Counter(above for folder in self.scans for above in folder.parents)
+        """Folder to the number of folders of scans below it."""
+        self._index_of = cache(lambda home: MaskIndex(self._apart[home], home, self._unnamed))
         self._find_apart = cache(self._index_apart)
         self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder, self._unnamed))
 
@@ -171,23 +179,25 @@ class Places:
         """Return the masks in folders inside a case's folder that hold no scans; those of many cases are not meant."""
         if folder in self.homes:
             return []
-        apart = [file for home, files in self._apart.items() if home.parent == folder for file in files]
-        below = [place for place in self._beside if place.parent == folder and place not in self.scans]
-        return [*apart, *(mask for place in below for mask in self.masks_beside(place))]
+        inner = self._inner.get(folder, [])
+        below = [place for place in inner if place in self._beside and place not in self.scans]
+        return [*self._inside(folder), *(mask for place in below for mask in self.masks_beside(place))]
+
+    def _inside(self, folder: Path) -> list[Path]:
+        """Return the files of the folders of masks that lie directly in a folder."""
+        return [file for home in self._inner.get(folder, []) for file in self._apart.get(home, [])]
 
     def pictures_beside(self, folder: Path) -> list[Path]:
         """Return the masks in the folder of masks beside that of a picture, where both lie in a folder of its own."""
         if folder.parent == self.root:
             return []
-        found = [file for home, files in self._apart.items() if home.parent == folder.parent for file in files]
+        found = self._inside(folder.parent)
         return found if all(map(is_picture, found)) else []
 
     def _masks_above(self, folder: Path) -> list[Path]:
         """Return the masks in the folder above, where it holds nothing else: ``c1/pre/flair`` and ``c1/seg``."""
         above = folder.parent
-        alone = above not in self.scans and not any(
-            other.is_relative_to(above) for other in self.scans if other != folder
-        )
+        alone = above not in self.scans and self._above[above] == 1
         return self.masks_beside(above) if alone and above not in self.homes else []
 
     def _index_apart(self, folder: Path) -> list[list[tuple[MaskIndex, Path]]]:
@@ -199,14 +209,12 @@ class Places:
         path = folder
         inner: Path | None = None
         while True:
-            homes = {home: files for home, files in self._apart.items() if home.parent == path}
+            homes = [home for home in self._inner.get(path, []) if home in self._apart]
             part = scan_part_beside_masks(inner.name) if inner is not None else ""
             parts = alike(part if part is not None else "")
             fitting = [[home for home in homes if (mask_part(home.name) or "") == other] for other in parts]
             place = folder.relative_to(inner) if inner is not None and part is not None else folder.relative_to(path)
-            result += [
-                [(MaskIndex(homes[home], home, self._unnamed), place) for home in several] for several in fitting
-            ]
+            result += [[(self._index_of(home), place) for home in several] for several in fitting]
             if path == self.root:
                 return result
             inner, path = path, path.parent

@@ -28,6 +28,8 @@ _PATCHES = 0.5
 _COLOURS = 16
 _COVER = 0.9
 """Fraction of the pixels inside that so many colours have, at least: smooth edges add others, a photograph has more."""
+_FOLDERS = 30
+"""Folders beside each other, with fewer files in each than there are folders, that are rather cases than kinds."""
 _OPENED = 3
 """Files of a name that are opened; an empty one says nothing."""
 
@@ -69,6 +71,8 @@ def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
         siblings[folder.parent].append(folder)
     found: set[Path] = set()
     for several in siblings.values():
+        if len(several) > max(_FOLDERS, *(len(scans[folder]) for folder in several)):
+            continue
         stems = {folder: {stem_of(file) for file in scans[folder]} for folder in several}
         alike = [
             folder

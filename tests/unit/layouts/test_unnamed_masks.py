@@ -132,3 +132,10 @@ def test_pictures_that_go_on_behind_others_stay_scans_where_they_hold_no_labels(
         save(tmp_path, f"first/p{index}.png", photo(disc(), index))
         save(tmp_path, f"second/p{index}_b.png", photo(disc(), index + 3))
     assert len(discover(tmp_path).cases) == 6
+
+
+def test_folders_of_many_cases_are_not_opened(tmp_path, monkeypatch):
+    """They would all be read, and the time would grow with the square of their number."""
+    monkeypatch.setattr("equireg.layouts.unnamed_masks.hold_labels", lambda _: pytest.fail("opened"))
+    write(tmp_path, *(f"c{index:02}/{name}" for index in range(31) for name in ("t1", "t2")))
+    assert len(discover(tmp_path).cases) == 31
