@@ -53,7 +53,7 @@ def test_arms_of_one_series_differ_in_the_amount_of_data(other: RunFacts) -> Non
 
 def test_options_have_dotted_names_and_plain_values() -> None:
     options = facts(TrainConfig(max_steps=7, patch_size=(16, 24))).options
-    assert (options["max_steps"], options["patch_size"], options["optimizer.lr"]) == (7, [16, 24], 2e-3)
+    assert (options["max_steps"], options["patch_size"], options["optimizer.lr"]) == (7, [16, 24], 4e-3)
     assert not {"seed", "repeat", "device", "sup_cut", "unsup_cases"} & options.keys()
 
 

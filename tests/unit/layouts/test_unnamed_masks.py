@@ -136,6 +136,6 @@ def test_pictures_that_go_on_behind_others_stay_scans_where_they_hold_no_labels(
 
 def test_folders_of_many_cases_are_not_opened(tmp_path, monkeypatch):
     """They would all be read, and the time would grow with the square of their number."""
-    monkeypatch.setattr("equireg.layouts.unnamed_masks.hold_labels", lambda _: pytest.fail("opened"))
+    monkeypatch.setattr("equireg.layouts.unnamed_masks.hold_labels", lambda files: len(files) and pytest.fail("opened"))
     write(tmp_path, *(f"c{index:02}/{name}" for index in range(31) for name in ("t1", "t2")))
     assert len(discover(tmp_path).cases) == 31
