@@ -1,7 +1,9 @@
 """The reader of DICOM pixels: a process of its own, as a damaged file can crash a decoder or make it ask for memory.
 
-Runs as a script. A request is ``{"path": .., "frames": [numbers from 0], "memory": bytes}``; what follows the answer
-are the stored numbers of these frames, float32, rows slowest: 2 to the power of 24 is the largest that is exact.
+Runs as a script. A request is ``{"path": .., "frames": [numbers from 0], "down": bool, "memory": bytes}``; what follows
+the answer are the stored numbers of these frames, float32, rows slowest: 2 to the power of 24 is the largest that is
+exact. The answer says whether the header has them in the upper bits (``upper``), and whether the bits below are used
+all the same (``lower``); they are moved down where ``down`` says so.
 """
 
 from collections.abc import Iterator
@@ -25,21 +27,28 @@ def main() -> None:
 
 
 def _read(request: dict[str, Any]) -> Answer:
-    frames = [np.ascontiguousarray(frame) for frame in _frames(request["path"], request["frames"])]
+    from pydicom import dcmread
+
+    path = request["path"]
+    tags = ["BitsAllocated", "BitsStored", "HighBit", "Rows", "Columns"]
+    head = dcmread(path, force=True, stop_before_pixels=True, specific_tags=tags)
+    raw = [np.ascontiguousarray(frame) for frame in _frames(path, request["frames"], head)]
+    below = _bits_below(head)
+    lower = below > 0 and any(frame.dtype.kind in "iu" and (frame & ((1 << below) - 1)).any() for frame in raw)
+    frames = [_used_bits(frame, head, below if request["down"] else 0) for frame in raw]
     shape = frames[0].shape
     if len(frames) != len(request["frames"]) or len(shape) != 2 or any(frame.shape != shape for frame in frames):
         raise ValueError(f"it holds frames of shape {shape}, {len(frames)} of the {len(request['frames'])} asked for")
     size = len(frames) * frames[0].size * np.dtype(np.float32).itemsize
-    return {"shape": shape, "bytes": size}, (frame.astype("<f4").tobytes() for frame in frames)
+    answer = {"shape": shape, "bytes": size, "upper": below > 0, "lower": bool(lower)}
+    return answer, (frame.astype("<f4").tobytes() for frame in frames)
 
 
-def _frames(path: str, numbers: list[int]) -> Iterator[np.ndarray]:
-    """Yield the stored numbers of some frames, without what lies in the bits that are not used."""
+def _frames(path: str, numbers: list[int], head: Any) -> Iterator[np.ndarray]:
+    """Yield some frames as they are stored."""
     from pydicom import dcmread
     from pydicom.pixels.utils import iter_pixels
 
-    tags = ["BitsAllocated", "BitsStored", "HighBit", "Rows", "Columns"]
-    head = dcmread(path, force=True, stop_before_pixels=True, specific_tags=tags)
     if head.get("BitsAllocated") == 1:
         yield from _packed(dcmread(path, force=True), numbers)
         return
@@ -47,8 +56,7 @@ def _frames(path: str, numbers: list[int]) -> Iterator[np.ndarray]:
     if not _is_read_in_parts(path):
         source = dcmread(path, force=True)
         source.file_meta.TransferSyntaxUID = source.file_meta.get("TransferSyntaxUID") or _syntax(source)
-    for frame in iter_pixels(source, indices=numbers, raw=True, correct_unused_bits=False):
-        yield _used_bits(frame, head)
+    yield from iter_pixels(source, indices=numbers, raw=True, correct_unused_bits=False)
 
 
 def _packed(source: Any, numbers: list[int]) -> Iterator[np.ndarray]:
@@ -63,17 +71,18 @@ def _packed(source: Any, numbers: list[int]) -> Iterator[np.ndarray]:
         yield bits[first % 8 : first % 8 + rows * columns].reshape(rows, columns)
 
 
-def _used_bits(frame: np.ndarray, head: Any) -> np.ndarray:
-    """Clear the bits above those that are stored; old files keep overlays there.
+def _bits_below(head: Any) -> int:
+    """Return how many bits lie below the stored numbers, by the header."""
+    allocated, stored = int(head.BitsAllocated), int(head.get("BitsStored") or head.BitsAllocated)
+    return max(0, min(int(head.get("HighBit") or 0), allocated - 1) + 1 - stored)
 
-    Numbers that the header says to lie in the upper bits are moved down, unless the bits below them are used after all.
-    """
+
+def _used_bits(frame: np.ndarray, head: Any, below: int) -> np.ndarray:
+    """Return the stored numbers, moved down by so many bits, without the bits above: old files keep overlays there."""
     allocated, stored = int(head.BitsAllocated), int(head.get("BitsStored") or head.BitsAllocated)
     if stored >= allocated or frame.dtype.kind not in "iu":
         return frame
-    below = min(int(head.get("HighBit") or 0), allocated - 1) + 1 - stored
-    if below > 0 and not (frame & ((1 << below) - 1)).any():
-        frame = frame >> below
+    frame = frame >> below
     if frame.dtype.kind == "u":
         return frame & frame.dtype.type((1 << stored) - 1)
     room = frame.dtype.itemsize * 8 - stored

@@ -55,6 +55,23 @@ def test_images_of_one_uid_are_copies_only_within_a_series(tmp_path: Path) -> No
     assert not found.notes
 
 
+def test_an_anonymous_copy_with_the_same_uids_is_left_out(tmp_path: Path) -> None:
+    source, copy = slices(phantom()), slices(phantom())
+    other = slices(phantom(seed=1))  # of an anonymiser that numbers the studies of all patients from 1
+    for file in copy:
+        file.PatientID = "ANON"
+    write(tmp_path / "a", source)
+    write(tmp_path / "b", copy)
+    found = discover(tmp_path)
+    (case,) = found.cases
+    assert case.images[0].parent.name == "a"
+    assert found.notes[0].startswith("left out: 6 files of copies of other files")
+    for file in other:
+        file.PatientID = "OTHER"
+    write(tmp_path / "c", other)
+    assert "images of 2 patients" in discover(tmp_path).refused[0].reason
+
+
 def drawn_by_program(source: Sequence[Dataset], maker: str, description: str = "masks") -> Dataset:
     made = segmentation(source, MASK, ["liver"], description=description)
     made.Manufacturer = maker
@@ -109,6 +126,18 @@ def test_slices_that_are_called_secondary_captures_are_used(tmp_path: Path) -> N
     write(tmp_path, files)
     (case,) = discover(tmp_path).cases
     assert len(case.scan_files) == 6
+
+
+def test_secondary_captures_beside_the_slices_of_their_series_are_left_out(tmp_path: Path) -> None:
+    files = slices(phantom())
+    (shot,) = slices(phantom(shape=(12, 10, 1), seed=1))
+    shot.SOPClassUID, shot.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7", uid("shot")
+    shot.ImagePositionPatient = [0, 0, 31]
+    write(tmp_path, [shot, *files])
+    found = discover(tmp_path)
+    (case,) = found.cases
+    assert len(case.scan_files) == 6
+    assert "1 file of secondary captures beside the slices of their series" in found.notes[0]
 
 
 def test_slices_that_are_called_mosaics_are_told_by_their_places(tmp_path: Path) -> None:

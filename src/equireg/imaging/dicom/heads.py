@@ -42,6 +42,8 @@ MOSAICS = (
     "Siemens mosaics (all slices of a volume as tiles of one picture; convert them to NIfTI with dcm2niix, or export "
     "them as single slices or as an enhanced multi-frame file)"
 )
+CAPTURES = "secondary captures beside the slices of their series"
+"""Such as have a place in the patient; alone they are slices, as some programs call what they convert."""
 
 GROUPS = "PerFrameFunctionalGroupsSequence"
 """Where an enhanced file says of each frame where it lies."""
@@ -237,7 +239,7 @@ def _aside(kind: Kind, sop_class: str, image_type: tuple[str, ...], content: Any
     known = next((known for known in _ASIDE if sop_class == known or sop_class.startswith(f"{known}.")), None)
     no_slice = _no_slice(image_type, content) if kind == "image" else "objects without pixels"
     if known == _CAPTURES and no_slice is None and GROUPS not in content:
-        return None  # programs that convert other formats call slices so; screenshots have no place in the patient
+        return CAPTURES
     return _ASIDE[known] if known else no_slice
 
 
@@ -286,8 +288,7 @@ def numbers(value: Any, count: int) -> tuple[float, ...]:
 
 
 def _number(value: Any, otherwise: float) -> float:
-    found = numbers([value], 1)
-    return found[0] if found else otherwise
+    return next(iter(numbers([value], 1)), otherwise)
 
 
 def _whole(value: Any) -> int | None:
@@ -295,6 +296,5 @@ def _whole(value: Any) -> int | None:
 
 
 def _list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
+    single = [] if value is None else [value]
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else single

@@ -2,16 +2,17 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from equireg.imaging.dicom.heads import DIRECTORY, MOSAICS, Head, Unreadable, is_dicom, read_heads
+from equireg.imaging.dicom.heads import CAPTURES, DIRECTORY, MOSAICS, Head, Unreadable, is_dicom, read_heads
 from equireg.imaging.dicom.identity import digest
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.series import series_of
 from equireg.imaging.formats import extension_of
 from equireg.layouts.base import Refusal
+from equireg.layouts.dicom.copies import Copies
 from equireg.layouts.files import folders_below
 from equireg.processes.progress import track
 
@@ -57,43 +58,40 @@ def read_these(root: Path, paths: list[Path]) -> Files:
     if not paths:
         return found
     aside: defaultdict[str, list[Head]] = defaultdict(list)
-    seen: set[tuple[object, ...]] = set()
+    copies = Copies()
     for head in track(read_heads(paths), len(paths), "DICOM headers", "file"):
         if isinstance(head, Unreadable):
             found.refused.append(_unreadable(root, head))
         elif head is None:
             continue
+        elif head.aside not in (None, CAPTURES):
+            aside[head.aside].append(head)
+        elif copies.is_one(head):
+            aside["copies of other files"].append(head)
         elif head.aside is not None:
             aside[head.aside].append(head)
-        elif (key := _object_of(head)) in seen:
-            aside["copies of other files"].append(head)
+        elif head.kind == "image":
+            found.images.setdefault((head.study_uid, head.series_uid), []).append(head)
         else:
-            seen.add(key)
-            if head.kind == "image":
-                found.images.setdefault((head.study_uid, head.series_uid), []).append(head)
-            else:
-                found.masks.append(head)
-    aside[MOSAICS] = _without_stacks(aside[MOSAICS], found.images)
+            found.masks.append(head)
+    aside[CAPTURES] = _without_slices(aside[CAPTURES], found.images, lambda _: True)
+    aside[MOSAICS] = _without_slices(aside[MOSAICS], found.images, _is_stack)
     for words, heads in sorted(aside.items()):
         if heads:
             found.notes.append(f"left out: {_counted(len(heads))} of {words}, such as {heads[0].path}")
     return found
 
 
-def _without_stacks(mosaics: Sequence[Head], images: dict[tuple[str, str], list[Head]]) -> list[Head]:
-    """Add the files to the images that are called mosaics and lie as slices do; return the others."""
+def _without_slices(
+    heads: Sequence[Head], images: dict[tuple[str, str], list[Head]], fits: Callable[[Sequence[Head]], bool]
+) -> list[Head]:
+    """Add files that are slices to the images, where their series has no others and fits; return the rest."""
     series: defaultdict[tuple[str, str], list[Head]] = defaultdict(list)
-    for head in mosaics:
+    for head in heads:
         series[head.study_uid, head.series_uid].append(head)
-    stacks = {key: heads for key, heads in series.items() if key not in images and _is_stack(heads)}
-    images.update(stacks)
-    return [head for key, heads in series.items() if key not in stacks for head in heads]
-
-
-def _object_of(head: Head) -> tuple[object, ...]:
-    """Return what copies of a file have in common; the UID alone is not always one's own (filters, anonymisers)."""
-    owner = head.patient_id, head.study_uid, head.series_uid
-    return *owner, head.sop_uid, head.plane.position, head.instance
+    slices = {key: several for key, several in series.items() if key not in images and fits(several)}
+    images.update(slices)
+    return [head for key, several in series.items() if key not in slices for head in several]
 
 
 def _is_stack(heads: Sequence[Head]) -> bool:

@@ -129,6 +129,17 @@ def test_numbers_in_the_upper_bits_are_moved_down(tmp_path: Path, signed: bool) 
         assert np.array_equal(read(tmp_path / name)[0], stored)
 
 
+@pytest.mark.parametrize("raised", [False, True])
+def test_where_the_numbers_lie_is_decided_for_all_slices_together(tmp_path: Path, raised: bool) -> None:
+    stored = np.random.default_rng(0).integers(0, 4096, (6, 5, 3)).astype(np.uint16)
+    stored[:, :, 0], stored[:, :, 1] = 1024, stored[:, :, 1] % 16  # the first has no bits that could tell
+    files = slices(Phantom(stored * np.uint16(16) if raised else stored))
+    for file in files:
+        file.BitsStored, file.HighBit = 12, 15
+    write(tmp_path, files)
+    assert np.array_equal(read(tmp_path)[0], stored)
+
+
 @pytest.mark.parametrize("where", [{}, OBLIQUE])
 def test_dcm2niix_reads_the_same(tmp_path: Path, where: dict[str, Any]) -> None:
     program = Path(sysconfig.get_path("scripts")) / "dcm2niix"
