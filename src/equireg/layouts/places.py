@@ -12,6 +12,7 @@ from equireg.layouts.files import (
     alike,
     folders_with_images,
     mask_part,
+    names_a_set,
     says_unlabelled,
     scan_part,
     scan_part_beside_masks,
@@ -156,8 +157,12 @@ class Places:
         return []
 
     def _without_set(self, folder: Path, names: list[str]) -> list[str]:
-        """Return names less a last word that is a folder's above: ``training/images/21_training``, as in DRIVE."""
-        words = [place.name.lower() for place in (folder, *folder.parents) if self.root in place.parents]
+        """Return names less a last word that is that of a set above: ``training/images/21_training``, as in DRIVE."""
+        words = [
+            place.name.lower()
+            for place in (folder, *folder.parents)
+            if self.root in place.parents and names_a_set(place.name)
+        ]
         split = [(name[: -len(word)], name) for name in names for word in words if name.lower().endswith(word)]
         return [rest.rstrip(MARKS) for rest, _ in split if rest.rstrip(MARKS) and rest[-1] in MARKS]
 

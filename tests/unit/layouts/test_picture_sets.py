@@ -101,6 +101,14 @@ def test_manual_masks_go_before_those_of_the_field_of_view(tmp_path):
     assert "left aside: 4 masks of the field of view" in dataset.notes[0]
 
 
+def test_words_of_folders_other_than_sets_are_part_of_a_name(tmp_path):
+    for i in range(2):
+        blank(tmp_path, f"art/images/p{i}_art.png", f"ven/images/p{i}_ven.png", f"masks/p{i}.png")
+    dataset = discover(tmp_path)
+    assert set(masks(dataset).values()) == {None}
+    assert len(dataset.refused) == 2
+
+
 def test_a_folder_of_masks_for_one_picture_is_united(tmp_path):
     blank(tmp_path, "s1/images/s1.png", "s1/masks/aa.png", "s1/masks/bb.png", "s2/images/s2.png", "s2/masks/cc.png")
     dataset = discover(tmp_path)
