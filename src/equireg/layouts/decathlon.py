@@ -29,6 +29,7 @@ from equireg.layouts.files import MARKS, folder_pairs, image_files, stem_of
 from equireg.layouts.folder_cases import folder_names
 from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.picture_sets import channels_of
+from equireg.layouts.unlisted import like_listed, told, without_contrasts
 
 _LISTS = ("training", "validation", "test", "testing")
 
@@ -73,8 +74,13 @@ def find(root: Path) -> FoundSet:
     channels = _channels_of_files(path, description) if stated is None else channel_names(path, stated)
     listed = _read_lists(path, description, channels)
     names = {case.name: file for file, case in listed.cases.items()}
-    unlisted, orphans = _unlisted(root, listed, by_folder=not description.get("training"))
+    datalist = "modality" not in description
+    alike = like_listed(root, tuple(listed.cases.values()), listed.lists) if datalist else []
+    listed.masks |= {case.label for case in alike if case.label}
+    rest, orphans = _unlisted(root, listed, alike, by_folder=datalist or not description.get("training"))
+    unlisted = [*alike, *rest]
     namesakes = [case for case in unlisted if case.name in names and case.stacked != names[case.name]]
+    aside, warnings = _told(root, listed, unlisted, orphans) if datalist else ((), ())
     return FoundSet(
         layout="decathlon",
         channels=channels,
@@ -83,7 +89,9 @@ def find(root: Path) -> FoundSet:
         cases=(*listed.cases.values(), *(case for case in unlisted if case not in namesakes)),
         refused=(*listed.refused, *(_namesake(case, names[case.name]) for case in namesakes)),
         orphans=orphans,
+        aside=aside,
         notes=_notes(listed),
+        warnings=warnings,
     )
 
 
@@ -125,6 +133,7 @@ def _read_lists(path: Path, description: Mapping[str, Any], channels: Sequence[s
                 listed.absent += 1  # the test scans were never fetched, or were left out when the task was copied
             elif files[0] in listed.lists:
                 _repeat(listed, files[0], key)
+                listed.lists = dict.fromkeys(files, key) | listed.lists
             else:
                 listed.lists |= dict.fromkeys(files, key)
                 _add(listed, files, channels, label, held_out=key != "training")
@@ -196,7 +205,9 @@ def _notes(listed: _Listed) -> tuple[str, ...]:
 
 
 def _namesake(case: FoundCase, listed: Path) -> Refusal:
-    reason = f"{case.stacked}: has the name of {listed}, which {NAME} lists; expected each name once."
+    reason = (
+        f"{next(iter(case.files.values()))}: has the name of {listed}, which {NAME} lists; expected each name once."
+    )
     return Refusal(case.name, reason, "Rename or remove one of the two.")
 
 
@@ -210,8 +221,19 @@ def _is_of_nnunet(path: Path, description: Mapping[str, Any]) -> bool:
     if "dataset" in description:
         return True
     count = len(channel_names(path, description["channel_names"]))
-    images = (_files(path, entry)[0] for entry in entries)
-    return not any(len(files) > 1 or (is_there(files[0]) and not _has_number(files[0], count)) for files in images)
+    images = [_files(path, entry)[0] for entry in entries]
+    several = any(len(files) > 1 for files in images)
+    if several and not _lie_in_folders(path, description):
+        return False
+    known = (files for files in images if len(files) > 1 or is_there(files[0]))
+    return all(_has_number(file, count) for files in known for file in files)
+
+
+def _lie_in_folders(path: Path, description: Mapping[str, Any]) -> bool:
+    """Whether folders of scans say the same of the listed ones as the lists do: which are held out."""
+    held_out = {pair.images: pair.held_out for pair in folder_pairs(path.parent)}
+    listed = [(key, _files(path, entry)[0]) for key in _LISTS for entry in listed_entries(path, description, key)]
+    return all(held_out.get(file.parent) == (key != "training") for key, files in listed for file in files)
 
 
 def _has_number(file: Path, count: int) -> bool:
@@ -227,23 +249,42 @@ def _files(path: Path, entry: Any) -> tuple[list[Path], Path | None]:
     return [listed_file(path, one) for one in images], listed_file(path, label) if label not in (None, "") else None
 
 
-def _unlisted(root: Path, listed: _Listed, *, by_folder: bool) -> tuple[list[FoundCase], tuple[Path, ...]]:
+def _unlisted(
+    root: Path, listed: _Listed, alike: Sequence[FoundCase], *, by_folder: bool
+) -> tuple[list[FoundCase], tuple[Path, ...]]:
     """Find scans that the lists leave out, and masks without any scan.
 
     Args:
         root: the task's folder.
         listed: what the lists name.
-        by_folder: whether there is no list, so that masks are found by their scan's name.
+        alike: cases that are found already.
+        by_folder: whether masks are found by their scan's name: there is no list, or it is not the task's own.
     """
-    known = {*listed.lists, *listed.masks}
+    known = {*listed.lists, *listed.masks, *(file for case in alike for file in case.files.values())}
     cases, orphans = [], []
     for pair in folder_pairs(root):
         scans = image_files(pair.images)
         masks = {stem_of(file): file for file in image_files(pair.labels)} if pair.labels else {}
-        for file in scans:
+        for file in without_contrasts(scans, listed.lists) if by_folder else scans:
             if file not in known:
                 label = masks.get(stem_of(file)) if by_folder or pair.held_out else None
                 cases.append(FoundCase(stem_of(file), {STACKED: file}, label, pair.held_out))
         stems = {stem_of(file) for file in scans}
         orphans += [file for stem, file in masks.items() if stem not in stems and file not in known]
     return cases, tuple(orphans)
+
+
+def _told(
+    root: Path, listed: _Listed, unlisted: Sequence[FoundCase], orphans: Sequence[Path]
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Return the images that a datalist leaves out and that are not used, and warnings of them and of those used."""
+    used = {file for case in unlisted for file in (*case.files.values(), *([case.label] if case.label else []))}
+    aside, warning = told(root, {*listed.lists, *listed.masks, *used, *orphans}, listed.lists)
+    trained = [case.name for case in unlisted if not case.held_out]
+    warnings = [warning] if warning else []
+    if trained:
+        warnings.append(
+            f"{root / NAME} does not list {len(trained)} cases such as {min(trained)}, which are used for training. "
+            'List those that are not meant for it under "test", or move them elsewhere.'
+        )
+    return aside, tuple(warnings)

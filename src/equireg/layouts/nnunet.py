@@ -123,13 +123,15 @@ def _whole(files: dict[str, Path], channels: tuple[str, ...]) -> dict[str, Path]
 def _missing(
     path: Path, description: Mapping[str, Any], found: Collection[str], channels: tuple[str, ...]
 ) -> list[FoundCase]:
-    """Return the training cases that version 1 lists and that have no file at all."""
+    """Return the training cases that a list names and that have no file at all."""
     missing = []
     for entry in listed_entries(path, description, "training"):
-        image = listed_file(path, entry.get("image") if isinstance(entry, dict) else entry)
-        name = stem_of(image)
+        images = entry.get("image") if isinstance(entry, dict) else entry
+        image = listed_file(path, images[0] if isinstance(images, list) and images else images)
+        match = NUMBERED.fullmatch(stem_of(image)) if isinstance(images, list) else None
+        name = match[1] if match else stem_of(image)
         if name not in found and not is_there(image):
-            first = image.with_name(f"{name}_0000{extension_of(image) or ''}")
+            first = image if match else image.with_name(f"{name}_0000{extension_of(image) or ''}")
             missing.append(FoundCase(name, {}, problem=f"{first}: no such file, though {NAME} lists its case."))
     return missing
 

@@ -152,3 +152,33 @@ def test_a_description_that_no_layout_reads_is_told(tmp_path):
     assert any(line.startswith(f"{tmp_path / 'dataset.json'} was not read") for line in dataset.warnings)
     describe(tmp_path, licence="CC0")
     assert discover(tmp_path).warnings == ()
+
+
+def test_cases_that_lie_as_those_of_a_datalist_do_are_used_with_their_masks(tmp_path):
+    put(tmp_path, *(f"{kind}/c{i}.nii.gz" for kind in ("images", "segs") for i in range(5)))
+    put(tmp_path, "images/c4_t2.nii.gz", "segs/c4_t2.nii.gz", "images/c9.nii.gz", "other/x.nii.gz")
+    listed = [{"image": f"images/c{i}.nii.gz", "label": f"segs/c{i}.nii.gz"} for i in range(5)]
+    describe(tmp_path, training=listed[:3], test=["images/c4.nii.gz"])
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {**{f"c{i}": f"segs/c{i}.nii.gz" for i in range(4)}, "c4": None, "c9": None}
+    assert [case.name for case in dataset.cases if case.held_out] == ["c4"]
+    assert dataset.refused == ()
+    aside, used = dataset.warnings
+    assert aside.startswith(f"left aside: 1 images such as {tmp_path / 'other/x.nii.gz'}, because")
+    assert "does not list 2 cases such as c3, which are used for training" in used
+
+
+def test_folders_of_files_that_a_datalist_does_not_name_are_used(tmp_path):
+    listed = []
+    for i in range(6):
+        images = [f"BraTS_{i}/BraTS_{i}_{end}.nii.gz" for end in ("flair", "t1")]
+        put(tmp_path, *images, f"BraTS_{i}/BraTS_{i}_t2.nii.gz")
+        label = f"BraTS_{i}/BraTS_{i}_seg.nii.gz"
+        put(tmp_path, *([label] if i != 5 else []))
+        listed.append({"image": images, "label": label})
+    describe(tmp_path, training=listed[:3], validation=listed[3:4])
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == [f"BraTS_{i}" for i in range(5)]
+    assert files(dataset, "BraTS_4") == listed[4]["image"]
+    assert files(dataset, "BraTS_5") == listed[5]["image"]
+    assert [case.name for case in dataset.cases if case.held_out] == ["BraTS_3"]

@@ -124,3 +124,20 @@ def test_files_of_channels_by_other_names_stay_plain(tmp_path):
     dataset = discover(tmp_path)
     assert (dataset.layout, dataset.channels, labelled(dataset)) == ("plain", ("t1", "t2"), ["c0", "c1"])
     assert any("dataset.json was not read" in line for line in dataset.warnings)
+
+
+def test_lists_of_numbered_files_mean_what_their_folders_hold(tmp_path):
+    listed = []
+    for i in range(3):
+        images = [f"imagesTr/c{i}_000{channel}.nii.gz" for channel in range(2)]
+        put(tmp_path, *images, f"labelsTr/c{i}.nii.gz")
+        listed.append({"image": images, "label": f"labelsTr/c{i}.nii.gz"})
+    stated = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "x": 1}}
+    gone = {"image": ["imagesTr/c9_0000.nii.gz", "imagesTr/c9_0001.nii.gz"]}
+    describe(tmp_path, training=[*listed[:2], gone], **stated)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, labelled(dataset)) == ("nnunet", ["c0", "c1", "c2"])
+    assert [refusal.case for refusal in dataset.refused] == ["c9"]
+    describe(tmp_path, training=listed[:2], validation=listed[2:], **stated)
+    dataset = discover(tmp_path)
+    assert [case.name for case in dataset.cases if case.held_out] == ["c2"]
