@@ -57,8 +57,8 @@ SOURCES = (
     Source(
         "docs/benchmarks.md",
         "The answer",
-        "benchmarks/strength/choose.py",
-        "benchmarks/strength/results/prior-*.csv",
+        "benchmarks/strength/README.md",
+        "benchmarks/strength/results/short-today.csv",
         sources.first_try,
         header="labelled, steps",
     ),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -163,24 +164,29 @@ _SMALL = {"hippocampus, 1 case": "hippocampus", "lgg, 4 patients": "lgg", "acdc,
 
 def first_try() -> Mapping[str, Row]:
     """Return draws, Dice of both methods, and their difference with its interval, by data set and steps."""
+    dice: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
+    for row in table("benchmarks/strength/results/short-today.csv"):
+        if row["lr"] == "0.004" and row["after"] == row["steps"]:
+            of_point = dice.setdefault((row["set"], row["steps"]), {})
+            of_point.setdefault(row["method"], {})[row["draw"]] = float(row["val_dice"])
     found: dict[str, Row] = {}
-    for steps in ("400", "800"):
+    for steps in ("200", "400", "800"):
         for shown, name in _SMALL.items():
-            values: dict[str, dict[str, float]] = {}
-            for row in table(f"benchmarks/strength/results/prior-{name}-draws.csv"):
-                if row["max_steps"] == steps:
-                    values.setdefault(row["variant"], {})[row["seed"]] = float(row["dice"])
-            ours = values["prior-balanced"]
-            drawn, *dice = [
-                [value for seed, value in values.get(arm, {}).items() if seed in ours]
-                for arm in ("base-drawn-head", "base-prior", "prior-balanced")
-            ]
-            before = fmean(drawn) if len(drawn) == len(ours) else []  # at 800 steps not all were run
-            decided = table(f"benchmarks/strength/results/prior-{name}-decisions.csv")
-            (last,) = (row for row in decided if (row["max_steps"], row["variant"]) == (steps, "prior-balanced"))
-            difference = [float(last[column]) for column in ("difference", "low", "high")]
-            found[f"{shown}, {steps}"] = [len(ours), before, *map(fmean, dice), difference]
+            ours, theirs = dice[name, steps]["equireg"], dice[name, steps]["supervised"]
+            both = sorted(ours.keys() & theirs.keys())
+            difference = list(_interval([ours[draw] - theirs[draw] for draw in both]))
+            means = [fmean(method[draw] for draw in both) for method in (theirs, ours)]
+            found[f"{shown}, {steps}"] = [len(both), *means, difference]
     return found
+
+
+def _interval(differences: list[float]) -> tuple[float, float, float]:
+    """Return the mean difference over the draws and its interval, as the script that chooses has it."""
+    sys.path.insert(0, str(ROOT / "benchmarks" / "strength"))
+    import choose  # pyright: ignore[reportMissingImports]
+
+    found = choose.interval(differences)
+    return found.mean, found.low, found.high
 
 
 def against_rivals() -> Mapping[str, Row]:

@@ -168,8 +168,8 @@ def _stem(path: Path) -> str:
 
 def _named(data: PreparedSet, path: Path) -> CaseRecord | None:
     """Return the case that a file is named after."""
-    stem = _stem(path)
-    return data.by_name.get(stem) or data.by_name.get(_ENDING.sub("", stem))
+    stem, known = _stem(path), {composed(name): record for name, record in data.by_name.items()}
+    return known.get(stem) or known.get(_ENDING.sub("", stem))
 
 
 def _case_of(data: PreparedSet, path: Path, known: str | None, free: Container[str]) -> CaseRecord:

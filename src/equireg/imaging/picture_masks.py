@@ -45,7 +45,7 @@ def look_of(path: Path, limits: Limits) -> MaskLook:
             return MaskLook("rgb" if picture.mode in ("RGB", "RGBA", "YCbCr") else "grey")
         palette = _palette(picture)
         if _is_white_first(palette):
-            palette = (next(filter(is_black, palette)), palette[0])
+            palette = palette[::-1]
         return MaskLook("palette", palette)
 
 
@@ -82,10 +82,10 @@ def _of_palette(path: Path, picture: Image.Image, table: ColourTable | None) -> 
     palette = _palette(picture)
     if table is None and _is_white_first(palette):
         warn_once(
-            f"{path.parent}: masks such as {path.name} have a palette of black and white with white first; black "
-            "counts as the background, the value 0, and white as 1. --colours FILE tells it otherwise."
+            f"{path.parent}: masks have a palette of black and white with white first; black counts as the background, "
+            "the value 0, and white as 1. --colours FILE tells it otherwise."
         )
-        return np.isin(index, [place for place, colour in enumerate(palette) if not is_black(colour)]).astype(np.uint8)
+        return 1 - index
     if table is None:
         return index
     found = {int(value): palette[value] if value < len(palette) else (0, 0, 0) for value in np.unique(index)}
@@ -228,10 +228,8 @@ def is_black(colour: RGB) -> bool:
 
 
 def _is_white_first(palette: tuple[RGB, ...]) -> bool:
-    """Whether a palette is black and white alone, with white at the index 0, as programs leave that reduce colours."""
-    if len(palette) < 2 or is_black(palette[0]) or not any(map(is_black, palette)):
-        return False
-    return all(is_black(colour) or min(colour) >= 255 - _NEAR for colour in palette)
+    """Whether a palette is white and black alone, in this order, as programs leave that reduce colours."""
+    return len(palette) == 2 and min(palette[0]) >= 255 - _NEAR and is_black(palette[1])
 
 
 def _palette(picture: Image.Image) -> tuple[RGB, ...]:

@@ -43,13 +43,13 @@ def looks_like_ct(
     cases: Sequence[CaseRecord], normalisation: Mapping[str, Any], channels: Sequence[str]
 ) -> Iterator[str]:
     """Yield a sentence on each channel that holds air in Hounsfield units in most scans, where no name says CT."""
-    if normalisation.get("name") != "zscore" or not cases:
+    if not cases:
         return
     lowest = np.array([case.intensities for case in cases])[:, :, 0]
     low, high = _AIR
     for index, name in enumerate(channels):
         found = lowest[:, index]
-        if np.mean((low <= found) & (found <= high)) > 0.5:
+        if scheme_of(normalisation, index) == "zscore" and np.mean((low <= found) & (found <= high)) > 0.5:
             yield (
                 f"the intensities of the channel {name} begin at {np.median(found):.0f} as those of CT do, and each "
                 "scan is normalised by itself, as MRI is. If it is CT, prepare with --normalise ct"

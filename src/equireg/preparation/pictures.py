@@ -68,7 +68,8 @@ def common_palette(
     for name, path in masks.items():
         own = colours[name]
         differ = [value for value, colour in own.items() if found.get(value, colour) != colour]
-        if 0 in own and not is_black(own[0]) and any(map(is_black, own.values())):
+        told_apart = len(set(own.values())) == len(own)
+        if 0 in own and not is_black(own[0]) and any(map(is_black, own.values())) and told_apart:
             reason = f"{path}: has a palette with black, which is not its index 0, so its background is not known."
             refused.append(Refusal(name, reason, "Give --colours FILE, which says what each colour means."))
         elif differ:

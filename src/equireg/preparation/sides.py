@@ -36,7 +36,10 @@ _GLUED = re.compile(
 _RUN = re.compile(r"[^\W_]+")
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+[0-9]*|[0-9]+")
 _ARTICLE = re.compile(r"\b[LlDd]['’](?=\w)")
-_WITHOUT_MARKS = str.maketrans({"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "œ": "oe", "Æ": "Ae", "Œ": "Oe"})
+_WITHOUT_MARKS = str.maketrans(
+    {"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "œ": "oe", "Æ": "Ae", "Œ": "Oe", "ß": "ss", "ẞ": "SS"}
+    | {"đ": "d", "Đ": "D", "ð": "d", "þ": "th", "ı": "i"}
+)
 
 
 def distinguished_axes(names: Iterable[str]) -> str:

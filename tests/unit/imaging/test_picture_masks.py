@@ -66,6 +66,8 @@ def test_black_is_the_background_where_a_palette_has_white_first(tmp_path, white
     np.testing.assert_array_equal(
         values_of(save_palette(tmp_path, "c.png", INDEX, (*white, 0, 0, 0, 9, 9, 200))), INDEX
     )
+    filled = save_palette(tmp_path, "d.png", INDEX, (*white, *[0] * 765))
+    np.testing.assert_array_equal(values_of(filled), INDEX)  # its colours do not tell the indices apart
 
 
 def test_a_palette_is_read_by_its_colours_where_there_is_a_table(tmp_path):

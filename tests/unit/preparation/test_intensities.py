@@ -92,3 +92,5 @@ def test_ct_that_no_name_calls_so_is_told() -> None:
     assert "--normalise ct" in note
     assert not list(looks_like_ct(cases[1:], {"name": "zscore"}, ["image"]))
     assert not list(looks_like_ct(cases, {"name": "ct"}, ["ct"]))
+    assert list(looks_like_ct(cases, {"name": "mixed", "schemes": ["zscore"]}, ["image"])) == [note]
+    assert not list(looks_like_ct(cases, {"name": "mixed", "schemes": ["ct"]}, ["ct"]))

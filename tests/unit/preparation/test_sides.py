@@ -33,6 +33,7 @@ from equireg.preparation.sides import distinguished_axes
         ("left ventricle",),
         ("rene_sinistro",),
         ("linkes Auge", "rechtes Auge"),
+        ("linkerFuß", "rechterFuß"),
         ("Linksventrikulär",),
         ("fémur droit",),
         ("vänster njure",),

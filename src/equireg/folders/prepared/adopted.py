@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.digests import digest_of
 from equireg.folders.prepared.names import LONGEST
 from equireg.folders.schema import SchemaError, strict
+from equireg.imaging.formats import composed
 
 ADOPTED = "adopted"
 _HISTORY = "adopted.json"
@@ -43,8 +45,9 @@ class Adoption:
 
 
 def adopted_file(root: Path, case: str) -> Path:
-    """Return where the adopted mask of a case lies."""
-    return root / ADOPTED / f"{case}.nii.gz"
+    """Return where the adopted mask of a case lies; earlier versions left the letters of its name apart."""
+    path, apart = (root / ADOPTED / f"{name}.nii.gz" for name in (case, normalize("NFD", case)))
+    return apart if apart.is_file() and not path.is_file() else path
 
 
 def read_history(root: Path) -> dict[str, list[Adoption]]:
@@ -63,7 +66,7 @@ def read_history(root: Path) -> dict[str, list[Adoption]]:
         raise EquiregError(f"{path}: is damaged ({error}). {_REMEDY}") from error
     if any(not entries or "/" in case or "\\" in case or len(case) > LONGEST for case, entries in listed.items()):
         raise EquiregError(f"{path}: is damaged (an entry is empty or has no fit name). {_REMEDY}")
-    return {case: list(entries) for case, entries in listed.items()}
+    return {composed(case): list(entries) for case, entries in listed.items()}
 
 
 def write_history(root: Path, history: Mapping[str, list[Adoption]]) -> None:
