@@ -29,7 +29,7 @@ from equireg.layouts.files import MARKS, folder_pairs, image_files, stem_of
 from equireg.layouts.folder_cases import folder_names
 from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.picture_sets import channels_of
-from equireg.layouts.unlisted import like_listed, told, without_contrasts
+from equireg.layouts.unlisted import told, without_contrasts
 
 _LISTS = ("training", "validation", "test", "testing")
 
@@ -75,10 +75,7 @@ def find(root: Path) -> FoundSet:
     listed = _read_lists(path, description, channels)
     names = {case.name: file for file, case in listed.cases.items()}
     datalist = "modality" not in description
-    alike = like_listed(root, tuple(listed.cases.values()), listed.lists) if datalist else []
-    listed.masks |= {case.label for case in alike if case.label}
-    rest, orphans = _unlisted(root, listed, alike, by_folder=datalist or not description.get("training"))
-    unlisted = [*alike, *rest]
+    unlisted, orphans = _unlisted(root, listed, by_folder=datalist or not description.get("training"))
     namesakes = [case for case in unlisted if case.name in names and case.stacked != names[case.name]]
     aside, warnings = _told(root, listed, unlisted, orphans) if datalist else ((), ())
     return FoundSet(
@@ -249,18 +246,15 @@ def _files(path: Path, entry: Any) -> tuple[list[Path], Path | None]:
     return [listed_file(path, one) for one in images], listed_file(path, label) if label not in (None, "") else None
 
 
-def _unlisted(
-    root: Path, listed: _Listed, alike: Sequence[FoundCase], *, by_folder: bool
-) -> tuple[list[FoundCase], tuple[Path, ...]]:
+def _unlisted(root: Path, listed: _Listed, *, by_folder: bool) -> tuple[list[FoundCase], tuple[Path, ...]]:
     """Find scans that the lists leave out, and masks without any scan.
 
     Args:
         root: the task's folder.
         listed: what the lists name.
-        alike: cases that are found already.
         by_folder: whether masks are found by their scan's name: there is no list, or it is not the task's own.
     """
-    known = {*listed.lists, *listed.masks, *(file for case in alike for file in case.files.values())}
+    known = {*listed.lists, *listed.masks}
     cases, orphans = [], []
     for pair in folder_pairs(root):
         scans = image_files(pair.images)

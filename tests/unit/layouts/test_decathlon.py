@@ -168,7 +168,7 @@ def test_cases_that_lie_as_those_of_a_datalist_do_are_used_with_their_masks(tmp_
     assert "does not list 2 cases such as c3, which are used for training" in used
 
 
-def test_folders_of_files_that_a_datalist_does_not_name_are_used(tmp_path):
+def test_folders_of_files_that_a_datalist_does_not_name_are_told(tmp_path):
     listed = []
     for i in range(6):
         images = [f"BraTS_{i}/BraTS_{i}_{end}.nii.gz" for end in ("flair", "t1")]
@@ -178,7 +178,9 @@ def test_folders_of_files_that_a_datalist_does_not_name_are_used(tmp_path):
         listed.append({"image": images, "label": label})
     describe(tmp_path, training=listed[:3], validation=listed[3:4])
     dataset = discover(tmp_path)
-    assert labelled(dataset) == [f"BraTS_{i}" for i in range(5)]
-    assert files(dataset, "BraTS_4") == listed[4]["image"]
-    assert files(dataset, "BraTS_5") == listed[5]["image"]
+    assert labelled(dataset) == [f"BraTS_{i}" for i in range(4)]
+    (aside,) = dataset.warnings
+    assert "left aside: 7 images such as" in aside
+    assert "BraTS_4" in aside
+    assert "does not list them" in aside
     assert [case.name for case in dataset.cases if case.held_out] == ["BraTS_3"]
