@@ -101,8 +101,7 @@ def train(
     folds, folds_file = folds_of_run(out if resume else None, data, config), config.folds_file
     data, config = in_fold(data, folds, config), replace(config, folds_file=folds_record(folds_file, folds, data))
     rank = _place(config, has_objects=bool(callbacks or loggers))
-    # The process that the user started has the folder to itself; ranks work for it.
-    alone = rank is None or (rank.index == 0 and not launching.launched_here())
+    alone = rank is None or (rank.index == 0 and not launching.launched_here())  # it has the folder, ranks work for it
     with disk.locked_folder(out) if alone else nullcontext():
         if alone and not resume:
             RunFolder(out).remove_false_start()
