@@ -14,8 +14,10 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from equireg.errors import EquiregError, UsageError
 from equireg.model import ENTRY
 
-_LIGHTNINGS = ("epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks")
-_LIGHTNINGS = (*_LIGHTNINGS, "optimizer_states", "lr_schedulers")
+_LIGHTNINGS = (
+    *("epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks"),
+    *("optimizer_states", "lr_schedulers"),
+)
 """What Lightning itself puts into a checkpoint."""
 
 
