@@ -227,7 +227,7 @@ class Places:
     def all_masks(self) -> set[Path]:
         """Return all masks, those left aside not among them."""
         beside = {file for folder in self._beside for file in self.masks_beside(folder)}
-        apart = {file for home, files in self._apart.items() for file in MaskIndex(files, home).files}
+        apart = {file for home in self._apart for file in self._index_of(home).files}
         return (beside | apart) - self._outranked
 
     def aside(self) -> tuple[Path, ...]:

@@ -142,7 +142,7 @@ def _plan(config: PrepareConfig, dataset: RawDataset, survey: checking.Survey, s
     recipe = recipes.find(config.recipe)
     spacing_mm, slice_axis = recipe.frame(config, [survey.geometries[case.name] for case in survey.cases])
     training = [case for case in survey.cases if splits[case.name] == "train"]
-    normalisation = recipe.normalisation(config, dataset.modality, training, survey.labels, dataset.channels)
+    normalisation = recipe.normalisation(config, dataset, training, survey.labels)
     return CasePlan(spacing_mm, slice_axis, normalisation, survey.labels, len(dataset.channels))
 
 

@@ -52,12 +52,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def normalisation(
-        self,
-        config: PrepareConfig,
-        modality: str,
-        training: Sequence[RawCase],
-        labels: LabelTable,
-        channels: Sequence[str] = (),
+        self, config: PrepareConfig, dataset: RawDataset, training: Sequence[RawCase], labels: LabelTable
     ) -> Mapping[str, Any]:
         """Return what is done to intensities, as the manifest keeps it; measured on training cases alone."""
 

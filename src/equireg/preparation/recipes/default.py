@@ -35,15 +35,10 @@ class Default(Recipe):
         return spacing_mm, axis or plan.choose_slice_axis(config.slice_axis, (x, y, z))
 
     def normalisation(
-        self,
-        config: PrepareConfig,
-        modality: str,
-        training: Sequence[RawCase],
-        labels: LabelTable,
-        channels: Sequence[str] = (),
+        self, config: PrepareConfig, dataset: RawDataset, training: Sequence[RawCase], labels: LabelTable
     ) -> Mapping[str, Any]:
         """Normalise each scan on its own, channels of CT by one scale for all."""
-        return plan.choose_normalisation(config.normalise, modality, training, labels, channels)
+        return plan.choose_normalisation(config.normalise, dataset.modality, training, labels, dataset.channels)
 
     def split(self, config: PrepareConfig, dataset: RawDataset, usable: Sequence[RawCase]) -> dict[str, Split]:
         """Draw patients with a mask for val and test."""

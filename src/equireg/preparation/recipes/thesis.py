@@ -56,12 +56,7 @@ class Thesis(Recipe):
         return None, "z"
 
     def normalisation(
-        self,
-        config: PrepareConfig,
-        modality: str,
-        training: Sequence[RawCase],
-        labels: LabelTable,
-        channels: Sequence[str] = (),
+        self, config: PrepareConfig, dataset: RawDataset, training: Sequence[RawCase], labels: LabelTable
     ) -> Mapping[str, Any]:
         """Keep the factor by which a scan is coarsened for N4."""
         return {"name": self.name, "n4_shrink": config.n4_shrink or N4_SHRINK}

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from equireg.config import PrepareConfig
 from equireg.errors import UsageError
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
+from equireg.layouts import RawDataset
 from equireg.preparation import bias_field
 from equireg.preparation.case import CasePlan, recipe_steps, working_scan
 from equireg.preparation.recipes.thesis import Thesis
@@ -135,11 +137,12 @@ def test_tissue_that_has_the_backgrounds_value_is_no_hole() -> None:
 
 
 def test_the_thesis_recipe_carries_its_factor() -> None:
+    dataset = RawDataset(Path(), "brats", ("t1",), "mri", None, (), ())
     chosen = PrepareConfig(recipe="thesis", n4_shrink=3)
-    assert Thesis().normalisation(chosen, "mri", [], PLAN.labels) == {"name": "thesis", "n4_shrink": 3}
+    assert Thesis().normalisation(chosen, dataset, [], PLAN.labels) == {"name": "thesis", "n4_shrink": 3}
     default = PrepareConfig(recipe="thesis", spacing="none", slice_axis="z")
     Thesis().check(default, "brats")
-    assert Thesis().normalisation(default, "mri", [], PLAN.labels) == {"name": "thesis", "n4_shrink": 4}
+    assert Thesis().normalisation(default, dataset, [], PLAN.labels) == {"name": "thesis", "n4_shrink": 4}
     with pytest.raises(UsageError, match="--n4_shrink is 3; expected --recipe thesis"):
         PrepareConfig(n4_shrink=3)
 
