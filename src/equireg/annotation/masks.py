@@ -84,19 +84,20 @@ def find_masks(
     """
     found: dict[str, NewMask] = {}
     given = _files(paths)
-    named = {head.path: record.name for head in given.heads if (record := _named(data, head.path))}
+    known = {composed(name): record for name, record in data.by_name.items()}
+    named = {head.path: record.name for head in given.heads if (record := _named(known, head.path))}
     dicom, problems = find_dicom_masks(data, given.heads, named, config)
     problems = [*given.problems, *problems]
     free = movable(data)
     labels, open_, by_name = data.manifest.labels, are_open(data), are_open_by_name(data)
-    known = dict(zip(labels.values[1:], labels.names[1:], strict=True))
-    numbers = common_numbers([known, *map(segment_names, given.files)]) if by_name else {}
+    called = dict(zip(labels.values[1:], labels.names[1:], strict=True))
+    numbers = common_numbers([called, *map(segment_names, given.files)]) if by_name else {}
     limits = replace(data.limits, segments=tuple(numbers.items()) or numbers_of(labels))
     with one_line_a_remark():
         for path in [*given.files, *dicom]:
             try:
                 own = dicom.get(path)
-                record = _case_of(data, path, None if own is None else own.case, free)
+                record = _case_of(known, path, None if own is None else own.case, free)
                 draft = _draft(path, record.name, config)
                 stated = {numbers[plain(name)]: name for name in segment_names(path).values()} if by_name else {}
                 brings = {value: name for value, name in (stated or names or {}).items() if value not in labels.values}
@@ -166,27 +167,27 @@ def _stem(path: Path) -> str:
     return stem_of(path) if extension_of(path) else composed(path.stem)
 
 
-def _named(data: PreparedSet, path: Path) -> CaseRecord | None:
+def _named(known: Mapping[str, CaseRecord], path: Path) -> CaseRecord | None:
     """Return the case that a file is named after."""
-    stem, known = _stem(path), {composed(name): record for name, record in data.by_name.items()}
+    stem = _stem(path)
     return known.get(stem) or known.get(_ENDING.sub("", stem))
 
 
-def _case_of(data: PreparedSet, path: Path, known: str | None, free: Container[str]) -> CaseRecord:
+def _case_of(known: Mapping[str, CaseRecord], path: Path, own: str | None, free: Container[str]) -> CaseRecord:
     """Find the case of a mask by its name.
 
     Args:
-        data: the prepared folder.
+        known: composed name to case.
         path: of the mask.
-        known: its case, where the file says it itself.
+        own: the name of its case, where the file says it itself.
         free: cases that do not train, and may.
 
     Raises:
         EquiregError: if there is none, or it does not train.
     """
-    record = _named(data, path) if known is None else data.by_name.get(known)
+    record = _named(known, path) if own is None else known.get(composed(own))
     if record is None:
-        some, stem = ", ".join(sorted(data.by_name)[:3]), known or _stem(path)
+        some, stem = ", ".join(sorted(known)[:3]), own or _stem(path)
         raise EquiregError(f"{path}: no case is named {stem[:80]!r}; expected the name of a case, such as {some}.")
     if record.split != "train" and record.name not in free:
         what = {"val": "validates", "test": "tests"}[record.split]
