@@ -126,9 +126,10 @@ def negative_cross_entropy(
         ValueError: if shapes differ.
     """
     _check(logits, unlikely, valid, logits.shape[1])
-    log_probs = functional.log_softmax(_counted(logits, valid), dim=1)
-    # log(1 - p) without loss of digits; next to p = 1 it would be infinite.
-    wrong = -torch.log(-torch.expm1(log_probs.clamp_max(-1e-6)))
+    counted = _counted(logits, valid)
+    # 1 - p is the sum of the other classes' p: finite, and with a gradient, also where p rounds to 1.
+    others = [torch.cat([counted[:, :k], counted[:, k + 1 :]], 1).logsumexp(1) for k in range(counted.shape[1])]
+    wrong = counted.logsumexp(1, keepdim=True) - torch.stack(others, 1)
     each = (wrong * _counted(unlikely.detach(), valid)).sum(dim=1, keepdim=True)
     return masked_mean(each, valid.float(), averaging)
 

@@ -16,9 +16,11 @@ import pytest
 import torch
 import yaml
 
+from equireg.config import OptimizerConfig
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.model import load_model, new_method, read_checkpoint
+from equireg.optimiser import learning_rate
 from equireg.preparation.prepare import prepare
 from equireg.training.train import train
 
@@ -205,6 +207,16 @@ def test_training_fits_the_labelled_scans(phantom_prepared: Path, tmp_path: Path
     options = COMMON | {"max_steps": 20, "val_every": 20, "log_every": 5, "optimizer.lr": 0.02}
     table = rows(train(phantom_prepared, tmp_path / "run", method="supervised", **options))
     assert float(table[-1]["train/total"]) < 0.8 * float(table[0]["train/total"])
+
+
+def test_the_table_holds_what_the_steps_of_a_row_used(phantom_prepared: Path, tmp_path: Path) -> None:
+    options = COMMON | {"max_steps": 8, "val_every": 4, "log_every": 4, "method": "bcp", "method.pretraining": 0.25}
+    run = train(phantom_prepared, tmp_path / "run", **options)
+    optimizer = OptimizerConfig()
+    used = [optimizer.lr * learning_rate(optimizer, 8, step - 1) for step in (4, 8)]
+    assert [float(row["lr"]) for row in rows(run)] == pytest.approx(used)
+    weights = [float(row["train/weight"]) for row in rows(run)]
+    assert weights[0] == weights[1] > 0, "steps that had no unlabelled loss yet count in its mean"
 
 
 @pytest.mark.parametrize("method", ["supervised", "equireg"])

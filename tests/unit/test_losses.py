@@ -82,8 +82,9 @@ def test_negative_cross_entropy_is_the_sum_by_hand(shape):
     assert float(halved) == pytest.approx(float(expected) / 2, rel=1e-4)
 
 
-def test_negative_cross_entropy_pushes_down_what_is_ruled_out_and_nothing_else():
-    logits = torch.tensor([2.0, 0.0, -1.0]).view(1, 3, 1, 1).requires_grad_()
+@pytest.mark.parametrize("surest", [2.0, 20.0, 200.0])
+def test_negative_cross_entropy_pushes_down_what_is_ruled_out_and_nothing_else(surest):
+    logits = torch.tensor([surest, 0.0, -1.0]).view(1, 3, 1, 1).requires_grad_()
     unlikely = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
     negative_cross_entropy(logits, unlikely, torch.ones(1, 1, 1, 1)).backward()
     assert logits.grad is not None

@@ -1,7 +1,7 @@
 """Which training cases are used with and without their masks, and which validation cases are looked at."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,14 +23,12 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
     Raises:
         EquiregError: if no labelled case remains, or more are asked for than there are.
     """
-    training = sorted(case.name for case in cases if case.split == "train")
-    if config.unlabelled_from == "test":
-        extra = {case.name for case in cases if case.held_out and not case.labelled and case.split == "test"}
-        training += sorted(extra)
-    records: Mapping[str, CaseRecord] = {case.name: case for case in cases}
-    patients = _permuted_patients([records[name] for name in training], config.seed)
-    order = [case.name for scans in patients for case in scans]
-    masked = [name for name in order if records[name].labelled and records[name].split == "train"]
+    training = sorted((case for case in cases if case.split == "train"), key=_name)
+    further = [case for case in cases if case.held_out and not case.labelled and case.split == "test"]
+    order = _permuted(training, config.seed)
+    masked = [case.name for case in order if case.labelled]
+    if config.unlabelled_from == "test":  # these change nothing about which cases are labelled
+        order = _permuted([*training, *sorted(further, key=_name)], config.seed)
     if not masked:
         raise EquiregError(
             f"no labelled case among the {len(training)} training cases; expected at least one case with a mask. "
@@ -50,7 +48,7 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
         raise EquiregError(
             f"--unsup_cases asks for {unlabelled} cases; expected at most {len(order)}, all training cases."
         )
-    return masked[:count], order[:unlabelled]
+    return masked[:count], [case.name for case in order[:unlabelled]]
 
 
 def drafted_cases(cases: Sequence[CaseRecord]) -> tuple[str, ...]:
@@ -71,10 +69,19 @@ def validation_cases(cases: Sequence[CaseRecord], count: int | None) -> list[Cas
     found = [case for case in cases if case.split == "val" and case.labelled]
     if count is None or count >= len(found):
         return found
-    order = _permuted_patients(sorted(found, key=lambda case: case.name), 0)
+    order = _permuted_patients(sorted(found, key=_name), 0)
     order.sort(key=lambda ones: not any(sum(case.class_voxels[1:]) for case in ones))
     kept = {case.name for case in [case for ones in order for case in ones][:count]}
     return [case for case in found if case.name in kept]
+
+
+def _name(case: CaseRecord) -> str:
+    return case.name
+
+
+def _permuted(cases: Sequence[CaseRecord], seed: int) -> list[CaseRecord]:
+    """Return the cases, those of a patient one after another, the patients in a random order."""
+    return [case for scans in _permuted_patients(cases, seed) for case in scans]
 
 
 def _permuted_patients(cases: Sequence[CaseRecord], seed: int) -> list[list[CaseRecord]]:

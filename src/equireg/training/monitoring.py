@@ -85,11 +85,18 @@ class MetricsFile(Callback):
         self.run, self.every_steps = run, every_steps
         self._rows: list[dict[str, float]] = []
         self._sums: dict[str, Tensor] = {}
-        self._count = 0
+        self._counts: dict[str, int] = {}
+        self._lr: float | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the rows up to the step that the run resumes from."""
         self._rows = [row for row in self.run.read_metrics() if row["step"] <= trainer.global_step]
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the learning rate of the step."""
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
         self,
@@ -103,17 +110,16 @@ class MetricsFile(Callback):
         for name, value in trainer.callback_metrics.items():
             if name.startswith("train/"):
                 self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
-        self._count += 1
+                self._counts[name] = self._counts.get(name, 0) + 1
         if trainer.global_step % self.every_steps == 0:
             self._add_row(trainer)
 
     def _add_row(self, trainer: lightning.Trainer) -> None:
-        if not self._count:
+        if self._lr is None:
             return
-        means = {name: float(value) / self._count for name, value in self._sums.items()}
-        lr = trainer.optimizers[0].param_groups[0]["lr"]
-        self._rows.append({"step": trainer.global_step, **means, "lr": lr})
-        self._sums, self._count = {}, 0
+        means = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
+        self._rows.append({"step": trainer.global_step, **means, "lr": self._lr})
+        self._sums, self._counts, self._lr = {}, {}, None
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Add the validation's scalars and write the file."""

@@ -211,3 +211,10 @@ def test_held_out_cases_are_used_only_when_asked_for() -> None:
     # A held-out case with a mask, and a test case that was drawn, stay out of training.
     assert set(unlabelled) == {case.name for case in TRAINING} | {"h0"}
     assert not set(labelled) & {"h0", "h1", "t"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_further_scans_without_masks_leave_the_labelled_cases_as_they_are(seed: int) -> None:
+    held = [record(f"h{number}", "test", labelled=False, held_out=True) for number in range(3)]
+    further = chosen([*TRAINING, *held], unlabelled_from="test", sup_cases=2, seed=seed)[0]
+    assert further == chosen([*TRAINING, *held], sup_cases=2, seed=seed)[0]
