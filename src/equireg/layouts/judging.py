@@ -23,6 +23,7 @@ from equireg.layouts.masks import split_mask
 from equireg.layouts.patient_folders import patients_of_folders
 from equireg.layouts.patients import patients_of
 from equireg.layouts.picture_sets import picks_of
+from equireg.layouts.unnamed_masks import holds_labels
 
 
 def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
@@ -40,8 +41,14 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
     patients = patients_of(case.name for case in found.cases)
     scans = {case.name: next(iter(case.files.values())) for case in found.cases if case.files and not case.patient}
     patients |= patients_of_folders(root, scans, patients)
+    remedies: dict[tuple[Path, Path], str] = {}
     for case, problem in judged(root, found, follow_links=follow_links):
-        refusal = problem or _mask_problem(case) or _missing_channel(case, found) or _taken(case, cases.get(case.name))
+        refusal = (
+            problem
+            or _mask_problem(case)
+            or _missing_channel(case, found)
+            or _taken(case, cases.get(case.name), remedies)
+        )
         if refusal:
             refused.append(refusal)
             continue
@@ -209,10 +216,22 @@ def _missing_channel(case: FoundCase, found: FoundSet) -> Refusal | None:
     )
 
 
-def _taken(case: FoundCase, earlier: RawCase | None) -> Refusal | None:
-    """Refuse a case whose name a case in another folder has."""
+def _taken(case: FoundCase, earlier: RawCase | None, remedies: dict[tuple[Path, Path], str]) -> Refusal | None:
+    """Refuse a case whose name a case in another folder has; ``remedies`` keeps what was said of two folders."""
     if earlier is None:
         return None
     file = next(iter(case.files.values()))
     reason = f"{file}: the name {case.name} is taken by {earlier.images[0]}; expected each name once."
-    return Refusal(case.name, reason, "Rename one of the two.")
+    folders = (file.parent, earlier.images[0].parent)
+    if folders not in remedies:
+        remedies[folders] = _rename(file, earlier.images[0])
+    return Refusal(case.name, reason, remedies[folders])
+
+
+def _rename(*files: Path) -> str:
+    """Return how to mend two scans of one name, of which one may be a mask; the first of two folders are opened."""
+    rename = "Rename one of the two."
+    masks = [file for file in files if holds_labels(file, any_background=is_picture(file))]
+    if len(masks) != 1:
+        return rename
+    return f"{masks[0].parent} looks like a folder of masks: if it is one, call it masks. Else: {rename.lower()}"

@@ -77,6 +77,9 @@ class Places:
         self._guessed |= {file.parent for file in behind}
         for folder in sorted(self._guessed):
             self._apart[folder] = self.scans.pop(folder)
+        for home, folders in unnamed_masks.called_masks(self.root, self.scans).items():
+            self._apart.setdefault(home, []).extend(file for folder in folders for file in self.scans.pop(folder))
+            self._guessed.add(home)
         below = unnamed_masks.below_their_scan(self.scans)
         for file in below:
             self._beside[file.parent.parent].append(file)
