@@ -203,6 +203,11 @@ def mask_part(name: str) -> str | None:
     return _part(name, _MASKS)
 
 
+def may_be_target_domain(name: str) -> bool:
+    """Whether a folder may hold the scans of a target domain: ``training_target``, beside ``training_source``."""
+    return _part(name, "targets?") not in (None, "")
+
+
 def ends_like_masks(name: str) -> bool:
     """Whether a folder's name ends with a word for masks, as ``Disc_Cup_Masks`` and ``01_GT``; scans may lie there."""
     return bool(_ENDS_LIKE_MASKS.fullmatch(name)) and not says_unlabelled(name)

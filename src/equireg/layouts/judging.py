@@ -119,6 +119,10 @@ def _name_for(mask: Path, unlabelled: Mapping[str, str]) -> str:
     near = next((unlabelled[name] for name in names if name in unlabelled), None)
     if near is None and (owner := _begun_by(mask, unlabelled.values())):
         return f"If it is that of the scan {owner}, call it so."
+    case = split_mask(stem)
+    longer = [name for name in unlabelled.values() if case and goes_on_behind(name, case)]
+    if near is None and len(longer) == 1:
+        return f"If it is that of the scan {longer[0]}, call it so."
     if near is None:
         return "Add its scan under the same name."
     return f"If it is that of the scan {near}, call it so: capitals, zeros and marks count."

@@ -173,6 +173,12 @@ def hold_labels(files: Sequence[Path], *, any_background: bool = False) -> bool:
     return found.count(True) > odd and (odd == 0 or all(map(is_picture, opened)))
 
 
+def hold_scans(files: Sequence[Path]) -> bool:
+    """Whether no file of the first holds labels, and one at least is no empty mask."""
+    found = [holds_labels(file) for file in files[:_OPENED]]
+    return False in found and True not in found
+
+
 def holds_labels(path: Path, *, any_background: bool = False) -> bool | None:
     """Whether a file's voxels are whole numbers, few different ones, in patches, on a background.
 

@@ -174,3 +174,23 @@ def test_of_two_scans_of_one_name_the_one_that_looks_like_a_mask_is_told(tmp_pat
     assert {item.remedy for item in discover(tmp_path).refused} == {
         f"{tmp_path / 'inked'} looks like a folder of masks: if it is one, call it masks. Else: rename one of the two."
     }
+
+
+@pytest.mark.parametrize("inner", ["", "p{}/"])
+def test_the_scans_of_a_target_domain_are_no_masks(tmp_path, inner):
+    for index in range(3):
+        write(tmp_path, f"training_source/s{index}_ceT1.nii.gz", seed=index)
+        write(tmp_path, f"training_source/s{index}_Label.nii.gz", kind="mask")
+        write(tmp_path, f"training_target/{inner.format(index)}t{index}_hrT2.nii.gz", seed=index + 3)
+    dataset = discover(tmp_path)
+    assert len(dataset.cases) == 6
+    assert not dataset.refused
+    assert sum(case.label is not None for case in dataset.cases) == 3
+
+
+@pytest.mark.parametrize("kind", ["mask", "scan"])
+def test_masks_in_a_folder_of_targets_stay_masks(tmp_path, kind):
+    for index in range(3):
+        write(tmp_path, f"train_images/c{index}.nii.gz", seed=index)
+        write(tmp_path, f"train_targets/c{index}.nii.gz", kind=kind)
+    assert masks(discover(tmp_path)) == {f"c{index}": f"train_targets/c{index}.nii.gz" for index in range(3)}

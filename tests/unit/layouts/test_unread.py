@@ -51,3 +51,11 @@ def test_a_mask_of_nearly_a_scans_name_is_named_with_it(tmp_path, mask):
     assert not labelled(dataset)
     near = mask != "case01"  # a mark that is not there may be one that matters
     assert ("scan Case_01, call it so" in dataset.refused[0].remedy) == near
+
+
+def test_a_mask_is_named_with_the_scan_whose_name_begins_as_its_own(tmp_path):
+    put(tmp_path, "images/c1_arterial.nii.gz", "images/c2_a.nii.gz", "images/c2_b.nii.gz")
+    put(tmp_path, "labels/c1_label.nii.gz", "labels/c2_label.nii.gz")
+    remedies = {item.case: item.remedy for item in discover(tmp_path).refused}
+    assert "scan c1_arterial, call it so" in remedies["c1_label.nii.gz"]
+    assert remedies["c2_label.nii.gz"] == "Add its scan under the same name."  # which of two is unknown
