@@ -59,3 +59,13 @@ def test_a_mask_is_named_with_the_scan_whose_name_begins_as_its_own(tmp_path):
     remedies = {item.case: item.remedy for item in discover(tmp_path).refused}
     assert "scan c1_arterial, call it so" in remedies["c1_label.nii.gz"]
     assert remedies["c2_label.nii.gz"] == "Add its scan under the same name."  # which of two is unknown
+
+
+def test_a_mask_above_several_folders_of_scans_is_told_so(tmp_path):
+    for patient in range(3):
+        put(tmp_path, *(f"set/{patient}/{stage}/{c}.nii.gz" for stage in ("orig", "pre") for c in ("T1", "FLAIR")))
+        put(tmp_path, f"set/{patient}/segm.nii.gz")
+    refused = [item for item in discover(tmp_path).refused if item.case == "segm.nii.gz"]
+    assert len(refused) == 3
+    assert all("above 2 folders of scans (orig, pre)" in item.reason for item in refused)
+    assert all("keep one of them" in item.remedy for item in refused)
