@@ -7,6 +7,7 @@ import pytest
 from equireg.errors import EquiregError
 from equireg.layouts import discover, discover_inputs
 from layout_folders import labelled, names, put
+from pictures_made_up import disc, photo, save
 
 
 def test_scans_of_other_kinds_are_told(tmp_path, caplog):
@@ -17,6 +18,23 @@ def test_scans_of_other_kinds_are_told(tmp_path, caplog):
     assert any("2 files of kinds" in line and "b.img" in line and ".nii.gz" in line for line in warnings)
     discover_inputs(tmp_path, ["image"])
     assert "2 files of kinds" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "annotation", ["images/a0.json", "annotations/instances_train.json", "Annotations/a0.xml", "images/_coco.json"]
+)
+def test_annotations_that_are_no_pictures_are_told_where_no_mask_is(tmp_path, annotation):
+    for index in range(2):
+        save(tmp_path, f"images/a{index}.png", photo(disc(), index))
+    (tmp_path / "about.json").write_text("{}")
+    assert not discover(tmp_path).warnings
+    (tmp_path / annotation).parent.mkdir(exist_ok=True)
+    (tmp_path / annotation).write_text("{}")
+    (line,) = discover(tmp_path).warnings
+    assert f"1 files such as {tmp_path / annotation}" in line
+    assert "draw them as masks" in line
+    save(tmp_path, "masks/a0.png", disc())
+    assert not discover(tmp_path).warnings
 
 
 @pytest.mark.parametrize(("name", "remedy"), [("a.h5", "Save volumes"), ("a.img", "Save volumes"), ("a.zip", "Unpack")])
