@@ -46,8 +46,8 @@ def outlines(dataset: RawDataset) -> str | None:
     if not found:
         return None
     return (
-        f"not used: {len(found)} files such as {found[0]}. If they hold annotations (polygons, boxes): these are not "
-        "read; draw them as masks, a PNG of the picture's name and size in masks/."
+        f"not used: {len(found)} file{'s' * (len(found) != 1)} such as {found[0]}. If they hold annotations (polygons, "
+        "boxes): these are not read; draw them as masks, a PNG of the picture's name and size in masks/."
     )
 
 

@@ -31,7 +31,7 @@ def test_annotations_that_are_no_pictures_are_told_where_no_mask_is(tmp_path, an
     (tmp_path / annotation).parent.mkdir(exist_ok=True)
     (tmp_path / annotation).write_text("{}")
     (line,) = discover(tmp_path).warnings
-    assert f"1 files such as {tmp_path / annotation}" in line
+    assert f"1 file such as {tmp_path / annotation}" in line
     assert "draw them as masks" in line
     save(tmp_path, "masks/a0.png", disc())
     assert not discover(tmp_path).warnings
