@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from equireg.errors import EquiregError
@@ -43,6 +42,8 @@ class _Remark:
 
 _told: set[tuple[Path, str]] = set()
 """Files with the kinds of remarks on them that this process has made; a header is read several times in one verb."""
+_warned: set[object] = set()
+"""Kinds of warnings that this process has made."""
 _gathered: ContextVar[dict[str, dict[Path, _Remark]] | None] = ContextVar("gathered", default=None)
 """Kind of remark to files, each with its own; None: told as they come."""
 
@@ -101,10 +102,17 @@ def _tell(path: Path, remark: _Remark) -> None:
         gathered.setdefault(remark.kind, {})[path] = remark
 
 
-@lru_cache(maxsize=4096)
-def warn_once(message: str) -> None:
-    """Log a warning; a file is read several times in one verb."""
-    log.warning("%s", message)
+def warn_once(message: str, kind: object = None) -> None:
+    """Log a warning; a file is read several times in one verb.
+
+    Args:
+        message: the warning.
+        kind: warnings of one kind are told once; by default those of one message.
+    """
+    told = message if kind is None else kind
+    if told not in _warned:
+        _warned.add(told)
+        log.warning("%s", message)
 
 
 def find_turn(

@@ -153,7 +153,8 @@ def _without_blends(path: Path, grey: np.ndarray) -> np.ndarray:
 def _warn_of_edges(path: Path) -> None:
     warn_once(
         f"{path.parent}: masks such as {path.name} have smooth edges (antialiasing), whose colours mean nothing; each "
-        "pixel there counts as the nearest colour beside it. Masks that are saved without stay as they are."
+        "pixel there counts as the nearest colour beside it. Masks that are saved without stay as they are.",
+        kind=(path.parent, "smooth edges"),
     )
 
 
@@ -206,7 +207,8 @@ def _black_and_white(path: Path, grey: np.ndarray) -> np.ndarray:
             )
         warn_once(
             f"{path.parent}: masks such as {path.name} are in a lossy format (JPEG); values from 128 on count as 255, "
-            "all others as 0. PNG keeps masks as they are."
+            "all others as 0. PNG keeps masks as they are.",
+            kind=(path.parent, "lossy"),
         )
     return np.where(grey >= 128, np.uint8(255), np.uint8(0))
 

@@ -27,6 +27,7 @@ _MASKS = (
     r"contours?|lesions?|delineations?|targets?|manual)(?:[_\- ]?(?:masks?|segs?|files?|class))?"
 )
 _PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
+_ENDS_LIKE_MASKS = re.compile(rf".*[_\-. ](?:{_MASKS}|st)", re.IGNORECASE)
 _UNLABELLED = re.compile(
     r"(?:un|non|not|no|without)[_\- ]?(?:labell?ed|annotated|masked|segmented|labels?|annotations?|masks?)"
     r"(?:[_\- ]?(?:set|data|cases?|images?|scans?|patients?))?",
@@ -200,6 +201,16 @@ def scan_part_beside_masks(name: str) -> str | None:
 def mask_part(name: str) -> str | None:
     """Return the part of a data set that a folder of masks is of; None for another folder."""
     return _part(name, _MASKS)
+
+
+def may_be_target_domain(name: str) -> bool:
+    """Whether a folder may hold the scans of a target domain: ``training_target``, beside ``training_source``."""
+    return _part(name, "targets?") not in (None, "")
+
+
+def ends_like_masks(name: str) -> bool:
+    """Whether a folder's name ends with a word for masks, as ``Disc_Cup_Masks`` and ``01_GT``; scans may lie there."""
+    return bool(_ENDS_LIKE_MASKS.fullmatch(name)) and not says_unlabelled(name)
 
 
 def says_unlabelled(name: str) -> bool:

@@ -17,7 +17,7 @@ from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
 from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
-from equireg.layouts.unread import scans_of_other_kinds, why_nothing_is_found
+from equireg.layouts.unread import outlines, scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
 """Layouts that take any names."""
@@ -46,7 +46,7 @@ def discover(
     with walked_once():
         found = find_layout(root, layout, options=options)
         dataset = to_dataset(root, found, follow_links=follow_links)
-        told = (scans_of_other_kinds(root), _unread_description(root, found))
+        told = (scans_of_other_kinds(root), outlines(dataset), _unread_description(root, found))
         warnings = (*dataset.warnings, *(line for line in told if line))
         return replace(dataset, notes=(*dataset.notes, *_unused(root, found)), warnings=warnings)
 

@@ -23,6 +23,9 @@ from equireg.layouts.masks import split_mask
 from equireg.layouts.patient_folders import patients_of_folders
 from equireg.layouts.patients import patients_of
 from equireg.layouts.picture_sets import picks_of
+from equireg.layouts.unnamed_masks import holds_labels
+
+_SHOWN = 3
 
 
 def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
@@ -36,12 +39,18 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> Raw
     cases: dict[str, RawCase] = {}
     refused = list(found.refused)
     unlabelled = {_bare(case.name): case.name for case in found.cases if case.label is None}
-    refused += _masks_without_scan(found.orphans, unlabelled)
+    refused += _masks_without_scan(found.orphans, unlabelled, _above_scans(root, found))
     patients = patients_of(case.name for case in found.cases)
     scans = {case.name: next(iter(case.files.values())) for case in found.cases if case.files and not case.patient}
     patients |= patients_of_folders(root, scans, patients)
+    remedies: dict[tuple[Path, Path], str] = {}
     for case, problem in judged(root, found, follow_links=follow_links):
-        refusal = problem or _mask_problem(case) or _missing_channel(case, found) or _taken(case, cases.get(case.name))
+        refusal = (
+            problem
+            or _mask_problem(case)
+            or _missing_channel(case, found)
+            or _taken(case, cases.get(case.name), remedies)
+        )
         if refusal:
             refused.append(refusal)
             continue
@@ -79,19 +88,22 @@ def _bare(name: str) -> str:
     return re.sub(r"0+(?=\d)", "", re.sub(r"[^0-9a-z]+", "_", name.casefold())).strip("_")
 
 
-def _masks_without_scan(orphans: Sequence[Path], unlabelled: Mapping[str, str]) -> list[Refusal]:
+def _masks_without_scan(
+    orphans: Sequence[Path], unlabelled: Mapping[str, str], above: Mapping[Path, Sequence[str]]
+) -> list[Refusal]:
     """Refuse masks that no scan has; those whose names go on behind that of a scan are told as its several masks.
 
     Args:
         orphans: the masks.
         unlabelled: bare name to name of each case without a mask.
+        above: mask to the names of several folders of scans below it.
     """
     owners = {mask: _begun_by(mask, unlabelled.values()) for mask in orphans}
     count = Counter(owners.values())
     refused = []
     for mask, owner in owners.items():
         if owner is None or count[owner] < 2:
-            refused.append(Refusal(mask.name, f"{mask}: is a mask without a scan.", _name_for(mask, unlabelled)))
+            refused.append(_without_scan(mask, unlabelled, above.get(mask, ())))
         else:
             reason = f"{mask}: is one of {count[owner]} masks whose names begin with that of the scan {owner}."
             remedy = SEVERAL_MASKS_OF_PICTURE if is_picture(mask) else SEVERAL_MASKS
@@ -105,16 +117,36 @@ def _begun_by(mask: Path, names: Iterable[str]) -> str | None:
     return max((name for name in names if goes_on_behind(stem, name)), key=len, default=None)
 
 
-def _name_for(mask: Path, unlabelled: Mapping[str, str]) -> str:
+def _above_scans(root: Path, found: FoundSet) -> dict[Path, list[str]]:
+    """Return masks without a scan that lie above several folders of scans, with the names of these folders."""
+    homes = {file.parent for case in found.cases for file in case.files.values()}
+    below: defaultdict[Path, list[str]] = defaultdict(list)
+    for home in sorted(homes):
+        below[home.parent].append(home.name)
+    masks = (mask for mask in found.orphans if mask.parent not in (root, *homes))
+    return {mask: below[mask.parent] for mask in masks if len(below.get(mask.parent, ())) > 1}
+
+
+def _without_scan(mask: Path, unlabelled: Mapping[str, str], below: Sequence[str]) -> Refusal:
+    """Refuse a mask whose scan is unknown; it may lie above several folders of scans (``orig``, ``pre``)."""
+    near = _near_scan(mask, unlabelled)
+    if near is None and below:
+        some = ", ".join(below[:_SHOWN]) + (", ..." if len(below) > _SHOWN else "")
+        reason = f"{mask}: lies above {len(below)} folders of scans ({some}), so which scan it is of is unknown."
+        return Refusal(mask.name, reason, "If they hold the same scans, keep one of them; else put it beside its scan.")
+    return Refusal(mask.name, f"{mask}: is a mask without a scan.", near or "Add its scan under the same name.")
+
+
+def _near_scan(mask: Path, unlabelled: Mapping[str, str]) -> str | None:
     """Return how to give a mask its scan; a scan of nearly its name is not taken unasked, as it may be another's."""
-    stem = stem_of(mask)
-    names = (_bare(name) for name in (stem, split_mask(stem)) if name)
-    near = next((unlabelled[name] for name in names if name in unlabelled), None)
-    if near is None and (owner := _begun_by(mask, unlabelled.values())):
-        return f"If it is that of the scan {owner}, call it so."
-    if near is None:
-        return "Add its scan under the same name."
-    return f"If it is that of the scan {near}, call it so: capitals, zeros and marks count."
+    stem, case = stem_of(mask), split_mask(stem_of(mask))
+    bare = (_bare(name) for name in (stem, case) if name)
+    near = next((unlabelled[name] for name in bare if name in unlabelled), None)
+    if near is not None:
+        return f"If it is that of the scan {near}, call it so: capitals, zeros and marks count."
+    longer = [name for name in unlabelled.values() if case and goes_on_behind(name, case)]
+    owner = _begun_by(mask, unlabelled.values()) or (longer[0] if len(longer) == 1 else None)
+    return f"If it is that of the scan {owner}, call it so." if owner else None
 
 
 def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple[FoundCase, Refusal | None]]:
@@ -209,10 +241,22 @@ def _missing_channel(case: FoundCase, found: FoundSet) -> Refusal | None:
     )
 
 
-def _taken(case: FoundCase, earlier: RawCase | None) -> Refusal | None:
-    """Refuse a case whose name a case in another folder has."""
+def _taken(case: FoundCase, earlier: RawCase | None, remedies: dict[tuple[Path, Path], str]) -> Refusal | None:
+    """Refuse a case whose name a case in another folder has; ``remedies`` keeps what was said of two folders."""
     if earlier is None:
         return None
     file = next(iter(case.files.values()))
     reason = f"{file}: the name {case.name} is taken by {earlier.images[0]}; expected each name once."
-    return Refusal(case.name, reason, "Rename one of the two.")
+    folders = (file.parent, earlier.images[0].parent)
+    if folders not in remedies:
+        remedies[folders] = _rename(file, earlier.images[0])
+    return Refusal(case.name, reason, remedies[folders])
+
+
+def _rename(*files: Path) -> str:
+    """Return how to mend two scans of one name, of which one may be a mask; the first of two folders are opened."""
+    rename = "Rename one of the two."
+    masks = [file for file in files if holds_labels(file, any_background=is_picture(file))]
+    if len(masks) != 1:
+        return rename
+    return f"{masks[0].parent} looks like a folder of masks: if it is one, call it masks. Else: {rename.lower()}"

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from equireg.layouts.files import (
     alike,
     folders_with_images,
     mask_part,
+    may_be_target_domain,
     names_a_set,
     says_unlabelled,
     scan_part,
@@ -34,7 +36,9 @@ class Places:
         self._beside: dict[Path, list[Path]] = {}
         self._apart: dict[Path, list[Path]] = {}
         self._unlabelled: set[Path] = set()
-        for folder, files in folders_with_images(root):
+        found = folders_with_images(root)
+        self._target_domains = self._find_target_domains(found)
+        for folder, files in found:
             home = self._mask_folder(folder)
             if home is not None:
                 self._apart.setdefault(home, []).extend(files)
@@ -65,6 +69,18 @@ class Places:
         self._find_apart = cache(self._index_apart)
         self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder, self._unnamed))
 
+    def _find_target_domains(self, found: Sequence[tuple[Path, list[Path]]]) -> set[Path]:
+        """Return folders called ``target`` of a set that hold scans: no labels, and no names of scans elsewhere."""
+        places = {place for folder, _ in found for place in (folder, *folder.parents) if self.root in place.parents}
+        domains: set[Path] = set()
+        for place in filter(lambda place: may_be_target_domain(place.name), places):
+            inside = [file for folder, files in found if folder.is_relative_to(place) for file in files]
+            beside = {stem_of(file) for folder, files in found if not folder.is_relative_to(place) for file in files}
+            plain = beside.isdisjoint(map(stem_of, inside)) and not any(split_mask(stem_of(file)) for file in inside)
+            if plain and unnamed_masks.hold_scans(inside):
+                domains.add(place)
+        return domains
+
     def _has_mask_folder(self, folder: Path) -> bool:
         """Whether a folder of masks lies beside a folder of scans."""
         return any(other.is_dir() and mask_part(other.name) is not None for other in folder.parent.iterdir())
@@ -77,6 +93,9 @@ class Places:
         self._guessed |= {file.parent for file in behind}
         for folder in sorted(self._guessed):
             self._apart[folder] = self.scans.pop(folder)
+        for home, folders in unnamed_masks.called_masks(self.root, self.scans).items():
+            self._apart.setdefault(home, []).extend(file for folder in folders for file in self.scans.pop(folder))
+            self._guessed.add(home)
         below = unnamed_masks.below_their_scan(self.scans)
         for file in below:
             self._beside[file.parent.parent].append(file)
@@ -101,9 +120,8 @@ class Places:
     def _mask_folder(self, folder: Path) -> Path | None:
         """Return the topmost folder of masks that a folder is or lies in, or None."""
         above = [folder, *(place for place in folder.parents if place.is_relative_to(self.root) and place != self.root)]
-        return next(
-            (place for place in reversed(above) if place != self.root and mask_part(place.name) is not None), None
-        )
+        named = (place for place in reversed(above) if place != self.root and mask_part(place.name) is not None)
+        return next((place for place in named if place not in self._target_domains), None)
 
     def _is_scan_folder(self, folder: Path) -> bool:
         """Whether a folder's name says scans, on its own or because a folder of masks lies beside it."""

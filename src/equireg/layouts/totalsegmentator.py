@@ -11,11 +11,26 @@ from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import folders_with_images, image_files, is_held_out, mask_part, stem_of
+from equireg.layouts.files import (
+    MARKS,
+    folders_with_images,
+    goes_on_behind,
+    image_files,
+    is_held_out,
+    mask_part,
+    stem_of,
+)
 from equireg.layouts.masks import is_brain_mask, split_mask
 
 _MOST_CLASSES = 254
 """Classes that a mask of 8 bits can hold, with the background and the ignore label."""
+
+_NO_CLASS = re.compile(
+    r"(?:raters?|readers?|observers?|annotators?|experts?|versions?|v|times?|frames?|visits?|fu|followup|baseline)?"
+    r"[_\-. ]?\d*",
+    re.IGNORECASE,
+)
+"""What stands behind a case's name where masks of one class are told apart, or nothing."""
 
 
 def find(root: Path) -> FoundSet:
@@ -70,16 +85,18 @@ def _parts(folder: Path, files: Sequence[Path]) -> dict[str, Path] | None:
         return None
     for below in sorted(folder.iterdir()):
         if below.is_dir() and mask_part(below.name) == "":
-            parts = {_class_of(file): file for file in image_files(below)}
+            masks = image_files(below)
             scan = next(stem_of(file).lower() for file in files)
-            if parts and not any(name.lower().startswith(scan) for name in parts):
-                return parts
+            if masks and not any(stem_of(mask).lower().startswith(scan) for mask in masks):
+                return {_class_of(mask, folder.name): mask for mask in masks}
     return None
 
 
-def _class_of(mask: Path) -> str:
-    """Return the class that a mask's name says, less a word for masks: ``liver_mask`` is ``liver``."""
-    return re.sub(r"[_\-. ](?:seg|segmentation|mask|msk|label)$", "", stem_of(mask), flags=re.IGNORECASE)
+def _class_of(mask: Path, case: str) -> str:
+    """Return the class that a mask's name says, less the case and a word for masks: ``c1_liver_mask`` is ``liver``."""
+    name = re.sub(r"[_\-. ](?:seg|segmentation|mask|msk|label)$", "", stem_of(mask), flags=re.IGNORECASE)
+    rest = name[len(case) :].lstrip(MARKS) if goes_on_behind(name, case) else ""
+    return name if _NO_CLASS.fullmatch(rest) else rest
 
 
 def _classes(cases: Sequence[Mapping[str, Path]]) -> list[str]:

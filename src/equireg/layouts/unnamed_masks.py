@@ -17,7 +17,7 @@ from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, goes_on_behind, stem_of
+from equireg.layouts.files import MARKS, ends_like_masks, goes_on_behind, stem_of
 
 _MOST_VALUES = 256
 _LEAST_VOXELS = 512
@@ -85,6 +85,26 @@ def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
     return found
 
 
+def called_masks(root: Path, scans: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
+    """Return the topmost folders that hold no other pictures than masks, with the folders of these.
+
+    A name there ends with a word for masks (``Disc_Cup_Masks/a/c1``), and the pixels agree, on any background.
+    """
+    told = {
+        folder
+        for folder, files in scans.items()
+        if any(map(ends_like_masks, folder.relative_to(root).parts))
+        and all(map(is_picture, files))
+        and hold_labels(files, any_background=True)
+    }
+    others = {place for folder in scans if folder not in told for place in (folder, *folder.parents)}
+    found: defaultdict[Path, list[Path]] = defaultdict(list)
+    for folder in sorted(told) if others else ():
+        above = [place for place in folder.parents if place not in others]
+        found[above[-1] if above else folder].append(folder)
+    return found
+
+
 def behind_scans(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     """Return masks with the names of their scans, which lie in another folder (``raw/c1``, ``drawn/c1_L``).
 
@@ -145,28 +165,38 @@ def _beside(folder: Path, scans: Mapping[Path, Sequence[Path]]) -> list[Path]:
     return [file for other, files in scans.items() if other.is_relative_to(folder) for file in files]
 
 
-def hold_labels(files: Sequence[Path]) -> bool:
+def hold_labels(files: Sequence[Path], *, any_background: bool = False) -> bool:
     """Whether the first files hold labels, all but those that are empty; most of pictures, as edges may be smooth."""
     opened = files[:_OPENED]
-    found = [holds_labels(file) for file in opened]
+    found = [holds_labels(file, any_background=any_background) for file in opened]
     odd = found.count(False)
     return found.count(True) > odd and (odd == 0 or all(map(is_picture, opened)))
 
 
-def holds_labels(path: Path) -> bool | None:
-    """Whether a file's voxels are whole numbers, few different ones, in patches, on a background of 0.
+def hold_scans(files: Sequence[Path]) -> bool:
+    """Whether no file of the first holds labels, and one at least is no empty mask."""
+    found = [holds_labels(file) for file in files[:_OPENED]]
+    return False in found and True not in found
+
+
+def holds_labels(path: Path, *, any_background: bool = False) -> bool | None:
+    """Whether a file's voxels are whole numbers, few different ones, in patches, on a background.
+
+    Args:
+        path: the file.
+        any_background: whether the background may be another number than 0: the most frequent one.
 
     Returns:
-        None where every voxel is 0, which is an empty mask or no scan.
+        None where every voxel is background, which is an empty mask or no scan.
     """
     if not path.exists():  # a link to nothing
         return False
     state = path.stat()
-    return _judged(path, state.st_size, state.st_mtime_ns)
+    return _judged(path, state.st_size, state.st_mtime_ns, any_background)
 
 
 @cache
-def _judged(path: Path, size: int, time: int) -> bool | None:
+def _judged(path: Path, size: int, time: int, any_background: bool) -> bool | None:
     """Judge a file in the state of that size and time; one that cannot be read holds no labels."""
     try:
         header = read_header(path)
@@ -176,13 +206,19 @@ def _judged(path: Path, size: int, time: int) -> bool | None:
         values = _colours(path) if coloured else read_label_values(path)[0]
     except (EquiregError, ValueError):
         return False
-    if not values.any():
+    background = _most_frequent(values) if any_background else 0
+    if (values == background).all():
         return None
     if values.size < _LEAST_VOXELS or not (_few_colours(values) if coloured else _few_values(values)):
         return False
     first, second = values[:-1], values[1:]
-    inside = (first != 0) | (second != 0)
-    return bool(np.mean(values == 0) > _BACKGROUND and np.mean(first[inside] == second[inside]) > _PATCHES)
+    inside = (first != background) | (second != background)
+    return bool(np.mean(values == background) > _BACKGROUND and np.mean(first[inside] == second[inside]) > _PATCHES)
+
+
+def _most_frequent(values: np.ndarray) -> int:
+    found, counts = np.unique(values, return_counts=True)
+    return int(found[counts.argmax()])
 
 
 def _colours(path: Path) -> np.ndarray:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from equireg.layouts.files import folders_below
+from equireg.layouts.base import RawDataset
+from equireg.layouts.dataset_json import NAME
+from equireg.layouts.files import folders_below, mask_part
 
 _VOLUMES = (
     *(".img", ".img.gz", ".mgz", ".mgh", ".mnc", ".mif", ".mif.gz", ".gipl", ".gipl.gz", ".par", ".vti"),
@@ -13,6 +15,7 @@ _VOLUMES = (
 _PICTURES = (".gif", ".ppm", ".pgm", ".pnm", ".jp2", ".svs", ".ppm.gz")
 _ARRAYS = (".h5", ".hdf5", ".npz", ".npy", ".mat", ".pt", ".pkl")
 _SAVE = "Save volumes as .nii.gz, pictures as .png."
+_OUTLINES = (".json", ".geojson", ".xml")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 
 
@@ -24,6 +27,28 @@ def scans_of_other_kinds(root: Path) -> str | None:
     """
     found = _ending(root, (*_VOLUMES, *_PICTURES))
     return f"not used: {_told(found)} {_SAVE}" if found else None
+
+
+def outlines(dataset: RawDataset) -> str | None:
+    """Say how many files that may hold annotations lie beside pictures without any mask; None where there are none.
+
+    Raises:
+        EquiregError: if a folder cannot be read.
+    """
+    if not dataset.pictures or any(case.label is not None for case in dataset.cases):
+        return None
+    homes = {case.images[0].parent for case in dataset.cases}
+    found = [
+        file
+        for file in _ending(dataset.root, _OUTLINES)
+        if file.name != NAME and (file.parent in homes or mask_part(file.parent.name) is not None)
+    ]
+    if not found:
+        return None
+    return (
+        f"not used: {len(found)} file{'s' * (len(found) != 1)} such as {found[0]}. If they hold annotations (polygons, "
+        "boxes): these are not read; draw them as masks, a PNG of the picture's name and size in masks/."
+    )
 
 
 def why_nothing_is_found(root: Path) -> str:

@@ -40,6 +40,29 @@ def test_a_mask_a_class_is_one_mask(tmp_path, folder):
     assert any("1 cases have no mask of some classes" in note for note in dataset.notes)
 
 
+@pytest.mark.parametrize("ending", [".seg.nrrd", ".nii.gz"])
+def test_names_of_masks_may_begin_with_the_case(tmp_path, ending):
+    for case in ("c1", "c2"):
+        put(tmp_path, f"{case}/ct.nii.gz", f"{case}/segmentations/{case}_liver.nii.gz")
+        for organ in ("Brainstem", "A_Carotid_L"):
+            put(tmp_path, f"{case}/segmentations/{case}_{organ}.nii.gz")
+        for file in sorted((tmp_path / case / "segmentations").iterdir()):
+            file.rename(file.with_name(file.name.removesuffix(".nii.gz") + ending))
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == ["c1", "c2"]
+    assert dataset.labels is not None
+    assert dataset.labels.names == ("background", "A_Carotid_L", "Brainstem", "liver")
+
+
+@pytest.mark.parametrize("kind", ["rater{}", "{}", "v{}"])
+def test_raters_and_versions_behind_the_case_are_no_classes(tmp_path, kind):
+    for case in ("c1", "c2"):
+        put(tmp_path, f"{case}/ct.nii.gz", *(f"{case}/segmentations/{case}_{kind.format(i)}.nii.gz" for i in (1, 2)))
+    dataset = discover(tmp_path)
+    assert dataset.layout == "plain"
+    assert not labelled(dataset)
+
+
 def test_split_of_the_table(tmp_path):
     for name in ("s0", "s1", "s2"):
         put(tmp_path, f"{name}/mri.nii.gz", f"{name}/segmentations/a.nii.gz", f"{name}/segmentations/b.nii.gz")

@@ -139,3 +139,58 @@ def test_folders_of_many_cases_are_not_opened(tmp_path, monkeypatch):
     monkeypatch.setattr("equireg.layouts.unnamed_masks.hold_labels", lambda files: len(files) and pytest.fail("opened"))
     write(tmp_path, *(f"c{index:02}/{name}" for index in range(31) for name in ("t1", "t2")))
     assert len(discover(tmp_path).cases) == 31
+
+
+def test_folders_whose_names_end_with_a_word_for_masks_hold_masks_on_any_background(tmp_path):
+    for index in range(3):
+        for part in ("left", "right"):
+            save(tmp_path, f"stills/{part}/{part}{index}.jpg", photo(disc(), index))
+            drawn = np.array([255, 0], np.uint8)[disc(radius=8 + index)]
+            save(tmp_path, f"stills-drawn/Organ_Masks/{part}/{part}{index}.bmp", drawn)
+        save(tmp_path, f"more_with_GT/c{index}.png", photo(disc(), index + 3))
+        save(tmp_path, f"01_ST/TRA/track{index}.png", disc(radius=8 + index))
+    dataset = discover(tmp_path)
+    found = masks(dataset)
+    assert len(found) == 9
+    for part in ("left", "right"):
+        assert found[f"{part}1"] == f"stills-drawn/Organ_Masks/{part}/{part}1.bmp"
+    assert found["c0"] is None  # a photograph, whatever its folder is called
+    assert [item.case for item in dataset.refused] == [f"track{index}.png" for index in range(3)]
+
+
+def test_masks_in_a_folder_of_that_name_go_before_those_of_a_longer_name(tmp_path):
+    for index in range(3):
+        save(tmp_path, f"images/c{index}.png", photo(disc(), index))
+        save(tmp_path, f"masks/c{index}.png", disc(radius=8 + index))
+        save(tmp_path, f"all/inner_masks/c{index}.png", disc(radius=4 + index))
+        save(tmp_path, f"field_masks/c{index}.png", 1 - disc(radius=4 + index))
+    assert masks(discover(tmp_path)) == {f"c{index}": f"masks/c{index}.png" for index in range(3)}
+
+
+def test_of_two_scans_of_one_name_the_one_that_looks_like_a_mask_is_told(tmp_path):
+    for index in range(3):
+        save(tmp_path, f"stills/a{index}.png", photo(disc(), index))
+        save(tmp_path, f"inked/a{index}.png", np.array([255, 0], np.uint8)[disc(radius=8 + index)])
+    assert {item.remedy for item in discover(tmp_path).refused} == {
+        f"{tmp_path / 'inked'} looks like a folder of masks: if it is one, call it masks. Else: rename one of the two."
+    }
+
+
+@pytest.mark.parametrize("inner", ["", "p{}/"])
+def test_the_scans_of_a_target_domain_are_no_masks(tmp_path, inner):
+    for index in range(3):
+        write(tmp_path, f"training_source/s{index}_ceT1.nii.gz", seed=index)
+        write(tmp_path, f"training_source/s{index}_Label.nii.gz", kind="mask")
+        write(tmp_path, f"training_target/{inner.format(index)}t{index}_hrT2.nii.gz", seed=index + 3)
+    dataset = discover(tmp_path)
+    assert len(dataset.cases) == 6
+    assert not dataset.refused
+    assert sum(case.label is not None for case in dataset.cases) == 3
+
+
+@pytest.mark.parametrize("kind", ["mask", "scan"])
+def test_masks_in_a_folder_of_targets_stay_masks(tmp_path, kind):
+    for index in range(3):
+        write(tmp_path, f"train_images/c{index}.nii.gz", seed=index)
+        write(tmp_path, f"train_targets/c{index}.nii.gz", kind=kind)
+    assert masks(discover(tmp_path)) == {f"c{index}": f"train_targets/c{index}.nii.gz" for index in range(3)}
