@@ -131,6 +131,8 @@ def normalise(channel, rule, index):
         if reach > 0 and inside.std(dtype=float) > 1.5 * clipped.std(dtype=float):  # a few absurd voxels
             low, high, inside = near.min(), near.max(), clipped
         mean, std = inside.mean(dtype=float), inside.std(dtype=float)
+        if constant is not None and std <= 1e-7 * max(np.abs(inside).max(), abs(constant)):  # a mask
+            mean, std = float(constant), abs(mean - constant)
     scaled = channel
     if name != "none":
         std = max(std, 1e-7 * np.abs(inside).max()) or 1.0
