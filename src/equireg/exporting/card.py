@@ -85,7 +85,8 @@ def _normalisation(model: Model) -> str:
     known = {
         "zscore": "mean 0 and deviation 1 inside each scan's foreground, channel by channel",
         "ct": "clipped and scaled by numbers of the training set",
-        "mixed": "CT clipped and scaled by numbers of the training set, other channels as zscore",
+        "mixed": "channel by channel: CT clipped and scaled by numbers of the training set, those called noNorm as "
+        "they stand in the file, others to mean 0 and deviation 1 inside each scan's foreground",
         "none": "as they stand in the file",
         "thesis": "bias field corrected by N4, histogram equalised",
     }

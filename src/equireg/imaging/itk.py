@@ -103,7 +103,7 @@ def _header(path: Path, answer: dict[str, Any], claimed: TextHeader) -> Header:
         affine[:used, 3] = answer["origin"][:used]
         affine = LPS_TO_RAS @ affine
     dtype = np.dtype(answer.get("dtype", "f4"))
-    return Header(shape, max(components, channels), affine, dtype)
+    return Header(shape, max(components, channels), affine, dtype, flat=dimension == 2)
 
 
 def _slabs(answer: dict[str, Any], reader: Reader, header: Header) -> Iterator[Slab]:

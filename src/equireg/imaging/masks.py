@@ -22,6 +22,8 @@ from equireg.imaging.turning import UNTURNED
 
 _TOLERANCE = 1e-3
 """Distance from a whole number that counts as rounding, where the mask is stored as floats or with a scale."""
+_WITH_SCALE = 0.02
+"""The most that counts as rounding where a scale is so wide that whole numbers lie between its steps."""
 _FLOAT32 = 2.0**-21
 """The same, relative to the value: a scale is stored with 24 bits."""
 _MOST_STORED = 256
@@ -222,8 +224,7 @@ class _Mask:
         rounded = np.rint(values)
         distance = np.abs(values - rounded)
         self.farthest = max(self.farthest, float(distance.max()))
-        allowed = np.maximum(np.abs(rounded) * _FLOAT32, _TOLERANCE) if self.header.scale else _TOLERANCE
-        off = distance > allowed
+        off = distance > self._allowed(np.abs(rounded))
         if off.any():
             self.off += int(np.count_nonzero(off))
             self.example = values[off][0] if self.example is None else self.example
@@ -235,6 +236,16 @@ class _Mask:
                 f"whole numbers apart only up to {min(exact, 2.0**62):.0f}. Save it with an integer type."
             )
         return rounded.astype(np.int64)
+
+    def _allowed(self, rounded: np.ndarray) -> np.ndarray | float:
+        """Return how far values may lie from whole numbers; with a scale half a step of it, a little more for floats.
+
+        Labels that were scaled to fill a type lie within half a step. An id that means itself lies a whole step off.
+        """
+        if self.header.scale is None:
+            return _TOLERANCE
+        half_a_step = min(0.51 * abs(self.header.scale[0]), _WITH_SCALE)
+        return np.maximum(rounded * _FLOAT32, max(_TOLERANCE, half_a_step))
 
 
 def _read(path: Path, limits: Limits, *, use_scale: bool) -> _Mask:

@@ -123,11 +123,10 @@ def _meta(path: Path, beginning: bytes) -> TextHeader:
     sizes = (*_whole(fields, "DimSize", dimension), channels)
     packed = fields.get("CompressedData", "False").lower() in ("true", "t", "1", "yes", "y")
     packing = "zlib" if packed else "raw" if fields.get("BinaryData", "True").lower()[:1] in "ty1" else "text"
-    if "HeaderSize" in fields and fields["HeaderSize"] not in ("0", "-1"):
-        raise ValueError(f"its header has HeaderSize = {fields['HeaderSize']}")
     place = fields["ElementDataFile"]
     data = path if place.upper() == "LOCAL" else _beside(path, place)
-    return TextHeader(sizes, _BYTES[kind], data, offset if data == path else 0, packing)
+    skipped = _skipped("HeaderSize", fields.get("HeaderSize", "0"), beside=data != path and packing == "raw")
+    return TextHeader(sizes, _BYTES[kind], data, offset if data == path else skipped, packing)
 
 
 def _one(dimension: int) -> int:
@@ -179,12 +178,14 @@ def _nrrd(path: Path, beginning: bytes) -> TextHeader:
     packing = packings.get(fields.get("encoding", "").lower())
     if kind not in _BYTES or packing is None:
         raise ValueError(f"its header has type: {kind[:40]}, encoding: {fields.get('encoding', '')[:40]}")
-    if {"line skip", "byte skip", "lineskip", "byteskip"} & fields.keys():
-        raise ValueError("its header has a line skip or byte skip")
+    lines, skip = (fields.get(name, fields.get(name.replace(" ", ""), "0")) for name in ("line skip", "byte skip"))
+    if lines != "0" or (skip == "-1" and packing != "raw"):
+        raise ValueError(f"its header has line skip: {lines[:40]}, byte skip: {skip[:40]}")
     place = fields.get("data file", fields.get("datafile"))
     data = path if place is None else _beside(path, place)
+    skipped = _skipped("byte skip", skip, beside=data != path and packing == "raw")
     size = 8 if kind in ("long", "ulong") else _BYTES[kind]
-    return TextHeader(_whole(fields, "sizes", dimension), size, data, offset if data == path else 0, packing)
+    return TextHeader(_whole(fields, "sizes", dimension), size, data, offset if data == path else skipped, packing)
 
 
 def _line(content: bytes, start: int) -> tuple[str, int]:
@@ -201,6 +202,23 @@ def _whole(fields: dict[str, str], name: str, count: int) -> tuple[int, ...]:
     if len(text) > 200 or re.fullmatch(rf"\d+(\s+\d+){{{count - 1}}}", text, re.ASCII) is None:
         raise ValueError(f"its header has {name} = {text[:60]!r}; expected {count} whole numbers")
     return tuple(int(number) for number in text.split())
+
+
+def _skipped(name: str, text: str, *, beside: bool) -> int:
+    """Return the bytes before the voxels; -1 says that these are the last of the file, which is no claim on its length.
+
+    Args:
+        name: the field's name.
+        text: its value.
+        beside: whether the voxels lie as they are in a file of their own, where alone all readers count alike.
+    """
+    if text in ("0", "-1"):
+        return 0
+    if not beside or re.fullmatch(r"\d{1,15}", text, re.ASCII) is None:
+        raise ValueError(
+            f"its header has {name}: {text[:60]}; expected 0, -1, or bytes of a file with raw voxels alone"
+        )
+    return int(text)
 
 
 def _beside(path: Path, place: str) -> Path:

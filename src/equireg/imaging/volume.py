@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from equireg.errors import EquiregError
-from equireg.imaging.alignment import TOLERANCE_MM, find_turn, geometry_of
+from equireg.imaging.alignment import TOLERANCE_MM, find_turn, geometry_of, warn_once
 from equireg.imaging.formats import EXTENSIONS, Channel, read_header, read_voxels
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.limits import LIMITS, Limits
@@ -62,8 +62,8 @@ def read_image(
         Voxels [C, X, Y, Z] float32 along the first file's own axes, and their geometry.
 
     Raises:
-        EquiregError: if a file is unreadable, does not fit the first, or has channels that are not finite or
-            constant.
+        EquiregError: if a file is unreadable, does not fit the first, or has channels that are not finite, or all
+            channels are constant.
     """
     if not paths:
         raise ValueError("read_image got no path; expected one file a channel.")
@@ -72,20 +72,17 @@ def read_image(
         file = files[0]
         geometry, _ = read_geometry(file, limits)
         voxels, header, seen = read_voxels(file, picks, limits=limits)
-        # A picture without any blue is one, too.
-        may_be_empty = is_picture(file) and any(found.low < found.high for found in seen)
-        for channel, found in zip(range(header.channels) if picks is None else picks, seen, strict=True):
-            which = f"channel {channel + 1} of {header.channels} " if header.channels > 1 else ""
-            _check_numbers(file, found, int(np.prod(geometry.shape)), which)
-            if not may_be_empty:
-                _check_range(file, found, which)
+        numbers = range(header.channels) if picks is None else picks
+        named = [f"channel {number + 1} of {header.channels} " if header.channels > 1 else "" for number in numbers]
+        check_channels([file] * len(seen), seen, int(np.prod(geometry.shape)), named)
         return voxels, geometry
     geometry, turns = common_geometry(files, limits)
     image = np.empty((len(files), *geometry.shape), dtype=np.float32)
+    found: list[Channel] = []
     for index, (file, turn) in enumerate(zip(files, turns, strict=True)):
         _, _, seen = read_voxels(file, into=turn.to_file(image[index : index + 1]), limits=limits)
-        _check_numbers(file, seen[0], int(np.prod(geometry.shape)), "")
-        _check_range(file, seen[0], "")
+        found.append(seen[0])
+    check_channels(files, found, int(np.prod(geometry.shape)))
     return image, geometry
 
 
@@ -111,33 +108,32 @@ def common_geometry(files: Sequence[Path], limits: Limits) -> tuple[Geometry, li
     return first, turns
 
 
-def check_channel(path: Path, seen: Channel, voxels: int) -> None:
-    """Refuse a channel that holds no scan.
+def check_channels(paths: Sequence[Path], seen: Sequence[Channel], voxels: int, named: Sequence[str] = ()) -> None:
+    """Refuse channels that hold no scan; warn of an empty one beside others, as of a contrast that was not taken.
+
+    Of an empty colour of a picture nothing is said.
 
     Args:
-        path: its file.
-        seen: what was seen of it while it was read.
-        voxels: how many it has.
+        paths: the file of each.
+        seen: what was seen of each while it was read.
+        voxels: how many each has.
+        named: which of its file's channels each is, with a blank behind; nothing where the file has no other.
 
     Raises:
-        EquiregError: if voxels are not finite, or all are the same.
+        EquiregError: if voxels are not finite, or all channels have one value alone.
     """
-    _check_numbers(path, seen, voxels, "")
-    _check_range(path, seen, "")
-
-
-def _check_numbers(path: Path, seen: Channel, voxels: int, which: str) -> None:
-    if seen.bad:
-        raise EquiregError(
-            f"{path}: {which}has {seen.bad} voxels that are NaN or infinite, of {voxels}; expected "
-            "numbers only. Replace them, for example by the background's value."
-        )
-
-
-def _check_range(path: Path, seen: Channel, which: str) -> None:
-    if seen.low == seen.high:
+    channels = list(zip(paths, seen, named or [""] * len(seen), strict=True))
+    for path, found, which in channels:
+        if found.bad:
+            raise EquiregError(
+                f"{path}: {which}has {found.bad} voxels that are NaN or infinite, of {voxels}; expected "
+                "numbers only. Replace them, for example by the background's value."
+            )
+    empty = [(path, found.low, which) for path, found, which in channels if found.low == found.high]
+    for path, value, which in empty:
         what = "pixel" if is_picture(path) else "voxel"
-        raise EquiregError(
-            f"{path}: {which}is empty, every {what} is {seen.low:g}; expected a scan. Export it again, or remove the "
-            "case."
-        )
+        about = f"{path}: {which}is empty, every {what} is {value:g}"
+        if len(empty) == len(channels):
+            raise EquiregError(f"{about}; expected a scan. Export it again, or remove the case.")
+        if not is_picture(path):
+            warn_once(f"{about}. It is used beside the case's other channels. If a scan was lost, export it again.")

@@ -10,6 +10,8 @@ from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import smallest_integer
 
 _SCANNER = 1  # NIfTI code of coordinates in the scanner's frame
+_LONGEST = 2**15 - 1
+"""Voxels along an axis that NIfTI-1 can state; NIfTI-2 states more."""
 
 
 def write_label(path: Path | str, values: np.ndarray, geometry: Geometry) -> None:
@@ -55,7 +57,8 @@ def _write(path: Path, voxels: np.ndarray, geometry: Geometry, *, flat: bool = F
     if not path.name.endswith(".nii.gz"):
         raise ValueError(f"{path.name}: expected a name that ends in .nii.gz.")
     voxels = voxels[:, :, 0] if flat else voxels
-    header = nib.Nifti1Header()
+    long = max(voxels.shape) > _LONGEST
+    header = nib.Nifti2Header() if long else nib.Nifti1Header()
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(voxels.shape)
     if geometry.stated is None:
@@ -66,7 +69,7 @@ def _write(path: Path, voxels: np.ndarray, geometry: Geometry, *, flat: bool = F
         header.set_sform(geometry.affine_array, _SCANNER)
     else:
         _repeat(header, geometry.stated)
-    image = nib.Nifti1Image(voxels, header.get_best_affine(), header)
+    image = (nib.Nifti2Image if long else nib.Nifti1Image)(voxels, header.get_best_affine(), header)
     # The writer compresses by the ending, so the temporary name keeps it.
     with staged_file(path, ".nii.gz") as temporary:
         nib.save(image, temporary)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from equireg.imaging.formats import VOLUMES
@@ -95,6 +96,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
     lone = _lone_folders([*flat_groups, *found.groups, *found.unclear])
     renamed = _names_by_folder_above(root, flat_groups, lone)
     used: set[Path] = set()
+    held_out = cache(lambda folder: is_held_out(folder, root) or is_held_out_by_words(folder, root))
     for group in (*flat_groups, *found.groups):
         homes = dict.fromkeys(file.parent for file in group.files.values())
         masks = next((masks for home in homes if (masks := places.masks_of(home, group.names()))), [])
@@ -103,8 +105,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
             harvest.united.update(filter(is_picture, masks))
         used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])
         name = renamed.get((group.folder, group.name), group.name)
-        held_out = is_held_out(group.folder, root) or is_held_out_by_words(group.folder, root)
-        harvest.cases.append((replace(group, name=name), masks, held_out))
+        harvest.cases.append((replace(group, name=name), masks, held_out(group.folder)))
     harvest.unclear = found.unclear
     # A mask under the very name of a scan says that the number is the scan's; one under another name does not.
     proven = any(

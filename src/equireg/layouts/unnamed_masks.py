@@ -3,6 +3,7 @@
 Only files that recur under one name beside other scans are opened, two of each name.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,7 +18,7 @@ from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, ends_like_masks, goes_on_behind, stem_of
+from equireg.layouts.files import MARKS, ends_like_masks, stem_of
 
 _MOST_VALUES = 256
 _LEAST_VOXELS = 512
@@ -41,17 +42,26 @@ def find(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
         scans: folder to the files in it that no word calls a mask.
     """
     groups: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
+    above = {place for folder in scans for place in folder.parents}
     for folder, files in scans.items():
+        if len(files) == 1 and folder not in above:
+            continue
+        stems = sorted(map(stem_of, files))
+        known = set(stems)
         for file in files:
-            for case, rest in _parts(folder, file, files, scans):
+            for case, rest in _parts(folder, stem_of(file), stems, known):
                 groups[rest].append((file, case))
     chosen: dict[Path, str] = {}
     for rest, several in groups.items():
         if rest and len(several) > 1 and hold_labels([file for file, _ in several]):
             chosen |= {file: case for file, case in several if file not in chosen}
-    return {
-        file: case for file, case in chosen.items() if any(other not in chosen for other in _beside(file.parent, scans))
+    with_scans = {
+        place
+        for folder, files in scans.items()
+        if not all(file in chosen for file in files)
+        for place in (folder, *folder.parents)
     }
+    return {file: case for file, case in chosen.items() if file.parent in with_scans}
 
 
 def below_their_scan(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
@@ -137,32 +147,29 @@ def _shorter(stem: str) -> list[str]:
     return [stem[:index] for index in range(len(stem) - 1, 0, -1) if stem[index] in MARKS]
 
 
-def _parts(
-    folder: Path, file: Path, files: Sequence[Path], scans: Mapping[Path, Sequence[Path]]
-) -> list[tuple[str, str]]:
-    """Return how a name may split into case and what the file is: by a scan beside it, by its folder, by its words."""
-    stem = stem_of(file)
+def _parts(folder: Path, stem: str, stems: Sequence[str], known: set[str]) -> list[tuple[str, str]]:
+    """Return how a name may split into case and what the file is: by a scan beside it, by its folder, by its words.
+
+    Args:
+        folder: where the file lies.
+        stem: its name without its ending.
+        stems: sorted, those of all files there, its own among them.
+        known: the same as a set.
+    """
     if split_channel(stem) is not None:
         return []
-    others = [stem_of(other) for other in files if other != file]
-    shorter = [other for other in others if goes_on_behind(stem, other)]
+    shorter = [name for name in _shorter(stem) if name in known]
     if shorter:
-        case = min(shorter, key=len)
-    elif stem.lower().startswith(folder.name.lower()) and len(stem) > len(folder.name) and others:
+        case = shorter[-1]
+    elif stem.lower().startswith(folder.name.lower()) and len(stem) > len(folder.name) and len(stems) > 1:
         case = stem[: len(folder.name)]
     else:
-        cut = max(stem.rfind(mark) for mark in MARKS)
-        case = stem[:cut] if cut > 0 else ""
-        if not any(case and other.startswith(case) for other in others):
+        case = stem[: max(0, *(stem.rfind(mark) for mark in MARKS))]
+        second = bisect_left(stems, case) + 1  # what begins alike lies side by side, the stem among it
+        if second == len(stems) or not stems[second].startswith(case):
             case = ""
     rest = stem[len(case) :].strip(MARKS).lower()
-    alone = not others and not any(other != folder and other.is_relative_to(folder) for other in scans)
-    return [] if alone or rest.isdigit() else [(case, rest)]
-
-
-def _beside(folder: Path, scans: Mapping[Path, Sequence[Path]]) -> list[Path]:
-    """Return the scans in a folder and below it."""
-    return [file for other, files in scans.items() if other.is_relative_to(folder) for file in files]
+    return [] if rest.isdigit() else [(case, rest)]
 
 
 def hold_labels(files: Sequence[Path], *, any_background: bool = False) -> bool:

@@ -1,5 +1,6 @@
 """A trained model in Python: arrays in, arrays out, no file."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from equireg.prediction.quality import quality_of
 from equireg.prediction.segment import Predictor
 from equireg.prediction.trained import read_trained
 from equireg.preparation.case import working_scan
+
+log = logging.getLogger("equireg")
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,11 @@ class LoadedModel:
         for name, channel in zip(self.channels, image, strict=True):
             if not np.isfinite(channel).all():
                 raise EquiregError(f"channel {name} holds values that are NaN or infinite. Replace them.")
-            if channel.min() == channel.max():
-                raise EquiregError(f"channel {name} is empty, every voxel is {channel.flat[0]:g}; expected a scan.")
+        empty = [name for name, channel in zip(self.channels, image, strict=True) if channel.min() == channel.max()]
+        if len(empty) == len(image):
+            raise EquiregError(f"channel {empty[0]} is empty, every voxel is {image.flat[0]:g}; expected a scan.")
+        if empty and self._facts.pictures is None:
+            log.warning("channel %s is empty, every voxel is the same; it is used beside the others", ", ".join(empty))
         lengths = np.linalg.norm(affine[:3, :3], axis=0) if affine.shape == (4, 4) else np.zeros(3)
         sound = np.isfinite(affine).all() and lengths.min() > 0
         if not sound or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3:

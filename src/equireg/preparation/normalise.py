@@ -20,7 +20,7 @@ PERCENTILES = (0.5, 50.0, 99.5)
 """Percentiles of raw intensities by which scans are compared with those trained on."""
 _SAMPLE = 100_000
 """Voxels that percentiles are taken of, about."""
-_ROUNDING = 1e-7
+ROUNDING = 1e-7
 """Relative precision of 32 bits."""
 _BLOCK = 2**20
 _LEAST_EQUALISED = 2.0**-14
@@ -104,9 +104,10 @@ def normalise(image: np.ndarray, backgrounds: list[float | None], normalisation:
     Args:
         image: float32 [C, *S]; left as it is.
         backgrounds: each channel's constant background, or None.
-        normalisation: ``{"name": "zscore"}``, mean 0 and deviation 1 inside each channel's foreground;
+        normalisation: ``{"name": "zscore"}``, mean 0 and deviation 1 inside each channel's foreground, and 1 in a
+            background of 0 where all of that is of one value, as in a mask;
             ``{"name": "ct", "low": [C], "high": [C], "mean": [C], "std": [C]}``, a clip and one scale for all
-            cases; ``{"name": "mixed", "schemes": [C], ...}``, the one or the other a channel; ``{"name": "none"}``.
+            cases; ``{"name": "mixed", "schemes": [C], ...}``, one of the three a channel; ``{"name": "none"}``.
 
     Raises:
         ValueError: if the name is unknown.
@@ -149,10 +150,12 @@ def _scale(
             inside = np.clip(inside, low, high)
             mean, std = float(inside.mean(dtype=np.float64)), deviation(inside)
         largest = max(abs(float(inside.min())), abs(float(inside.max())), abs(background or 0.0))
+        if background is not None and std <= ROUNDING * largest:  # a mask; an empty one is all background
+            mean, std = background, abs(mean - background)
     else:
         raise ValueError(f"normalisation {name!r}; expected zscore, ct or none")
     # Below the resolution of 32 bits, a deviation is rounding. Maps of 1e-9 are scans like any other.
-    std = max(std, _ROUNDING * largest) or 1.0
+    std = max(std, ROUNDING * largest) or 1.0
     return lambda values: np.clip((np.clip(values, low, high) - mean) / std, -HIGHEST, HIGHEST), note
 
 

@@ -1,5 +1,7 @@
 """Decisions for a whole data set, from its headers: spacing, slice axis, normalisation, mirror axes."""
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,10 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
 from equireg.layouts.channels import meaning
+from equireg.preparation.normalise import ROUNDING
 from equireg.preparation.sides import distinguished_axes
+
+log = logging.getLogger("equireg")
 
 _AXES: tuple[SliceAxis, SliceAxis, SliceAxis] = ("x", "y", "z")
 _CUBE = Geometry.from_array((2, 2, 2), np.eye(4))
@@ -19,6 +24,9 @@ _ALIKE = 1.1
 """Spacings within 10 % of each other count as equal when the slice axis is chosen."""
 _CT_CASES = 40
 """Cases that the CT scale is measured on: percentiles change little beyond them."""
+_UNCHANGED = re.compile(r"nonorm(_\d+)?", re.IGNORECASE)
+_RESCALED = re.compile(r"(rescale(_to)?|rgb_to)_0_1(_\d+)?", re.IGNORECASE)
+"""Channels called by nnU-Net's words for a normalisation; a number tells several of them apart."""
 
 
 def canonical_spacing(geometry: Geometry) -> tuple[float, float, float]:
@@ -169,32 +177,77 @@ def choose_normalisation(
     """Return how intensities are normalised; for CT with numbers measured on training scans (nnU-Net's scheme).
 
     Beside a channel of CT, ``auto`` normalises channels of other names scan by scan, because their intensities have
-    no common unit.
+    no common unit. It leaves channels called ``noNorm`` as they are.
     """
-    name = option
-    if option == "auto":
-        name = "ct" if modality == "ct" else "zscore"
-    if name != "ct":
-        return {"name": name}
-    scale = _ct_scale(training, labels)
-    schemes = ["ct" if meaning(channel) == "ct" else "zscore" for channel in channels]
-    mixed = option == "auto" and scale["name"] == "ct" and len(set(schemes)) > 1
-    return {**scale, "name": "mixed", "schemes": schemes} if mixed else scale
+    schemes = _schemes(modality, channels) if option == "auto" else [option]
+    scale = _ct_scale(training, labels, schemes) if "ct" in schemes else {}
+    if "ct" in schemes and not scale:
+        schemes = ["zscore" if scheme == "ct" else scheme for scheme in schemes]
+    if len(set(schemes)) == 1:
+        return {**scale, "name": schemes[0]}
+    return {**scale, "name": "mixed", "schemes": schemes}
 
 
-def _ct_scale(cases: Sequence[RawCase], labels: LabelTable) -> Mapping[str, Any]:
+def _schemes(modality: str, channels: Sequence[str]) -> list[str]:
+    """Return how each channel is normalised, by its name and the modality of all."""
+    rescaled = [name for name in channels if _RESCALED.fullmatch(name)]
+    if rescaled:
+        log.warning(
+            "channels called %s are normalised as others are, to mean 0 and deviation 1 in each scan: --normalise "
+            "knows no scaling to 0 to 1. To keep intensities as they are in the files, call these channels noNorm",
+            ", ".join(rescaled),
+        )
+    other = "zscore" if modality != "ct" or "ct" in map(meaning, channels) else "ct"
+    of_ct = "ct" if modality == "ct" else "zscore"
+    return [
+        "none" if _UNCHANGED.fullmatch(name) else of_ct if meaning(name) == "ct" else other for name in channels
+    ] or [other]
+
+
+def _ct_scale(cases: Sequence[RawCase], labels: LabelTable, schemes: Sequence[str]) -> Mapping[str, Any]:
     """Measure percentiles, mean and deviation on labelled voxels, or on all where no mask is at hand.
+
+    Channels that have one value in all labelled voxels, such as saturated ones, are measured on all voxels.
+
+    Returns:
+        Nothing where no case can be read.
+    """
+    labelled = [case for case in cases if case.label is not None] or list(cases)
+    sample = _sample(labelled[:_CT_CASES], labels)
+    if sample is None:
+        return {}
+    scale = _scale_of(sample)
+    flat = (scale[3] <= ROUNDING * np.abs(scale[:2]).max(axis=0)) & (np.array(schemes) == "ct")
+    whole = _sample(labelled[:_CT_CASES], None) if flat.any() else None
+    if whole is not None:
+        scale = np.where(flat, _scale_of(whole), scale)
+        log.warning(
+            "all labelled voxels have the same value in channel %s, so its CT scale is measured on all voxels. If "
+            "scans were clipped or converted to fewer bits, prepare the original ones",
+            " and ".join(str(index + 1) for index in np.flatnonzero(flat)),
+        )
+    return dict(zip(("low", "high", "mean", "std"), scale.tolist(), strict=True))
+
+
+def _scale_of(sample: np.ndarray) -> np.ndarray:
+    """Return the percentiles 0.5 and 99.5 of intensities [C, N], and mean and deviation of what is clipped to them."""
+    low, high = np.percentile(sample, [0.5, 99.5], axis=1)
+    clipped = np.clip(sample, low[:, None], high[:, None])
+    return np.stack([low, high, clipped.mean(axis=1), clipped.std(axis=1)])
+
+
+def _sample(cases: Sequence[RawCase], labels: LabelTable | None) -> np.ndarray | None:
+    """Draw labelled voxels [C, N] of cases; without labels, or where a case has none, of all voxels.
 
     Voxels with the ignore label count as unlabelled: nobody said what they show.
     """
     rng = np.random.default_rng(0)
-    labelled = [case for case in cases if case.label is not None] or list(cases)
     drawn: list[np.ndarray] = []
-    for case in labelled[:_CT_CASES]:
+    for case in cases:
         try:
             image, geometry = case.read_image()
             inside = np.ones(geometry.shape, dtype=bool)
-            if case.label is not None:
+            if labels is not None and case.label is not None:
                 values = case.read_label(geometry)
                 mask = values > 0
                 if labels.ignore is not None:
@@ -206,15 +259,4 @@ def _ct_scale(cases: Sequence[RawCase], labels: LabelTable) -> Mapping[str, Any]
         count = int(np.count_nonzero(inside))
         places = np.flatnonzero(inside)[rng.integers(count, size=min(count, 10_000))]
         drawn.append(image.reshape(len(image), -1)[:, places])
-    if not drawn:
-        return {"name": "zscore"}
-    sample = np.concatenate(drawn, axis=1)
-    low, high = np.percentile(sample, [0.5, 99.5], axis=1)
-    clipped = np.clip(sample, low[:, None], high[:, None])
-    return {
-        "name": "ct",
-        "low": low.tolist(),
-        "high": high.tolist(),
-        "mean": clipped.mean(axis=1).tolist(),
-        "std": clipped.std(axis=1).tolist(),
-    }
+    return np.concatenate(drawn, axis=1) if drawn else None

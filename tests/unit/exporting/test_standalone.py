@@ -17,6 +17,7 @@ from equireg.layouts import discover_inputs
 from equireg.postprocessing import PostProcessing
 from equireg.postprocessing.steps import Step, applied
 from equireg.preparation.case import CasePlan, working_scan
+from equireg.preparation.normalise import normalise
 from pictures_made_up import disc, photo, save, tiff
 
 LABELS = LabelTable((0, 1, 4), ("background", "core", "rim"), {"whole": (1, 4), "core": (1,)})
@@ -122,15 +123,31 @@ def test_a_file_of_two_axes_is_a_slice_and_its_mask_has_two_axes(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("voxels", "finding"),
-    [([0, np.nan], "a.nii.gz: the channel t1 has voxels that are NaN or infinite"), ([7, 7], "t1 is empty, every")],
+    [([0, np.nan], "a.nii.gz: the channel t1 has voxels that are NaN or infinite"), ([7, 7], "t2 is empty, every")],
 )
 def test_what_is_no_scan_is_refused(tmp_path: Path, voxels: list[float], finding: str) -> None:
-    for name, values in (("t2", [1.0, 2.0]), ("a", voxels)):
+    for name, values in (("t2", voxels[:1] * 2), ("a", voxels)):
         image = np.array(values, np.float32).reshape(2, 1, 1)
         nib.Nifti1Image(image, np.eye(4)).to_filename(tmp_path / f"{name}.nii.gz")
     files = [tmp_path / "t2.nii.gz", tmp_path / "a.nii.gz"]
     with pytest.raises(SystemExit, match=finding):
         standalone("working").read(files, {"channels": ["t2", "t1"], "axes": "zyx"})
+
+
+@pytest.mark.parametrize("inside", [0.0, 7.0])
+def test_masks_and_empty_channels_are_normalised_as_equireg_does(
+    inside: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    working = standalone("working")
+    image = np.random.default_rng(0).normal(size=(2, 4, 4, 4)).astype(np.float32)
+    image[1] = 0
+    image[1, 1:3, 1:3, 1:3] = inside
+    working.check(image, [Path("a.nii.gz")], {"channels": ["t1", "mask"]})
+    assert ("a.nii.gz: the channel mask is empty" in capsys.readouterr().err) == (inside == 0)
+    scaled, _, background = working.normalise(image[1], {"name": "zscore"}, 1)
+    expected = normalise(image, [None, 0.0], {"name": "zscore"})
+    np.testing.assert_array_equal(scaled, expected.image[1])
+    assert background == expected.background[1]
 
 
 @pytest.mark.parametrize("values", [(0, 1), (0, 300), (0, 40_000), (0, 80_000), (-1, 200), (-1, 40_000)])

@@ -131,6 +131,8 @@ def test_the_voxels_beside_a_header_are_among_its_files(tmp_path):
         ("a.nrrd", nrrd(more="sizes: 9 9 9\n")),
         ("a.nrrd", nrrd(more=" data file: v.raw\n")),
         ("a.nrrd", nrrd(more="byte skip: 4\n")),
+        ("a.nrrd", nrrd(more="byte skip: -1\n", encoding="gzip")),
+        ("a.nrrd", nrrd(more="line skip: 1\n")),
         ("a.nrrd", nrrd(sizes="5 6 x")),
         ("a.nrrd", b"NRRD0004\n" + b"# hello\n" * 100_000),
         ("a.mha", b""),
@@ -140,6 +142,35 @@ def test_the_voxels_beside_a_header_are_among_its_files(tmp_path):
 def test_a_header_that_can_be_read_in_two_ways_is_refused(tmp_path, monkeypatch, name, content):
     monkeypatch.setattr(itk_readers, "Reader", None)
     assert "cannot be read as an image" in refusal(saved(tmp_path / name, content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "before"),
+    [
+        ("a.nhdr", nrrd(more="byte skip: 100\ndata file: v.raw\n", content=b""), 100),
+        ("a.nhdr", nrrd(more="byte skip: -1\nline skip: 0\ndata file: v.raw\n", content=b""), 100),
+        ("a.nhdr", nrrd(more="byteskip: 0\ndata file: v.raw\n", content=b""), 0),
+        ("a.nrrd", nrrd(more="byte skip: -1\n"), 0),
+        ("a.mhd", meta(more="HeaderSize = 100\n", data="v.raw\n", content=b""), 100),
+        ("a.mhd", meta(more="HeaderSize = -1\n", data="v.raw\n", content=b""), 100),
+    ],
+)
+def test_bytes_before_the_voxels_are_skipped(tmp_path, name, content, before):
+    saved(tmp_path / "v.raw", b"H" * before + VOXELS.tobytes())
+    path = saved(tmp_path / name, content)
+    np.testing.assert_array_equal(read_image([path])[0][0], VOXELS.T)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.nhdr", nrrd(more="byte skip: 100\ndata file: v.raw\n", content=b"")),
+        ("a.mhd", meta(more="HeaderSize = 100\n", data="v.raw\n", content=b"")),
+    ],
+)
+def test_skipped_bytes_are_no_voxels(tmp_path, name, content):
+    saved(tmp_path / "v.raw", b"H" * 99 + VOXELS.tobytes())
+    assert "cut short" in refusal(saved(tmp_path / name, content))
 
 
 def test_notes_of_other_programs_are_no_fault(tmp_path):

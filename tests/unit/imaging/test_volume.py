@@ -260,12 +260,19 @@ def test_constant_image(tmp_path):
     assert "every voxel is 7" in error_of(lambda: read_image([path]), path)
 
 
-def test_constant_channel_is_named(tmp_path):
+def test_a_constant_channel_beside_others_is_named_and_read(tmp_path, caplog):
     array = voxels(2, 3, 4, 2)
     array[..., 1] = 0
     path = save(tmp_path / "a.nii.gz", array)
-    assert "channel 2 of 2 is empty" in error_of(lambda: read_image([path]), path)
     assert read_image([path], picks=(0,))[0].shape == (1, 2, 3, 4)
+    assert caplog.messages == []
+    assert not read_image([path])[0][1].any()
+    assert f"{path}: channel 2 of 2 is empty, every voxel is 0. It is used beside" in caplog.text
+    files = [save(tmp_path / f"{index}.nii.gz", array[..., index]) for index in range(2)]
+    assert read_image(files)[0].shape == (2, 2, 3, 4)
+    assert f"{files[1]}: is empty, every voxel is 0. It is used beside" in caplog.text
+    assert "is empty, every voxel is 0; expected" in error_of(lambda: read_image([files[1], files[1]]), files[1])
+    assert "channel 2 of 2 is empty" in error_of(lambda: read_image([path], picks=(1,)), path)
 
 
 @pytest.mark.parametrize("row", [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [np.nan, 0.0, 0.0]])
@@ -290,6 +297,24 @@ def test_label_stored_with_a_scale_is_whole(tmp_path):
     nib.save(image, tmp_path / "a.nii.gz")
     label = read_label(tmp_path / "a.nii.gz", read_geometry(tmp_path / "a.nii.gz")[0])
     np.testing.assert_array_equal(label, voxels(2, 3, 4) % 5)
+
+
+@pytest.mark.parametrize("highest", [2, 3, 4, 7])
+def test_labels_spread_over_a_byte_are_rounded(tmp_path, highest):
+    ids = np.arange(24).reshape(2, 3, 4) % (highest + 1)
+    image = nib.Nifti1Image(ids.astype(np.float64), RAS)
+    image.set_data_dtype(np.uint8)  # as with the header of another mask: 1 of 2 becomes 127 or 128 x 2/255
+    nib.save(image, tmp_path / "a.nii.gz")
+    np.testing.assert_array_equal(read_label(tmp_path / "a.nii.gz", read_geometry(tmp_path / "a.nii.gz")[0]), ids)
+
+
+@pytest.mark.parametrize("slope", [1 / 255, 0.02, 0.3])
+def test_plain_ids_under_a_scale_stay_ids(tmp_path, slope):
+    ids = (np.arange(24).reshape(2, 3, 4) % 5).astype(np.uint8)
+    content = bytearray(nib.Nifti1Image(ids, RAS).to_bytes())
+    content[112:116] = np.array([slope], dtype="<f4").tobytes()  # scl_slope
+    (tmp_path / "a.nii").write_bytes(content)
+    np.testing.assert_array_equal(read_label(tmp_path / "a.nii", read_geometry(tmp_path / "a.nii")[0]), ids)
 
 
 def test_label_of_another_shape(tmp_path):
@@ -336,6 +361,23 @@ def test_written_label_is_its_scan_s_twin(tmp_path, frame, highest, dtype):
     np.testing.assert_allclose(header.get_zooms(), geometry.spacing_mm, rtol=1e-5)
     np.testing.assert_allclose(np.asarray(header.get_qform()), geometry.affine_array, atol=1e-3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mask.nii.gz", "scan.nii.gz"]
+
+
+def test_masks_of_scans_longer_than_nifti_1_can_state(tmp_path):
+    values = np.zeros((2**15, 2, 1), dtype=np.uint8)
+    values[-1, 1] = 3
+    nib.save(nib.Nifti2Image(values, RAS), tmp_path / "scan.nii.gz")
+    geometry, _ = read_geometry(tmp_path / "scan.nii.gz")
+    write_label(tmp_path / "mask.nii.gz", values, geometry)
+    assert read_geometry(tmp_path / "mask.nii.gz")[0] == geometry
+    np.testing.assert_array_equal(read_label(tmp_path / "mask.nii.gz", geometry), values)
+
+
+def test_the_mask_of_a_flat_itk_image_has_two_axes(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(voxels(3, 4)), str(tmp_path / "a.mha"))
+    geometry, _ = read_geometry(tmp_path / "a.mha")
+    write_label(tmp_path / "mask.nii.gz", np.ones((4, 3, 1), dtype=np.uint8), geometry)
+    assert nib.Nifti1Image.from_filename(tmp_path / "mask.nii.gz").shape == (4, 3)
 
 
 def test_the_mask_of_two_axes_has_two_axes(tmp_path):

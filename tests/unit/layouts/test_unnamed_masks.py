@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from equireg.layouts import discover
-from equireg.layouts.unnamed_masks import holds_labels
+from equireg.layouts.files import stem_of
+from equireg.layouts.unnamed_masks import find, holds_labels
 from layout_folders import files, masks, names
 from pictures_made_up import disc, photo, save
 
@@ -132,6 +133,15 @@ def test_pictures_that_go_on_behind_others_stay_scans_where_they_hold_no_labels(
         save(tmp_path, f"first/p{index}.png", photo(disc(), index))
         save(tmp_path, f"second/p{index}_b.png", photo(disc(), index + 3))
     assert len(discover(tmp_path).cases) == 6
+
+
+def test_names_are_read_once_a_folder(tmp_path, monkeypatch):
+    """The time grew with the square of the files of a folder."""
+    calls = []
+    monkeypatch.setattr("equireg.layouts.unnamed_masks.stem_of", lambda file: calls.append(file) or stem_of(file))
+    files = [tmp_path / f"case_{index}.nii.gz" for index in range(40)]
+    assert find({tmp_path: files}) == {}
+    assert len(calls) <= 2 * len(files)
 
 
 def test_folders_of_many_cases_are_not_opened(tmp_path, monkeypatch):

@@ -96,6 +96,13 @@ def test_what_does_not_fit_is_refused(model: LoadedModel, array: Any, affine: An
         model.predict(array, affine)
 
 
+def test_an_empty_channel_beside_others_is_told(model: LoadedModel, caplog: pytest.LogCaptureFixture) -> None:
+    image = scan(2, 18, 20, 5)
+    image[1] = 0
+    assert model.predict(image, AFFINE).labels.shape == (18, 20, 5)
+    assert "channel t2 is empty, every voxel is the same" in caplog.text
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EquiregError, match="no such file or folder"):
         load(tmp_path / "none")

@@ -112,6 +112,49 @@ def test_beside_ct_other_channels_are_normalised_scan_by_scan(tmp_path: Path) ->
         assert (alike["name"], "schemes" in alike) == ("ct", False)
 
 
+def test_ct_that_is_saturated_where_it_is_labelled_is_scaled_by_all_voxels(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    image, mask = rng.normal(60, 10, (20, 20, 20)), np.zeros((20, 20, 20))
+    mask[8:12, 8:12, 8:12], image[8:12, 8:12, 8:12] = 1, 3071
+    first = ct_case(tmp_path, "a", image, mask)
+    second = ct_case(tmp_path, "b", rng.normal(60, 10, (20, 20, 20)), mask)
+    case = RawCase("a", (*first.images, *second.images), first.label, "a", held_out=False)
+    alone = plan.choose_normalisation("ct", "ct", [second], LABELS, ["CT"])
+    assert caplog.messages == []
+    scale = plan.choose_normalisation("ct", "ct", [case], LABELS, ["CT", "CT2"])
+    assert "same value in channel 1, so" in caplog.text
+    assert len(caplog.messages) == 1
+    assert (scale["low"][0], scale["high"][0]) == (pytest.approx(35, abs=5), 3071)
+    for name in ("low", "high", "mean", "std"):
+        assert scale[name][1] == pytest.approx(alone[name][0])
+
+
+@pytest.mark.parametrize(
+    ("modality", "channels", "expected"),
+    [
+        ("mri", ("MR", "noNorm"), {"name": "mixed", "schemes": ["zscore", "none"]}),
+        ("mri", ("nonorm_0", "noNorm_1"), {"name": "none"}),
+        ("mri", ("rescale_to_0_1", "noNormal"), {"name": "zscore"}),
+    ],
+)
+def test_a_channel_called_nonorm_stays_as_it_is(
+    modality: str, channels: tuple[str, ...], expected: Mapping[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert plan.choose_normalisation("auto", modality, [], LABELS, channels) == expected
+    assert ("channels called rescale_to_0_1 are normalised as others are" in caplog.text) == (len(caplog.messages) == 1)
+    assert len(caplog.messages) == ("rescale_to_0_1" in channels)
+
+
+def test_beside_ct_a_channel_called_nonorm_stays_as_it_is(tmp_path: Path) -> None:
+    case = ct_case(tmp_path, "a", np.random.default_rng(0).normal(60, 10, (8, 8, 8)), np.ones((8, 8, 8)))
+    case = RawCase("a", (*case.images, *case.images), case.label, "a", held_out=False)
+    scale = plan.choose_normalisation("auto", "ct", [case], LABELS, ("CT", "noNorm"))
+    assert (scale["name"], scale["schemes"]) == ("mixed", ["ct", "none"])
+    assert scale["mean"][0] == pytest.approx(60, abs=1)
+
+
 def test_a_ct_case_that_cannot_be_read_does_not_count(tmp_path: Path) -> None:
     bad = RawCase("b", (tmp_path / "no.nii.gz",), None, "b", held_out=False)
     assert plan.choose_normalisation("ct", "mri", [bad], LABELS) == {"name": "zscore"}

@@ -24,13 +24,14 @@ def read(files, facts):
 def check(image, files, facts):
     """Stop where a channel holds what is no number, or no scan."""
     constant = [channel.min() == channel.max() for channel in image]
-    may_be_empty = "pixel_mm" in facts and not all(constant)  # a picture without any blue is one, too
     for index, channel in enumerate(image):
         named = f"{files[min(index, len(files) - 1)]}: the channel {facts['channels'][index]}"
         if not np.isfinite(channel).all():
             sys.exit(f"{named} has voxels that are NaN or infinite. Replace them, such as by the background's value.")
-        if constant[index] and not may_be_empty:
+        if all(constant):
             sys.exit(f"{named} is empty, every voxel is {channel.flat[0]:g}; expected a scan.")
+        if constant[index] and "pixel_mm" not in facts:  # a picture without any blue is one
+            print(f"{named} is empty, every voxel is {channel.flat[0]:g}; it is used beside others.", file=sys.stderr)
 
 
 def opened(file, facts):
@@ -118,7 +119,7 @@ def normalise(channel, rule, index):
     """Return the normalised channel, where it is not background (None: everywhere), and its background's value."""
     values, counts = np.unique(border(channel), return_counts=True)
     constant = values[counts.argmax()] if 2 * counts.max() >= counts.sum() else None
-    inside = channel.ravel() if constant is None else channel[channel != constant]
+    inside = channel.ravel() if constant is None or (channel == constant).all() else channel[channel != constant]
     low, high, mean, std = -np.inf, np.inf, 0.0, 1.0
     name = rule["schemes"][index] if rule["name"] == "mixed" else rule["name"]
     if name == "ct":
@@ -131,6 +132,8 @@ def normalise(channel, rule, index):
         if reach > 0 and inside.std(dtype=float) > 1.5 * clipped.std(dtype=float):  # a few absurd voxels
             low, high, inside = near.min(), near.max(), clipped
         mean, std = inside.mean(dtype=float), inside.std(dtype=float)
+        if constant is not None and std <= 1e-7 * max(np.abs(inside).max(), abs(constant)):  # a mask
+            mean, std = float(constant), abs(mean - constant)
     scaled = channel
     if name != "none":
         std = max(std, 1e-7 * np.abs(inside).max()) or 1.0

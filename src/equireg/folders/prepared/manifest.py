@@ -182,7 +182,7 @@ def _check_case(case: CaseRecord, channels: int, classes: int) -> None:
 
 def _check_normalisation(content: Mapping[str, Any], channels: int) -> None:
     strict(str, content.get("name"), "normalisation.name")
-    schemes = strict(tuple[Literal["zscore", "ct"], ...], content.get("schemes", ()), "normalisation.schemes")
+    schemes = strict(tuple[Literal["zscore", "ct", "none"], ...], content.get("schemes", ()), "normalisation.schemes")
     _require(len(schemes) == (channels if content["name"] == "mixed" else 0), "normalisation.schemes does not fit")
     numbers = {key: value for key, value in content.items() if key not in ("name", "schemes")}
     for key, value in numbers.items():

@@ -13,7 +13,7 @@ from equireg.imaging.formats import Channel
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header
 from equireg.imaging.limits import Limits, check_ratio, check_size
-from equireg.imaging.volume import check_channel
+from equireg.imaging.volume import check_channels
 
 _REGISTER = "Resample the series of a study to one grid and give NIfTI files, or prepare each series as a case."
 
@@ -53,6 +53,7 @@ def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, 
         turns.append(find_turn(one.files[0], own, geometry, "the case's first channel", _REGISTER))
         _check_files(one, limits)
     image = np.empty((len(several), *geometry.shape), dtype=np.float32)
+    seen: list[Channel] = []
     for index, (one, turn) in enumerate(zip(several, turns, strict=True)):
         found, padded, bad = Range(), Range(), 0
         frames = [(frame.file, frame.number) for frame in one.frames]
@@ -69,7 +70,8 @@ def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, 
             found.add(values)
         if padded.low <= padded.high and not unpad(target, found, padded):
             found.add(np.array([padded.low, padded.high]))
-        check_channel(one.files[0], Channel(found.low, found.high, bad), int(np.prod(geometry.shape)))
+        seen.append(Channel(found.low, found.high, bad))
+    check_channels([one.files[0] for one in several], seen, int(np.prod(geometry.shape)))
     return image, geometry
 
 
