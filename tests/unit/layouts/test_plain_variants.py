@@ -161,8 +161,8 @@ def test_a_folder_a_site_is_no_case(tmp_path):
     put(tmp_path, *(f"{site}/p{p}.nii.gz" for site in ("left hospital", "other") for p in range(3)))
     dataset = discover(tmp_path)
     assert dataset.channels == ("image",)
-    assert names(dataset) == ["p0", "p1", "p2"]
-    assert len(dataset.refused) == 3  # the second of each name, told with the reason
+    assert names(dataset) == [f"{site}_p{p}" for site in ("left hospital", "other") for p in range(3)]
+    assert "scans of one name, such as p0" in dataset.warnings[0]
 
 
 def test_contrasts_before_and_after_the_agent_are_channels(tmp_path):
