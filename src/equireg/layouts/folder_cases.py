@@ -82,7 +82,8 @@ def group_folders(
 
 def _tell_apart(found: FolderCases, called: Mapping[Path, str]) -> None:
     """Put the folder's name before names that cases in folders side by side have: ``siteA_001`` and ``siteB_001``."""
-    count = Counter((group.folder.parent, group.name) for group in found.groups)
+    called_so = {(group.folder, group.name) for group in found.groups}
+    count = Counter((folder.parent, name) for folder, name in called_so)
     alike = {id(group) for group in found.groups if count[group.folder.parent, group.name] > 1}
     if not alike:
         return

@@ -20,11 +20,11 @@ from equireg.layouts.base import (
     describe,
 )
 from equireg.layouts.channels import modality_of
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of
+from equireg.layouts.files import folders_with_images, is_held_out, stem_of, told_of_sets
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
 from equireg.layouts.nnunet import NUMBERED
-from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words, told_of_parts
+from equireg.layouts.picture_sets import are_parts, channels_of, told_of_parts
 from equireg.layouts.places import Places
 
 
@@ -103,8 +103,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
             harvest.united.update(filter(is_picture, masks))
         used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])
         name = renamed.get((group.folder, group.name), group.name)
-        held_out = is_held_out(group.folder, root) or is_held_out_by_words(group.folder, root)
-        harvest.cases.append((replace(group, name=name), masks, held_out))
+        harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
     harvest.unclear, harvest.warnings = found.unclear, found.warnings
     # A mask under the very name of a scan says that the number is the scan's; one under another name does not.
     proven = any(
@@ -208,8 +207,12 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         orphans=tuple(harvest.orphans),
         aside=places.aside(),
         notes=(*places.notes(), *notes),
-        warnings=(*harvest.warnings, *_contrasts_warning(cases), *warnings),
+        warnings=(*harvest.warnings, *_contrasts_warning(cases), *warnings, *_sets_warning(cases)),
     )
+
+
+def _sets_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:
+    return told_of_sets(next(iter(case.files.values())) for case in cases if not case.held_out)
 
 
 def _contrasts_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:

@@ -192,3 +192,29 @@ def test_channels_of_sites_that_number_alike_are_those_of_cases(tmp_path):
 def test_a_mask_of_the_case_is_of_no_single_channel(tmp_path):
     put(tmp_path, *(f"P{p}/c_{name}.nii.gz" for p in range(2) for name in ("raw", "scan", "seg")))
     assert (names(discover(tmp_path)), len(discover(tmp_path).channels)) == (["P0", "P1"], 2)
+
+
+@pytest.mark.parametrize(
+    ("training", "held_out"),
+    [
+        ("dataset-01training", "dataset-02validation"),
+        ("TrainingData_Part1", "TestData"),
+        ("Training Batch 1", "LITS-Challenge-Test-Data"),
+        ("1. Images/a. Training Set", "1. Images/b. Testing Set"),
+        ("stage1_train", "stage1_test"),
+        ("Training400/Glaucoma", "REFUGE-Validation400/a"),
+        ("FLARE22Train", "FLARE22Val"),
+    ],
+)
+def test_a_word_of_the_folder_holds_out_beside_one_for_training(tmp_path, training, held_out):
+    put(tmp_path, *(f"{held_out}/d{i}.nii.gz" for i in range(3)))
+    assert not any(case.held_out for case in discover(tmp_path).cases)
+    put(tmp_path, *(f"{training}/c{i}.nii.gz" for i in range(3)))
+    cases = discover(tmp_path).cases
+    assert [(case.name, case.held_out) for case in cases] == [(f"{n}{i}", n == "d") for n in "cd" for i in range(3)]
+
+
+@pytest.mark.parametrize("name", ["latest", "TrainTest", "valve_contest"])
+def test_other_words_hold_out_nothing(tmp_path, name):
+    put(tmp_path, *(f"train/c{i}.nii.gz" for i in range(3)), *(f"{name}/d{i}.nii.gz" for i in range(3)))
+    assert not any(case.held_out for case in discover(tmp_path).cases)
