@@ -32,6 +32,8 @@ _UNLABELLED = re.compile(
     r"(?:[_\- ]?(?:set|data|cases?|images?|scans?|patients?))?",
     re.IGNORECASE,
 )
+_UNLABELLED_WORDS = {"unlabeled", "unlabelled", "unannotated"}
+_LABELLED_WORDS = {"labeled", "labelled", "annotated", "labels", "label", "masks", "mask", "pseudo", "predictions"}
 _HELD_OUT = ("ts", "test", "testing", "val", "va", "valid", "validation")
 _TRAINING = ("", "tr", "train", "training")
 HELD_OUT_WORDS, TRAINING_WORDS = {"test", "testing", "val", "validation"}, {"train", "training", "trainval"}
@@ -205,8 +207,9 @@ def mask_part(name: str) -> str | None:
 
 
 def says_unlabelled(name: str) -> bool:
-    """Whether a folder's name says that what lies in it has no masks, such as ``unlabeled``."""
-    return bool(_UNLABELLED.fullmatch(name))
+    """Whether a folder's name says that what lies in it has no masks: ``unlabeled``, ``X_UnlabeledCase1-9``."""
+    words = words_of(name)
+    return bool(_UNLABELLED.fullmatch(name)) or bool(words & _UNLABELLED_WORDS and not words & _LABELLED_WORDS)
 
 
 def alike(part: str) -> tuple[str, ...]:

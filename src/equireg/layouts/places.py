@@ -244,7 +244,8 @@ class Places:
         home = self.homes[0].name if self.homes else ""
         brain = self._brain_masks()
         notes = [
-            f"left aside: {len(files)} images in {folder}, because scans lie in folders such as {home}"
+            f"left aside: {len(files)} images in {folder}, because scans lie in folders such as {home}. If "
+            "they are unlabelled scans, call the folder unlabeled"
             for folder, files in self._left.items()
         ]
         if brain:

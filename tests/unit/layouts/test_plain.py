@@ -218,3 +218,10 @@ def test_a_word_of_the_folder_holds_out_beside_one_for_training(tmp_path, traini
 def test_other_words_hold_out_nothing(tmp_path, name):
     put(tmp_path, *(f"train/c{i}.nii.gz" for i in range(3)), *(f"{name}/d{i}.nii.gz" for i in range(3)))
     assert not any(case.held_out for case in discover(tmp_path).cases)
+
+
+@pytest.mark.parametrize(("name", "used"), [("X_UnlabeledCase1-9", True), ("X_UnlabeledCase_PseudoLabels", False)])
+def test_a_word_of_the_folder_says_unlabelled(tmp_path, name, used):
+    put(tmp_path, *(f"X_LabeledCase/{kind}/c{i}.nii.gz" for kind in ("images", "labels") for i in range(2)))
+    put(tmp_path, f"{name}/u0.nii.gz", f"{name}/u1.nii.gz")
+    assert names(discover(tmp_path)) == ["c0", "c1", *(["u0", "u1"] if used else [])]

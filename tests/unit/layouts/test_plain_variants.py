@@ -66,7 +66,7 @@ def test_scans_in_a_folder_called_unlabelled_are_used_beside_images_and_labels(t
     dataset = discover(tmp_path)
     assert labelled(dataset) == ["c0", "c1"]
     assert names(dataset) == ["c0", "c1", "u0", "u1", "u2"]  # what lies elsewhere stays aside
-    assert any("elsewhere" in note for note in dataset.notes)
+    assert any("elsewhere" in note and note.endswith("call the folder unlabeled") for note in dataset.notes)
 
 
 def test_cases_with_masks_say_which_channels_there_are(tmp_path):
