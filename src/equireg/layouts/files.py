@@ -27,6 +27,7 @@ _MASKS = (
     r"contours?|lesions?|delineations?|targets?|manual)(?:[_\- ]?(?:masks?|segs?|files?|class))?"
 )
 _PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
+_PART_BEHIND = re.compile(r".+[_\-. ](?:labels?|masks?|segmentations?|segs?)[_\-. ]?(tr|ts|val?)", re.IGNORECASE)
 _UNLABELLED = re.compile(
     r"(?:un|non|not|no|without)[_\- ]?(?:labell?ed|annotated|masked|segmented|labels?|annotations?|masks?)"
     r"(?:[_\- ]?(?:set|data|cases?|images?|scans?|patients?))?",
@@ -204,6 +205,12 @@ def scan_part_beside_masks(name: str) -> str | None:
 def mask_part(name: str) -> str | None:
     """Return the part of a data set that a folder of masks is of; None for another folder."""
     return _part(name, _MASKS)
+
+
+def mask_part_behind(name: str) -> str | None:
+    """Return the part of a data set where a folder's name ends with masks and it: ``tr`` of ``cow_seg_labelsTr``."""
+    match = _PART_BEHIND.fullmatch(name)
+    return match[1].lower() if match else None
 
 
 def says_unlabelled(name: str) -> bool:

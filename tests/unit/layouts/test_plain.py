@@ -5,7 +5,7 @@ import os
 import pytest
 
 from equireg.layouts import discover
-from layout_folders import files, labelled, names, put
+from layout_folders import files, labelled, masks, names, put
 
 
 @pytest.mark.parametrize(
@@ -225,3 +225,12 @@ def test_a_word_of_the_folder_says_unlabelled(tmp_path, name, used):
     put(tmp_path, *(f"X_LabeledCase/{kind}/c{i}.nii.gz" for kind in ("images", "labels") for i in range(2)))
     put(tmp_path, f"{name}/u0.nii.gz", f"{name}/u1.nii.gz")
     assert names(discover(tmp_path)) == ["c0", "c1", *(["u0", "u1"] if used else [])]
+
+
+def test_a_folder_of_masks_may_have_a_name_before(tmp_path):
+    for part in ("Tr", "Ts"):
+        put(tmp_path, *(f"images{part}/{part}{i}_0000.nii.gz" for i in range(2)))
+        put(tmp_path, *(f"cow_seg_labels{part}/{part}{i}.nii.gz" for i in range(2)))
+    assert labelled(discover(tmp_path)) == ["Tr0", "Tr1", "Ts0", "Ts1"]
+    put(tmp_path, *(f"labelsTr/Tr{i}.nii.gz" for i in range(2)))
+    assert masks(discover(tmp_path))["Tr0"] == "labelsTr/Tr0.nii.gz"
