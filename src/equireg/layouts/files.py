@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,13 +28,18 @@ _MASKS = (
 )
 _PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
 _ENDS_LIKE_MASKS = re.compile(rf".*[_\-. ](?:{_MASKS}|st)", re.IGNORECASE)
+_PART_BEHIND = re.compile(r".+[_\-. ](?:labels?|masks?|segmentations?|segs?)[_\-. ]?(tr|ts|val?)", re.IGNORECASE)
 _UNLABELLED = re.compile(
     r"(?:un|non|not|no|without)[_\- ]?(?:labell?ed|annotated|masked|segmented|labels?|annotations?|masks?)"
     r"(?:[_\- ]?(?:set|data|cases?|images?|scans?|patients?))?",
     re.IGNORECASE,
 )
+_UNLABELLED_WORDS = {"unlabeled", "unlabelled", "unannotated"}
+_LABELLED_WORDS = {"labeled", "labelled", "annotated", "labels", "label", "masks", "mask", "pseudo", "predictions"}
 _HELD_OUT = ("ts", "test", "testing", "val", "va", "valid", "validation")
 _TRAINING = ("", "tr", "train", "training")
+HELD_OUT_WORDS, TRAINING_WORDS = {"test", "testing", "val", "validation"}, {"train", "training", "trainval"}
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SETS = r"(?:{})(?:[_\- ]?(?:set|data|cases?|images?|patients?))?"
 _HELD_OUT_SET = re.compile(_SETS.format("|".join(_HELD_OUT)), re.IGNORECASE)
 _TRAINING_SET = re.compile(_SETS.format("|".join(_TRAINING[1:])) + r"(?:[_\- ]?(?:v?\d+|additional))*", re.IGNORECASE)
@@ -213,9 +218,16 @@ def ends_like_masks(name: str) -> bool:
     return bool(_ENDS_LIKE_MASKS.fullmatch(name)) and not says_unlabelled(name)
 
 
+def mask_part_behind(name: str) -> str | None:
+    """Return the part of a data set where a folder's name ends with masks and it: ``tr`` of ``cow_seg_labelsTr``."""
+    match = _PART_BEHIND.fullmatch(name)
+    return match[1].lower() if match else None
+
+
 def says_unlabelled(name: str) -> bool:
-    """Whether a folder's name says that what lies in it has no masks, such as ``unlabeled``."""
-    return bool(_UNLABELLED.fullmatch(name))
+    """Whether a folder's name says that what lies in it has no masks: ``unlabeled``, ``X_UnlabeledCase1-9``."""
+    words = words_of(name)
+    return bool(_UNLABELLED.fullmatch(name)) or bool(words & _UNLABELLED_WORDS and not words & _LABELLED_WORDS)
 
 
 def alike(part: str) -> tuple[str, ...]:
@@ -231,18 +243,54 @@ def names_a_set(name: str) -> bool:
 def is_held_out(folder: Path, root: Path) -> bool:
     """Whether a folder, or one above it and below the root, is called test or validation.
 
-    A folder that is called so plainly (``test``) counts only beside one that is called training.
+    A folder whose name has such a word (``test``, ``TestData``, ``dataset-02validation``) counts only beside one whose
+    name has a word for training.
     """
-    for place in (folder, *folder.parents):
-        if place == root or not place.is_relative_to(root):
-            break
-        part = scan_part(place.name)
-        if part:
-            if part in _HELD_OUT:
-                return True
-        elif _HELD_OUT_SET.fullmatch(place.name):
-            return any(_TRAINING_SET.fullmatch(other.name) for other in place.parent.iterdir() if other.is_dir())
-    return False
+    places = (place for place in (folder, *folder.parents) if place != root and place.is_relative_to(root))
+    return _once(f"held out below {root}", folder, lambda: any(map(_says_held_out, places)))
+
+
+def _says_held_out(folder: Path) -> bool:
+    name = folder.name
+    if scan_part(name) in _HELD_OUT:
+        return True
+    words = words_of(name)
+    says = _HELD_OUT_SET.fullmatch(name) or words & HELD_OUT_WORDS
+    return bool(says) and not words & TRAINING_WORDS and _holds_training(folder.parent)
+
+
+def _holds_training(folder: Path) -> bool:
+    """Whether one of the folders directly in a folder is called training."""
+    return _once("training", folder, lambda: any(_says_training(below) for below in folder.iterdir()))
+
+
+def _says_training(folder: Path) -> bool:
+    says = _TRAINING_SET.fullmatch(folder.name) or words_of(folder.name) & TRAINING_WORDS
+    return bool(says) and folder.is_dir()
+
+
+def words_of(name: str) -> set[str]:
+    """Return the words of a name in small letters, which marks, numbers and capitals divide: ``TestData_v2``."""
+    return {word.lower() for word in _WORD.findall(name)}
+
+
+def told_of_sets(scans: Iterable[Path]) -> tuple[str, ...]:
+    """Return a warning where names in one folder begin with a word for training and one for test: ``testA_1``."""
+    training: dict[Path, Path] = {}
+    held_out: dict[Path, Path] = {}
+    for file in scans:
+        first = _WORD.match(file.name)
+        for words, found in ((TRAINING_WORDS, training), (HELD_OUT_WORDS, held_out)):
+            if first and first[0].lower() in words:
+                found.setdefault(file.parent, file)
+    both = next((folder for folder in training if folder in held_out), None)
+    if both is None:
+        return ()
+    return (
+        f"{both}: the names of some scans begin with a word for training, of others with one for test "
+        f"({training[both].name}, {held_out[both].name}), and none is held out for it. To hold some out, move them "
+        "with their masks to a folder test/ beside train/, or give --split FILE.json.",
+    )
 
 
 def _part(name: str, kind: str) -> str | None:

@@ -3,13 +3,17 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from equireg.imaging.pictures import is_picture
+from equireg.layouts import unnamed_masks
 from equireg.layouts.channels import is_known, meaning
 from equireg.layouts.files import stem_of
-from equireg.layouts.grouping import Group, choose_scheme, group_files, single, take
+from equireg.layouts.grouping import Group, choose_scheme, group_files, single, take, without_word_for_scan
 from equireg.layouts.patients import differ_by_time, is_time_point, is_visit
+
+_NUMBER = re.compile(r"(?<![a-z])\d+|\d+$")  # not that of a contrast, as in t1_brain and t2_brain
 
 
 @dataclass
@@ -19,6 +23,7 @@ class FolderCases:
     groups: list[Group] = field(default_factory=list)
     unclear: list[Group] = field(default_factory=list)
     """Several time points of a patient beside one mask that does not say whose it is."""
+    warnings: tuple[str, ...] = ()
 
 
 def group_folders(
@@ -59,10 +64,10 @@ def group_folders(
             continue
         owned = _with_own_mask(folder, files, has_mask)
         found = group_files(files, choose_scheme(files, owned.__contains__, channel_count))
-        recurring = all(count[name] > 1 and name and not name.isdigit() for name in rests[folder])
-        recurring = recurring and not (len(files) >= len(folders) and _are_numbered(rests[folder]))
         name = called[folder]
         words = [_rest_of(folder, group.name) for group in found]
+        recurring = all(count[rest] > 1 and rest for rest in rests[folder]) and not any(map(str.isdigit, words))
+        recurring = recurring and not (len(files) >= len(folders) and _are_numbered(words))
         if len(found) == 1:
             result.groups.append(Group(name, found[0].files, found[0].contrast, found[0].twice))
         elif len(owned) > 1 or _are_times(words) or differ_by_time(words):
@@ -73,7 +78,38 @@ def group_folders(
             result.groups.append(_channels_by_name(name, folder, files))
         else:
             result.groups += found
+    _tell_apart(result, called)
     return result
+
+
+def _tell_apart(found: FolderCases, called: Mapping[Path, str]) -> None:
+    """Put the folder's name before names that cases in folders side by side have: ``siteA_001`` and ``siteB_001``."""
+    called_so = {(group.folder, group.name) for group in found.groups}
+    count = Counter((folder.parent, name) for folder, name in called_so)
+    several: defaultdict[Path, list[Group]] = defaultdict(list)
+    for group in found.groups:
+        if count[group.folder.parent, group.name] > 1:
+            several[group.folder].append(group)
+    drawn = {folder.parent for folder, groups in several.items() if _look_drawn(groups)}
+    alike = {id(group) for folder, groups in several.items() if folder.parent not in drawn for group in groups}
+    if not alike:
+        return
+    example = next(group for group in found.groups if id(group) in alike)
+    found.warnings = (
+        f"{example.folder} and a folder beside it have scans of one name, such as {example.name}; they count as scans "
+        "of different patients. If they are of one patient, say so by --patients REGEX or --patients FILE.csv. If some "
+        "are masks, call their folder labels.",
+    )
+    found.groups = [
+        replace(group, name=f"{called[group.folder]}_{group.name}") if id(group) in alike else group
+        for group in found.groups
+    ]
+
+
+def _look_drawn(groups: Sequence[Group]) -> bool:
+    """Whether the scans of a folder look like masks; then the second of a name is refused, and told so."""
+    files = [next(iter(group.files.values())) for group in groups]
+    return unnamed_masks.hold_labels(files, any_background=all(map(is_picture, files)))
 
 
 def _across_folders(folders: Mapping[Path, Sequence[Path]]) -> list[Group]:
@@ -115,12 +151,17 @@ def _called(stem: str, several: Sequence[Path], folders: Mapping[Path, Sequence[
 
 
 def _are_numbered(names: Sequence[str]) -> bool:
-    """Whether names differ by a number alone, as those of cases do."""
-    return len(names) > 1 and len({name.rstrip("0123456789") for name in names}) == 1
+    """Whether names differ by a number alone, as those of cases do: ``001_image`` and ``002_image``."""
+    return len(names) > 1 and len({_NUMBER.sub("", name) for name in names}) == 1
 
 
 def _with_own_mask(folder: Path, files: Sequence[Path], has_mask: Callable[[Path, str], bool]) -> set[str]:
-    return {stem for file in files if has_mask(folder, stem := stem_of(file))}
+    """Return the scans with a mask of their own, such as ``c1_label`` of ``c1_image`` where no ``c1_raw`` is."""
+    plain = {stem: without_word_for_scan(stem) for stem in map(stem_of, files)}
+    count = Counter(plain.values())
+    return {
+        stem for stem, name in plain.items() if has_mask(folder, stem) or (count[name] == 1 and has_mask(folder, name))
+    }
 
 
 def _are_times(words: Sequence[str]) -> bool:

@@ -48,8 +48,13 @@ class Group:
         """Return the names that a mask of this case may have, the likeliest first."""
         stems = [stem_of(file) for file in self.files.values()]
         split = split_channel(stems[0])
-        plain = _SCAN_LAST.sub("", stems[0])
+        plain = without_word_for_scan(stems[0])
         return [self.name, *stems, *([split[0]] if split and split[0] else []), *([plain] if plain != stems[0] else [])]
+
+
+def without_word_for_scan(stem: str) -> str:
+    """Return a stem without a last word such as ``image``."""
+    return _SCAN_LAST.sub("", stem)
 
 
 def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channel_count: int | None = None) -> Scheme:

@@ -12,7 +12,6 @@ from equireg.layouts.files import stem_of
 
 _COUNTED = re.compile(r"(?P<rest>.+?)(?:[_\-. ]?\d{1,2})?")
 _SIDE = re.compile(r"left|right", re.IGNORECASE)
-_HELD_OUT, _TRAINING = {"test", "testing", "val", "validation"}, {"train", "training"}
 _COLOURS, _GREY = {*CHANNELS, "r", "g", "b"}, "image"
 
 
@@ -76,19 +75,3 @@ def told_of_parts(cases: Sequence[FoundCase]) -> tuple[tuple[str, ...], tuple[st
     if sides or len(united) < 2 or len({len(several) for several in masks}) > 1:
         return (line,), ()
     return (), (f"{line}. If they are of several raters or classes, keep one, or save classes as values of one file",)
-
-
-def is_held_out_by_words(folder: Path, root: Path) -> bool:
-    """Whether the folder of pictures directly below the root has a longer name with a word for test or validation.
-
-    It counts beside a folder with a word for training: ``ISIC2018_Task1-2_Validation_Input`` beside
-    ``ISIC2018_Task1-2_Training_Input``.
-    """
-    if folder.parent != root or not any(is_picture(file) for file in folder.iterdir()):
-        return False
-    beside = [_words(other.name) for other in root.iterdir() if other.is_dir()]
-    return bool(_words(folder.name) & _HELD_OUT) and any(words & _TRAINING for words in beside)
-
-
-def _words(name: str) -> set[str]:
-    return {word.lower() for word in re.split(r"[_\-. ]+", name)}

@@ -13,6 +13,7 @@ from equireg.layouts.files import (
     alike,
     folders_with_images,
     mask_part,
+    mask_part_behind,
     may_be_target_domain,
     names_a_set,
     says_unlabelled,
@@ -24,6 +25,10 @@ from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask
 
 _FIELD_OF_VIEW = re.compile(r"(?:fov[_\-. ]?)?masks?(?:[_\-. ]?fov)?|fovs?", re.IGNORECASE)
 """Folders whose pictures show the field of view where manual masks lie beside, as in DRIVE and HRF."""
+
+
+def _part_of_masks(name: str) -> str:
+    return mask_part(name) or mask_part_behind(name) or ""
 
 
 class Places:
@@ -120,8 +125,14 @@ class Places:
     def _mask_folder(self, folder: Path) -> Path | None:
         """Return the topmost folder of masks that a folder is or lies in, or None."""
         above = [folder, *(place for place in folder.parents if place.is_relative_to(self.root) and place != self.root)]
-        named = (place for place in reversed(above) if place != self.root and mask_part(place.name) is not None)
+        named = (place for place in reversed(above) if place != self.root and self._is_called_masks(place))
         return next((place for place in named if place not in self._target_domains), None)
+
+    def _is_called_masks(self, folder: Path) -> bool:
+        """Whether a folder's name says masks; ``cow_seg_labelsTr`` does where no ``labelsTr`` lies beside."""
+        if mask_part(folder.name) is not None:
+            return True
+        return mask_part_behind(folder.name) is not None and not self._has_mask_folder(folder)
 
     def _is_scan_folder(self, folder: Path) -> bool:
         """Whether a folder's name says scans, on its own or because a folder of masks lies beside it."""
@@ -235,7 +246,7 @@ class Places:
             homes = [home for home in self._inner.get(path, []) if home in self._apart]
             part = scan_part_beside_masks(inner.name) if inner is not None else ""
             parts = alike(part if part is not None else "")
-            fitting = [[home for home in homes if (mask_part(home.name) or "") == other] for other in parts]
+            fitting = [[home for home in homes if _part_of_masks(home.name) == other] for other in parts]
             place = folder.relative_to(inner) if inner is not None and part is not None else folder.relative_to(path)
             result += [[(self._index_of(home), place) for home in several] for several in fitting]
             if path == self.root:
@@ -262,7 +273,8 @@ class Places:
         home = self.homes[0].name if self.homes else ""
         brain = self._brain_masks()
         notes = [
-            f"left aside: {len(files)} images in {folder}, because scans lie in folders such as {home}"
+            f"left aside: {len(files)} images in {folder}, because scans lie in folders such as {home}. If "
+            "they are unlabelled scans, call the folder unlabeled"
             for folder, files in self._left.items()
         ]
         if brain:

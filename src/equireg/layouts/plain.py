@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 from equireg.imaging.formats import VOLUMES
@@ -21,11 +20,11 @@ from equireg.layouts.base import (
     describe,
 )
 from equireg.layouts.channels import modality_of
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of
+from equireg.layouts.files import folders_with_images, is_held_out, stem_of, told_of_sets
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
 from equireg.layouts.nnunet import NUMBERED
-from equireg.layouts.picture_sets import are_parts, channels_of, is_held_out_by_words, told_of_parts
+from equireg.layouts.picture_sets import are_parts, channels_of, told_of_parts
 from equireg.layouts.places import Places
 
 
@@ -96,7 +95,6 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
     lone = _lone_folders([*flat_groups, *found.groups, *found.unclear])
     renamed = _names_by_folder_above(root, flat_groups, lone)
     used: set[Path] = set()
-    held_out = cache(lambda folder: is_held_out(folder, root) or is_held_out_by_words(folder, root))
     for group in (*flat_groups, *found.groups):
         homes = dict.fromkeys(file.parent for file in group.files.values())
         masks = next((masks for home in homes if (masks := places.masks_of(home, group.names()))), [])
@@ -105,8 +103,8 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
             harvest.united.update(filter(is_picture, masks))
         used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])
         name = renamed.get((group.folder, group.name), group.name)
-        harvest.cases.append((replace(group, name=name), masks, held_out(group.folder)))
-    harvest.unclear = found.unclear
+        harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
+    harvest.unclear, harvest.warnings = found.unclear, found.warnings
     # A mask under the very name of a scan says that the number is the scan's; one under another name does not.
     proven = any(
         stem_of(mask) == group.name
@@ -115,7 +113,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         for mask in masks
     )
     if scheme == "single" and not proven and not any(map(is_picture, flat)):
-        harvest.warnings = _numbers_warning(flat)
+        harvest.warnings += _numbers_warning(flat)
     used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
     harvest.orphans = sorted(places.all_masks() - used)
     _look_at_what_is_left(harvest)
@@ -209,8 +207,12 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         orphans=tuple(harvest.orphans),
         aside=places.aside(),
         notes=(*places.notes(), *notes),
-        warnings=(*harvest.warnings, *_contrasts_warning(cases), *warnings),
+        warnings=(*harvest.warnings, *_contrasts_warning(cases), *warnings, *_sets_warning(cases)),
     )
+
+
+def _sets_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:
+    return told_of_sets(next(iter(case.files.values())) for case in cases if not case.held_out)
 
 
 def _contrasts_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:

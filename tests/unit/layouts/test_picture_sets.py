@@ -131,6 +131,12 @@ def test_a_long_name_may_say_validation(tmp_path):
     blank(tmp_path, "ISIC_Training_Input/a.jpg", "ISIC_Training_Input/b.jpg", "ISIC_Validation_Input/c.jpg")
     blank(tmp_path, "ISIC_Validation_Input/d.jpg")
     assert [case.held_out for case in discover(tmp_path).cases] == [False, False, True, True]
+    assert discover(tmp_path).warnings == ()
+
+
+def test_training_and_test_in_one_folder_are_told(tmp_path):
+    blank(tmp_path, "train_1.bmp", "testA_1.bmp", "train_1_anno.bmp", "testA_1_anno.bmp")
+    assert "(train_1.bmp, testA_1.bmp), and none is held out" in discover(tmp_path).warnings[-1]
 
 
 def test_grey_pictures_among_coloured_ones_stand_for_all_colours(tmp_path):

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from equireg.layouts import discover
-from layout_folders import files, labelled, names, put
+from layout_folders import files, labelled, masks, names, put
 
 
 @pytest.mark.parametrize(
@@ -170,3 +170,67 @@ def test_links_to_folders_are_followed_without_end(tmp_path):
     (tmp_path / "raw").mkdir()
     os.symlink(tmp_path / "store" / "p1", tmp_path / "raw" / "p1")
     assert names(discover(tmp_path / "raw")) == ["p1"]
+
+
+@pytest.mark.parametrize("ending", ["image", "scan"])
+@pytest.mark.parametrize("sites", [("A", "B"), ("ct_train", "mr_train")])
+def test_scans_of_sites_that_number_alike_are_no_channels(tmp_path, ending, sites):
+    put(tmp_path, *(f"{site}/00{p}_{ending}.nii.gz" for site in sites for p in range(3)))
+    assert len(discover(tmp_path).cases) == 6
+    put(tmp_path, *(f"{site}/00{p}_label.nii.gz" for site in sites for p in range(3)))
+    dataset = discover(tmp_path)
+    assert (dataset.channels, len(labelled(dataset))) == (("image",), 6)
+
+
+def test_channels_of_sites_that_number_alike_are_those_of_cases(tmp_path):
+    put(tmp_path, *(f"{site}/00{p}_{name}.nii.gz" for site in "AB" for p in range(3) for name in ("t1", "flair")))
+    put(tmp_path, *(f"{site}/00{p}_seg.nii.gz" for site in "AB" for p in range(3)))
+    dataset = discover(tmp_path)
+    assert (dataset.channels, len(labelled(dataset))) == (("t1", "flair"), 6)
+
+
+def test_a_mask_of_the_case_is_of_no_single_channel(tmp_path):
+    put(tmp_path, *(f"P{p}/c_{name}.nii.gz" for p in range(2) for name in ("raw", "scan", "seg")))
+    assert (names(discover(tmp_path)), len(discover(tmp_path).channels)) == (["P0", "P1"], 2)
+
+
+@pytest.mark.parametrize(
+    ("training", "held_out"),
+    [
+        ("dataset-01training", "dataset-02validation"),
+        ("TrainingData_Part1", "TestData"),
+        ("Training Batch 1", "LITS-Challenge-Test-Data"),
+        ("1. Images/a. Training Set", "1. Images/b. Testing Set"),
+        ("stage1_train", "stage1_test"),
+        ("Training400/Glaucoma", "REFUGE-Validation400/a"),
+        ("FLARE22Train", "FLARE22Val"),
+    ],
+)
+def test_a_word_of_the_folder_holds_out_beside_one_for_training(tmp_path, training, held_out):
+    put(tmp_path, *(f"{held_out}/d{i}.nii.gz" for i in range(3)))
+    assert not any(case.held_out for case in discover(tmp_path).cases)
+    put(tmp_path, *(f"{training}/c{i}.nii.gz" for i in range(3)))
+    cases = discover(tmp_path).cases
+    assert [(case.name, case.held_out) for case in cases] == [(f"{n}{i}", n == "d") for n in "cd" for i in range(3)]
+
+
+@pytest.mark.parametrize("name", ["latest", "TrainTest", "valve_contest"])
+def test_other_words_hold_out_nothing(tmp_path, name):
+    put(tmp_path, *(f"train/c{i}.nii.gz" for i in range(3)), *(f"{name}/d{i}.nii.gz" for i in range(3)))
+    assert not any(case.held_out for case in discover(tmp_path).cases)
+
+
+@pytest.mark.parametrize(("name", "used"), [("X_UnlabeledCase1-9", True), ("X_UnlabeledCase_PseudoLabels", False)])
+def test_a_word_of_the_folder_says_unlabelled(tmp_path, name, used):
+    put(tmp_path, *(f"X_LabeledCase/{kind}/c{i}.nii.gz" for kind in ("images", "labels") for i in range(2)))
+    put(tmp_path, f"{name}/u0.nii.gz", f"{name}/u1.nii.gz")
+    assert names(discover(tmp_path)) == ["c0", "c1", *(["u0", "u1"] if used else [])]
+
+
+def test_a_folder_of_masks_may_have_a_name_before(tmp_path):
+    for part in ("Tr", "Ts"):
+        put(tmp_path, *(f"images{part}/{part}{i}_0000.nii.gz" for i in range(2)))
+        put(tmp_path, *(f"cow_seg_labels{part}/{part}{i}.nii.gz" for i in range(2)))
+    assert labelled(discover(tmp_path)) == ["Tr0", "Tr1", "Ts0", "Ts1"]
+    put(tmp_path, *(f"labelsTr/Tr{i}.nii.gz" for i in range(2)))
+    assert masks(discover(tmp_path))["Tr0"] == "labelsTr/Tr0.nii.gz"

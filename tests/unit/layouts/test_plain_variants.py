@@ -66,7 +66,7 @@ def test_scans_in_a_folder_called_unlabelled_are_used_beside_images_and_labels(t
     dataset = discover(tmp_path)
     assert labelled(dataset) == ["c0", "c1"]
     assert names(dataset) == ["c0", "c1", "u0", "u1", "u2"]  # what lies elsewhere stays aside
-    assert any("elsewhere" in note for note in dataset.notes)
+    assert any("elsewhere" in note and note.endswith("call the folder unlabeled") for note in dataset.notes)
 
 
 def test_cases_with_masks_say_which_channels_there_are(tmp_path):
@@ -161,8 +161,8 @@ def test_a_folder_a_site_is_no_case(tmp_path):
     put(tmp_path, *(f"{site}/p{p}.nii.gz" for site in ("left hospital", "other") for p in range(3)))
     dataset = discover(tmp_path)
     assert dataset.channels == ("image",)
-    assert names(dataset) == ["p0", "p1", "p2"]
-    assert len(dataset.refused) == 3  # the second of each name, told with the reason
+    assert names(dataset) == [f"{site}_p{p}" for site in ("left hospital", "other") for p in range(3)]
+    assert "scans of one name, such as p0" in dataset.warnings[0]
 
 
 def test_contrasts_before_and_after_the_agent_are_channels(tmp_path):
