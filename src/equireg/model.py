@@ -30,6 +30,7 @@ from equireg.networks.heads import add_to_foreground, class_axes
 from equireg.postprocessing import ForegroundBias, PostProcessing
 from equireg.preparation.case import CasePlan
 from equireg.preparation.plan import slice_axis
+from equireg.registry import UnknownNameError
 
 ENTRY = "equireg"
 """Key of a Lightning checkpoint under which ours are."""
@@ -233,6 +234,8 @@ def _damage(path: Path) -> Iterator[None]:
     """Name the file where a part of it is missing, of another kind, or no option that there is."""
     try:
         yield
+    except UnknownNameError as error:
+        raise error.stored_in(path) from error
     except EquiregError as error:
         if str(path) in str(error):
             raise

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from equireg.errors import EquiregError, UsageError
@@ -33,6 +34,21 @@ TABLES: dict[str, str] = {
 
 _registered: dict[str, dict[str, Any]] = {kind: {} for kind in TABLES}
 Thing = TypeVar("Thing")
+
+
+class UnknownNameError(UsageError):
+    """A name that no table has, though something could be registered under it."""
+
+    def __init__(self, message: str, kind: str = "", name: str = "") -> None:
+        super().__init__(message)
+        self.kind, self.name = kind, name
+
+    def stored_in(self, path: Path) -> EquiregError:
+        """Return the error for a file of a run that holds the name: what has it may only be missing here."""
+        return EquiregError(
+            f"{path}: names the {self.kind} {self.name!r}, which nothing registers here. Set {PLUGINS} to the module "
+            "that registers it, or install the package that has it: your own, or a newer equireg."
+        )
 
 
 class Table(MutableMapping[str, Thing], Generic[Thing]):
@@ -77,12 +93,13 @@ class Table(MutableMapping[str, Thing], Generic[Thing]):
         """Return the thing of a name that a user gave, with ``option``.
 
         Raises:
-            UsageError: if the name is unknown; names the nearest.
+            UsageError: names the nearest.
         """
         if name not in self:
             near = difflib.get_close_matches(str(name), self, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            raise UsageError(f"{option or f'--{self.kind}'} is {name}; expected one of {', '.join(self)}.{hint}")
+            message = f"{option or f'--{self.kind}'} is {name}; expected one of {', '.join(self)}.{hint}"
+            raise UnknownNameError(message, self.kind, name) if _fits(name) else UsageError(message)
         return self[name]
 
 
@@ -114,7 +131,7 @@ def register(kind: Kind, name: str, thing: Any = None) -> Any:
     """
     if kind not in TABLES:
         raise EquiregError(f"nothing of the kind {kind!r} can be registered; expected one of {', '.join(TABLES)}.")
-    if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name in ("auto", "none"):
+    if not _fits(name):
         raise EquiregError(f"a {kind} is registered as {name!r}; expected a word of letters, digits, _ and -.")
     if thing is None:
         return _decorator(kind, name)
@@ -125,6 +142,11 @@ def register(kind: Kind, name: str, thing: Any = None) -> Any:
         raise EquiregError(f"{name!r} is a {kind} of equireg itself; choose another name.")
     _registered[kind][name] = thing
     return thing
+
+
+def _fits(name: object) -> bool:
+    """Whether something can be registered under a name."""
+    return isinstance(name, str) and name.replace("-", "_").isidentifier() and name not in ("auto", "none")
 
 
 def has_registered() -> bool:

@@ -214,7 +214,7 @@ def test_what_a_request_lacks_is_named_with_its_place(served: Served, client: Cl
 
 
 def test_limits_of_a_training_are_numbers(client: Client):
-    for wrong in ("many", True, [1]):
+    for wrong in ("many", True, [1], -3, 2.5, float("nan")):
         answer = client.send("POST", "/train/run", {"max_steps": wrong})
         assert answer.status == 400
         assert "max_steps is" in answer.detail

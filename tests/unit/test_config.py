@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from equireg.config import (
@@ -11,6 +12,7 @@ from equireg.config import (
     PredictConfig,
     PrepareConfig,
     SelftrainOptions,
+    SuggestConfig,
     SweepOptions,
     TrainConfig,
     TrainOptions,
@@ -19,7 +21,16 @@ from equireg.config import (
 from equireg.config.describe import example_of, options_in, words_of
 from equireg.config.networks import ResEncConfig
 from equireg.config.option_parser import OptionParser
-from equireg.config.parsing import add_options, from_plain, laid_over, nested, to_plain, to_yaml, with_config
+from equireg.config.parsing import (
+    add_options,
+    from_plain,
+    laid_over,
+    nested,
+    options_from,
+    to_plain,
+    to_yaml,
+    with_config,
+)
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
 
@@ -207,6 +218,23 @@ def test_to_plain_holds_only_what_yaml_holds() -> None:
     assert to_plain({"a": (1, 2), "b": Path("x"), "c": OptimizerConfig()})["a"] == [1, 2]
     assert to_plain(Path("x")) == "x"
     assert to_plain(OptimizerConfig())["lr"] == OptimizerConfig().lr
+
+
+def test_numbers_and_arrays_of_numpy_are_taken_as_plain_ones() -> None:
+    values = {"seed": np.int64(3), "patch_size": np.array([32, 48]), "class_prior": np.bool_(False)}
+    learning = {"optimizer": {"lr": np.float64(0.25)}, "method": np.array(["supervised"])[0]}
+    plain = train_config(seed=3, patch_size=[32, 48], class_prior=False, method="supervised", **{"optimizer.lr": 0.25})
+    assert train_config(**values, **learning) == plain
+    made = options_from(TrainConfig, dataclasses.replace(plain, seed=np.int64(3)), {})  # pyright: ignore[reportArgumentType]
+    assert made == plain
+    assert type(made.seed) is int
+
+
+@pytest.mark.parametrize("given", ["one", Path("one"), ("one",)])
+def test_one_text_is_a_list_of_one(given: Any) -> None:
+    assert from_plain(SuggestConfig, {"run": given}).run == ("one",)
+    assert options_from(SuggestConfig, SuggestConfig(run=given), {}).run == ("one",)
+    assert from_plain(SuggestConfig, {"run": "[one,two]"}).run == ("one", "two")
 
 
 @pytest.mark.parametrize(

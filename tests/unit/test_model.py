@@ -219,6 +219,16 @@ def test_options_that_nobody_has_name_the_file(tmp_path: Path, change: dict[str,
         load_model(path)
 
 
+@pytest.mark.parametrize("group", ["method", "network"])
+def test_a_name_that_nothing_registers_here_is_told_with_the_way_to_register_it(tmp_path: Path, group: str) -> None:
+    path = tmp_path / "a.ckpt"
+    whole = entry(config(), FACTS)
+    whole["config"][group]["name"] = "mine"
+    write(path, config(), **{ENTRY: whole})
+    with pytest.raises(EquiregError, match=rf"{path}: names the {group} 'mine', .* Set EQUIREG_PLUGINS to the module"):
+        load_model(path)
+
+
 @pytest.mark.parametrize("change", [{"axes": "zyy"}, {"channels": "t1"}, {"more": 1}, {"normalisation": "zscore"}])
 def test_facts_of_another_kind_name_the_file(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "a.ckpt"

@@ -136,6 +136,15 @@ def with_whole(kind: Any, value: Any) -> Any:
     return int(number)
 
 
+def with_list(kind: Any, value: Any) -> Any:
+    """Return a text as a list of one, where its type takes lists of texts; one written ``[a,b]`` stays as it is."""
+    parts = _parts(kind)
+    takes = str not in parts and any(
+        get_origin(part) in (tuple, list, Sequence) and str in get_args(part) for part in parts
+    )
+    return [value] if takes and isinstance(value, str) and not value.lstrip().startswith("[") else value
+
+
 def takes_null(kind: Any) -> bool:
     """Whether a value of a type may be null."""
     return kind is Any or type(None) in _parts(kind)

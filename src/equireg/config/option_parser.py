@@ -8,7 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from equireg.config.choosing import idle_in
-from equireg.config.describe import example_of, takes_null, with_none, with_whole, words_of
+from equireg.config.describe import example_of, takes_null, with_list, with_none, with_whole, words_of
 from equireg.config.elsewhere import verbs_with
 from equireg.errors import EquiregError, UsageError, shortened
 
@@ -87,7 +87,7 @@ class OptionParser(ArgumentParser):
         return (f"{option}=" if equals else "") + ("null" if plain is None else plain)
 
     def _as_declared(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        """Return nested values with ``none``, ``null`` and whole numbers as the options' types have them.
+        """Return nested values with ``none``, ``null``, whole numbers and lists as the options' types have them.
 
         Raises:
             UsageError: if a value is null where the option cannot be; the parser lets it through.
@@ -98,7 +98,7 @@ class OptionParser(ArgumentParser):
             if isinstance(value, Mapping):
                 result[key] = self._as_declared(value, f"{name}.")
             elif kinds.get(name) is not None:
-                result[key] = with_none(kinds[name], with_whole(kinds[name], value))
+                result[key] = with_list(kinds[name], with_none(kinds[name], with_whole(kinds[name], value)))
                 if result[key] is None and not takes_null(kinds[name]):
                     raise UsageError(f"--{name} is null; expected {words_of(kinds[name])}.")
         return result

@@ -137,9 +137,7 @@ def options_from(options: type[Options], config: Options | None, given: Mapping[
     Raises:
         UsageError: if the config is another verb's, or a keyword does not fit.
     """
-    if config is None:
-        return from_plain(options, given)
-    return from_plain(options, with_config(options, config, given)) if given else _checked(options, config)
+    return from_plain(options, given if config is None else with_config(options, config, given))
 
 
 def with_config(options: type[Options], config: Options | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,13 +239,15 @@ def without(values: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]
 
 
 def to_plain(value: Any) -> Any:
-    """Turn dataclasses, tuples and paths into what YAML and JSON hold."""
+    """Turn dataclasses, tuples, paths, and numpy's numbers and arrays, into what YAML and JSON hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
+    if type(value).__module__ == "numpy" and (listed := getattr(value, "tolist", None)) is not None:
+        return to_plain(listed())
     return str(value) if isinstance(value, Path) else value
 
 

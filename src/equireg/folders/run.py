@@ -31,6 +31,7 @@ from equireg.folders.folds import SPLITS, FoldCases, read_folds
 from equireg.folders.run_facts import RUN_FACTS, RunFacts, run_facts
 from equireg.folders.schema import SchemaError
 from equireg.folders.signature import SIGNATURE, read_content, read_signature, sign
+from equireg.registry import UnknownNameError
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
@@ -174,6 +175,8 @@ class RunFolder:
         """Name the file where its options do not fit."""
         try:
             yield
+        except UnknownNameError as error:
+            raise error.stored_in(self.root / CONFIG) from error
         except UsageError as error:
             raise EquiregError(
                 f"{self.root / CONFIG}: is damaged: {error} Restore it, or begin a new run with another --out."

@@ -1,7 +1,8 @@
 """What channel names mean: the one table of the names that the same contrast goes by."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from equireg.errors import EquiregError
 
@@ -48,8 +49,37 @@ _TOKEN = re.compile(r"[^_\-. ]+")
 
 def meaning(name: str) -> str:
     """Return the canonical name of a channel, or the plain lower-case name where it is not a known one."""
-    plain = re.sub(r"[\W_]", "", name.lower())
-    return _MEANING.get(plain, plain)
+    plain = plain_name(name)
+    known = _MEANING.get(plain.strip("<>+-"))
+    return "t1ce" if known == "t1" and plain.endswith("+") else known or plain
+
+
+def plain_name(name: str) -> str:
+    """Return a name in lower case without separators. What it begins or ends with may matter: ``ER+`` is not ``ER-``.
+
+    A star is spelled out, so that ``T2*`` is ``t2star``.
+    """
+    text = re.sub(r"[\s_]", "", name.lower().replace("*", "star"))
+    first, last = text[:1] if text[:1] in "<>" else "", text[-1:] if text[-1:] in "+-" else ""
+    return first + re.sub(r"\W", "", text) + last
+
+
+def pair_names(here: Sequence[str], there: Sequence[str], alike: Callable[[str], str]) -> dict[int, int]:
+    """Pair what is called the same on two sides, by index.
+
+    Names go first as they are written, then in lower case, and last as ``alike`` reads them. Where several on a side
+    are alike, only those that are written the same are paired, in their order.
+    """
+    pairs: dict[int, int] = {}
+    for key in (str, str.lower, alike):
+        free = [index for index in range(len(here)) if index not in pairs]
+        others = [index for index in range(len(there)) if index not in pairs.values()]
+        count, other = Counter(key(here[index]) for index in free), Counter(key(there[index]) for index in others)
+        same = {name for name in count if count[name] == other[name] and (key is str or count[name] == 1)}
+        for name in same:
+            mine, theirs = [i for i in free if key(here[i]) == name], [i for i in others if key(there[i]) == name]
+            pairs |= zip(mine, theirs, strict=True)
+    return pairs
 
 
 def goes_first(stem: str, other: str) -> bool | None:
@@ -98,8 +128,8 @@ def modality_of(channels: Sequence[str], otherwise: str) -> str:
 def match_channels(found: Sequence[str], wanted: Sequence[str], where: str) -> tuple[int, ...]:
     """Choose which of the channels found serve as the channels wanted.
 
-    Names are compared by meaning. Names without meaning (``channel_0``) are taken in order where the
-    numbers agree and no known name speaks against it.
+    Names are compared by meaning, and those of one meaning (``T1w`` and ``T1n``) as they are written. Names without
+    meaning (``channel_0``) are taken in order where the numbers agree and no known name speaks against it.
 
     Args:
         found: channel names of the input, in its order.
@@ -114,12 +144,15 @@ def match_channels(found: Sequence[str], wanted: Sequence[str], where: str) -> t
     """
     have = [meaning(name) for name in found]
     need = [meaning(name) for name in wanted]
-    if all(have.count(name) == 1 for name in need):
-        return tuple(have.index(name) for name in need)
+    picks = pair_names(wanted, found, meaning)
+    free = [index for index in range(len(have)) if index not in picks.values()]
+    rest = [index for index in range(len(need)) if index not in picks]
     strange_have = any(name not in need for name in have if name in ALIASES)
     strange_need = any(name not in have for name in need if name in ALIASES)
-    if len(have) == len(need) and not (strange_have and strange_need):
-        return tuple(range(len(need)))
+    unsure = {have[index] for index in free} & {need[index] for index in rest}
+    if not rest or (len(have) == len(need) and not (strange_have and strange_need) and not unsure):
+        picks |= zip(rest, free, strict=False)
+        return tuple(picks[index] for index in range(len(need)))
     remedy = "Give a file for each, named after its channel."
     if len(need) == 1 and len(have) > 1:
         remedy = "If they are times or other scans, save each as a file of its own, without a fourth axis."

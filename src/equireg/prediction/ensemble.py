@@ -38,7 +38,7 @@ def ensemble(runs: Sequence[Path | str], out: Path | str, config: EnsembleConfig
     out = refuse_existing(out)
     trained = read_trained(runs, config.checkpoint)
     if len(trained.models) < 2:
-        raise EquiregError(f"{runs[0]}: is the only run; expected two or more. Give further runs.")
+        raise EquiregError(f"{trained.root}: is the only run; expected two or more. Give further runs.")
     members = _members(trained)
     packed = next((path for path in trained.checkpoints if member_of(path) is not None), None)
     if packed is not None:

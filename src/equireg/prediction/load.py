@@ -12,7 +12,7 @@ import numpy.typing as npt
 from equireg.config import PredictConfig
 from equireg.config.parsing import options_from
 from equireg.devices import single_precision
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, shortened
 from equireg.folders.packed import is_packed
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.pictures import CHANNELS
@@ -22,7 +22,7 @@ from equireg.postprocessing import PostProcessing
 from equireg.prediction.intensities import far_channels, warn_of
 from equireg.prediction.quality import quality_of
 from equireg.prediction.segment import Predictor
-from equireg.prediction.trained import read_trained
+from equireg.prediction.trained import paths_of, read_trained
 from equireg.preparation.case import working_scan
 
 log = logging.getLogger("equireg")
@@ -75,7 +75,7 @@ class LoadedModel:
         Raises:
             EquiregError: if the array or the affine does not fit the model.
         """
-        image, geometry = self._checked(np.asarray(array), np.asarray(affine, dtype=np.float64))
+        image, geometry = self._checked(_array(array), _array(affine, np.float64))
         scan = working_scan(image, geometry, self._facts.case_plan())
         warn_of(scan, self._facts, "the array")
         agreement = self._predictor.agreement()
@@ -102,7 +102,7 @@ class LoadedModel:
         Raises:
             EquiregError: if the picture does not fit the model.
         """
-        array = np.asarray(pixels)
+        array = _array(pixels)
         if array.ndim not in (2, 3):
             raise EquiregError(
                 f"got an array of shape {array.shape}; expected [rows, columns] or [rows, columns, channels]."
@@ -146,6 +146,13 @@ class LoadedModel:
         return image, Geometry.from_array(image.shape[1:], affine)
 
 
+def _array(given: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> np.ndarray:
+    try:
+        return np.asarray(given, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise EquiregError(f"got {shortened(repr(given))}; expected an array of numbers ({error}).") from error
+
+
 @single_precision()
 def load(run: Path | str | Sequence[Path | str], config: PredictConfig | None = None, **options: Any) -> LoadedModel:
     """Load a trained model to predict arrays with.
@@ -159,7 +166,7 @@ def load(run: Path | str | Sequence[Path | str], config: PredictConfig | None = 
         EquiregError: if there is no checkpoint, it is damaged, or several runs do not fit each other.
     """
     config = options_from(PredictConfig, config, options)
-    given = [Path(path) for path in ([run] if isinstance(run, Path | str) else run)]
+    given = paths_of(run)
     if len(given) == 1 and not given[0].is_dir() and not is_packed(given[0]):
         if not given[0].is_file():
             raise EquiregError(f"{given[0]}: no such file or folder; expected a run or a checkpoint. Check the path.")

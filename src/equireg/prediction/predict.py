@@ -25,7 +25,7 @@ from equireg.prediction.folder import Unfinished, unfinished
 from equireg.prediction.parts import check_views
 from equireg.prediction.scans import InputCase, RawScan, find_cases
 from equireg.prediction.segment import Predictor
-from equireg.prediction.trained import Trained, read_trained
+from equireg.prediction.trained import Trained, paths_of, read_trained
 from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
 from equireg.prediction.writing import Looks, check_formats
 
@@ -66,7 +66,7 @@ def predict(
         EquiregError: if the run or the scans cannot be read, or after all others when some scans could not.
     """
     config = options_from(PredictConfig, config, options)
-    runs = [Path(path) for path in ([run] if isinstance(run, Path | str) else run)]
+    runs = paths_of(run)
     scans, out = Path(scans), Path(out)
     if config.far:  # other machines find the files by their absolute paths
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()

@@ -1,13 +1,14 @@
 """What a command predicts with: one run, several, or an ensemble, read and checked against each other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from equireg import disk, folders
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.folders import ensemble
 from equireg.folders.folds import FoldCases
 from equireg.folders.packed import is_packed, read_packed
@@ -91,24 +92,38 @@ class Trained:
         return None if fold is None else RunFolder(self.root).fold_cases(fold)
 
 
-def read_trained(given: Sequence[Path | str], which: Literal["auto", "best", "last"]) -> Trained:
+def paths_of(given: Path | str | Sequence[Path | str]) -> list[Path]:
+    """Return runs that were given, one alone or several, as a list of paths.
+
+    Raises:
+        UsageError: if there is none, or one is no path.
+    """
+    alone: bool = isinstance(given, str | bytes | PathLike)
+    several: list[Any] = [*given] if not alone and isinstance(given, Iterable) else [given]
+    if not several or not all(isinstance(one, str | PathLike) for one in several):
+        raise UsageError(f"the runs are {given!r}; expected the path of a run, or a list of such paths.")
+    return [Path(one) for one in several]
+
+
+def read_trained(given: Path | str | Sequence[Path | str], which: Literal["auto", "best", "last"]) -> Trained:
     """Read the runs or ensembles that are to predict together.
 
     Args:
-        given: folders of runs and of ensembles, and packed models.
+        given: folders of runs and of ensembles, and packed models; one alone or several.
         which: checkpoint of each run; an ensemble and a packed model have their own.
 
     Raises:
         EquiregError: if one is missing or damaged, two are the same, or two do not fit each other.
     """
-    members = [member for path in given for member in _members(Path(path), which)]
+    given = paths_of(given)
+    members = [member for path in given for member in _members(path, which)]
     names, checkpoints, digests, runs = (tuple(part) for part in zip(*members, strict=True))
     twice = next((name for name, digest in zip(names, digests, strict=True) if digests.count(digest) > 1), None)
     if twice is not None:
         raise EquiregError(f"{twice}: its checkpoint is given twice; expected different runs. Give each once.")
     models = tuple(load_model(path) for path in checkpoints)
     check_alike(names, models)
-    root = Path(given[0])
+    root = given[0]
     name = _name_of(root) if len(given) == 1 else "+".join(names)
     return Trained(names, checkpoints, digests, models, runs, root, name, _post_process(given, models))
 
@@ -117,13 +132,13 @@ def _name_of(path: Path) -> str:
     return read_packed(path).name if is_packed(path) else path.resolve().name
 
 
-def _post_process(given: Sequence[Path | str], models: Sequence[Model]) -> PostProcessing:
+def _post_process(given: Sequence[Path], models: Sequence[Model]) -> PostProcessing:
     """Return what is done to predictions.
 
     Raises:
         EquiregError: if an ensemble's signature is damaged.
     """
-    root = Path(given[0])
+    root = given[0]
     if len(given) == 1 and folders.made_by(root) == ensemble.VERB:
         try:
             return PostProcessing.from_dict(ensemble.read_ensemble(root).post_process, models[0].facts.labels)

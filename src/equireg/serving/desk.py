@@ -10,7 +10,8 @@ from typing import Any
 
 from equireg.annotation.adopt import take_masks
 from equireg.annotation.workplace import shown_file, write_scan
-from equireg.config import AdoptConfig, ServeConfig
+from equireg.config import AdoptConfig, ServeConfig, TrainConfig
+from equireg.config.parsing import from_plain
 from equireg.errors import EquiregError
 from equireg.folders.predictions import prediction_file
 from equireg.folders.prepared import CaseRecord, PreparedSet
@@ -274,7 +275,7 @@ class Desk:
             params: ``max_minutes`` or ``max_steps``, where the client says them.
 
         Raises:
-            RequestError: if there is no prepared folder, or a training runs.
+            EquiregError: if there is no prepared folder, a training runs, or a limit is none of `equireg train`.
         """
         arguments = [str(self.data.root), "--device", self.config.device, "--precision", self.config.precision]
         newest = self.rounds.newest_network()
@@ -289,7 +290,8 @@ class Desk:
         for name, value in limits.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise RequestError(400, f"{name} is {str(value)[:80]!r}; expected a number.")
-            arguments += [f"--{name}", f"{value:g}"]
+            arguments += [f"--{name}", str(value)]
+        from_plain(TrainConfig, limits)
         return self.training.start(self.name, arguments, self.rounds.next_folder())
 
 

@@ -13,7 +13,7 @@ from equireg.config import NetworkConfig, TrainConfig
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import Manifest
 from equireg.imaging.labels import LabelTable
-from equireg.layouts.channels import meaning
+from equireg.layouts.channels import meaning, pair_names, plain_name
 from equireg.methods import evaluating
 from equireg.model import ModelFacts, new_method
 from equireg.networks import bare, encoder_stages
@@ -123,22 +123,18 @@ def agreeing(here: LabelTable, there: LabelTable) -> dict[int, int]:
     side has no name for a value, the value decides. The background agrees with the background.
     """
     found = {0: 0}
-    names = {_plain(name): index for index, name in enumerate(there.names)}
+    names = pair_names(here.names[1:], there.names[1:], plain_name)
     values = {value: index for index, value in enumerate(there.values)}
     for index, (name, value) in enumerate(zip(here.names, here.values, strict=True)):
         if index == 0:
             continue
-        same = names.get(_plain(name))
+        same = names[index - 1] + 1 if index - 1 in names else None
         if same is None and value in values:
             other = there.names[values[value]]
             same = values[value] if _UNNAMED_LABEL.fullmatch(name) or _UNNAMED_LABEL.fullmatch(other) else None
         if same and same not in found.values():
             found[index] = same
     return found
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.lower())
 
 
 def _check_channels(source: Source, channels: Sequence[str]) -> list[str]:
@@ -149,7 +145,7 @@ def _check_channels(source: Source, channels: Sequence[str]) -> list[str]:
     """
     there = source.channels
     unnamed = [any(_UNNAMED_CHANNEL.fullmatch(name.lower()) for name in side) for side in (channels, there)]
-    same = [meaning(name) for name in channels] == [meaning(name) for name in there]
+    same = pair_names(channels, there, meaning) == {index: index for index in range(len(there))}
     if len(channels) != len(there) or not (same or any(unnamed)):
         raise EquiregError(
             f"{source.path}: was trained on other channels ({', '.join(there)}) than the prepared folder has "

@@ -153,3 +153,13 @@ def make(folder: Path, names: tuple[str, ...]) -> None:
             sign(folder, "train", {}, finished=False)
         else:
             (folder / name).write_text("x")
+
+
+def test_the_method_of_a_run_that_nothing_registers_here_is_no_damage(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.write_config(TrainConfig())
+    content = run.read_config()
+    content["method"]["name"] = "mine"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(EquiregError, match=r"config\.yaml: names the method 'mine', .* Set EQUIREG_PLUGINS to"):
+        run.check_config()

@@ -19,6 +19,11 @@ from layout_folders import FOUR, decathlon, put, put_brats
         ("T2-FLAIR", "flair"),
         ("T2w", "t2"),
         ("X 1", "x1"),
+        ("T2*", "t2star"),
+        ("T1+", "t1ce"),
+        ("T1-", "t1"),
+        ("T1 + C", "t1ce"),
+        ("phase +", "phase+"),
     ],
 )
 def test_meaning(name, expected):
@@ -64,6 +69,30 @@ def test_match_channels():
     ):
         with pytest.raises(EquiregError, match=f"has {len(found)} channel.*expected {len(wanted)} "):
             match_channels(found, wanted, "x")
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "picks"),
+    [
+        (("T2*", "T2"), ("T2", "T2*"), (1, 0)),
+        (("CTA", "NCCT"), ("NCCT", "CTA"), (1, 0)),
+        (("t1N", "T1w"), ("T1w", "T1n"), (1, 0)),
+        (("T1+", "T1"), ("T1", "T1+"), (1, 0)),
+        (("phase+", "phase-"), ("phase-", "phase+"), (1, 0)),
+        (("CTA", "CT"), ("NCCT", "CTA"), (1, 0)),
+        (("CT", "CT"), ("CT", "CT"), (0, 1)),
+        (("channel_0", "channel_1"), ("NCCT", "CTA"), (0, 1)),
+        (("channel_0", "T1"), ("T1", "T2"), (1, 0)),
+    ],
+)
+def test_channels_of_one_meaning_go_by_their_names(found, wanted, picks):
+    assert match_channels(found, wanted, "x") == picks
+
+
+@pytest.mark.parametrize(("found", "wanted"), [(("CT", "CECT"), ("NCCT", "CTA")), (("T2*",), ("T2",))])
+def test_channels_whose_names_do_not_tell_which_is_which_are_refused(found, wanted):
+    with pytest.raises(EquiregError, match=f"expected {len(wanted)} .* as the model was trained on"):
+        match_channels(found, wanted, "x")
 
 
 def test_inputs_of_other_brats_years(tmp_path):

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.imaging.labels import LabelTable
 from equireg.model import ENTRY, ModelFacts, config_from, entry, new_method, seal
+from equireg.prediction.ensemble import ensemble
 from equireg.prediction.load import LoadedModel, load
+from equireg.prediction.predict import predict
 
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
 
@@ -89,6 +91,8 @@ def test_flat_and_tiny_scans(model: LoadedModel, shape: tuple[int, ...]) -> None
         (np.full((2, 4, 4, 4), "a"), AFFINE, "real numbers"),
         (scan(2, 4, 4, 4), np.eye(3), "affine"),
         (scan(2, 4, 4, 4), np.zeros((4, 4)), "affine"),
+        (scan(2, 4, 4, 4), "x", "got 'x'; expected an array of numbers"),
+        ([[1.0], [1.0, 2.0]], AFFINE, "expected an array of numbers"),
     ],
 )
 def test_what_does_not_fit_is_refused(model: LoadedModel, array: Any, affine: Any, words: str) -> None:
@@ -108,3 +112,15 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         load(tmp_path / "none")
     with pytest.raises(EquiregError, match=str(tmp_path)):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("given", [[], None, 5, b"run", [None]])
+@pytest.mark.parametrize("verb", [load, lambda given: predict(given, "s", "o"), lambda given: ensemble(given, "o")])
+def test_what_is_no_run_is_refused_by_every_verb(verb: Any, given: Any) -> None:
+    with pytest.raises(UsageError, match=r"the runs are .*; expected the path of a run, or a list of such paths"):
+        verb(given)
+
+
+def test_one_run_may_be_given_as_text(tmp_path: Path) -> None:
+    with pytest.raises(EquiregError, match=f"{tmp_path}: "):
+        ensemble(str(tmp_path), tmp_path / "new")

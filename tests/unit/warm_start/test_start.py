@@ -135,6 +135,24 @@ def test_classes_agree_by_name_and_else_by_value(here: Any, there: Any, rows: di
 
 
 @pytest.mark.parametrize(
+    ("here", "there", "rows"),
+    [
+        (("ER+", "ER-"), ("ER+", "ER-"), {0: 0, 1: 1, 2: 2}),
+        (("er -", "er +"), ("ER+", "ER-"), {0: 0, 1: 2, 2: 1}),
+        (("ER+",), ("ER-",), {0: 0}),
+        (("<5mm", ">5mm"), ("<5mm", ">5mm"), {0: 0, 1: 1, 2: 2}),
+        (("level 1.1", "level 11"), ("level 1.1", "level 11"), {0: 0, 1: 1, 2: 2}),
+        (("level-11",), ("level 1.1", "level 11"), {0: 0}),
+    ],
+)
+def test_classes_whose_names_differ_in_a_sign_are_not_mixed_up(
+    here: tuple[str, ...], there: tuple[str, ...], rows: dict[int, int]
+) -> None:
+    tables = [LabelTable(tuple(range(len(side) + 1)), ("background", *side)) for side in (here, there)]
+    assert agreeing(*tables) == rows
+
+
+@pytest.mark.parametrize(
     ("labels", "told"),
     [
         (FACTS.labels, "head kept for background, rim, core"),
@@ -162,6 +180,14 @@ def test_channels_go_by_several_names_and_unnamed_ones_are_told() -> None:
     assert "channel_0, channel_1 there, t1, t2 here" in remark
     with pytest.raises(EquiregError, match="other channels"):
         WarmStart.onto(source_of(config(), channels=("channel_0",)), FACTS)
+
+
+@pytest.mark.parametrize("names", [("NCCT", "CTA"), ("T1w", "T1n")])
+def test_channels_of_one_meaning_in_another_order_are_refused(names: tuple[str, ...]) -> None:
+    source = source_of(config(), channels=names)
+    assert WarmStart.onto(source, replace(FACTS, channels=names)).remarks == ()
+    with pytest.raises(EquiregError, match="in the same order"):
+        WarmStart.onto(source, replace(FACTS, channels=names[::-1]))
 
 
 def test_other_spacing_and_normalisation_are_told() -> None:
