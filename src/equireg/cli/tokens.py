@@ -4,26 +4,31 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from equireg.disk.home import at_home
+
 NAMED = ("method", "network", "optimizer")
 """Groups of options that a bare name stands for: ``--method equireg`` is ``--method.name equireg``."""
 LETTERS = {"-o": "--out", "-c": "--config", "-j": "--jobs"}
 
 
 def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """Return the words with every option under its full name: ``-o``, ``--max-steps=3`` and ``--method`` are such."""
+    """Return the words with every option under its full name: ``-o``, ``--max-steps=3`` and ``--method`` are such.
+
+    A path that begins with ``~/`` lies in the home folder, behind ``--out=`` too.
+    """
     return [word for argument in arguments for word in _spelled(argument)]
 
 
 def _spelled(argument: str) -> Iterator[str]:
     letter, rest = argument[:2], argument[2:]
     if letter in LETTERS:
-        yield LETTERS[letter] + (f"={rest.removeprefix('=')}" if rest else "")
+        yield LETTERS[letter] + (f"={at_home(rest.removeprefix('='))}" if rest else "")
         return
     if not argument.startswith("--") or argument == "--":
-        yield argument
+        yield at_home(argument)
         return
     option, equals, value = argument.partition("=")
-    name = option[2:].replace("-", "_")
+    name, value = option[2:].replace("-", "_"), at_home(value)
     yield f"--{name}.name{equals}{value}" if name in NAMED else f"--{name}{equals}{value}"
 
 

@@ -13,6 +13,7 @@ import yaml
 from equireg.config.choosing import CHOSEN, default_name, options_of
 from equireg.config.describe import default_of, options_in, with_whole
 from equireg.config.option_parser import OptionParser
+from equireg.disk.home import at_home
 from equireg.errors import UsageError
 
 Options = TypeVar("Options")
@@ -192,7 +193,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         if not isinstance(key, str):
             raise UsageError(f"{key!r} ({type(key).__name__}) stands where an option's name was expected.")
-        plain = to_plain(value)
+        plain = at_home(to_plain(value))
         if key in _NAMED and isinstance(plain, str):
             plain = {"name": plain}
         if key in _NAMED and not isinstance(plain, dict):

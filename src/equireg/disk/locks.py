@@ -32,52 +32,46 @@ WAIT_S = 15.0
 
 _NO_FLOCK = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 _held: dict[Path, int] = {}
-_guard = threading.Lock()
+"""The folders that this process keeps, each with the thread that does."""
 
 
 @contextmanager
 def locked_folder(path: Path | str) -> Iterator[None]:
-    """Keep an output folder for this process while the block runs; nested blocks of one process are fine.
+    """Keep an output folder for this thread while the block runs; nested blocks of one thread are fine.
 
     The lock is the hidden file ``.NAME.lock`` beside the folder, removed at the end. The folder need not exist.
     Leftovers of killed processes (``.NAME.partial-PID``, also inside the folder) are removed first. A lock whose
     process is gone counts for nothing. Where the file system knows no locks, the file's existence is the lock.
 
     Raises:
-        EquiregError: if another process holds the folder; names its pid and host.
+        EquiregError: if another process or thread holds the folder; names its pid and host.
         DiskError: if the lock cannot be written.
     """
     folder = Path(path).absolute()
     key = Path(os.path.realpath(folder))
-    with _guard:
-        nested = key in _held
-        if nested:
-            _held[key] += 1
-    if nested:
-        try:
-            yield
-        finally:
-            with _guard:
-                _held[key] -= 1
+    if _held.get(key) == threading.get_ident():
+        yield
         return
     file = _lock_file(key)  # a link to a folder is that folder
     lock = _take(file, folder)
     stop = threading.Event()
     try:
-        with _guard:
-            _held[key] = 1
+        _held[key] = threading.get_ident()
         threading.Thread(target=_show_life, args=(file, stop), daemon=True, name="equireg-lock").start()
         remove_leftovers(folder)
         yield
     finally:
         stop.set()
-        with _guard:
-            _held.pop(key, None)
-        if sys.platform != "win32":  # a lock file that is open cannot be removed there
-            file.unlink(missing_ok=True)
-        lock.release()
-        if sys.platform == "win32":
-            file.unlink(missing_ok=True)
+        _held.pop(key, None)
+        _let_go(lock, file)
+
+
+def _let_go(lock: "filelock.BaseFileLock", file: Path) -> None:
+    if sys.platform != "win32":  # a lock file that is open cannot be removed there
+        file.unlink(missing_ok=True)
+    lock.release()
+    if sys.platform == "win32":
+        file.unlink(missing_ok=True)
 
 
 def _lock_file(folder: Path) -> Path:
@@ -139,7 +133,11 @@ def _acquired(lock: "filelock.BaseFileLock", file: Path, folder: Path) -> "filel
         if before is not None and before[1] != socket.gethostname() and not _silent(file):
             lock.release()
             raise _refusal(folder, file, *before)
-        file.write_text(f"{os.getpid()}\n{socket.gethostname()}\n", encoding="utf-8")
+        try:
+            file.write_text(f"{os.getpid()}\n{socket.gethostname()}\n", encoding="utf-8")
+        except OSError:  # a full disk
+            _let_go(lock, file)
+            raise
         return lock
 
 

@@ -72,7 +72,7 @@ def _write(path: Path, voxels: np.ndarray, geometry: Geometry, *, flat: bool = F
     image = (nib.Nifti2Image if long else nib.Nifti1Image)(voxels, header.get_best_affine(), header)
     # The writer compresses by the ending, so the temporary name keeps it.
     with staged_file(path, ".nii.gz") as temporary:
-        nib.save(image, temporary)
+        nib.save(image, temporary.absolute())  # a folder that is called `~` is no home
 
 
 def _repeat(header: Any, stated: Any) -> None:

@@ -1,5 +1,6 @@
 """`--patients`: what the user says of which scans are of one patient, as a pattern or as a table."""
 
+import codecs
 import csv
 import re
 from collections.abc import Collection
@@ -69,11 +70,13 @@ def _below(root: Path, file: Path) -> str:
 def _from_file(path: Path, names: Collection[str]) -> dict[str, str]:
     """Read the patient of each case from a table; rows of other cases are left aside."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = file.read().splitlines()
+        content = path.read_bytes()
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as Excel's "Unicode text"
+        lines = content.decode("utf-16" if is_utf16 else "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise EquiregError(
-            f"{path}: cannot be read as text ({error}); expected a CSV file. Check --patients."
+            f"{path}: cannot be read as text ({error}); expected a CSV file in UTF-8. Check --patients, or save the "
+            "table as CSV UTF-8."
         ) from error
     separator = next((mark for mark in ",;\t" if lines and mark in lines[0]), ",")
     try:
@@ -81,14 +84,15 @@ def _from_file(path: Path, names: Collection[str]) -> dict[str, str]:
     except csv.Error as error:
         raise EquiregError(f"{path}: is not a CSV file ({error}). Correct it.") from error
     columns = [str(column).strip() for column in (rows[0] if rows else {})]
-    if not {"case", "patient"} <= set(columns):
+    named = {column.lower(): column for column in columns} | {column: column for column in columns}
+    if not {"case", "patient"} <= set(named):
         raise EquiregError(
             f"{path}: has the columns {columns}; expected case and patient, and a row a case. Correct it."
         )
     patients: dict[str, str] = {}
     for row in rows:
         values = {str(key).strip(): value.strip() if isinstance(value, str) else "" for key, value in row.items()}
-        case, patient = composed(values["case"]), values["patient"]
+        case, patient = composed(values[named["case"]]), values[named["patient"]]
         if patients.setdefault(case, patient) != patient:
             raise EquiregError(f"{path}: gives the case {case!r} two patients. Correct it.")
     without = [name for name in names if not patients.get(name)]

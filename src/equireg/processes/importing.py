@@ -1,7 +1,9 @@
 """Imports of large libraries, in less time where the process is equireg's own."""
 
 import gc
+import os
 import random
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +11,15 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from equireg.errors import UsageError
 from equireg.processes.memory import is_own
 
 _UNUSED = {"scipy.signal": ("hamming",)}
 """Modules that a library imports only to see whether they have certain names; with all that they import in turn they
 take a sixth of the start. Torchmetrics, which Lightning imports, gives SciPy's signals a name of old."""
+
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""Environment variables that Lightning reads as it is imported."""
 
 
 @contextmanager
@@ -40,7 +46,16 @@ def importing_lightning() -> Iterator[None]:
     """Be ``importing``, and leave out what Lightning imports without a use for it, until somebody uses it.
 
     The state of Python's ``random`` stays as it was: rich, which Lightning imports, draws from it as it is imported.
+
+    Raises:
+        UsageError: if the environment names this process' rank, and no number, which Lightning could not read.
     """
+    for name in _RANKS:
+        if not re.fullmatch(r"\s*[+-]?\d+\s*", given := os.environ.get(name, "0")):
+            raise UsageError(
+                f"the environment variable {name} is {given!r}; expected a whole number, as torchrun and srun set it. "
+                f"Unset it (`unset {name}`)."
+            )
     standing_in = [_Later(name, known) for name, known in _UNUSED.items() if is_own() and name not in sys.modules]
     sys.modules.update({module.__name__: module for module in standing_in})
     state = random.getstate()

@@ -67,12 +67,18 @@ def names_of(option: str) -> list[str]:
     return names
 
 
-def make_loggers(option: str, out: Path) -> "list[Logger]":
+def make_loggers(option: str, out: Path, rank: int = 0) -> "list[Logger]":
     """Make the loggers that the option names, for a run's folder.
+
+    Those of the run's first process alone write. Which it is Lightning takes from the environment, where the tasks of
+    a job, each of which trains by itself, have numbers too; so it is told.
 
     Raises:
         UsageError: if one is unknown, or its library is not installed.
     """
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    rank_zero_only.rank = rank  # pyright: ignore[reportFunctionMemberAccess]
     found = []
     for name in names_of(option):
         try:

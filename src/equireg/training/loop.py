@@ -11,6 +11,8 @@ import lightning
 import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
@@ -58,13 +60,13 @@ def make_trainer(
 ) -> lightning.Trainer:
     """Build Lightning's trainer for a run."""
     several = config.devices * config.nodes > 1
-    environment = LightningEnvironment() if launching.launched_here() else None  # else torchrun's or SLURM's
     return lightning.Trainer(
         default_root_dir=out,
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
         devices=config.devices,
         num_nodes=config.nodes,
-        strategy=DDPStrategy(cluster_environment=environment) if several else "auto",
+        strategy=DDPStrategy() if several else "auto",
+        plugins=_environment(several=several),
         sync_batchnorm=several and device.type == "cuda",  # torch has it for GPUs alone
         precision={"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision],  # pyright: ignore[reportArgumentType]
         max_steps=config.total_steps,
@@ -81,6 +83,15 @@ def make_trainer(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+
+
+def _environment(*, several: bool) -> LightningEnvironment | SLURMEnvironment | None:
+    """Return what tells Lightning of a run's other processes; None where it finds that itself."""
+    if not several or launching.launched_here():  # the tasks of a job may be so many trainings
+        return LightningEnvironment()
+    if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
+        return SLURMEnvironment(auto_requeue=False)  # Lightning would resume from a checkpoint of its own
+    return None
 
 
 def _callbacks(out: Path, config: TrainConfig) -> list[Callback]:

@@ -195,7 +195,7 @@ def _train(
     method, last, start = start_or_resume(
         out, config, facts, folder.source, Prior.of(config, facts, folder.labelled), resume=session.resume
     )
-    made = make_loggers(config.logger, out)
+    made = make_loggers(config.logger, out, rank.index)
     keep_freed_memory()
     if first:
         folder.begin(precision)

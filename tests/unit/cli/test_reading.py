@@ -38,3 +38,15 @@ def test_a_key_that_is_no_name_names_the_file(tmp_path: Path, key: str) -> None:
     path.write_text(f"method: {{teacher: ema}}\n{key}: 3\n")
     with pytest.raises(UsageError, match=r"plan\.yaml: "):
         read("train", VERBS["train"], [str(prepared), "--out", "out", "--config", str(path)])
+
+
+@pytest.mark.parametrize("words", [["--out=~/out"], ["--out", "~/out"], ["-o~/out"]])
+def test_a_tilde_that_the_shell_leaves_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "options.yaml").write_text("init: ~/run\nmax_steps: 3\n")
+    found = read("train", VERBS["train"], ["./~/set", *words, "--config=~/options.yaml", "--logger=~csv"])
+    assert (found["prepared"], found["out"]) == ("./~/set", f"{tmp_path}/out")
+    assert (found["init"], found["logger"], found["max_steps"]) == (f"{tmp_path}/run", "~csv", 3)

@@ -90,6 +90,40 @@ def test_nested_blocks_of_one_process_are_one_lock(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_second_thread_is_refused_as_another_process_is(tmp_path: Path) -> None:
+    found: list[EquiregError | None] = []
+
+    def attempt() -> None:
+        try:
+            lock(tmp_path / "out")
+            found.append(None)
+        except EquiregError as error:
+            found.append(error)
+
+    for _ in range(2):
+        with disk.locked_folder(tmp_path / "out"):
+            thread = threading.Thread(target=attempt)
+            thread.start()
+            thread.join(20)
+            lock(tmp_path / "out")
+            assert (tmp_path / ".out.lock").exists()
+    attempt()
+    assert [f"in use by process {os.getpid()} " in str(error) for error in found] == [True, True, False]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_keeps_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(EquiregError, match="the disk is full"):
+            lock(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    lock(tmp_path / "out")
+
+
 def subprocess_lock(out: Path) -> None:
     done = subprocess.run([sys.executable, "-c", HOLD, str(out)], input="", capture_output=True, text=True, check=False)
     if done.returncode:

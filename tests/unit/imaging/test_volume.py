@@ -380,6 +380,16 @@ def test_the_mask_of_a_flat_itk_image_has_two_axes(tmp_path):
     assert nib.Nifti1Image.from_filename(tmp_path / "mask.nii.gz").shape == (4, 3)
 
 
+def test_a_folder_that_is_called_like_the_home_is_written_into(tmp_path, monkeypatch):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "~").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    _, geometry = read_image([save(tmp_path / "scan.nii.gz", voxels(2, 3, 4))])
+    write_label(Path("~/mask.nii.gz"), np.ones((2, 3, 4), np.uint8), geometry)
+    assert [path.name for path in (tmp_path / "~").iterdir()] == ["mask.nii.gz"]
+
+
 def test_the_mask_of_two_axes_has_two_axes(tmp_path):
     for name, shape in (("flat", (3, 4)), ("slice", (3, 4, 1))):
         image, geometry = read_image([save(tmp_path / f"{name}.nii.gz", voxels(*shape))])

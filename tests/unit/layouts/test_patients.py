@@ -169,6 +169,19 @@ def test_option_as_a_table(scans, tmp_path, text):
     assert patients(with_patients(scans, str(file))) == ["A", "A", "B"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("head", ["Case\tPatient", "CASE \tpatient", "case\tpatient\tCase\tPatient"])
+def test_a_table_from_a_spreadsheet(scans, tmp_path, encoding, head):
+    (tmp_path / "who.csv").write_text(f"{head}\na1_x\tA\nz\na1_y\tA\t5\nb2_x\tB\n", encoding=encoding)
+    assert patients(with_patients(scans, str(tmp_path / "who.csv"))) == ["A", "A", "B"]
+
+
+def test_a_table_in_letters_of_one_region_is_refused_with_the_remedy(scans, tmp_path):
+    (tmp_path / "who.csv").write_text("case,patient\na1_x,Müller\n", encoding="cp1252")
+    with pytest.raises(EquiregError, match="save the table as CSV UTF-8"):
+        with_patients(scans, str(tmp_path / "who.csv"))
+
+
 def test_letters_of_a_table_are_composed_as_names_are(tmp_path):
     put(tmp_path, "images/Müller.nii.gz", "images/b.nii.gz")
     (tmp_path / "who.csv").write_text("case,patient\nMu\u0308ller,A\nb,A\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from equireg.errors import UsageError
 from equireg.processes import importing, memory
 
 MODULE = "colorsys"
@@ -107,3 +108,15 @@ def test_a_notebooks_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> N
     with importing.importing_lightning():
         assert gc.isenabled()
         assert MODULE not in sys.modules
+
+
+@pytest.mark.parametrize("given", ["x", ""])
+def test_a_rank_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("RANK", "-1")
+    with importing.importing_lightning():
+        monkeypatch.setenv("LOCAL_RANK", given)
+    with (
+        pytest.raises(UsageError, match=rf"LOCAL_RANK is '{given}'; .*unset LOCAL_RANK"),
+        importing.importing_lightning(),
+    ):
+        pass

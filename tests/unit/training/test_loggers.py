@@ -5,6 +5,7 @@ import types
 from pathlib import Path
 
 import pytest
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 import equireg
@@ -29,6 +30,16 @@ def test_the_rows_of_a_run_that_goes_on_leave_those_before(tmp_path: Path) -> No
         logger.save()
     files = [tmp_path / "csv" / version / "metrics.csv" for version in ("", "resumed_1", "resumed_2")]
     assert [file.read_text().splitlines()[1].split(",")[0] for file in files] == ["0", "1", "2"]
+
+
+def test_a_training_that_is_one_task_of_a_job_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning has read the number of the task as the rank."""
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    for rank in (1, 0):
+        [logger] = make_loggers("csv", tmp_path, rank)
+        logger.log_metrics({"train/total": 1.0}, 0)
+        logger.save()
+        assert (tmp_path / "csv" / "metrics.csv").exists() == (rank == 0)
 
 
 def test_an_unknown_logger_is_refused() -> None:
