@@ -14,7 +14,7 @@ from equireg.disk import refuse_existing, staged_folder
 from equireg.errors import EquiregError, UsageError
 from equireg.evaluation.comparing import score_case, table_of_values
 from equireg.evaluation.jobs import choose_jobs
-from equireg.evaluation.naming import one_error
+from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.pairing import Pair, choose_labels, pair_up
 from equireg.evaluation.pictures import Scans, choose_cases, find_scans, make_picture
 from equireg.evaluation.predictions import Predictions, read_predictions
@@ -36,6 +36,8 @@ from equireg.processes.workers import Workers
 log = logging.getLogger("equireg")
 
 Item = TypeVar("Item", Pair, TransformedPair)
+_PERPENDICULAR = 0.9998
+"""Shear factor from which distances are taken as those of perpendicular axes: an angle of a degree is left."""
 
 
 def evaluate(
@@ -132,11 +134,24 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     reference = read_reference(given, predictions, config.verify, scans)
     pairs = pair_up(predictions, reference)
     table = choose_labels(predictions, reference)
+    _warn_of_shear(pairs)
     pairs = [pair.by_names_of(table) for pair in pairs] if table is not None else pairs
     shown = find_scans(predictions, reference, scans)
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
     return _Judged(_score(score, pairs, config.jobs), table, pairs, shown, not_predicted)
+
+
+def _warn_of_shear(pairs: Sequence[Pair]) -> None:
+    sheared = [pair.case for pair in pairs if pair.geometry.shear_factor < _PERPENDICULAR]
+    if sheared:
+        log.warning(
+            "the axes of %d of %d masks are not perpendicular (a gantry tilt, say): %s. Dice and volumes are exact; "
+            "HD95 and NSD measure as if the axes were. Resample scans and masks for exact distances.",
+            len(sheared),
+            len(pairs),
+            some_of(sheared),
+        )
 
 
 def _metrics(of: str) -> list[Metric]:
