@@ -16,6 +16,7 @@ from equireg.evaluation.comparing import score_case, table_of_values
 from equireg.evaluation.jobs import choose_jobs
 from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.pairing import Pair, choose_labels, pair_up
+from equireg.evaluation.patients import scans_of_one_patient
 from equireg.evaluation.pictures import Scans, choose_cases, find_scans, make_picture
 from equireg.evaluation.predictions import Predictions, read_predictions
 from equireg.evaluation.references import PortalTable, read_reference
@@ -99,6 +100,7 @@ def evaluate(
             {name: getattr(config, name) for name in ("tolerance_mm", "record_paths")},
             source=predictions,
             **_origin(predicted.signature, _told(reference, judged, predicted.options)),
+            **_same_patient(everything, predicted, reference, judged),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
@@ -213,6 +215,15 @@ def _origin(signature: Mapping[str, Any], reference: Path) -> dict[str, Any]:
         "run": dict(signature.get("run") or {}),
         folder_format.VIEWS: views_of(signature.get("config") or {}),
     }
+
+
+def _same_patient(
+    scores: Sequence[Score], predictions: Predictions, reference: Path, judged: _Judged
+) -> dict[str, Any]:
+    """Return what the signature holds of patients who have several scans; nothing where none has."""
+    scans = {} if judged.scans is None else judged.scans.cases
+    several = scans_of_one_patient([score.case for score in scores], predictions, reference, scans)
+    return {folder_format.SAME_PATIENT: several} if several else {}
 
 
 def _roles(pictures: Sequence[str], judged: _Judged, scores: Sequence[Score]) -> dict[str, str]:
