@@ -125,7 +125,7 @@ def _gains(
     for region in regions:
         left, right = (np.stack([values[region] for values in side], axis=1) for side in (first, second))
         gain = left - right if common else left.mean(axis=1, keepdims=True) - right.mean(axis=1, keepdims=True)
-        known = ~np.isnan(gain).any(axis=1)
+        known = np.asarray(~np.isnan(gain).any(axis=1))
         whose = [patient for patient, there in zip(patients, known, strict=True) if there]
         gains[region] = patient_means(whose, gain[known]), len(whose), len(common)
     return gains
