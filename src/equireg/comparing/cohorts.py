@@ -1,6 +1,6 @@
 """Cohorts: which results may stand side by side, and every number that comes of comparing them, found once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,10 +14,14 @@ from equireg.comparing.sources import Evaluation, Sources
 from equireg.comparing.statistics import MEAN, RunSpread, spread
 from equireg.metrics import METRICS
 
+_VOLUME = "reference_volume_ml"
+_SAME_VOLUME = 1e-3
+"""Relative difference up to which volumes are of the same mask: file formats round spacings differently."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Evaluations of the same cases by the same regions: only these are compared with each other.
+    """Evaluations of the same cases by the same regions and masks: only these are compared with each other.
 
     Cases without a mask have no Dice; a cohort of nothing else is judged by equivariance alone.
     """
@@ -25,6 +29,8 @@ class Cohort:
     title: str
     evaluations: tuple[Evaluation, ...]
     arms: Arms
+    masks: int = 0
+    """number of its masks, where other cohorts judge the same cases by others; else 0"""
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -82,6 +88,7 @@ class Cohort:
             label: {
                 key: spread([member.summaries[key] for member in members if key in member.summaries])
                 for key in dict.fromkeys(key for member in members for key in member.summaries)
+                if key[0] != "nsd" or len(tolerances_mm(members)) < 2
             }
             for label, members in self.groups.items()
         }
@@ -122,22 +129,50 @@ class Results:
 
 
 def cohorts(evaluations: Sequence[Evaluation], arms: Arms) -> tuple[Cohort, ...]:
-    """Gather the evaluations that judge the same cases by the same regions."""
-    gathered: dict[tuple, list[Evaluation]] = {}
+    """Gather the evaluations that judge the same cases by the same regions and masks.
+
+    Masks are the same where their volumes are. One without volumes, such as the portal's, joins the first that fit.
+    """
+    gathered: dict[tuple, list[list[Evaluation]]] = {}
     for evaluation in _fullest(evaluations):
         alike = evaluation.cases, evaluation.regions, evaluation.cases_with.get("dice")
-        gathered.setdefault(alike, []).append(evaluation)
+        several = gathered.setdefault(alike, [])
+        same = next((one for one in several if _by_the_same_masks(evaluation, one)), None)
+        several.append([evaluation]) if same is None else same.append(evaluation)
     found = []
-    for (_, regions, _), members in gathered.items():
+    for (_, regions, _), place, members in _numbered(gathered):
         datasets = list(dict.fromkeys(e.facts.dataset for e in members if e.facts.dataset))
         splits = list(dict.fromkeys(e.facts.split for e in members if e.facts.split))
         title = ", ".join([*datasets, *splits]) or "Test cases"
+        title += f", masks {place}" if place else ""
         # What one model shows wrongly counts for all of them: their means are of the same regions.
         left_out = frozenset.intersection(*(e.left_out for e in members))
         alike = [replace(e, left_out=left_out if left_out != set(regions) else frozenset()) for e in members]
         ordered = sorted(alike, key=lambda e: (arms.of(e).index, e.draw[0] or 0, *e.draw[1:], e.title))
-        found.append(Cohort(title, tuple(ordered), arms))
+        found.append(Cohort(title, tuple(ordered), arms, place))
     return tuple(found)
+
+
+def tolerances_mm(evaluations: Sequence[Evaluation]) -> list[float]:
+    """Return the tolerances of NSD that differ, sorted, as far as they are known."""
+    told = {one.provenance.config.get("tolerance_mm") for one in evaluations if "nsd" in one.metrics}
+    return sorted(float(one) for one in told if isinstance(one, int | float))
+
+
+def _numbered(gathered: Mapping[tuple, Sequence[list[Evaluation]]]) -> Iterator[tuple[tuple, int, list[Evaluation]]]:
+    """Yield what cohorts have in common, their number where masks alone divide them, else 0, and their members."""
+    for alike, several in gathered.items():
+        for place, members in enumerate(several, 1):
+            yield alike, place if len(several) > 1 else 0, members
+
+
+def _by_the_same_masks(one: Evaluation, others: Sequence[Evaluation]) -> bool:
+    """Whether all masks have the volumes that they have in other evaluations of the same cases and regions."""
+    mine = one.values.get(_VOLUME)
+    theirs = next((values for other in others if (values := other.values.get(_VOLUME)) is not None), None)
+    if mine is None or theirs is None:
+        return True
+    return all(np.allclose(mine[name], theirs[name], _SAME_VOLUME, 0.0, equal_nan=True) for name in one.regions)
 
 
 def _fullest(evaluations: Sequence[Evaluation]) -> list[Evaluation]:

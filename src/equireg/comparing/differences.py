@@ -1,4 +1,4 @@
-"""Paired differences of Dice between arms: their size, an interval over cases and seeds, and a test over cases."""
+"""Paired differences of Dice between arms: size, an interval over patients and seeds, and a test over patients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import numpy as np
 from equireg.comparing.arms import BASELINE
 from equireg.comparing.sources import Evaluation
 from equireg.comparing.statistics import MEAN
+from equireg.postprocessing.patients import patient_means
 from equireg.statistics import bootstrap_interval, holm, nan_mean, signed_rank
 
 OURS = "equireg"
@@ -18,19 +19,21 @@ Groups = Mapping[str, tuple[Evaluation, ...]]
 
 @dataclass(frozen=True)
 class Difference:
-    """How an arm's Dice differs from another's, over the cases that both have."""
+    """How an arm's Dice differs from another's, over the cases that both have: the mean over their patients."""
 
     cases: int
     pairs: int
     """seeds (with their repeats) that both arms have; 0 where each is averaged over its own"""
     difference: float
     low: float
-    """2.5 % end of the bootstrap interval; NaN for fewer than two cases"""
+    """2.5 % end of the bootstrap interval; NaN for fewer than two patients"""
     high: float
     p: float = np.nan
-    """two-sided, of the signed-rank test over cases; for `MEAN` alone, NaN elsewhere and for fewer than two cases"""
+    """two-sided, of the signed-rank test over patients; for `MEAN` alone, NaN elsewhere and for fewer than two"""
     p_holm: float = np.nan
     """the same, corrected over all comparisons of the cohort"""
+    patients: int = 0
+    """whose scans the cases are"""
 
 
 def differences(groups: Groups, regions: Sequence[str]) -> dict[tuple[str, str], dict[str, Difference]]:
@@ -38,9 +41,9 @@ def differences(groups: Groups, regions: Sequence[str]) -> dict[tuple[str, str],
 
     Each is compared with the supervised one, EquiReg also with its best rivals.
 
-    Runs are paired by seed, because those of one seed have the same labelled cases. A case's value is its mean over
-    the seeds. Only the mean of the regions is tested, so that there is one test a comparison; Holm's
-    correction is over them all.
+    Runs are paired by seed, because those of one seed have the same labelled cases. A patient's value is the mean over
+    the scans and the seeds: several scans of one patient are no more evidence than one. Only the mean of the
+    regions is tested, so that there is one test a comparison; Holm's correction is over them all.
 
     Args:
         groups: label of each arm to its runs, all of the same cases.
@@ -50,10 +53,12 @@ def differences(groups: Groups, regions: Sequence[str]) -> dict[tuple[str, str],
         (arm's label, other's label) to region or `MEAN` to the difference.
     """
     found: dict[tuple[str, str], dict[str, Difference]] = {}
+    # Where only some evaluations know the patients, all are averaged by what these know.
+    patients = min((run.patients for runs in groups.values() for run in runs), key=lambda names: len({*names}))
     for label in groups:
         for other in opponents(label, groups):
-            gains = _gains(groups[label], groups[other], (*regions, MEAN))
-            by_region = {region: _difference(gain, pairs) for region, (gain, pairs) in gains.items()}
+            gains = _gains(groups[label], groups[other], (*regions, MEAN), patients)
+            by_region = {region: _difference(*gain) for region, gain in gains.items()}
             by_region[MEAN] = replace(by_region[MEAN], p=signed_rank(gains[MEAN][0].mean(axis=1)))
             found[label, other] = by_region
     corrected = holm([by_region[MEAN].p for by_region in found.values()])
@@ -104,9 +109,11 @@ def _data(members: Sequence[Evaluation]) -> tuple:
 
 
 def _gains(
-    ours: Sequence[Evaluation], theirs: Sequence[Evaluation], regions: Sequence[str]
-) -> dict[str, tuple[np.ndarray, int]]:
-    """Return region or `MEAN` to the differences [cases, seeds] without missing ones, and how many seeds are paired.
+    ours: Sequence[Evaluation], theirs: Sequence[Evaluation], regions: Sequence[str], patients: Sequence[str]
+) -> dict[str, tuple[np.ndarray, int, int]]:
+    """Return region or `MEAN` to the differences [patients, seeds], of how many cases, and how many seeds are paired.
+
+    Cases without a value are left out.
 
     Without a common seed each side is averaged over its own, and there is one column.
     """
@@ -118,10 +125,12 @@ def _gains(
     for region in regions:
         left, right = (np.stack([values[region] for values in side], axis=1) for side in (first, second))
         gain = left - right if common else left.mean(axis=1, keepdims=True) - right.mean(axis=1, keepdims=True)
-        gains[region] = gain[~np.isnan(gain).any(axis=1)], len(common)
+        known = np.asarray(~np.isnan(gain).any(axis=1))
+        whose = [patient for patient, there in zip(patients, known, strict=True) if there]
+        gains[region] = patient_means(whose, gain[known]), len(whose), len(common)
     return gains
 
 
-def _difference(gain: np.ndarray, pairs: int) -> Difference:
+def _difference(gain: np.ndarray, cases: int, pairs: int) -> Difference:
     low, high = bootstrap_interval(gain)
-    return Difference(len(gain), pairs, float(nan_mean(gain)), low, high)
+    return Difference(cases, pairs, float(nan_mean(gain)), low, high, patients=len(gain))

@@ -75,6 +75,8 @@ class Evaluation:
     """regions that no case shows; they are not in the mean of the regions"""
     predictions: Predictions | None = None
     """what it judged, where that is still there"""
+    patients: tuple[str, ...] = ()
+    """whose scan each of its cases is, in their order"""
 
     @property
     def draw(self) -> tuple[int | None, int, str]:
@@ -268,7 +270,8 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts
         pictures=evaluation.read_pictures(folder),
         left_out=frozenset(summary.get("left_out_of_mean", ())),
     )
-    return replace(found, predictions=_judged_predictions(folder, signature, found))
+    patients = tuple(evaluation.patients_of(found.cases, signature))
+    return replace(found, predictions=_judged_predictions(folder, signature, found), patients=patients)
 
 
 def _judged_predictions(folder: Path, signature: Mapping[str, Any], found: Evaluation) -> Predictions | None:

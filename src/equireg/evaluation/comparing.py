@@ -10,6 +10,7 @@ from equireg.evaluation.pairing import Pair
 from equireg.evaluation.scores import Score, Side
 from equireg.evaluation.voxels import LabelVoxels
 from equireg.imaging.boxes import union, with_margin
+from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
 from equireg.metrics import Comparison, Metric
 
@@ -38,7 +39,7 @@ def score_case(pair: Pair, table: LabelTable | None, tolerance_mm: float, metric
     check_values(reference.values, declared, pair.reference.path)
     regions, shown = {}, {}
     for name, members in table.judged_regions().items():
-        compared = compare(prediction, reference, members, pair.geometry.spacing_mm, tolerance_mm, table.ignore)
+        compared = compare(prediction, reference, members, pair.geometry, tolerance_mm, table.ignore)
         regions[name] = {metric.name: metric.value(compared) for metric in metrics}
         shown[name] = _sides(compared)
     return Score(pair.case, regions, values, shown)
@@ -48,7 +49,7 @@ def compare(
     prediction: LabelVoxels,
     reference: LabelVoxels,
     members: Sequence[int],
-    spacing_mm: Sequence[float],
+    geometry: Geometry,
     tolerance_mm: float = 1.0,
     ignore: int | None = None,
 ) -> Comparison:
@@ -58,14 +59,14 @@ def compare(
         prediction: label values [X, Y, Z].
         reference: label values of the same shape.
         members: the label values that make up the region.
-        spacing_mm: size of a voxel along each axis.
+        geometry: of the files that both come from.
         tolerance_mm: surface distance that counts as agreement.
         ignore: label value of the reference where nothing is compared.
     """
     box = union([box for voxels in (prediction, reference) if (box := voxels.box(members)) is not None])
     if box is None:
         nothing = np.zeros((1, 1, 1), dtype=bool)
-        return Comparison(nothing, nothing, spacing_mm, tolerance_mm)
+        return Comparison(nothing, nothing, geometry.spacing_mm, tolerance_mm, geometry.voxel_mm3)
     # The margin keeps apart a region of one slice and an image of one slice, which has another surface.
     box = with_margin(box, reference.codes.shape)
     predicted, referred = prediction.mask(members, box), reference.mask(members, box)
@@ -73,7 +74,7 @@ def compare(
         known = ~reference.mask((ignore,), box)
         predicted &= known
         referred &= known
-    return Comparison(predicted, referred, spacing_mm, tolerance_mm)
+    return Comparison(predicted, referred, geometry.spacing_mm, tolerance_mm, geometry.voxel_mm3)
 
 
 def table_of_values(values: Iterable[int]) -> LabelTable:

@@ -14,8 +14,9 @@ from equireg.disk import refuse_existing, staged_folder
 from equireg.errors import EquiregError, UsageError
 from equireg.evaluation.comparing import score_case, table_of_values
 from equireg.evaluation.jobs import choose_jobs
-from equireg.evaluation.naming import one_error
+from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.pairing import Pair, choose_labels, pair_up
+from equireg.evaluation.patients import scans_of_one_patient
 from equireg.evaluation.pictures import Scans, choose_cases, find_scans, make_picture
 from equireg.evaluation.predictions import Predictions, read_predictions
 from equireg.evaluation.references import PortalTable, read_reference
@@ -36,6 +37,8 @@ from equireg.processes.workers import Workers
 log = logging.getLogger("equireg")
 
 Item = TypeVar("Item", Pair, TransformedPair)
+_PERPENDICULAR = 0.9998
+"""Shear factor from which distances are taken as those of perpendicular axes: an angle of a degree is left."""
 
 
 def evaluate(
@@ -97,6 +100,7 @@ def evaluate(
             {name: getattr(config, name) for name in ("tolerance_mm", "record_paths")},
             source=predictions,
             **_origin(predicted.signature, _told(reference, judged, predicted.options)),
+            **_same_patient(everything, predicted, reference, judged),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
@@ -132,11 +136,24 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     reference = read_reference(given, predictions, config.verify, scans)
     pairs = pair_up(predictions, reference)
     table = choose_labels(predictions, reference)
+    _warn_of_shear(pairs)
     pairs = [pair.by_names_of(table) for pair in pairs] if table is not None else pairs
     shown = find_scans(predictions, reference, scans)
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
     return _Judged(_score(score, pairs, config.jobs), table, pairs, shown, not_predicted)
+
+
+def _warn_of_shear(pairs: Sequence[Pair]) -> None:
+    sheared = [pair.case for pair in pairs if pair.geometry.shear_factor < _PERPENDICULAR]
+    if sheared:
+        log.warning(
+            "the axes of %d of %d masks are not perpendicular (a gantry tilt, say): %s. Dice and volumes are exact; "
+            "HD95 and NSD measure as if the axes were. Resample scans and masks for exact distances.",
+            len(sheared),
+            len(pairs),
+            some_of(sheared),
+        )
 
 
 def _metrics(of: str) -> list[Metric]:
@@ -198,6 +215,15 @@ def _origin(signature: Mapping[str, Any], reference: Path) -> dict[str, Any]:
         "run": dict(signature.get("run") or {}),
         folder_format.VIEWS: views_of(signature.get("config") or {}),
     }
+
+
+def _same_patient(
+    scores: Sequence[Score], predictions: Predictions, reference: Path, judged: _Judged
+) -> dict[str, Any]:
+    """Return what the signature holds of patients who have several scans; nothing where none has."""
+    scans = {} if judged.scans is None else judged.scans.cases
+    several = scans_of_one_patient([score.case for score in scores], predictions, reference, scans)
+    return {folder_format.SAME_PATIENT: several} if several else {}
 
 
 def _roles(pictures: Sequence[str], judged: _Judged, scores: Sequence[Score]) -> dict[str, str]:

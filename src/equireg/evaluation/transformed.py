@@ -66,7 +66,7 @@ def score_transformed(pair: TransformedPair, table: LabelTable | None, metrics: 
         check_values(voxels.values, table.values, path)
     regions, shown = {}, {}
     for name, members in table.judged_regions().items():
-        compared = compare(first, second, members, pair.geometry.spacing_mm)
+        compared = compare(first, second, members, pair.geometry)
         regions[name] = {metric.name: metric.value(compared) for metric in metrics}
         sides: tuple[Side, ...] = ("transform",) if compared.predicted_voxels or compared.reference_voxels else ()
         shown[name] = frozenset(sides)

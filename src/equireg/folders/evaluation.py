@@ -31,6 +31,7 @@ QUALITY = "quality.csv"
 PICTURES = "pictures"
 VIEWS = "views"
 """Fact in the signature: the options of `equireg predict` that decide what a quality means."""
+SAME_PATIENT = signature.SAME_PATIENT
 COLUMNS = ("case", "region", "metric", "value")
 _QUALITY_COLUMNS = ("case", "quality", "dice")
 ROLES = ("best", "median", "worst")
@@ -71,6 +72,17 @@ def read_signature(folder: Path) -> dict[str, Any]:
         EquiregError: if the folder is missing, unsigned, of another verb or of another format.
     """
     return signature.read_signature(folder, VERB)
+
+
+def patients_of(cases: Iterable[str], facts: Mapping[str, Any]) -> list[str]:
+    """Return whose scan each case is, as the first of that patient's cases; a case of nobody known is its own.
+
+    Args:
+        cases: their names.
+        facts: content of the folder's ``made_by.json``; those of earlier versions know of no patients.
+    """
+    owners = {case: several[0] for several in facts.get(SAME_PATIENT, ()) for case in several}
+    return [owners.get(case, case) for case in cases]
 
 
 def write_scores(folder: Path, scores: Scores) -> None:

@@ -23,6 +23,9 @@ UNFINISHED = "underway.json"
 EQUIVARIANCE = "equivariance"
 """Where a folder of predictions keeps those of transformed scans."""
 
+SAME_PATIENT = "same_patient"
+"""Fact of an evaluation: the cases of each patient who has several."""
+
 _KINDS: Mapping[str, Any] = {
     "verb": str,
     "config": Mapping[str, Any],
@@ -32,6 +35,7 @@ _KINDS: Mapping[str, Any] = {
     origin.SOURCE: str | None,
     origin.WAY: str | None,
     "seconds": float | None,
+    SAME_PATIENT: tuple[tuple[str, ...], ...],
 }
 """What the values of a signature are, where they are there."""
 _LIBRARIES = ("torch", "monai", "lightning", "numpy", "nibabel", "blosc2")

@@ -1,5 +1,6 @@
 """Where the voxels of a scan lie in the patient."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,16 @@ class Geometry:
         """Distance between neighbours along the file's own axes."""
         x, y, z = np.linalg.norm(self.affine_array[:3, :3], axis=0)
         return float(x), float(y), float(z)
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel; less than the product of its spacings where the axes are not perpendicular."""
+        return float(abs(np.linalg.det(self.affine_array[:3, :3])))
+
+    @property
+    def shear_factor(self) -> float:
+        """Volume of a voxel over the product of its spacings: 1 where the axes are perpendicular, else less."""
+        return self.voxel_mm3 / math.prod(self.spacing_mm)
 
     def corner_distance_mm(self, other: "Geometry") -> float:
         """Return how far apart the same corner of both lies at most; shapes must be equal.

@@ -28,6 +28,8 @@ class Comparison:
     """Size of a voxel along each axis."""
     tolerance_mm: float = 1.0
     """Surface distance that still counts as agreement."""
+    voxel_mm3: float | None = None
+    """Volume of a voxel; None: the product of the spacings, as where the axes are perpendicular."""
 
     def __post_init__(self) -> None:
         ours, theirs = self.prediction.shape, self.reference.shape
@@ -60,7 +62,8 @@ class Comparison:
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel (1 ml = 1000 mm^3); a 2D mask is taken as 1 mm thick."""
-        return float(np.prod(np.asarray(self.spacing_mm, dtype=float))) / 1000
+        volume = np.prod(np.asarray(self.spacing_mm, dtype=float)) if self.voxel_mm3 is None else self.voxel_mm3
+        return float(volume) / 1000
 
     @cached_property
     def distances_mm(self) -> tuple[np.ndarray, np.ndarray]:

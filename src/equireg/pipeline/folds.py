@@ -12,7 +12,6 @@ made_by.json       the signature of an ensemble, whose members are the runs' che
 """
 
 import logging
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -237,5 +236,5 @@ def choose_on(held_out: Path, data: PreparedSet) -> PostProcessing:
             for path in (predictions.prediction_file(held_out, case), mask)
         )
         patient = data.by_name[case].patient
-        counts.append(count_case(case, patient, predicted, reference, labels, math.prod(geometry.spacing_mm)))
+        counts.append(count_case(case, patient, predicted, reference, labels, geometry.voxel_mm3))
     return choose(counts, labels)

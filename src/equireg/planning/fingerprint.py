@@ -4,7 +4,6 @@ Only cases that the run trains on are looked at, and of masks only those that it
 cases knows nothing of the others' masks, nor of any validation or test case.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,6 +119,6 @@ def _size(index: int, name: str, masked: Sequence[CaseRecord]) -> ClassSize:
     if not showing:
         return ClassSize(name, 0, 0.0, 0.0, 0.0)
     voxels = [case.class_voxels[index] for case in showing]
-    volumes = [case.class_voxels[index] * math.prod(case.spacing_mm) for case in showing]
+    volumes = [case.class_voxels[index] * case.voxel_mm3 for case in showing]
     slices = [case.class_slices[index] / case.shape[0] for case in showing]
     return ClassSize(name, len(showing), *(float(np.median(values)) for values in (voxels, volumes, slices)))

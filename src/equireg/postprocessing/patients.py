@@ -21,7 +21,7 @@ def patient_means(patients: Sequence[str], values: np.ndarray) -> np.ndarray:
     rows: dict[str, list[np.ndarray]] = {}
     for patient, row in zip(patients, values, strict=True):
         rows.setdefault(patient, []).append(row)
-    return np.array([np.mean(own, axis=0) for own in rows.values()])
+    return np.array([np.mean(own, axis=0) for own in rows.values()]).reshape(-1, *values.shape[1:])
 
 
 def mean_and_error(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

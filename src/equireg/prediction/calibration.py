@@ -1,5 +1,6 @@
 """An estimate of the Dice of a prediction from its quality, learnt from held-out cases whose Dice is known."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,24 +24,27 @@ class Calibration:
     """Dice as a rising function of quality, with an interval.
 
     The function is an isotonic regression: the better the quality, the better the Dice, and nothing more is assumed.
-    The interval is that of the jackknife+ (Barber et al. 2021, section 2): each case is left out in turn, and misjudged
-    by so much. For exchangeable cases it holds the Dice of a new one with a probability of 60 % or more for certain,
-    and of about 80 % as a rule.
+    The interval is that of the jackknife+ (Barber et al. 2021, section 2): each case is left out in turn, with the
+    other scans of its patient, and misjudged by so much. For exchangeable cases it holds the Dice of a new one with a
+    probability of 60 % or more for certain, and of about 80 % as a rule.
 
     Args:
         quality: of the held-out cases, 0 to 1.
         dice: of the same cases, the mean over their regions.
+        patients: of the same cases; None: each is another's, as where all would be of one.
 
     Raises:
         ValueError: if there are fewer than five.
     """
 
-    def __init__(self, quality: npt.ArrayLike, dice: npt.ArrayLike) -> None:
+    def __init__(self, quality: npt.ArrayLike, dice: npt.ArrayLike, patients: Sequence[str] | None = None) -> None:
         x, y = np.asarray(quality, dtype=np.float64), np.asarray(dice, dtype=np.float64)
         if len(x) != len(y) or len(x) < LEAST_CASES:
             raise ValueError(f"got {len(x)} qualities and {len(y)} Dice; expected {LEAST_CASES} or more of both")
         self._whole = _fit(x, y)
-        others = [np.arange(len(x)) != index for index in range(len(x))]
+        several = patients is not None and len({*patients}) > 1
+        whose = np.array(patients) if several else np.arange(len(x))
+        others = [whose != one for one in whose]
         self._fits = [_fit(x[rest], y[rest]) for rest in others]
         self._missed = [abs(one - np.interp(at, *fit)) for at, one, fit in zip(x, y, self._fits, strict=True)]
 
@@ -99,11 +103,12 @@ def read_calibration(folder: Path, digest: str, config: PredictConfig) -> Calibr
     if differ:
         shown = ", ".join(f"--{name} {theirs.get(name)} there and {ours[name]} here" for name in differ)
         raise EquiregError(f"{folder}: its quality is of other views ({shown}). Predict both with the same options.")
-    pairs = list(evaluation.read_quality(folder).values())
+    by_case = evaluation.read_quality(folder)
+    pairs = list(by_case.values())
     if len(pairs) < LEAST_CASES:
         raise EquiregError(
             f"{folder}: holds {len(pairs)} case{'' if len(pairs) == 1 else 's'} with a quality and a Dice; expected "
             f"{LEAST_CASES} or more. Give an evaluation of more held-out cases, or leave out "
             "--calibration: the rank in quality.csv needs no masks."
         )
-    return Calibration(*zip(*pairs, strict=True))
+    return Calibration(*zip(*pairs, strict=True), patients=evaluation.patients_of(by_case, facts))

@@ -146,8 +146,7 @@ class Predictor:
 
     def values(self, classes: np.ndarray, geometry: Geometry) -> np.ndarray:
         """Return the label values of a scan's classes [X, Y, Z], post-processed."""
-        voxel_mm3 = math.prod(geometry.spacing_mm)
-        return self.labels.to_values(applied(self.post_process, classes, self.labels, voxel_mm3))
+        return self.labels.to_values(applied(self.post_process, classes, self.labels, geometry.voxel_mm3))
 
     def under_transform(self, scan: WorkingScan, probs: torch.Tensor, seeds: Sequence[int]) -> equivariance.Transformed:
         """Return what becomes of a scan and of its probabilities [K, D, H, W] under the fixed transforms."""

@@ -268,7 +268,7 @@ class LoopModule(lightning.LightningModule):
         record = self.data.reader.prepared.by_name[case]
         classes = self._predicted[case].classes(self._foreground_bias.bias).astype(np.uint8)
         label = self.data.reader.read(case, "label", _WHOLE).cpu().numpy()
-        return count_case(case, record.patient, classes, label, self.facts.labels, math.prod(record.spacing_mm))
+        return count_case(case, record.patient, classes, label, self.facts.labels, record.voxel_mm3)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the model, and see that all can be read again."""

@@ -26,7 +26,7 @@ from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry
 from equireg.layouts import RawDataset, rediscover, relabelled, with_limits
-from equireg.metrics import dice, volume_ml
+from equireg.metrics import dice
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
 
 _logger = logging.getLogger("equireg")
@@ -198,14 +198,14 @@ def _scores(
     found = []
     for region, members in labels.judged_regions().items():
         mine = np.isin(prediction, members)
-        volume = volume_ml(mine, geometry.spacing_mm)
+        volume = np.count_nonzero(mine) * geometry.voxel_mm3 / 1000
         if reference is None:
             found.append(RegionScore(region, volume, None, None))
             continue
         truth = np.isin(reference, members)
         # Where the reference says nothing, nothing is compared.
         overlap = dice(mine & (reference != labels.ignore) if labels.ignore is not None else mine, truth)
-        found.append(RegionScore(region, volume, volume_ml(truth, geometry.spacing_mm), overlap))
+        found.append(RegionScore(region, volume, np.count_nonzero(truth) * geometry.voxel_mm3 / 1000, overlap))
     return tuple(found)
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import prepared_sets
+from equireg import disk, folders
 from equireg.evaluation.evaluate import evaluate
 from equireg.evaluation.scores import Score
 from equireg.evaluation.summary import summarise
 from equireg.folders import evaluation
 from equireg.imaging.labels import LabelTable
-from judged_folders import box, write_masks
+from judged_folders import box, write_masks, write_raw
 
 LABELS = LabelTable((0, 1, 2, 3), ("background", "lesion", "rare", "never"))
 EMPTY = box(0)
@@ -100,3 +102,24 @@ def test_the_case_to_show_is_chosen_by_what_is_shown(judged, tmp_path):
     assert by_role["best"].case == "d"
     assert by_role["worst"].case == "c"
     assert by_role["worst"].dice == 0.0
+
+
+def test_scans_of_one_patient_are_recorded_where_a_folder_knows_them(tmp_path: Path) -> None:
+    masks = {"p1_t0": box(1), "p1_t1": box(1), "x": box(1), "y": box(1)}
+    raw = write_raw(tmp_path / "raw", masks)
+    by_raw = write_masks(tmp_path / "predictions", masks, LABELS)
+    records = [prepared_sets.record(name, "test", patient=patient) for name, patient in zip(masks, "abbc", strict=True)]
+    (tmp_path / "prepared").mkdir()
+    disk.write_json(tmp_path / "prepared" / "manifest.json", prepared_sets.manifest(records).as_dict())
+    folders.sign(tmp_path / "prepared", "prepare", {}, source=raw)
+    by_prepared = write_masks(tmp_path / "of prepared", masks, LABELS)
+    folders.sign(by_prepared, "predict", {}, source=tmp_path / "prepared", cases=list(masks), run={"name": "first"})
+    for place, (predictions, reference, groups) in enumerate(
+        (
+            (by_raw, raw, [["p1_t0", "p1_t1"]]),
+            (by_raw, raw / "labelsTr", None),
+            (by_prepared, raw / "labelsTr", [["p1_t1", "x"]]),
+        )
+    ):
+        evaluate(predictions, reference, tmp_path / f"out{place}")
+        assert evaluation.read_signature(tmp_path / f"out{place}").get("same_patient") == groups

@@ -7,9 +7,14 @@ import pytest
 
 from equireg.evaluation.comparing import compare
 from equireg.evaluation.voxels import LabelVoxels
+from equireg.imaging.geometry import Geometry
 from equireg.metrics import METRICS, hd95_mm, nsd
 
 SCATTERED = (1, 5, 100, 200, 1000, 2**24 + 1)
+
+
+def grid(*spacing_mm: float) -> Geometry:
+    return Geometry.from_array((1, 1, 1), np.diag([*spacing_mm, 1.0]))
 
 
 def scattered(dtype, shape=(9, 8, 7)):
@@ -66,7 +71,7 @@ def test_a_region_in_its_box_scores_as_in_the_whole_volume(shape):
     first[..., 0], second[0] = False, False  # a region off the border, where the box ends within the image
     spacing_mm = (0.7, 1.0, 3.0)
     voxels = [LabelVoxels.of(mask.astype(np.uint8) * 3) for mask in (first, second)]
-    compared = compare(voxels[0], voxels[1], (3,), spacing_mm)
+    compared = compare(voxels[0], voxels[1], (3,), grid(*spacing_mm))
     assert METRICS["hd95_mm"].value(compared) == hd95_mm(first, second, spacing_mm)
     assert METRICS["nsd"].value(compared) == nsd(first, second, spacing_mm)
 
@@ -77,7 +82,7 @@ def test_a_region_of_one_slice_in_a_volume_is_no_volume_of_one_slice():
     second = first.copy()
     second[4, 4, 2] = False  # a hole inside the slice: surface in the volume anyway
     voxels = [LabelVoxels.of(mask.astype(np.uint8)) for mask in (first, second)]
-    compared = compare(voxels[0], voxels[1], (1,), (1, 1, 1))
+    compared = compare(voxels[0], voxels[1], (1,), grid(1, 1, 1))
     assert METRICS["nsd"].value(compared) == nsd(first, second, (1, 1, 1))
     assert min(compared.prediction.shape) > 1
 
@@ -85,7 +90,7 @@ def test_a_region_of_one_slice_in_a_volume_is_no_volume_of_one_slice():
 def test_ignored_voxels_are_in_neither_mask():
     reference = np.zeros((5, 5, 5), np.uint8)
     reference[1:3], reference[3] = 1, 9
-    compared = compare(LabelVoxels.of(reference * 0 + 1), LabelVoxels.of(reference), (1,), (1, 1, 1), ignore=9)
+    compared = compare(LabelVoxels.of(reference * 0 + 1), LabelVoxels.of(reference), (1,), grid(1, 1, 1), ignore=9)
     assert (compared.predicted_voxels, compared.reference_voxels, compared.common_voxels) == (100, 50, 50)
 
 
@@ -105,7 +110,7 @@ def test_memory_stays_within_eight_bytes_a_voxel(dtype):
 
     def work():
         first, second = LabelVoxels.of(labels.copy()), LabelVoxels.of(np.roll(labels, 2, axis=0))
-        compared = compare(first, second, (int(labels.max()),), (1, 1, 1))
+        compared = compare(first, second, (int(labels.max()),), grid(1, 1, 1))
         assert all(metric.value(compared) is not None for metric in METRICS.values())
 
     assert peak_bytes(work) / labels.size < 8

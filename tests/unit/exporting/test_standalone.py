@@ -1,6 +1,7 @@
 """The files that are copied into an exported model do to a scan what equireg does to it."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,19 @@ def test_small_components_are_removed_as_equireg_removes_them() -> None:
         found = keep(classes, [{"classes": whole, "rest": rest, "smallest_mm3": step.smallest_mm3}], 1.5)
         np.testing.assert_array_equal(found, expected)
         assert (expected != classes).any()
+
+
+def test_small_components_are_those_of_the_sheared_voxels(monkeypatch: pytest.MonkeyPatch) -> None:
+    components, working = standalone("components"), standalone("working")
+    monkeypatch.setitem(sys.modules, "components", components)
+    step = {"classes": [1], "rest": 0, "smallest_mm3": 3.0}
+    facts = {"axes": "zyx", "labels": [{"value": 0}, {"value": 1}], "post_process": [step]}
+    probs = np.zeros((2, 1, 1, 1), np.float32)
+    probs[1] = 1
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    affine[1, 2] = 3.0  # one voxel: 2 mm3, and the product of its spacings 3.6 mm3
+    mask = working.restore(probs, affine, (1, 1, 1), [slice(0, 1)] * 3, [1, 1, 1], facts)
+    assert mask.ravel().tolist() == [0]
 
 
 def test_headers_that_say_two_things_are_refused() -> None:

@@ -15,6 +15,8 @@ from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.folders.digests import digest_of
 from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, finish, new_case, renew, write_array
+from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.volume import Geometry
 from equireg.preparation import equivariance_seeds
 from prepared_sets import LABELS, image_of, label_of, manifest, record, whole, write_set
 
@@ -34,6 +36,15 @@ def test_the_least_foreground_is_that_of_all_labels_together() -> None:
     assert made.volumes_mm3("abc") == {"core": (0.0, 8.0), "rim": (0.0, 6.0)}
     assert made.least_foreground_mm3("abc") == 6.0
     assert made.least_foreground_mm3("c") is None
+
+
+def test_volumes_of_sheared_scans_are_those_of_their_voxels() -> None:
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    affine[1, 2] = 2.0 * np.tan(np.pi / 3)  # the slices' spacing is 4 mm along the table, 2 mm across
+    grid = WorkingGrid.plan(Geometry.from_array((12, 10, 4), affine), (1.0, 1.0, 8.0), "z")
+    one = record("a", class_voxels=(9, 1, 3), shape=grid.shape, spacing_mm=grid.spacing_mm, grid=grid.as_dict())
+    assert one.voxel_mm3 == pytest.approx(4.0)
+    assert manifest([one]).least_foreground_mm3("a") == pytest.approx(16.0)
 
 
 def test_a_part_of_an_array_is_read_alone(tmp_path: Path) -> None:

@@ -45,6 +45,16 @@ def test_the_interval_holds_four_of_five_new_cases_about():
     assert 0.65 < np.mean(held) < 0.95
 
 
+def test_all_scans_of_a_patient_are_left_out_together(tmp_path: Path):
+    groups = [["case3", "case4"]]
+    made = read_calibration(evaluated(tmp_path / "e", same_patient=groups), "12", PredictConfig()).estimate(0.9)
+    alone = Calibration(QUALITY, DICE).estimate(0.9)
+    assert made == Calibration(QUALITY, DICE, ["a", "b", "c", "d", "d"]).estimate(0.9)
+    # Without both scans of d, its estimate is that of the cases of little quality.
+    assert (alone.low, made.low) == (pytest.approx(0.4), pytest.approx(0.0))
+    assert Calibration(QUALITY, DICE, ["a"] * 5).estimate(0.9) == alone
+
+
 def test_four_cases_are_too_few():
     with pytest.raises(ValueError, match="got 4 qualities"):
         Calibration(QUALITY[:4], DICE[:4])

@@ -15,6 +15,7 @@ from equireg.imaging.volume import Geometry
 from equireg.inference import InferencePlan
 from equireg.model import ModelFacts
 from equireg.postprocessing import PostProcessing
+from equireg.postprocessing.steps import Step
 from equireg.prediction import segment as room
 from equireg.prediction.parts import Part
 from equireg.prediction.scans import InputCase
@@ -46,6 +47,16 @@ def predictor(dims: int) -> Predictor:
     made.post_process, made.mapped = PostProcessing(), False
     made.parts = [Part(Network(dims).eval(), InferencePlan(dims, (8,) * dims, classes=5), 1)]
     return made
+
+
+def test_small_components_are_those_of_the_sheared_voxels() -> None:
+    model, classes = predictor(3), np.zeros((13, 12, 11), np.uint8)
+    classes[:4, :4, :4], classes[8, 8, 8] = 1, 1
+    model.post_process = PostProcessing((Step("b", 3.0),))
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    affine[1, 2] = 3.0  # one voxel: 2 mm3, and the product of its spacings 3.6 mm3
+    values = model.values(classes, Geometry.from_array(classes.shape, affine))
+    assert (values[8, 8, 8], int(values.sum())) == (0, 64)
 
 
 def scan(*, finer: bool = False, crop: bool = False) -> WorkingScan:

@@ -13,6 +13,7 @@ from equireg.comparing.cohorts import Cohort, cohorts
 from equireg.comparing.differences import Difference
 from equireg.comparing.sources import Evaluation, read_sources
 from equireg.comparing.statistics import MEAN
+from equireg.disk import read_json, write_json
 from equireg.reporting.build import report
 from equireg.reporting.sections.differences import difference_rows
 from equireg.statistics import bootstrap_interval, holm, signed_rank
@@ -107,6 +108,32 @@ def test_p_is_of_the_mean_of_regions_and_corrected_for_all_comparisons(tmp_path:
 def found_of(cohort: Cohort, method: str) -> Evaluation:
     [found] = [evaluation for evaluation in cohort.evaluations if evaluation.facts.method == method]
     return found
+
+
+def test_scans_of_one_patient_are_one_value(tmp_path: Path) -> None:
+    trainings, gains = (
+        (run("supervised", 0.4), run("equireg", 0.5)),
+        dict(zip(CASES, (3, 1, 2, 4, 9, 5, 7, 8), strict=True)),
+    )
+    groups = [list("abc"), list("gh")]
+    for same_patient in (None, groups):
+        folders = []
+        for training in trainings:
+            gain = training.skill - 0.4
+            scores = {(case, "whole"): {"dice": 0.1 + gain * by} for case, by in gains.items()}
+            folder = write_evaluation(tmp_path / f"{training.method}-{same_patient is None}", training.facts(), scores)
+            if same_patient and training.method == "equireg":  # the other is of an earlier version
+                write_json(folder / "made_by.json", read_json(folder / "made_by.json") | {"same_patient": same_patient})
+            folders.append(folder)
+        found = read_sources(folders).evaluations
+        [cohort] = cohorts(found, Arms(found))
+        values = np.array([0.2, 0.4, 0.9, 0.5, 0.75] if same_patient else [0.1 * by for by in gains.values()])
+        difference = cohort.differences["equireg", "supervised"][MEAN]
+        assert (difference.cases, difference.patients) == (8, len(values))
+        assert difference.difference == pytest.approx(values.mean())
+        assert (difference.low, difference.high) == pytest.approx(bootstrap_interval(values))
+        assert difference.p == pytest.approx(signed_rank(values))
+    assert "of 5 patients" in report(folders, tmp_path / "report").read_text()
 
 
 def test_the_interval_is_repeatable_and_covers_the_mean() -> None:

@@ -14,9 +14,10 @@ from equireg.comparing import differences, statistics
 from equireg.comparing.cohorts import Cohort, Results
 from equireg.comparing.sources import read_sources
 from equireg.comparing.statistics import MEAN
-from equireg.disk import write_json
+from equireg.disk import read_json, write_json
 from equireg.metrics import METRICS, Metric
 from equireg.reporting.build import report
+from equireg.reporting.section import NONE
 from equireg.reporting.sections.results import best_of, metric_tables, seed_tables
 from reporting_made_up import Training, write_evaluation
 
@@ -82,6 +83,52 @@ def test_the_first_table_shows_what_is_missing(tmp_path: Path) -> None:
 )
 def test_the_best_is_among_those_that_lack_the_fewest(values: list[tuple[float, int]], best: set[int]) -> None:
     assert best_of(values, METRICS["hd95_mm"]) == best
+
+
+def with_tolerance(folder: Path, tolerance_mm: float) -> Path:
+    signature = read_json(folder / "made_by.json")
+    write_json(folder / "made_by.json", signature | {"config": {"tolerance_mm": tolerance_mm}})
+    return folder
+
+
+def test_surface_dice_of_different_tolerances_is_not_ranked(tmp_path: Path) -> None:
+    made = [("supervised", 1, 4.0), ("supervised", 2, 1.0), ("bcp", 1, 1.0), ("bcp", 2, 1.0)]
+    folders = []
+    for place, (method, seed, tolerance_mm) in enumerate(made):
+        scores: Scores = {("a", "whole"): {"dice": 0.5 + 0.1 * place, "nsd": 0.9 - 0.1 * place}}
+        training = Training(f"{method}-seed{seed}", method, seed=seed)
+        folders.append(with_tolerance(write_evaluation(tmp_path / f"e{place}", training.facts(), scores), tolerance_mm))
+    [cohort] = Results.of(read_sources(folders)).cohorts
+    dice, nsd = metric_tables(cohort)
+    assert any(row.cells[0].best for row in dice.rows)
+    assert {row.title: row.cells[0].best for row in nsd.rows} == {
+        "supervised-seed1 (4 mm)": False,
+        "supervised-seed2 (1 mm)": False,
+        "bcp-seed1 (1 mm)": False,
+        "bcp-seed2 (1 mm)": False,
+    }
+    assert "Tolerance 1.0, 4.0 mm. Values of different tolerances are not comparable" in nsd.note
+    means = {row.title: row.cells[0].text for row in seed_tables(cohort)[1].rows}
+    assert means == {"supervised (1 and 4 mm)": NONE, "bcp (1 mm)": "0.650"}
+    [alike] = Results.of(read_sources(folders[1:])).cohorts
+    assert [row.title for row in metric_tables(alike)[1].rows if row.cells[0].best] == ["supervised-seed2"]
+
+
+def test_evaluations_by_other_masks_are_not_compared(tmp_path: Path) -> None:
+    folders = []
+    for place, volume_ml in enumerate((20.0, 26.0, 20.001, None)):
+        scores: Scores = {("a", "whole"): {"dice": 0.5}}
+        if volume_ml is not None:  # an earlier evaluation, or the portal's
+            scores["a", "whole"]["reference_volume_ml"] = volume_ml
+        training = Training(f"run{place}", "supervised")
+        folders.append(write_evaluation(tmp_path / f"e{place}", training.facts(), scores))
+    found = Results.of(read_sources(folders)).cohorts
+    assert [[one.title for one in cohort.evaluations] for cohort in found] == [["run0", "run2", "run3"], ["run1"]]
+    assert [cohort.title for cohort in found] == ["phantom, masks 1", "phantom, masks 2"]
+    page = report(folders, tmp_path / "report").read_text()
+    assert page.count("judge the same cases by other masks") == 2
+    [alike] = Results.of(read_sources([folders[0], *folders[2:]])).cohorts
+    assert (alike.title, alike.masks) == ("phantom", 0)
 
 
 def test_a_metric_from_outside_has_its_table_and_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,14 @@ def test_a_case_says_its_volumes_and_its_dice(tmp_path: Path) -> None:
     assert {score["dice"] for score in content_of(alone)[0]["scores"]} == {None}
 
 
+def test_the_volume_of_a_sheared_mask_is_that_of_its_voxels(tmp_path: Path) -> None:
+    q = predictions(tmp_path / "q", tmp_path / "gone")
+    tilt = np.array([[1.0, 0, 0, 0], [0, 2, 3, 0], [0, 0, 3, 0], [0, 0, 0, 1]])
+    volume.write_label(q / "case.nii.gz", mask(), Geometry.from_array(mask().shape, tilt))
+    whole = CaseReader(q).read("case").scores[0]
+    assert whole.volume_ml == pytest.approx(int((mask() > 0).sum()) * 6 / 1000)
+
+
 def test_cases_are_sorted_by_doubt(tmp_path: Path) -> None:
     qualities = {"a": 0.9, "b": 0.3, "c": 0.6}
     q = predictions(tmp_path / "q", prepared(tmp_path / "p", tuple(qualities)), qualities=qualities)

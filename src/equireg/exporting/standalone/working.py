@@ -190,7 +190,7 @@ def restore(probs, affine, shape, box, whole, facts):
     if facts["post_process"]:
         from components import keep  # beside this file where the model has steps
 
-        voxel_mm3 = float(np.prod(np.linalg.norm(affine[:3, :3], axis=0)))
+        voxel_mm3 = float(abs(np.linalg.det(affine[:3, :3])))
         classes = keep(classes, facts["post_process"], voxel_mm3)
     kind = np.promote_types(np.min_scalar_type(values.min()), np.min_scalar_type(values.max()))
     return values.astype(kind)[classes]

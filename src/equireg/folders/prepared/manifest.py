@@ -58,6 +58,11 @@ class CaseRecord:
         """Return plain values for JSON; of a case without a draft and such notes as earlier versions wrote them."""
         return {name: value for name, value in vars(self).items() if name not in ("drafted", "mask_notes") or value}
 
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel of the working array."""
+        return math.prod(self.spacing_mm) * self.working_grid().native.shear_factor
+
     def working_grid(self) -> WorkingGrid:
         """Return the way back to the case's native geometry.
 
@@ -117,14 +122,14 @@ class Manifest:
         found = {}
         for region, values in self.labels.judged_regions().items():
             members = [place[value] for value in values if value in place]
-            sizes = [math.prod(one.spacing_mm) * sum(one.class_voxels[index] for index in members) for one in masked]
+            sizes = [one.voxel_mm3 * sum(one.class_voxels[index] for index in members) for one in masked]
             found[region] = (min(sizes), max(sizes))
         return found
 
     def least_foreground_mm3(self, names: Sequence[str]) -> float | None:
         """Return the least volume of all labels but the background over some cases, mm3; None without masks."""
         masked = [case for case in self.cases if case.name in set(names) and case.labelled]
-        return min((math.prod(one.spacing_mm) * sum(one.class_voxels[1:]) for one in masked), default=None)
+        return min((one.voxel_mm3 * sum(one.class_voxels[1:]) for one in masked), default=None)
 
     @classmethod
     def from_dict(cls, content: Any) -> "Manifest":

@@ -18,6 +18,7 @@ class DifferenceRow(NamedTuple):
     arm: str
     other: str
     cases: int
+    patients: int
     pairs: int
     """seeds that both have; 0 where each is averaged over its own"""
     cells: list[Cell]
@@ -43,6 +44,7 @@ def difference_rows(cohort: Cohort) -> list[DifferenceRow]:
             arm,
             other,
             max(found.cases for found in by_region.values()),
+            max(found.patients for found in by_region.values()),
             by_region[MEAN].pairs,
             [_cell(by_region[column]) for column in cohort.columns],
             _p(by_region[MEAN].p_holm),
@@ -53,7 +55,7 @@ def difference_rows(cohort: Cohort) -> list[DifferenceRow]:
 
 def _cell(found: Difference) -> Cell:
     known = np.isfinite(found.low)
-    interval = f"{signed(found.low)} to {signed(found.high)}" if known else "one case: no interval"
+    interval = f"{signed(found.low)} to {signed(found.high)}" if known else "one patient: no interval"
     return Cell(signed(found.difference), interval, best=found.low > 0 or found.high < 0)
 
 

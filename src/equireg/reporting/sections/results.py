@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from equireg.comparing.arms import Arm
-from equireg.comparing.cohorts import Cohort
+from equireg.comparing.cohorts import Cohort, tolerances_mm
 from equireg.comparing.differences import baseline_of
 from equireg.comparing.series import label_fraction
 from equireg.comparing.sources import Evaluation
@@ -56,6 +56,7 @@ def section(cohort: Cohort) -> Section:
     """Return the tables of every arm and every run, with `results.csv` and `seeds.csv`."""
     content: dict[str, Any] = {
         "title": cohort.title,
+        "masks": cohort.masks,
         "cases": len(cohort.cases),
         "judged": len(cohort.judged),
         "seeds": seed_tables(cohort),
@@ -69,13 +70,13 @@ def section(cohort: Cohort) -> Section:
 def metric_tables(cohort: Cohort) -> list[MetricTable]:
     """Return a table a metric, a row an evaluation: mean ± standard deviation over the cases."""
     lines = [evaluation.summaries for evaluation in cohort.evaluations]
-    heads = [(one.title, one) for one in cohort.evaluations]
+    heads = [(one.title, (one,)) for one in cohort.evaluations]
     return [_table(cohort, METRICS[name], heads, lines) for name in cohort.metrics]
 
 
 def seed_tables(cohort: Cohort) -> list[MetricTable]:
     """Return a table a metric, a row an arm: mean ± standard deviation over its runs; none without several."""
-    heads = [(label, cohort.groups[label][0]) for label in cohort.spreads]
+    heads = [(label, cohort.groups[label]) for label in cohort.spreads]
     lines = list(cohort.spreads.values())
     return [_table(cohort, METRICS[name], heads, lines) for name in cohort.metrics if lines]
 
@@ -123,20 +124,21 @@ def best_of(values: Sequence[tuple[float, int]], metric: Metric) -> set[int]:
 def _table(
     cohort: Cohort,
     metric: Metric,
-    heads: Sequence[tuple[str, Evaluation]],
+    heads: Sequence[tuple[str, Sequence[Evaluation]]],
     lines: Sequence[Mapping[tuple[str, str], Summary]] | Sequence[Mapping[tuple[str, str], RunSpread]],
 ) -> MetricTable:
     """Write one metric's table, a row a head and line, the best of each column marked."""
     cells: list[list[Cell]] = [[] for _ in lines]
+    differ = metric.name == "nsd" and len(tolerances_mm(cohort.evaluations)) > 1
     for column in cohort.columns:
         found = [line.get((metric.name, column)) for line in lines]
         ranked = [(np.nan, len(cohort.cases)) if one is None else (one.mean, one.missing) for one in found]
-        best = best_of(ranked, metric)
+        best = set[int]() if differ else best_of(ranked, metric)
         for place, value in enumerate(found):
             cells[place].append(Cell(NONE) if value is None else _cell(value, metric, place in best))
     rows = [
-        Row(title, cohort.arms.of(first), first.facts, line, len(cohort.groups.get(title, ())))
-        for (title, first), line in zip(heads, cells, strict=True)
+        Row(title + _tolerance(runs) * differ, cohort.arms.of(runs[0]), runs[0].facts, line, len(runs))
+        for (title, runs), line in zip(heads, cells, strict=True)
     ]
     cases = max(len(evaluation.cases_with.get(metric.name, ())) for evaluation in cohort.evaluations)
     return MetricTable(metric.label, _note(metric, cohort.evaluations, rows), cohort.columns, rows, cases)
@@ -154,14 +156,18 @@ def _cell(value: Summary | RunSpread, metric: Metric, best: bool) -> Cell:
 def _note(metric: Metric, evaluations: Sequence[Evaluation], rows: Sequence[Row]) -> str:
     parts = [metric.note]
     if metric.name == "nsd":
-        tolerances = {evaluation.provenance.config.get("tolerance_mm") for evaluation in evaluations}
-        known = sorted(str(tolerance) for tolerance in tolerances if tolerance is not None)
-        parts.append(f"Tolerance {', '.join(known)} mm." if known else "")
+        known = tolerances_mm(evaluations)
+        parts.append(f"Tolerance {', '.join(map(str, known))} mm." if known else "")
+        parts.append("Values of different tolerances are not comparable: none is best." if len(known) > 1 else "")
     left_out = sorted(evaluations[0].left_out)
     parts.append(f"Not in the mean, because no case shows it: {', '.join(left_out)}." if left_out else "")
     if any(len({cell.missing for cell in column}) > 1 for column in zip(*(row.cells for row in rows), strict=True)):
         parts.append("Best is chosen among the values that lack the fewest cases.")
     return " ".join(part for part in parts if part)
+
+
+def _tolerance(runs: Sequence[Evaluation]) -> str:
+    return f" ({' and '.join(f'{tolerance:g}' for tolerance in tolerances_mm(runs)) or 'unknown'} mm)"
 
 
 def _trained_on(facts: RunFacts) -> dict[str, object]:
