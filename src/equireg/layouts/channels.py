@@ -67,11 +67,11 @@ def plain_name(name: str) -> str:
 def pair_names(here: Sequence[str], there: Sequence[str], alike: Callable[[str], str]) -> dict[int, int]:
     """Pair what is called the same on two sides, by index.
 
-    Names go first as they are written, then in lower case, and last as ``alike`` reads them. Where several on a side
-    are alike, only those that are written the same are paired, in their order.
+    Names go first as they are written, then in lower case, then without separators, and last as ``alike`` reads them.
+    Where several on a side are alike, only those that are written the same are paired, in their order.
     """
     pairs: dict[int, int] = {}
-    for key in (str, str.lower, alike):
+    for key in (str, str.lower, plain_name, alike):
         free = [index for index in range(len(here)) if index not in pairs]
         others = [index for index in range(len(there)) if index not in pairs.values()]
         count, other = Counter(key(here[index]) for index in free), Counter(key(there[index]) for index in others)

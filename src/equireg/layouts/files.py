@@ -255,8 +255,9 @@ def _says_held_out(folder: Path) -> bool:
     if scan_part(name) in _HELD_OUT:
         return True
     words = words_of(name)
-    says = _HELD_OUT_SET.fullmatch(name) or words & HELD_OUT_WORDS
-    return bool(says) and not words & TRAINING_WORDS and _holds_training(folder.parent)
+    if not words & HELD_OUT_WORDS and not _HELD_OUT_SET.fullmatch(name):
+        return False
+    return not words & TRAINING_WORDS and (says_unlabelled(name) or _holds_training(folder.parent))
 
 
 def _holds_training(folder: Path) -> bool:
@@ -265,8 +266,9 @@ def _holds_training(folder: Path) -> bool:
 
 
 def _says_training(folder: Path) -> bool:
-    says = _TRAINING_SET.fullmatch(folder.name) or words_of(folder.name) & TRAINING_WORDS
-    return bool(says) and folder.is_dir()
+    name = folder.name
+    says = scan_part(name) in _TRAINING[1:] or _TRAINING_SET.fullmatch(name) or words_of(name) & TRAINING_WORDS
+    return bool(says) and folder.is_dir() and any(files for _, files in folders_with_images(folder))
 
 
 def words_of(name: str) -> set[str]:

@@ -3,17 +3,15 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from equireg.imaging.pictures import is_picture
-from equireg.layouts import unnamed_masks
 from equireg.layouts.channels import is_known, meaning
 from equireg.layouts.files import stem_of
 from equireg.layouts.grouping import Group, choose_scheme, group_files, single, take, without_word_for_scan
 from equireg.layouts.patients import differ_by_time, is_time_point, is_visit
 
-_NUMBER = re.compile(r"(?<![a-z])\d+|\d+$")  # not that of a contrast, as in t1_brain and t2_brain
+_NUMBER = re.compile(r"^\d+(?=[_\-. ])|\d+$")  # not that of a contrast, as in t1_brain and t2_brain
 
 
 @dataclass
@@ -23,7 +21,6 @@ class FolderCases:
     groups: list[Group] = field(default_factory=list)
     unclear: list[Group] = field(default_factory=list)
     """Several time points of a patient beside one mask that does not say whose it is."""
-    warnings: tuple[str, ...] = ()
 
 
 def group_folders(
@@ -78,38 +75,7 @@ def group_folders(
             result.groups.append(_channels_by_name(name, folder, files))
         else:
             result.groups += found
-    _tell_apart(result, called)
     return result
-
-
-def _tell_apart(found: FolderCases, called: Mapping[Path, str]) -> None:
-    """Put the folder's name before names that cases in folders side by side have: ``siteA_001`` and ``siteB_001``."""
-    called_so = {(group.folder, group.name) for group in found.groups}
-    count = Counter((folder.parent, name) for folder, name in called_so)
-    several: defaultdict[Path, list[Group]] = defaultdict(list)
-    for group in found.groups:
-        if count[group.folder.parent, group.name] > 1:
-            several[group.folder].append(group)
-    drawn = {folder.parent for folder, groups in several.items() if _look_drawn(groups)}
-    alike = {id(group) for folder, groups in several.items() if folder.parent not in drawn for group in groups}
-    if not alike:
-        return
-    example = next(group for group in found.groups if id(group) in alike)
-    found.warnings = (
-        f"{example.folder} and a folder beside it have scans of one name, such as {example.name}; they count as scans "
-        "of different patients. If they are of one patient, say so by --patients REGEX or --patients FILE.csv. If some "
-        "are masks, call their folder labels.",
-    )
-    found.groups = [
-        replace(group, name=f"{called[group.folder]}_{group.name}") if id(group) in alike else group
-        for group in found.groups
-    ]
-
-
-def _look_drawn(groups: Sequence[Group]) -> bool:
-    """Whether the scans of a folder look like masks; then the second of a name is refused, and told so."""
-    files = [next(iter(group.files.values())) for group in groups]
-    return unnamed_masks.hold_labels(files, any_background=all(map(is_picture, files)))
 
 
 def _across_folders(folders: Mapping[Path, Sequence[Path]]) -> list[Group]:
@@ -152,7 +118,7 @@ def _called(stem: str, several: Sequence[Path], folders: Mapping[Path, Sequence[
 
 def _are_numbered(names: Sequence[str]) -> bool:
     """Whether names differ by a number alone, as those of cases do: ``001_image`` and ``002_image``."""
-    return len(names) > 1 and len({_NUMBER.sub("", name) for name in names}) == 1
+    return len(names) > 1 and len({_NUMBER.sub("", name, count=1) for name in names}) == 1
 
 
 def _with_own_mask(folder: Path, files: Sequence[Path], has_mask: Callable[[Path, str], bool]) -> set[str]:

@@ -2,24 +2,26 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import unnamed_masks
 from equireg.layouts.files import (
+    HELD_OUT_WORDS,
     MARKS,
+    TRAINING_WORDS,
     alike,
+    ends_like_masks,
     folders_with_images,
     mask_part,
     mask_part_behind,
-    may_be_target_domain,
     names_a_set,
     says_unlabelled,
     scan_part,
     scan_part_beside_masks,
     stem_of,
+    words_of,
 )
 from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask
 
@@ -27,8 +29,12 @@ _FIELD_OF_VIEW = re.compile(r"(?:fov[_\-. ]?)?masks?(?:[_\-. ]?fov)?|fovs?", re.
 """Folders whose pictures show the field of view where manual masks lie beside, as in DRIVE and HRF."""
 
 
-def _part_of_masks(name: str) -> str:
-    return mask_part(name) or mask_part_behind(name) or ""
+def _may_be(folder: Path) -> str:
+    """Return how a folder is named that holds unlabelled scans; nothing where its name says what else it holds."""
+    others = words_of(folder.name) & (HELD_OUT_WORDS | TRAINING_WORDS)
+    if others or ends_like_masks(folder.name):
+        return ""
+    return ". If they are unlabelled scans, call the folder unlabeled"
 
 
 class Places:
@@ -42,7 +48,7 @@ class Places:
         self._apart: dict[Path, list[Path]] = {}
         self._unlabelled: set[Path] = set()
         found = folders_with_images(root)
-        self._target_domains = self._find_target_domains(found)
+        self._target_domains = unnamed_masks.target_domains(root, found)
         for folder, files in found:
             home = self._mask_folder(folder)
             if home is not None:
@@ -73,18 +79,6 @@ class Places:
         self._index_of = cache(lambda home: MaskIndex(self._apart[home], home, self._unnamed))
         self._find_apart = cache(self._index_apart)
         self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder, self._unnamed))
-
-    def _find_target_domains(self, found: Sequence[tuple[Path, list[Path]]]) -> set[Path]:
-        """Return folders called ``target`` of a set that hold scans: no labels, and no names of scans elsewhere."""
-        places = {place for folder, _ in found for place in (folder, *folder.parents) if self.root in place.parents}
-        domains: set[Path] = set()
-        for place in filter(lambda place: may_be_target_domain(place.name), places):
-            inside = [file for folder, files in found if folder.is_relative_to(place) for file in files]
-            beside = {stem_of(file) for folder, files in found if not folder.is_relative_to(place) for file in files}
-            plain = beside.isdisjoint(map(stem_of, inside)) and not any(split_mask(stem_of(file)) for file in inside)
-            if plain and unnamed_masks.hold_scans(inside):
-                domains.add(place)
-        return domains
 
     def _has_mask_folder(self, folder: Path) -> bool:
         """Whether a folder of masks lies beside a folder of scans."""
@@ -129,10 +123,17 @@ class Places:
         return next((place for place in named if place not in self._target_domains), None)
 
     def _is_called_masks(self, folder: Path) -> bool:
-        """Whether a folder's name says masks; ``cow_seg_labelsTr`` does where no ``labelsTr`` lies beside."""
+        """Whether a folder's name says masks; ``cow_seg_labelsTr`` does beside ``imagesTr`` without ``labelsTr``."""
         if mask_part(folder.name) is not None:
             return True
-        return mask_part_behind(folder.name) is not None and not self._has_mask_folder(folder)
+        part = mask_part_behind(folder.name)
+        if part is None or self._has_mask_folder(folder):
+            return False
+        return any(other.is_dir() and scan_part(other.name) == part for other in folder.parent.iterdir())
+
+    def _part_of_masks(self, folder: Path) -> str:
+        behind = mask_part_behind(folder.name) if self._is_called_masks(folder) else None
+        return mask_part(folder.name) or behind or ""
 
     def _is_scan_folder(self, folder: Path) -> bool:
         """Whether a folder's name says scans, on its own or because a folder of masks lies beside it."""
@@ -246,7 +247,7 @@ class Places:
             homes = [home for home in self._inner.get(path, []) if home in self._apart]
             part = scan_part_beside_masks(inner.name) if inner is not None else ""
             parts = alike(part if part is not None else "")
-            fitting = [[home for home in homes if _part_of_masks(home.name) == other] for other in parts]
+            fitting = [[home for home in homes if self._part_of_masks(home) == other] for other in parts]
             place = folder.relative_to(inner) if inner is not None and part is not None else folder.relative_to(path)
             result += [[(self._index_of(home), place) for home in several] for several in fitting]
             if path == self.root:
@@ -273,8 +274,7 @@ class Places:
         home = self.homes[0].name if self.homes else ""
         brain = self._brain_masks()
         notes = [
-            f"left aside: {len(files)} images in {folder}, because scans lie in folders such as {home}. If "
-            "they are unlabelled scans, call the folder unlabeled"
+            f"left aside: {len(files)} images in {folder}, because scans lie in folders such as {home}{_may_be(folder)}"
             for folder, files in self._left.items()
         ]
         if brain:

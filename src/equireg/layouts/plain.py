@@ -104,7 +104,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])
         name = renamed.get((group.folder, group.name), group.name)
         harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
-    harvest.unclear, harvest.warnings = found.unclear, found.warnings
+    harvest.unclear = found.unclear
     # A mask under the very name of a scan says that the number is the scan's; one under another name does not.
     proven = any(
         stem_of(mask) == group.name
@@ -113,7 +113,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         for mask in masks
     )
     if scheme == "single" and not proven and not any(map(is_picture, flat)):
-        harvest.warnings += _numbers_warning(flat)
+        harvest.warnings = _numbers_warning(flat)
     used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
     harvest.orphans = sorted(places.all_masks() - used)
     _look_at_what_is_left(harvest)

@@ -18,7 +18,8 @@ from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, ends_like_masks, stem_of
+from equireg.layouts.files import MARKS, ends_like_masks, may_be_target_domain, stem_of
+from equireg.layouts.masks import split_mask
 
 _MOST_VALUES = 256
 _LEAST_VOXELS = 512
@@ -180,9 +181,22 @@ def hold_labels(files: Sequence[Path], *, any_background: bool = False) -> bool:
     return found.count(True) > odd and (odd == 0 or all(map(is_picture, opened)))
 
 
+def target_domains(root: Path, found: Sequence[tuple[Path, Sequence[Path]]]) -> set[Path]:
+    """Return folders called ``target`` of a set that hold scans: no labels, and no names of scans elsewhere."""
+    places = {place for folder, _ in found for place in (folder, *folder.parents) if root in place.parents}
+    domains: set[Path] = set()
+    for place in filter(lambda place: may_be_target_domain(place.name), places):
+        inside = [file for folder, files in found if folder.is_relative_to(place) for file in files]
+        beside = {stem_of(file) for folder, files in found if not folder.is_relative_to(place) for file in files}
+        plain = beside.isdisjoint(map(stem_of, inside)) and not any(split_mask(stem_of(file)) for file in inside)
+        if plain and hold_scans(inside):
+            domains.add(place)
+    return domains
+
+
 def hold_scans(files: Sequence[Path]) -> bool:
     """Whether no file of the first holds labels, and one at least is no empty mask."""
-    found = [holds_labels(file) for file in files[:_OPENED]]
+    found = [holds_labels(file, any_background=True) for file in files[:_OPENED]]
     return False in found and True not in found
 
 

@@ -161,8 +161,8 @@ def test_a_folder_a_site_is_no_case(tmp_path):
     put(tmp_path, *(f"{site}/p{p}.nii.gz" for site in ("left hospital", "other") for p in range(3)))
     dataset = discover(tmp_path)
     assert dataset.channels == ("image",)
-    assert names(dataset) == [f"{site}_p{p}" for site in ("left hospital", "other") for p in range(3)]
-    assert "scans of one name, such as p0" in dataset.warnings[0]
+    assert names(dataset) == ["p0", "p1", "p2"]
+    assert len(dataset.refused) == 3  # the second of each name, told with the reason
 
 
 def test_contrasts_before_and_after_the_agent_are_channels(tmp_path):
@@ -298,3 +298,45 @@ def test_the_surer_of_two_files_for_a_channel_counts(tmp_path):
         (tmp_path / f"p{i}/CTres{END}").unlink()
     reason = discover(tmp_path).refused[0].reason
     assert all(f"{name}.nii.gz" in reason for name in ("CT", "NCCT"))
+
+
+@pytest.mark.parametrize(
+    "words", [("b50_reg", "b500_reg"), ("3T_T1", "7T_T1"), ("001_t1", "002_t2"), ("T1_1mm", "T1_2mm")]
+)
+def test_channels_with_numbers_of_few_patients(tmp_path, words):
+    put(tmp_path, *(f"P{p}/{word}.nii.gz" for p in "12" for word in (*words, "mask")))
+    dataset = discover(tmp_path)
+    assert (len(dataset.channels), labelled(dataset)) == (2, ["P1", "P2"])
+
+
+@pytest.mark.parametrize(
+    ("training", "test"),
+    [("imagesTr", "unlabeled_test"), ("imagesTr", "TestData/images"), ("labeled", "unlabeled_test")],
+)
+def test_scans_for_testing_beside_training_scans_of_any_name_stay_out(tmp_path, training, test):
+    put(tmp_path, *(f"{training}/c{index}.nii.gz" for index in range(3)))
+    put(tmp_path, *(f"{training.replace('images', 'labels')}/c{index}_seg.nii.gz" for index in range(3)))
+    put(tmp_path, *(f"{test}/t{index}.nii.gz" for index in range(2)))
+    assert {case.name for case in discover(tmp_path).cases if not case.held_out} <= {"c0", "c1", "c2"}
+
+
+def test_an_empty_folder_called_training_holds_nothing_out(tmp_path):
+    put(
+        tmp_path,
+        *(
+            f"{folder}/{folder[0]}{i}{end}"
+            for folder in ("ContrastTest", "other")
+            for i in "01"
+            for end in (END, "_seg" + END)
+        ),
+    )
+    (tmp_path / "train_logs").mkdir()
+    assert not any(case.held_out for case in discover(tmp_path).cases)
+
+
+def test_a_name_with_masks_in_it_is_one_of_scans_without_scans_of_that_part_beside(tmp_path):
+    for folder in ("with", "without"):
+        put(tmp_path, *(f"data_{folder}_labels_tr/{folder}{index}.nii.gz" for index in range(2)))
+    put(tmp_path, *(f"data_with_labels_tr/with{index}_seg.nii.gz" for index in range(2)))
+    dataset = discover(tmp_path)
+    assert (len(dataset.cases), labelled(dataset), dataset.refused) == (4, ["with0", "with1"], ())
