@@ -87,6 +87,17 @@ def planning() -> Mapping[str, Row]:
     return found
 
 
+def plans_and_hands() -> Mapping[str, Row]:
+    """Return validation Dice and steps of plans and of settings made by hand, in the same time."""
+    labelled = {"hippocampus": "hippocampus, 5 cases", "lgg": "lgg, 4 patients", "acdc": "acdc, 3 patients"}
+    found: dict[tuple[str, str], list[float]] = {}
+    with (ROOT / "benchmarks/plan/results-600.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found[row["dataset"], row["settings"]] = [float(row["val_dice"]), float(row["steps"])]
+    settings = ("planned", "small", "large", "defaults")
+    return {title: [found.get((name, one), []) for one in settings] for name, title in labelled.items()}
+
+
 def preparing() -> Mapping[str, Row]:
     """Return seconds and peak MiB with one and two jobs, and the seconds of a restart."""
     found = result("benchmarks/speed/prepare.json")
