@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
 from equireg.errors import EquiregError, PrintableFormatter, UsageError, memory_ran_out, printable
-from equireg.processes.cores import wait_without_spinning
+from equireg.processes.cores import take_lists_of_threads, wait_without_spinning
 from equireg.processes.importing import importing
 from equireg.processes.memory import own_process
 
@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:  # the command itself, and not a call from Python
         own_process()
         wait_without_spinning()
+        take_lists_of_threads()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]

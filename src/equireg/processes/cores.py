@@ -45,6 +45,13 @@ def wait_without_spinning(root: Path = _ROOT) -> None:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
+def take_lists_of_threads() -> None:
+    """Let numexpr start, which blosc2 imports, where ``OMP_NUM_THREADS`` is no number: OpenMP takes ``4,2`` too."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given and not given.strip().isdigit():
+        os.environ.setdefault("NUMEXPR_NUM_THREADS", "1")
+
+
 def others_running(root: Path = _ROOT) -> int:
     """Return how many threads of other programs run or wait for a core, the least of a few looks; Linux alone tells.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from equireg.processes import cores
-from equireg.processes.cores import threads_that_fit, usable_cores, wait_without_spinning
+from equireg.processes.cores import take_lists_of_threads, threads_that_fit, usable_cores, wait_without_spinning
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +108,14 @@ def test_programs_do_not_matter_on_cores_that_are_not_ours(monkeypatch: pytest.M
         (tmp_path / "proc" / "loadavg").write_text(f"0.20 0.18 0.12 {running}/80 11206\n")
         wait_without_spinning(tmp_path)
         assert os.environ.get("OMP_WAIT_POLICY") == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), [("4,2", "1"), ("many", "1"), ("4", None), ("", None)])
+def test_what_numexpr_cannot_read_does_not_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: str | None
+) -> None:
+    monkeypatch.setenv("NUMEXPR_NUM_THREADS", "")
+    monkeypatch.delenv("NUMEXPR_NUM_THREADS")
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    take_lists_of_threads()
+    assert os.environ.get("NUMEXPR_NUM_THREADS") == expected
