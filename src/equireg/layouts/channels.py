@@ -64,7 +64,7 @@ def plain_name(name: str) -> str:
     return first + re.sub(r"\W", "", text) + last
 
 
-def pair_names(here: Sequence[str], there: Sequence[str], alike: Callable[[str], str]) -> dict[int, int]:
+def pair_names(here: Sequence[str], there: Sequence[str], alike: Callable[[str], str] = plain_name) -> dict[int, int]:
     """Pair what is called the same on two sides, by index.
 
     Names go first as they are written, then in lower case, then without separators, and last as ``alike`` reads them.

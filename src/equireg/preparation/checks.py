@@ -28,17 +28,17 @@ def of_scan(image: np.ndarray, backgrounds: Sequence[float | None]) -> tuple[str
     for index, (channel, background) in enumerate(zip(image, backgrounds, strict=True), start=1):
         what = f"channel {index}: "
         flat = channel.ravel()
-        constant = flat.min() == flat.max()  # which the reader tells
+        low, top = flat.min(), flat.max()
+        constant = low == top  # which the reader tells
         values = np.unique(flat[:: max(1, flat.size // _SAMPLE)])
         if not constant and len(values) <= 2 and np.isin(flat, values).all() and flat.size > 8:
             notes.append(f"{what}holds {len(values)} different values alone, as a mask does; is it a scan?")
-        largest = max(abs(float(flat.min())), abs(float(flat.max())))
+        largest = max(abs(float(low)), abs(float(top)))
         if np.median(np.abs(values)) > _HUGE:
             notes.append(f"{what}has intensities up to {largest:.3g}, which no scanner makes; is it the right file?")
         tissue = flat.size if background is None else int(np.count_nonzero(flat != background))
         if not constant and tissue < _FEW * flat.size:
             notes.append(f"{what}has {tissue} voxels alone that differ from its background")
-        top = flat.max()
         cut = 0 if top == background else int(np.count_nonzero(flat == top)) / max(1, tissue)
         if cut > _CUT and len(values) >= _GREYS:
             notes.append(

@@ -195,17 +195,17 @@ def _masks(
 def _scores(
     prediction: np.ndarray, reference: np.ndarray | None, labels: LabelTable, geometry: Geometry
 ) -> tuple[RegionScore, ...]:
-    found = []
+    found, voxel_ml = [], geometry.voxel_mm3 / 1000
     for region, members in labels.judged_regions().items():
         mine = np.isin(prediction, members)
-        volume = np.count_nonzero(mine) * geometry.voxel_mm3 / 1000
+        volume = np.count_nonzero(mine) * voxel_ml
         if reference is None:
             found.append(RegionScore(region, volume, None, None))
             continue
         truth = np.isin(reference, members)
         # Where the reference says nothing, nothing is compared.
         overlap = dice(mine & (reference != labels.ignore) if labels.ignore is not None else mine, truth)
-        found.append(RegionScore(region, volume, np.count_nonzero(truth) * geometry.voxel_mm3 / 1000, overlap))
+        found.append(RegionScore(region, volume, np.count_nonzero(truth) * voxel_ml, overlap))
     return tuple(found)
 
 

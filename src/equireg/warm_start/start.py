@@ -13,7 +13,7 @@ from equireg.config import NetworkConfig, TrainConfig
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import Manifest
 from equireg.imaging.labels import LabelTable
-from equireg.layouts.channels import meaning, pair_names, plain_name
+from equireg.layouts.channels import meaning, pair_names
 from equireg.methods import evaluating
 from equireg.model import ModelFacts, new_method
 from equireg.networks import bare, encoder_stages
@@ -123,7 +123,7 @@ def agreeing(here: LabelTable, there: LabelTable) -> dict[int, int]:
     side has no name for a value, the value decides. The background agrees with the background.
     """
     found = {0: 0}
-    names = pair_names(here.names[1:], there.names[1:], plain_name)
+    names = pair_names(here.names[1:], there.names[1:])
     values = {value: index for index, value in enumerate(there.values)}
     for index, (name, value) in enumerate(zip(here.names, here.values, strict=True)):
         if index == 0:
