@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import FORMAT_VERSION
 from equireg.folders.digests import SEAL, digest_of, seal_of
@@ -21,10 +22,11 @@ from equireg.layouts import RawCase
 from equireg.preparation import equivariance_seeds, lost_labels, normalise, recipes
 from equireg.preparation.places import count_classes, draw_places, extent_of
 from equireg.preparation.plan import grid_of
+from equireg.preparation.raw_states import RawState
 from equireg.preparation.recipes import WorkingScan
 
 MADE_FROM = "made_from"
-"""Key of a case's record on disk: a digest of its files' states and of the plan."""
+"""Key of a case's record on disk: a digest of its files, of how they are read, and of the plan."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,18 @@ def working_scan(
 
 
 def fingerprint(case: RawCase, plan: CasePlan) -> str:
-    """Return a digest of all that a prepared case depends on: its files' states and the plan."""
-    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
-    content = json.dumps([FORMAT_VERSION, states, plan.as_dict()], sort_keys=True, default=str)
+    """Return a digest of all that a prepared case depends on: its files' states, how they are read, and the plan.
+
+    Raises:
+        EquiregError: if a file cannot be read.
+    """
+    with disk.read_errors(case.name):
+        states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
+        raw = RawState.of(case)  # files that change places, or come out of an archive, keep their times
+    limits = case.limits
+    values = [value for value, _ in case.parts]
+    how = [case.picks, values, case.segments, limits.pixel_mm, limits.colours, limits.segments]
+    content = json.dumps([FORMAT_VERSION, states, vars(raw), how, plan.as_dict()], sort_keys=True, default=str)
     return sha256(content.encode()).hexdigest()
 
 

@@ -1,6 +1,7 @@
-"""What the raw files of each case were like, so that `prepare` can say where they changed under an adopted mask.
+"""What the raw files of each case were like, so that what was made from them is not taken for that of others.
 
-raw.json    case to digests of its scan and its mask in the raw folder, and of the adopted mask that lies over them
+raw.json    case to digests of its scan and its mask in the raw folder as they were prepared last, and of the adopted
+            mask that lies over them, with what they were like when that came
 """
 
 import logging
@@ -26,14 +27,37 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
+class RawState:
+    """Digests of the raw files of a case."""
+
+    scan: str
+    mask: str | None
+
+    @classmethod
+    def of(cls, case: RawCase) -> "RawState":
+        """Read what the files of a case are like.
+
+        Raises:
+            OSError: if one cannot be read.
+        """
+        return cls(scan_state(case.scan_files), _mask_state(case))
+
+
+@dataclass(frozen=True)
 class _State:
     scan: str
     mask: str | None
     adopted: str | None
+    under: RawState | None = None
+    """What the files were like when the adopted mask came, where they changed since."""
+
+    def below(self, adopted: str | None) -> RawState:
+        """Return what the files were like when a mask was adopted: as prepared last, if that is a later mask."""
+        return self.under if self.under is not None and self.adopted == adopted else RawState(self.scan, self.mask)
 
 
 def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]) -> None:
-    """Warn of scans and masks of the raw folder that changed since a mask was adopted; keep how all are now.
+    """Warn of scans and masks of the raw folder that changed or went since a mask was adopted; keep how all are now.
 
     A change is told again until another mask of the case is adopted.
 
@@ -42,26 +66,50 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
         cases: as the raw folder has them.
         adopted: case to the digest of its adopted mask.
     """
-    earlier, states, changed = _read(out), {}, []
+    earlier, now, changed, listed = _read(out), {}, [], set[str]()
     for case in cases:
+        listed.add(case.name)
         try:
-            state = _State(_scan_state(case.scan_files), _mask_state(case), adopted.get(case.name))
+            raw = RawState.of(case)
         except OSError:  # whoever prepares the case says what is wrong
             continue
-        before = earlier.get(case.name, state)
-        if state.adopted is not None and before.adopted in (None, state.adopted):
-            kinds = [kind for kind in ("scan", "mask") if getattr(state, kind) != getattr(before, kind)]
-            changed += [f"{case.name} ({' and '.join(kinds)})"] if kinds else []
-            state = replace(before, adopted=state.adopted)
-        states[case.name] = asdict(state)
-    disk.write_json(out / _STATES, states)
+        mask, before = adopted.get(case.name), earlier.get(case.name)
+        under = raw if mask is None or before is None else before.below(mask)
+        kinds = [kind for kind in ("scan", "mask") if getattr(raw, kind) != getattr(under, kind)]
+        changed += [f"{case.name} ({' and '.join(kinds)})"] if kinds else []
+        now[case.name] = _State(raw.scan, raw.mask, mask, under if kinds else None)
+    # What an adopted mask was drawn on counts also when a scan of its name is there again.
+    left = {
+        case: replace(before, adopted=adopted[case], under=before.below(adopted[case]))
+        for case, before in earlier.items()
+        if case in adopted and case not in now
+    }
+    disk.write_json(out / _STATES, {case: asdict(state) for case, state in (now | left).items()})
     if changed:
         log.warning(
-            "the raw folder changed since masks were adopted: %s%s. The adopted masks count. Adopt masks of the new "
+            "the raw folder changed since masks were adopted: %s. The adopted masks count. Adopt masks of the new "
             "scans, or take these cases out of adopted/adopted.json for the masks of the raw folder to count.",
-            ", ".join(changed[:_SHOWN]),
-            f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "",
+            _some(changed),
         )
+    alone = [case for case in adopted if case not in listed]
+    if alone:
+        _tell_alone(alone, left, now)
+
+
+def _tell_alone(alone: Sequence[str], left: Mapping[str, _State], now: Mapping[str, _State]) -> None:
+    """Warn of adopted masks without a scan, and name the case that has the scan now."""
+    new = {state.scan: case for case, state in now.items() if state.adopted is None}
+    names = {case: new.get(state.below(state.adopted).scan) for case, state in left.items()}
+    log.warning(
+        "adopted masks have no scan of their name in the raw folder, and count for no case: %s. Give these scans their "
+        "earlier names, or adopt the masks (adopted/CASE.nii.gz) under the names of their scans.",
+        _some([case if names.get(case) is None else f"{case} (its scan is {names[case]} now)" for case in alone]),
+    )
+
+
+def _some(cases: Sequence[str]) -> str:
+    more = f" and {len(cases) - _SHOWN} more" if len(cases) > _SHOWN else ""
+    return f"{', '.join(cases[:_SHOWN])}{more}"
 
 
 def _read(out: Path) -> Mapping[str, _State]:
@@ -79,7 +127,8 @@ def _mask_state(case: RawCase) -> str | None:
     return _digest([path.stat().st_size, digest_of(path)] for path in files)
 
 
-def _scan_state(files: Sequence[Path]) -> str:
+def scan_state(files: Sequence[Path]) -> str:
+    """Return the digest of a scan: of the sizes of its files, and of parts of them."""
     read = set(files[:: max(1, len(files) // _FILES)])
     return _digest([path.stat().st_size, _sample(path) if path in read else ""] for path in files)
 

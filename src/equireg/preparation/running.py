@@ -15,7 +15,7 @@ from equireg.preparation import case as one_case
 from equireg.preparation import checking, examples, recipes
 from equireg.preparation.case import CasePlan
 from equireg.processes.jobs import jobs_that_fit
-from equireg.processes.workers import WorkerDiedError, Workers
+from equireg.processes.workers import WorkerDiedError, Workers, guarded
 
 BYTES_A_VOXEL, BYTES_A_CHANNEL = 20, 12
 """Memory that a case of one channel needs, and each further channel (docs/performance.md)."""
@@ -51,7 +51,8 @@ def prepare_all(job: Job, out: Path, workers: Workers) -> tuple[list[dict[str, A
     shown = job.shown(job.cases)
     for name, case in job.cases.items():
         plan, folder = job.plan_of(name), case_folder(out, name)
-        done = one_case.finished(folder, one_case.fingerprint(case, plan))
+        made_from = guarded(one_case.fingerprint, case, plan)
+        done = one_case.finished(folder, made_from) if isinstance(made_from, str) else None
         if done is None:
             tasks[name] = (case, plan, folder, out / EXAMPLES if name == shown else None, job.channels)
         else:

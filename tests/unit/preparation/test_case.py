@@ -17,7 +17,9 @@ from equireg.errors import EquiregError
 from equireg.folders import prepared as store
 from equireg.folders.digests import digest_of
 from equireg.folders.prepared import RECORD
+from equireg.imaging.colours import ColourTable
 from equireg.imaging.labels import IGNORED, LabelTable
+from equireg.imaging.limits import LIMITS
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
 from equireg.preparation.case import CasePlan, fingerprint, finished, prepare_case, working_scan
@@ -181,6 +183,32 @@ def test_the_fingerprint_follows_files_and_plan(case: RawCase) -> None:
     os.utime(case.images[0], ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
     others.add(fingerprint(case, PLAN))
     assert len(others | {first}) == 9
+
+
+def test_the_fingerprint_follows_what_is_read_of_the_files(case: RawCase) -> None:
+    colours = ColourTable((((255, 0, 0), 1),))
+    changed = [
+        replace(case, picks=(1, 0)),
+        replace(case, segments=((1, 2),)),
+        replace(case, limits=replace(LIMITS, pixel_mm=0.5)),
+        replace(case, limits=replace(LIMITS, colours=colours)),
+        replace(case, limits=replace(LIMITS, segments=(("core", 2),))),
+    ]
+    assert len({fingerprint(one, PLAN) for one in (case, *changed)}) == 6
+    assert fingerprint(replace(case, limits=replace(LIMITS, max_voxels=9)), PLAN) == fingerprint(case, PLAN)
+
+
+@pytest.mark.parametrize("which", ["image", "label"])
+def test_the_fingerprint_follows_files_that_change_places(case: RawCase, which: str) -> None:
+    """Archives and checkouts give all files one time, and scans that are not compressed have one size."""
+    path = case.images[0] if which == "image" else case.label
+    assert path is not None
+    before, content = fingerprint(case, PLAN), bytearray(path.read_bytes())
+    content[-20] ^= 1
+    state = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert fingerprint(case, PLAN) != before
 
 
 def test_a_case_is_finished_only_for_the_same_files_and_plan(case: RawCase, tmp_path: Path) -> None:

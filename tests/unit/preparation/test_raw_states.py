@@ -40,3 +40,41 @@ def test_a_change_under_an_adopted_mask_is_told_until_another_is_adopted(
     assert told(a="1", b="2") == []
     scans["a"].unlink()
     assert told(a="1", b="2") == []
+
+
+def test_an_adopted_mask_counts_for_the_scan_that_was_prepared_before_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = RawCase("a", (write(tmp_path / "a.nii.gz", 0, 30),), None, "a", False)
+
+    def told(*cases: RawCase, mask: str) -> str:
+        caplog.clear()
+        tell_changed(tmp_path, cases, {"a": mask})
+        return caplog.text
+
+    assert told(case, mask="1") == ""
+    write(case.images[0], 1, 30)
+    assert "a (scan)" in told(case, mask="2")  # the second mask came before this scan was prepared
+    assert "a (scan)" in told(case, mask="2")
+    assert told(case, mask="3") == ""
+    assert "no scan of their name" in told(mask="3")
+    write(case.images[0], 2, 30)
+    assert "a (scan)" in told(case, mask="3")
+    assert "no scan of their name" in told(mask="4")
+    assert told(case, mask="4") == ""
+
+
+def test_an_adopted_mask_without_its_scan_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    scans = {name: write(tmp_path / f"{name}.nii.gz", seed, 30) for seed, name in enumerate("abc")}
+    cases = {name: RawCase(name, (path,), None, name, False) for name, path in scans.items()}
+    adopted = {"a": "1", "b": "1"}
+    tell_changed(tmp_path, [cases["a"], cases["b"]], adopted)
+    assert caplog.text == ""
+    moved = RawCase("new", (scans["a"],), None, "new", False)
+    for _ in range(2):
+        caplog.clear()
+        tell_changed(tmp_path, [moved, cases["c"]], adopted)
+        assert "count for no case: a (its scan is new now), b. Give" in caplog.text
+    caplog.clear()
+    tell_changed(tmp_path, cases.values(), adopted)
+    assert caplog.text == ""
