@@ -11,10 +11,10 @@ from equireg.config import DicomOptions, PrepareConfig
 from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError
 from equireg.folders import origin
-from equireg.folders.prepared import CASES, Manifest, Split, begin, finish, undo
+from equireg.folders.prepared import CASES, Manifest, Split, begin, begun_from, finish, undo
 from equireg.folders.prepared.adopted import adopted_masks, adopted_names, read_history
 from equireg.imaging.limits import Limits
-from equireg.layouts import RawDataset, Refusal, discover
+from equireg.layouts import RawCase, RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
 from equireg.layouts.dicom.telling import names_a_patient
 from equireg.layouts.patients_option import with_patients
@@ -50,10 +50,10 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     config = options_from(PrepareConfig, config, options)
     if config.far:  # other machines find the files by their absolute paths
         raw, out = Path(raw).absolute(), Path(out).absolute()
-    raw = _no_output(disk.existing_folder(raw, "scans"))
-    out = _claim(Path(out), origin.name_of(raw))
+    raw, out = _no_output(disk.existing_folder(raw, "scans")), Path(out)
     of_dicom = DicomOptions.of(config)
     found = discover(raw, config.layout, follow_links=config.follow_links, options=of_dicom)
+    _claim(out, origin.name_of(raw), found.cases)
     dataset = with_patients(found, config.patients)
     dataset, limits = pictures.with_colours(dataset, config, Limits.of(config))
     dataset, limits = with_segments(dataset, limits)
@@ -96,7 +96,7 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
         case_plan = _plan(config, dataset, survey, splits)
         flips = pictures.flips_of(plan.choose_flips(config.flips, survey.labels), dataset)
         job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
-        created = begin(out, dataset.root.name)
+        created = begin(out, origin.name_of(raw))
         records, bad = running.prepare_all(job, out, workers)
     refused = [*survey.refused, *bad]
     if not records:
@@ -168,22 +168,32 @@ def _no_output(raw: Path) -> Path:
     raise EquiregError(f"{raw}: was made by `equireg {verb}`; expected raw scans. Give the folder of the scans{next_}.")
 
 
-def _claim(out: Path, raw_name: str) -> Path:
-    """Return the output folder if it is new, empty, or `prepare`'s own for a raw folder of the same name.
+def _claim(out: Path, raw_name: str, cases: Sequence[RawCase]) -> None:
+    """Refuse an output folder unless it is new, empty, or `prepare`'s own for the same raw folder.
+
+    That is one of the same name, or one that was renamed and still has most of the scans.
 
     Raises:
         EquiregError: if it is another folder, or holds the cases of another raw folder, which would be lost.
     """
     if folders.made_by(out) == "prepare":
-        source = folders.read_signature(out, "prepare").get(origin.SOURCE)
-        earlier = raw_name if source is None else Path(str(source)).name
-        if earlier != raw_name:
-            raise EquiregError(
-                f"{out}: was prepared from a folder {earlier!r}, not {raw_name!r}. Choose another --out or remove it."
+        earlier = folders.read_signature(out, "prepare").get(origin.SOURCE) or raw_name
+    else:
+        earlier = begun_from(out)  # the run was killed, or is under way
+        if earlier is None:
+            disk.refuse_existing(out, "It is not a prepared folder; choose another --out.")
+            return
+    if Path(str(earlier)).name == raw_name:
+        return
+    if not raw_states.are_of(out, cases):
+        remedy = "Choose another --out or remove it."
+        if read_history(out):
+            remedy = (
+                "Choose another --out. This one holds adopted masks, in adopted/: keep it, or adopt them into the new "
+                "folder if they are of its scans."
             )
-    elif not (out / folders.UNFINISHED).exists():
-        disk.refuse_existing(out, "It is not a prepared folder; choose another --out.")
-    return out
+        raise EquiregError(f"{out}: was prepared from a folder {earlier!r}, not {raw_name!r}. {remedy}")
+    log.info("%s: was prepared from a folder %r; %r has the same scans", out, earlier, raw_name)
 
 
 def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:

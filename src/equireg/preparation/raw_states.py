@@ -6,6 +6,7 @@ raw.json    case to digests of its scan and its mask in the raw folder as they w
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -94,6 +95,21 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
     alone = [case for case in adopted if case not in listed]
     if alone:
         _tell_alone(alone, left, now)
+
+
+def are_of(out: Path, cases: Iterable[RawCase]) -> bool:
+    """Return whether most scans that a prepared folder was made from are in a raw folder, by the same names.
+
+    Args:
+        out: the prepared folder.
+        cases: as the raw folder has them.
+    """
+    earlier, same = _read(out), 0
+    for case in cases:
+        if case.name in earlier:
+            with suppress(OSError):
+                same += scan_state(case.scan_files) == earlier[case.name].scan
+    return 2 * same > len(earlier)
 
 
 def _tell_alone(alone: Sequence[str], left: Mapping[str, _State], now: Mapping[str, _State]) -> None:

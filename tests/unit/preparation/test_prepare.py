@@ -15,6 +15,7 @@ import pytest
 
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
+from equireg.folders.prepared.adopted import ADOPTED, Adoption, write_history
 from equireg.imaging.volume import Geometry
 from equireg.preparation import case as one_case
 from equireg.preparation.prepare import prepare
@@ -226,6 +227,44 @@ def test_a_stopped_second_run_is_not_complete_either(
         prepare(raw, out, jobs=1, spacing="2,2,2")
     with pytest.raises(EquiregError, match=r"has no made_by\.json"):
         PreparedSet(out)
+
+
+def test_the_folder_of_another_raw_folder_is_kept_also_after_a_stopped_run(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    prepare(raw, out, jobs=1)
+    shutil.copytree(raw, other)
+    for path in (other / "images").iterdir():
+        write(path, np.random.default_rng(1).normal(10, 2, (10, 9, 8)).astype(np.float32))
+    with monkeypatch.context() as patched:
+        stop_at(patched, "c", KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            prepare(raw, out, jobs=1, spacing="2,2,2")
+    with pytest.raises(EquiregError, match=r"from a folder 'raw', not 'other'\. Choose another --out or"):
+        prepare(other, out, jobs=1)
+    (out / ADOPTED).mkdir()
+    write_history(out, {"d": [Adoption("d.nii.gz", "", "")]})
+    with pytest.raises(EquiregError, match=r"Choose another --out\. This one holds adopted masks"):
+        prepare(other, out, jobs=1)
+
+
+def test_a_raw_folder_may_be_renamed(raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    out = tmp_path / "out"
+    caplog.set_level("INFO")
+    prepare(raw, out, jobs=1)
+    before = states(out)
+    prepare(raw.rename(tmp_path / "newer"), out, jobs=1)
+    assert redone(before, states(out)) == set()
+    assert "'newer' has the same scans" in caplog.text
+    assert json.loads((out / "made_by.json").read_text())["source"] == "newer"
+
+
+def test_the_unfinished_folder_of_another_verb_is_left_alone(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "underway.json").write_text('{"command": {}, "scans": {}}')
+    with pytest.raises(EquiregError, match="It is not a prepared folder; choose another --out"):
+        prepare(raw, tmp_path / "out", jobs=1)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equireg.layouts import RawCase
-from equireg.preparation.raw_states import tell_changed
+from equireg.preparation.raw_states import are_of, tell_changed
 
 
 def write(path: Path, seed: int, size: int) -> Path:
@@ -78,3 +78,15 @@ def test_an_adopted_mask_without_its_scan_is_told(tmp_path: Path, caplog: pytest
     caplog.clear()
     tell_changed(tmp_path, cases.values(), adopted)
     assert caplog.text == ""
+
+
+def test_a_folder_is_of_the_raw_folder_that_has_most_of_its_scans(tmp_path: Path) -> None:
+    scans = {name: write(tmp_path / f"{name}.nii.gz", seed, 30) for seed, name in enumerate("abcd")}
+    cases = [RawCase(name, (path,), None, name, False) for name, path in scans.items()]
+    assert not are_of(tmp_path, cases)
+    tell_changed(tmp_path, cases[:3], {})
+    assert are_of(tmp_path, cases)
+    write(scans["a"], 9, 30)
+    assert are_of(tmp_path, cases)
+    scans["b"].unlink()
+    assert not are_of(tmp_path, cases)

@@ -16,6 +16,7 @@ from equireg.folders.prepared.names import case_folder as case_folder
 from equireg.folders.prepared.reader import PreparedSet as PreparedSet
 from equireg.folders.prepared.writer import CaseWriter as CaseWriter
 from equireg.folders.prepared.writer import begin as begin
+from equireg.folders.prepared.writer import begun_from as begun_from
 from equireg.folders.prepared.writer import copy_scan as copy_scan
 from equireg.folders.prepared.writer import finish as finish
 from equireg.folders.prepared.writer import is_case as is_case

@@ -12,7 +12,7 @@ from typing import Any
 import blosc2
 import numpy as np
 
-from equireg.disk import DiskError, disk_errors, partial_name, write_json
+from equireg.disk import DiskError, disk_errors, partial_name, read_json, write_json
 from equireg.errors import EquiregError
 from equireg.folders.digests import SEAL, digest_of, seal_of
 from equireg.folders.prepared.manifest import Manifest
@@ -34,6 +34,8 @@ from equireg.imaging.geometry import Geometry
 
 _CHUNK_BYTES = 2**20
 """Bytes that a compressed chunk holds, about: small enough to read one patch, large enough to compress."""
+_RAW = "raw"
+"""Key of the raw folder's name in the mark of an unfinished folder."""
 _HIDDEN = re.compile(r"\..+\.partial-\d+")
 """Names of folders that are being written."""
 
@@ -71,7 +73,7 @@ def begin(out: Path, raw_name: str) -> bool:
     created = not cases.exists()
     with disk_errors(out):
         cases.mkdir(parents=True, exist_ok=True)
-        write_json(out / UNFINISHED, {"raw": raw_name})
+        write_json(out / UNFINISHED, {_RAW: raw_name})
         for name in (MANIFEST, SIGNATURE):
             (out / name).unlink(missing_ok=True)
         for path in cases.iterdir():
@@ -82,6 +84,19 @@ def begin(out: Path, raw_name: str) -> bool:
                 if _HIDDEN.fullmatch(path.name) and path.is_file():
                     path.unlink()
     return created
+
+
+def begun_from(out: Path) -> str | None:
+    """Return the name of the raw folder from which a folder was begun and not finished; None of any other folder.
+
+    Raises:
+        EquiregError: if the mark of the unfinished folder is damaged.
+    """
+    if not (out / UNFINISHED).is_file():
+        return None
+    content = read_json(out / UNFINISHED, "Choose another --out.")
+    name = content.get(_RAW) if isinstance(content, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def finish(out: Path, manifest: Manifest, config: Mapping[str, Any], *, seed: int, source: Path | None) -> None:
