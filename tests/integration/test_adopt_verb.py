@@ -1,5 +1,6 @@
 """`equireg adopt`: masks that come later, checked, kept and trained on."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from equireg.annotation.adopt import adopt
 from equireg.annotation.suggest import suggest
+from equireg.disk import DiskError
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.prepared.adopted import read_history
@@ -61,6 +63,30 @@ def test_a_new_mask_is_trained_on_and_nothing_else_changes(own: Path, tmp_path: 
     assert after.digest != before.digest
     assert taken[case].by == "R. One"
     assert taken[case].corrects is None
+
+
+@pytest.mark.parametrize("full", ["label.b2nd", "adopted.json"])
+def test_a_full_disk_leaves_the_same_command_to_be_given_again(
+    own: Path, tmp_path: Path, full: str, monkeypatch: pytest.MonkeyPatch
+):
+    case = unlabelled(PreparedSet(own))[0]
+    mask = write_mask(PreparedSet(own), case, tmp_path / "masks")
+
+    write = Path.write_bytes
+
+    def refused(self: Path, content: bytes) -> int:
+        if full in self.name:
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return write(self, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", refused)
+        with pytest.raises(DiskError, match="the disk is full") as caught:
+            adopt(own, mask)
+    assert "give the same command again" in str(caught.value)
+    assert "--out" not in str(caught.value)
+    adopt(own, mask)
+    assert PreparedSet(own).by_name[case].labelled
 
 
 def test_masks_along_other_axes_are_turned_and_told_once(own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):

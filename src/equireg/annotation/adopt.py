@@ -1,7 +1,8 @@
 """The verb ``adopt``: new or corrected masks become part of a prepared folder."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +58,7 @@ def take_masks(
     prepared: Path | str, masks: Sequence[Path], config: AdoptConfig, names: Mapping[int, str] | None = None
 ) -> dict[str, Adoption]:
     """Do what ``adopt`` does; with the names of labels that the data set lacks, of masks whose files name none."""
-    with disk.locked_folder(prepared):
+    with _disk_errors(), disk.locked_folder(prepared):
         data = PreparedSet(prepared, config.verify)
         found = find_masks(data, masks, config, names)
         labels = _labels(data, found)
@@ -74,6 +75,20 @@ def take_masks(
     masked = sum(case.labelled for case in data.manifest.cases) + sum(not data.by_name[case].labelled for case in taken)
     log.info("%d cases of %s have a mask now.", masked, data.root)
     return taken
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Say what to do where the disk takes no more: the prepared folder is no new one that could be another."""
+    try:
+        yield
+    except disk.DiskError as error:
+        if error.finding is None:
+            raise
+        raise disk.DiskError(
+            f"{error.finding}. Mend this, by freeing some space for example, and give the same command again: until "
+            "then some masks may not be taken in."
+        ) from error
 
 
 def _tell_unchanged(cases: Sequence[str]) -> None:

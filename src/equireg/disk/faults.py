@@ -9,7 +9,14 @@ from equireg.errors import EquiregError
 
 
 class DiskError(EquiregError):
-    """The disk or the machine is at its limit: no case is to blame, and the next case would fail as well."""
+    """The disk or the machine is at its limit: no case is to blame, and the next case would fail as well.
+
+    Where ``finding`` is known, it is what the message begins with: the file and its fault, without a remedy.
+    """
+
+    def __init__(self, message: str = "", finding: str | None = None) -> None:
+        super().__init__(message)
+        self.finding = finding
 
 
 _MACHINE = {
@@ -66,13 +73,13 @@ def disk_errors(path: Path | str) -> Iterator[None]:
         file = error.filename2 or error.filename
         if error.errno in _MACHINE:
             finding, remedy = _MACHINE[error.errno]
-            raise DiskError(f"{file or path}: {finding}. {remedy}; nothing incomplete was kept.") from error
+            raise _of_writing(f"{file or path}: {finding}", remedy) from error
         if file is not None and error.errno not in _WRITE_ONLY and not _is_output(file, path):
             raise _reading(error, file) from error
         if error.errno not in _WRITING:
             raise
         finding, remedy = _WRITING[error.errno]
-        raise DiskError(f"{file or path}: {finding}. {remedy}; nothing incomplete was kept.") from error
+        raise _of_writing(f"{file or path}: {finding}", remedy) from error
 
 
 @contextmanager
@@ -87,6 +94,10 @@ def read_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise _reading(error, error.filename or path) from error
+
+
+def _of_writing(finding: str, remedy: str) -> DiskError:
+    return DiskError(f"{finding}. {remedy}; nothing incomplete was kept.", finding)
 
 
 def _reading(error: OSError, file: object) -> Exception:

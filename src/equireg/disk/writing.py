@@ -45,12 +45,13 @@ def refuse_existing(path: Path | str, remedy: str = "Choose another --out or rem
 def staged_folder(path: Path | str) -> Iterator[Path]:
     """Yield a hidden folder beside ``path`` that becomes ``path`` only when the block ends well.
 
-    ``path`` is locked meanwhile.
+    ``path`` is locked meanwhile. A link to an empty folder, or to where none is yet, stays one.
 
     Raises:
         EquiregError: if something is there already, another process makes it, or the disk is full.
     """
     path = refuse_existing(path).absolute()
+    path = path.resolve() if path.is_symlink() else path
     staging = partial_name(path)
     with locked_folder(path), disk_errors(path):
         refuse_existing(path)  # another process may have finished it while this one waited for the lock

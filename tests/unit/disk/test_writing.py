@@ -44,6 +44,17 @@ def test_staged_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
     assert list(out.parent.iterdir()) == [out]
 
 
+def test_staged_folder_fills_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "there" / "empty").mkdir(parents=True)
+    for name in ("empty", "missing"):
+        (tmp_path / name).symlink_to(tmp_path / "there" / name)
+        with disk.staged_folder(tmp_path / name) as staging:
+            (staging / "a").write_text("1")
+        assert (tmp_path / "there" / name / "a").read_text() == "1"
+        assert (tmp_path / name).is_symlink()
+    assert len(list((tmp_path / "there").iterdir())) == 2
+
+
 def test_staged_folder_leaves_nothing_after_a_failure(tmp_path: Path) -> None:
     def fail() -> None:
         with disk.staged_folder(tmp_path / "out") as staging:

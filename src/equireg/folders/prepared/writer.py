@@ -180,7 +180,8 @@ def new_case(folder: Path) -> Iterator[CaseWriter]:
             yield CaseWriter(staging)
             _put(staging, folder)
     except DiskError as error:
-        raise DiskError(str(error).replace(str(staging), str(folder))) from error
+        finding = None if error.finding is None else error.finding.replace(str(staging), str(folder))
+        raise DiskError(str(error).replace(str(staging), str(folder)), finding) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
