@@ -180,6 +180,9 @@ def test_a_prepared_folder_gives_what_the_raw_one_gives(
     one, other = (values(tmp_path / folder / "Phantom_0003_1.nii.gz") for folder in ("train", "raw"))
     assert (one > 0).sum() > 20
     assert dice(one > 0, other > 0) > 0.98  # prepared arrays are rounded to 16 bits
+    train, raw = (json.loads((tmp_path / name / "made_by.json").read_text())["scans"] for name in ("train", "raw"))
+    assert {case: raw[case] for case in train} == train  # of the raw scans, whichever way they are read
+    assert len(raw) == 6
 
 
 @pytest.mark.slow

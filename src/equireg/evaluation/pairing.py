@@ -8,6 +8,7 @@ from equireg.errors import EquiregError
 from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references.masks import Reference, described_labels
+from equireg.folders import SCANS
 from equireg.imaging.alignment import find_turn, one_line_a_remark
 from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.geometry import Geometry
@@ -54,6 +55,7 @@ def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
     cases = reference.cases_to_judge(predicted)
     _refuse_absent(predictions, reference, cases)
     _log_what_is_left_out(predictions, reference)
+    _tell_other_scans(predictions, reference, cases)
     pairs, problems = [], {}
     with one_line_a_remark():
         for case in cases:
@@ -141,6 +143,25 @@ def _log_what_is_left_out(predictions: Predictions, reference: Reference) -> Non
             len(reference.masks),
             predictions.root,
             some_of(not_predicted),
+        )
+
+
+def _tell_other_scans(predictions: Predictions, reference: Reference, cases: Sequence[str]) -> None:
+    """Warn of cases whose mask lies beside another scan than the one that was predicted."""
+    predicted = predictions.signature.get(SCANS)
+    if not predicted:
+        return
+    found = reference.scan_digests(cases)
+    other = [case for case in cases if case in predicted and found.get(case, predicted[case]) != predicted[case]]
+    if other:
+        _logger.warning(
+            "%s: %d of %d judged cases have other scans in %s than were predicted, so their masks may be of other "
+            "scans too: %s. Predict these scans again.",
+            predictions.root,
+            len(other),
+            len(cases),
+            reference.root,
+            some_of(other),
         )
 
 

@@ -3,6 +3,7 @@
 from equireg.folders.origin import source_of as source_of
 from equireg.folders.signature import EQUIVARIANCE as EQUIVARIANCE
 from equireg.folders.signature import FORMAT_VERSION as FORMAT_VERSION
+from equireg.folders.signature import SCANS as SCANS
 from equireg.folders.signature import SIGNATURE as SIGNATURE
 from equireg.folders.signature import UNFINISHED as UNFINISHED
 from equireg.folders.signature import check_format as check_format

@@ -25,6 +25,8 @@ EQUIVARIANCE = "equivariance"
 
 SAME_PATIENT = "same_patient"
 """Fact of an evaluation: the cases of each patient who has several."""
+SCANS = "scans"
+"""Fact of predictions: case to the digest of the raw scan behind it, where that is known."""
 
 _KINDS: Mapping[str, Any] = {
     "verb": str,
@@ -36,6 +38,7 @@ _KINDS: Mapping[str, Any] = {
     origin.WAY: str | None,
     "seconds": float | None,
     SAME_PATIENT: tuple[tuple[str, ...], ...],
+    SCANS: Mapping[str, str],
 }
 """What the values of a signature are, where they are there."""
 _LIBRARIES = ("torch", "monai", "lightning", "numpy", "nibabel", "blosc2")

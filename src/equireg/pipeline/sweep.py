@@ -26,6 +26,7 @@ from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
 from equireg.preparation.prepare import prepare
+from equireg.preparation.staleness import tell_stale
 from equireg.processes.importing import importing_lightning
 from equireg.processes.workers import Workers
 
@@ -202,11 +203,11 @@ def _has_other_folds(trained: RunFolder, stored: Mapping[str, Any], wanted: Mapp
 def _prepared(config: SweepConfig, out: Path, base: Path, spread: ClusterOptions) -> Path:
     if config.prepared is not None:
         return base / config.prepared
-    prepared = out / "prepared"
-    if folders.made_by(prepared) != "prepare":
-        prepare(
-            base / str(config.raw), prepared, **{"cluster": spread.cluster, "slurm": spread.slurm, **config.prepare}
-        )
+    raw, prepared = base / str(config.raw), out / "prepared"
+    if folders.made_by(prepared) == "prepare":
+        tell_stale(raw, prepared, config.prepare)
+    else:
+        prepare(raw, prepared, **{"cluster": spread.cluster, "slurm": spread.slurm, **config.prepare})
     return prepared
 
 

@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from equireg.prediction.calibration import Calibration, read_calibration
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
 from equireg.prediction.parts import check_views
-from equireg.prediction.scans import InputCase, RawScan, find_cases
+from equireg.prediction.scans import InputCase, RawScan, find_cases, raw_digests
 from equireg.prediction.segment import Predictor
 from equireg.prediction.trained import Trained, paths_of, read_trained
 from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
@@ -80,6 +80,7 @@ def predict(
     job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)
     failed = _misnamed(cases, job)
     digests = {case.name: case.digest() for case in cases if case.name not in failed}
+    contents = raw_digests([case for case in cases if case.name in digests])
     calibration = _calibration(job)
     with disk.locked_folder(out), unfinished(out, _command(job, scans), digests) as folder:
         left = [case for case in cases if case.name not in folder.seconds and case.name not in failed]
@@ -93,7 +94,7 @@ def predict(
         failed = in_order(failed, cases)
         if not folder.seconds:
             raise error_of(failed)
-        _finish(folder, trained, _told(scans, cases, config), job, calibration)
+        _finish(folder, trained, _told(scans, cases, config), job, calibration, contents)
         folder.finish(failed=bool(failed))
     seconds = folder.seconds.values()
     log.info("predictions in %s: %d, %.1f s a case", out, len(seconds), sum(seconds) / len(seconds))
@@ -159,7 +160,12 @@ def _told(scans: Path, cases: Sequence[InputCase], config: PredictConfig) -> Pat
 
 
 def _finish(
-    folder: Unfinished, trained: Trained, scans: Path | None, job: Job, calibration: Calibration | None
+    folder: Unfinished,
+    trained: Trained,
+    scans: Path | None,
+    job: Job,
+    calibration: Calibration | None,
+    contents: Mapping[str, str],
 ) -> None:
     """Write what the evaluation needs to know beside the predictions, and sign."""
     if job.post_process.steps:
@@ -184,5 +190,6 @@ def _finish(
         seed=facts.seed,
         source=scans,
         cases=cases,
+        **{folders.SCANS: {case: contents[case] for case in cases if case in contents}},
         **{POST_PROCESS: job.post_process.as_dict(), RUN_FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
     )

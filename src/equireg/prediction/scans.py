@@ -23,6 +23,7 @@ from equireg.layouts.base import with_limits
 from equireg.model import ModelFacts
 from equireg.prediction.intensities import warn_of
 from equireg.preparation.case import WorkingScan, working_scan
+from equireg.preparation.raw_states import prepared_scans, raw_scans
 from equireg.processes.workers import guarded
 
 _PART_BYTES = 2**16
@@ -132,6 +133,14 @@ def _file_state(path: Path, part: int) -> tuple[object, ...]:
             return path.name, stat.st_size, stat.st_mtime_ns, blake2b(begin + file.read(part)).hexdigest()
     except OSError as error:  # it is reported when the scan is read
         return path.name, type(error).__name__
+
+
+def raw_digests(cases: Sequence[InputCase]) -> dict[str, str]:
+    """Return case to the digest of the raw scan that it is, or that it was prepared from, where that is known."""
+    found = raw_scans(case.scan.case for case in cases if isinstance(case.scan, RawScan))
+    for root in {case.scan.root for case in cases if isinstance(case.scan, PreparedScan)}:
+        found |= prepared_scans(root)
+    return {case.name: found[case.name] for case in cases if case.name in found}
 
 
 def find_cases(scans: Path, facts: ModelFacts, config: PredictConfig, fold: FoldCases | None = None) -> list[InputCase]:

@@ -43,6 +43,10 @@ class RawState:
         """
         return cls(scan_state(case.scan_files), _mask_state(case))
 
+    def differs(self, other: "RawState") -> list[str]:
+        """Return which of scan and mask are not those of another state."""
+        return [kind for kind in ("scan", "mask") if getattr(self, kind) != getattr(other, kind)]
+
 
 @dataclass(frozen=True)
 class _State:
@@ -76,7 +80,7 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
             continue
         mask, before = adopted.get(case.name), earlier.get(case.name)
         under = raw if mask is None or before is None else before.below(mask)
-        kinds = [kind for kind in ("scan", "mask") if getattr(raw, kind) != getattr(under, kind)]
+        kinds = raw.differs(under)
         changed += [f"{case.name} ({' and '.join(kinds)})"] if kinds else []
         now[case.name] = _State(raw.scan, raw.mask, mask, under if kinds else None)
     # What an adopted mask was drawn on counts also when a scan of its name is there again.
@@ -90,11 +94,45 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
         log.warning(
             "the raw folder changed since masks were adopted: %s. The adopted masks count. Adopt masks of the new "
             "scans, or take these cases out of adopted/adopted.json for the masks of the raw folder to count.",
-            _some(changed),
+            some_of(changed),
         )
     alone = [case for case in adopted if case not in listed]
     if alone:
         _tell_alone(alone, left, now)
+
+
+def changes_since(out: Path, cases: Iterable[RawCase]) -> list[str]:
+    """Return which cases of a raw folder are not as they were prepared, each with what it is that differs.
+
+    Args:
+        out: the prepared folder.
+        cases: as the raw folder has them; those that it had and has no more count too.
+    """
+    earlier, names, found = _read(out), set[str](), []
+    for case in cases:
+        names.add(case.name)
+        before = earlier.get(case.name)
+        if before is None:
+            found.append(f"{case.name} (new)")
+            continue
+        with suppress(OSError):
+            kinds = RawState.of(case).differs(RawState(before.scan, before.mask))
+            found += [f"{case.name} ({' and '.join(kinds)})"] if kinds else []
+    return [*found, *(f"{case} (gone)" for case in earlier if case not in names)] if earlier else []
+
+
+def prepared_scans(out: Path) -> dict[str, str]:
+    """Return case to the digest of its raw scan as a folder was prepared from it; empty where none was kept."""
+    return {case: state.scan for case, state in _read(out).items()}
+
+
+def raw_scans(cases: Iterable[RawCase]) -> dict[str, str]:
+    """Return case to the digest of its scan; those that cannot be read are left out."""
+    found = {}
+    for case in cases:
+        with suppress(OSError):
+            found[case.name] = scan_state(case.scan_files)
+    return found
 
 
 def are_of(out: Path, cases: Iterable[RawCase]) -> bool:
@@ -104,12 +142,9 @@ def are_of(out: Path, cases: Iterable[RawCase]) -> bool:
         out: the prepared folder.
         cases: as the raw folder has them.
     """
-    earlier, same = _read(out), 0
-    for case in cases:
-        if case.name in earlier:
-            with suppress(OSError):
-                same += scan_state(case.scan_files) == earlier[case.name].scan
-    return 2 * same > len(earlier)
+    earlier = prepared_scans(out)
+    now = raw_scans(case for case in cases if case.name in earlier)
+    return 2 * sum(earlier[case] == scan for case, scan in now.items()) > len(earlier)
 
 
 def _tell_alone(alone: Sequence[str], left: Mapping[str, _State], now: Mapping[str, _State]) -> None:
@@ -119,11 +154,12 @@ def _tell_alone(alone: Sequence[str], left: Mapping[str, _State], now: Mapping[s
     log.warning(
         "adopted masks have no scan of their name in the raw folder, and count for no case: %s. Give these scans their "
         "earlier names, or adopt the masks (adopted/CASE.nii.gz) under the names of their scans.",
-        _some([case if names.get(case) is None else f"{case} (its scan is {names[case]} now)" for case in alone]),
+        some_of([case if names.get(case) is None else f"{case} (its scan is {names[case]} now)" for case in alone]),
     )
 
 
-def _some(cases: Sequence[str]) -> str:
+def some_of(cases: Sequence[str]) -> str:
+    """Name the first of some cases, and say how many more there are."""
     more = f" and {len(cases) - _SHOWN} more" if len(cases) > _SHOWN else ""
     return f"{', '.join(cases[:_SHOWN])}{more}"
 

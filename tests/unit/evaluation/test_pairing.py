@@ -11,7 +11,10 @@ import prepared_sets
 from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
+from equireg.folders.signature import write_content
 from equireg.imaging.volume import write_label
+from equireg.layouts import discover
+from equireg.preparation.raw_states import raw_scans, tell_changed
 from judged_folders import GEOMETRY, SHAPE, box, sign_predictions, write_masks, write_raw
 from turned_files import store_along
 
@@ -68,6 +71,28 @@ def test_where_every_mask_was_predicted_nothing_is_said(raw, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "equireg"):
         assert judge(tmp_path, raw, "abcdef")["masks_without_prediction"] == 0
     assert "no prediction" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["raw", "prepared"])
+def test_masks_beside_other_scans_than_were_predicted_are_told(raw, tmp_path, caplog, kind):
+    scans = {case.name: case for case in discover(raw).cases}
+    reference = raw if kind == "raw" else prepared(tmp_path / "prepared", dict.fromkeys("abc", "test"))
+    predictions = sign_predictions(write_masks(tmp_path / "predictions", {case: box(1) for case in "abc"}))
+    signature = folders.read_content(predictions)
+    write_content(predictions, {**signature, "scans": raw_scans([scans["a"], scans["b"]])})
+
+    def told(out: str) -> str:
+        caplog.clear()
+        tell_changed(tmp_path / "prepared", scans.values(), {}) if kind == "prepared" else None
+        evaluate(predictions, reference, tmp_path / out)
+        return caplog.text
+
+    assert "other scans" not in told("one")
+    content = scans["b"].images[0].read_bytes()
+    for case in "bc":  # of c nobody knows what was predicted
+        scans[case].images[0].write_bytes(content + b" ")
+    assert "1 of 3 judged cases have other scans in" in told("two")
+    assert "too: b. Predict" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["{}_seg", "{}-mask", "label_{}"])

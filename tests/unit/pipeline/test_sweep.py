@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from equireg import disk, folders
+from equireg.config.cluster import HERE
 from equireg.errors import EquiregError
 from equireg.folders import evaluation
 from equireg.pipeline import sweep as module
@@ -101,6 +102,18 @@ def test_a_folder_is_swept_by_one_process_at_a_time(tmp_path: Path, monkeypatch:
     with pytest.raises(pytest.fail.Exception):
         sweep(write(tmp_path / "plan.yaml"), tmp_path / "out")
     assert locked == [tmp_path / "out"]
+
+
+def test_a_raw_folder_that_changed_since_it_was_prepared_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, plan = [], SweepConfig(raw="raw", prepare={"jobs": 1}, grid=GRID)
+    monkeypatch.setattr(module, "tell_stale", lambda *given: told.append(given))
+    monkeypatch.setattr(module, "prepare", lambda raw, out, **_: out.mkdir() or folders.sign(out, "prepare", {}))
+    module._prepared(plan, tmp_path, tmp_path, HERE)
+    assert told == []
+    assert module._prepared(plan, tmp_path, tmp_path, HERE) == tmp_path / "prepared"
+    assert told == [(tmp_path / "raw", tmp_path / "prepared", {"jobs": 1})]
 
 
 def evaluated(out: Path, name: str, run: dict[str, Any]) -> None:

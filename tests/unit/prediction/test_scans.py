@@ -11,7 +11,8 @@ from equireg import disk
 from equireg.config import PredictConfig
 from equireg.errors import EquiregError
 from equireg.model import ModelFacts
-from equireg.prediction.scans import PreparedScan, find_cases
+from equireg.prediction.scans import InputCase, PreparedScan, RawScan, find_cases, raw_digests
+from equireg.preparation.raw_states import tell_changed
 
 
 def test_files_that_are_not_what_was_written_are_refused_unless_nobody_verifies(tmp_path):
@@ -36,3 +37,18 @@ def test_the_limits_of_raw_scans_are_options(tmp_path):
     (large,) = find_cases(tmp_path, facts, PredictConfig(max_spacing_mm=60, max_voxels=100))
     with pytest.raises(EquiregError, match="expected at most 100 in all"):
         large.read()
+
+
+def test_a_raw_scan_and_the_case_prepared_from_it_have_one_digest(tmp_path):
+    for name in "ab":
+        image = np.random.default_rng(ord(name)).normal(size=(8, 8, 8))
+        nib.save(nib.Nifti1Image(image, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    facts = ModelFacts("made up", ("MRI",), prepared_sets.LABELS, "zyx", None, {"name": "zscore"}, (16, 16), (1,))
+    cases = find_cases(tmp_path, facts, PredictConfig())
+    raw = [case.scan.case for case in cases if isinstance(case.scan, RawScan)]
+    tell_changed(tmp_path, raw, {})
+    found = raw_digests(cases)
+    assert len(set(found.values())) == 2
+    assert raw_digests([InputCase(name, PreparedScan(tmp_path, name)) for name in "abc"]) == found
+    (tmp_path / "a.nii.gz").unlink()
+    assert raw_digests(cases) == {"b": found["b"]}

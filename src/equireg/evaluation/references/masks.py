@@ -43,6 +43,10 @@ class Reference:
         parts = {self.groups[case] for case in predicted if case in self.groups}
         return sorted(case for case in set(self.masks) - set(predicted) if self.groups.get(case) in parts)
 
+    def scan_digests(self, cases: Collection[str]) -> Mapping[str, str]:
+        """Return case to the digest of the raw scan that its mask is of, of some cases, where that is known."""
+        return {}
+
     def scans(self) -> RawDataset | None:
         """Return the raw folder with the scans behind the masks, where there is one."""
         return None

@@ -1,6 +1,6 @@
 """A prepared folder, which keeps the masks as they were."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from equireg.evaluation.references.masks import Reference
 from equireg.folders import made_by
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.imaging.masks import MaskFiles
+from equireg.preparation.raw_states import prepared_scans
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,7 @@ class PreparedFolder(Reference):
         groups = {case.name: side.get(case.name, case.split) for case in data.manifest.cases}
         masks = {case: MaskFiles(path) for case, path in data.references().items()}
         return cls(folder, masks, data.manifest.labels, groups)
+
+    def scan_digests(self, cases: Collection[str]) -> Mapping[str, str]:
+        """Return the digests of the scans that were prepared."""
+        return {case: digest for case, digest in prepared_scans(self.root).items() if case in cases}

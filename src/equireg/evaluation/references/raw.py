@@ -1,5 +1,6 @@
 """A raw folder in any known layout: scans with their masks."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from equireg.evaluation.references.masks import Reference
 from equireg.folders.origin import SOURCE, name_of
 from equireg.folders.predictions import read_labels
 from equireg.layouts import RawDataset, rediscover, relabelled
+from equireg.preparation.raw_states import raw_scans
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class RawFolder(Reference):
         masks = {case.name: case.mask for case in raw.cases if case.mask is not None}
         groups = {case.name: "held out" if case.held_out else "training" for case in raw.cases}
         return cls(folder, masks, read_labels(folder) or raw.labels, groups, raw)
+
+    def scan_digests(self, cases: Collection[str]) -> Mapping[str, str]:
+        """Return the digests of the scans beside the masks."""
+        return raw_scans(case for case in self.raw.cases if case.name in cases)
 
     def scans(self) -> RawDataset:
         """Return the folder itself."""
