@@ -51,9 +51,10 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
     if config.far:  # other machines find the files by their absolute paths
         raw, out = Path(raw).absolute(), Path(out).absolute()
     raw, out = _no_output(disk.existing_folder(raw, "scans")), Path(out)
+    earlier = _claim(out, origin.name_of(raw))
     of_dicom = DicomOptions.of(config)
     found = discover(raw, config.layout, follow_links=config.follow_links, options=of_dicom)
-    _claim(out, origin.name_of(raw), found.cases)
+    _check_renamed(out, earlier, origin.name_of(raw), found.cases)
     dataset = with_patients(found, config.patients)
     dataset, limits = pictures.with_colours(dataset, config, Limits.of(config))
     dataset, limits = with_segments(dataset, limits)
@@ -168,22 +169,28 @@ def _no_output(raw: Path) -> Path:
     raise EquiregError(f"{raw}: was made by `equireg {verb}`; expected raw scans. Give the folder of the scans{next_}.")
 
 
-def _claim(out: Path, raw_name: str, cases: Sequence[RawCase]) -> None:
-    """Refuse an output folder unless it is new, empty, or `prepare`'s own for the same raw folder.
-
-    That is one of the same name, or one that was renamed and still has most of the scans.
+def _claim(out: Path, raw_name: str) -> str:
+    """Return the name of the raw folder that an output folder is of; the given one's of a new or empty folder.
 
     Raises:
-        EquiregError: if it is another folder, or holds the cases of another raw folder, which would be lost.
+        EquiregError: if it is another folder than `prepare`'s own.
     """
     if folders.made_by(out) == "prepare":
-        earlier = folders.read_signature(out, "prepare").get(origin.SOURCE) or raw_name
-    else:
-        earlier = begun_from(out)  # the run was killed, or is under way
-        if earlier is None:
-            disk.refuse_existing(out, "It is not a prepared folder; choose another --out.")
-            return
-    if Path(str(earlier)).name == raw_name:
+        source = folders.read_signature(out, "prepare").get(origin.SOURCE)
+        return raw_name if source is None else Path(str(source)).name
+    begun = begun_from(out)  # the run was killed, or is under way
+    if begun is None:
+        disk.refuse_existing(out, "It is not a prepared folder; choose another --out.")
+    return begun or raw_name
+
+
+def _check_renamed(out: Path, earlier: str, raw_name: str, cases: Sequence[RawCase]) -> None:
+    """Refuse a prepared folder of a raw folder of another name, unless most of the scans are the same.
+
+    Raises:
+        EquiregError: if they are not: the cases of the other one would be lost.
+    """
+    if earlier == raw_name:
         return
     if not raw_states.are_of(out, cases):
         remedy = "Choose another --out or remove it."
