@@ -22,7 +22,7 @@ from equireg.layouts import RawCase
 from equireg.preparation import equivariance_seeds, lost_labels, normalise, recipes
 from equireg.preparation.places import count_classes, draw_places, extent_of
 from equireg.preparation.plan import grid_of
-from equireg.preparation.raw_states import RawState
+from equireg.preparation.raw_states import channel_states, mask_state
 from equireg.preparation.recipes import WorkingScan
 
 MADE_FROM = "made_from"
@@ -84,11 +84,12 @@ def fingerprint(case: RawCase, plan: CasePlan) -> str:
     """
     with disk.read_errors(case.name):
         states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
-        raw = RawState.of(case)  # files that change places, or come out of an archive, keep their times
+        # Files that change places, or come out of an archive, keep their times.
+        contents = [*channel_states(case), mask_state(case)]
     limits = case.limits
     values = [value for value, _ in case.parts]
     how = [case.picks, values, case.segments, limits.pixel_mm, limits.colours, limits.segments]
-    content = json.dumps([FORMAT_VERSION, states, vars(raw), how, plan.as_dict()], sort_keys=True, default=str)
+    content = json.dumps([FORMAT_VERSION, states, contents, how, plan.as_dict()], sort_keys=True, default=str)
     return sha256(content.encode()).hexdigest()
 
 

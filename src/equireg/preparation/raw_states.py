@@ -23,7 +23,7 @@ _STATES = "raw.json"
 _BLOCK, _BLOCKS = 2**14, 16
 """Bytes that are read at a time, and how often in a large file: scans are large, and told apart by parts of them."""
 _FILES = 8
-"""Files of a scan, such as the slices of a DICOM series, that are read; of others the size counts."""
+"""Files of a channel, such as the slices of a DICOM series, that are read; of others the size counts."""
 _SHOWN = 5
 
 
@@ -41,7 +41,7 @@ class RawState:
         Raises:
             OSError: if one cannot be read.
         """
-        return cls(scan_state(case.scan_files), _mask_state(case))
+        return cls(_scan_state(case), mask_state(case))
 
     def differs(self, other: "RawState") -> list[str]:
         """Return which of scan and mask are not those of another state."""
@@ -131,7 +131,7 @@ def raw_scans(cases: Iterable[RawCase]) -> dict[str, str]:
     found = {}
     for case in cases:
         with suppress(OSError):
-            found[case.name] = scan_state(case.scan_files)
+            found[case.name] = _scan_state(case)
     return found
 
 
@@ -172,15 +172,26 @@ def _read(out: Path) -> Mapping[str, _State]:
         return {}
 
 
-def _mask_state(case: RawCase) -> str | None:
+def mask_state(case: RawCase) -> str | None:
+    """Return the digest of a mask: of its files."""
     if case.mask is None:
         return None
     files = case.files[len(case.scan_files) :]
     return _digest([path.stat().st_size, digest_of(path)] for path in files)
 
 
-def scan_state(files: Sequence[Path]) -> str:
-    """Return the digest of a scan: of the sizes of its files, and of parts of them."""
+def channel_states(case: RawCase) -> list[str]:
+    """Return the digest of each channel of a scan: of the sizes of its files, and of parts of them."""
+    channels = [one.files for one in case.series] or [(path,) for path in case.scan_files]
+    return [_state(files) for files in channels]
+
+
+def _scan_state(case: RawCase) -> str:
+    """Return the digest of a scan, whose channels another verb may have in another order."""
+    return _digest(sorted(channel_states(case)))
+
+
+def _state(files: Sequence[Path]) -> str:
     read = set(files[:: max(1, len(files) // _FILES)])
     return _digest([path.stat().st_size, _sample(path) if path in read else ""] for path in files)
 

@@ -1,12 +1,20 @@
 """Raw files that change under an adopted mask."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from equireg.layouts import RawCase
-from equireg.preparation.raw_states import are_of, tell_changed
+from equireg.preparation.raw_states import (
+    are_of,
+    changes_since,
+    channel_states,
+    prepared_scans,
+    raw_scans,
+    tell_changed,
+)
 
 
 def write(path: Path, seed: int, size: int) -> Path:
@@ -90,3 +98,13 @@ def test_a_folder_is_of_the_raw_folder_that_has_most_of_its_scans(tmp_path: Path
     assert are_of(tmp_path, cases)
     scans["b"].unlink()
     assert not are_of(tmp_path, cases)
+
+
+def test_the_channels_of_a_scan_may_come_in_another_order(tmp_path: Path) -> None:
+    scans = tuple(write(tmp_path / f"a_{channel}.nii.gz", channel, 30) for channel in range(3))
+    case = RawCase("a", scans, None, "a", False)
+    tell_changed(tmp_path, [case], {})
+    turned = replace(case, images=scans[::-1])
+    assert raw_scans([turned]) == prepared_scans(tmp_path)
+    assert channel_states(turned) != channel_states(case)
+    assert changes_since(tmp_path, [turned]) == []
