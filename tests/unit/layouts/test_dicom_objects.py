@@ -163,3 +163,15 @@ def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
         write(tmp_path, files)
     (case,) = discover(tmp_path).cases
     assert case.name.endswith("_003")
+
+
+def test_x_rays_are_left_out_with_a_remedy(tmp_path: Path) -> None:
+    files = slices(phantom((8, 8, 2)))
+    for file in files:
+        del file.ImagePositionPatient, file.ImageOrientationPatient, file.PixelSpacing
+    write(tmp_path, files)
+    found = discover(tmp_path)
+    assert not found.cases
+    (note,) = found.notes
+    assert note.startswith("left out: 2 files of pictures without a place in the patient (most X-ray and ultrasound;")
+    assert "convert them to PNG" in note

@@ -54,6 +54,10 @@ class Series:
     """What is odd, for people."""
 
 
+_APART = (
+    "Export each of its stacks (echoes, times, orientations) as a file of its own, or convert each to a NIfTI file."
+)
+"""How one file that holds several stacks is mended."""
 _PLAIN = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes whose pixels lie in the file as they are."""
 
@@ -85,6 +89,9 @@ def _in_order(planes: Sequence[Plane]) -> list[Plane]:
     first = planes[0]
     for plane in planes:
         what = _differs(plane, first)
+        if what is not None and plane.path == first.path:
+            finding = f"has a frame of another {what} than its first; expected one stack of slices."
+            raise SeriesError(plane.path, finding, _APART)
         if what is not None:
             finding = f"is of another {what} than {first.path} of the same series; expected one stack of slices."
             raise SeriesError(plane.path, finding, "Move the images of one of the two elsewhere.")
@@ -168,6 +175,9 @@ def _refuse_same_place(planes: Sequence[Plane], gaps: np.ndarray, usual: float) 
             values[name].add(value)
     differing = [name for name, mine, its in zip(PHASES, one.phases, other.phases, strict=True) if mine != its]
     why = f", which differ in {differing[0]} ({len(values[differing[0]])} values)" if differing else ""
+    if one.path == other.path:
+        finding = f"has several frames in one place{why}: {len(twice)} duplicate slices."
+        raise SeriesError(one.path, finding, _APART)
     finding = f"lies in the same place as {other.path} of the same series{why}: {len(twice)} duplicate slices."
     remedy = "Keep one image for each place: move the other echoes, times or copies to a folder elsewhere."
     raise SeriesError(one.path, finding, remedy)
