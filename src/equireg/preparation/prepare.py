@@ -188,7 +188,7 @@ def _claim(out: Path, raw_name: str) -> Path:
 
 def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
     if not refused:
-        return f"{raw}: no usable case; the lines above say what was left out. Check the path."
+        return f"{raw}: no usable case; the lines above say what was left out. Check the path, or mend what they name."
     reasons = "; ".join(f"{item.case}: {item.reason}" for item in refused[:3])
     more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
     remedy = "" if refused[0].remedy == checking.REMEDY else f" {refused[0].remedy}"
