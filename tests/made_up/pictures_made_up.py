@@ -1,6 +1,7 @@
 """Small folders of pictures with discs on noise, in the ways that people keep them."""
 
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,27 @@ def save_palette(root: Path, name: str, index: np.ndarray, palette: tuple[int, .
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)
+    return path
+
+
+def png16(path: Path, pixels: np.ndarray, transparent: int | None = None) -> Path:
+    """Write a PNG of 16 bits, [rows, columns] or with 2 (grey and alpha), 3 or 4 channels last.
+
+    Args:
+        path: the file.
+        pixels: uint16.
+        transparent: the grey value that is transparent (tRNS).
+    """
+    rows, columns = pixels.shape[:2]
+    colours = {1: 0, 2: 4, 3: 2, 4: 6}[pixels.size // (rows * columns)]
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    chunks = [(b"IHDR", struct.pack(">2I5B", columns, rows, 16, colours, 0, 0, 0))]
+    chunks += [] if transparent is None else [(b"tRNS", struct.pack(">H", transparent))]
+    chunks += [(b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    whole = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(whole))
     return path
 
 

@@ -13,7 +13,7 @@ from equireg.imaging.colours import RGB, ColourTable, hex_of
 from equireg.imaging.header import Header
 from equireg.imaging.labels import smallest_integer
 from equireg.imaging.limits import Limits
-from equireg.imaging.pictures import header_of, open_picture, upright, without_alpha
+from equireg.imaging.pictures import header_of, is_deep_grey, open_picture, upright, without_alpha
 from equireg.imaging.smooth_edges import settled
 
 Look = Literal["grey", "palette", "rgb"]
@@ -42,7 +42,8 @@ def look_of(path: Path, limits: Limits) -> MaskLook:
     """Return how a picture of a mask is stored, from its header."""
     with open_picture(path, limits) as picture:
         if picture.mode != "P":
-            return MaskLook("rgb" if picture.mode in ("RGB", "RGBA", "YCbCr") else "grey")
+            coloured = picture.mode in ("RGB", "RGBA", "YCbCr") and not is_deep_grey(path)
+            return MaskLook("rgb" if coloured else "grey")
         palette = _palette(picture)
         if _is_white_first(palette):
             palette = palette[::-1]

@@ -12,7 +12,7 @@ from equireg.imaging.formats import read_header
 from equireg.imaging.limits import Limits
 from equireg.imaging.pictures import is_grey
 from equireg.imaging.volume import read_geometry, read_image
-from pictures_made_up import disc, photo, save, tiff
+from pictures_made_up import disc, photo, png16, save, tiff
 
 PHOTO = photo(disc())
 
@@ -50,6 +50,18 @@ def test_grey_of_16_bits(tmp_path, ending):
     image, _ = read_image([path])
     assert read_header(path).dtype == np.uint16
     np.testing.assert_array_equal(image[0, ..., 0], deep.T)
+
+
+def test_grey_of_16_bits_with_transparency_keeps_its_bits(tmp_path):
+    deep = np.arange(5, 3845, 60, dtype=np.uint16).reshape(8, 8)
+    opaque = np.stack([deep, np.full_like(deep, 65535)], -1)
+    for path in (png16(tmp_path / "a.png", opaque), png16(tmp_path / "b.png", deep, transparent=9999)):
+        image, _ = read_image([path])
+        assert read_header(path).dtype == np.uint16
+        np.testing.assert_array_equal(image[0, ..., 0], deep.T)
+    opaque[0, 0, 1] = 65534
+    assert "1 pixels that are transparent, of 64" in error_of(png16(tmp_path / "c.png", opaque))
+    assert "1 pixels that are transparent, of 64" in error_of(png16(tmp_path / "d.png", deep, transparent=65))
 
 
 @pytest.mark.parametrize(("white", "expected"), [(1, 7), (0, 65535 - 7)])
@@ -127,6 +139,9 @@ def test_cmyk_and_colours_of_16_bits_are_refused(tmp_path):
     Image.fromarray(PHOTO).convert("CMYK").save(path)
     assert "CMYK" in error_of(path)
     assert "Save it as RGB" in error_of(path)
+    for channels in (3, 4):
+        deep = np.full((8, 8, channels), 65535, np.uint16)
+        assert "16 bits a channel" in error_of(png16(tmp_path / "a.png", deep))
 
 
 def test_pages_and_frames_are_refused(tmp_path):
