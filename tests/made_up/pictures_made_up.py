@@ -68,15 +68,26 @@ def png16(path: Path, pixels: np.ndarray, transparent: int | None = None) -> Pat
     return path
 
 
-def tiff(path: Path, pixels: np.ndarray, photometric: int = 1) -> Path:
-    """Write a TIFF of any kind of numbers, [rows, columns] or with samples last: little-endian, in one strip."""
+def tiff(path: Path, pixels: np.ndarray, photometric: int = 1, order: str = "<", **more: int) -> Path:
+    """Write a TIFF of any kind of numbers, [rows, columns] or with samples last: in one strip.
+
+    Args:
+        path: the file.
+        pixels: the numbers.
+        photometric: 0 where 0 is white, 1 grey, 2 RGB.
+        order: ``<`` little-endian, ``>`` big-endian.
+        **more: other tags by their numbers, ``tag_274=6``.
+    """
     samples, bits = 1 if pixels.ndim == 2 else pixels.shape[2], 8 * pixels.itemsize
     kind = "?uif".index(pixels.dtype.kind)
     tags = {256: pixels.shape[1], 257: pixels.shape[0], 258: bits, 259: 1, 262: photometric, 273: 0, 277: samples}
     tags |= {278: pixels.shape[0], 279: pixels.nbytes, 339: kind} | ({338: 0} if samples == 2 else {})
+    tags |= {int(name.removeprefix("tag_")): value for name, value in more.items()}
     tags[273] = 10 + 12 * len(tags) + 4
-    entries = (struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
-    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + b"".join(entries) + bytes(4) + pixels.tobytes())
+    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(tags))
+    entries = (struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    content = (pixels if order == "<" else pixels.byteswap()).tobytes()
+    path.write_bytes(head + b"".join(entries) + bytes(4) + content)
     return path
 
 

@@ -67,6 +67,8 @@ def open_picture(path: Path, limits: Limits) -> Iterator[Image.Image]:
             with Image.open(path, formats=_FORMATS) as picture:
                 _check_size(path, picture, limits)
                 _check_frames(path, picture)
+                if picture.format == "TIFF":
+                    picture.filename = ""  # else Pillow maps a file that is to be turned by its turned size
                 if is_deep_grey(path):
                     # The four bytes of a pixel come as they are stored.
                     picture.tile = [(*picture.tile[0][:3], "RGBA")]  # pyright: ignore[reportAttributeAccessIssue]
@@ -97,12 +99,13 @@ def upright(path: Path, picture: Image.Image) -> Image.Image:
     """Decode a picture, and turn it as its EXIF orientation says.
 
     Raises:
-        EquiregError: if decoding has changed the sign of a number.
+        EquiregError: if decoding has changed the sign of a number, or dropped a channel.
     """
     if picture.format == "PNG":
         _check_sums(picture)
     picture.load()
     tiff_samples.check_sign(path, picture)
+    tiff_samples.check_fourth(path, picture)
     return ImageOps.exif_transpose(picture)
 
 

@@ -88,6 +88,28 @@ def test_numbers_of_tiff_that_would_be_lost_are_refused_with_their_kind(tmp_path
     assert "Copy it again" not in text
 
 
+def test_a_tiff_that_pillow_does_not_open_is_told_by_its_colours_and_byte_order(tmp_path):
+    text = error_of(tiff(tmp_path / "a.tif", np.full((3, 4, 3), 9, np.uint8)))
+    assert "3 samples a pixel, whole numbers of 8 bits, that are grey; expected" in text
+    text = error_of(tiff(tmp_path / "a.tif", np.full((3, 4), 9, np.uint16), photometric=0, order=">"))
+    assert "whole numbers of 16 bits, that are grey whose 0 is white, big-endian; expected" in text
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_fourth_sample_of_no_meaning_is_refused_unless_it_only_fills(tmp_path, order):
+    filled = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
+    image, _ = read_image([tiff(tmp_path / "a.tif", filled, 2, order, tag_338=0, tag_274=6)])
+    np.testing.assert_array_equal(image[..., 0], np.rot90(PHOTO, -1).transpose(2, 1, 0))
+    filled[3, 3, 3] = 0
+    assert "4 samples a pixel, of which one" in error_of(tiff(tmp_path / "b.tif", filled, 2, order, tag_338=0))
+
+
+def test_slices_in_one_page_of_a_tiff_are_refused(tmp_path):
+    text = error_of(tiff(tmp_path / "a.tif", np.arange(12, dtype=np.uint16).reshape(3, 4), tag_32997=4))
+    assert "holds 4 slices" in text
+    assert "as one volume" in text
+
+
 @pytest.mark.parametrize("kind", [np.uint32, np.int32, np.int8])
 def test_numbers_of_tiff_that_are_kept(tmp_path, kind):
     pixels = np.arange(12, dtype=kind).reshape(3, 4)
@@ -114,6 +136,16 @@ def test_exif_orientation_is_applied_also_to_the_header(tmp_path, ending):
     assert geometry.shape == read_geometry(path)[0].shape == (32, 40, 1)
     turned = np.rot90(PHOTO, -1).transpose(2, 1, 0)
     assert np.abs(image[..., 0] - turned).mean() < (15 if ending == "jpg" else 1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_an_unpacked_tiff_is_turned(tmp_path, kind):
+    pixels = np.arange(48, dtype=kind).reshape(6, 8)
+    for orientation, turns in ((6, -1), (8, 1)):
+        path = tiff(tmp_path / "a.tif", pixels, tag_274=orientation)
+        image, geometry = read_image([path])
+        assert geometry.shape == (6, 8, 1)
+        np.testing.assert_array_equal(image[0, ..., 0], np.rot90(pixels, turns).T)
 
 
 def test_a_palette_becomes_colours(tmp_path):
