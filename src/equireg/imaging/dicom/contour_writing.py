@@ -56,11 +56,11 @@ def write_contours(path: Path, values: np.ndarray, series: Series, told: Told) -
 def _header(source: Any) -> Any:
     """Return a new file of the source's patient and study."""
     from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(_CLASS), generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian  # the explicit one holds no contour of more than 64 kB
     made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     for name in _COPIED:
         if name in source:
@@ -128,9 +128,10 @@ def _add_regions(made: Any, values: np.ndarray, series: Series, sources: list[An
 
 def _contours(mask: np.ndarray, series: Series, sources: list[Any]) -> Iterator[Any]:
     to_lps = LPS_TO_RAS @ series.geometry.affine_array
+    slices = series.geometry.slices or range(mask.shape[2])
     for place in np.flatnonzero(mask.any(axis=(0, 1))).tolist():
         for points in outlines(mask[:, :, place]):
-            voxels = np.column_stack([points, np.full(len(points), place), np.ones(len(points))])
+            voxels = np.column_stack([points, np.full(len(points), slices[place]), np.ones(len(points))])
             points_mm = (voxels @ to_lps.T)[:, :3]
             yield _item(
                 ContourImageSequence=[_image(series, sources, place)],
