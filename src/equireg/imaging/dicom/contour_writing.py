@@ -11,7 +11,7 @@ from equireg._version import __version__
 from equireg.imaging.dicom.library import pydicom
 from equireg.imaging.dicom.object_writing import write_object
 from equireg.imaging.dicom.outlines import outlines
-from equireg.imaging.dicom.seg_writing import MAKER, Told
+from equireg.imaging.dicom.seg_writing import MAKER, Told, segment_name
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.placing import LPS_TO_RAS
 
@@ -111,7 +111,7 @@ def _add_regions(made: Any, values: np.ndarray, series: Series, sources: list[An
             _item(
                 ROINumber=number,
                 ReferencedFrameOfReferenceUID=sources[0].FrameOfReferenceUID,
-                ROIName=name[:64],
+                ROIName=segment_name(name),
                 ROIGenerationAlgorithm="AUTOMATIC",
             )
         )
