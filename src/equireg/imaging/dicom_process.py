@@ -27,7 +27,7 @@ def main() -> None:
 
     warnings.simplefilter("ignore")
     config.settings.reading_validation_mode = config.IGNORE
-    serve(_read, (InvalidDicomError, BytesLengthException, AttributeError, KeyError, TypeError))
+    serve(_read, (InvalidDicomError, BytesLengthException, AttributeError, KeyError, TypeError, zlib.error))
 
 
 def _read(request: dict[str, Any]) -> Answer:

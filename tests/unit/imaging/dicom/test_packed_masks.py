@@ -18,6 +18,8 @@ from equireg.imaging.dicom.masks import read_mask
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.limits import LIMITS
 
+DEFLATED_FRAMES = UID("1.2.840.10008.1.2.8.1")
+
 
 def packed(bits: np.ndarray) -> bytes:
     return np.packbits(bits, bitorder="little").tobytes()
@@ -43,7 +45,7 @@ def jpeg_2000(bits: np.ndarray) -> bytes:
     [
         (ExplicitVRLittleEndian, packed),
         (RLELossless, run_lengths),
-        (UID("1.2.840.10008.1.2.8.1"), deflated),
+        (DEFLATED_FRAMES, deflated),
         (JPEG2000Lossless, jpeg_2000),
     ],
 )
@@ -75,3 +77,14 @@ def test_a_binary_segmentation_that_is_cut_short(tmp_path: Path) -> None:
     (path,) = write(tmp_path, [made])
     with pytest.raises(EquiregError, match="430 bytes where 3 frames of 1155 bits need 434"):
         read_mask(path, {1: 1}, Geometry.from_array((35, 33, 3), one.affine), LIMITS)
+
+
+def test_a_deflated_frame_that_is_damaged(tmp_path: Path) -> None:
+    one = phantom((35, 33, 3))
+    made = segmentation(slices(one), np.ones((35, 33, 3), np.uint8), ["liver"])
+    made.PixelData = encapsulate([b"\xff" * 20] * 3)
+    made["PixelData"].is_undefined_length, made["PixelData"].VR = True, "OB"
+    made.file_meta.TransferSyntaxUID = DEFLATED_FRAMES
+    pydicom.dcmwrite(tmp_path / "mask.dcm", made, implicit_vr=False, little_endian=True, force_encoding=True)
+    with pytest.raises(EquiregError, match="while decompressing data"):
+        read_mask(tmp_path / "mask.dcm", {1: 1}, Geometry.from_array((35, 33, 3), one.affine), LIMITS)
