@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def series_geometry(series: Series, limits: Limits) -> Geometry:
     first, shape = series.files[0], series.geometry.shape
     check_size(first, shape, 1, limits.max_voxels, limits)
     header = Header(shape, 1, series.geometry.affine_array, np.dtype(np.float32), remark=series.remark)
-    return geometry_of(first, header, limits)
+    return replace(geometry_of(first, header, limits), slices=series.geometry.slices)
 
 
 def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, Geometry]:

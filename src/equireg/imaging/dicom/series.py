@@ -10,6 +10,7 @@ import numpy as np
 from equireg.imaging.dicom.heads import PHASES, Head
 from equireg.imaging.dicom.plane import Plane
 from equireg.imaging.dicom.planes import SeriesError, planes_of
+from equireg.imaging.dicom.uneven import slices_of
 from equireg.imaging.geometry import Geometry
 
 _SAME = 1e-3
@@ -77,7 +78,8 @@ def series_of(heads: Sequence[Head]) -> Series:
     files = tuple(dict.fromkeys(plane.path for plane in planes))
     place = {path: index for index, path in enumerate(files)}
     frames = tuple(Frame(place[one.path], one.number, one.slope, one.intercept, one.padding) for one in planes)
-    geometry = Geometry.from_array((first.columns, first.rows, len(planes)), first.affine(step))
+    slices = slices_of(np.array([plane.position for plane in planes]) @ first.normal)
+    geometry = Geometry.from_array((first.columns, first.rows, len(planes)), first.affine(step), slices=slices)
     packed = any(head.syntax not in _PLAIN for head in heads)
     inverted = any(head.inverted for head in heads)
     remark = "its high numbers are meant to be dark (MONOCHROME1); they are kept as they are" if inverted else None
