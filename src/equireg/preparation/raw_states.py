@@ -33,7 +33,7 @@ class _State:
     mask: str | None
     adopted: str | None
     prepared: str | None = None
-    """None where an earlier version prepared the case."""
+    """Of the scan as it was prepared, its files in any order; None where an earlier version prepared it."""
 
 
 def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]) -> None:
@@ -49,15 +49,16 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
     earlier, states, changed = _read(out), {}, []
     for case in cases:
         try:
-            scan = _scan_state(case.scan_files)
-            state = _State(scan, _mask_state(case), adopted.get(case.name), prepared=scan)
+            files = _scan_state(case.scan_files)
+            prepared = _digest(sorted(files, key=repr))
+            state = _State(_digest(files), _mask_state(case), adopted.get(case.name), prepared)
         except OSError:  # whoever prepares the case says what is wrong
             continue
         before = earlier.get(case.name, state)
         if state.adopted is not None and before.adopted in (None, state.adopted):
             kinds = [kind for kind in ("scan", "mask") if getattr(state, kind) != getattr(before, kind)]
             changed += [f"{case.name} ({' and '.join(kinds)})"] if kinds else []
-            state = replace(before, adopted=state.adopted, prepared=scan)
+            state = replace(before, adopted=state.adopted, prepared=prepared)
         states[case.name] = asdict(state)
     disk.write_json(out / _STATES, states)
     if changed:
@@ -80,7 +81,8 @@ def changed_scans(out: Path, cases: Iterable[RawCase]) -> list[str]:
     for case in cases:
         before = kept[case.name].prepared if case.name in kept else None
         with suppress(OSError):  # whoever reads the scan says what is wrong
-            found += [case.name] if before not in (None, _scan_state(case.scan_files)) else []
+            changed = before is not None and before != _digest(sorted(_scan_state(case.scan_files), key=repr))
+            found += [case.name] * changed
     return found
 
 
@@ -99,9 +101,9 @@ def _mask_state(case: RawCase) -> str | None:
     return _digest([path.stat().st_size, digest_of(path)] for path in files)
 
 
-def _scan_state(files: Sequence[Path]) -> str:
+def _scan_state(files: Sequence[Path]) -> list[list[object]]:
     read = set(files[:: max(1, len(files) // _FILES)])
-    return _digest([path.stat().st_size, _sample(path) if path in read else ""] for path in files)
+    return [[path.stat().st_size, _sample(path) if path in read else ""] for path in files]
 
 
 def _sample(path: Path) -> str:

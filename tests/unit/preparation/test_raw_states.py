@@ -56,3 +56,10 @@ def test_a_scan_that_was_replaced_is_known_until_it_is_prepared_again(tmp_path: 
     assert changed_scans(tmp_path, cases) == []
     scans["a"].unlink()
     assert changed_scans(tmp_path, cases) == []
+
+
+def test_channels_may_come_in_another_order(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"a_{name}.nii.gz", seed, 300) for seed, name in enumerate(("t1", "t2"))]
+    tell_changed(tmp_path, [RawCase("a", tuple(files), None, "a", False)], {})
+    assert changed_scans(tmp_path, [RawCase("a", tuple(files[::-1]), None, "a", False)]) == []
+    assert changed_scans(tmp_path, [RawCase("a", (files[0],), None, "a", False)]) == ["a"]
