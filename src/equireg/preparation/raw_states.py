@@ -1,10 +1,12 @@
-"""What the raw files of each case were like, so that `prepare` can say where they changed under an adopted mask.
+"""What the raw files of each case were like, so that a change under what was prepared or adopted is told.
 
-raw.json    case to digests of its scan and its mask in the raw folder, and of the adopted mask that lies over them
+raw.json    case to digests of its scan and its mask in the raw folder as they were under its adopted mask, of that
+            mask, and of the scan as it was prepared
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -30,6 +32,8 @@ class _State:
     scan: str
     mask: str | None
     adopted: str | None
+    prepared: str | None = None
+    """Of the scan as it was prepared, its files in any order; None where an earlier version prepared it."""
 
 
 def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]) -> None:
@@ -45,14 +49,16 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
     earlier, states, changed = _read(out), {}, []
     for case in cases:
         try:
-            state = _State(_scan_state(case.scan_files), _mask_state(case), adopted.get(case.name))
+            files = _scan_state(case.scan_files)
+            prepared = _digest(sorted(files, key=repr))
+            state = _State(_digest(files), _mask_state(case), adopted.get(case.name), prepared)
         except OSError:  # whoever prepares the case says what is wrong
             continue
         before = earlier.get(case.name, state)
         if state.adopted is not None and before.adopted in (None, state.adopted):
             kinds = [kind for kind in ("scan", "mask") if getattr(state, kind) != getattr(before, kind)]
             changed += [f"{case.name} ({' and '.join(kinds)})"] if kinds else []
-            state = replace(before, adopted=state.adopted)
+            state = replace(before, adopted=state.adopted, prepared=prepared)
         states[case.name] = asdict(state)
     disk.write_json(out / _STATES, states)
     if changed:
@@ -62,6 +68,22 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
             ", ".join(changed[:_SHOWN]),
             f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "",
         )
+
+
+def changed_scans(out: Path, cases: Iterable[RawCase]) -> list[str]:
+    """Return the names of the cases whose scan is not the one that was prepared, as far as this was kept.
+
+    Args:
+        out: the prepared folder.
+        cases: as a raw folder has them now.
+    """
+    kept, found = _read(out), []
+    for case in cases:
+        before = kept[case.name].prepared if case.name in kept else None
+        with suppress(OSError):  # whoever reads the scan says what is wrong
+            changed = before is not None and before != _digest(sorted(_scan_state(case.scan_files), key=repr))
+            found += [case.name] * changed
+    return found
 
 
 def _read(out: Path) -> Mapping[str, _State]:
@@ -79,9 +101,9 @@ def _mask_state(case: RawCase) -> str | None:
     return _digest([path.stat().st_size, digest_of(path)] for path in files)
 
 
-def _scan_state(files: Sequence[Path]) -> str:
+def _scan_state(files: Sequence[Path]) -> list[list[object]]:
     read = set(files[:: max(1, len(files) // _FILES)])
-    return _digest([path.stat().st_size, _sample(path) if path in read else ""] for path in files)
+    return [[path.stat().st_size, _sample(path) if path in read else ""] for path in files]
 
 
 def _sample(path: Path) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equireg.layouts import RawCase
-from equireg.preparation.raw_states import tell_changed
+from equireg.preparation.raw_states import changed_scans, tell_changed
 
 
 def write(path: Path, seed: int, size: int) -> Path:
@@ -40,3 +40,26 @@ def test_a_change_under_an_adopted_mask_is_told_until_another_is_adopted(
     assert told(a="1", b="2") == []
     scans["a"].unlink()
     assert told(a="1", b="2") == []
+
+
+def test_a_scan_that_was_replaced_is_known_until_it_is_prepared_again(tmp_path: Path) -> None:
+    scans = {name: write(tmp_path / f"{name}.nii.gz", 0, 400_000) for name in "ab"}
+    cases = [RawCase(name, (path,), None, name, False) for name, path in scans.items()]
+    assert changed_scans(tmp_path, cases) == []  # nothing was kept
+    tell_changed(tmp_path, cases, {})
+    tell_changed(tmp_path, cases, {"a": "1"})
+    scans["b"].touch()
+    assert changed_scans(tmp_path, cases) == []
+    write(scans["a"], 1, 400_000)
+    assert changed_scans(tmp_path, cases) == ["a"]
+    tell_changed(tmp_path, cases, {"a": "1"})  # the adopted mask is of the scan before, the arrays are not
+    assert changed_scans(tmp_path, cases) == []
+    scans["a"].unlink()
+    assert changed_scans(tmp_path, cases) == []
+
+
+def test_channels_may_come_in_another_order(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"a_{name}.nii.gz", seed, 300) for seed, name in enumerate(("t1", "t2"))]
+    tell_changed(tmp_path, [RawCase("a", tuple(files), None, "a", False)], {})
+    assert changed_scans(tmp_path, [RawCase("a", tuple(files[::-1]), None, "a", False)]) == []
+    assert changed_scans(tmp_path, [RawCase("a", (files[0],), None, "a", False)]) == ["a"]
