@@ -312,3 +312,19 @@ def test_a_damaged_record_is_named(equireg, own: Path, tmp_path: Path):
     adopt(own, write_mask(data, unlabelled(data)[0], tmp_path / "masks"))
     (own / "adopted" / "adopted.json").write_text('{"a": 1}')
     assert "adopted.json: is damaged" in equireg("adopt", own, tmp_path / "masks").error
+
+
+def test_a_mask_of_a_scan_that_was_replaced_is_refused(own: Path, phantom_raw: Path, tmp_path: Path):
+    data = PreparedSet(own)
+    case, other = unlabelled(data)[:2]
+    beside = tmp_path / phantom_raw.parent.name  # to where the signature leads from here
+    raw = Path(shutil.copytree(phantom_raw, beside / phantom_raw.name))
+    own = Path(shutil.move(own, tmp_path / "moved" / "prepared"))
+    (scan,) = raw.rglob(f"{case}_flair.nii.gz")
+    image = nib.Nifti1Image.from_filename(scan)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1].copy(), image.affine), scan)
+    masks = [write_mask(data, name, tmp_path / "masks") for name in (case, other)]
+    with pytest.raises(EquiregError, match=rf"were prepared: {case} \(1 in all\)"):
+        adopt(own, masks)
+    assert not (own / "adopted").exists()
+    assert adopt(own, masks[1:]).keys() == {other}

@@ -19,6 +19,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.folders.prepared.adopted import adopted_file
 from equireg.preparation.prepare import prepare
 from equireg.serving.desk import Desk
+from equireg.serving.errors import RequestError
 from equireg.serving.uploads import Sent
 
 SHAPE = (12, 10, 6)
@@ -164,3 +165,27 @@ def test_a_draft_is_what_an_annotator_was_shown_and_once(phantom_run: Path, phan
         told.append(desk.take(case, Sent("m.nii.gz", io.BytesIO(mask)), {}).corrects)
     assert told == [None, "draft", "mask"]
     desk.close()
+
+
+def test_a_scan_that_was_replaced_is_neither_shown_nor_annotated_until_it_is_prepared_again(
+    desk: Desk, tmp_path: Path
+) -> None:
+    before = desk.image_file("a")
+    write_scans(tmp_path / "raw", "a", seed=1)
+    for ask in (lambda: desk.image_file("a"), lambda: desk.take("a", sent(drawn(1)), {})):
+        with pytest.raises(RequestError, match=r"prepared: a \(1 in all\)\. Run `equireg prepare` again") as told:
+            ask()
+        assert told.value.status == 409
+    assert desk.image_file("b") == before.with_name("b.nii.gz")
+    prepare(tmp_path / "raw", tmp_path / "prepared", jobs=1)
+    assert desk.image_file("a") == before
+    desk.take("a", sent(drawn(1)), {})
+
+
+def test_a_scan_of_the_folder_is_shown_before_one_that_was_sent_under_its_name(desk: Desk, tmp_path: Path) -> None:
+    scan = (tmp_path / "raw" / "a.nii.gz").read_bytes()
+    assert desk.add_image("e", Sent("e.nii.gz", io.BytesIO(scan))) == "e"
+    assert desk.image_file("e").read_bytes() == scan
+    write_scans(tmp_path / "raw", "e", seed=1)
+    prepare(tmp_path / "raw", tmp_path / "prepared", jobs=1)
+    assert desk.image_file("e") == tmp_path / "raw" / "e.nii.gz"

@@ -99,3 +99,28 @@ def test_a_run_that_is_none_leaves_nothing(equireg, phantom_prepared: Path, tmp_
     assert told.code == 1
     assert "gone: no such folder" in told.error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scans_that_are_others_by_now_are_not_suggested(equireg, phantom_prepared, phantom_raw, tmp_path: Path):
+    from equireg.folders.prepared import PreparedSet
+
+    first, second = (case.name for case in PreparedSet(phantom_prepared).manifest.cases if not case.labelled)
+    raw = Path(shutil.copytree(phantom_raw, tmp_path / "raw"))
+    folders = {path.name: path for path in raw.rglob("*") if path.is_dir()}
+
+    def replace(case: str) -> None:
+        other = next(
+            path for name, path in folders.items() if name not in (first, second) and list(path.glob("*.nii*"))
+        )
+        for new in other.glob("*_flair.nii.gz"):
+            shutil.copy(new, folders[case] / new.name.replace(other.name, case))
+
+    replace(first)
+    told = equireg("suggest", phantom_prepared, "--scans", raw, "--out", tmp_path / "one")
+    assert told.code == 0
+    assert f"not those that were prepared: {first} (1 in all). Run `equireg prepare` again" in told.err
+    assert [one.case for one in read_suggestions(tmp_path / "one")] == [second]
+    replace(second)
+    told = equireg("suggest", phantom_prepared, "--scans", raw, "--out", tmp_path / "none")
+    assert told.code == 1
+    assert f"{first}, {second} (2 in all)" in told.error

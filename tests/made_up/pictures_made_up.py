@@ -1,6 +1,7 @@
 """Small folders of pictures with discs on noise, in the ways that people keep them."""
 
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,47 @@ def save_palette(root: Path, name: str, index: np.ndarray, palette: tuple[int, .
     return path
 
 
-def tiff(path: Path, pixels: np.ndarray, photometric: int = 1) -> Path:
-    """Write a TIFF of any kind of numbers, [rows, columns] or with samples last: little-endian, in one strip."""
+def png16(path: Path, pixels: np.ndarray, transparent: int | None = None) -> Path:
+    """Write a PNG of 16 bits, [rows, columns] or with 2 (grey and alpha), 3 or 4 channels last.
+
+    Args:
+        path: the file.
+        pixels: uint16.
+        transparent: the grey value that is transparent (tRNS).
+    """
+    rows, columns = pixels.shape[:2]
+    colours = {1: 0, 2: 4, 3: 2, 4: 6}[pixels.size // (rows * columns)]
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    chunks = [(b"IHDR", struct.pack(">2I5B", columns, rows, 16, colours, 0, 0, 0))]
+    chunks += [] if transparent is None else [(b"tRNS", struct.pack(">H", transparent))]
+    chunks += [(b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    whole = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(whole))
+    return path
+
+
+def tiff(path: Path, pixels: np.ndarray, photometric: int = 1, order: str = "<", **more: int) -> Path:
+    """Write a TIFF of any kind of numbers, [rows, columns] or with samples last: in one strip.
+
+    Args:
+        path: the file.
+        pixels: the numbers.
+        photometric: 0 where 0 is white, 1 grey, 2 RGB.
+        order: ``<`` little-endian, ``>`` big-endian.
+        **more: other tags by their numbers, ``tag_274=6``.
+    """
     samples, bits = 1 if pixels.ndim == 2 else pixels.shape[2], 8 * pixels.itemsize
     kind = "?uif".index(pixels.dtype.kind)
     tags = {256: pixels.shape[1], 257: pixels.shape[0], 258: bits, 259: 1, 262: photometric, 273: 0, 277: samples}
     tags |= {278: pixels.shape[0], 279: pixels.nbytes, 339: kind} | ({338: 0} if samples == 2 else {})
+    tags |= {int(name.removeprefix("tag_")): value for name, value in more.items()}
     tags[273] = 10 + 12 * len(tags) + 4
-    entries = (struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
-    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + b"".join(entries) + bytes(4) + pixels.tobytes())
+    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(tags))
+    entries = (struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    content = (pixels if order == "<" else pixels.byteswap()).tobytes()
+    path.write_bytes(head + b"".join(entries) + bytes(4) + content)
     return path
 
 

@@ -14,6 +14,7 @@ from equireg import disk
 from equireg.annotation.held_out import moved
 from equireg.annotation.labels import are_open, grown
 from equireg.annotation.masks import NewMask, find_masks
+from equireg.annotation.workplace import check_scans, raw_cases
 from equireg.config import AdoptConfig
 from equireg.config.parsing import options_from
 from equireg.folders.digests import SEAL, digest_of
@@ -48,19 +49,31 @@ def adopt(
 
     Raises:
         EquiregError: if a mask is of an unknown case, of a case that validates or tests, of another shape or place
-            than its scan, or holds a label value that the data set does not declare; names all such masks.
+            than its scan, or holds a label value that the data set does not declare; names all such masks. Also if
+            the raw folder holds another scan than the one that was prepared.
     """
     listed = [masks] if isinstance(masks, str | Path) else list(masks)
-    return take_masks(prepared, [Path(path) for path in listed], options_from(AdoptConfig, config, options))
+    return take_masks(prepared, [Path(path) for path in listed], options_from(AdoptConfig, config, options), look=True)
 
 
 def take_masks(
-    prepared: Path | str, masks: Sequence[Path], config: AdoptConfig, names: Mapping[int, str] | None = None
+    prepared: Path | str,
+    masks: Sequence[Path],
+    config: AdoptConfig,
+    names: Mapping[int, str] | None = None,
+    *,
+    look: bool = False,
 ) -> dict[str, Adoption]:
-    """Do what ``adopt`` does; with the names of labels that the data set lacks, of masks whose files name none."""
+    """Do what ``adopt`` does; with the names of labels that the data set lacks, of masks whose files name none.
+
+    The raw folder is looked at for scans that changed with ``look`` alone: that may take long.
+    """
     with _disk_errors(), disk.locked_folder(prepared):
         data = PreparedSet(prepared, config.verify)
         found = find_masks(data, masks, config, names)
+        if look:
+            scans = None if config.scans is None else Path(config.scans)
+            check_scans(data, raw_cases(data, scans) or {}, [mask.case for mask in found])
         labels = _labels(data, found)
         taken = {mask.case: _take(data, mask, labels, config) for mask in found}
         history = read_history(data.root)

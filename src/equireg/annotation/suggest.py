@@ -1,6 +1,7 @@
 """The verb ``suggest``: which scans to annotate next."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from equireg.config.parsing import options_from, to_plain
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import PAGE, Suggestion, write_suggestions
+from equireg.layouts import RawCase
 from equireg.layouts.dicom.telling import names_a_patient
+from equireg.preparation.raw_states import changed_scans
 
 if TYPE_CHECKING:
     from equireg.annotation.drafting import Drafter
@@ -44,19 +47,20 @@ def suggest(
     """
     config = options_from(SuggestConfig, config, options)
     data = PreparedSet(prepared, config.verify)
-    known, candidates = pool(data, config)
+    raw = workplace.raw_cases(data, None if config.scans is None else Path(config.scans))
+    known, candidates = pool(data, config, raw or {})
     drafter = _drafter(data, config)
     with disk.staged_folder(out) as folder:
         doubts = None if drafter is None else drafter.doubts(candidates)
         found = ranking.rank_scans(data, candidates, known, config.count, doubts)
         write_suggestions(folder, found)
         names = [one.case for one in found]
-        raw = workplace.lay_out(folder, data, names, config)
+        workplace.lay_out(folder, data, names, raw)
         if drafter is not None:
             drafter.write(folder, names)
         disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates), drafted=drafter is not None))
         told = to_plain(config)
-        if config.scans is not None and names_a_patient(Path(config.scans), raw.values()):
+        if config.scans is not None and names_a_patient(Path(config.scans), (raw or {}).values()):
             told["scans"] = None
         folders.sign(folder, "suggest", told, source=data.root, cases=names)
     for one in found:
@@ -73,8 +77,10 @@ def _drafter(data: PreparedSet, config: SuggestConfig) -> "Drafter | None":
     return Drafter(data, config)
 
 
-def pool(data: PreparedSet, config: SuggestConfig) -> tuple[list[str], list[str]]:
+def pool(data: PreparedSet, config: SuggestConfig, raw: Mapping[str, RawCase]) -> tuple[list[str], list[str]]:
     """Return the names of the training cases with a mask, and of those without one that may be suggested.
+
+    Cases whose scan is another by now are left out, and the user is told so.
 
     Raises:
         EquiregError: if none may be suggested.
@@ -91,6 +97,12 @@ def pool(data: PreparedSet, config: SuggestConfig) -> tuple[list[str], list[str]
             f"{data.root}: each of its {len(known)} training cases has a mask; expected some without. "
             "Add scans to the raw folder and run `equireg prepare` again."
         )
+    changed = changed_scans(data.root, [raw[name] for name in candidates if name in raw])
+    if len(changed) == len(candidates):
+        raise EquiregError(f"{data.root}: {workplace.other_scans(changed)}")
+    if changed:
+        log.warning("left out are %s", workplace.other_scans(changed))
+        candidates = [name for name in candidates if name not in changed]
     if config.count > len(candidates):
         raise UsageError(
             f"--count is {config.count}; expected at most {len(candidates)}, the training cases without a mask."

@@ -3,10 +3,10 @@
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from equireg.config import DicomOptions, SuggestConfig
+from equireg.config import DicomOptions
 from equireg.drawing.scans import shown_channels
 from equireg.errors import EquiregError
 from equireg.folders import read_signature
@@ -15,20 +15,22 @@ from equireg.folders.suggestions import MASKS, SCANS
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import write_channels
 from equireg.layouts import RawCase, rediscover, with_limits
+from equireg.preparation.raw_states import changed_scans
 
 log = logging.getLogger("equireg")
 
+_SHOWN = 5
 
-def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: SuggestConfig) -> Mapping[str, RawCase]:
+
+def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], raw: Mapping[str, RawCase] | None) -> None:
     """Make the folder for masks, and lay links to the raw files of some cases into ``folder / scans``.
 
-    Where the raw folder is gone, the user is told so. Returns the raw cases by name.
+    Where the raw folder is gone, and ``raw`` is None, the user is told so.
     """
     (folder / MASKS).mkdir(exist_ok=True)
-    raw = raw_cases(data, None if config.scans is None else Path(config.scans))
     if raw is None:
         log.warning("the raw folder of %s is not where it was, so no scan is linked. Give it as --scans.", data.root)
-        return {}
+        return
     scans = folder / SCANS
     scans.mkdir()
     for name in cases:
@@ -39,7 +41,6 @@ def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], config: Sugge
             write_scan(scans / f"{name}.nii.gz", raw[name])
         for path in raw[name].images if not raw[name].series else ():
             _link(path, scans / _free_name(scans, path, name))
-    return raw
 
 
 def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | None:
@@ -58,8 +59,28 @@ def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | 
     except EquiregError as error:
         if given is not None:
             raise
-        log.warning("the scans are not linked: %s", error)
+        log.warning("the raw folder is not looked at: %s", error)
         return None
+
+
+def check_scans(data: PreparedSet, raw: Mapping[str, RawCase], cases: Iterable[str]) -> None:
+    """Refuse cases whose scan is another than the one that was prepared: a mask of one does not fit the other.
+
+    Raises:
+        EquiregError: if there are some; names them.
+    """
+    changed = changed_scans(data.root, [raw[case] for case in cases if case in raw])
+    if changed:
+        raise EquiregError(other_scans(changed))
+
+
+def other_scans(cases: Sequence[str]) -> str:
+    """Return what is wrong where the scans of some cases are not those that were prepared, and how to mend it."""
+    some = f"{', '.join(cases[:_SHOWN])}{', ...' if len(cases) > _SHOWN else ''}"
+    return (
+        f"scans that are not those that were prepared: {some} ({len(cases)} in all). Run `equireg prepare` again where "
+        "they were replaced; with --scans check that folder."
+    )
 
 
 def shown_file(case: RawCase, channels: Sequence[str]) -> Path | int:

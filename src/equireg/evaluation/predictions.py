@@ -83,7 +83,13 @@ def read_predictions(
     """
     folder = disk.existing_folder(folder, "predictions, a CASE.nii.gz each")
     predictions_folder.refuse_unfinished(folder)
-    signature = predictions_folder.read_facts(folder) if made_by(folder) is not None else {}
+    maker = made_by(folder)
+    if maker == "prepare":
+        raise EquiregError(
+            f"{folder}: was made by `equireg prepare`; expected predictions first, and what they are compared with "
+            "second: `equireg evaluate PREDICTIONS REFERENCE`."
+        )
+    signature = {} if maker is None else predictions_folder.read_facts(folder)
     files = label_files(folder)
     if not files and not signature.get("cases"):
         raise EquiregError(

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from equireg.errors import EquiregError
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header
@@ -122,7 +124,8 @@ def find_turn(
 
     A file that covers the same voxels along exchanged or flipped axes is turned. One whose corners lie less than a
     quarter of a voxel beside those of ``what`` counts as rounded: it is taken voxel by voxel. Both are told. A picture
-    says nothing of its place, so its size is enough.
+    says nothing of its place, so its size is enough; so it is for a volume that lies as a picture of 1 mm a pixel
+    does, where ``what`` lies as a picture.
 
     Args:
         path: the file.
@@ -139,12 +142,22 @@ def find_turn(
     if is_picture(path):
         _check_same_size(path, found, expected, what)
         return UNTURNED
+    if found.shape == expected.shape and _pixel_mm(expected) and _pixel_mm(found) == 1:
+        return UNTURNED  # drawn on a picture by a program that knows no --pixel_mm
     several = fits(found, expected)
     if len(several) != 1:
         raise _elsewhere(path, found, expected, what, remedy, several)
     (fit,) = several
     _tell_fit(told_of or path, found, expected, what, fit)
     return fit.turn
+
+
+def _pixel_mm(geometry: Geometry) -> float | None:
+    """Return how wide a pixel is, to a nanometre, where a file lies as pictures do; else None."""
+    width = -geometry.affine[0][0]
+    flat = geometry.shape[2] == 1 and width > 0
+    lies_so = np.allclose(geometry.affine_array, np.diag([-width, -width, 1.0, 1.0]), rtol=1e-5, atol=1e-6)
+    return round(width, 6) if flat and lies_so else None
 
 
 def _tell_fit(path: Path, found: Geometry, expected: Geometry, what: str, fit: Fit) -> None:
@@ -188,6 +201,9 @@ def _elsewhere(
         )
     advice = "Resample it to that grid, or copy the header if only that is wrong."
     advice = advice if ours == theirs else f"Resample it to that grid. {_NO_COPY}"
+    width = _pixel_mm(expected)
+    if width not in (None, 1):
+        advice = f"Save it with pixels of {width:g} mm (--pixel_mm) or of 1 mm, or as PNG, where size alone counts."
     return EquiregError(
         f"{path}: has another affine than {what}: corners lie up to {found.corner_distance_mm(expected):.4g} mm apart; "
         f"expected {allowed}. {remedy or advice}"

@@ -6,12 +6,16 @@ exact. The answer says whether the header has them in the upper bits (``upper``)
 all the same (``lower``); they are moved down where ``down`` says so.
 """
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from equireg.imaging.reader_process import Answer, serve
+
+_DEFLATED_FRAMES, _RUN_LENGTHS = "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.5"
+"""Transfer syntaxes that keep eight voxels of one bit in a byte."""
 
 
 def main() -> None:
@@ -23,7 +27,7 @@ def main() -> None:
 
     warnings.simplefilter("ignore")
     config.settings.reading_validation_mode = config.IGNORE
-    serve(_read, (InvalidDicomError, BytesLengthException, AttributeError, KeyError, TypeError))
+    serve(_read, (InvalidDicomError, BytesLengthException, AttributeError, KeyError, TypeError, zlib.error))
 
 
 def _read(request: dict[str, Any]) -> Answer:
@@ -60,15 +64,47 @@ def _frames(path: str, numbers: list[int], head: Any) -> Iterator[np.ndarray]:
 
 
 def _packed(source: Any, numbers: list[int]) -> Iterator[np.ndarray]:
-    """Yield frames of one bit a voxel, which follow each other without a gap and so begin within a byte."""
-    rows, columns, content = int(source.Rows), int(source.Columns), source.PixelData
+    """Yield frames of one bit a voxel."""
+    rows, columns, content = int(source.Rows), int(source.Columns), source["PixelData"]
+    parts = _compressed(source, numbers) if content.is_undefined_length else _plain(source, numbers)
+    for bits in parts:
+        yield bits[: rows * columns].reshape(rows, columns)
+
+
+def _plain(source: Any, numbers: list[int]) -> Iterator[np.ndarray]:
+    """Yield the bits of frames that follow each other without a gap; of some writers, each begins with a byte."""
+    voxels, count, content = int(source.Rows) * int(source.Columns), _count(source), source.PixelData
+    together, apart = -(-count * voxels // 8), count * -(-voxels // 8)
+    if len(content) not in (together, together + 1, apart, apart + 1):
+        raise ValueError(f"it has {len(content)} bytes where {count} frames of {voxels} bits need {together}")
+    step = voxels if len(content) in (together, together + 1) else 8 * -(-voxels // 8)
     for number in numbers:
-        first, beyond = number * rows * columns, (number + 1) * rows * columns
-        if beyond > 8 * len(content):
-            raise ValueError(f"it ends before frame {number + 1}")
+        first, beyond = number * step, number * step + voxels
         part = np.frombuffer(content[first // 8 : -(-beyond // 8)], np.uint8)
-        bits = np.unpackbits(part, bitorder="little")
-        yield bits[first % 8 : first % 8 + rows * columns].reshape(rows, columns)
+        yield np.unpackbits(part, bitorder="little")[first % 8 :]
+
+
+def _compressed(source: Any, numbers: list[int]) -> Iterator[np.ndarray]:
+    """Yield the bits of compressed frames: JPEG has a sample for each, the other ways have eight in a byte."""
+    from pydicom.encaps import get_frame
+    from pydicom.pixels.utils import iter_pixels
+
+    syntax, frame_bytes = source.file_meta.TransferSyntaxUID, -(-int(source.Rows) * int(source.Columns) // 8)
+    if syntax == _DEFLATED_FRAMES:
+        for number in numbers:
+            frame = get_frame(source.PixelData, number, number_of_frames=_count(source))
+            part = zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame, frame_bytes)
+            yield np.unpackbits(np.frombuffer(part, np.uint8), bitorder="little")
+        return
+    source.BitsAllocated, source.BitsStored, source.HighBit = 8, 8, 7
+    if syntax == _RUN_LENGTHS:
+        source.Rows, source.Columns = 1, frame_bytes
+    for frame in iter_pixels(source, indices=numbers, raw=True):
+        yield np.unpackbits(frame.ravel(), bitorder="little") if syntax == _RUN_LENGTHS else frame.ravel() != 0
+
+
+def _count(source: Any) -> int:
+    return int(source.get("NumberOfFrames") or 1)
 
 
 def _bits_below(head: Any) -> int:

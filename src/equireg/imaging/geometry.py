@@ -28,6 +28,9 @@ class Geometry:
     flat: bool = field(default=False, compare=False)
     """Whether the file has two axes alone, as a mask of it must have: arrays of other shapes broadcast silently."""
 
+    slices: tuple[float, ...] | None = field(default=None, compare=False)
+    """Where slices of unequal distances lie along the third axis, in voxels, from 0 on; None where they are equal."""
+
     @classmethod
     def from_array(
         cls,
@@ -37,10 +40,18 @@ class Geometry:
         stated: Mapping[str, Any] | None = None,
         *,
         flat: bool = False,
+        slices: Sequence[float] | None = None,
     ) -> "Geometry":
         """Build from a shape and arrays [4, 4]."""
         x, y, z = (int(size) for size in shape)
-        return cls((x, y, z), _rows(affine), None if other is None else _rows(other), stated, flat)
+        return cls(
+            (x, y, z),
+            _rows(affine),
+            None if other is None else _rows(other),
+            stated,
+            flat,
+            None if slices is None else tuple(map(float, slices)),
+        )
 
     @property
     def affine_array(self) -> np.ndarray:
@@ -86,6 +97,8 @@ class Geometry:
             content["stated"] = dict(self.stated)
         if self.flat:
             content["flat"] = True
+        if self.slices is not None:
+            content["slices"] = list(self.slices)
         return content
 
     @classmethod
@@ -98,6 +111,7 @@ class Geometry:
             None if other is None else np.array(other),
             content.get("stated"),
             flat=content.get("flat") is True,
+            slices=content.get("slices"),
         )
 
 

@@ -1,7 +1,7 @@
 """MetaImage and NRRD files: the header is checked here, the voxels come from a process of ITK's own."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,14 @@ _READERS = {
     **dict.fromkeys(META_ENDINGS, "MetaImageIO"),
     **dict.fromkeys(NRRD_ENDINGS, "NrrdImageIO"),
 }
+_UNITS = {
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), "metres"),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), "centimetres"),
+    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "\ufffdm", "micron", "microns"), "micrometres"),
+    **dict.fromkeys(("micrometer", "micrometers", "micrometre", "micrometres"), "micrometres"),
+    **dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre", "nanometres"), "nanometres"),
+}
+"""Units of lengths other than mm by their words in headers."""
 
 
 def read_itk_header(path: Path, limits: Limits) -> Header:
@@ -103,7 +111,19 @@ def _header(path: Path, answer: dict[str, Any], claimed: TextHeader) -> Header:
         affine[:used, 3] = answer["origin"][:used]
         affine = LPS_TO_RAS @ affine
     dtype = np.dtype(answer.get("dtype", "f4"))
-    return Header(shape, max(components, channels), affine, dtype, flat=dimension == 2)
+    remark = _remark(claimed.units)
+    return Header(shape, max(components, channels), affine, dtype, remark=remark, flat=dimension == 2)
+
+
+def _remark(units: Sequence[str]) -> str | None:
+    """Return what is odd about units of lengths: no other reader follows them, so masks are drawn without them."""
+    found = sorted({_UNITS[unit.strip().lower()] for unit in units if unit.strip().lower() in _UNITS})
+    if not found:
+        return None
+    return (
+        f"its header gives lengths in {' and '.join(found)}, but they count as mm, as in 3D Slicer and ITK, so sizes "
+        "and distances are wrong; give them in mm in the headers of scans and masks"
+    )
 
 
 def _slabs(answer: dict[str, Any], reader: Reader, header: Header) -> Iterator[Slab]:

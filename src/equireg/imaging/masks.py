@@ -151,7 +151,7 @@ class MaskFiles:
         """
         if self.grid is not None:
             turn = find_turn(self.path, self.grid, expected, "the scan that it is compared with")
-            grid = expected if turn == UNTURNED else self.grid
+            grid = replace(expected, slices=self.grid.slices) if turn == UNTURNED else self.grid
             return turn.copied_to_scan(read_mask(self.path, dict(self.segments), grid, self.limits))
         if not self.parts:
             first, *others = (read_label(path, expected, self.limits, self.path) for path in self.files)

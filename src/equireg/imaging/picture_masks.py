@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from equireg.errors import EquiregError
+from equireg.imaging import tiff_samples
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.colours import RGB, ColourTable, hex_of
 from equireg.imaging.header import Header
 from equireg.imaging.labels import smallest_integer
 from equireg.imaging.limits import Limits
-from equireg.imaging.pictures import header_of, open_picture, upright, without_alpha
+from equireg.imaging.pictures import header_of, is_deep_grey, open_picture, upright, without_alpha
 from equireg.imaging.smooth_edges import settled
 
 Look = Literal["grey", "palette", "rgb"]
@@ -42,7 +43,8 @@ def look_of(path: Path, limits: Limits) -> MaskLook:
     """Return how a picture of a mask is stored, from its header."""
     with open_picture(path, limits) as picture:
         if picture.mode != "P":
-            return MaskLook("rgb" if picture.mode in ("RGB", "RGBA", "YCbCr") else "grey")
+            coloured = picture.mode in ("RGB", "RGBA", "YCbCr") and not is_deep_grey(path)
+            return MaskLook("rgb" if coloured else "grey")
         palette = _palette(picture)
         if _is_white_first(palette):
             palette = palette[::-1]
@@ -53,9 +55,10 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
     """Read the label values of a mask that is a picture.
 
     Grey values and the indices of a palette are label values, as they are; in a palette of white first and black, black
-    is 0 and white 1. One bit a pixel counts as 0 and 255, and so does a lossy picture in black and white. With a table
-    of colours (``limits.colours``), palettes and colours are read by it, and grey values too where it lists them all as
-    colours. Pixels of smooth edges count as what is beside them, in colour and in black and white.
+    is 0 and white 1. One bit a pixel counts as 0 and 255, as seen, and so does a lossy picture in black and white. Grey
+    values of a TIFF whose 0 is white are those stored. With a table of colours (``limits.colours``), palettes and
+    colours are read by it, and grey values too where it lists them all as colours. Pixels of smooth edges count as what
+    is beside them, in colour and in black and white.
 
     Returns:
         Label values [X, Y, 1] in the smallest integer type, and the header.
@@ -71,10 +74,23 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
         if turned.mode == "P":
             values = _of_palette(path, turned, limits.colours)
         else:
-            values = _of_pixels(path, without_alpha(path, turned), limits.colours, lossy=lossy)
+            opaque = without_alpha(path, turned)
+            if tiff_samples.is_turned_round(picture):
+                opaque = _as_stored(path, opaque)
+            values = _of_pixels(path, opaque, limits.colours, lossy=lossy)
     low, high = int(values.min()), int(values.max())
     fitting = values.astype(smallest_integer(low, high), copy=False)
     return np.ascontiguousarray(fitting.T)[..., None], header
+
+
+def _as_stored(path: Path, picture: Image.Image) -> Image.Image:
+    """Return the stored numbers of a TIFF whose 0 is white."""
+    warn_once(
+        f"{path.parent}: TIFF files such as {path.name} say that 0 is white (ImageJ's inverting LUT does so); in masks "
+        "their stored numbers count, 0 as black and the background. --colours FILE tells it otherwise.",
+        kind=(path.parent, "white zero"),
+    )
+    return ImageOps.invert(picture)
 
 
 def _of_palette(path: Path, picture: Image.Image, table: ColourTable | None) -> np.ndarray:

@@ -67,6 +67,11 @@ def open_picture(path: Path, limits: Limits) -> Iterator[Image.Image]:
             with Image.open(path, formats=_FORMATS) as picture:
                 _check_size(path, picture, limits)
                 _check_frames(path, picture)
+                if picture.format == "TIFF":
+                    picture.filename = ""  # else Pillow maps a file that is to be turned by its turned size
+                if is_deep_grey(path):
+                    # The four bytes of a pixel come as they are stored.
+                    picture.tile = [(*picture.tile[0][:3], "RGBA")]  # pyright: ignore[reportAttributeAccessIssue]
                 yield picture
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
@@ -83,9 +88,9 @@ def open_picture(path: Path, limits: Limits) -> Iterator[Image.Image]:
 
 def header_of(path: Path, picture: Image.Image, limits: Limits) -> Header:
     """Return what an open picture says of its pixels, as they are after its orientation is applied."""
-    width, height = _size(picture)
     tiff_samples.check_samples(path, picture)
     channels, kind = _samples(path, picture)
+    width, height = _size(picture)  # of a PNG it decodes the pixels, after which nothing says how they are stored
     affine = np.diag([-limits.pixel_mm, -limits.pixel_mm, 1.0, 1.0])
     return Header((width, height, 1), channels, affine, np.dtype(kind))
 
@@ -94,12 +99,13 @@ def upright(path: Path, picture: Image.Image) -> Image.Image:
     """Decode a picture, and turn it as its EXIF orientation says.
 
     Raises:
-        EquiregError: if decoding has changed the sign of a number.
+        EquiregError: if decoding has changed the sign of a number, or dropped a channel.
     """
     if picture.format == "PNG":
         _check_sums(picture)
     picture.load()
     tiff_samples.check_sign(path, picture)
+    tiff_samples.check_fourth(path, picture)
     return ImageOps.exif_transpose(picture)
 
 
@@ -109,24 +115,39 @@ def is_grey(path: Path, limits: Limits) -> bool:
         return all(bool((slab.values == slab.values[:1]).all()) for slab in slabs)
 
 
+def is_deep_grey(path: Path) -> bool:
+    """Whether a picture is a PNG of grey and transparency of 16 bits each, which Pillow would cut to 8 bits."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    return head.startswith(b"\x89PNG") and head[24:] == bytes((16, 4))
+
+
 def without_alpha(path: Path, picture: Image.Image) -> Image.Image:
     """Drop the channel of transparency where every pixel is opaque.
 
     Raises:
         EquiregError: if one is not.
     """
-    if "transparency" in picture.info:
+    if is_deep_grey(path):
+        grey, alpha = np.moveaxis(np.asarray(picture).view(">u2"), -1, 0)
+        _refuse_clear(path, alpha < np.iinfo(np.uint16).max)
+        return Image.fromarray(grey.astype(np.uint16))
+    if picture.mode.startswith("I;16") and "transparency" in picture.info:
+        _refuse_clear(path, np.asarray(picture) == picture.info["transparency"])
+    elif "transparency" in picture.info:
         picture = picture.convert("LA" if picture.mode in ("1", "L") else "RGBA")
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
-        clear = int(np.count_nonzero(alpha < 255))
-        if clear:
-            raise EquiregError(
-                f"{path}: has {clear} pixels that are transparent, of {alpha.size}; expected opaque ones, as nobody "
-                "can say what is behind them. Save it without transparency (alpha)."
-            )
+        _refuse_clear(path, np.asarray(picture.convert("RGBA").getchannel("A")) < 255)
         picture = picture.convert("L" if picture.mode in ("LA", "La") else "RGB")
     return picture
+
+
+def _refuse_clear(path: Path, clear: np.ndarray) -> None:
+    if clear.any():
+        raise EquiregError(
+            f"{path}: has {np.count_nonzero(clear)} pixels that are transparent, of {clear.size}; expected opaque "
+            "ones, as nobody can say what is behind them. Save it without transparency (alpha)."
+        )
 
 
 def _slabs(path: Path, picture: Image.Image) -> Iterator[Slab]:
@@ -145,6 +166,8 @@ def _slabs(path: Path, picture: Image.Image) -> Iterator[Slab]:
 def _samples(path: Path, picture: Image.Image) -> tuple[int, str]:
     """Return how many channels a picture has as a scan, and the type of its numbers."""
     mode = picture.mode
+    if is_deep_grey(path):
+        return 1, "u2"
     if mode in _GREY:
         return 1, _GREY[mode]
     if mode.startswith("I;16"):

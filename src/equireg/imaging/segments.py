@@ -35,7 +35,7 @@ Numbers = tuple[tuple[str, int], ...]
 
 def plain(name: str) -> str:
     """Return a segment's name without what people write in several ways: capitals, blanks and other marks."""
-    return " ".join(re.split(r"[\s_-]+", name.strip(" \t\n_-"))).casefold()
+    return " ".join(re.split(r"[\s_-]+", name.strip(" \t\n_-"))).casefold().replace("\\", "/")
 
 
 def is_named(label: str) -> bool:

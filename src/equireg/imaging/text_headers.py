@@ -47,6 +47,8 @@ class TextHeader:
     """Bytes in that file before the voxels begin."""
     packing: str
     """``raw``, ``zlib`` (or gzip), ``bzip2`` or ``text``."""
+    units: tuple[str, ...] = ()
+    """Units along axes, in the header's words, which ITK passes over; empty: not stated."""
 
     @property
     def bytes(self) -> int:
@@ -126,7 +128,8 @@ def _meta(path: Path, beginning: bytes) -> TextHeader:
     place = fields["ElementDataFile"]
     data = path if place.upper() == "LOCAL" else _beside(path, place)
     skipped = _skipped("HeaderSize", fields.get("HeaderSize", "0"), beside=data != path and packing == "raw")
-    return TextHeader(sizes, _BYTES[kind], data, offset if data == path else skipped, packing)
+    units = (fields.get("DistanceUnits", ""),)
+    return TextHeader(sizes, _BYTES[kind], data, offset if data == path else skipped, packing, units)
 
 
 def _one(dimension: int) -> int:
@@ -185,7 +188,10 @@ def _nrrd(path: Path, beginning: bytes) -> TextHeader:
     data = path if place is None else _beside(path, place)
     skipped = _skipped("byte skip", skip, beside=data != path and packing == "raw")
     size = 8 if kind in ("long", "ulong") else _BYTES[kind]
-    return TextHeader(_whole(fields, "sizes", dimension), size, data, offset if data == path else skipped, packing)
+    start = offset if data == path else skipped
+    units = (fields.get("space units", "") + fields.get("units", "")).encode("latin-1").decode("utf-8", "replace")
+    sizes = _whole(fields, "sizes", dimension)
+    return TextHeader(sizes, size, data, start, packing, tuple(re.findall(r'"([^"]*)"', units)))
 
 
 def _line(content: bytes, start: int) -> tuple[str, int]:

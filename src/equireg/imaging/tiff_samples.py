@@ -11,11 +11,15 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from equireg.errors import EquiregError
 
-_BITS, _PHOTOMETRIC, _SAMPLES, _FORMAT = 258, 262, 277, 339
+_BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _FORMAT, _DEPTH = 258, 262, 277, 284, 339, 32997
 _KINDS = {1: "whole numbers", 2: "whole numbers with a sign", 3: "floats"}
+_COLOURS = {0: "grey whose 0 is white", 1: "grey", 2: "RGB", 3: "a palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
+"""What the tag of photometric interpretation says of the samples."""
+_USUAL = ((1, 0), (1, 1), (1, 3), (3, 2), (3, 6))
+"""Samples a pixel, and what they are, of 8 bits each, that Pillow reads."""
 _EXPECTED = (
-    "expected grey of 8 or 16 bits or in floats of 32 bits, or red, green and blue of 8 bits each. Save it as one of "
-    "these; channels of another kind as a grey file each (CASE_0000.tif, CASE_0001.tif)."
+    "expected grey of 8 or 16 bits (big-endian ones of 16 bits with black as 0) or in floats of 32 bits, or RGB of 8 "
+    "bits each. Save it as one of these; channels of another kind as a grey file each (CASE_0000.tif, CASE_0001.tif)."
 )
 
 
@@ -33,22 +37,53 @@ def check_kind(path: Path) -> None:
             file.seek(tags.next)
             tags.load(file)
             bits, samples, kind = tuple(tags.get(_BITS, ())), tags.get(_SAMPLES, 1), tags.get(_FORMAT, (1,))[0]
+            colours = tags.get(_PHOTOMETRIC, 0)
     except (SyntaxError, struct.error, ValueError, TypeError, KeyError, IndexError, OverflowError, OSError):
         return
-    usual = samples in (1, 3) and set(bits) == {8} and kind == 1  # so it is damaged
+    usual = (samples, colours) in _USUAL and set(bits) == {8} and kind == 1  # so it is damaged
     if bits and not usual:
         what = f"{samples} samples a pixel, {_KINDS.get(kind, 'numbers')} of {max(bits)} bits"
+        what += f", that are {_COLOURS.get(colours, 'of other colours')}{', big-endian' * head.startswith(b'MM')}"
         raise EquiregError(f"{path}: is a TIFF of {what}; {_EXPECTED}")
 
 
 def check_samples(path: Path, picture: Image.Image) -> None:
-    """Refuse an open TIFF whose second sample would be dropped.
+    """Refuse an open TIFF of which samples or slices would be dropped.
 
     Raises:
         EquiregError: if it is one.
     """
-    if picture.mode in ("L", "P") and _tags(picture).get(_SAMPLES, 1) == 2:
-        raise EquiregError(f"{path}: is a TIFF of 2 samples a pixel, of which one would be lost; {_EXPECTED}")
+    tags = _tags(picture)
+    samples, depth = tags.get(_SAMPLES, 1), tags.get(_DEPTH, 1)
+    if depth > 1:
+        raise EquiregError(
+            f"{path}: holds {depth} slices (ImageDepth), of which one would be read; expected one picture a file. Save "
+            "slices as one volume (.nii.gz, .nrrd)."
+        )
+    if samples > len(picture.getbands()) and not _has_fourth(picture):
+        raise _lost(path, samples)
+
+
+def check_fourth(path: Path, picture: Image.Image) -> None:
+    """Refuse a decoded TIFF in RGB whose fourth sample shows something; one value everywhere only fills the pixels.
+
+    Raises:
+        EquiregError: if it is one.
+    """
+    if _has_fourth(picture):
+        fourth = np.frombuffer(picture.tobytes("raw", "RGBX"), np.uint8)[3::4]
+        if (fourth != fourth[0]).any():
+            raise _lost(path, 4)
+
+
+def _has_fourth(picture: Image.Image) -> bool:
+    """Whether beside RGB there is a sample of no stated meaning, which Pillow keeps out of sight."""
+    tags = _tags(picture)
+    return picture.mode == "RGB" and tags.get(_SAMPLES, 1) == 4 and tags.get(_PLANAR, 1) == 1
+
+
+def _lost(path: Path, samples: int) -> EquiregError:
+    return EquiregError(f"{path}: is a TIFF of {samples} samples a pixel, of which one would be lost; {_EXPECTED}")
 
 
 def check_sign(path: Path, picture: Image.Image) -> None:
@@ -68,6 +103,11 @@ def check_sign(path: Path, picture: Image.Image) -> None:
 def is_white_zero(picture: Image.Image) -> bool:
     """Whether 0 is white in a picture of 16 bits, which Pillow turns round in 8 bits alone."""
     return picture.mode.startswith("I;16") and _tags(picture).get(_PHOTOMETRIC) == 0
+
+
+def is_turned_round(picture: Image.Image) -> bool:
+    """Whether 0 is white in a picture of 8 bits, or fewer but one, so that Pillow turns its numbers round."""
+    return picture.format == "TIFF" and picture.mode == "L" and _tags(picture).get(_PHOTOMETRIC, 0) == 0
 
 
 def _tags(picture: Image.Image) -> Any:

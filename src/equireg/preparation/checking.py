@@ -77,6 +77,7 @@ def read_headers(dataset: RawDataset) -> Headers:
         else:
             geometries[case.name] = found
             usable.append(case)
+    pictures.tell_turned(usable)
     return Headers(tuple(usable), geometries, tuple(refused))
 
 

@@ -1,22 +1,28 @@
 """Folders of pictures: what the colours of their masks mean, and how the masks are stored."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from equireg.config import PrepareConfig
-from equireg.errors import UsageError
+from equireg.errors import EquiregError, UsageError
 from equireg.folders.label_tables import read_colour_labels
 from equireg.imaging.colours import RGB, hex_of, read_colours
 from equireg.imaging.formats import readable
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
 from equireg.imaging.picture_masks import is_black, look_of
-from equireg.imaging.pictures import is_picture
+from equireg.imaging.pictures import is_picture, open_picture
 from equireg.layouts import RawCase, RawDataset, Refusal
 
+log = logging.getLogger("equireg")
+
 _WHITE = 255
+_ORIENTATION, _UPRIGHT, _SAME_SIZE = 0x0112, 1, (2, 3, 4)
+"""EXIF's tag, its value of a picture that is not turned, and those that keep rows and columns."""
 
 
 def with_colours(dataset: RawDataset, config: PrepareConfig, limits: Limits) -> tuple[RawDataset, Limits]:
@@ -43,6 +49,30 @@ def facts_of(dataset: RawDataset, cases: Sequence[RawCase], labels: LabelTable) 
     masks = [(case.label, case.limits) for case in cases if case.label is not None and is_picture(case.label)]
     look = look_of(*masks[0]).look if masks and labels.colours else "grey"
     return {"masks": look, "pixel_mm": float(cases[0].limits.pixel_mm)}
+
+
+def tell_turned(cases: Iterable[RawCase]) -> None:
+    """Warn of scans that EXIF turns where a mask of the stored pixels would have the same size, and says nothing."""
+    masked = [case for case in cases if case.label is not None]
+    turned = [case for case in masked if _is_turned(case.images[0], case.limits)]
+    silent = [case for case in turned if case.label is not None and not _is_turned(case.label, case.limits)]
+    if silent:
+        log.warning(
+            "%d scans are turned by EXIF and their masks are not, such as %s. Masks must be of the picture as it is "
+            "seen. If these are of the pixels as they are stored, turn them, or remove the tag from the scans.",
+            len(silent),
+            silent[0].images[0],
+        )
+
+
+def _is_turned(path: Path, limits: Limits) -> bool:
+    """Whether EXIF turns a picture, but not from upright to wide, which its size tells; of PNG it is not looked for."""
+    if not is_picture(path) or path.suffix.lower() == ".png":  # whose tags may lie behind the pixels
+        return False
+    with suppress(EquiregError), readable(path), open_picture(path, limits) as picture:
+        turn = picture.getexif().get(_ORIENTATION, _UPRIGHT)
+        return turn in _SAME_SIZE or (turn != _UPRIGHT and picture.width == picture.height)
+    return False
 
 
 def palette_of(mask: Path, values: Sequence[int], limits: Limits) -> dict[int, RGB]:

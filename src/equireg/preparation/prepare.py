@@ -205,7 +205,7 @@ def _check_renamed(out: Path, earlier: str, raw_name: str, cases: Sequence[RawCa
 
 def _no_case(raw: Path, refused: Sequence[Refusal]) -> str:
     if not refused:
-        return f"{raw}: no usable case; the lines above say what was left out. Check the path."
+        return f"{raw}: no usable case; the lines above say what was left out. Check the path, or mend what they name."
     reasons = "; ".join(f"{item.case}: {item.reason}" for item in refused[:3])
     more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
     remedy = "" if refused[0].remedy == checking.REMEDY else f" {refused[0].remedy}"

@@ -121,6 +121,17 @@ def changes_since(out: Path, cases: Iterable[RawCase]) -> list[str]:
     return [*found, *(f"{case} (gone)" for case in earlier if case not in names)] if earlier else []
 
 
+def changed_scans(out: Path, cases: Iterable[RawCase]) -> list[str]:
+    """Return the names of the cases whose scan is not the one that was prepared, as far as this was kept.
+
+    Args:
+        out: the prepared folder.
+        cases: as a raw folder has them now.
+    """
+    kept = prepared_scans(out)
+    return [case for case, scan in raw_scans(cases).items() if kept.get(case, scan) != scan]
+
+
 def prepared_scans(out: Path) -> dict[str, str]:
     """Return case to the digest of its raw scan as a folder was prepared from it; empty where none was kept."""
     return {case: state.scan for case, state in _read(out).items()}

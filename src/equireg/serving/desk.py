@@ -141,8 +141,8 @@ class Desk:
         """
         model, cases = self.model(), self._known_cases()
         if image in cases:
-            found = self._raw_case(image) if raw else None
-            return cases[image] if found is None else InputCase(image, RawScan(found, model.facts))
+            found = self._raw_case(image)  # refuses a scan that is another by now
+            return InputCase(image, RawScan(found, model.facts)) if raw and found is not None else cases[image]
         sent = self.uploads.find(image)
         if sent is None:
             raise unknown(image)
@@ -189,7 +189,7 @@ class Desk:
             RequestError: if the scan is unknown, or its file is gone.
         """
         sent = self.uploads.find(image)
-        if sent is not None and sent.path.is_file():
+        if sent is not None and sent.path.is_file() and not (self.has_folder and image in self.data.by_name):
             return sent.path
         case = self._raw_case(image)
         if case is None or not case.images:
@@ -255,7 +255,7 @@ class Desk:
         Raises:
             EquiregError: if the mask does not fit.
         """
-        self.record(image)
+        self._raw_case(image)
         by = params.get("client_id") if isinstance(params, dict) else None
         options = AdoptConfig(by=by[:80] if isinstance(by, str) else None, drafts=str(self._drafts))
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="mask-") as folder:

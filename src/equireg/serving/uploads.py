@@ -5,7 +5,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,7 +57,7 @@ class Uploads:
         """Keep the files of one scan for an hour after their last use; return their key.
 
         Raises:
-            EquiregError: if there is none, or one is of no known kind.
+            EquiregError: if there is none, one is of no known kind, or two have one name.
         """
         self._forget_old()
         key = secrets.token_hex(16)
@@ -67,6 +67,8 @@ class Uploads:
     def add_image(self, name: str, file: Sent) -> str:
         """Keep a scan under a name, in place of an earlier one of that name, until the server ends.
 
+        The earlier one lies there for a while, as other requests may be reading it.
+
         Raises:
             EquiregError: if the name is not fit for a file, or the file is of no known kind.
         """
@@ -75,7 +77,7 @@ class Uploads:
         new = self._save(secrets.token_hex(8), [file])
         old, self._kept[name] = self._kept.get(name), Upload(name, new.path, float("inf"))
         if old is not None:
-            shutil.rmtree(old.path.parent, ignore_errors=True)
+            self._kept[secrets.token_hex(16)] = replace(old, used=time.time())
         return name
 
     def find(self, key: str) -> Upload | None:
@@ -124,7 +126,7 @@ def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Pat
     """Write a file that was sent; its own name serves only where it is one name, else a number does.
 
     Raises:
-        EquiregError: if it is of no known kind.
+        EquiregError: if it is of no known kind, or a file of its name is there.
     """
     own = (file.name or "").replace("\\", "/").rsplit("/", 1)[-1]
     ending = extension_of(own)
@@ -140,6 +142,11 @@ def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Pat
         except EquiregError:
             name = f"scan_{index}{ending}"
     path = home / name
+    if path.exists():
+        raise EquiregError(
+            f"two files are called {name[:80]!r}; expected a name a file. Rename one; files of several channels "
+            "are named after case and channel, such as case_0000.nii.gz and case_0001.nii.gz."
+        )
     with disk.disk_errors(path):
         home.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:

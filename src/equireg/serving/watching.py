@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from equireg.annotation.workplace import raw_cases
+from equireg.annotation.workplace import check_scans, raw_cases
 from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.layouts import RawCase
+from equireg.serving.errors import RequestError
 
 
 class WatchedFolder:
@@ -47,10 +48,18 @@ class WatchedFolder:
             return self._data
 
     def raw_case(self, name: str) -> RawCase | None:
-        """Return a scan as it lies in the raw folder; None where it is gone."""
+        """Return a scan as it lies in the raw folder; None where it is gone.
+
+        Raises:
+            RequestError: if it is not the scan that was prepared.
+        """
         data, found = self.data, self._raw
         if found is None:  # without the lock, as it may take long
             found = self._raw = raw_cases(data, self._scans) or {}
+        try:
+            check_scans(data, found, [name])
+        except EquiregError as error:
+            raise RequestError(409, str(error)) from error
         return found.get(name)
 
     def _state_now(self) -> object:

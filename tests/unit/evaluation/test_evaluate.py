@@ -398,6 +398,8 @@ def test_empty_folders_are_refused(predictions, references, tmp_path):
 def test_a_folder_of_another_verb_is_refused(predictions, references, tmp_path):
     folders.sign(predictions, "train", {})
     assert "equireg train" in refused(tmp_path, predictions, references)
+    folders.sign(predictions, "prepare", {})
+    assert "`equireg evaluate PREDICTIONS REFERENCE`" in refused(tmp_path, predictions, references)
 
 
 def test_an_output_that_exists_is_kept(predictions, references, tmp_path):

@@ -20,6 +20,8 @@ VOXELS = (np.random.default_rng(0).normal(size=(7, 6, 5)) * 100).astype(np.int16
 META = "ObjectType = Image\nNDims = 3\nDimSize = {sizes}\nElementType = MET_SHORT\n{more}ElementDataFile = {data}\n"
 NRRD = "NRRD0004\ntype: short\ndimension: 3\nsizes: {sizes}\nendian: little\nencoding: {encoding}\n{more}\n"
 
+MICRONS = '"microns" '
+
 
 def meta(sizes: str = "5 6 7", more: str = "", data: str = "LOCAL", content: bytes = VOXELS.tobytes()) -> bytes:
     return META.format(sizes=sizes, more=more, data=data).encode() + content
@@ -108,6 +110,24 @@ def test_voxels_beside_the_header_are_read(tmp_path, ending):
     content = meta(data="v.raw", content=b"") if ending == "mha" else nrrd(more="data file: v.raw\n", content=b"")
     image, _ = read_image([saved(tmp_path / f"a.{ending}", content)])
     np.testing.assert_array_equal(image[0], VOXELS.T)
+
+
+@pytest.mark.parametrize(
+    ("content", "unit"),
+    [
+        (nrrd(more=f"space: LPS\nspace directions: (2,0,0) (0,1,0) (0,0,1)\nspace units: {3 * MICRONS}\n"), "micro"),
+        (nrrd(more='spacings: 2 1 1\nunits: "\u00b5m" "\u00b5m" "\u00b5m"\n'), "micro"),
+        (nrrd(more='spacings: 2 1 1\nunits: "cm" "cm" "cm"\n'), "centi"),
+        (nrrd(more='spacings: 2 1 1\nunits: "mm" "mm" "s"\n'), None),
+        (meta(more="DistanceUnits = um\nElementSpacing = 2 1 1\n"), "micro"),
+        (meta(more="DistanceUnits = mm\nElementSpacing = 2 1 1\n"), None),
+    ],
+)
+def test_units_that_other_readers_pass_over_are_told(tmp_path, caplog, content, unit):
+    path = saved(tmp_path / ("a.mha" if content.startswith(b"Object") else "a.nrrd"), content)
+    assert read_geometry(path)[0].spacing_mm == (2.0, 1.0, 1.0)
+    assert (f"lengths in {unit}metres, but they count as mm" in caplog.text) == (unit is not None)
+    assert unit is not None or not caplog.text
 
 
 def test_the_voxels_beside_a_header_are_among_its_files(tmp_path):

@@ -15,7 +15,7 @@ from equireg.imaging.masks import MaskFiles, read_label_values
 from equireg.imaging.picture_masks import look_of
 from equireg.imaging.picture_writing import write_fractions, write_picture
 from equireg.imaging.volume import read_label
-from pictures_made_up import PALETTE, disc, save, save_palette
+from pictures_made_up import PALETTE, disc, png16, save, save_palette, tiff
 
 INDEX = disc() + disc(radius=4)  # 0, 1, 2
 GEOMETRY = Geometry.from_array((40, 32, 1), np.diag([-1.0, -1.0, 1.0, 1.0]))
@@ -47,6 +47,20 @@ def test_grey_values_are_label_values(tmp_path, ending):
 def test_values_of_16_bits(tmp_path):
     deep = INDEX.astype(np.uint16) * 300
     np.testing.assert_array_equal(values_of(save(tmp_path, "a.png", deep)), deep)
+    path = png16(tmp_path / "b.png", np.dstack([INDEX, np.full(INDEX.shape, 65535)]).astype(np.uint16))
+    np.testing.assert_array_equal(values_of(path), INDEX)
+    assert look_of(path, Limits()).look == "grey"
+
+
+def test_stored_values_count_in_a_tiff_whose_0_is_white(tmp_path, caplog):
+    for kind in (np.uint8, np.uint16):
+        np.testing.assert_array_equal(values_of(tiff(tmp_path / "a.tif", INDEX.astype(kind), photometric=0)), INDEX)
+    values_of(tiff(tmp_path / "b.tif", INDEX, photometric=0))
+    assert caplog.text.count("say that 0 is white") == 1  # for all masks of a folder
+    assert "background" in caplog.text
+    white = ColourTable((((255, 255, 255), 0), ((0, 0, 0), 1)))
+    turned = values_of(tiff(tmp_path / "c.tif", (INDEX > 0) * np.uint8(255), photometric=0), white)
+    np.testing.assert_array_equal(turned, INDEX == 0)
 
 
 def test_indices_of_a_palette_are_label_values(tmp_path):

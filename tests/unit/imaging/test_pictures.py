@@ -12,7 +12,7 @@ from equireg.imaging.formats import read_header
 from equireg.imaging.limits import Limits
 from equireg.imaging.pictures import is_grey
 from equireg.imaging.volume import read_geometry, read_image
-from pictures_made_up import disc, photo, save, tiff
+from pictures_made_up import disc, photo, png16, save, tiff
 
 PHOTO = photo(disc())
 
@@ -52,6 +52,18 @@ def test_grey_of_16_bits(tmp_path, ending):
     np.testing.assert_array_equal(image[0, ..., 0], deep.T)
 
 
+def test_grey_of_16_bits_with_transparency_keeps_its_bits(tmp_path):
+    deep = np.arange(5, 3845, 60, dtype=np.uint16).reshape(8, 8)
+    opaque = np.stack([deep, np.full_like(deep, 65535)], -1)
+    for path in (png16(tmp_path / "a.png", opaque), png16(tmp_path / "b.png", deep, transparent=9999)):
+        image, _ = read_image([path])
+        assert read_header(path).dtype == np.uint16
+        np.testing.assert_array_equal(image[0, ..., 0], deep.T)
+    opaque[0, 0, 1] = 65534
+    assert "1 pixels that are transparent, of 64" in error_of(png16(tmp_path / "c.png", opaque))
+    assert "1 pixels that are transparent, of 64" in error_of(png16(tmp_path / "d.png", deep, transparent=65))
+
+
 @pytest.mark.parametrize(("white", "expected"), [(1, 7), (0, 65535 - 7)])
 def test_grey_of_16_bits_is_turned_round_where_0_is_white(tmp_path, white, expected):
     path = tiff(tmp_path / "a.tif", np.array([[7, 100], [7, 7]], np.uint16), photometric=white)
@@ -74,6 +86,28 @@ def test_numbers_of_tiff_that_would_be_lost_are_refused_with_their_kind(tmp_path
     text = error_of(tiff(tmp_path / "a.tif", pixels))
     assert words in text
     assert "Copy it again" not in text
+
+
+def test_a_tiff_that_pillow_does_not_open_is_told_by_its_colours_and_byte_order(tmp_path):
+    text = error_of(tiff(tmp_path / "a.tif", np.full((3, 4, 3), 9, np.uint8)))
+    assert "3 samples a pixel, whole numbers of 8 bits, that are grey; expected" in text
+    text = error_of(tiff(tmp_path / "a.tif", np.full((3, 4), 9, np.uint16), photometric=0, order=">"))
+    assert "whole numbers of 16 bits, that are grey whose 0 is white, big-endian; expected" in text
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_fourth_sample_of_no_meaning_is_refused_unless_it_only_fills(tmp_path, order):
+    filled = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
+    image, _ = read_image([tiff(tmp_path / "a.tif", filled, 2, order, tag_338=0, tag_274=6)])
+    np.testing.assert_array_equal(image[..., 0], np.rot90(PHOTO, -1).transpose(2, 1, 0))
+    filled[3, 3, 3] = 0
+    assert "4 samples a pixel, of which one" in error_of(tiff(tmp_path / "b.tif", filled, 2, order, tag_338=0))
+
+
+def test_slices_in_one_page_of_a_tiff_are_refused(tmp_path):
+    text = error_of(tiff(tmp_path / "a.tif", np.arange(12, dtype=np.uint16).reshape(3, 4), tag_32997=4))
+    assert "holds 4 slices" in text
+    assert "as one volume" in text
 
 
 @pytest.mark.parametrize("kind", [np.uint32, np.int32, np.int8])
@@ -104,6 +138,16 @@ def test_exif_orientation_is_applied_also_to_the_header(tmp_path, ending):
     assert np.abs(image[..., 0] - turned).mean() < (15 if ending == "jpg" else 1e-6)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_an_unpacked_tiff_is_turned(tmp_path, kind):
+    pixels = np.arange(48, dtype=kind).reshape(6, 8)
+    for orientation, turns in ((6, -1), (8, 1)):
+        path = tiff(tmp_path / "a.tif", pixels, tag_274=orientation)
+        image, geometry = read_image([path])
+        assert geometry.shape == (6, 8, 1)
+        np.testing.assert_array_equal(image[0, ..., 0], np.rot90(pixels, turns).T)
+
+
 def test_a_palette_becomes_colours(tmp_path):
     few = np.asarray(Image.fromarray(PHOTO).quantize(16).convert("RGB"))
     path = tmp_path / "a.png"
@@ -127,6 +171,9 @@ def test_cmyk_and_colours_of_16_bits_are_refused(tmp_path):
     Image.fromarray(PHOTO).convert("CMYK").save(path)
     assert "CMYK" in error_of(path)
     assert "Save it as RGB" in error_of(path)
+    for channels in (3, 4):
+        deep = np.full((8, 8, channels), 65535, np.uint16)
+        assert "16 bits a channel" in error_of(png16(tmp_path / "a.png", deep))
 
 
 def test_pages_and_frames_are_refused(tmp_path):

@@ -299,3 +299,15 @@ def test_a_fit_says_how_far_it_is_off():
     assert near.off_mm == pytest.approx(0.01)
     assert fits(Geometry.from_array((5, 6, 5), SCAN), scan) == []
     assert axis_codes(scan) == "LAS"
+
+
+def test_a_mask_drawn_on_a_picture_with_pixels_of_1_mm_fits_by_its_size(tmp_path: Path) -> None:
+    shape, picture = (5, 6, 1), np.diag([-0.4, -0.4, 1, 1])
+    scan, array = where(tmp_path, shape, picture), labels(shape)
+    np.testing.assert_array_equal(read_label(save(tmp_path / "m.nii.gz", array, np.diag([-1, -1, 1, 1])), scan), array)
+    for other in (np.diag([-2, -2, 1, 1]), np.diag([-1, -1, 2, 1])):
+        with pytest.raises(EquiregError, match=r"pixels of 0\.4 mm \(--pixel_mm\) or of 1 mm, or as PNG"):
+            read_label(save(tmp_path / "m.nii.gz", array, other), scan)
+    elsewhere = where(tmp_path, shape, moved(3, affine=picture))
+    with pytest.raises(EquiregError, match="has another affine"):
+        read_label(save(tmp_path / "m.nii.gz", array, np.diag([-1, -1, 1, 1])), elsewhere)

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 
-from dicom_series import contours, phantom, segmentation, slices, uid, write
+from dicom_series import MR, contours, phantom, segmentation, slices, uid, write
 from equireg.config import DicomOptions
+from equireg.errors import EquiregError
 from equireg.imaging.dicom.library import quietly
-from equireg.layouts import discover
+from equireg.layouts import discover, discover_inputs
 
 MASK = np.random.default_rng(5).integers(0, 2, (12, 10, 6)).astype(np.uint8)
+DERIVED = {"ImageType": ["DERIVED", "SECONDARY"]}
 
 
 def visit(patient: str, study: str, issuer: str) -> list[FileDataset]:
@@ -35,6 +39,85 @@ def test_an_issuer_parts_patients_of_one_id_only_where_there_are_two(tmp_path: P
     # Names do not depend on what else lies in the folder.
     (alone,) = discover(tmp_path / "0").cases
     assert alone.name == cases[0].name
+
+
+def put(folder: Path, patient: str, description: str, **changes: Any) -> list[FileDataset]:
+    """Write a series of a study whose UID an anonymiser gave to the studies of all patients."""
+    files = slices(phantom(patient=patient, series=len(description), description=description, **changes), MR)
+    for file in files:
+        file.StudyInstanceUID = "1.2.3"
+    write(folder / description, files)
+    return files
+
+
+def test_patients_whose_studies_have_one_uid_are_not_mixed(tmp_path: Path) -> None:
+    for name in "AB":
+        put(tmp_path / "both" / name, name, "T1")
+        put(tmp_path / "both" / name, name, "FLAIR")
+    first, second = discover(tmp_path / "both").cases
+    assert first.patient != second.patient
+    for case in (first, second):
+        assert len({image.parent.parent.name for image in case.images}) == 1
+    put(tmp_path / "mixed" / "A", "A", "T1")
+    put(tmp_path / "mixed" / "B", "B", "FLAIR")
+    found = discover(tmp_path / "mixed")
+    assert (found.channels, len(found.cases)) == (("image",), 2)
+    with pytest.raises(
+        EquiregError, match=r"no series for the channel flair .* 2 patients .* have a study of this UID"
+    ):
+        discover_inputs(tmp_path / "mixed", ["t1", "flair"])
+    put(tmp_path / "derived" / "A", "A", "T1")
+    put(tmp_path / "derived" / "B", "B", "T1", more=DERIVED)
+    assert len(discover(tmp_path / "derived").cases) == 2
+
+
+def test_a_series_without_a_patient_is_its_studys(tmp_path: Path) -> None:
+    put(tmp_path, "A", "T1")
+    put(tmp_path, "", "FLAIR")
+    write(tmp_path / "later", visit("A", "study 2", ""))
+    found = discover(tmp_path, options=DicomOptions(channel=("flair=flair", "t1=t1")))
+    (case,) = found.cases
+    (later,) = discover(tmp_path / "later").cases
+    assert [image.parent.name for image in case.images] == ["FLAIR", "T1"]
+    assert case.patient == later.patient
+
+
+def test_a_mask_without_references_is_of_its_patients_series_in_its_place(tmp_path: Path) -> None:
+    def without_references(source: Sequence[FileDataset]) -> Dataset:
+        made = segmentation(source, MASK, ["liver"])
+        del made.ReferencedSeriesSequence
+        for group in made.PerFrameFunctionalGroupsSequence:
+            del group.DerivationImageSequence
+        return made
+
+    for name in "AB":
+        files = put(tmp_path / name, name, "T1")
+        for file in files:
+            file.FrameOfReferenceUID = "4.5.6"
+        write(tmp_path / name / "T1", [*files, without_references(files)])
+    for case in discover(tmp_path).cases:
+        assert case.label is not None
+        assert case.label.parent == case.images[0].parent
+    files = put(tmp_path / "B", "B", "Abdomen")
+    for file in files:
+        file.FrameOfReferenceUID = "4.5.6"
+    write(tmp_path / "B" / "Abdomen", files)
+    (refused,) = discover(tmp_path).refused
+    assert "names no series, and 2 lie in its place" in refused.reason
+    assert str(tmp_path / "B" / "Abdomen") in refused.reason
+
+
+def test_a_model_takes_derived_series_where_there_is_no_original(tmp_path: Path) -> None:
+    put(tmp_path, "A", "T2 TSE")
+    put(tmp_path, "A", "T2 reformat", more=DERIVED)
+    put(tmp_path, "A", "ADC", more=DERIVED)
+    (case,) = discover_inputs(tmp_path, ["T2", "ADC"])
+    assert [image.parent.name for image in case.images] == ["T2 TSE", "ADC"]
+    for wanted, folder in (("adc", "ADC"), ("t2", "T2 TSE")):
+        (case,) = discover_inputs(tmp_path, [wanted])
+        assert [image.parent.name for image in case.images] == [folder]
+    (case,) = discover(tmp_path).cases
+    assert [image.parent.name for image in case.images] == ["T2 TSE"]
 
 
 def test_images_of_one_uid_are_copies_only_within_a_series(tmp_path: Path) -> None:
@@ -163,3 +246,15 @@ def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
         write(tmp_path, files)
     (case,) = discover(tmp_path).cases
     assert case.name.endswith("_003")
+
+
+def test_x_rays_are_left_out_with_a_remedy(tmp_path: Path) -> None:
+    files = slices(phantom((8, 8, 2)))
+    for file in files:
+        del file.ImagePositionPatient, file.ImageOrientationPatient, file.PixelSpacing
+    write(tmp_path, files)
+    found = discover(tmp_path)
+    assert not found.cases
+    (note,) = found.notes
+    assert note.startswith("left out: 2 files of pictures without a place in the patient (most X-ray and ultrasound;")
+    assert "convert them to PNG" in note

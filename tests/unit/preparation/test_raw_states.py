@@ -9,6 +9,7 @@ import pytest
 from equireg.layouts import RawCase
 from equireg.preparation.raw_states import (
     are_of,
+    changed_scans,
     changes_since,
     channel_states,
     prepared_scans,
@@ -108,3 +109,26 @@ def test_the_channels_of_a_scan_may_come_in_another_order(tmp_path: Path) -> Non
     assert raw_scans([turned]) == prepared_scans(tmp_path)
     assert channel_states(turned) != channel_states(case)
     assert changes_since(tmp_path, [turned]) == []
+
+
+def test_a_scan_that_was_replaced_is_known_until_it_is_prepared_again(tmp_path: Path) -> None:
+    scans = {name: write(tmp_path / f"{name}.nii.gz", 0, 400_000) for name in "ab"}
+    cases = [RawCase(name, (path,), None, name, False) for name, path in scans.items()]
+    assert changed_scans(tmp_path, cases) == []  # nothing was kept
+    tell_changed(tmp_path, cases, {})
+    tell_changed(tmp_path, cases, {"a": "1"})
+    scans["b"].touch()
+    assert changed_scans(tmp_path, cases) == []
+    write(scans["a"], 1, 400_000)
+    assert changed_scans(tmp_path, cases) == ["a"]
+    tell_changed(tmp_path, cases, {"a": "1"})  # the adopted mask is of the scan before, the arrays are not
+    assert changed_scans(tmp_path, cases) == []
+    scans["a"].unlink()
+    assert changed_scans(tmp_path, cases) == []
+
+
+def test_channels_may_come_in_another_order(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"a_{name}.nii.gz", seed, 300) for seed, name in enumerate(("t1", "t2"))]
+    tell_changed(tmp_path, [RawCase("a", tuple(files), None, "a", False)], {})
+    assert changed_scans(tmp_path, [RawCase("a", tuple(files[::-1]), None, "a", False)]) == []
+    assert changed_scans(tmp_path, [RawCase("a", (files[0],), None, "a", False)]) == ["a"]

@@ -1,6 +1,7 @@
 """Scans that clients send."""
 
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,23 @@ def test_an_image_is_found_with_the_ending_that_it_was_sent_with_and_is_no_sessi
     session = uploads.find_session(key)
     assert session is not None
     assert session.as_dict(key)["name"] == key
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    with pytest.raises(EquiregError, match=r"two files are called 'a\.nii\.gz'; expected a name a file"):
+        uploads.add_session([Sent("a.nii.gz", io.BytesIO(b"one")), Sent("b/a.nii.gz", io.BytesIO(b"other"))])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scan_that_is_replaced_can_be_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = Uploads(tmp_path)
+    found = []
+    for content in (b"one", b"other"):
+        uploads.add_image("a", Sent("a.nii.gz", io.BytesIO(content)))
+        found.append(uploads.find("a"))
+    assert [one.path.read_bytes() for one in found if one is not None] == [b"one", b"other"]
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 7200)
+    assert uploads.find("a") is found[1]
+    assert [path.read_bytes() for path in tmp_path.rglob("*.gz")] == [b"other"]

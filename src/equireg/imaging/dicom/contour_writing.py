@@ -11,7 +11,7 @@ from equireg._version import __version__
 from equireg.imaging.dicom.library import pydicom
 from equireg.imaging.dicom.object_writing import write_object
 from equireg.imaging.dicom.outlines import outlines
-from equireg.imaging.dicom.seg_writing import MAKER, Told
+from equireg.imaging.dicom.seg_writing import MAKER, Told, segment_name
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.placing import LPS_TO_RAS
 
@@ -56,11 +56,11 @@ def write_contours(path: Path, values: np.ndarray, series: Series, told: Told) -
 def _header(source: Any) -> Any:
     """Return a new file of the source's patient and study."""
     from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(_CLASS), generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian  # the explicit one holds no contour of more than 64 kB
     made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     for name in _COPIED:
         if name in source:
@@ -111,7 +111,7 @@ def _add_regions(made: Any, values: np.ndarray, series: Series, sources: list[An
             _item(
                 ROINumber=number,
                 ReferencedFrameOfReferenceUID=sources[0].FrameOfReferenceUID,
-                ROIName=name[:64],
+                ROIName=segment_name(name),
                 ROIGenerationAlgorithm="AUTOMATIC",
             )
         )
@@ -128,9 +128,10 @@ def _add_regions(made: Any, values: np.ndarray, series: Series, sources: list[An
 
 def _contours(mask: np.ndarray, series: Series, sources: list[Any]) -> Iterator[Any]:
     to_lps = LPS_TO_RAS @ series.geometry.affine_array
+    slices = series.geometry.slices or range(mask.shape[2])
     for place in np.flatnonzero(mask.any(axis=(0, 1))).tolist():
         for points in outlines(mask[:, :, place]):
-            voxels = np.column_stack([points, np.full(len(points), place), np.ones(len(points))])
+            voxels = np.column_stack([points, np.full(len(points), slices[place]), np.ones(len(points))])
             points_mm = (voxels @ to_lps.T)[:, :3]
             yield _item(
                 ContourImageSequence=[_image(series, sources, place)],

@@ -1,12 +1,12 @@
 """What the header of a DICOM file says, read without its pixels: 10,000 files must take seconds."""
 
-import math
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from equireg.imaging.dicom.elements import entries, number, numbers, optional, thickness_of, whole
 from equireg.imaging.dicom.library import pydicom, quietly
 from equireg.imaging.dicom.padding import padding_of
 from equireg.imaging.dicom.plane import Plane
@@ -45,6 +45,7 @@ MOSAICS = (
 CAPTURES = "secondary captures beside the slices of their series"
 """Such as have a place in the patient; alone they are slices, as some programs call what they convert."""
 
+_FLAT = "pictures without a place in the patient (most X-ray and ultrasound; convert them to PNG to use them)"
 GROUPS = "PerFrameFunctionalGroupsSequence"
 """Where an enhanced file says of each frame where it lies."""
 _TAGS = (
@@ -179,7 +180,7 @@ def _head(path: Path, content: Any) -> Head:
     sop_class, sop_uid = str(content.get("SOPClassUID") or ""), str(content.get("SOPInstanceUID") or "")
     if not sop_class or not sop_uid:
         raise ValueError("it says neither what it is nor which object it is")
-    image_type = tuple(str(word).upper() for word in _list(content.get("ImageType")))
+    image_type = tuple(str(word).upper() for word in entries(content.get("ImageType")))
     kind = _kind(sop_class, content)
     return Head(
         path=path,
@@ -193,34 +194,33 @@ def _head(path: Path, content: Any) -> Head:
         issuer=str(content.get("IssuerOfPatientID") or "").strip(),
         modality=str(content.get("Modality") or ""),
         description=str(content.get("SeriesDescription") or content.get("ProtocolName") or ""),
-        series_number=_whole(content.get("SeriesNumber")),
+        series_number=optional(content, "SeriesNumber", whole),
         derived=image_type[:1] == ("DERIVED",),
         enhanced=GROUPS in content,
         syntax=str(getattr(content.file_meta, "TransferSyntaxUID", "")),
         plane=_plane(path, content),
-        frames=max(1, _whole(content.get("NumberOfFrames")) or 1),
-        bits=_whole(content.get("BitsAllocated")) or 0,
+        frames=max(1, whole(content.get("NumberOfFrames")) or 1),
+        bits=whole(content.get("BitsAllocated")) or 0,
         inverted=content.get("PhotometricInterpretation") == "MONOCHROME1",
         table=bool(content.get("ModalityLUTSequence")),
-        instance=_whole(content.get("InstanceNumber")) or 0,
+        instance=optional(content, "InstanceNumber", whole) or 0,
     )
 
 
 def _plane(path: Path, content: Any) -> Plane:
-    thickness = numbers([content.get("SpacingBetweenSlices") or content.get("SliceThickness")], 1)
     return Plane(
         path,
         number=0,
-        rows=_whole(content.get("Rows")) or 0,
-        columns=_whole(content.get("Columns")) or 0,
+        rows=whole(content.get("Rows")) or 0,
+        columns=whole(content.get("Columns")) or 0,
         position=_place(content),
         orientation=numbers(content.get("ImageOrientationPatient"), 6),
         spacing_mm=numbers(content.get("PixelSpacing"), 2),
-        thickness_mm=next(iter(thickness), None),
-        slope=_number(content.get("RescaleSlope"), 1.0),
-        intercept=_number(content.get("RescaleIntercept"), 0.0),
+        thickness_mm=thickness_of(content),
+        slope=number(content.get("RescaleSlope"), 1.0),
+        intercept=number(content.get("RescaleIntercept"), 0.0),
         padding=padding_of(content),
-        phases=tuple(str(content.get(name, "")) for name in PHASES),
+        phases=tuple(optional(content, name, str) or "" for name in PHASES),
     )
 
 
@@ -245,16 +245,14 @@ def _aside(kind: Kind, sop_class: str, image_type: tuple[str, ...], content: Any
 
 def _no_slice(image_type: tuple[str, ...], content: Any) -> str | None:
     """Say what a picture is that is no slice of a scan."""
-    if (_whole(content.get("SamplesPerPixel")) or 1) != 1 or content.get(
-        "PhotometricInterpretation"
-    ) == "PALETTE COLOR":
+    if (whole(content.get("SamplesPerPixel")) or 1) != 1 or content.get("PhotometricInterpretation") == "PALETTE COLOR":
         return "colour pictures"
     if "LOCALIZER" in image_type or _is_localiser(str(content.get("SeriesDescription") or "")):
         return "localisers"
     if "MOSAIC" in image_type and _has_tiles(content):
         return MOSAICS
     if GROUPS not in content and not (_place(content) and numbers(content.get("PixelSpacing"), 2)):
-        return "pictures without a place in the patient"
+        return _FLAT
     return None
 
 
@@ -266,7 +264,7 @@ def _has_tiles(content: Any) -> bool:
     if GROUPS in content:
         return False  # each frame says where it lies
     acquired = max(numbers(content.get("AcquisitionMatrix"), 4), default=0)
-    return max(_whole(content.get("Rows")) or 0, _whole(content.get("Columns")) or 0) > acquired
+    return max(whole(content.get("Rows")) or 0, whole(content.get("Columns")) or 0) > acquired
 
 
 def _is_localiser(description: str) -> bool:
@@ -279,22 +277,3 @@ def _place(content: Any) -> tuple[float, ...]:
     if not numbers(content.get("ImageOrientationPatient"), 6):
         return ()
     return numbers(content.get("ImagePositionPatient"), 3)
-
-
-def numbers(value: Any, count: int) -> tuple[float, ...]:
-    """Return so many finite numbers, or none."""
-    found = tuple(float(item) for item in _list(value) if item is not None and str(item).strip())
-    return found if len(found) == count and all(math.isfinite(item) for item in found) else ()
-
-
-def _number(value: Any, otherwise: float) -> float:
-    return next(iter(numbers([value], 1)), otherwise)
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None or not str(value).strip() else int(float(str(value)))  # some write 1.0
-
-
-def _list(value: Any) -> list[Any]:
-    single = [] if value is None else [value]
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else single

@@ -1,6 +1,6 @@
 """What a DICOM-SEG or an RTSTRUCT says of itself: which series it is of, and what its segments are called."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,9 @@ def regions_of(dataset: Any) -> Iterator[tuple[int, str]]:
         yield int(region.ROINumber), _name(region.get("ROIName"), int(region.ROINumber))
 
 
-def _name(text: Any, number: int) -> str:
-    words = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text or "")).split())
+def _name(value: Any, number: int) -> str:
+    text = "\\".join(map(str, value)) if isinstance(value, MutableSequence) else str(value or "")
+    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return words[:64] or f"segment {number}"
 
 

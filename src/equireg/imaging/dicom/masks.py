@@ -1,8 +1,7 @@
 """Segmentations (DICOM-SEG) and contours (RTSTRUCT) as label values on the grid of their scan."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from hashlib import blake2b
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,14 @@ import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import warn_once
-from equireg.imaging.dicom.filling import fill, in_units
+from equireg.imaging.dicom.contour_reading import Voxels, tell, voxels_of_contours
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.heads import GROUPS, read_dataset
 from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.mask_heads import regions_of, segments_of
 from equireg.imaging.dicom.plane import Plane
 from equireg.imaging.dicom.planes import frames_of
+from equireg.imaging.dicom.uneven import Lookup
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import smallest_integer
 from equireg.imaging.limits import Limits, check_size
@@ -24,13 +24,7 @@ from equireg.imaging.placing import LPS_TO_RAS
 
 _OFF_VOX = 0.1
 """How far a picture of a segmentation may lie beside the scan's voxels."""
-_OFF_SLICE_VOX = 0.25
-"""How far a contour may lie beside the middle of a slice."""
-_SHOWN = 5
-"""Regions that a message names."""
 _RESAMPLE = "Save it again on the grid of its series, for example in 3D Slicer with the series as reference."
-
-Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @quietly()
@@ -57,15 +51,18 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
     drawn = {value: np.zeros(grid.shape[2], dtype=bool) for value in values.values()}
     with _damage(path):
         dataset = read_dataset(path)
-        parts = _of_frames if GROUPS in dataset else _of_contours
-        for value, voxels in parts(path, dataset, values, grid, limits):
+        if GROUPS in dataset:
+            parts = _of_frames(path, dataset, values, grid, limits)
+        else:
+            parts = voxels_of_contours(path, dataset, values, grid)
+        for value, voxels in parts:
             before = mask[voxels]
             overlap += int(np.count_nonzero((before != 0) & (before != value)))
             mask[voxels] = np.maximum(before, value)
             drawn[value][voxels[2]] = True
         names = dict(segments_of(dataset) if GROUPS in dataset else regions_of(dataset))
     sparse = {names.get(number, f"number {number}"): _left_out(drawn[value]) for number, value in values.items()}
-    _tell(
+    tell(
         path,
         Counter({name: count for name, count in sparse.items() if count}),
         "segments are drawn in every second slice or so, and the slices between, counted here, are background; "
@@ -111,7 +108,8 @@ def _of_frames(
     labelmap = str(dataset.get("SegmentationType", "")).upper() == "LABELMAP"
     segments = [0 if labelmap else _segment_of(dataset, plane.number) for plane in planes]
     asked = [place for place, segment in enumerate(segments) if labelmap or segment in values]
-    lookup = _lookup(grid)
+    corners = [LPS_TO_RAS[:3, :3] @ planes[place].position for place in asked]
+    lookup = Lookup(grid, np.reshape(corners, (-1, 3)).T)
     for index, stored in read_frames([path], [(0, planes[place].number) for place in asked], shape, limits):
         place = asked[index]
         found = stored.astype(np.int64)
@@ -129,26 +127,18 @@ def _segment_of(dataset: Any, frame: int) -> int:
     return int((own or shared.get("SegmentIdentificationSequence"))[0].ReferencedSegmentNumber)
 
 
-def _lookup(grid: Geometry) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what turns an affine to RAS mm into one to the grid's voxels."""
-    inverse = np.linalg.inv(grid.affine_array)
-    return lambda affine: inverse @ affine
-
-
-def _placed(
-    path: Path, plane: Plane, inside: np.ndarray, grid: Geometry, lookup: Callable[[np.ndarray], np.ndarray]
-) -> Voxels:
+def _placed(path: Path, plane: Plane, inside: np.ndarray, grid: Geometry, lookup: Lookup) -> Voxels:
     """Return the scan's voxels of the pixels that are inside, [rows, columns] bool.
 
     Raises:
         EquiregError: if the pixels lie between voxels, or beyond the scan.
     """
-    to_voxels = lookup(plane.affine(plane.normal))
+    affine = plane.affine(plane.normal)
     rows, columns = np.nonzero(inside)
-    exact = to_voxels[:3, [0]] * columns + to_voxels[:3, [1]] * rows + to_voxels[:3, [3]]
+    exact = lookup.voxels(affine[:3, [0]] * columns + affine[:3, [1]] * rows + affine[:3, [3]])
     whole = np.rint(exact).astype(np.int64)
     size = max(plane.rows, plane.columns)
-    steps = np.abs(np.linalg.norm(to_voxels[:3, :2], axis=0) - 1) * size
+    steps = np.abs(np.linalg.norm((lookup.inverse @ affine)[:3, :2], axis=0) - 1) * size
     if steps.max() > _OFF_VOX or np.abs(exact - whole).max() > _OFF_VOX:
         raise EquiregError(
             f"{path}: frame {plane.number + 1} lies between the voxels of its series; expected the same grid. "
@@ -157,82 +147,3 @@ def _placed(
     if (whole < 0).any() or (whole >= np.array(grid.shape)[:, None]).any():
         raise EquiregError(f"{path}: frame {plane.number + 1} reaches beyond its series. {_RESAMPLE}")
     return whole[0], whole[1], whole[2]
-
-
-def _of_contours(
-    path: Path, dataset: Any, values: Mapping[int, int], grid: Geometry, limits: Limits
-) -> Iterator[tuple[int, Voxels]]:
-    """Yield label value and voxels of each region in each slice.
-
-    A voxel is inside where its centre is, or lies on an edge. Of two contours of one region in one slice, the inner one
-    is a hole (DICOM PS3.3, C.8.8.6.3). A contour that repeats another one is no hole: it counts once. Points and open
-    lines have no inside; that is logged.
-    """
-    names = dict(regions_of(dataset))
-    without_inside: Counter[str] = Counter()
-    repeated: Counter[str] = Counter()
-    for region in dataset.get("ROIContourSequence") or []:
-        number = int(region.ReferencedROINumber)
-        if number not in values:
-            continue
-        name = names.get(number, f"number {number}")
-        slices: defaultdict[int, list[np.ndarray]] = defaultdict(list)
-        seen: set[tuple[int, bytes]] = set()
-        for contour in region.get("ContourSequence") or []:
-            if not str(contour.get("ContourGeometricType", "")).upper().startswith("CLOSED"):
-                without_inside[name] += 1
-                continue
-            place, points = _in_slice(path, contour, grid)
-            key = place, _edges(points)
-            if key in seen:
-                repeated[name] += 1
-                continue
-            seen.add(key)
-            slices[place].append(points)
-        for place, drawn in slices.items():
-            x, y = np.nonzero(fill(drawn, grid.shape[:2]))
-            yield values[number], (x, y, np.full_like(x, place))
-    _tell(path, without_inside, "contours that are points or open lines have no inside and are left out")
-    _tell(path, repeated, "contours that repeat another one of their region and slice count once")
-
-
-def _tell(path: Path, contours: Counter[str], what: str) -> None:
-    """Log what becomes of some contours, and how many of which regions they are, in one line."""
-    if contours:
-        some = ", ".join(f"{name} ({count})" for name, count in contours.most_common(_SHOWN))
-        more = f" and {len(contours) - _SHOWN} more" if len(contours) > _SHOWN else ""
-        warn_once(f"{path}: {what}: {some}{more}.")
-
-
-def _edges(corners: np.ndarray) -> bytes:
-    """Return a digest of a closed contour's edges, [points, 2]; it does not depend on its first point and direction."""
-    following = np.roll(corners, -1, axis=0)
-    swapped = (corners[:, 0] > following[:, 0]) | (
-        (corners[:, 0] == following[:, 0]) & (corners[:, 1] > following[:, 1])
-    )
-    edges = np.where(swapped[:, None], np.hstack([following, corners]), np.hstack([corners, following]))  # [edges, 4]
-    edges = edges[(corners != following).any(axis=1)]  # a first point that is repeated at the end adds none
-    return blake2b(edges[np.lexsort(edges.T)].tobytes(), digest_size=16).digest()
-
-
-def _in_slice(path: Path, contour: Any, grid: Geometry) -> tuple[int, np.ndarray]:
-    """Return the slice of a contour, and its points in units of ``fill`` [points, 2].
-
-    Raises:
-        EquiregError: if it lies across slices, between them or beyond the scan.
-    """
-    points = np.array(contour.ContourData, dtype=np.float64).reshape(-1, 3).T
-    to_voxels = np.linalg.inv(grid.affine_array) @ LPS_TO_RAS
-    found = to_voxels[:3, :3] @ points + to_voxels[:3, [3]]
-    if not np.isfinite(found).all():
-        raise EquiregError(f"{path}: has contours with points that are no numbers. Export it again.")
-    place = int(np.rint(np.median(found[2])))
-    off = float(np.abs(found[2] - place).max())
-    if off > _OFF_SLICE_VOX:
-        raise EquiregError(
-            f"{path}: has a contour that lies up to {off:.2g} slices beside slice {place + 1} of its series; expected "
-            "contours in the slices' planes. Export it as a segmentation (DICOM-SEG), or draw it in the slices."
-        )
-    if not 0 <= place < grid.shape[2]:
-        raise EquiregError(f"{path}: has a contour beyond the slices of its series. Export it again for this series.")
-    return place, in_units(found[:2].T)

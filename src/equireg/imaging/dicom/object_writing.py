@@ -16,6 +16,8 @@ _MUST = (
     *("AccessionNumber", "ReferringPhysicianName"),
 )
 """Elements that must be there, also where they are empty."""
+_SEXES = ("M", "F", "O")
+_UNKNOWN_MODALITY = "OT"
 _UNICODE = "ISO_IR 192"
 
 
@@ -47,17 +49,34 @@ def write_object(path: Path, series: Series, what: str, make: Callable[[list[Any
 def _source(file: Path) -> Any:
     """Return a header with what an object copies, its texts in Unicode: labels stand beside names in any script.
 
-    A series that states no frame of reference has one of its own.
+    A series that states no frame of reference has one of its own. A date, time or sex that is none, as the removal of
+    identities leaves them, is empty.
     """
     source = read_dataset(file)
     source.decode()
     source.SpecificCharacterSet = _UNICODE
-    for name in _MUST:
-        if name not in source:
+    for name in (*_MUST, "SliceThickness"):
+        if name not in source or not _is_valid(name, source[name].value):
             setattr(source, name, None)
+    source.Modality = source.get("Modality") or _UNKNOWN_MODALITY
     if not source.get("FrameOfReferenceUID"):
         source.FrameOfReferenceUID = pydicom().uid.generate_uid(entropy_srcs=[str(source.get("SeriesInstanceUID"))])
     return source
+
+
+def _is_valid(name: str, value: Any) -> bool:
+    """Whether an element's value is what its kind allows, where that is a date, a time or a code."""
+    kinds = pydicom().valuerep
+    kind = pydicom().datadict.dictionary_VR(name)
+    if not value or kind not in ("DA", "TM", "CS"):
+        return True
+    if kind == "CS":
+        return value in _SEXES
+    try:
+        getattr(kinds, kind)(value)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from equireg.imaging.dicom.heads import GROUPS, PHASES, Head, numbers, read_dataset
+from equireg.imaging.dicom.elements import numbers, thickness_of
+from equireg.imaging.dicom.heads import GROUPS, PHASES, Head, read_dataset
 from equireg.imaging.dicom.plane import Plane
 
 
@@ -63,7 +64,6 @@ def frames_of(path: Path, dataset: Any, head: Head | None = None) -> Iterator[Pl
     for number, own in enumerate(groups):
         measures = _group("PixelMeasuresSequence", own, common)
         values = _group("PixelValueTransformationSequence", own, common, required=False)
-        thickness = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness")
         yield Plane(
             path,
             number,
@@ -72,7 +72,7 @@ def frames_of(path: Path, dataset: Any, head: Head | None = None) -> Iterator[Pl
             numbers(_group("PlanePositionSequence", own, common).ImagePositionPatient, 3),
             numbers(_group("PlaneOrientationSequence", own, common).ImageOrientationPatient, 6),
             numbers(measures.PixelSpacing, 2),
-            None if thickness is None else float(thickness),
+            thickness_of(measures),
             float(values.get("RescaleSlope", head.plane.slope if head else 1.0)),
             float(values.get("RescaleIntercept", head.plane.intercept if head else 0.0)),
             head.plane.padding if head else None,

@@ -1,6 +1,8 @@
 """The voxels of a scan: a series a channel, on one grid."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +29,7 @@ def series_geometry(series: Series, limits: Limits) -> Geometry:
     first, shape = series.files[0], series.geometry.shape
     check_size(first, shape, 1, limits.max_voxels, limits)
     header = Header(shape, 1, series.geometry.affine_array, np.dtype(np.float32), remark=series.remark)
-    return geometry_of(first, header, limits)
+    return replace(geometry_of(first, header, limits), slices=series.geometry.slices)
 
 
 def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, Geometry]:
@@ -79,11 +81,14 @@ def _check_files(series: Series, limits: Limits) -> None:
     """Refuse a series whose headers claim more than its files can hold, before memory is asked for."""
     first, shape = series.files[0], series.geometry.shape
     with read_errors(first):
-        size = sum(path.stat().st_size for path in series.files)
+        sizes = [path.stat().st_size for path in series.files]
+    claimed = int(np.prod(shape, dtype=object)) * series.voxel_bytes
     if series.packed:
-        check_ratio(first, int(np.prod(shape, dtype=object)) * series.voxel_bytes, size, limits)
-    else:
-        check_size(first, shape, series.voxel_bytes, size, limits)
+        check_ratio(first, claimed, sum(sizes), limits)
+    elif claimed > sum(sizes):  # so one of them is too short
+        frames = Counter(frame.file for frame in series.frames)
+        for index, (path, size) in enumerate(zip(series.files, sizes, strict=True)):
+            check_size(path, (*shape[:2], frames[index]), series.voxel_bytes, size, limits)
 
 
 def _valued(stored: np.ndarray, frame: Frame) -> np.ndarray:

@@ -71,7 +71,7 @@ def _segmentation(hd: Any, values: np.ndarray, series: Series, sources: list[Any
     descriptions = [
         hd.seg.SegmentDescription(
             segment_number=number,
-            segment_label=name[:_LONGEST],
+            segment_label=segment_name(name),
             segmented_property_category=_coded(hd, code.category),
             segmented_property_type=_coded(hd, code.type),
             algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
@@ -97,6 +97,11 @@ def _segmentation(hd: Any, values: np.ndarray, series: Series, sources: list[Any
         content_description="Automatic segmentation, not checked by a person",
         series_description="equireg segmentation",
     )
+
+
+def segment_name(label: str) -> str:
+    """Return what a label is called in DICOM, where a backslash would begin another name."""
+    return label.replace("\\", "/")[:_LONGEST]
 
 
 def _coded(hd: Any, code: Code) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from equireg.imaging.dicom.heads import PHASES, Head
 from equireg.imaging.dicom.plane import Plane
 from equireg.imaging.dicom.planes import SeriesError, planes_of
+from equireg.imaging.dicom.uneven import slices_of
 from equireg.imaging.geometry import Geometry
 
 _SAME = 1e-3
@@ -54,6 +55,10 @@ class Series:
     """What is odd, for people."""
 
 
+_APART = (
+    "Export each of its stacks (echoes, times, orientations) as a file of its own, or convert each to a NIfTI file."
+)
+"""How one file that holds several stacks is mended."""
 _PLAIN = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes whose pixels lie in the file as they are."""
 
@@ -73,7 +78,8 @@ def series_of(heads: Sequence[Head]) -> Series:
     files = tuple(dict.fromkeys(plane.path for plane in planes))
     place = {path: index for index, path in enumerate(files)}
     frames = tuple(Frame(place[one.path], one.number, one.slope, one.intercept, one.padding) for one in planes)
-    geometry = Geometry.from_array((first.columns, first.rows, len(planes)), first.affine(step))
+    slices = slices_of(np.array([plane.position for plane in planes]) @ first.normal)
+    geometry = Geometry.from_array((first.columns, first.rows, len(planes)), first.affine(step), slices=slices)
     packed = any(head.syntax not in _PLAIN for head in heads)
     inverted = any(head.inverted for head in heads)
     remark = "its high numbers are meant to be dark (MONOCHROME1); they are kept as they are" if inverted else None
@@ -85,6 +91,9 @@ def _in_order(planes: Sequence[Plane]) -> list[Plane]:
     first = planes[0]
     for plane in planes:
         what = _differs(plane, first)
+        if what is not None and plane.path == first.path:
+            finding = f"has a frame of another {what} than its first; expected one stack of slices."
+            raise SeriesError(plane.path, finding, _APART)
         if what is not None:
             finding = f"is of another {what} than {first.path} of the same series; expected one stack of slices."
             raise SeriesError(plane.path, finding, "Move the images of one of the two elsewhere.")
@@ -168,6 +177,9 @@ def _refuse_same_place(planes: Sequence[Plane], gaps: np.ndarray, usual: float) 
             values[name].add(value)
     differing = [name for name, mine, its in zip(PHASES, one.phases, other.phases, strict=True) if mine != its]
     why = f", which differ in {differing[0]} ({len(values[differing[0]])} values)" if differing else ""
+    if one.path == other.path:
+        finding = f"has several frames in one place{why}: {len(twice)} duplicate slices."
+        raise SeriesError(one.path, finding, _APART)
     finding = f"lies in the same place as {other.path} of the same series{why}: {len(twice)} duplicate slices."
     remedy = "Keep one image for each place: move the other echoes, times or copies to a folder elsewhere."
     raise SeriesError(one.path, finding, remedy)

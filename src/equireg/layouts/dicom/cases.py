@@ -1,16 +1,17 @@
 """The layout of DICOM: a series a case, or a study a case whose series are its channels."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from equireg.config import DicomOptions
 from equireg.imaging.dicom.heads import Head
 from equireg.imaging.dicom.mask_heads import MaskHead
 from equireg.imaging.dicom.series import Series
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
-from equireg.layouts.channels import modality_of
+from equireg.layouts.channels import meaning, modality_of
 from equireg.layouts.dicom.channels import Grouping, broken, group
 from equireg.layouts.dicom.files import Files, read_files, read_these
 from equireg.layouts.dicom.masks import Masks, Names, drawn_alone, label_table, match
@@ -18,6 +19,7 @@ from equireg.layouts.dicom.scans import Scan
 from equireg.layouts.files import is_held_out
 
 _ALL = DicomOptions()
+Owner = TypeVar("Owner", str, tuple[str, str])
 
 
 def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -> FoundSet:
@@ -37,7 +39,7 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
         raise LayoutMismatchError(f"{root}: has no DICOM files; expected series of slices.")
     scans = _scans(files, options)
     masks = match(files.masks, scans, options)
-    kept, notes = _without_derived(sorted(scans, key=lambda scan: str(scan.path)), masks, options)
+    kept, notes = _without_derived(sorted(scans, key=lambda scan: str(scan.path)), masks, options, wanted)
     grouping = group(kept, options, wanted)
     used = [mask for _, series in grouping.cases for mask in _masks_of(series, masks)]
     table = label_table(used, options)
@@ -87,44 +89,70 @@ def cases_of_masks(
     scans = _scans(files, options)
     found = match(heads, scans, replace(options, mask_series=None), own=own)
     before = match(files.masks, scans, options)
-    kept, _ = _without_derived(sorted(scans, key=lambda scan: str(scan.path)), before, options)
+    kept, _ = _without_derived(sorted(scans, key=lambda scan: str(scan.path)), before, options, ())
     owners = {mask.path: name for name, series in group(kept, options, ()).cases for mask in _masks_of(series, found)}
     return owners, found
 
 
 def _scans(files: Files, options: DicomOptions) -> list[Scan]:
-    """Return the series; those of one PatientID have one issuer where no more than one is said."""
-    issuers: defaultdict[str, set[str]] = defaultdict(set)
-    for heads in files.images.values():
-        issuers[heads[0].patient_id].add(heads[0].issuer)
+    """Return the series, each with the patient that it names, or that other series of its study name."""
+    firsts = [heads[0] for heads in files.images.values()]
+    ids = _one_said((head.study_uid, head.patient_id) for head in firsts)
+    of_studies = _one_said(((head.study_uid, head.patient_id), head.issuer) for head in firsts)
+    issuers = _one_said((head.patient_id, head.issuer) for head in firsts)
     scans: list[Scan] = []
-    for heads in files.images.values():
-        said = issuers[heads[0].patient_id] - {""}
-        issuer = said.pop() if len(said) == 1 else heads[0].issuer
-        scans.append(Scan(sorted(heads, key=lambda head: str(head.path)), options.keep_names, issuer))
+    for first, heads in zip(firsts, files.images.values(), strict=True):
+        patient = first.patient_id or ids.get(first.study_uid, "")
+        issuer = first.issuer or of_studies.get((first.study_uid, patient)) or issuers.get(patient, "")
+        scans.append(Scan(sorted(heads, key=lambda head: str(head.path)), options.keep_names, patient, issuer))
     return scans
 
 
-def _without_derived(scans: Sequence[Scan], masks: Masks, options: DicomOptions) -> tuple[list[Scan], list[str]]:
-    """Leave out series that were computed from others, unless a mask or a pattern means them, or all are such."""
-    with_original = {scan.key[0] for scan in scans if not scan.derived}
+def _one_said(pairs: Iterable[tuple[Owner, str]]) -> dict[Owner, str]:
+    """Return the one thing that is said of each named owner; owners of whom several things are said are left out."""
+    said: defaultdict[Owner, set[str]] = defaultdict(set)
+    for owner, word in pairs:
+        if owner and word:
+            said[owner].add(word)
+    return {owner: words.pop() for owner, words in said.items() if len(words) == 1}
+
+
+def _without_derived(
+    scans: Sequence[Scan], masks: Masks, options: DicomOptions, wanted: Sequence[str]
+) -> tuple[list[Scan], list[str]]:
+    """Leave out series that were computed from others, unless a mask or a pattern means them, or all are such.
+
+    Some channels are always computed, such as ADC: those that a model takes stay where their study has no original.
+    """
+    originals: defaultdict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for scan in scans:
+        if not scan.derived:
+            originals[scan.study].add(scan.contrast)
     patterns = options.patterns.values()
-    kept = [
+    channels = set() if patterns else {meaning(name) for name in wanted}
+    others = [
         scan
         for scan in scans
-        if not scan.derived
-        or scan.key[0] not in with_original
-        or scan.key in masks.of
-        or any(pattern.search(scan.description) for pattern in patterns)
+        if scan.derived
+        and scan.study in originals
+        and scan.key not in masks.of
+        and not any(pattern.search(scan.description) for pattern in patterns)
     ]
-    left = [scan.path for scan in scans if scan not in kept]
-    if not left:
-        return kept, []
-    note = (
-        f"left out: {len(left)} derived series (reformats, projections, maps), such as {left[0]}; a series that a mask "
-        "is of, or that --channel NAME=PATTERN fits, is used all the same"
-    )
-    return kept, [note]
+    only = {scan.key: scan.path for scan in others if scan.contrast in channels - originals[scan.study]}
+    left = {scan.key: scan.path for scan in others if scan.key not in only}
+    notes: list[str] = []
+    if only:
+        first = next(iter(only.values()))
+        notes.append(
+            f"used: {len(only)} derived series, whose studies have no original of the channel, such as {first}"
+        )
+    if left:
+        first = next(iter(left.values()))
+        notes.append(
+            f"left out: {len(left)} derived series (reformats, projections, maps), such as {first}; a series that a "
+            "mask is of, or that --channel NAME=PATTERN fits, is used all the same"
+        )
+    return [scan for scan in scans if scan.key not in left], notes
 
 
 def _masks_of(series: Mapping[str, Scan], masks: Masks) -> list[MaskHead]:
@@ -181,7 +209,7 @@ _MANY = 5
 
 def _one_patient(scans: Sequence[Scan]) -> list[str]:
     """Warn of many studies with one PatientID, as careless removal of identities leaves them."""
-    studies = {scan.key[0]: scan.patient for scan in scans}
+    studies = {scan.study: scan.patient for scan in scans}
     if len(studies) < _MANY or len(set(studies.values())) > 1:
         return []
     return [

@@ -1,6 +1,6 @@
 """The series of a study as the channels of one case: by patterns, by what descriptions say, or each on its own."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,9 +37,9 @@ def group(scans: Sequence[Scan], options: DicomOptions, wanted: Sequence[str]) -
         options: with the patterns of the channels, if any.
         wanted: names of the channels that a model takes; none where that is open.
     """
-    studies: defaultdict[str, list[Scan]] = defaultdict(list)
+    studies: defaultdict[Study, list[Scan]] = defaultdict(list)
     for scan in scans:
-        studies[scan.key[0]].append(scan)
+        studies[scan.study].append(scan)
     patterns = options.patterns
     if patterns:
         matches = {
@@ -59,15 +59,18 @@ def group(scans: Sequence[Scan], options: DicomOptions, wanted: Sequence[str]) -
     return grouping
 
 
+Study = tuple[str, str]
+"""Patient and study."""
 Matches = Mapping[str, set[tuple[str, str]]]
 """Channel name to the series (study, series) that may be it."""
 
 
-def _by_study(studies: Mapping[str, Sequence[Scan]], matches: Matches) -> Grouping:
+def _by_study(studies: Mapping[Study, Sequence[Scan]], matches: Matches) -> Grouping:
     """Make a case of each study that has one series for each channel."""
     grouping = Grouping(tuple(matches))
     unused: list[Path] = []
-    for scans in studies.values():
+    patients = Counter(uid for _, uid in studies)
+    for (_, uid), scans in studies.items():
         name = scans[0].study_case
         chosen = {
             channel: _likeliest([scan for scan in scans if scan.key in keys]) for channel, keys in matches.items()
@@ -80,6 +83,9 @@ def _by_study(studies: Mapping[str, Sequence[Scan]], matches: Matches) -> Groupi
         if missing:
             reason = f"{scans[0].path}: its study has no series for the channel {missing[0]} of {', '.join(matches)}."
             remedy = f"Add the series, or give --channel {missing[0]}=PATTERN that fits its description."
+            if patients[uid] > 1:
+                reason += f" {patients[uid]} patients (PatientID) have a study of this UID."
+                remedy += " If they are one, make the PatientIDs equal."
             grouping.refused.append(Refusal(name, reason, remedy))
         elif twice is not None:
             numbers = " and ".join(str(scan.path) for scan in chosen[twice][:3])
@@ -119,7 +125,7 @@ def _by_series(scans: Sequence[Scan], wanted: Sequence[str]) -> Grouping:
     return grouping
 
 
-def _common_channels(studies: Mapping[str, Sequence[Scan]]) -> tuple[tuple[str, ...], list[str]]:
+def _common_channels(studies: Mapping[Study, Sequence[Scan]]) -> tuple[tuple[str, ...], list[str]]:
     """Return the contrasts that at least half of the studies have once, where they lie on one grid; and a warning."""
     counts: defaultdict[str, int] = defaultdict(int)
     for scans in studies.values():
@@ -127,7 +133,8 @@ def _common_channels(studies: Mapping[str, Sequence[Scan]]) -> tuple[tuple[str, 
         for name in set(contrasts) - {None}:
             counts[str(name)] += contrasts.count(name) == 1
     channels = in_channel_order({name for name, count in counts.items() if 2 * count >= len(studies)})
-    if len(channels) < 2:
+    whole = any(set(channels) <= {scan.contrast for scan in scans} for scans in studies.values())
+    if len(channels) < 2 or not whole:
         return (), []
     alike = [_same_grid(scans, channels) for scans in studies.values()]
     if 2 * sum(answer is True for answer in alike) >= sum(answer is not None for answer in alike):

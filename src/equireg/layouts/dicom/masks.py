@@ -62,12 +62,17 @@ def match(heads: Sequence[Head], scans: Sequence[Scan], options: DicomOptions, *
         if mask.own and not own and options.mask_series is None:
             masks.own.append(mask)
             continue
-        owner = _owner(mask, scans)
-        if owner is None:
+        owners = _owners(mask, head.patient_id, scans)
+        if len(owners) == 1:
+            found[owners[0].key].append(mask)
+        elif owners:
+            paths = " and ".join(str(scan.path) for scan in owners[:3])
+            reason = f"{head.path}: is a mask that names no series, and {len(owners)} lie in its place ({paths})."
+            remedy = "Move the others elsewhere, or save it again in a program that notes the series it was drawn on."
+            masks.refused.append(Refusal(_name(head), reason, remedy))
+        else:
             reason = f"{head.path}: is a mask whose series is not here."
             masks.refused.append(Refusal(_name(head), reason, "Add the series that it was drawn on, or remove it."))
-        else:
-            found[owner.key].append(mask)
     masks.of = dict(found)
     return masks
 
@@ -76,30 +81,29 @@ def _name(head: Head) -> str:
     return f"mask_{digest(head.sop_uid, 8)}"
 
 
-def _owner(mask: MaskHead, scans: Sequence[Scan]) -> Scan | None:
-    """Return the series that a mask refers to: by most of its images, by name, or as the only one in its place.
+def _owners(mask: MaskHead, patient_id: str, scans: Sequence[Scan]) -> list[Scan]:
+    """Return the series that a mask refers to: by most of its images, by name, or all in its place.
 
-    Filters and anonymisers give images of several series one UID: series and study then say which is meant.
+    Filters and anonymisers give images of several series one UID: series, study and patient then say which is meant.
     """
 
-    def likeness(scan: Scan) -> tuple[int, bool, bool]:
-        shared = len(mask.image_uids & scan.image_uids)
-        return shared, scan.key[1] in mask.series_uids, scan.key[0] == mask.study_uid
+    def likeness(scan: Scan) -> tuple[int, bool, bool, bool]:
+        shared, (study, series) = len(mask.image_uids & scan.image_uids), scan.key
+        return shared, series in mask.series_uids, study == mask.study_uid, scan.patient_id == patient_id
 
     best = max(scans, key=likeness, default=None)
-    if best is not None and likeness(best)[0]:
-        return best
-    by_name = [scan for scan in scans if scan.key[1] in mask.series_uids]
-    if by_name or mask.series_uids:
-        return by_name[0] if by_name else None
+    if best is not None and any(likeness(best)[:2]):
+        return [best]
     place = [
         scan
         for scan in scans
         if mask.frame_of_reference
+        and not mask.series_uids
         and scan.heads[0].frame_of_reference == mask.frame_of_reference
         and scan.key[0] == mask.study_uid
     ]
-    return place[0] if len(place) == 1 else None
+    known = patient_id and any(scan.patient_id == patient_id for scan in scans)
+    return [scan for scan in place if scan.patient_id == patient_id] if known else place
 
 
 def label_table(masks: Sequence[MaskHead], options: DicomOptions) -> LabelTable | None:

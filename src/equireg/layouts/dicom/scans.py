@@ -29,7 +29,9 @@ class Scan:
     heads: Sequence[Head]
     """In order of their paths."""
     keep_names: bool
-    issuer: str = ""
+    patient_id: str
+    """Also where other scans of the study say it and this one does not."""
+    issuer: str
     """Of its patient's ID; also where other scans of the patient say it and this one does not."""
 
     @property
@@ -43,18 +45,21 @@ class Scan:
         return self.heads[0].study_uid, self.heads[0].series_uid
 
     @property
+    def study(self) -> tuple[str, str]:
+        """Patient and study: some anonymisers give the studies of all patients one UID."""
+        return _whole_id(self.patient_id, self.issuer), self.key[0]
+
+    @property
     def patient(self) -> str:
         """Name of the patient: scans with one ID are of one, unless two issuers gave it."""
-        return self._patient(self.issuer)
+        return patient_name(*self.study, keep=self.keep_names)
 
     @property
     def study_case(self) -> str:
-        """Name of the case that the whole study is."""
-        return f"{self._patient(self.heads[0].issuer)}_{study_name(self.key[0])}"
-
-    def _patient(self, issuer: str) -> str:
-        patient_id = self.heads[0].patient_id
-        return patient_name(f"{patient_id} {issuer}".strip() if patient_id else "", self.key[0], keep=self.keep_names)
+        """Name of the case that the whole study is, from this scan's header alone."""
+        first = self.heads[0]
+        patient = patient_name(_whole_id(first.patient_id, first.issuer), first.study_uid, keep=self.keep_names)
+        return f"{patient}_{study_name(first.study_uid)}"
 
     @property
     def case(self) -> str:
@@ -103,6 +108,10 @@ class Scan:
             return series_of(self.heads)
         except SeriesError as error:
             return error
+
+
+def _whole_id(patient_id: str, issuer: str) -> str:
+    return f"{patient_id} {issuer}".strip() if patient_id else ""
 
 
 def contrast_of(description: str) -> str | None:

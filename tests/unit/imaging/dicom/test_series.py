@@ -1,5 +1,6 @@
 """Series of slices to voxels: order, place, values, and all that is no stack."""
 
+import copy
 import subprocess
 import sys
 import sysconfig
@@ -12,11 +13,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_series import MR, Phantom, compressed, enhanced, phantom, slices, write, write_series
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.heads import Head, read_heads
+from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.reading import read_series
 from equireg.imaging.dicom.series import Series, series_of
@@ -233,6 +237,57 @@ def test_what_is_no_stack_says_why(tmp_path: Path) -> None:
     refused("table", tables, "Modality LUT")
 
 
+def test_stacks_within_one_file_are_no_files_to_move(tmp_path: Path) -> None:
+    times, turned = enhanced(phantom()), enhanced(phantom())
+    times.NumberOfFrames, times.PixelData = 12, times.PixelData * 2
+    groups = [*times.PerFrameFunctionalGroupsSequence, *copy.deepcopy(times.PerFrameFunctionalGroupsSequence)]
+    for number, group in enumerate(groups):
+        group.FrameContentSequence = [pydicom.Dataset()]
+        group.FrameContentSequence[0].TemporalPositionIndex = number // 6
+    times.PerFrameFunctionalGroupsSequence = groups
+    plane = pydicom.Dataset()
+    plane.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+    turned.PerFrameFunctionalGroupsSequence[3].PlaneOrientationSequence = [plane]
+    for name, file, finding in (
+        ("times", times, r"several frames in one place, which differ in TemporalPosition.* \(2 values\): 6 duplicate"),
+        ("turned", turned, "has a frame of another orientation than its first"),
+    ):
+        write(tmp_path / name, [file])
+        with pytest.raises(SeriesError, match=finding) as caught:
+            series(tmp_path / name)
+        assert "as a file of its own" in caught.value.remedy
+
+
+def test_elements_that_no_voxel_needs_may_be_unreadable(tmp_path: Path) -> None:
+    one = phantom()
+    files, frames = slices(one), enhanced(one)
+    measures = frames.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    with quietly():  # pydicom warns of what it writes
+        for file in (*files, measures):
+            unreadable(file, "SliceThickness", "SpacingBetweenSlices")
+        for file in files:
+            unreadable(file, "SeriesNumber", "InstanceNumber", "EchoTime", "AcquisitionNumber")
+        write(tmp_path / "single", files)
+        write(tmp_path / "enhanced", [frames])
+    for name in ("single", "enhanced"):
+        image, geometry = read(tmp_path / name)
+        assert np.array_equal(image, one.stored)
+        assert np.allclose(geometry.affine_array, one.affine, rtol=0, atol=1e-5)
+    (head, *_) = heads(sorted((tmp_path / "single").iterdir()))
+    assert (head.series_number, head.instance, head.plane.thickness_mm) == (None, 0, None)
+    with quietly():
+        unreadable(files[0], "RescaleSlope")
+        (path,) = write(tmp_path / "slope", files[:1])
+    assert not isinstance(next(iter(read_heads([path]))), Head)
+
+
+def unreadable(dataset: pydicom.Dataset, *names: str) -> None:
+    """Put text where numbers belong."""
+    for name in names:
+        tag = Tag(name)
+        dataset[tag] = RawDataElement(tag, "IS" if name.endswith("Number") else "DS", 4, b"thin", 0, False, True)
+
+
 def test_positions_may_be_rounded(tmp_path: Path) -> None:
     one = phantom(spacing_mm=(1.0, 1.0, 0.625), **OBLIQUE)
     files = slices(one)
@@ -303,6 +358,14 @@ def test_damaged_pixels_name_their_file(tmp_path: Path) -> None:
     paths[3].unlink()
     with pytest.raises(EquiregError):
         read_series([found], LIMITS)
+
+
+def test_a_slice_without_pixels_is_named(tmp_path: Path) -> None:
+    files = slices(phantom((64, 60, 4)))
+    del files[2].PixelData
+    paths = write(tmp_path, files)
+    with pytest.raises(EquiregError, match=f"{paths[2]}: is cut short or damaged: its header claims 64 x 60 x 1"):
+        read(tmp_path)
 
 
 def test_a_header_is_not_believed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pydicom
 import pytest
+from pydicom.datadict import dictionary_VR
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
@@ -21,6 +22,7 @@ from equireg.imaging.dicom.seg_writing import Told, write_segmentation
 from equireg.imaging.dicom.series import Series, series_of
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS
+from equireg.imaging.segments import label_of
 
 LABELS = LabelTable((0, 1, 4), ("background", "liver", "liver tumour"))
 TOLD = Told(LABELS, coding.codes_of(LABELS), "equireg")
@@ -148,6 +150,35 @@ def test_what_may_be_empty_or_made_up_may_be_missing(tmp_path, writer):
 
 @pytest.mark.parametrize("writer", [write_segmentation, write_contours])
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PatientBirthDate", "1956"),
+        ("PatientBirthDate", "00000000"),
+        ("StudyDate", "ANONYMIZED"),
+        ("StudyDate", "2001-02-03"),
+        ("StudyTime", "10:11:12"),
+        ("PatientSex", "FEMALE"),
+        ("SliceThickness", None),
+        ("Modality", None),
+    ],
+)
+def test_what_the_removal_of_identities_leaves_is_no_hindrance(tmp_path, writer, name, value):
+    files = slices(phantom(SHAPE))
+    with quietly():
+        for one in files:
+            delattr(one, name)
+            if value is not None:
+                one[name] = pydicom.DataElement(name, dictionary_VR(name), value)
+        series = series_of(heads(write(tmp_path / "series", files)))
+    writer(tmp_path / "a.dcm", blobs(), series, TOLD)
+    np.testing.assert_array_equal(values_of(tmp_path / "a.dcm", series), blobs())
+    found = pydicom.dcmread(tmp_path / "a.dcm")
+    assert found.PatientID == PATIENT
+    assert not found.get(name) or name == "Modality"
+
+
+@pytest.mark.parametrize("writer", [write_segmentation, write_contours])
+@pytest.mark.parametrize(
     ("charset", "name"),
     [
         (None, "Mueller^J"),
@@ -172,6 +203,23 @@ def test_names_of_any_script_stay_beside_labels_of_another(tmp_path, writer, cha
     found = pydicom.dcmread(tmp_path / "a.dcm")
     assert (str(found.PatientName), found.SpecificCharacterSet) == (name, "ISO_IR 192")
     assert read_mask_head(heads([tmp_path / "a.dcm"])[0]).names == ((1, "Läsion"),)
+
+
+@pytest.mark.parametrize("writer", [write_segmentation, write_contours])
+def test_a_backslash_in_a_name_stays_one_name(series, tmp_path, writer):
+    labels = LabelTable((0, 1, 4), ("background", "liver\\left", "liver tumour"))
+    path = tmp_path / "a.dcm"
+    writer(path, blobs(), series, Told(labels, coding.codes_of(labels), "equireg"))
+    names = [name for _, name in read_mask_head(heads([path])[0]).names]
+    assert names == ["liver/left", "liver tumour"]
+    assert label_of(names[0], labels.names) == "liver\\left"
+    file = pydicom.dcmread(path)
+    if writer is write_segmentation:
+        file.SegmentSequence[0].SegmentLabel = ["liver", "left"]
+    else:
+        file.StructureSetROISequence[0].ROIName = ["liver", "left"]
+    file.save_as(path)
+    assert read_mask_head(heads([path])[0]).names[0] == (1, "liver\\left")
 
 
 def test_what_a_library_raises_otherwise_is_shown(series, tmp_path):

@@ -1,0 +1,157 @@
+"""Contours (RTSTRUCT) as the voxels of a scan inside them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equireg.errors import EquiregError
+from equireg.imaging.alignment import warn_once
+from equireg.imaging.dicom.filling import PARTS, fill, in_units
+from equireg.imaging.dicom.mask_heads import regions_of
+from equireg.imaging.dicom.uneven import Lookup
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.placing import LPS_TO_RAS
+
+_OFF_SLICE_VOX = 0.25
+"""How far a contour may lie beside the middle of a slice."""
+_SHOWN = 5
+"""Regions that a message names."""
+
+Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def voxels_of_contours(
+    path: Path, dataset: Any, values: Mapping[int, int], grid: Geometry
+) -> Iterator[tuple[int, Voxels]]:
+    """Yield label value and voxels of each region in each slice.
+
+    A voxel is inside where its centre is, or lies on an edge. Of two contours of one region in one slice, the inner one
+    is a hole (DICOM PS3.3, C.8.8.6.3). A contour that repeats another one is no hole: it counts once. Points and open
+    lines have no inside, and what lies beyond the scan is cut off; that is logged.
+
+    Args:
+        path: the file, for messages.
+        dataset: its whole header.
+        values: number of a region to its label value; others are left out.
+        grid: of the scan.
+
+    Raises:
+        EquiregError: if a contour lies across slices or between them, or all lie beyond the scan.
+        ValueError: if no contour has points.
+    """
+    drawn, size = list(_closed(path, dataset, values)), np.array(grid.shape[:2])
+    lookup = Lookup(grid, np.reshape([np.median(contour.points, axis=1) for contour in drawn], (-1, 3)).T)
+    slices: defaultdict[tuple[int, int, int], list[np.ndarray]] = defaultdict(list)
+    seen: set[tuple[int, int, bytes]] = set()
+    repeated: Counter[str] = Counter()
+    beyond: Counter[str] = Counter()
+    for contour in drawn:
+        place, corners = _in_slice(path, lookup.voxels(contour.points), grid.shape[2])
+        if corners is None or (corners < -PARTS).any() or (corners > PARTS * size).any():
+            beyond[contour.name] += 1
+        if corners is None:
+            continue
+        key = contour.region, place, _edges(corners)
+        if key in seen:
+            repeated[contour.name] += 1
+            continue
+        seen.add(key)
+        slices[contour.region, contour.number, place].append(corners)
+    if drawn and not slices:
+        raise EquiregError(
+            f"{path}: has contours beyond the slices of its series alone. Export it again for this series."
+        )
+    for (_, number, place), several in slices.items():
+        x, y = np.nonzero(fill(several, grid.shape[:2]))
+        yield values[number], (x, y, np.full_like(x, place))
+    tell(path, repeated, "contours that repeat another one of their region and slice count once")
+    tell(path, beyond, "contours lie beyond the scan, wholly or in part, and what is beyond is left out")
+
+
+@dataclass(frozen=True)
+class _Contour:
+    """A closed contour."""
+
+    region: int
+    """Place of its region in the file."""
+    number: int
+    """Of its region, as the file has it."""
+    name: str
+    points: np.ndarray
+    """[3, n], RAS mm"""
+
+
+def _closed(path: Path, dataset: Any, values: Mapping[int, int]) -> Iterator[_Contour]:
+    """Yield the contours that have an inside, of the regions that are used."""
+    names = dict(regions_of(dataset))
+    without_inside: Counter[str] = Counter()
+    empty: Counter[str] = Counter()
+    count = 0
+    for place, region in enumerate(dataset.get("ROIContourSequence") or []):
+        number = int(region.ReferencedROINumber)
+        name = names.get(number, f"number {number}")
+        for contour in (region.get("ContourSequence") or []) if number in values else []:
+            if not str(contour.get("ContourGeometricType", "")).upper().startswith("CLOSED"):
+                without_inside[name] += 1
+                continue
+            points = LPS_TO_RAS[:3, :3] @ _numbers(contour.get("ContourData")).reshape(-1, 3).T
+            if not np.isfinite(points).all():
+                raise EquiregError(f"{path}: has contours with points that are no numbers. Export it again.")
+            if points.size:
+                count += 1
+                yield _Contour(place, number, name, points)
+            else:
+                empty[name] += 1
+    if empty and not count:
+        raise ValueError("none of its contours has points")
+    tell(path, without_inside, "contours that are points or open lines have no inside and are left out")
+    tell(path, empty, "contours that have no points are left out")
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """Return the numbers of an element; pydicom leaves one that is longer than its kind can be as bytes."""
+    if isinstance(value, bytes):
+        value = [word for word in value.decode("ascii").strip(" \0").split("\\") if word]
+    return np.array([] if value is None else value, dtype=np.float64)
+
+
+def tell(path: Path, contours: Counter[str], what: str) -> None:
+    """Log what becomes of some contours, and how many of which regions they are, in one line."""
+    if contours:
+        some = ", ".join(f"{name} ({count})" for name, count in contours.most_common(_SHOWN))
+        more = f" and {len(contours) - _SHOWN} more" if len(contours) > _SHOWN else ""
+        warn_once(f"{path}: {what}: {some}{more}.")
+
+
+def _edges(corners: np.ndarray) -> bytes:
+    """Return a digest of a closed contour's edges, [points, 2]; it does not depend on its first point and direction."""
+    following = np.roll(corners, -1, axis=0)
+    swapped = (corners[:, 0] > following[:, 0]) | (
+        (corners[:, 0] == following[:, 0]) & (corners[:, 1] > following[:, 1])
+    )
+    edges = np.where(swapped[:, None], np.hstack([following, corners]), np.hstack([corners, following]))  # [edges, 4]
+    edges = edges[(corners != following).any(axis=1)]  # a first point that is repeated at the end adds none
+    return blake2b(edges[np.lexsort(edges.T)].tobytes(), digest_size=16).digest()
+
+
+def _in_slice(path: Path, voxels: np.ndarray, slices: int) -> tuple[int, np.ndarray | None]:
+    """Return the slice of a contour, and its points in units of ``fill`` [points, 2]; None beyond the slices.
+
+    Raises:
+        EquiregError: if it lies across slices, or between them.
+    """
+    place = int(np.rint(np.median(voxels[2])))
+    if not 0 <= place < slices:
+        return place, None
+    off = float(np.abs(voxels[2] - place).max())
+    if off > _OFF_SLICE_VOX:
+        raise EquiregError(
+            f"{path}: has a contour that lies up to {off:.2g} slices beside slice {place + 1} of its series; expected "
+            "contours in the slices' planes. Export it as a segmentation (DICOM-SEG), or draw it in the slices."
+        )
+    return place, in_units(voxels[:2].T)

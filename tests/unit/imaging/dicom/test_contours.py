@@ -1,0 +1,77 @@
+"""Contours that say less than they should, or more than a scan has room for."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dicom_series import Phantom, contours, phantom, slices, write
+from equireg.errors import EquiregError
+from equireg.imaging.dicom.codes import codes_of
+from equireg.imaging.dicom.contour_writing import write_contours
+from equireg.imaging.dicom.heads import Head, read_heads
+from equireg.imaging.dicom.library import quietly
+from equireg.imaging.dicom.masks import read_mask
+from equireg.imaging.dicom.seg_writing import Told
+from equireg.imaging.dicom.series import series_of
+from equireg.imaging.geometry import Geometry
+from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import LIMITS
+
+LABELS = LabelTable((0, 1), ("background", "lung"))
+
+
+def square(one: Phantom, place: int, low: float = 1.5, high: float = 5.5) -> tuple[int, np.ndarray]:
+    """Return a contour: a slice that exists, and points [4, 3] in the slice that is meant, LPS mm."""
+    corners = [(low, 1.5), (high, 1.5), (high, 5.5), (low, 5.5)]
+    voxels = np.array([(*corner, place, 1) for corner in corners]).T
+    return min(max(place, 0), 5), (np.diag([-1.0, -1, 1, 1]) @ one.affine @ voxels)[:3].T
+
+
+def test_contours_without_points_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = phantom()
+    grid = Geometry.from_array((12, 10, 6), one.affine)
+    file = contours(slices(one), {"GTV": [square(one, place) for place in range(4)]})
+    first, second, *rest = file.ROIContourSequence[0].ContourSequence
+    first.ContourData, first.NumberOfContourPoints = None, 0
+    del second.ContourData
+    (path,) = write(tmp_path, [file])
+    found = read_mask(path, {1: 1}, grid, LIMITS)
+    assert found.sum(axis=(0, 1)).tolist() == [0, 0, 16, 16, 0, 0]
+    assert caplog.messages == [f"{path}: contours that have no points are left out: GTV (2)."]
+    for contour in rest:
+        contour.ContourData = None
+    (path,) = write(tmp_path / "none", [file])
+    with pytest.raises(EquiregError, match="none of its contours has points"):
+        read_mask(path, {1: 1}, grid, LIMITS)
+
+
+def test_contours_beyond_the_scan_are_cut_off_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = phantom()
+    body = [square(one, -1), square(one, 0, high=40), square(one, 5), square(one, 6)]
+    (path,) = write(tmp_path, [contours(slices(one), {"GTV": [square(one, 2, high=11.5)], "body": body})])
+    found = read_mask(path, {1: 1, 2: 2}, Geometry.from_array((12, 10, 6), one.affine), LIMITS)
+    assert (found != 0).sum(axis=(0, 1)).tolist() == [40, 0, 40, 0, 0, 16]
+    (message,) = caplog.messages
+    assert message.endswith("beyond the scan, wholly or in part, and what is beyond is left out: body (3).")
+
+
+def test_a_contour_of_more_than_64_kb_comes_back(tmp_path: Path) -> None:
+    mask = np.zeros((120, 120, 2), np.uint8)
+    mask[1:-1, 1:-1, 0] = 1
+    mask[4:-4:4, 4:-4:4, 0] = 0  # each hole is joined with the outline
+    one = Phantom(mask.astype(np.int16))
+    heads = [head for head in read_heads(write(tmp_path / "series", slices(one))) if isinstance(head, Head)]
+    series = series_of(heads)
+    path = tmp_path / "contours.dcm"
+    write_contours(path, mask, series, Told(LABELS, codes_of(LABELS), "equireg"))
+    assert np.array_equal(read_mask(path, {1: 1}, series.geometry, LIMITS), mask)
+    file = pydicom.dcmread(path)
+    data = file.ROIContourSequence[0].ContourSequence[0]["ContourData"]
+    assert (data.VR, len("\\".join(map(str, data.value))) > 2**16) == ("DS", True)
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    with quietly():
+        pydicom.dcmwrite(path, file, implicit_vr=False, little_endian=True)
+    assert np.array_equal(read_mask(path, {1: 1}, series.geometry, LIMITS), mask)
