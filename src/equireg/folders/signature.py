@@ -25,6 +25,8 @@ EQUIVARIANCE = "equivariance"
 
 SAME_PATIENT = "same_patient"
 """Fact of an evaluation: the cases of each patient who has several."""
+LEARNT_CASES = "learnt_cases"
+"""Fact of predictions and of their evaluation: the cases that the model learnt from with their masks, where it did."""
 
 _KINDS: Mapping[str, Any] = {
     "verb": str,
@@ -36,6 +38,7 @@ _KINDS: Mapping[str, Any] = {
     origin.WAY: str | None,
     "seconds": float | None,
     SAME_PATIENT: tuple[tuple[str, ...], ...],
+    LEARNT_CASES: tuple[str, ...],
 }
 """What the values of a signature are, where they are there."""
 _LIBRARIES = ("torch", "monai", "lightning", "numpy", "nibabel", "blosc2")
