@@ -12,6 +12,7 @@ from equireg.folders.prepared import CaseRecord, PreparedSet, Split
 
 log = logging.getLogger("equireg")
 
+_SHOWN = 5
 _SEED = 12345
 """nnU-Net's: with one scan a patient, the folds are those that nnU-Net draws."""
 
@@ -63,7 +64,25 @@ def folds_of(data: PreparedSet, count: int, file: Path | None = None) -> list[Fo
     for index, fold in enumerate(folds):
         _check(path, index, fold, data.by_name)
     log.info("folds from %s", path)
+    _tell_left_out(path, folds, data.manifest.cases)
     return folds
+
+
+def _tell_left_out(path: Path, folds: Sequence[FoldCases], cases: Sequence[CaseRecord]) -> None:
+    """Warn of masks that no fold uses, as where they came after the file."""
+    named = {name for fold in folds for name in (*fold.train, *fold.val)}
+    left = [case.name for case in cases if case.labelled and case.split != "test" and case.name not in named]
+    if left:
+        log.warning(
+            "%d case%s with a mask %s in no fold of %s and left out: %s%s. Add them to the file, or leave it "
+            "out to have the folds drawn.",
+            len(left),
+            "s" * (len(left) != 1),
+            "are" if len(left) > 1 else "is",
+            path,
+            ", ".join(left[:_SHOWN]),
+            ", ..." if len(left) > _SHOWN else "",
+        )
 
 
 def _check(path: Path, index: int, fold: FoldCases, records: Mapping[str, CaseRecord]) -> None:

@@ -27,7 +27,9 @@ from equireg.evaluation.transformed import TransformedPair, find_transformed, sc
 from equireg.folders import evaluation as folder_format
 from equireg.folders import lineage, made_by, sign
 from equireg.folders.digests import digests_of
+from equireg.folders.learnt import some_learnt
 from equireg.folders.quality import read_quality, views_of
+from equireg.folders.signature import LEARNT_CASES
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
 from equireg.layouts.dicom.telling import names_a_patient
@@ -101,6 +103,7 @@ def evaluate(
             source=predictions,
             **_origin(predicted.signature, _told(reference, judged, predicted.options)),
             **_same_patient(everything, predicted, reference, judged),
+            **_learnt(predicted, judged),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
@@ -224,6 +227,19 @@ def _same_patient(
     scans = {} if judged.scans is None else judged.scans.cases
     several = scans_of_one_patient([score.case for score in scores], predictions, reference, scans)
     return {folder_format.SAME_PATIENT: several} if several else {}
+
+
+def _learnt(predictions: Predictions, judged: _Judged) -> dict[str, Any]:
+    """Return what the signature holds of cases that the model learnt from; warn where it was not asked for these."""
+    known = predictions.signature.get(LEARNT_CASES, ())
+    found = [score.case for score in judged.scores if score.case in known]
+    if found and (predictions.signature.get("run") or {}).get("split") != "train":
+        log.warning(
+            "%s: the model has %s. Their scores say nothing of new scans.",
+            predictions.root,
+            some_learnt(found, len(judged.scores)),
+        )
+    return {LEARNT_CASES: found} if found else {}
 
 
 def _roles(pictures: Sequence[str], judged: _Judged, scores: Sequence[Score]) -> dict[str, str]:

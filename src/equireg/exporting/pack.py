@@ -1,5 +1,6 @@
 """The verb ``pack``: a run or an ensemble as one file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _member(trained: Trained, index: int, file: str, scores: Any) -> PackedMembe
         weights=file,
         digest=trained.digests[index],
         step=model.step,
-        run=names_only(trained.runs[index].as_dict()),
+        run=names_only(replace(trained.runs[index], learnt=None).as_dict()),
         config=names_only(config),
         facts=names_only(model.facts.as_dict()),
         scores=dict(scores),

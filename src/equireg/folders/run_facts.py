@@ -69,10 +69,13 @@ class RunFacts:
     """optimiser steps of the checkpoint that predicted; None in the run's own signature"""
     split: str | None = None
     """split of the prepared folder that was predicted, where it was one"""
+    learnt: Mapping[str, tuple[int, int, int]] | None = None
+    """the training cases used with their mask, also by the run whose weights it started from (``learnt.py``); in the
+    facts of runs and of members alone"""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; ``from_dict`` reads them back."""
-        return to_plain(dict(vars(self)))
+        return to_plain({name: value for name, value in vars(self).items() if name != "learnt" or value})
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "RunFacts":

@@ -27,6 +27,8 @@ SAME_PATIENT = "same_patient"
 """Fact of an evaluation: the cases of each patient who has several."""
 SCANS = "scans"
 """Fact of predictions: case to the digest of the raw scan behind it, where that is known."""
+LEARNT_CASES = "learnt_cases"
+"""Fact of predictions and of their evaluation: the cases that the model learnt from with their masks, where it did."""
 
 _KINDS: Mapping[str, Any] = {
     "verb": str,
@@ -39,6 +41,7 @@ _KINDS: Mapping[str, Any] = {
     "seconds": float | None,
     SAME_PATIENT: tuple[tuple[str, ...], ...],
     SCANS: Mapping[str, str],
+    LEARNT_CASES: tuple[str, ...],
 }
 """What the values of a signature are, where they are there."""
 _LIBRARIES = ("torch", "monai", "lightning", "numpy", "nibabel", "blosc2")

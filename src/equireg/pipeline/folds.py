@@ -25,6 +25,7 @@ from equireg.folders import ensemble, predictions, quality
 from equireg.folders.folds import SPLITS, FoldCases, write_folds
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
+from equireg.folders.signature import LEARNT_CASES
 from equireg.pipeline.beginning import DATA, OPTIONS, SHARED, check_same_data, members_of, options_of_before
 from equireg.postprocessing import PostProcessing, choose, count_case
 
@@ -208,6 +209,8 @@ def gather(parts: Sequence[Path], out: Path, name: str) -> None:
         cases = sorted(case for signature in signatures for case in signature["cases"])
         first = signatures[0]
         more = {RUN_FACTS: shared.as_dict(), ensemble.POST_PROCESS: first.get(ensemble.POST_PROCESS)}
+        learnt = sorted(case for signature in signatures for case in signature.get(LEARNT_CASES, ()))
+        more |= {LEARNT_CASES: learnt} if learnt else {}
         scans = folders.source_of(parts[0], first)
         folders.sign(folder, "predict", first["config"], seed=shared.seed, source=scans, cases=cases, **more)
 

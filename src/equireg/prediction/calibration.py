@@ -1,5 +1,6 @@
 """An estimate of the Dice of a prediction from its quality, learnt from held-out cases whose Dice is known."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,12 @@ import scipy
 from equireg.config import PredictConfig
 from equireg.errors import EquiregError
 from equireg.folders import evaluation
+from equireg.folders.learnt import some_learnt
 from equireg.folders.quality import CaseQuality, DiceEstimate, views_of
 from equireg.folders.run_facts import RUN_FACTS
+from equireg.folders.signature import LEARNT_CASES
+
+log = logging.getLogger("equireg")
 
 LEAST_CASES = 5
 """Held-out cases below which nothing is estimated."""
@@ -110,5 +115,12 @@ def read_calibration(folder: Path, digest: str, config: PredictConfig) -> Calibr
             f"{folder}: holds {len(pairs)} case{'' if len(pairs) == 1 else 's'} with a quality and a Dice; expected "
             f"{LEAST_CASES} or more. Give an evaluation of more held-out cases, or leave out "
             "--calibration: the rank in quality.csv needs no masks."
+        )
+    learnt = [case for case in by_case if case in facts.get(LEARNT_CASES, ())]
+    if learnt:
+        log.warning(
+            "%s: the model has %s, so that estimates of Dice come out too high. Give an evaluation of held-out cases.",
+            folder,
+            some_learnt(learnt, len(by_case)),
         )
     return Calibration(*zip(*pairs, strict=True), patients=evaluation.patients_of(by_case, facts))

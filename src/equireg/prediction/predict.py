@@ -17,11 +17,13 @@ from equireg.folders import predictions
 from equireg.folders.ensemble import POST_PROCESS
 from equireg.folders.quality import read_record, write_quality, write_record
 from equireg.folders.run_facts import RUN_FACTS
+from equireg.folders.signature import LEARNT_CASES
 from equireg.layouts.dicom.telling import names_a_patient
 from equireg.postprocessing import PostProcessing
 from equireg.prediction.calibration import Calibration, read_calibration
 from equireg.prediction.failures import Failure, error_of
 from equireg.prediction.folder import Unfinished, unfinished
+from equireg.prediction.learnt import learnt_cases
 from equireg.prediction.parts import check_views
 from equireg.prediction.scans import InputCase, RawScan, find_cases, raw_digests
 from equireg.prediction.segment import Predictor
@@ -72,6 +74,7 @@ def predict(
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
     trained = read_trained(runs, config.checkpoint)
     cases = _cases(trained, scans, config)
+    learnt = learnt_cases(trained, scans, cases, config.split)
     first = trained.models[0]
     check_formats(cases, Looks.of(first.facts, config, first.config.method.name), config)
     check_views(trained.models, config)
@@ -94,7 +97,8 @@ def predict(
         failed = in_order(failed, cases)
         if not folder.seconds:
             raise error_of(failed)
-        _finish(folder, trained, _told(scans, cases, config), job, calibration, contents)
+        of_cases = _of_cases(sorted(folder.seconds), contents, learnt)
+        _finish(folder, trained, _told(scans, cases, config), job, calibration, of_cases)
         folder.finish(failed=bool(failed))
     seconds = folder.seconds.values()
     log.info("predictions in %s: %d, %.1f s a case", out, len(seconds), sum(seconds) / len(seconds))
@@ -159,13 +163,20 @@ def _told(scans: Path, cases: Sequence[InputCase], config: PredictConfig) -> Pat
     return None
 
 
+def _of_cases(cases: Sequence[str], contents: Mapping[str, str], learnt: Sequence[str]) -> dict[str, Any]:
+    """Return what the signature says of the predicted cases: digests of their scans, and which the model knows."""
+    known = [case for case in cases if case in learnt]
+    digests = {case: contents[case] for case in cases if case in contents}
+    return {folders.SCANS: digests, **({LEARNT_CASES: known} if learnt else {})}
+
+
 def _finish(
     folder: Unfinished,
     trained: Trained,
     scans: Path | None,
     job: Job,
     calibration: Calibration | None,
-    contents: Mapping[str, str],
+    of_cases: Mapping[str, Any],
 ) -> None:
     """Write what the evaluation needs to know beside the predictions, and sign."""
     if job.post_process.steps:
@@ -190,6 +201,6 @@ def _finish(
         seed=facts.seed,
         source=scans,
         cases=cases,
-        **{folders.SCANS: {case: contents[case] for case in cases if case in contents}},
+        **of_cases,
         **{POST_PROCESS: job.post_process.as_dict(), RUN_FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
     )

@@ -47,6 +47,11 @@ class Trained:
             return self.digests[0]
         return blake2b(" ".join(self.digests).encode(), digest_size=16).hexdigest()
 
+    @property
+    def learnt(self) -> dict[str, tuple[int, int, int]]:
+        """The cases that any of the runs learnt from with their masks, as far as they say so."""
+        return {digest: shape for run in self.runs for digest, shape in (run.learnt or {}).items()}
+
     def facts(self, split: str | None, post_process: PostProcessing) -> RunFacts:
         """Return what later verbs want to know, from the checkpoints where those say it.
 
@@ -66,6 +71,7 @@ class Trained:
                 foreground_bias=model.foreground_bias.words(),
                 step=model.step,
                 split=split,
+                learnt=None,
             )
             for run, model in zip(self.runs, self.models, strict=True)
         ]

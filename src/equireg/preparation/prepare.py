@@ -1,7 +1,7 @@
 """`equireg prepare`: from a raw folder to arrays and a manifest; bad cases are refused, the others are prepared."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
 from equireg.preparation import checking, pictures, plan, raw_states, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
+from equireg.preparation.known_splits import KnownSplits
 from equireg.preparation.segments import with_segments
 from equireg.processes.workers import Workers
 
@@ -70,7 +71,6 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
 
 def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -> Manifest:
     """Prepare a data set into a folder that no other process writes."""
-    recipe = recipes.find(config.recipe)
     found = {case.name: case for case in dataset.cases}
     adopted = adopted_masks(out)
     dataset = _with_adopted(dataset, adopted)
@@ -93,11 +93,12 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
             survey = replace(survey, labels=replace(labels, colours=survey.labels.colours))
         # As it was before masks were adopted, so that these move no patient from one split to another.
         usable = [found[case.name] for case in survey.cases]
-        splits = listed or split.with_annotated(recipe.split(config, dataset, usable), usable, adopted)
+        known, splits = _split(out, config, dataset, usable, listed, adopted)
         case_plan = _plan(config, dataset, survey, splits)
         flips = pictures.flips_of(plan.choose_flips(config.flips, survey.labels), dataset)
         job = running.Job({case.name: case for case in survey.cases}, case_plan, splits, dataset.channels)
         created = begin(out, origin.name_of(raw))
+        known.keep(out)
         records, bad = running.prepare_all(job, out, workers)
     refused = [*survey.refused, *bad]
     if not records:
@@ -115,6 +116,7 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
         manifest = replace(manifest, dataset="data")
     last = {case: masks[-1].digest for case, masks in read_history(out).items()}
     raw_states.tell_changed(out, found.values(), last)
+    known.now(config, manifest.cases).keep(out)
     finish(out, manifest, to_plain(config), seed=config.split_seed, source=None if private else raw)
     summary.log_summary(manifest, summary.shown(refused, dataset))
     workers.raise_unexpected()
@@ -136,6 +138,24 @@ def _dry_run(dataset: RawDataset) -> Manifest:
     many = "s" * (len(headers.cases) != 1)
     log.info("%d case%s can be prepared. This was a dry run: nothing was written.", len(headers.cases), many)
     return summary.empty_manifest(dataset, headers.refused)
+
+
+def _split(
+    out: Path,
+    config: PrepareConfig,
+    dataset: RawDataset,
+    usable: Sequence[RawCase],
+    listed: Mapping[str, Split] | None,
+    adopted: Container[str],
+) -> tuple[KnownSplits, Mapping[str, Split]]:
+    """Return the splits so far, and those from now on: as a file lists them, or with new patients drawn."""
+    known = KnownSplits.read(out)
+    splits = listed
+    if splits is None:
+        drawn = recipes.find(config.recipe).split(config, dataset, usable, known.of_patients(config, usable))
+        splits = split.with_annotated(drawn, usable, adopted)
+    known.tell(config, usable, splits)
+    return known, splits
 
 
 def _plan(config: PrepareConfig, dataset: RawDataset, survey: checking.Survey, splits: Mapping[str, Split]) -> CasePlan:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,11 @@ class SplitCase:
 
 
 def split_cases(
-    cases: Sequence[SplitCase], labelled: frozenset[str], fractions: tuple[float, float], seed: int
+    cases: Sequence[SplitCase],
+    labelled: frozenset[str],
+    fractions: tuple[float, float],
+    seed: int,
+    known: Mapping[str, Split] = MappingProxyType({}),
 ) -> dict[str, Split]:
     """Assign every case to train, val or test, by patient.
 
@@ -40,19 +45,27 @@ def split_cases(
         labelled: names of those with a mask; only their patients are drawn for val and test.
         fractions: parts of the patients with a mask that validate and that test.
         seed: seed of the draw.
+        known: patient to split of those who were drawn before. They stay there, and the new ones are drawn such that
+            the fractions of all patients come as near as they can.
 
     Returns:
         Case name to split. Cases that their layout holds out are ``test``; all scans of a patient go one way.
     """
     held_out = {case.patient for case in cases if case.held_out}
     patients = sorted({case.patient for case in cases if case.name in labelled} - held_out)
-    order = [patients[index] for index in np.random.default_rng([seed, len(patients)]).permutation(len(patients))]
-    val, test = (_count_of(fraction, len(order)) for fraction in fractions)
-    if val + test >= len(order) > 0:
+    val, test = (_count_of(fraction, len(patients)) for fraction in fractions)
+    if val + test >= len(patients) > 0:
         # Too few patients for every set: training comes first, then validation.
-        test = min(test, max(len(order) - 2, 0))
-        val = min(val, len(order) - 1 - test)
-    chosen: dict[str, Split] = dict.fromkeys(order[:test], "test")
+        test = min(test, max(len(patients) - 2, 0))
+        val = min(val, len(patients) - 1 - test)
+    stay = [known[patient] for patient in patients if patient in known]
+    new = [patient for patient in patients if patient not in known]
+    order = [new[index] for index in np.random.default_rng([seed, len(new)]).permutation(len(new))]
+    room = len(new) if "train" in stay else max(len(new) - 1, 0)
+    val = min(max(val - stay.count("val"), 0), room)
+    test = min(max(test - stay.count("test"), 0), room - val)
+    chosen: dict[str, Split] = {**known}
+    chosen |= dict.fromkeys(order[:test], "test")
     chosen |= dict.fromkeys(order[test : test + val], "val")
     return {case.name: "test" if case.patient in held_out else chosen.get(case.patient, "train") for case in cases}
 

@@ -1,13 +1,15 @@
 """The folder that a run writes: made once all is checked, signed at the start and at the end."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from equireg import disk
+from equireg import disk, folders
 from equireg.config import TrainConfig
 from equireg.config.parsing import to_plain
 from equireg.folders.folds import FoldCases, write_folds
+from equireg.folders.learnt import Shape, learnt_among, learnt_from, some_learnt
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.run import CHECKPOINTS, RunFolder
 from equireg.folders.run_facts import run_facts
@@ -15,7 +17,9 @@ from equireg.model import chosen_of
 from equireg.training.data import TrainingCases
 from equireg.training.open_options import Options
 from equireg.training.resuming import data_digest
-from equireg.warm_start import Source
+from equireg.warm_start import Source, WarmStart
+
+log = logging.getLogger("equireg")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class OwnFolder:
         if seconds is not None:
             bias, post_process = chosen_of(RunFolder(self.out).checkpoint())
             facts = replace(facts, foreground_bias=bias.words(), post_process=post_process.words())
+        facts = replace(facts, learnt=self._learnt())
         RunFolder(self.out).sign(
             self.config,
             facts,
@@ -79,3 +84,26 @@ class OwnFolder:
             finished=seconds is not None,
             seconds=seconds,
         )
+
+    def _learnt(self) -> dict[str, Shape]:
+        """Return what is kept of the cases that the run learns from, and of those before: of its weights' source."""
+        earlier = RunFolder(self.out).facts().learnt if folders.is_signed(self.out) else None
+        source = {} if self.source is None else self.source.learnt
+        return {**source, **(earlier or {}), **learnt_from(self.data.manifest, {*self.cases.labelled})}
+
+    def tell_of(self, start: WarmStart) -> None:
+        """Log what the run starts from; warn where that has learnt from cases that are held out here."""
+        start.tell()
+        cases, manifest = self.data.by_name, self.data.manifest
+        held = [name for name, case in cases.items() if case.labelled and case.split == "test"]
+        held += self.cases.validation
+        found = learnt_among(
+            held, manifest.dataset, lambda name: cases[name].working_grid().native.shape, start.source.learnt
+        )
+        if found:
+            log.warning(
+                "%d cases validate or test here, and the weights of %s have %s. Their scores say nothing of new scans.",
+                len(held),
+                start.source.name,
+                some_learnt(found, len(held)),
+            )

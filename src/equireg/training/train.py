@@ -212,7 +212,7 @@ def _train(
             kind = kind if facts.pictures is None else "pictures"
             log_summary(config, plan, cases, method, (kind, f"{device.type}, {precision}"))
             if start is not None and last.path is None:
-                start.tell()
+                folder.tell_of(start)
         names = [*cases.labelled, *cases.drafted, *cases.unlabelled, *cases.validation]
         readers = config.devices * max(1, config.workers or 0)
         data = folder.data if last.ended else with_first_masks(folder, rank)

@@ -1,6 +1,7 @@
 """Reading the weights that a run is to start from, whoever trained them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,16 @@ def _read_own(path: Path, named: Path, digest: str | None = None) -> Source:
         step=model.step,
         spacing_mm=facts.spacing_mm,
         normalisation=str(facts.normalisation.get("name")),
+        learnt=_learnt(named),
     )
+
+
+def _learnt(run: Path) -> Mapping[str, tuple[int, int, int]]:
+    """Return the cases that a run learnt from, where it has a folder that says so."""
+    with suppress(EquiregError):
+        if run.is_dir() and folders.made_by(run) == "train":
+            return RunFolder(run).facts().learnt or {}
+    return {}
 
 
 def whatever_the_patch(network: NetworkConfig, patch_size: tuple[int, ...]) -> NetworkConfig:

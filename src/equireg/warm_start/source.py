@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Source:
     spacing_mm: tuple[float, ...] | None = None
     """of the scans x, y, z, where all had the same"""
     normalisation: str | None = None
+    learnt: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """the cases that trained them with their masks (``folders/learnt.py``), where known"""
 
     @property
     def record(self) -> str:

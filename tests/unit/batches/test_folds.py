@@ -97,6 +97,20 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, content: object, fi
         folds_of(data, 2, file)
 
 
+def test_masks_that_no_fold_holds_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    late = [record("e"), record("f", "test"), record("g", labelled=False)]
+    data = PreparedSet(write_set(tmp_path / "prepared", [*(record(name) for name in "abcd"), *late]))
+    folds = [FoldCases(("a", "b"), ("c", "d")), FoldCases(("c",), ("a", "b"))]
+    write_folds(data.root / SPLITS, folds)
+    assert folds_of(data, 2) == folds
+    words = f"1 case with a mask is in no fold of {data.root / SPLITS} and left out: e. Add "
+    assert [line.startswith(words) for line in caplog.messages if "no fold" in line] == [True]
+    caplog.clear()
+    write_folds(data.root / SPLITS, [folds[0], FoldCases(("c", "e"), ("a", "b"))])
+    folds_of(data, 2)
+    assert "no fold" not in caplog.text
+
+
 def test_other_splits_leave_the_digest_of_the_folder(tmp_path: Path) -> None:
     data = PreparedSet(write_set(tmp_path / "set", CASES))
     assert data.by_name["v"].split == "val"

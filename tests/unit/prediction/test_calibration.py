@@ -85,6 +85,13 @@ def test_an_evaluation_of_held_out_cases_is_read(tmp_path: Path):
     assert made.estimate(0.9) == Calibration(QUALITY, DICE).estimate(0.9)
 
 
+def test_cases_that_the_model_learnt_from_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read_calibration(evaluated(tmp_path / "a", split=None, learnt_cases=["elsewhere"]), "12", PredictConfig())
+    assert not caplog.messages
+    read_calibration(evaluated(tmp_path / "e", split=None, learnt_cases=["case1", "case3"]), "12", PredictConfig())
+    assert "the model has learnt from 2 of these 5 cases with their masks (case1, case3)" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("facts", "digest", "options", "words"),
     [

@@ -74,7 +74,7 @@ def test_the_manifest_says_what_there_is(raw: Path, tmp_path: Path) -> None:
     assert sum(made.fingerprint["class_voxels"]) == 3 * 10 * 9 * 8
     assert made.refused == ()
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"manifest.json", "made_by.json", "raw.json", "cases", "examples"}
+    assert names == {"manifest.json", "made_by.json", "raw.json", "splits.json", "cases", "examples"}
     first = next(case.name for case in made.cases if case.split == "train")
     assert [path.name for path in (tmp_path / "out" / "examples").iterdir()] == [f"{first}.npz"]
 
@@ -174,6 +174,7 @@ def test_without_masks_there_is_no_example(raw: Path, tmp_path: Path) -> None:
         "manifest.json",
         "made_by.json",
         "raw.json",
+        "splits.json",
         "cases",
     }
 
@@ -214,7 +215,8 @@ def test_a_stopped_run_leaves_nothing_that_looks_complete(
     prepare(raw, out, jobs=1)
     assert redone(before, states(out)) == {"c", "d"}
     assert {path.name for path in (out / "cases").iterdir()} == set("abcd")
-    assert {path.name for path in out.iterdir()} == {"manifest.json", "made_by.json", "raw.json", "cases", "examples"}
+    names = {path.name for path in out.iterdir()}
+    assert names == {"manifest.json", "made_by.json", "raw.json", "splits.json", "cases", "examples"}
 
 
 def test_a_stopped_second_run_is_not_complete_either(

@@ -12,7 +12,7 @@ import pytest
 from equireg.batches.choice import choose_cases
 from equireg.config import TrainConfig
 from equireg.errors import EquiregError
-from equireg.folders.prepared import CaseRecord
+from equireg.folders.prepared import CaseRecord, Split
 from equireg.layouts import RawCase
 from equireg.preparation.split import SplitCase, read_split, split_cases, thesis_split
 from prepared_sets import record
@@ -58,6 +58,24 @@ def test_too_few_patients_train_first_then_validate(patients: int, expected: tup
     cases = [record(f"p{i}") for i in range(patients)]
     splits = list(split_cases(plain(cases), frozenset(case.name for case in cases), (0.4, 0.4), 1).values())
     assert (splits.count("train"), splits.count("val"), splits.count("test")) == expected
+
+
+def test_known_patients_stay_and_new_ones_are_drawn_toward_the_fractions() -> None:
+    cases = [record(f"p{i:02}") for i in range(20)]
+
+    def drawn(count: int, known: dict[str, Split]) -> dict[str, Split]:
+        names = frozenset(case.name for case in cases[:count])
+        return split_cases(plain(cases[:count]), names, (0.2, 0.2), 42, known)
+
+    first = drawn(10, {})
+    assert first == split_cases(plain(cases[:10]), frozenset(case.name for case in cases[:10]), (0.2, 0.2), 42)
+    second = drawn(20, first)
+    assert {name: second[name] for name in first} == first
+    assert [[*second.values()].count(split) for split in ("train", "val", "test")] == [12, 4, 4]
+    assert second == drawn(20, first)
+    assert drawn(10, first) == first
+    # Nobody of those that stay trains, so that the one new patient does.
+    assert drawn(4, {"p00": "test", "p01": "test", "p02": "test"})["p03"] == "train"
 
 
 def raw_case(folder: str, *, masked: bool = True, held_out: bool = False) -> RawCase:

@@ -3,6 +3,7 @@
 manifest.json     the facts of the data set and a record of every case
 made_by.json      the signature
 raw.json          what the raw files were like (``preparation/raw_states.py``)
+splits.json       who trained, validated and tested so far (``preparation/known_splits.py``)
 adopted/          masks that were taken in later (``adopted.py``)
 examples/         CASE.npz, one case after each step, for the report
 cases/CASE/       a folder for each case:

@@ -57,8 +57,17 @@ class Recipe(ABC):
         """Return what is done to intensities, as the manifest keeps it; measured on training cases alone."""
 
     @abstractmethod
-    def split(self, config: PrepareConfig, dataset: RawDataset, usable: Sequence[RawCase]) -> dict[str, Split]:
-        """Assign every usable case to train, val or test."""
+    def split(
+        self, config: PrepareConfig, dataset: RawDataset, usable: Sequence[RawCase], known: Mapping[str, Split]
+    ) -> dict[str, Split]:
+        """Assign every usable case to train, val or test.
+
+        Args:
+            config: the options.
+            dataset: the raw folder.
+            usable: the cases that can be read.
+            known: patient to split of those who were drawn before.
+        """
 
     @abstractmethod
     def steps(

@@ -40,11 +40,13 @@ class Default(Recipe):
         """Normalise each scan on its own, channels of CT by one scale for all."""
         return plan.choose_normalisation(config.normalise, dataset.modality, training, labels, dataset.channels)
 
-    def split(self, config: PrepareConfig, dataset: RawDataset, usable: Sequence[RawCase]) -> dict[str, Split]:
-        """Draw patients with a mask for val and test."""
+    def split(
+        self, config: PrepareConfig, dataset: RawDataset, usable: Sequence[RawCase], known: Mapping[str, Split]
+    ) -> dict[str, Split]:
+        """Draw new patients with a mask for val and test; known ones stay where they are."""
         cases = [SplitCase(case.name, case.patient, case.held_out) for case in usable]
         labelled = frozenset(case.name for case in usable if case.label is not None)
-        return split_cases(cases, labelled, (config.val_fraction, config.test_fraction), config.split_seed)
+        return split_cases(cases, labelled, (config.val_fraction, config.test_fraction), config.split_seed, known)
 
     def steps(
         self, image: np.ndarray, grid: WorkingGrid, normalisation: Mapping[str, Any], *, keep_empty_slices: bool

@@ -61,8 +61,10 @@ class Thesis(Recipe):
         """Keep the factor by which a scan is coarsened for N4."""
         return {"name": self.name, "n4_shrink": config.n4_shrink or N4_SHRINK}
 
-    def split(self, config: PrepareConfig, dataset: RawDataset, usable: Sequence[RawCase]) -> dict[str, Split]:
-        """Split all cases of the raw folder as the thesis did, whichever of them can be used."""
+    def split(
+        self, config: PrepareConfig, dataset: RawDataset, usable: Sequence[RawCase], known: Mapping[str, Split]
+    ) -> dict[str, Split]:
+        """Split all cases of the raw folder as the thesis did, whichever of them can be used or are known."""
         return thesis_split(dataset.cases, config.val_fraction, config.split_seed)
 
     def keeps_empty_slices(self, split: Split) -> bool:
