@@ -83,7 +83,7 @@ def test_a_file_may_hold_one_fold_and_one_fold_is_not_drawn(tmp_path: Path) -> N
         folds_of(data, 1)
     write_folds(data.root / SPLITS, [FoldCases(("p0_a",), ("v",))])
     assert folds_of(data, 1) == [FoldCases(("p0_a",), ("v",))]
-    with pytest.raises(EquiregError, match="holds 1 folds; 5 are asked for. Give --fold 0/1"):
+    with pytest.raises(EquiregError, match=r"holds 1 folds; 5 are asked for\. Give --fold 0/1"):
         folds_of(data, 5)
 
 
