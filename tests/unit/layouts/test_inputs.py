@@ -5,7 +5,7 @@ import pytest
 
 from equireg.errors import EquiregError
 from equireg.layouts import discover, discover_inputs
-from equireg.layouts.channels import ALIASES, match_channels, meaning, split_channel
+from equireg.layouts.channels import ALIASES, match_channels, meaning, modality_of, split_channel, without_numbers
 from layout_folders import FOUR, decathlon, put, put_brats
 
 
@@ -87,6 +87,20 @@ def test_match_channels():
 )
 def test_channels_of_one_meaning_go_by_their_names(found, wanted, picks):
     assert match_channels(found, wanted, "x") == picks
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        (("CT_0", "CT_1"), ["CT", "CT"]),
+        (("CT_0", "PET", "CT_2"), ["CT", "PET", "CT"]),
+        (("T1_1", "T1_2"), ["T1_1", "T1_2"]),
+        (("CT", "CT_1"), ["CT", "CT_1"]),
+    ],
+)
+def test_numbers_that_tell_channels_of_one_name_apart_say_nothing_else(channels, expected):
+    assert without_numbers(channels) == expected
+    assert modality_of(channels, "other") == ("ct" if "CT" in expected else "other")
 
 
 @pytest.mark.parametrize(("found", "wanted"), [(("CT", "CECT"), ("NCCT", "CTA")), (("T2*",), ("T2",))])
