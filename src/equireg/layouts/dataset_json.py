@@ -206,9 +206,7 @@ def _table(every: Mapping[str, tuple[int, ...]], values: set[int]) -> LabelTable
     named = {name: several for name, several in every.items() if name != IGNORE}
     ignored = set(every.get(IGNORE, ()))
     if len(ignored) > 1:
-        raise EquiregError(
-            f"gives the ignore label the values {sorted(ignored)}; expected one. Write one of them in all masks."
-        )
+        raise EquiregError(f"gives the ignore label the values {sorted(ignored)}; expected one, also in the masks.")
     single = {several[0]: name for name, several in named.items() if len(several) == 1}
     ordered = [0, *sorted(values - ignored - {0})]
     names: list[str] = []
