@@ -141,7 +141,15 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     shown = find_scans(predictions, reference, scans)
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
-    return _Judged(_score(score, pairs, config.jobs), table, pairs, shown, not_predicted)
+    scores = _score(score, pairs, config.jobs)
+    if unjudged := [score.case for score in scores if not score.is_judged]:
+        log.warning(
+            "the masks of %d of %d cases are ignored in every voxel, so they judge nothing and have no scores: %s",
+            len(unjudged),
+            len(scores),
+            some_of(unjudged),
+        )
+    return _Judged(scores, table, pairs, shown, not_predicted)
 
 
 def _warn_of_shear(pairs: Sequence[Pair]) -> None:
@@ -199,7 +207,8 @@ def _trusted(predictions: Predictions, scores: Sequence[Score]) -> dict[str, tup
         return {}
     qualities = {row.case: row.quality for row in read_quality(predictions.root) if row.quality is not None}
     regions = shown_regions(scores, "dice")
-    return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in scores if one.case in qualities}
+    judged = [one for one in scores if one.case in qualities and one.is_judged]
+    return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in judged}
 
 
 def _told(reference: Path, judged: _Judged, options: DicomOptions) -> Path:
@@ -235,7 +244,8 @@ def _roles(pictures: Sequence[str], judged: _Judged, scores: Sequence[Score]) ->
         raise EquiregError(
             f"pictures of {', '.join(unknown)} are asked for; expected cases that have a prediction and a mask."
         )
-    return {**dict.fromkeys(pictures, "chosen"), **choose_cases(scores)}
+    ranked = [score for score in scores if score.is_judged] or scores
+    return {**dict.fromkeys(pictures, "chosen"), **choose_cases(ranked)}
 
 
 def _pictures(judged: _Judged, table: LabelTable, asked: Sequence[str]) -> list[folder_format.Picture]:

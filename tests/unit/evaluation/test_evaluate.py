@@ -239,6 +239,26 @@ def test_ignored_voxels_are_left_out_of_both(tmp_path):
     assert table["case_a", "tumour", "volume_ml"] > 0
 
 
+def test_a_mask_that_is_ignored_everywhere_judges_nothing(tmp_path, caplog):
+    predictions = write_predictions(
+        tmp_path / "predictions", CASES, table=LabelTable((0, 1), ("background", "tumour"), ignore=9)
+    )
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for case, value in zip(CASES, (1, 9, 9, 9), strict=True):
+        mask = np.full(SHAPE, value)
+        write_label(masks / f"{case}.nii.gz", mask, GEOMETRY)
+        mask[: SHAPE[0] // 2] = 0
+        write_label(predictions / f"{case}.nii.gz", mask == value, GEOMETRY)
+    summary = evaluate(predictions, masks, tmp_path / "out")
+    found = summary["regions"]["tumour"]
+    assert summary["mean"]["dice"] == pytest.approx(2 / 3)
+    assert (found["dice"]["missing"], found["hd95_mm"]["missing"], found["nsd"]["missing"]) == (3, 3, 3)
+    assert summary["presence"]["tumour"] == {"both": 1, "prediction_only": 0, "reference_only": 0, "neither": 0}
+    assert "the masks of 3 of 4 cases are ignored in every voxel" in caplog.text
+    assert [path.stem for path in (tmp_path / "out" / "pictures").iterdir()] == [CASES[0]]
+
+
 def test_without_labels_json_each_value_found_is_a_region(references, tmp_path):
     predictions = write_predictions(tmp_path / "predictions", CASES, signed=False, table=None)
     write_label(references / "case_a.nii.gz", labels(0, values=(1,)), GEOMETRY)
