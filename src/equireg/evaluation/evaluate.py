@@ -135,9 +135,9 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     scans, tolerance_mm = None if config.scans is None else Path(config.scans), config.tolerance_mm
     reference = read_reference(given, predictions, config.verify, scans)
     pairs = pair_up(predictions, reference)
-    table = choose_labels(predictions, reference)
+    table, numbers = choose_labels(predictions, reference)
     _warn_of_shear(pairs)
-    pairs = [pair.by_names_of(table) for pair in pairs] if table is not None else pairs
+    pairs = [pair.by_names_of(table, numbers) for pair in pairs] if table is not None else pairs
     shown = find_scans(predictions, reference, scans)
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
