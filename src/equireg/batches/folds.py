@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from equireg.config.checks import require
 from equireg.errors import EquiregError
 from equireg.folders.folds import SPLITS, FoldCases, read_folds
 from equireg.folders.prepared import CaseRecord, PreparedSet, Split
@@ -27,8 +28,10 @@ def draw_folds(cases: Sequence[CaseRecord], count: int) -> list[FoldCases]:
         count: number of folds.
 
     Raises:
-        EquiregError: if there are fewer patients than folds.
+        EquiregError: if there are fewer patients than folds, or less than two folds.
     """
+    expected = "INDEX/COUNT with 2 folds or more, such as 0/5, or a file of one fold as --folds_file"
+    require(count >= 2, "fold", f"0/{count}", expected)
     masked = sorted((case.name, case.patient) for case in cases if case.labelled and case.split != "test")
     patients = list(dict.fromkeys(patient for _, patient in masked))
     if len(patients) < count:
@@ -60,7 +63,8 @@ def folds_of(data: PreparedSet, count: int, file: Path | None = None) -> list[Fo
         return draw_folds(data.manifest.cases, count)
     folds = read_folds(path)
     if len(folds) != count:
-        raise EquiregError(f"{path}: holds {len(folds)} folds; {count} are asked for. Ask for as many as it holds.")
+        remedy = "Ask for as many as it holds." if len(folds) > 1 else "Give --fold 0/1, without --folds."
+        raise EquiregError(f"{path}: holds {len(folds)} folds; {count} are asked for. {remedy}")
     for index, fold in enumerate(folds):
         _check(path, index, fold, data.by_name)
     log.info("folds from %s", path)

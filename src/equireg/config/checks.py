@@ -27,6 +27,6 @@ def parse_fold(text: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
     index, count = (int(found[1]), int(found[2])) if found else (0, 0)
-    require(count >= 2, "fold", text, "INDEX/COUNT with 2 folds or more, such as 0/5")
+    require(count >= 1, "fold", text, "INDEX/COUNT, such as 0/5")
     require(index < count, "fold", text, f"an index from 0 to {count - 1}, such as {count - 1}/{count}")
     return index, count

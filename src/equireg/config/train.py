@@ -212,7 +212,8 @@ class TrainOptions(TrainConfig, ClusterOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         ClusterOptions.__post_init__(self)
-        require(self.folds is None or self.folds >= 2, "folds", self.folds, "a count from 2")
+        several = self.folds is None or self.folds >= 2
+        require(several, "folds", self.folds, "a count from 2, or --fold 0/1 for a file of one fold")
         require(self.jobs >= 0, "jobs", self.jobs, "a count from 0")
 
     @property

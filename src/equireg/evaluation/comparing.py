@@ -38,6 +38,9 @@ def score_case(pair: Pair, table: LabelTable | None, tolerance_mm: float, metric
     declared = table.values if table.ignore is None else (*table.values, table.ignore)
     check_values(reference.values, declared, pair.reference.path)
     regions, shown = {}, {}
+    if table.ignore is not None and reference.holds_only(table.ignore):
+        nothing = dict.fromkeys([metric.name for metric in metrics])
+        return Score(pair.case, dict.fromkeys(table.judged_regions(), nothing), values, {})
     for name, members in table.judged_regions().items():
         compared = compare(prediction, reference, members, pair.geometry, tolerance_mm, table.ignore)
         regions[name] = {metric.name: metric.value(compared) for metric in metrics}
@@ -70,11 +73,12 @@ def compare(
     # The margin keeps apart a region of one slice and an image of one slice, which has another surface.
     box = with_margin(box, reference.codes.shape)
     predicted, referred = prediction.mask(members, box), reference.mask(members, box)
+    known = None
     if ignore is not None and ignore in reference.values:
         known = ~reference.mask((ignore,), box)
         predicted &= known
         referred &= known
-    return Comparison(predicted, referred, geometry.spacing_mm, tolerance_mm, geometry.voxel_mm3)
+    return Comparison(predicted, referred, geometry.spacing_mm, tolerance_mm, geometry.voxel_mm3, known)
 
 
 def table_of_values(values: Iterable[int]) -> LabelTable:

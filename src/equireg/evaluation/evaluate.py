@@ -138,13 +138,21 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     scans, tolerance_mm = None if config.scans is None else Path(config.scans), config.tolerance_mm
     reference = read_reference(given, predictions, config.verify, scans)
     pairs = pair_up(predictions, reference)
-    table = choose_labels(predictions, reference)
+    table, numbers = choose_labels(predictions, reference)
     _warn_of_shear(pairs)
-    pairs = [pair.by_names_of(table) for pair in pairs] if table is not None else pairs
+    pairs = [pair.by_names_of(table, numbers) for pair in pairs] if table is not None else pairs
     shown = find_scans(predictions, reference, scans)
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
-    return _Judged(_score(score, pairs, config.jobs), table, pairs, shown, not_predicted)
+    scores = _score(score, pairs, config.jobs)
+    if unjudged := [score.case for score in scores if not score.is_judged]:
+        log.warning(
+            "the masks of %d of %d cases are ignored in every voxel, so they judge nothing and have no scores: %s",
+            len(unjudged),
+            len(scores),
+            some_of(unjudged),
+        )
+    return _Judged(scores, table, pairs, shown, not_predicted)
 
 
 def _warn_of_shear(pairs: Sequence[Pair]) -> None:
@@ -202,7 +210,8 @@ def _trusted(predictions: Predictions, scores: Sequence[Score]) -> dict[str, tup
         return {}
     qualities = {row.case: row.quality for row in read_quality(predictions.root) if row.quality is not None}
     regions = shown_regions(scores, "dice")
-    return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in scores if one.case in qualities}
+    judged = [one for one in scores if one.case in qualities and one.is_judged]
+    return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in judged}
 
 
 def _told(reference: Path, judged: _Judged, options: DicomOptions) -> Path:
@@ -251,7 +260,8 @@ def _roles(pictures: Sequence[str], judged: _Judged, scores: Sequence[Score]) ->
         raise EquiregError(
             f"pictures of {', '.join(unknown)} are asked for; expected cases that have a prediction and a mask."
         )
-    return {**dict.fromkeys(pictures, "chosen"), **choose_cases(scores)}
+    ranked = [score for score in scores if score.is_judged] or scores
+    return {**dict.fromkeys(pictures, "chosen"), **choose_cases(ranked)}
 
 
 def _pictures(judged: _Judged, table: LabelTable, asked: Sequence[str]) -> list[folder_format.Picture]:

@@ -14,9 +14,13 @@ from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.masks import MaskFiles
-from equireg.imaging.segments import numbers_of, place_in
+from equireg.imaging.segments import is_named, numbers_of, place_in, plain
 
 _logger = logging.getLogger("equireg")
+
+
+Numbers = tuple[tuple[int, int], ...]
+"""Label value of the reference, and that of the same name in the table to judge by; none where they agree."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,18 @@ class Pair:
     reference: MaskFiles
     geometry: Geometry
 
-    def by_names_of(self, table: LabelTable) -> "Pair":
-        """Return the pair with segments read by their names, where a file names them."""
+    def by_names_of(self, table: LabelTable, numbers: Numbers = ()) -> "Pair":
+        """Return the pair with segments read by their names, where a file names them.
+
+        Args:
+            table: the labels.
+            numbers: the mask's label values and those of the same names in the table, as ``choose_labels`` has it.
+        """
         limits = replace(self.reference.limits, segments=numbers_of(table))
         return replace(
             self,
             prediction=replace(self.prediction, limits=limits),
-            reference=replace(self.reference, limits=limits),
+            reference=replace(self.reference, limits=limits, numbers=numbers),
         )
 
 
@@ -85,24 +94,30 @@ def _nothing_in_common(predictions: Predictions, reference: Reference, judged: S
     )
 
 
-def choose_labels(predictions: Predictions, reference: Reference) -> LabelTable | None:
+def choose_labels(predictions: Predictions, reference: Reference) -> tuple[LabelTable | None, Numbers]:
     """Return the label table to judge by: the predictions' own, else the reference's, else None.
 
-    The ``dataset.json`` that nnU-Net leaves beside its predictions comes last.
+    The ``dataset.json`` that nnU-Net leaves beside its predictions comes last, unless it has the reference's names with
+    other values. Then, and where the predictions' own table has them so, labels are compared by their names.
     """
     ours, theirs = predictions.table, reference.table
-    if ours is not None and theirs is not None and not _alike(ours, theirs):
+    beside = described_labels(predictions.root) if ours is None else None
+    table, numbers, used = ours or theirs or beside, (), "the predictions'" if ours else "the reference's"
+    own = ours or beside
+    if own is not None and theirs is not None and not _alike(own, theirs):
+        if by_name := _by_name(own, theirs):
+            (table, numbers), used = by_name, "the names are compared, and the predictions' values"
         _logger.warning(
-            "%s and %s declare other labels; the predictions' are used. Predictions: %s; reference: %s",
+            "%s and %s declare other labels; %s are used. Predictions: %s; reference: %s",
             predictions.root,
             reference.root,
-            ours.as_dict(),
+            used,
+            own.as_dict(),
             theirs.as_dict(),
         )
-    table = ours or theirs or described_labels(predictions.root)
     if table is not None and not table.judged_regions():
         raise EquiregError(f"{predictions.root}: its labels declare no label but the background; nothing to judge.")
-    return table
+    return table, numbers
 
 
 def _refuse_absent(predictions: Predictions, reference: Reference, cases: Sequence[str]) -> None:
@@ -188,3 +203,24 @@ def _alike(ours: LabelTable, theirs: LabelTable) -> bool:
     return same_names and all(
         set(regions.get(name, values)) == set(values) for name, values in ours.judged_regions().items()
     )
+
+
+def _by_name(ours: LabelTable, theirs: LabelTable) -> tuple[LabelTable, Numbers] | None:
+    """Return our table, and their values with those of the same names in it.
+
+    None where it lacks a name of theirs, labels have no names but their values, or values agree.
+    """
+    names = [plain(name) for name in theirs.names[1:]]
+    values = {plain(name): value for name, value in zip(ours.names[1:], ours.values[1:], strict=True) if is_named(name)}
+    if len(set(names)) < len(names) or not set(names) <= values.keys() or len(values) < ours.classes - 1:
+        return None
+    numbers = {theirs.values[0]: ours.values[0]} | {
+        value: values[name] for value, name in zip(theirs.values[1:], names, strict=True)
+    }
+    if all(own == value for own, value in numbers.items()):
+        return None
+    if theirs.ignore is not None:
+        free = theirs.ignore if theirs.ignore not in ours.values else max(ours.values) + 1
+        ours = ours if ours.ignore is not None else replace(ours, ignore=free)
+        numbers[theirs.ignore] = free if ours.ignore is None else ours.ignore
+    return ours, tuple(numbers.items())

@@ -77,5 +77,6 @@ class EvaluationResult(Mapping[str, Any]):
             return None
         spread = f" +- {numbers['std']:.3f}" if self["cases"] > 1 else ""
         line = f"{region:24} {title} {numbers['mean']:.3f}{spread}"
-        missing = self["regions"][region].get("hd95_mm", {}).get("missing", 0) if metric == "dice" else 0
+        hd95 = self["regions"][region].get("hd95_mm", numbers) if metric == "dice" else numbers
+        missing = hd95["missing"] - numbers["missing"]  # the others have no Dice either
         return f"{line}   ({missing} without HD95: one side empty)" if missing else line

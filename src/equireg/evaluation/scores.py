@@ -30,6 +30,12 @@ class Score:
         """Whether the case was judged by a metric, with or without a value."""
         return any(metric in metrics for metrics in self.regions.values())
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the mask gives anything a value: not where all of it is ignored."""
+        values = ((METRICS[name].of, value) for found in self.regions.values() for name, value in found.items())
+        return any(of == "reference" and value is not None for of, value in values)
+
     def shows(self, region: str, sides: Collection[Side]) -> bool:
         """Whether one of some files shows a region, or may do so."""
         return self.shown is None or not self.shown.get(region, frozenset()).isdisjoint(sides)

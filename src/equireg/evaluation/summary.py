@@ -41,7 +41,7 @@ def summarise(scores: Sequence[Score], not_predicted: int = 0) -> dict[str, Any]
         "regions": regions,
         "mean": {metric: _mean([regions[name][metric]["mean"] for name in shown[metric]]) for metric in metrics},
         "left_out_of_mean": [name for name in names if not any(name in some for some in shown.values())],
-        "presence": _presence([score for score in scores if score.has("dice")], names),
+        "presence": _presence([score for score in scores if score.has("dice") and score.is_judged], names),
         "masks_without_prediction": not_predicted,
     }
 

@@ -50,6 +50,11 @@ class LabelVoxels:
         """The label values found, and 0."""
         return frozenset(self.code_of)
 
+    def holds_only(self, value: int) -> bool:
+        """Whether all voxels have one label value."""
+        code = self.code_of.get(value)
+        return code is not None and all(bool((chunk == code).all()) for chunk in _chunks(_contiguous(self.codes)))
+
     def box(self, members: Collection[int]) -> Box | None:
         """Return the smallest box around all voxels of some label values; None where there is none."""
         if 0 in members:

@@ -17,7 +17,7 @@ from equireg.imaging.labels import distinct, smallest_integer
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.picture_masks import read_picture_mask
 from equireg.imaging.pictures import is_picture
-from equireg.imaging.segments import place_in, renumbered
+from equireg.imaging.segments import place_in, renumbered, stated_names
 from equireg.imaging.turning import UNTURNED
 
 _TOLERANCE = 1e-3
@@ -124,6 +124,8 @@ class MaskFiles:
     """Number and label value of each segment, where ``path`` is a DICOM-SEG or an RTSTRUCT."""
     grid: Geometry | None = None
     """Where the scan of a DICOM mask lies, which alone has no grid of its own."""
+    numbers: tuple[tuple[int, int], ...] = ()
+    """Label value in the files, and the one that it has elsewhere; none where all stay as they are."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -144,11 +146,25 @@ class MaskFiles:
     def read(self, expected: Geometry) -> np.ndarray:
         """Read the label values [X, Y, Z] of a mask that lies as ``expected`` says, of an integer type.
 
-        Where the masks of two classes overlap, the class of the higher value counts.
+        Where the masks of two classes overlap, the class of the higher value counts. Segments that a file names have
+        the values of their names already.
 
         Raises:
-            EquiregError: as ``read_label`` does.
+            EquiregError: as ``read_label`` does, or for a value that ``numbers`` lacks.
         """
+        values = self._read(expected)
+        if not self.numbers or stated_names(self.path):
+            return values
+        found, numbers = distinct(values), dict(self.numbers)
+        if unknown := sorted(set(found) - set(numbers)):
+            raise EquiregError(f"{self.path}: has the label values {unknown}; expected some of {sorted(numbers)}.")
+        meant = np.zeros(values.shape, dtype=smallest_integer(0, max(numbers.values())))
+        for value in found:
+            meant[values == value] = numbers[value]
+        return meant
+
+    def _read(self, expected: Geometry) -> np.ndarray:
+        """Read the label values as the files have them."""
         if self.grid is not None:
             turn = find_turn(self.path, self.grid, expected, "the scan that it is compared with")
             grid = replace(expected, slices=self.grid.slices) if turn == UNTURNED else self.grid

@@ -25,6 +25,7 @@ _EDGES = 0.03
 """Part of a picture's pixels that may lie farther from both: those at edges."""
 _TINT = 24
 """Differences of red, green and blue that JPEG's compression may make of grey."""
+_WHITE = 255
 _SHOWN = 4
 _MOST_COLOURS = 256
 """Colours beyond which a picture is no mask."""
@@ -79,6 +80,8 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
                 opaque = _as_stored(path, opaque)
             values = _of_pixels(path, opaque, limits.colours, lossy=lossy)
     low, high = int(values.min()), int(values.max())
+    if high == _WHITE and turned.mode == "1" and _is_white_one(limits):
+        values, low, high = values // _WHITE, low // _WHITE, 1
     fitting = values.astype(smallest_integer(low, high), copy=False)
     return np.ascontiguousarray(fitting.T)[..., None], header
 
@@ -126,6 +129,12 @@ def _of_pixels(path: Path, picture: Image.Image, table: ColourTable | None, *, l
     if table is not None:
         return _of_grey(path, _black_and_white(path, pixels) if lossy else _whole(path, pixels), table)
     return _black_and_white(path, pixels) if lossy else _without_blends(path, _whole(path, pixels))
+
+
+def _is_white_one(limits: Limits) -> bool:
+    """Whether white of one bit a pixel counts as 1: the labels are known, and have 1 and not 255."""
+    values = {value for _, value in limits.segments}
+    return limits.colours is None and 1 in values and _WHITE not in values
 
 
 def _of_colours(path: Path, pixels: np.ndarray, table: ColourTable | None) -> np.ndarray:

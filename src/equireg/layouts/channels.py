@@ -117,9 +117,16 @@ def split_channel(stem: str) -> tuple[str, str] | None:
     return None
 
 
+def without_numbers(channels: Sequence[str]) -> list[str]:
+    """Return names without the numbers that tell channels of one name apart: ``CT_0`` and ``CT_1`` are both ``CT``."""
+    numbered = [name[: -len(end)] for index, name in enumerate(channels) if name.endswith(end := f"_{index}")]
+    plain = [name.removesuffix(f"_{index}") for index, name in enumerate(channels)]
+    return [own if numbered.count(own) > 1 else name for own, name in zip(plain, channels, strict=True)]
+
+
 def modality_of(channels: Sequence[str], otherwise: str) -> str:
     """Return ``"ct"`` or ``"mri"`` where a channel's name shows it, or else ``otherwise``."""
-    meanings = {meaning(name) for name in channels}
+    meanings = {meaning(name) for name in without_numbers(channels)}
     if "ct" in meanings:
         return "ct"
     return "mri" if meanings & set(_MRI) else otherwise

@@ -9,6 +9,7 @@ from equireg.disk import read_errors, read_json
 from equireg.errors import EquiregError
 from equireg.imaging.formats import VOLUMES, extension_of
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.segments import IGNORE
 from equireg.layouts.files import stem_of
 
 NAME = "dataset.json"
@@ -134,11 +135,12 @@ def label_table(path: Path, entry: Any) -> LabelTable:
     named: dict[str, tuple[int, ...]] = {}
     try:
         for key, value in entry.items():
-            if isinstance(value, str):
-                named[_unused(_name(value), named)] = (_value(int(key)),)
+            name, values = (value, [int(key)]) if isinstance(value, str) else (key, value)
+            found = tuple(_value(item) for item in (values if isinstance(values, list) else [values]))
+            if _name(name).lower() == IGNORE:
+                named[IGNORE] = (*named.get(IGNORE, ()), *found)
             else:
-                values = value if isinstance(value, list) else [value]
-                named[_unused(_name(key), named)] = tuple(_value(item) for item in values)
+                named[_unused(_name(name), named)] = found
     except (AttributeError, TypeError, ValueError, OverflowError):
         named = {}
     values = {value for several in named.values() for value in several}
@@ -200,8 +202,11 @@ def shown(entry: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _table(named: Mapping[str, tuple[int, ...]], values: set[int]) -> LabelTable:
-    ignored = {value for name, several in named.items() if name.lower() == "ignore" for value in several}
+def _table(every: Mapping[str, tuple[int, ...]], values: set[int]) -> LabelTable:
+    named = {name: several for name, several in every.items() if name != IGNORE}
+    ignored = set(every.get(IGNORE, ()))
+    if len(ignored) > 1:
+        raise EquiregError(f"gives the ignore label the values {sorted(ignored)}; expected one, also in the masks.")
     single = {several[0]: name for name, several in named.items() if len(several) == 1}
     ordered = [0, *sorted(values - ignored - {0})]
     names: list[str] = []
@@ -210,9 +215,5 @@ def _table(named: Mapping[str, tuple[int, ...]], values: set[int]) -> LabelTable
         names.append(single.get(value) or _unused(made_up, {*named, *names}))
     regions = {}
     if any(len(several) > 1 for several in named.values()):
-        regions = {
-            name: several
-            for name, several in named.items()
-            if several != (0,) and name.lower() not in ("background", "ignore")
-        }
+        regions = {name: several for name, several in named.items() if several != (0,) and name.lower() != "background"}
     return LabelTable(tuple(ordered), tuple(names), regions, min(ignored, default=None))

@@ -123,9 +123,8 @@ def _read_lists(path: Path, description: Mapping[str, Any], channels: Sequence[s
     listed = _Listed()
     for key in _LISTS:
         for entry in listed_entries(path, description, key):
-            files, label = _files(path, entry)
-            if label is not None:
-                listed.masks.add(label)
+            files, masks = _files(path, entry)
+            listed.masks.update(masks)
             if key != "training" and not files[0].parent.is_dir():
                 listed.absent += 1  # the test scans were never fetched, or were left out when the task was copied
             elif files[0] in listed.lists:
@@ -133,13 +132,13 @@ def _read_lists(path: Path, description: Mapping[str, Any], channels: Sequence[s
                 listed.lists = dict.fromkeys(files, key) | listed.lists
             else:
                 listed.lists |= dict.fromkeys(files, key)
-                _add(listed, files, channels, label, held_out=key != "training")
+                _add(listed, files, channels, masks, held_out=key != "training")
     _name_by_folder(listed, path.parent)
     return listed
 
 
 def _add(
-    listed: _Listed, files: Sequence[Path], channels: Sequence[str], label: Path | None, *, held_out: bool
+    listed: _Listed, files: Sequence[Path], channels: Sequence[str], masks: Sequence[Path], *, held_out: bool
 ) -> None:
     name = stem_of(files[0]) if len(files) == 1 else _common_name(files)
     absent = [file for file in files if not is_there(file)]
@@ -150,11 +149,12 @@ def _add(
         reason = f"{files[0]}: is listed as one of {len(files)} files; expected {describe(channels)}, one a channel."
         listed.refused.append(Refusal(name, reason, f"Correct the list in {NAME}."))
     else:
-        mask = label if label is not None and is_there(label) else None
-        if label is not None and mask is None:
-            listed.unmasked.append(label)
+        there = [mask for mask in masks if is_there(mask)]
+        listed.unmasked += [mask for mask in masks if mask not in there]
+        several = f"{masks[0]}: is listed as one of {len(masks)} masks of {name}; expected one." if masks[1:] else None
+        mask = there[0] if there and several is None else None
         images = dict(zip(channels, files, strict=True)) if len(files) > 1 else {STACKED: files[0]}
-        listed.cases[files[0]] = FoundCase(name, images, mask, held_out)
+        listed.cases[files[0]] = FoundCase(name, images, mask, held_out, label_problem=several)
 
 
 def _common_name(files: Sequence[Path]) -> str:
@@ -239,11 +239,12 @@ def _has_number(file: Path, count: int) -> bool:
     return match is not None and int(match[2]) < count
 
 
-def _files(path: Path, entry: Any) -> tuple[list[Path], Path | None]:
-    """Return the files of a listed case's scan, and its mask; a case may be a plain file name."""
+def _files(path: Path, entry: Any) -> tuple[list[Path], list[Path]]:
+    """Return the files of a listed case's scan, and its masks; a case may be a plain file name."""
     image, label = (entry.get("image"), entry.get("label")) if isinstance(entry, dict) else (entry, None)
     images = image if isinstance(image, list) and image else [image]
-    return [listed_file(path, one) for one in images], listed_file(path, label) if label not in (None, "") else None
+    masks = label if isinstance(label, list) else [label] if label not in (None, "") else []
+    return [listed_file(path, one) for one in images], [listed_file(path, one) for one in masks]
 
 
 def _unlisted(root: Path, listed: _Listed, *, by_folder: bool) -> tuple[list[FoundCase], tuple[Path, ...]]:

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from equireg.config import DicomOptions
@@ -14,8 +16,9 @@ from equireg.imaging.formats import extension_of, read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import dicom
-from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, missing_file
-from equireg.layouts.channels import ALIASES, match_channels, meaning
+from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, channel_count, missing_file
+from equireg.layouts.channels import ALIASES, is_known, match_channels, meaning, pair_names
+from equireg.layouts.dataset_json import NAME, channel_names, read_description
 from equireg.layouts.files import walked_once
 from equireg.layouts.finding import find_layout
 from equireg.layouts.grouping import choose_scheme, group_files
@@ -45,8 +48,13 @@ def discover_inputs(
         EquiregError: if nothing can be predicted.
     """
     path = Path(path)
+    names, described = _described_above(path, channels)
+    find = partial(_one_file, path) if path.is_file() else partial(find_layout, path, "auto")
     with walked_once():
-        found = _one_file(path, channels, options) if path.is_file() else find_layout(path, "auto", channels, options)
+        found = None
+        with suppress(EquiregError):
+            found = _called(find(names, options), names, described) if names else None
+        found = found or find(channels, options)
         other = None if path.is_file() else scans_of_other_kinds(path)
     home = path.parent if path.is_file() else path
     cases: dict[str, RawCase] = {}
@@ -73,6 +81,46 @@ def discover_inputs(
     if len(problems) == len(cases):
         raise EquiregError(problems[0])
     return tuple(cases[name] for name in sorted(cases))
+
+
+def _described_above(path: Path, channels: Sequence[str]) -> tuple[tuple[str, ...], Path]:
+    """Return what a data set calls its channels of which a folder or file is given alone, and where it says so.
+
+    None where it has no description, or one that lacks a channel of the model; then files are taken as they are.
+    """
+    home = path.parent if path.is_file() else path
+    place = home if (home / NAME).is_file() else home.absolute().parent
+    with suppress(EquiregError):
+        description = {} if place == path else read_description(place) or {}
+        names = channel_names(place / NAME, description.get("channel_names", description.get("modality")))
+        if len(names) > 1 and len(pair_names(channels, names, meaning)) == len(channels):
+            return names, place / NAME
+    return (), place / NAME
+
+
+def _called(found: FoundSet, names: Sequence[str], described: Path) -> FoundSet | None:
+    """Return loose files with the channels' names of the data set that they are from; None where they have others.
+
+    That is where no case has them all, or names of files say what they show.
+    """
+    by_number = {f"channel_{index}": name for index, name in enumerate(names)}
+    whole = (
+        case.files.keys() == by_number.keys() or (case.stacked and channel_count(case.stacked) == len(names))
+        for case in found.cases
+    )
+    if found.layout not in ("plain", "pictures") or any(map(is_known, found.channels)) or not any(whole):
+        return None
+    cases = [
+        replace(case, files={by_number.get(key, key): file for key, file in case.files.items()}) for case in found.cases
+    ]
+    note = f"channels are taken as {described} names them: {', '.join(names)}"
+    return replace(
+        found,
+        channels=tuple(names),
+        cases=tuple(cases),
+        suffixes={meaning(name): f"_{index:04d}" for index, name in enumerate(names)},
+        notes=(*found.notes, note),
+    )
 
 
 def _by_number(found: FoundSet, channels: Sequence[str]) -> str | None:

@@ -30,6 +30,8 @@ class Comparison:
     """Surface distance that still counts as agreement."""
     voxel_mm3: float | None = None
     """Volume of a voxel; None: the product of the spacings, as where the axes are perpendicular."""
+    known: np.ndarray | None = None
+    """Where it is known what a voxel is, boolean, of the same shape: both masks lie inside. None: everywhere."""
 
     def __post_init__(self) -> None:
         ours, theirs = self.prediction.shape, self.reference.shape
@@ -69,6 +71,7 @@ class Comparison:
     def distances_mm(self) -> tuple[np.ndarray, np.ndarray]:
         """Distance of each surface voxel of the prediction to the reference's surface, and the other way round.
 
-        Neither mask may be empty. Computed once for all metrics that need it.
+        Neither mask may be empty. Computed once for all metrics that need it. Without a distance where all of a mask's
+        surface lies at voxels that are not known, and infinite where all of the other's does.
         """
-        return surface_distances_mm(self.prediction, self.reference, self.spacing_mm)
+        return surface_distances_mm(self.prediction, self.reference, self.spacing_mm, self.known)

@@ -76,7 +76,7 @@ def nsd(prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[floa
     comparison = _compare(prediction, reference, spacing_mm, tolerance_mm)
     if not (comparison.predicted_voxels and comparison.reference_voxels):
         return 0.0 if comparison.predicted_voxels or comparison.reference_voxels else 1.0
-    return nsd_of(comparison)
+    return nsd_of(comparison) or 0.0
 
 
 def volume_ml(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
@@ -98,13 +98,17 @@ def dice_of(comparison: Comparison) -> float:
     return 2 * comparison.common_voxels / total if total else 1.0
 
 
-def hd95_of(comparison: Comparison) -> float:
-    """95th percentile Hausdorff distance of two masks that are not empty, mm."""
+def hd95_of(comparison: Comparison) -> float | None:
+    """95th percentile Hausdorff distance of two masks that are not empty, mm; None where one has no known surface."""
+    if not all(map(len, comparison.distances_mm)):
+        return None
     return max(float(np.percentile(distances, 95)) for distances in comparison.distances_mm)
 
 
-def nsd_of(comparison: Comparison) -> float:
-    """Normalised surface Dice of two masks that are not empty, 0 to 1."""
+def nsd_of(comparison: Comparison) -> float | None:
+    """Normalised surface Dice of two masks that are not empty, 0 to 1; None where neither has a known surface."""
+    if not any(map(len, comparison.distances_mm)):
+        return None
     limit = comparison.tolerance_mm + TOLERANCE_SLACK_MM
     near = sum(int(np.count_nonzero(distances <= limit)) for distances in comparison.distances_mm)
     return near / sum(len(distances) for distances in comparison.distances_mm)

@@ -5,20 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 import scipy
 
-from equireg.imaging.boxes import bounding_box
+from equireg.imaging.boxes import bounding_box, with_margin
 
 _STRIDE = 16
 """Every so many slices are searched first; most points need only the slices near them after that."""
 
 
 def surface_distances_mm(
-    prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float]
+    prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float], known: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the distance of each surface voxel of one mask to the nearest surface voxel of the other, both ways.
 
     The surface of a mask is the set of its voxels that have a face on the outside; what lies beyond the array
     is outside. Along an axis of a single voxel there is no surface, so a volume of one slice is judged by its
-    contour.
+    contour. Where nobody knows what a voxel is, none of its neighbours is surface because of it.
 
     The distance map of the other surface is made slice by slice and read at the points alone, so no map of the
     whole volume is held (that would be some 60 bytes a voxel).
@@ -27,22 +27,34 @@ def surface_distances_mm(
         prediction: boolean mask with a voxel or more, [X, Y, Z] or [X, Y].
         reference: boolean mask of the same shape, with a voxel or more.
         spacing_mm: size of a voxel along each axis, mm.
+        known: where it is known what a voxel is, boolean, of the same shape; both masks lie inside. None: everywhere.
 
     Returns:
-        Distances in mm, float64: [surface voxels of the prediction], [surface voxels of the reference].
+        Distances in mm, float64: [surface voxels of the prediction], [surface voxels of the reference]; infinite where
+        the other mask has no known surface.
     """
     kept = _judged_axes(prediction.shape)
     dropped = tuple(axis for axis in range(prediction.ndim) if axis not in kept)
     masks = [mask.squeeze(dropped) for mask in (prediction, reference)]
     spacing = [float(spacing_mm[axis]) for axis in kept]
     box = bounding_box(masks[0] | masks[1]) or ()  # both have a voxel
-    surfaces = [mask[box] & ~np.asarray(scipy.ndimage.binary_erosion(mask[box]), dtype=bool) for mask in masks]
+    if known is None:
+        surfaces = [_surface(mask[box], mask[box]) for mask in masks]
+    else:
+        box = with_margin(box, masks[0].shape)
+        unknown = ~known.squeeze(dropped)[box]
+        surfaces = [_surface(mask[box], mask[box] | unknown) for mask in masks]
     if len(kept) == 2:
         surfaces, spacing = [surface[None] for surface in surfaces], [1.0, *spacing]
     shortest = int(np.argmin(surfaces[0].shape))
     first, second = (np.moveaxis(surface, shortest, 0) for surface in surfaces)
     spacing = [spacing[shortest], *(size for axis, size in enumerate(spacing) if axis != shortest)]
     return _nearest_mm(first, second, spacing), _nearest_mm(second, first, spacing)
+
+
+def _surface(mask: np.ndarray, solid: np.ndarray) -> np.ndarray:
+    """Return the voxels of a mask that have a face on the outside of what is solid."""
+    return mask & ~np.asarray(scipy.ndimage.binary_erosion(solid), dtype=bool)
 
 
 def _judged_axes(shape: Sequence[int]) -> list[int]:

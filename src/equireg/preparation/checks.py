@@ -51,8 +51,15 @@ def of_scan(image: np.ndarray, backgrounds: Sequence[float | None]) -> tuple[str
 def of_masks(cases: Sequence[CaseRecord], labels: LabelTable) -> list[str]:
     """Return what looks wrong about the masks of a prepared data set, one sentence each."""
     masked = [case for case in cases if case.labelled]
-    empty = [case.name for case in masked if sum(case.class_voxels[1:]) == 0]
+    unknown = [case.name for case in masked if sum(case.class_voxels) == 0]
+    empty = [case.name for case in masked if sum(case.class_voxels[1:]) == 0 and case.name not in unknown]
     notes = []
+    if unknown:
+        notes.append(
+            f"{len(unknown)} of {len(masked)} masks are ignored in every voxel, such as those of "
+            f"{', '.join(unknown[:_NAMED])}: nothing is learnt from them or judged by them. Remove these mask files, "
+            "so that their scans are taken as unlabelled."
+        )
     if empty and len(empty) >= _EMPTY * len(masked):
         notes.append(
             f"{len(empty)} of {len(masked)} masks are empty, such as those of {', '.join(empty[:3])}: every voxel is "

@@ -12,7 +12,7 @@ from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.layouts import RawCase
-from equireg.layouts.channels import meaning
+from equireg.layouts.channels import meaning, without_numbers
 from equireg.preparation.normalise import ROUNDING
 from equireg.preparation.sides import distinguished_axes
 
@@ -190,6 +190,7 @@ def choose_normalisation(
 
 def _schemes(modality: str, channels: Sequence[str]) -> list[str]:
     """Return how each channel is normalised, by its name and the modality of all."""
+    named = without_numbers(channels)
     rescaled = [name for name in channels if _RESCALED.fullmatch(name)]
     if rescaled:
         log.warning(
@@ -197,11 +198,11 @@ def _schemes(modality: str, channels: Sequence[str]) -> list[str]:
             "knows no scaling to 0 to 1. To keep intensities as they are in the files, call these channels noNorm",
             ", ".join(rescaled),
         )
-    other = "zscore" if modality != "ct" or "ct" in map(meaning, channels) else "ct"
+    other = "zscore" if modality != "ct" or "ct" in map(meaning, named) else "ct"
     of_ct = "ct" if modality == "ct" else "zscore"
-    return [
-        "none" if _UNCHANGED.fullmatch(name) else of_ct if meaning(name) == "ct" else other for name in channels
-    ] or [other]
+    return ["none" if _UNCHANGED.fullmatch(name) else of_ct if meaning(name) == "ct" else other for name in named] or [
+        other
+    ]
 
 
 def _ct_scale(cases: Sequence[RawCase], labels: LabelTable, schemes: Sequence[str]) -> Mapping[str, Any]:

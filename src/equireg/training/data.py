@@ -73,7 +73,9 @@ def _warn_of_unseen_labels(cases: TrainingCases, manifest: Manifest) -> None:
     learnt = {*cases.labelled, *cases.drafted}
     counts = [case.class_voxels for case in manifest.cases if case.name in learnt and case.class_voxels]
     shown = [sum(column) > 0 for column in zip(*counts, strict=True)]
-    unseen = [name for name, seen in zip(manifest.labels.names, shown, strict=False) if not seen][:_NAMED]
+    labels = manifest.labels
+    seen = zip(labels.values, labels.names, shown, strict=False)
+    unseen = [name for value, name, found in seen if not found and value != labels.ignore][:_NAMED]
     if unseen:
         log.warning(
             "no mask of the %d labelled cases shows %s, so the model cannot learn it. Give it a case that does: a "

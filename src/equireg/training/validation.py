@@ -31,7 +31,7 @@ class CaseScore:
     dice: Mapping[str, float]
     """of each region that its mask shows"""
     found: Mapping[str, bool]
-    """of each region that its mask does not show, whether it was predicted all the same"""
+    """of each region that its mask does not show, whether it was predicted all the same; none where nobody annotated"""
     loss: float
     """cross-entropy, summed over its voxels, nats"""
     voxels: int
@@ -65,7 +65,7 @@ def score_case(
         case=case,
         dice={name: value for name, value in dice.items() if shown[name]},
         # Where the mask is empty, Dice is 1 if the prediction is empty too, else 0.
-        found={name: value == 0 for name, value in dice.items() if not shown[name]},
+        found={name: value == 0 for name, value in dice.items() if not shown[name] and bool(known.any())},
         loss=loss,
         voxels=int(known.sum()),
         by_bias=under.dice(label.cpu().numpy(), regions),

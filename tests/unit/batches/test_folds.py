@@ -8,7 +8,8 @@ import pytest
 from equireg.batches.choice import choose_cases
 from equireg.batches.folds import draw_folds, folds_of, splits_in
 from equireg.config import TrainConfig
-from equireg.errors import EquiregError
+from equireg.config.checks import parse_fold
+from equireg.errors import EquiregError, UsageError
 from equireg.folders.folds import SPLITS, FoldCases, read_folds, write_folds
 from equireg.folders.prepared import PreparedSet
 from prepared_sets import record, write_set
@@ -73,6 +74,17 @@ def test_a_file_beside_the_folder_is_used_and_one_that_is_named_wins(tmp_path: P
     write_folds(tmp_path / "other.json", own[::-1])
     assert folds_of(data, 2, tmp_path / "other.json") == own[::-1]
     assert splits_in(own[0], CASES)["p1_a"] == "test", "a masked case in neither list is left out, as in nnU-Net"
+
+
+def test_a_file_may_hold_one_fold_and_one_fold_is_not_drawn(tmp_path: Path) -> None:
+    data = PreparedSet(write_set(tmp_path / "set", CASES))
+    assert parse_fold("0/1") == (0, 1)
+    with pytest.raises(UsageError, match="--fold is 0/1; expected INDEX/COUNT with 2 folds or more"):
+        folds_of(data, 1)
+    write_folds(data.root / SPLITS, [FoldCases(("p0_a",), ("v",))])
+    assert folds_of(data, 1) == [FoldCases(("p0_a",), ("v",))]
+    with pytest.raises(EquiregError, match=r"holds 1 folds; 5 are asked for\. Give --fold 0/1"):
+        folds_of(data, 5)
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,26 @@ def test_ignored_voxels_are_left_out_of_both(tmp_path):
     assert table["case_a", "tumour", "volume_ml"] > 0
 
 
+def test_a_mask_that_is_ignored_everywhere_judges_nothing(tmp_path, caplog):
+    predictions = write_predictions(
+        tmp_path / "predictions", CASES, table=LabelTable((0, 1), ("background", "tumour"), ignore=9)
+    )
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for case, value in zip(CASES, (1, 9, 9, 9), strict=True):
+        mask = np.full(SHAPE, value)
+        write_label(masks / f"{case}.nii.gz", mask, GEOMETRY)
+        mask[: SHAPE[0] // 2] = 0
+        write_label(predictions / f"{case}.nii.gz", mask == value, GEOMETRY)
+    summary = evaluate(predictions, masks, tmp_path / "out")
+    found = summary["regions"]["tumour"]
+    assert summary["mean"]["dice"] == pytest.approx(2 / 3)
+    assert (found["dice"]["missing"], found["hd95_mm"]["missing"], found["nsd"]["missing"]) == (3, 3, 3)
+    assert summary["presence"]["tumour"] == {"both": 1, "prediction_only": 0, "reference_only": 0, "neither": 0}
+    assert "the masks of 3 of 4 cases are ignored in every voxel" in caplog.text
+    assert [path.stem for path in (tmp_path / "out" / "pictures").iterdir()] == [CASES[0]]
+
+
 def test_without_labels_json_each_value_found_is_a_region(references, tmp_path):
     predictions = write_predictions(tmp_path / "predictions", CASES, signed=False, table=None)
     write_label(references / "case_a.nii.gz", labels(0, values=(1,)), GEOMETRY)
@@ -280,7 +300,35 @@ def test_another_meaning_of_the_labels_is_reported(predictions, references, tmp_
     (references / "labels.json").write_text(json.dumps(other.as_dict()))
     with caplog.at_level(logging.WARNING, "equireg"):
         evaluate(predictions, references, tmp_path / "out")
-    assert "declare other labels" in caplog.text
+    assert "declare other labels; the names are compared" in caplog.text
+
+
+@pytest.mark.parametrize("own", ["labels.json", "dataset.json"])
+@pytest.mark.parametrize("extra", [(), ("ignore",)])
+def test_labels_of_the_same_names_and_other_values_are_compared_by_name(references, tmp_path, caplog, own, extra):
+    table = LabelTable((0, 1, 2, 4), ("background", "core", "oedema", "Rim"))
+    predictions = write_predictions(tmp_path / "p", CASES, signed=False, table=table if own == "labels.json" else None)
+    if own == "dataset.json":
+        (predictions / own).write_text(json.dumps({"labels": table.as_dict()["labels"]}))
+    expected = evaluate(predictions, references, tmp_path / "expected")
+    other = {"background": 0, "rim": 1, "core": 2, "oedema": 3, **dict.fromkeys(extra, 4)}
+    (references / "dataset.json").write_text(json.dumps({"labels": other}))
+    for seed, case in enumerate(CASES):
+        write_label(references / f"{case}.nii.gz", np.array([0, 2, 3, 0, 1])[labels(seed)], GEOMETRY)
+    with caplog.at_level(logging.WARNING, "equireg"):
+        found = evaluate(predictions, references, tmp_path / "found")
+    assert found["regions"] == expected["regions"]
+    assert "declare other labels; the names are compared" in caplog.text
+    write_label(references / f"{CASES[0]}.nii.gz", np.full(SHAPE, 9), GEOMETRY)
+    assert "[9]" in refused(tmp_path, predictions, references)
+
+
+def test_labels_of_other_names_are_compared_by_value(references, tmp_path, caplog):
+    predictions = write_predictions(tmp_path / "predictions", CASES, signed=False, table=None)
+    (predictions / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "a": 1, "b": 2, "c": 4}}))
+    (references / "labels.json").write_text(json.dumps(TABLE.as_dict()))
+    assert set(evaluate(predictions, references, tmp_path / "out")["regions"]) == {"whole", "core"}
+    assert "declare other labels; the reference's are used" in caplog.text
 
 
 def test_a_broken_label_table_is_refused(predictions, references, tmp_path):

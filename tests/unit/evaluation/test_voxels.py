@@ -94,6 +94,39 @@ def test_ignored_voxels_are_in_neither_mask():
     assert (compared.predicted_voxels, compared.reference_voxels, compared.common_voxels) == (100, 50, 50)
 
 
+def ball(radius: float, centre: int) -> np.ndarray:
+    places = np.indices((32, 32, 24)) - np.array((centre, 16, 12))[:, None, None, None]
+    return (np.sqrt((places**2).sum(axis=0)) < radius).astype(np.uint8)
+
+
+def test_cuts_by_ignored_voxels_are_no_surface():
+    whole, predicted = ball(9, 14), ball(9, 18)
+    sparse = np.full_like(whole, 9)
+    sparse[:, :, ::3] = whole[:, :, ::3]
+    full, compared = (
+        compare(LabelVoxels.of(predicted), LabelVoxels.of(reference), (1,), grid(1, 1, 1), ignore=9)
+        for reference in (whole, sparse)
+    )
+    for name, error in (("nsd", 0.1), ("hd95_mm", 0.5)):
+        assert METRICS[name].value(compared) == pytest.approx(METRICS[name].value(full), abs=error)
+    contours = [
+        METRICS["hd95_mm"].value(compare(LabelVoxels.of(first), LabelVoxels.of(second), (1,), grid(1, 1, 1)))
+        for first, second in ((predicted[..., z : z + 1], whole[..., z : z + 1]) for z in range(6, 19, 3))
+    ]
+    assert METRICS["hd95_mm"].value(compared) == max(value for value in contours if value is not None)
+
+
+@pytest.mark.parametrize(("predicted", "nsd"), [(slice(1, 4), None), (slice(2, 3), 0.0)])
+def test_a_mask_whose_surface_is_all_unknown_has_no_distance(predicted, nsd):
+    reference = np.full((5, 5, 5), 9, np.uint8)
+    reference[1:4, 1:4, 1:4] = 1
+    prediction = np.zeros_like(reference)
+    prediction[(predicted,) * 3] = 1
+    compared = compare(LabelVoxels.of(prediction), LabelVoxels.of(reference), (1,), grid(1, 1, 1), 1.0, 9)
+    assert (METRICS["hd95_mm"].value(compared), METRICS["nsd"].value(compared)) == (None, nsd)
+    assert METRICS["dice"].value(compared) == pytest.approx(1.0 if nsd is None else 2 / 28)
+
+
 def peak_bytes(work) -> int:
     tracemalloc.start()
     try:

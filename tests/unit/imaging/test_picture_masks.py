@@ -63,6 +63,15 @@ def test_stored_values_count_in_a_tiff_whose_0_is_white(tmp_path, caplog):
     np.testing.assert_array_equal(turned, INDEX == 0)
 
 
+@pytest.mark.parametrize(("declared", "white"), [((), 255), ((1,), 1), ((1, 2), 1), ((1, 255), 255), ((255,), 255)])
+def test_white_of_one_bit_is_what_the_labels_declare(tmp_path, declared, white):
+    path = save(tmp_path, "a.png", INDEX > 0)
+    limits = Limits(segments=tuple((str(value), value) for value in declared))
+    np.testing.assert_array_equal(read_label(path, GEOMETRY, limits)[..., 0].T, (INDEX > 0) * white)
+    eight = save(tmp_path, "b.png", (INDEX > 0) * np.uint8(255))
+    assert read_label(eight, GEOMETRY, limits).max() == 255, "8 bits can hold either"
+
+
 def test_indices_of_a_palette_are_label_values(tmp_path):
     path = save_palette(tmp_path, "a.png", INDEX)
     np.testing.assert_array_equal(values_of(path), INDEX)

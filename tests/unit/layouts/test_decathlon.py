@@ -53,6 +53,19 @@ def test_a_listed_file_is_found_where_it_is_meant(tmp_path, scan):
     assert masks(dataset)["b"] == "labelsTr/a.nii.gz"
 
 
+def test_a_mask_may_be_a_list_of_one(tmp_path):
+    put(tmp_path, *(f"im/c{i}.nii.gz" for i in range(3)), *(f"lb/{end}{i}.nii.gz" for i in range(2) for end in "cd"))
+    entries = [
+        {"image": [f"im/c{i}.nii.gz"], "label": [f"lb/{end}{i}.nii.gz" for end in "cd"[: i + 1]]} for i in (0, 1)
+    ]
+    describe(tmp_path, training=entries, testing=[{"image": ["im/c2.nii.gz"]}])
+    dataset = discover(tmp_path)
+    assert (dataset.layout, masks(dataset)) == ("decathlon", {"c0": "lb/c0.nii.gz", "c2": None})
+    assert [case.name for case in dataset.cases if case.held_out] == ["c2"]
+    (refused,) = dataset.refused
+    assert (refused.case, "one of 2 masks of c1" in refused.reason) == ("c1", True)
+
+
 def test_listed_masks_that_are_not_there_are_told(tmp_path):
     assert any(
         "1 masks that are not there" in note and "b.nii.gz" in note for note in discover(decathlon(tmp_path)).notes

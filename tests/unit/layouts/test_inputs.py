@@ -5,8 +5,8 @@ import pytest
 
 from equireg.errors import EquiregError
 from equireg.layouts import discover, discover_inputs
-from equireg.layouts.channels import ALIASES, match_channels, meaning, split_channel
-from layout_folders import FOUR, decathlon, put, put_brats
+from equireg.layouts.channels import ALIASES, match_channels, meaning, modality_of, split_channel, without_numbers
+from layout_folders import FOUR, decathlon, describe, put, put_brats
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,20 @@ def test_channels_of_one_meaning_go_by_their_names(found, wanted, picks):
     assert match_channels(found, wanted, "x") == picks
 
 
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        (("CT_0", "CT_1"), ["CT", "CT"]),
+        (("CT_0", "PET", "CT_2"), ["CT", "PET", "CT"]),
+        (("T1_1", "T1_2"), ["T1_1", "T1_2"]),
+        (("CT", "CT_1"), ["CT", "CT_1"]),
+    ],
+)
+def test_numbers_that_tell_channels_of_one_name_apart_say_nothing_else(channels, expected):
+    assert without_numbers(channels) == expected
+    assert modality_of(channels, "other") == ("ct" if "CT" in expected else "other")
+
+
 @pytest.mark.parametrize(("found", "wanted"), [(("CT", "CECT"), ("NCCT", "CTA")), (("T2*",), ("T2",))])
 def test_channels_whose_names_do_not_tell_which_is_which_are_refused(found, wanted):
     with pytest.raises(EquiregError, match=f"expected {len(wanted)} .* as the model was trained on"):
@@ -151,6 +165,40 @@ def test_inputs_one_file(tmp_path):
     assert discover_inputs(tmp_path / "d_flair.nii.gz", ("MRI",))[0].name == "d_flair"
     with pytest.raises(EquiregError, match=r"a\.nii\.gz: has 1 channel .*expected 4 \(t1, t1ce, t2, flair\)"):
         discover_inputs(tmp_path / "a.nii.gz", FOUR)
+
+
+@pytest.mark.parametrize("key", ["channel_names", "modality"])
+def test_inputs_below_a_data_set_have_its_channels(tmp_path, caplog, key):
+    caplog.set_level("INFO", logger="equireg")
+    put(tmp_path / "imagesTs", "a_0000.nii.gz", "a_0001.nii.gz", "b_0000.nii.gz", "b_0001.nii.gz")
+    put(tmp_path / "whole", "c.nii.gz", channels=2)
+    describe(tmp_path, **{key: {"0": "T2", "1": "T1"}})
+    for folder in ("imagesTs", "whole"):
+        caplog.clear()
+        (case, *_) = discover_inputs(tmp_path / folder, ("t1", "T2"))
+        if case.name == "a":
+            assert [path.name for path in case.images] == ["a_0001.nii.gz", "a_0000.nii.gz"]
+        else:
+            assert case.picks == (1, 0)
+        assert "dataset.json names them: T2, T1" in caplog.text
+        assert "numbered" not in caplog.text
+    assert discover_inputs(tmp_path / "whole" / "c.nii.gz", ("T1", "T2"))[0].picks == (1, 0)
+    assert [case.images[0].name for case in discover_inputs(tmp_path / "imagesTs", ("T2",))] == [
+        "a_0000.nii.gz",
+        "b_0000.nii.gz",
+    ]
+    (tmp_path / "imagesTs" / "b_0001.nii.gz").unlink()
+    with pytest.raises(EquiregError, match=r"b_0001\.nii\.gz: no such file"):
+        discover_inputs(tmp_path / "imagesTs", ("T1", "T2"))[1].read_image()
+
+
+@pytest.mark.parametrize("names_", [{"0": "FLAIR", "1": "PD"}, {"0": "T2", "1": "T1", "2": "PD"}, {"0": "CT"}, {}, 3])
+def test_inputs_below_another_data_set_stay_in_their_order(tmp_path, names_):
+    put(tmp_path / "new", "a_0000.nii.gz", "a_0001.nii.gz", "b_0000.nii.gz", "b_0001.nii.gz")
+    describe(tmp_path, channel_names=names_)
+    case, other = discover_inputs(tmp_path / "new", ("T1", "T2"))
+    assert [path.name for path in case.images] == ["a_0000.nii.gz", "a_0001.nii.gz"]
+    assert other.name == "b"
 
 
 def test_inputs_that_are_not_there(tmp_path):

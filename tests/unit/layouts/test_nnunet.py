@@ -47,6 +47,20 @@ def test_nnunet_regions_and_ignore(tmp_path):
     assert type(table).from_dict(table.as_dict()) == table
 
 
+def test_the_ignore_label_has_one_value_and_is_no_region(tmp_path):
+    table = discover(nnunet(tmp_path / "a", labels={"background": 0, "x": 1, "Ignore": [3]})).labels
+    assert table is not None
+    assert (table.names, table.ignore, table.regions) == (("background", "x"), 3, {})
+    table = discover(nnunet(tmp_path / "b", labels={"ignore": 0, "x": 1})).labels
+    assert table is not None
+    assert (table.names, table.ignore) == (("background", "x"), 0)
+    for index, labels in enumerate(
+        ({"background": 0, "x": 1, "ignore": [4, 5]}, {"0": "b", "4": "ignore", "5": "ignore"})
+    ):
+        with pytest.raises(EquiregError, match=r"gives the ignore label the values \[4, 5\]; expected one"):
+            discover(nnunet(tmp_path / f"c{index}", labels=labels))
+
+
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [

@@ -5,7 +5,7 @@ import pytest
 
 from equireg.folders.prepared import IMAGE, Split
 from equireg.preparation import checks
-from prepared_sets import record
+from prepared_sets import LABELS, record
 
 TWINS: list[tuple[str, Split, str]] = [("a", "train", "1"), ("b", "train", "2"), ("c", "val", "1")]
 
@@ -51,3 +51,9 @@ def test_one_scan_under_several_names_is_reported() -> None:
     (note,) = checks.of_twins(cases)
     assert note.startswith("a, c hold the same scan and are in train and val")
     assert not checks.of_twins([record("a"), record("b")])
+
+
+def test_masks_that_are_ignored_everywhere_are_counted():
+    cases = [record("a"), record("b", class_voxels=(0, 0, 0)), record("c", class_voxels=(0, 0, 0))]
+    (note,) = checks.of_masks(cases, LABELS)
+    assert note.startswith("2 of 3 masks are ignored in every voxel, such as those of b, c: nothing is learnt")

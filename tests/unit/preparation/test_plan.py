@@ -112,6 +112,14 @@ def test_beside_ct_other_channels_are_normalised_scan_by_scan(tmp_path: Path) ->
         assert (alike["name"], "schemes" in alike) == ("ct", False)
 
 
+def test_channels_of_one_name_are_normalised_by_it(tmp_path: Path) -> None:
+    image, mask = np.random.default_rng(0).normal(60, 10, (20, 20, 20)), np.ones((20, 20, 20))
+    one = ct_case(tmp_path, "a", image, mask)
+    case = RawCase("a", one.images * 3, one.label, "a", held_out=False)
+    scale = plan.choose_normalisation("auto", "ct", [case], LABELS, ("CT_0", "PET", "CT_2"))
+    assert (scale["name"], scale["schemes"]) == ("mixed", ["ct", "zscore", "ct"])
+
+
 def test_ct_that_is_saturated_where_it_is_labelled_is_scaled_by_all_voxels(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,7 +15,7 @@ from equireg.processes.ranks import Rank
 from equireg.training.budget import Budget, Pace
 from equireg.training.data import DataSource, TrainingCases, cases_of_run, choose_training_cases
 from equireg.training.schedule import Plan, Schedule
-from prepared_sets import manifest, record, write_set
+from prepared_sets import LABELS, manifest, record, write_set
 
 
 def source(root: Path, rank: Rank) -> DataSource:
@@ -69,6 +69,10 @@ def test_labels_that_the_run_cannot_learn_are_told(caplog: pytest.LogCaptureFixt
     assert not caplog.text
     cases_of_run(manifest([record("a", "val"), unseen]), config)
     assert "no mask of the 1 labelled cases shows 'rim'" in caplog.text
+    caplog.clear()
+    nobody = record("b", class_voxels=(0, 40, 20))
+    cases_of_run(manifest([nobody], labels=replace(LABELS, ignore=0)), config)
+    assert not caplog.text, "background is what nobody annotated"
 
 
 @pytest.mark.parametrize(("cases", "finding"), [(EMPTY[:1], "no case validates"), (EMPTY, "cases are empty")])

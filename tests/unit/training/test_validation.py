@@ -41,6 +41,8 @@ def test_an_empty_mask_has_no_dice_but_false_positives(predicted: list[int], fou
 
 def test_what_nobody_annotated_is_no_false_positive() -> None:
     assert not score_case("a", probs([1, 0]), label([IGNORED, 0]), REGIONS).found["whole"]
+    nothing = score_case("a", probs([1, 0]), label([IGNORED, IGNORED]), REGIONS)
+    assert nothing.dice == nothing.found == {}
 
 
 def test_empty_masks_do_not_drown_the_others() -> None:
