@@ -13,7 +13,9 @@ from equireg.imaging.alignment import find_turn, one_line_a_remark
 from equireg.imaging.dicom.identity import advice_on_names
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.limits import Limits
 from equireg.imaging.masks import MaskFiles
+from equireg.imaging.pictures import is_picture
 from equireg.imaging.segments import is_named, numbers_of, place_in, plain
 
 _logger = logging.getLogger("equireg")
@@ -43,8 +45,16 @@ class Pair:
         return replace(
             self,
             prediction=replace(self.prediction, limits=limits),
-            reference=replace(self.reference, limits=limits, numbers=numbers),
+            reference=replace(self.reference, limits=_of_files(self.reference, limits, numbers), numbers=numbers),
         )
+
+
+def _of_files(mask: MaskFiles, limits: Limits, numbers: Numbers) -> Limits:
+    """Return limits with the values that the names have in a mask's files, if these name no segments."""
+    if not is_picture(mask.path):
+        return limits
+    own = {meant: value for value, meant in numbers}
+    return replace(limits, segments=tuple((name, own.get(value, value)) for name, value in limits.segments))
 
 
 def pair_up(predictions: Predictions, reference: Reference) -> list[Pair]:
@@ -106,7 +116,7 @@ def choose_labels(predictions: Predictions, reference: Reference) -> tuple[Label
     own = ours or beside
     if own is not None and theirs is not None and not _alike(own, theirs):
         if by_name := _by_name(own, theirs):
-            (table, numbers), used = by_name, "the names are compared, and the predictions' values"
+            (table, numbers), used = by_name, "the names that both have are compared, and the predictions' values"
         _logger.warning(
             "%s and %s declare other labels; %s are used. Predictions: %s; reference: %s",
             predictions.root,
@@ -167,7 +177,12 @@ def _tell_other_scans(predictions: Predictions, reference: Reference, cases: Seq
     if not predicted:
         return
     found = reference.scan_digests(cases)
-    other = [case for case in cases if case in predicted and found.get(case, predicted[case]) != predicted[case]]
+    # A model may take some channels of a folder alone.
+    other = [
+        case
+        for case in cases
+        if case in predicted and not set(predicted[case].split("-")) <= set(found.get(case, predicted[case]).split("-"))
+    ]
     if other:
         _logger.warning(
             "%s: %d of %d judged cases have other scans in %s than were predicted, so their masks may be of other "
@@ -197,28 +212,44 @@ def _common_geometry(prediction: MaskFiles, reference: MaskFiles) -> Geometry:
 
 def _alike(ours: LabelTable, theirs: LabelTable) -> bool:
     """Whether two tables give the shared values the same names, and the shared regions the same values."""
-    names = dict(zip(theirs.values, theirs.names, strict=True))
-    same_names = all(names.get(value, name) == name for value, name in zip(ours.values, ours.names, strict=True))
-    regions = theirs.judged_regions()
-    return same_names and all(
-        set(regions.get(name, values)) == set(values) for name, values in ours.judged_regions().items()
+    names = {value: plain(name) for value, name in zip(theirs.values[1:], theirs.names[1:], strict=True)}
+    same_names = all(
+        names.get(value, plain(name)) == plain(name)
+        for value, name in zip(ours.values[1:], ours.names[1:], strict=True)
+    )
+    regions = {plain(name): values for name, values in theirs.judged_regions().items()}
+    return (
+        same_names
+        and ours.values[0] not in names
+        and all(set(regions.get(plain(name), values)) == set(values) for name, values in ours.judged_regions().items())
     )
 
 
 def _by_name(ours: LabelTable, theirs: LabelTable) -> tuple[LabelTable, Numbers] | None:
-    """Return our table, and their values with those of the same names in it.
+    """Return our table, with what it lacks of theirs, and their values with those of the same names in it.
 
-    None where it lacks a name of theirs, labels have no names but their values, or values agree.
+    Labels that theirs lacks are not judged, unless the data set has regions. None where labels have no names but their
+    values, or all shared names have the same values.
     """
-    names = [plain(name) for name in theirs.names[1:]]
-    values = {plain(name): value for name, value in zip(ours.names[1:], ours.values[1:], strict=True) if is_named(name)}
-    if len(set(names)) < len(names) or not set(names) <= values.keys() or len(values) < ours.classes - 1:
+    if not all(map(is_named, (*ours.names[1:], *theirs.names[1:]))):
         return None
-    numbers = {theirs.values[0]: ours.values[0]} | {
-        value: values[name] for value, name in zip(theirs.values[1:], names, strict=True)
-    }
-    if all(own == value for own, value in numbers.items()):
+    values, wanted = (
+        {plain(name): value for name, value in zip(table.names[1:], table.values[1:], strict=True)}
+        for table in (ours, theirs)
+    )
+    if len(values) < ours.classes - 1 or len(wanted) < theirs.classes - 1:
         return None
+    if all(wanted.get(name, value) == value for name, value in values.items()):
+        return None
+    judged = {name: (value,) for name, value in zip(ours.names, ours.values, strict=True) if plain(name) in wanted}
+    for name in theirs.names[1:]:
+        if plain(name) not in values:
+            free = max(*ours.values, ours.ignore or 0) + 1
+            values[plain(name)], judged[name] = free, (free,)
+            ours = replace(ours, values=(*ours.values, free), names=(*ours.names, name))
+    if len(judged) < ours.classes - 1 and not ours.regions:
+        ours = replace(ours, regions=judged)
+    numbers = {theirs.values[0]: ours.values[0]} | {value: values[name] for name, value in wanted.items()}
     if theirs.ignore is not None:
         free = theirs.ignore if theirs.ignore not in ours.values else max(ours.values) + 1
         ours = ours if ours.ignore is not None else replace(ours, ignore=free)

@@ -91,7 +91,7 @@ def _described_above(path: Path, channels: Sequence[str]) -> tuple[tuple[str, ..
     home = path.parent if path.is_file() else path
     place = home if (home / NAME).is_file() else home.absolute().parent
     with suppress(EquiregError):
-        description = {} if place == path else read_description(place) or {}
+        description = read_description(place) or {}
         names = channel_names(place / NAME, description.get("channel_names", description.get("modality")))
         if len(names) > 1 and len(pair_names(channels, names, meaning)) == len(channels):
             return names, place / NAME

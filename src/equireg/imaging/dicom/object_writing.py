@@ -7,6 +7,7 @@ from typing import Any
 
 from equireg.disk import write_atomic
 from equireg.errors import EquiregError
+from equireg.imaging.dicom.elements import numbers, optional
 from equireg.imaging.dicom.heads import read_dataset
 from equireg.imaging.dicom.library import pydicom, quietly
 from equireg.imaging.dicom.series import Series
@@ -54,6 +55,9 @@ def _source(file: Path) -> Any:
     """
     source = read_dataset(file)
     source.decode()
+    for name in ("SliceThickness", "SeriesNumber", "InstanceNumber"):
+        if name in source and optional(source, name, lambda value: numbers([value], 1)) is None:
+            del source[name]
     source.SpecificCharacterSet = _UNICODE
     for name in (*_MUST, "SliceThickness"):
         if name not in source or not _is_valid(name, source[name].value):

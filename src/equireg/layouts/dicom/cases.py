@@ -19,6 +19,7 @@ from equireg.layouts.dicom.scans import Scan
 from equireg.layouts.files import is_held_out
 
 _ALL = DicomOptions()
+_COMPUTED = ("adc",)
 Owner = TypeVar("Owner", str, tuple[str, str])
 
 
@@ -138,7 +139,12 @@ def _without_derived(
         and scan.key not in masks.of
         and not any(pattern.search(scan.description) for pattern in patterns)
     ]
-    only = {scan.key: scan.path for scan in others if scan.contrast in channels - originals[scan.study]}
+    only = {
+        scan.key: scan.path
+        for scan in others
+        if scan.contrast in channels - originals[scan.study]
+        and (len(channels) > 1 or scan.contrast in _COMPUTED or None not in originals[scan.study])
+    }
     left = {scan.key: scan.path for scan in others if scan.key not in only}
     notes: list[str] = []
     if only:

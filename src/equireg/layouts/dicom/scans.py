@@ -47,12 +47,12 @@ class Scan:
     @property
     def study(self) -> tuple[str, str]:
         """Patient and study: some anonymisers give the studies of all patients one UID."""
-        return _whole_id(self.patient_id, self.issuer), self.key[0]
+        return self.patient_id, self.key[0]
 
     @property
     def patient(self) -> str:
         """Name of the patient: scans with one ID are of one, unless two issuers gave it."""
-        return patient_name(*self.study, keep=self.keep_names)
+        return patient_name(_whole_id(self.patient_id, self.issuer), self.key[0], keep=self.keep_names)
 
     @property
     def study_case(self) -> str:
