@@ -116,7 +116,7 @@ def choose_labels(predictions: Predictions, reference: Reference) -> tuple[Label
     own = ours or beside
     if own is not None and theirs is not None and not _alike(own, theirs):
         if by_name := _by_name(own, theirs):
-            (table, numbers), used = by_name, "the names that both have are compared, and the predictions' values"
+            (table, numbers), used = by_name, "the names are compared, and the predictions' values"
         _logger.warning(
             "%s and %s declare other labels; %s are used. Predictions: %s; reference: %s",
             predictions.root,

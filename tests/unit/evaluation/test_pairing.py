@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import prepared_sets
 from equireg import disk, folders
@@ -93,6 +94,62 @@ def test_masks_beside_other_scans_than_were_predicted_are_told(raw, tmp_path, ca
         scans[case].images[0].write_bytes(content + b" ")
     assert "1 of 3 judged cases have other scans in" in told("two")
     assert "too: b. Predict" in caplog.text
+    # A model may take some channels of a folder alone.
+    write_content(predictions, {**signature, "scans": {case: f"{case}0" for case in "abc"}})
+    states = {case: {"scan": f"{case}0-{case}1", "mask": None, "adopted": None, "under": None} for case in "abc"}
+    disk.write_json(tmp_path / "prepared" / "raw.json", states) if kind == "prepared" else None
+    caplog.clear()
+    evaluate(predictions, reference, tmp_path / "three")
+    assert ("other scans" in caplog.text) == (kind == "raw")
+
+
+def put_labels(folder: Path, values: dict[str, int], shown: dict[str, np.ndarray]) -> Path:
+    """Write one mask of some regions, and a dataset.json with the values of their names."""
+    write_masks(folder, {"a": np.sum([values[name] * mask for name, mask in shown.items()], axis=0)})
+    disk.write_json(folder / "dataset.json", {"labels": {"background": 0, **values}})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "judged", "told"),
+    [
+        ({"liver": 1, "kidney": 2}, {"kidney": 1, "liver": 2, "spleen": 3}, ["liver", "kidney", "spleen"], True),
+        (
+            {"liver": 1, "kidney": 2, "hip": 3},
+            {"kidney": 1, "liver": 2, "spleen": 3},
+            ["liver", "kidney", "spleen"],
+            True,
+        ),
+        ({"liver": 2, "kidney": 1}, {"liver": 1}, ["liver"], True),
+        ({"liver": 1, "left_kidney": 2}, {"Liver": 1, "left kidney": 2}, ["Liver", "left kidney"], False),
+    ],
+)
+def test_labels_that_one_side_alone_declares(tmp_path, caplog, ours, theirs, judged, told):
+    liver = np.zeros(SHAPE, np.uint8)
+    liver[:2] = 1
+    shown = {"liver": liver, "kidney": liver[::-1], "Liver": liver, "left kidney": liver[::-1]}
+    shown["left_kidney"] = shown["kidney"]
+    predictions, masks = (
+        put_labels(tmp_path / folder, table, {name: mask for name, mask in shown.items() if name in table})
+        for folder, table in (("p", ours), ("r", theirs))
+    )
+    found = evaluate(predictions, masks, tmp_path / "out")
+    assert {name: scores["dice"]["mean"] for name, scores in found["regions"].items()} == dict.fromkeys(judged, 1.0)
+    assert ("declare other labels; the names are compared" in caplog.text) == told
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(1, 255), (255, 1)])
+def test_masks_of_one_bit_have_the_values_of_their_own_table(tmp_path, ours, theirs):
+    mask = np.zeros((24, 30), bool)
+    mask[4:12, 5:20] = True
+    for folder, value, picture in (
+        ("p", ours, Image.fromarray(mask * np.uint8(ours))),
+        ("r", theirs, Image.fromarray(mask)),
+    ):
+        (tmp_path / folder).mkdir()
+        disk.write_json(tmp_path / folder / "dataset.json", {"labels": {"background": 0, "cell": value}})
+        picture.save(tmp_path / folder / "a.png")
+    assert evaluate(tmp_path / "p", tmp_path / "r", tmp_path / "out")["regions"]["cell"]["dice"]["mean"] == 1.0
 
 
 @pytest.mark.parametrize("name", ["{}_seg", "{}-mask", "label_{}"])

@@ -107,6 +107,23 @@ def test_a_mask_without_references_is_of_its_patients_series_in_its_place(tmp_pa
     assert str(tmp_path / "B" / "Abdomen") in refused.reason
 
 
+def test_two_issuers_of_one_id_do_not_part_a_study(tmp_path: Path) -> None:
+    for description, issuer in (("T1", "one"), ("T2 TSE", "two")):
+        files = put(tmp_path, "A", description)
+        for file in files:
+            file.IssuerOfPatientID = issuer
+        write(tmp_path / description, files)
+    (case,) = discover_inputs(tmp_path, ["T1", "T2"])
+    assert [image.parent.name for image in case.images] == ["T1", "T2 TSE"]
+
+
+def test_a_model_of_one_channel_takes_no_reformat_beside_an_original_without_a_name(tmp_path: Path) -> None:
+    put(tmp_path, "A", "3D TFE sag iso")
+    put(tmp_path, "A", "T1 ax MPR", more=DERIVED)
+    (case,) = discover_inputs(tmp_path, ["T1"])
+    assert case.images[0].parent.name == "3D TFE sag iso"
+
+
 def test_a_model_takes_derived_series_where_there_is_no_original(tmp_path: Path) -> None:
     put(tmp_path, "A", "T2 TSE")
     put(tmp_path, "A", "T2 reformat", more=DERIVED)

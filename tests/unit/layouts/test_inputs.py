@@ -192,6 +192,13 @@ def test_inputs_below_a_data_set_have_its_channels(tmp_path, caplog, key):
         discover_inputs(tmp_path / "imagesTs", ("T1", "T2"))[1].read_image()
 
 
+def test_inputs_are_called_as_the_description_beside_them_says(tmp_path):
+    put(tmp_path / "new", "a_0000.nii.gz", "a_0001.nii.gz")
+    describe(tmp_path / "new", channel_names={"0": "T2", "1": "T1"})
+    (case,) = discover_inputs(tmp_path / "new", ("T1", "T2"))
+    assert [path.name for path in case.images] == ["a_0001.nii.gz", "a_0000.nii.gz"]
+
+
 @pytest.mark.parametrize("names_", [{"0": "FLAIR", "1": "PD"}, {"0": "T2", "1": "T1", "2": "PD"}, {"0": "CT"}, {}, 3])
 def test_inputs_below_another_data_set_stay_in_their_order(tmp_path, names_):
     put(tmp_path / "new", "a_0000.nii.gz", "a_0001.nii.gz", "b_0000.nii.gz", "b_0001.nii.gz")

@@ -20,6 +20,7 @@ from equireg.layouts.files import is_held_out
 
 _ALL = DicomOptions()
 _COMPUTED = ("adc",)
+"""Contrasts of which no original can exist."""
 Owner = TypeVar("Owner", str, tuple[str, str])
 
 

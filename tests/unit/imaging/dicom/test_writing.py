@@ -6,8 +6,10 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
+from pydicom.tag import Tag
 
 from dicom_series import BORN, NAME, PATIENT, enhanced, phantom, slices, write
 from equireg.errors import EquiregError
@@ -159,6 +161,8 @@ def test_what_may_be_empty_or_made_up_may_be_missing(tmp_path, writer):
         ("StudyTime", "10:11:12"),
         ("PatientSex", "FEMALE"),
         ("SliceThickness", None),
+        ("SliceThickness", "unknown"),
+        ("SeriesNumber", "A1"),
         ("Modality", None),
     ],
 )
@@ -168,13 +172,14 @@ def test_what_the_removal_of_identities_leaves_is_no_hindrance(tmp_path, writer,
         for one in files:
             delattr(one, name)
             if value is not None:
-                one[name] = pydicom.DataElement(name, dictionary_VR(name), value)
+                tag, kind = Tag(name), dictionary_VR(name)
+                one[tag] = RawDataElement(tag, kind, len(value), value.encode(), 0, False, True)
         series = series_of(heads(write(tmp_path / "series", files)))
     writer(tmp_path / "a.dcm", blobs(), series, TOLD)
     np.testing.assert_array_equal(values_of(tmp_path / "a.dcm", series), blobs())
     found = pydicom.dcmread(tmp_path / "a.dcm")
     assert found.PatientID == PATIENT
-    assert not found.get(name) or name == "Modality"
+    assert not found.get(name) or name in ("Modality", "SeriesNumber")
 
 
 @pytest.mark.parametrize("writer", [write_segmentation, write_contours])
