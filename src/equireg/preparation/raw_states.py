@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
+
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.digests import digest_of
+from equireg.folders.prepared.adopted import adopted_file
 from equireg.folders.schema import SchemaError, strict
 from equireg.imaging.formats import extension_of
 from equireg.layouts import RawCase
@@ -82,7 +85,7 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
         cases: as the raw folder has them.
         adopted: case to the digest of its adopted mask.
     """
-    earlier, now, changed, listed = _read(out), {}, [], set[str]()
+    earlier, now, changed, listed = _read(out), {}, dict[str, list[str]](), set[str]()
     for case in cases:
         listed.add(case.name)
         try:
@@ -92,7 +95,9 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
         mask, before = adopted.get(case.name), earlier.get(case.name)
         under = raw if mask is None or before is None else before.below(mask)
         kinds = raw.differs(under)
-        changed += [f"{case.name} ({' and '.join(kinds)})"] if kinds else []
+        if "mask" in kinds and _is_adopted(case, out):
+            kinds.remove("mask")
+        changed |= {case.name: kinds} if kinds else {}
         now[case.name] = _State(raw.scan, raw.mask, mask, under if kinds else None)
     # What an adopted mask was drawn on counts also when a scan of its name is there again.
     left = {
@@ -103,9 +108,10 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
     disk.write_json(out / _STATES, asdict(_States(_SCHEME, now | left)))
     if changed:
         log.warning(
-            "the raw folder changed since masks were adopted: %s. The adopted masks count. Adopt masks of the new "
-            "scans, or take these cases out of adopted/adopted.json for the masks of the raw folder to count.",
-            some_of(changed),
+            "the raw folder changed since masks were adopted: %s. The adopted masks count. %sake these cases out of "
+            "adopted/adopted.json for the masks of the raw folder to count.",
+            some_of([f"{case} ({' and '.join(kinds)})" for case, kinds in changed.items()]),
+            "Adopt masks of the new scans, or t" if any("scan" in kinds for kinds in changed.values()) else "T",
         )
     alone = [case for case in adopted if case not in listed]
     if alone:
@@ -182,6 +188,15 @@ def are_of(out: Path, cases: Iterable[RawCase]) -> bool:
     earlier = prepared_scans(out)
     now = raw_scans(case for case in cases if case.name in earlier)
     return 2 * sum(earlier[case] == scan for case, scan in now.items()) > len(earlier)
+
+
+def _is_adopted(case: RawCase, out: Path) -> bool:
+    """Return whether the mask of a raw case has the voxels of its adopted one, as where it was saved there too."""
+    with suppress(EquiregError, OSError, ValueError):
+        geometry = case.read_geometry()
+        adopted = case.with_mask(adopted_file(out, case.name))
+        return np.array_equal(case.read_label(geometry), adopted.read_label(geometry))
+    return False
 
 
 def _tell_alone(alone: Sequence[str], left: Mapping[str, _State], now: Mapping[str, _State]) -> None:

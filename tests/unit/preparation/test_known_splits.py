@@ -84,13 +84,19 @@ def test_who_is_gone_for_a_while_comes_back_to_the_same_split(tmp_path: Path, fi
     assert again(tmp_path) == first
 
 
-def test_a_mask_that_was_adopted_trains_also_once_it_lies_in_the_raw_folder(tmp_path: Path, first: dict[str, str]):
+def test_a_mask_that_was_adopted_trains_also_once_it_lies_in_the_raw_folder(
+    tmp_path: Path, first: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "masks").mkdir()
     mask = tmp_path / "masks" / "u.nii.gz"
     shutil.copy(tmp_path / "raw" / "labels" / "a.nii.gz", mask)
     adopt(tmp_path / "out", mask)
     shutil.copy(mask, tmp_path / "raw" / "labels")
     assert again(tmp_path, test_fraction=0.25) == first
+    assert "raw folder changed" not in caplog.text, "it is the mask that counts"
+    shutil.copy(tmp_path / "raw" / "labels" / "b.nii.gz", tmp_path / "raw" / "labels" / "u.nii.gz")
+    again(tmp_path)
+    assert "adopted: u (mask). The adopted masks count. Take these cases out" in caplog.text
 
 
 def test_a_stopped_prepare_forgets_nothing(tmp_path: Path, first: dict[str, str], monkeypatch: pytest.MonkeyPatch):

@@ -162,3 +162,11 @@ def test_a_scan_that_is_packed_otherwise_is_not_taken_for_another(tmp_path: Path
     parts = gzip.compress(content) + gzip.compress(b"")
     tell_changed(tmp_path, [case("a.nii.gz", parts)], {})
     assert changed_scans(tmp_path, [case("a.nii.gz", gzip.compress(content[1:]) + gzip.compress(b""))]) == ["a"]
+
+
+def test_one_mask_takes_the_place_of_all_masks_of_a_case(tmp_path: Path) -> None:
+    case = RawCase("a", (Path("a.png"),), Path("m0.png"), "a", False, parts=((1, Path("m2.png")),), segments=((1, 1),))
+    for several in (case, replace(case, parts=(), segments=(), more=(Path("m1.png"),))):
+        mask = several.with_mask(tmp_path / "adopted.nii.gz").mask
+        assert mask is not None
+        assert mask.files == (tmp_path / "adopted.nii.gz",)
