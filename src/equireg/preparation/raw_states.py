@@ -145,7 +145,16 @@ def changed_scans(out: Path, cases: Iterable[RawCase]) -> list[str]:
         out: the prepared folder.
         cases: as a raw folder has them now.
     """
-    kept = prepared_scans(out)
+    return others_than(prepared_scans(out), cases)
+
+
+def others_than(kept: Mapping[str, str], cases: Iterable[RawCase]) -> list[str]:
+    """Return the names of the cases whose scan is not the one that is expected, as far as that is known.
+
+    Args:
+        kept: case to the digest of its scan, as ``prepared_scans`` returns it.
+        cases: as a raw folder has them now.
+    """
     return [case for case, scan in raw_scans(cases).items() if is_other(scan, kept.get(case, scan))]
 
 
