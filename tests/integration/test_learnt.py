@@ -58,6 +58,14 @@ def test_scans_of_the_raw_folder_are_known_too(
     outcome = equireg("predict", phantom_run, phantom_raw, "--out", out, *FAST)
     assert "learnt" not in outcome.err
     assert json.loads((out / "made_by.json").read_text())["learnt_cases"] == learnt(phantom_prepared)
+    renamed = Path(shutil.copytree(phantom_raw, tmp_path / "renamed"))
+    first, *rest = learnt(phantom_prepared)
+    new = next(case.name for case in PreparedSet(phantom_prepared).manifest.cases if not case.labelled)
+    for channel in ("flair", "t1", "t1ce", "t2"):
+        old = next(renamed.rglob(f"{first}_{channel}.nii.gz"))
+        shutil.copy(next(renamed.rglob(f"{new}_{channel}.nii.gz")), old)
+    equireg("predict", phantom_run, renamed, "--out", tmp_path / "again", *FAST)
+    assert json.loads((tmp_path / "again" / "made_by.json").read_text())["learnt_cases"] == rest
 
 
 def test_weights_bring_along_what_they_learnt_from(

@@ -24,6 +24,7 @@ from equireg.imaging.labels import LabelTable, distinct
 from equireg.imaging.volume import read_label, write_label
 from equireg.metrics.masks import dice
 from equireg.preparation import case as one_case
+from equireg.preparation.raw_states import prepared_scans
 from equireg.preparation.summary import fingerprint_of
 
 log = logging.getLogger("equireg")
@@ -73,7 +74,7 @@ def take_masks(
         found = find_masks(data, masks, config, names)
         if look:
             scans = None if config.scans is None else Path(config.scans)
-            check_scans(data, raw_cases(data, scans) or {}, [mask.case for mask in found])
+            check_scans(prepared_scans(data.root), raw_cases(data, scans) or {}, [mask.case for mask in found])
         labels = _labels(data, found)
         taken = {mask.case: _take(data, mask, labels, config) for mask in found}
         history = read_history(data.root)

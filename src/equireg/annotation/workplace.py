@@ -15,7 +15,7 @@ from equireg.folders.suggestions import MASKS, SCANS
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.volume import write_channels
 from equireg.layouts import RawCase, rediscover, with_limits
-from equireg.preparation.raw_states import changed_scans
+from equireg.preparation.raw_states import others_than
 
 log = logging.getLogger("equireg")
 
@@ -63,13 +63,18 @@ def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | 
         return None
 
 
-def check_scans(data: PreparedSet, raw: Mapping[str, RawCase], cases: Iterable[str]) -> None:
+def check_scans(prepared: Mapping[str, str], raw: Mapping[str, RawCase], cases: Iterable[str]) -> None:
     """Refuse cases whose scan is another than the one that was prepared: a mask of one does not fit the other.
+
+    Args:
+        prepared: case to the digest of the scan that was prepared.
+        raw: the cases of the raw folder.
+        cases: those that are looked at.
 
     Raises:
         EquiregError: if there are some; names them.
     """
-    changed = changed_scans(data.root, [raw[case] for case in cases if case in raw])
+    changed = others_than(prepared, [raw[case] for case in cases if case in raw])
     if changed:
         raise EquiregError(other_scans(changed))
 

@@ -17,6 +17,7 @@ from equireg.imaging.limits import Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.segments import is_named, numbers_of, place_in, plain
+from equireg.preparation.raw_states import is_other
 
 _logger = logging.getLogger("equireg")
 
@@ -181,12 +182,12 @@ def _tell_other_scans(predictions: Predictions, reference: Reference, cases: Seq
     other = [
         case
         for case in cases
-        if case in predicted and not set(predicted[case].split("-")) <= set(found.get(case, predicted[case]).split("-"))
+        if case in predicted and is_other(predicted[case], found.get(case, predicted[case]), some_channels=True)
     ]
     if other:
         _logger.warning(
             "%s: %d of %d judged cases have other scans in %s than were predicted, so their masks may be of other "
-            "scans too: %s. Predict these scans again.",
+            "scans too: %s. Predict these scans again if they were replaced.",
             predictions.root,
             len(other),
             len(cases),

@@ -1,7 +1,7 @@
 """Which cases a run learnt from with their masks, as its facts keep them: not by name, which may tell who a patient is.
 
-A case is known by a digest of the data set's name and its own, and by the shape of its scan: names such as `case_001`
-come twice.
+A case is known by the digest of its raw scan, and by the shape. Where no digest was kept, its name and that of the data
+set stand in its place: names such as `case_001` come twice.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,14 +13,24 @@ Shape = tuple[int, int, int]
 _SHOWN = 5
 
 
-def learnt_from(manifest: Manifest, names: Collection[str]) -> dict[str, Shape]:
-    """Return what a run keeps of the cases that it learns from: digest to the shape of the scan."""
+def learnt_from(manifest: Manifest, names: Collection[str], scans: Mapping[str, str]) -> dict[str, Shape]:
+    """Return what a run keeps of the cases that it learns from: digest to the shape of the scan.
+
+    Args:
+        manifest: of the prepared folder.
+        names: the cases.
+        scans: case to the digest of its raw scan, where that is known.
+    """
     cases = [case for case in manifest.cases if case.name in names]
-    return {_digest(manifest.dataset, case.name): case.working_grid().native.shape for case in cases}
+    return {_keys(manifest.dataset, case.name, scans)[0]: case.working_grid().native.shape for case in cases}
 
 
 def learnt_among(
-    names: Sequence[str], dataset: str, shape_of: Callable[[str], Shape | None], learnt: Mapping[str, Shape]
+    names: Sequence[str],
+    dataset: str,
+    shape_of: Callable[[str], Shape | None],
+    learnt: Mapping[str, Shape],
+    scans: Mapping[str, str],
 ) -> list[str]:
     """Return those of some cases that a run learnt from.
 
@@ -29,9 +39,10 @@ def learnt_among(
         dataset: name of their data set.
         shape_of: returns the shape of a case's scan, where it can be read; asked of few.
         learnt: what the run keeps.
+        scans: case to the digest of its raw scan, where that is known.
     """
-    shapes = {name: learnt.get(_digest(dataset, name)) for name in names} if learnt else {}
-    return [name for name, shape in shapes.items() if shape is not None and shape_of(name) == shape]
+    shapes = {name: {learnt.get(key) for key in _keys(dataset, name, scans)} - {None} for name in names if learnt}
+    return [name for name, several in shapes.items() if several and shape_of(name) in several]
 
 
 def some_learnt(found: Sequence[str], count: int) -> str:
@@ -40,5 +51,7 @@ def some_learnt(found: Sequence[str], count: int) -> str:
     return f"learnt from {len(found)} of these {count} cases with their masks ({named})"
 
 
-def _digest(dataset: str, name: str) -> str:
-    return digest_of_values([dataset, name])
+def _keys(dataset: str, name: str, scans: Mapping[str, str]) -> list[str]:
+    """Return by what a case is kept: its scan if that is known, else its name."""
+    scan = [digest_of_values([scans[name]])] if name in scans else []
+    return [*scan, digest_of_values([dataset, name])]

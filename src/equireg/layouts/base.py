@@ -84,6 +84,10 @@ class RawCase:
         grid = self.series[0].geometry if of_dicom else None
         return MaskFiles(self.label, self.parts, self.limits, self.more, self.segments, grid)
 
+    def with_mask(self, mask: Path) -> "RawCase":
+        """Return the case with one file in place of its own masks."""
+        return replace(self, label=mask, parts=(), more=(), segments=())
+
     def read_geometry(self) -> Geometry:
         """Read from the header of the scan, or of its first channel, where its voxels lie.
 

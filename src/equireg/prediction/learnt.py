@@ -1,7 +1,7 @@
 """Which of the cases that are predicted the models learnt from: how well they do there says nothing of new scans."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equireg import folders
@@ -15,7 +15,9 @@ from equireg.prediction.trained import Trained
 log = logging.getLogger("equireg")
 
 
-def learnt_cases(trained: Trained, scans: Path, cases: Sequence[InputCase], split: str | None) -> list[str]:
+def learnt_cases(
+    trained: Trained, scans: Path, cases: Sequence[InputCase], split: str | None, contents: Mapping[str, str]
+) -> list[str]:
     """Return the cases that the models learnt from with their masks; warn of those in a split that is held out.
 
     Args:
@@ -23,6 +25,7 @@ def learnt_cases(trained: Trained, scans: Path, cases: Sequence[InputCase], spli
         scans: the folder of the cases.
         cases: those that are to be predicted.
         split: of a prepared folder, as it was asked for.
+        contents: case to the digest of its raw scan, where that is known.
     """
     learnt = trained.learnt
     if not learnt:
@@ -37,7 +40,7 @@ def learnt_cases(trained: Trained, scans: Path, cases: Sequence[InputCase], spli
 
     prepared = scans.is_dir() and folders.made_by(scans) == "prepare"
     dataset = PreparedSet(scans, verify=False).manifest.dataset if prepared else name_of(scans)
-    found = learnt_among([*by_name], dataset, shape_of, learnt)
+    found = learnt_among([*by_name], dataset, shape_of, learnt, contents)
     if found and split in ("val", "test"):
         log.warning(
             "--split %s: %s has %s. Their scores say nothing of new scans: the folder was prepared anew since, or the "

@@ -74,7 +74,6 @@ def predict(
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
     trained = read_trained(runs, config.checkpoint)
     cases = _cases(trained, scans, config)
-    learnt = learnt_cases(trained, scans, cases, config.split)
     first = trained.models[0]
     check_formats(cases, Looks.of(first.facts, config, first.config.method.name), config)
     check_views(trained.models, config)
@@ -84,6 +83,7 @@ def predict(
     failed = _misnamed(cases, job)
     digests = {case.name: case.digest() for case in cases if case.name not in failed}
     contents = raw_digests([case for case in cases if case.name in digests])
+    learnt = learnt_cases(trained, scans, cases, config.split, contents)
     calibration = _calibration(job)
     with disk.locked_folder(out), unfinished(out, _command(job, scans), digests) as folder:
         left = [case for case in cases if case.name not in folder.seconds and case.name not in failed]

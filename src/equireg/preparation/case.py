@@ -85,7 +85,7 @@ def fingerprint(case: RawCase, plan: CasePlan) -> str:
     with disk.read_errors(case.name):
         states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
         # Files that change places, or come out of an archive, keep their times.
-        contents = [*channel_states(case), mask_state(case)]
+        contents = [*channel_states(case, as_packed=True), mask_state(case)]
     limits = case.limits
     values = [value for value, _ in case.parts]
     how = [case.picks, values, case.segments, limits.pixel_mm, limits.colours, limits.segments]

@@ -5,7 +5,7 @@ splits.json    the options of the draw, and patient and split of each case that 
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,12 +17,14 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import CaseRecord, PreparedSet, Split
 from equireg.folders.schema import strict
 from equireg.layouts import RawCase
+from equireg.preparation import recipes
 
 log = logging.getLogger("equireg")
 
 _SPLITS = "splits.json"
 _OPTIONS = ("recipe", "val_fraction", "test_fraction", "split_seed")
 """Options that a draw depends on, beside the file ``split`` that stands in its place."""
+_NAMES = "keep_names"
 _SHOWN = 5
 
 
@@ -61,16 +63,18 @@ class KnownSplits:
 
     def now(self, config: PrepareConfig, cases: Sequence[CaseRecord]) -> "KnownSplits":
         """Return what is known once the folder is prepared; of cases that are gone only where the draw went on."""
-        earlier = self.cases if self._goes_on(config) else {}
+        hidden = self.options.get(_NAMES) and not config.keep_names  # names that are hidden from now on are forgotten
+        earlier = self.cases if self._goes_on(config) and not hidden else {}
         return KnownSplits(_draw_of(vars(config)), dict(sorted({**earlier, **_known(cases)}.items())))
 
     def of_patients(self, config: PrepareConfig, cases: Sequence[RawCase]) -> dict[str, Split]:
-        """Return patient to split of those who are known; none where the options of the draw changed, or nobody is left
-        who trains.
+        """Return patient to split of those who are known; none where the options of the draw changed, all are drawn or
+        listed in any case, or nobody is left who trains.
 
         A patient of whom several splits are known, as where ``patients`` was corrected, is drawn again.
         """
-        if not self._goes_on(config) or config.split is not None:
+        draws_all = config.split is not None or not recipes.find(config.recipe).keeps_splits
+        if draws_all or not self._goes_on(config):
             return {}
         by_patient: dict[str, set[Split]] = {}
         for one in self.cases.values():
@@ -95,6 +99,8 @@ class KnownSplits:
                 ", ".join(f"{count} to {name}" for name, count in sorted(Counter(new.values()).items())),
             )
         earlier = {name: one.split for name, one in self.cases.items()}
+        if kept:
+            self._tell_empty(config, {*earlier.values()} - {*splits.values()})
         moved = {name: split for name, split in splits.items() if earlier.get(name, split) != split}
         if not moved:
             return
@@ -110,14 +116,26 @@ class KnownSplits:
             else ".",
         )
 
+    def _tell_empty(self, config: PrepareConfig, empty: Collection[str]) -> None:
+        """Warn of parts that lost all their cases, and get none because those that are left stay where they are."""
+        wanted = {"val": config.val_fraction, "test": config.test_fraction}
+        lost = [part for part, fraction in wanted.items() if fraction and part in empty]
+        if lost:
+            log.warning(
+                "no case is left in %s: those that were there are gone or refused, and all others stay in their split. "
+                "Put them back, add patients with a mask, or draw anew with another --split_seed; runs that were "
+                "trained before are then not to be judged by the new split.",
+                " and ".join(lost),
+            )
+
     def _goes_on(self, config: PrepareConfig) -> bool:
         now = _draw_of(vars(config))
-        return all(self.options.get(name, value) == value for name, value in now.items())
+        return all(self.options.get(name, value) == value for name, value in now.items() if name != _NAMES)
 
 
 def _draw_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return of the options those that a draw depends on, as far as they are known."""
-    told = {name: config[name] for name in _OPTIONS if name in config}
+    told = {name: config[name] for name in (*_OPTIONS, _NAMES) if name in config}
     return {**told, "listed": config.get("split") is not None}
 
 

@@ -169,10 +169,7 @@ def _plan(config: PrepareConfig, dataset: RawDataset, survey: checking.Survey, s
 
 def _with_adopted(dataset: RawDataset, masks: Mapping[str, Path]) -> RawDataset:
     """Lay the masks that the prepared folder took in over those of the raw folder."""
-    cases = [
-        replace(case, label=masks[case.name], parts=(), segments=()) if case.name in masks else case
-        for case in dataset.cases
-    ]
+    cases = [case.with_mask(masks[case.name]) if case.name in masks else case for case in dataset.cases]
     return replace(dataset, cases=tuple(cases))
 
 

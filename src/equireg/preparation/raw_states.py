@@ -1,7 +1,7 @@
 """What the raw files of each case were like, so that what was made from them is not taken for that of others.
 
-raw.json    case to digests of its scan and its mask in the raw folder as they were prepared last, and of the adopted
-            mask that lies over them, with what they were like when that came
+raw.json    by which scheme the digests were made, and case to those of its scan and its mask in the raw folder as they
+            were prepared last, and of the adopted mask that lies over them, with what they were like when that came
 """
 
 import logging
@@ -11,19 +11,26 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
+
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders.digests import digest_of
+from equireg.folders.prepared.adopted import adopted_file
 from equireg.folders.schema import SchemaError, strict
+from equireg.imaging.formats import extension_of
 from equireg.layouts import RawCase
 
 log = logging.getLogger("equireg")
 
 _STATES = "raw.json"
+_SCHEME = 2
+"""Counts up when digests are made in another way: those of another scheme say nothing."""
 _BLOCK, _BLOCKS = 2**14, 16
 """Bytes that are read at a time, and how often in a large file: scans are large, and told apart by parts of them."""
 _FILES = 8
 """Files of a channel, such as the slices of a DICOM series, that are read; of others the size counts."""
+_GZIP_END = 8
 _SHOWN = 5
 
 
@@ -45,7 +52,8 @@ class RawState:
 
     def differs(self, other: "RawState") -> list[str]:
         """Return which of scan and mask are not those of another state."""
-        return [kind for kind in ("scan", "mask") if getattr(self, kind) != getattr(other, kind)]
+        found = {"scan": is_other(self.scan, other.scan), "mask": self.mask != other.mask}
+        return [kind for kind, differs in found.items() if differs]
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,18 @@ class _State:
     scan: str
     mask: str | None
     adopted: str | None
-    under: RawState | None = None
+    under: RawState | None
     """What the files were like when the adopted mask came, where they changed since."""
 
     def below(self, adopted: str | None) -> RawState:
         """Return what the files were like when a mask was adopted: as prepared last, if that is a later mask."""
         return self.under if self.under is not None and self.adopted == adopted else RawState(self.scan, self.mask)
+
+
+@dataclass(frozen=True)
+class _States:
+    scheme: int
+    cases: Mapping[str, _State]
 
 
 def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]) -> None:
@@ -71,7 +85,7 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
         cases: as the raw folder has them.
         adopted: case to the digest of its adopted mask.
     """
-    earlier, now, changed, listed = _read(out), {}, [], set[str]()
+    earlier, now, changed, listed = _read(out), {}, dict[str, list[str]](), set[str]()
     for case in cases:
         listed.add(case.name)
         try:
@@ -81,7 +95,9 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
         mask, before = adopted.get(case.name), earlier.get(case.name)
         under = raw if mask is None or before is None else before.below(mask)
         kinds = raw.differs(under)
-        changed += [f"{case.name} ({' and '.join(kinds)})"] if kinds else []
+        if "mask" in kinds and _is_adopted(case, out):
+            kinds.remove("mask")
+        changed |= {case.name: kinds} if kinds else {}
         now[case.name] = _State(raw.scan, raw.mask, mask, under if kinds else None)
     # What an adopted mask was drawn on counts also when a scan of its name is there again.
     left = {
@@ -89,12 +105,13 @@ def tell_changed(out: Path, cases: Iterable[RawCase], adopted: Mapping[str, str]
         for case, before in earlier.items()
         if case in adopted and case not in now
     }
-    disk.write_json(out / _STATES, {case: asdict(state) for case, state in (now | left).items()})
+    disk.write_json(out / _STATES, asdict(_States(_SCHEME, now | left)))
     if changed:
         log.warning(
-            "the raw folder changed since masks were adopted: %s. The adopted masks count. Adopt masks of the new "
-            "scans, or take these cases out of adopted/adopted.json for the masks of the raw folder to count.",
-            some_of(changed),
+            "the raw folder changed since masks were adopted: %s. The adopted masks count. %sake these cases out of "
+            "adopted/adopted.json for the masks of the raw folder to count.",
+            some_of([f"{case} ({' and '.join(kinds)})" for case, kinds in changed.items()]),
+            "Adopt masks of the new scans, or t" if any("scan" in kinds for kinds in changed.values()) else "T",
         )
     alone = [case for case in adopted if case not in listed]
     if alone:
@@ -128,8 +145,32 @@ def changed_scans(out: Path, cases: Iterable[RawCase]) -> list[str]:
         out: the prepared folder.
         cases: as a raw folder has them now.
     """
-    kept = prepared_scans(out)
-    return [case for case, scan in raw_scans(cases).items() if kept.get(case, scan) != scan]
+    return others_than(prepared_scans(out), cases)
+
+
+def others_than(kept: Mapping[str, str], cases: Iterable[RawCase]) -> list[str]:
+    """Return the names of the cases whose scan is not the one that is expected, as far as that is known.
+
+    Args:
+        kept: case to the digest of its scan, as ``prepared_scans`` returns it.
+        cases: as a raw folder has them now.
+    """
+    return [case for case, scan in raw_scans(cases).items() if is_other(scan, kept.get(case, scan))]
+
+
+def is_other(scan: str, kept: str, *, some_channels: bool = False) -> bool:
+    """Return whether two digests are of different scans; of files of other kinds, which may hold the same, none is.
+
+    Args:
+        scan: the digest of a scan.
+        kept: that which it should be.
+        some_channels: whether some channels of the other one are enough.
+    """
+    ours, theirs = scan.split("-"), kept.split("-")
+    kinds, expected = ({state.partition(":")[2] for state in several} for several in (ours, theirs))
+    if some_channels:
+        return kinds <= expected and not set(ours) <= set(theirs)
+    return kinds == expected and sorted(ours) != sorted(theirs)
 
 
 def prepared_scans(out: Path) -> dict[str, str]:
@@ -158,6 +199,15 @@ def are_of(out: Path, cases: Iterable[RawCase]) -> bool:
     return 2 * sum(earlier[case] == scan for case, scan in now.items()) > len(earlier)
 
 
+def _is_adopted(case: RawCase, out: Path) -> bool:
+    """Return whether the mask of a raw case has the voxels of its adopted one, as where it was saved there too."""
+    with suppress(EquiregError, OSError, ValueError):
+        geometry = case.read_geometry()
+        adopted = case.with_mask(adopted_file(out, case.name))
+        return np.array_equal(case.read_label(geometry), adopted.read_label(geometry))
+    return False
+
+
 def _tell_alone(alone: Sequence[str], left: Mapping[str, _State], now: Mapping[str, _State]) -> None:
     """Warn of adopted masks without a scan, and name the case that has the scan now."""
     new = {state.scan: case for case, state in now.items() if state.adopted is None}
@@ -178,9 +228,10 @@ def some_of(cases: Sequence[str]) -> str:
 def _read(out: Path) -> Mapping[str, _State]:
     """Read the states that were kept; none where there are none to be read."""
     try:
-        return strict(Mapping[str, _State], disk.read_json(out / _STATES), _STATES)
+        found = strict(_States, disk.read_json(out / _STATES), _STATES)
     except (EquiregError, SchemaError, OSError):
         return {}
+    return found.cases if found.scheme == _SCHEME else {}
 
 
 def mask_state(case: RawCase) -> str | None:
@@ -191,10 +242,15 @@ def mask_state(case: RawCase) -> str | None:
     return _digest([path.stat().st_size, digest_of(path)] for path in files)
 
 
-def channel_states(case: RawCase) -> list[str]:
-    """Return the digest of each channel of a scan: of the sizes of its files, and of parts of them."""
-    channels = [one.files for one in case.series] or [(path,) for path in case.scan_files]
-    return [_state(files) for files in channels]
+def channel_states(case: RawCase, *, as_packed: bool = False) -> list[str]:
+    """Return the digest of each channel of a scan, of the sizes of its files and of parts of them, with their kind.
+
+    Args:
+        case: the case.
+        as_packed: tell files of one content apart where gzip packed them otherwise, or they are damaged.
+    """
+    series = [f"{_state(one.files)}:dicom{'s' * (len(one.files) > 1)}" for one in case.series]
+    return series or [f"{_state([path], as_packed)}:{extension_of(path) or ''}" for path in case.scan_files]
 
 
 def _scan_state(case: RawCase) -> str:
@@ -202,14 +258,25 @@ def _scan_state(case: RawCase) -> str:
     return "-".join(sorted(channel_states(case)))
 
 
-def _state(files: Sequence[Path]) -> str:
+def _state(files: Sequence[Path], as_packed: bool = False) -> str:
     read = set(files[:: max(1, len(files) // _FILES)])
-    return _digest([path.stat().st_size, _sample(path) if path in read else ""] for path in files)
+    return _digest(_sample(path, as_packed) if path in read else [path.stat().st_size] for path in files)
 
 
-def _sample(path: Path) -> str:
-    """Return the digest of a small file, or of blocks all over a large one."""
+def _sample(path: Path, as_packed: bool) -> list[object]:
+    """Return what tells a file: for gzip the checksum and length of what is in it, unless its packing counts."""
     size = path.stat().st_size
+    if not as_packed and path.suffix.lower() == ".gz" and size > _GZIP_END:
+        with path.open("rb") as file:
+            file.seek(size - _GZIP_END)
+            end = file.read()
+        if int.from_bytes(end[4:], "little") > size:  # else it has several parts, and this is the end of the last
+            return [end.hex()]
+    return [size, _blocks(path, size)]
+
+
+def _blocks(path: Path, size: int) -> str:
+    """Return the digest of a small file, or of blocks all over a large one."""
     if size <= _BLOCK * _BLOCKS:
         return digest_of(path)
     found = blake2b(digest_size=16)

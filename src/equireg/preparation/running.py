@@ -51,7 +51,8 @@ def prepare_all(job: Job, out: Path, workers: Workers) -> tuple[list[dict[str, A
     shown = job.shown(job.cases)
     for name, case in job.cases.items():
         plan, folder = job.plan_of(name), case_folder(out, name)
-        made_from = guarded(one_case.fingerprint, case, plan)
+        # Files are read for it, so only where it may spare reading them all.
+        made_from = guarded(one_case.fingerprint, case, plan) if folder.is_dir() else None
         done = one_case.finished(folder, made_from) if isinstance(made_from, str) else None
         if done is None:
             tasks[name] = (case, plan, folder, out / EXAMPLES if name == shown else None, job.channels)

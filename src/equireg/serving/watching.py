@@ -9,6 +9,7 @@ from equireg.annotation.workplace import check_scans, raw_cases
 from equireg.errors import EquiregError
 from equireg.folders.prepared import MANIFEST, PreparedSet
 from equireg.layouts import RawCase
+from equireg.preparation.raw_states import prepared_scans
 from equireg.serving.errors import RequestError
 
 
@@ -29,7 +30,8 @@ class WatchedFolder:
         """How often it was made anew by others."""
         self._scans = scans
         self._lock = threading.RLock()
-        self._raw: Mapping[str, RawCase] | None = None
+        self._raw: tuple[Mapping[str, RawCase], Mapping[str, str]] | None = None
+        """The raw cases, and the digests of the scans that were prepared."""
         self.read_again()
 
     def read_again(self) -> None:
@@ -55,12 +57,13 @@ class WatchedFolder:
         """
         data, found = self.data, self._raw
         if found is None:  # without the lock, as it may take long
-            found = self._raw = raw_cases(data, self._scans) or {}
+            found = self._raw = raw_cases(data, self._scans) or {}, prepared_scans(self.root)
+        raw, prepared = found
         try:
-            check_scans(data, found, [name])
+            check_scans(prepared, raw, [name])
         except EquiregError as error:
             raise RequestError(409, str(error)) from error
-        return found.get(name)
+        return raw.get(name)
 
     def _state_now(self) -> object:
         """Return what changes when the folder is written."""

@@ -14,6 +14,7 @@ from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.folders.run import CHECKPOINTS, RunFolder
 from equireg.folders.run_facts import run_facts
 from equireg.model import chosen_of
+from equireg.preparation.raw_states import prepared_scans
 from equireg.training.data import TrainingCases
 from equireg.training.open_options import Options
 from equireg.training.resuming import data_digest
@@ -89,7 +90,8 @@ class OwnFolder:
         """Return what is kept of the cases that the run learns from, and of those before: of its weights' source."""
         earlier = RunFolder(self.out).facts().learnt if folders.is_signed(self.out) else None
         source = {} if self.source is None else self.source.learnt
-        return {**source, **(earlier or {}), **learnt_from(self.data.manifest, {*self.cases.labelled})}
+        scans = prepared_scans(self.data.root)
+        return {**source, **(earlier or {}), **learnt_from(self.data.manifest, {*self.cases.labelled}, scans)}
 
     def tell_of(self, start: WarmStart) -> None:
         """Log what the run starts from; warn where that has learnt from cases that are held out here."""
@@ -98,7 +100,11 @@ class OwnFolder:
         held = [name for name, case in cases.items() if case.labelled and case.split == "test"]
         held += self.cases.validation
         found = learnt_among(
-            held, manifest.dataset, lambda name: cases[name].working_grid().native.shape, start.source.learnt
+            held,
+            manifest.dataset,
+            lambda name: cases[name].working_grid().native.shape,
+            start.source.learnt,
+            prepared_scans(self.data.root),
         )
         if found:
             log.warning(

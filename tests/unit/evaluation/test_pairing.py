@@ -1,7 +1,9 @@
 """Which cases are judged, and what is said of the others."""
 
+import gzip
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,15 +91,23 @@ def test_masks_beside_other_scans_than_were_predicted_are_told(raw, tmp_path, ca
         return caplog.text
 
     assert "other scans" not in told("one")
+    unpacked = gzip.decompress(scans["a"].images[0].read_bytes())
+    (copy := tmp_path / "a.nii").write_bytes(unpacked)
+    packed = {"a": replace(scans["a"], images=(copy,)), "b": scans["b"]}
+    write_content(predictions, {**signature, "scans": raw_scans(packed.values())})
+    assert "other scans" not in told("copies")
     content = scans["b"].images[0].read_bytes()
     for case in "bc":  # of c nobody knows what was predicted
         scans[case].images[0].write_bytes(content + b" ")
     assert "1 of 3 judged cases have other scans in" in told("two")
     assert "too: b. Predict" in caplog.text
     # A model may take some channels of a folder alone.
-    write_content(predictions, {**signature, "scans": {case: f"{case}0" for case in "abc"}})
-    states = {case: {"scan": f"{case}0-{case}1", "mask": None, "adopted": None, "under": None} for case in "abc"}
-    disk.write_json(tmp_path / "prepared" / "raw.json", states) if kind == "prepared" else None
+    write_content(predictions, {**signature, "scans": {case: f"{case}0:.nii.gz" for case in "abc"}})
+    if kind == "prepared":
+        states = disk.read_json(tmp_path / "prepared" / "raw.json")
+        for case in "abc":
+            states["cases"][case]["scan"] = f"{case}0:.nii.gz-{case}1:.nii.gz"
+        disk.write_json(tmp_path / "prepared" / "raw.json", states)
     caplog.clear()
     evaluate(predictions, reference, tmp_path / "three")
     assert ("other scans" in caplog.text) == (kind == "raw")

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from equireg.annotation.adopt import adopt
-from equireg.folders.prepared import Manifest
+from equireg.config import PrepareConfig
+from equireg.folders.prepared import CaseRecord, Manifest
+from equireg.layouts import RawCase
 from equireg.preparation.known_splits import KnownSplits
 from equireg.preparation.prepare import prepare
+from prepared_sets import record
 
 HALVES = {"val_fraction": 0.25, "test_fraction": 0.25, "jobs": 1}
 
@@ -81,13 +84,19 @@ def test_who_is_gone_for_a_while_comes_back_to_the_same_split(tmp_path: Path, fi
     assert again(tmp_path) == first
 
 
-def test_a_mask_that_was_adopted_trains_also_once_it_lies_in_the_raw_folder(tmp_path: Path, first: dict[str, str]):
+def test_a_mask_that_was_adopted_trains_also_once_it_lies_in_the_raw_folder(
+    tmp_path: Path, first: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "masks").mkdir()
     mask = tmp_path / "masks" / "u.nii.gz"
     shutil.copy(tmp_path / "raw" / "labels" / "a.nii.gz", mask)
     adopt(tmp_path / "out", mask)
     shutil.copy(mask, tmp_path / "raw" / "labels")
     assert again(tmp_path, test_fraction=0.25) == first
+    assert "raw folder changed" not in caplog.text, "it is the mask that counts"
+    shutil.copy(tmp_path / "raw" / "labels" / "b.nii.gz", tmp_path / "raw" / "labels" / "u.nii.gz")
+    again(tmp_path)
+    assert "adopted: u (mask). The adopted masks count. Take these cases out" in caplog.text
 
 
 def test_a_stopped_prepare_forgets_nothing(tmp_path: Path, first: dict[str, str], monkeypatch: pytest.MonkeyPatch):
@@ -131,3 +140,37 @@ def test_scans_that_turn_out_to_be_of_one_patient_are_drawn_together(tmp_path: P
 def test_a_damaged_record_counts_as_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "splits.json").write_text(content)
     assert KnownSplits.read(tmp_path) == KnownSplits({}, {})
+
+
+def test_a_split_that_lost_all_its_cases_is_told(
+    tmp_path: Path, first: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (name for name, split in first.items() if split == "val"):
+        for folder in ("images", "labels"):
+            (tmp_path / "raw" / folder / f"{name}.nii.gz").unlink()
+    assert "val" not in again(tmp_path).values()
+    assert "no case is left in val: " in caplog.text
+    caplog.clear()
+    again(tmp_path)
+    assert "no case is left in val: " in caplog.text, "also the next time"
+    caplog.clear()
+    write(tmp_path / "raw", "ijk")
+    assert "val" in again(tmp_path).values()
+    assert "no case is left" not in caplog.text
+
+
+def test_the_recipe_of_the_thesis_draws_all_anew() -> None:
+    raw = RawCase("a", (Path("a.nii.gz"),), Path("a_seg.nii.gz"), "a", False)
+    for recipe, kept in (("default", {"a": "train"}), ("thesis", {})):
+        config = PrepareConfig(recipe=recipe)  # pyright: ignore[reportArgumentType]
+        known = KnownSplits({}, {}).now(config, [record("a", "train", patient="a")])
+        assert known.of_patients(config, [raw]) == kept
+
+
+def test_names_that_are_hidden_from_now_on_are_forgotten() -> None:
+    def after(keep_names: bool, *cases: CaseRecord) -> set[str]:
+        return {*known.now(PrepareConfig(keep_names=keep_names), cases).cases}
+
+    known = KnownSplits({}, {}).now(PrepareConfig(keep_names=True), [record("12345_1", "val")])
+    assert after(True, record("b")) == {"12345_1", "b"}
+    assert after(False, record("b")) == {"b"}

@@ -17,6 +17,7 @@ from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.prepared.adopted import ADOPTED, Adoption, write_history
 from equireg.imaging.volume import Geometry
+from equireg.layouts import RawCase
 from equireg.preparation import case as one_case
 from equireg.preparation.prepare import prepare
 from equireg.preparation.running import choose_jobs
@@ -61,6 +62,23 @@ def contents(out: Path) -> dict[str, Any]:
 
 def redone(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     return {name for name in after if after[name] != before.get(name)}
+
+
+def test_files_are_looked_at_beforehand_only_where_a_case_is_prepared_already(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    own = one_case.fingerprint
+
+    def fingerprint(case: RawCase, plan: one_case.CasePlan) -> str:
+        asked.append(case.name)
+        return own(case, plan)
+
+    monkeypatch.setattr(one_case, "fingerprint", fingerprint)
+    for _ in range(2):
+        prepare(raw, tmp_path / "out", jobs=1)
+        assert sorted(asked) == list("abcd"), "the second time nothing is prepared anew"
+        asked.clear()
 
 
 def test_the_manifest_says_what_there_is(raw: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Raw files that change under an adopted mask."""
 
+import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,3 +134,39 @@ def test_channels_may_come_in_another_order(tmp_path: Path) -> None:
     tell_changed(tmp_path, [RawCase("a", tuple(files), None, "a", False)], {})
     assert changed_scans(tmp_path, [RawCase("a", tuple(files[::-1]), None, "a", False)]) == []
     assert changed_scans(tmp_path, [RawCase("a", (files[0],), None, "a", False)]) == ["a"]
+
+
+def test_digests_of_earlier_versions_say_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    case = RawCase("a", (write(tmp_path / "a.nii.gz", 0, 30),), None, "a", False)
+    states = {"a": {"scan": "0" * 32, "mask": None, "adopted": "1"}}
+    for content in (states, {"scheme": 1, "cases": {"a": {**states["a"], "under": None}}}):
+        (tmp_path / "raw.json").write_text(json.dumps(content))
+        assert changed_scans(tmp_path, [case]) == changes_since(tmp_path, [case]) == []
+        tell_changed(tmp_path, [case], {"a": "1"})
+        assert caplog.text == ""
+        assert list(prepared_scans(tmp_path)) == ["a"]
+
+
+def test_a_scan_that_is_packed_otherwise_is_not_taken_for_another(tmp_path: Path) -> None:
+    content = b"scan" * 100_000
+
+    def case(name: str, content: bytes) -> RawCase:
+        path = tmp_path / name
+        path.write_bytes(content)
+        return RawCase("a", (path,), None, "a", False)
+
+    tell_changed(tmp_path, [case("a.nii.gz", gzip.compress(content, 1))], {})
+    for name, packed in (("b.nii.gz", gzip.compress(content, 9)), ("a.nii", content), ("a.nrrd", b"another")):
+        assert changed_scans(tmp_path, [case(name, packed)]) == []
+    assert changed_scans(tmp_path, [case("c.nii.gz", gzip.compress(content[:-1] + b"x", 1))]) == ["a"]
+    parts = gzip.compress(content) + gzip.compress(b"")
+    tell_changed(tmp_path, [case("a.nii.gz", parts)], {})
+    assert changed_scans(tmp_path, [case("a.nii.gz", gzip.compress(content[1:]) + gzip.compress(b""))]) == ["a"]
+
+
+def test_one_mask_takes_the_place_of_all_masks_of_a_case(tmp_path: Path) -> None:
+    case = RawCase("a", (Path("a.png"),), Path("m0.png"), "a", False, parts=((1, Path("m2.png")),), segments=((1, 1),))
+    for several in (case, replace(case, parts=(), segments=(), more=(Path("m1.png"),))):
+        mask = several.with_mask(tmp_path / "adopted.nii.gz").mask
+        assert mask is not None
+        assert mask.files == (tmp_path / "adopted.nii.gz",)

@@ -35,6 +35,8 @@ class Recipe(ABC):
     name: ClassVar[str]
     refused_warning: ClassVar[str | None] = None
     """What a user must know where cases were refused."""
+    keeps_splits: ClassVar[bool] = True
+    """Whether those who were drawn before stay where they are."""
 
     @abstractmethod
     def check(self, config: PrepareConfig, layout: str) -> None:

@@ -27,6 +27,7 @@ class Thesis(Recipe):
     """The thesis' own recipe; its normalisation is ``{"name": "thesis", "n4_shrink": factor}``."""
 
     name = "thesis"
+    keeps_splits = False
     refused_warning = "cases were refused, so who trains and who validates may differ from the thesis' own draw"
 
     def check(self, config: PrepareConfig, layout: str) -> None:
