@@ -2,6 +2,7 @@
 
 import errno
 import logging
+from collections.abc import Sequence
 
 
 class EquiregError(Exception):
@@ -20,6 +21,12 @@ class UnexpectedError(EquiregError):
 
     The other tasks continue, and the verb ends with exit code 1.
     """
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """Name the first of many, and say how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 _NO_MEMORY = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from equireg.config import DicomOptions
 from equireg.drawing.scans import shown_channels
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.folders import read_signature
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import MASKS, SCANS
@@ -18,8 +18,6 @@ from equireg.layouts import RawCase, rediscover, with_limits
 from equireg.preparation.raw_states import others_than
 
 log = logging.getLogger("equireg")
-
-_SHOWN = 5
 
 
 def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], raw: Mapping[str, RawCase] | None) -> None:
@@ -81,9 +79,8 @@ def check_scans(prepared: Mapping[str, str], raw: Mapping[str, RawCase], cases: 
 
 def other_scans(cases: Sequence[str]) -> str:
     """Return what is wrong where the scans of some cases are not those that were prepared, and how to mend it."""
-    some = f"{', '.join(cases[:_SHOWN])}{', ...' if len(cases) > _SHOWN else ''}"
     return (
-        f"scans that are not those that were prepared: {some} ({len(cases)} in all). Run `equireg prepare` again where "
+        f"scans that are not those that were prepared: {some_of(cases)}. Run `equireg prepare` again where "
         "they were replaced; with --scans check that folder."
     )
 

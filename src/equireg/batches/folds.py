@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from equireg.config.checks import require
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.folders.folds import SPLITS, FoldCases, read_folds
 from equireg.folders.prepared import CaseRecord, PreparedSet, Split
 
 log = logging.getLogger("equireg")
 
-_SHOWN = 5
 _SEED = 12345
 """nnU-Net's: with one scan a patient, the folds are those that nnU-Net draws."""
 
@@ -78,14 +77,13 @@ def _tell_left_out(path: Path, folds: Sequence[FoldCases], cases: Sequence[CaseR
     left = [case.name for case in cases if case.labelled and case.split != "test" and case.name not in named]
     if left:
         log.warning(
-            "%d case%s with a mask %s in no fold of %s and left out: %s%s. Add them to the file, or leave it "
+            "%d case%s with a mask %s in no fold of %s and left out: %s. Add them to the file, or leave it "
             "out to have the folds drawn.",
             len(left),
             "s" * (len(left) != 1),
             "are" if len(left) > 1 else "is",
             path,
-            ", ".join(left[:_SHOWN]),
-            ", ..." if len(left) > _SHOWN else "",
+            some_of(left),
         )
 
 

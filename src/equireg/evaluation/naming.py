@@ -1,7 +1,8 @@
 """Cases in messages: the first few of many, and one error for all that is wrong."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
+from equireg import errors
 from equireg.errors import EquiregError, UnexpectedError
 
 _DETAILS = 5
@@ -9,10 +10,8 @@ _DETAILS = 5
 
 
 def some_of(names: Iterable[str], most: int = 3) -> str:
-    """Name the first few of many."""
-    ordered: Sequence[str] = sorted(names)
-    shown = ", ".join(ordered[:most]) or "none"
-    return shown if len(ordered) <= most else f"{shown} and {len(ordered) - most} more"
+    """Name the first few of many, sorted."""
+    return errors.some_of(sorted(names), most) or "none"
 
 
 def one_error(problems: Mapping[str, EquiregError], cases: int) -> EquiregError:

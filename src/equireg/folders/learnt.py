@@ -6,11 +6,11 @@ set stand in its place: names such as `case_001` come twice.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from equireg.errors import some_of
 from equireg.folders.prepared import Manifest
 from equireg.folders.run_facts import digest_of_values
 
 Shape = tuple[int, int, int]
-_SHOWN = 5
 
 
 def learnt_from(manifest: Manifest, names: Collection[str], scans: Mapping[str, str]) -> dict[str, Shape]:
@@ -47,8 +47,7 @@ def learnt_among(
 
 def some_learnt(found: Sequence[str], count: int) -> str:
     """Say how many of how many cases were learnt from, and name some."""
-    named = f"{', '.join(found[:_SHOWN])}{', ...' if len(found) > _SHOWN else ''}"
-    return f"learnt from {len(found)} of these {count} cases with their masks ({named})"
+    return f"learnt from {len(found)} of these {count} cases with their masks ({some_of(found)})"
 
 
 def _keys(dataset: str, name: str, scans: Mapping[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ import logging
 from collections import defaultdict
 from pathlib import Path
 
+from equireg.errors import some_of
 from equireg.layouts.base import RawDataset
 from equireg.layouts.patient_folders import like_patients
 from equireg.layouts.patients import look_alike
@@ -28,7 +29,7 @@ def log_summary(dataset: RawDataset) -> None:
         log.warning(
             "names or folders look like several scans of one patient and were not grouped: %s. Scans of one patient "
             "must share a split. If they are of one patient, say so by --patients REGEX or --patients FILE.csv.",
-            "; ".join(_some(names) for names in alike[:_SHOWN]),
+            "; ".join(some_of(names, _SHOWN) for names in alike[:_SHOWN]),
         )
 
 
@@ -61,12 +62,7 @@ def _patients_line(dataset: RawDataset) -> str:
         return f"patients: {len(scans)}, one a case"
     patient = next(patient for patient, names in scans.items() if len(names) > 1)
     several = sum(len(names) > 1 for names in scans.values())
-    return f"patients: {len(scans)}, {several} with several scans, such as {patient} with {_some(scans[patient])}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return f"patients: {len(scans)}, {several} with several scans, such as {patient} with {some_of(scans[patient], _SHOWN)}"
 
 
 def _relative(path: Path, root: Path) -> str:

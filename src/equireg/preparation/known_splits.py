@@ -13,7 +13,7 @@ from typing import Any
 
 from equireg import disk, folders
 from equireg.config import PrepareConfig
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.folders.prepared import CaseRecord, PreparedSet, Split
 from equireg.folders.schema import strict
 from equireg.layouts import RawCase
@@ -25,7 +25,6 @@ _SPLITS = "splits.json"
 _OPTIONS = ("recipe", "val_fraction", "test_fraction", "split_seed")
 """Options that a draw depends on, beside the file ``split`` that stands in its place."""
 _NAMES = "keep_names"
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,8 @@ class KnownSplits:
             "%d case%s with a mask changed the split since the folder was prepared before%s",
             len(moved),
             "s" * (len(moved) != 1),
-            f"; {len(learnt)} trained until now and are held out from now on: {', '.join(learnt[:_SHOWN])}"
-            f"{', ...' if len(learnt) > _SHOWN else ''}. Runs that were trained before have learnt from them, and are "
-            "not to be judged by this split."
+            f"; {len(learnt)} trained until now and are held out from now on: {some_of(learnt)}. Runs that were "
+            "trained before have learnt from them, and are not to be judged by this split."
             if learnt
             else ".",
         )

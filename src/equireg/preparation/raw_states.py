@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from equireg import disk
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.folders.digests import digest_of
 from equireg.folders.prepared.adopted import adopted_file
 from equireg.folders.schema import SchemaError, strict
@@ -31,7 +31,6 @@ _BLOCK, _BLOCKS = 2**14, 16
 _FILES = 8
 """Files of a channel, such as the slices of a DICOM series, that are read; of others the size counts."""
 _GZIP_END = 8
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -217,12 +216,6 @@ def _tell_alone(alone: Sequence[str], left: Mapping[str, _State], now: Mapping[s
         "earlier names, or adopt the masks (adopted/CASE.nii.gz) under the names of their scans.",
         some_of([case if names.get(case) is None else f"{case} (its scan is {names[case]} now)" for case in alone]),
     )
-
-
-def some_of(cases: Sequence[str]) -> str:
-    """Name the first of some cases, and say how many more there are."""
-    more = f" and {len(cases) - _SHOWN} more" if len(cases) > _SHOWN else ""
-    return f"{', '.join(cases[:_SHOWN])}{more}"
 
 
 def _read(out: Path) -> Mapping[str, _State]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from equireg.config import DicomOptions, PrepareConfig
 from equireg.config.parsing import options_from
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.layouts import discover
-from equireg.preparation.raw_states import changes_since, some_of
+from equireg.preparation.raw_states import changes_since
 
 log = logging.getLogger("equireg")
 
