@@ -62,7 +62,8 @@ def _patients_line(dataset: RawDataset) -> str:
         return f"patients: {len(scans)}, one a case"
     patient = next(patient for patient, names in scans.items() if len(names) > 1)
     several = sum(len(names) > 1 for names in scans.values())
-    return f"patients: {len(scans)}, {several} with several scans, such as {patient} with {some_of(scans[patient], _SHOWN)}"
+    some = some_of(scans[patient], _SHOWN)
+    return f"patients: {len(scans)}, {several} with several scans, such as {patient} with {some}"
 
 
 def _relative(path: Path, root: Path) -> str:
