@@ -181,13 +181,13 @@ def first_try() -> Mapping[str, Row]:
             of_point = dice.setdefault((row["set"], row["steps"]), {})
             of_point.setdefault(row["method"], {})[row["draw"]] = float(row["val_dice"])
     found: dict[str, Row] = {}
-    for steps in ("200", "400", "800"):
+    for steps in ("200", "400", "800", "4000"):
         for shown, name in _SMALL.items():
             ours, theirs = dice[name, steps]["equireg"], dice[name, steps]["supervised"]
             both = sorted(ours.keys() & theirs.keys())
             difference = list(_interval([ours[draw] - theirs[draw] for draw in both]))
             means = [fmean(method[draw] for draw in both) for method in (theirs, ours)]
-            found[f"{shown}, {steps}"] = [len(both), *means, difference]
+            found[f"{shown}, {int(steps):,}"] = [len(both), *means, difference]
     return found
 
 
