@@ -76,9 +76,7 @@ def evaluate(
     """
     config = options_from(EvaluateConfig, config, options)
     predictions, reference, out = Path(predictions), Path(reference), refuse_existing(out)
-    origins = [signature for folder in (predictions, reference) for signature in reversed([*lineage(folder)])]
-    limits = Limits.of(config, *origins)
-    predicted = read_predictions(predictions, limits, config.colours, origins, DicomOptions.of(config))
+    predicted = _read(predictions, reference, config)
     pairs_transformed = find_transformed(predicted)
     judged = _judge(predicted, reference, config)
     score = partial(score_transformed, table=judged.table, metrics=_metrics("transform"))
@@ -101,12 +99,16 @@ def evaluate(
             folder_format.VERB,
             {name: getattr(config, name) for name in ("tolerance_mm", "record_paths")},
             source=predictions,
-            **_origin(predicted.signature, _told(reference, judged, predicted.options)),
-            **_same_patient(everything, predicted, reference, judged),
-            **_learnt(predicted, judged),
+            **_facts(everything, predicted, reference, judged),
             digests=digests_of(folder, folder_format.SEALED),
         )
     return result
+
+
+def _read(predictions: Path, reference: Path, config: EvaluateConfig) -> Predictions:
+    origins = [signature for folder in (predictions, reference) for signature in reversed([*lineage(folder)])]
+    limits = Limits.of(config, *origins)
+    return read_predictions(predictions, limits, config.colours, origins, DicomOptions.of(config))
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,15 @@ def _origin(signature: Mapping[str, Any], reference: Path) -> dict[str, Any]:
     }
 
 
+def _facts(everything: Sequence[Score], predicted: Predictions, reference: Path, judged: _Judged) -> dict[str, Any]:
+    """Return what the signature holds of what was judged by what, and of the cases."""
+    return {
+        **_origin(predicted.signature, _told(reference, judged, predicted.options)),
+        **_same_patient(everything, predicted, reference, judged),
+        **_learnt(predicted, judged),
+    }
+
+
 def _same_patient(
     scores: Sequence[Score], predictions: Predictions, reference: Path, judged: _Judged
 ) -> dict[str, Any]:
@@ -240,7 +251,7 @@ def _same_patient(
 
 def _learnt(predictions: Predictions, judged: _Judged) -> dict[str, Any]:
     """Return what the signature holds of cases that the model learnt from; warn where it was not asked for these."""
-    known = predictions.signature.get(LEARNT_CASES, ())
+    known = {*predictions.signature.get(LEARNT_CASES, ())}
     found = [score.case for score in judged.scores if score.case in known]
     if found and (predictions.signature.get("run") or {}).get("split") != "train":
         log.warning(

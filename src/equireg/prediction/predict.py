@@ -74,9 +74,7 @@ def predict(
         runs, scans, out = [path.absolute() for path in runs], scans.absolute(), out.absolute()
     trained = read_trained(runs, config.checkpoint)
     cases = _cases(trained, scans, config)
-    first = trained.models[0]
-    check_formats(cases, Looks.of(first.facts, config, first.config.method.name), config)
-    check_views(trained.models, config)
+    _check(trained, cases, config)
     post_process = trained.post_process if config.post_process == "auto" else PostProcessing()
     each = math.ceil(len(cases) / max(1, config.jobs))
     job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)
@@ -100,12 +98,23 @@ def predict(
         of_cases = _of_cases(sorted(folder.seconds), contents, learnt)
         _finish(folder, trained, _told(scans, cases, config), job, calibration, of_cases)
         folder.finish(failed=bool(failed))
-    seconds = folder.seconds.values()
+    _tell_end(out, [*folder.seconds.values()], failed)
+    return out
+
+
+def _check(trained: Trained, cases: Sequence[InputCase], config: PredictConfig) -> None:
+    """Refuse options that do not fit the models or the scans."""
+    first = trained.models[0]
+    check_formats(cases, Looks.of(first.facts, config, first.config.method.name), config)
+    check_views(trained.models, config)
+
+
+def _tell_end(out: Path, seconds: Sequence[float], failed: Mapping[str, Failure]) -> None:
+    """Say what was predicted, and raise what failed."""
     log.info("predictions in %s: %d, %.1f s a case", out, len(seconds), sum(seconds) / len(seconds))
     if failed:
         others = f" The other {len(seconds)} predictions lie in {out}."
         raise error_of(failed, f"{others} When the scans are mended, the same command predicts what is missing.")
-    return out
 
 
 def _misnamed(cases: Sequence[InputCase], job: Job) -> dict[str, Failure]:
@@ -165,7 +174,7 @@ def _told(scans: Path, cases: Sequence[InputCase], config: PredictConfig) -> Pat
 
 def _of_cases(cases: Sequence[str], contents: Mapping[str, str], learnt: Sequence[str]) -> dict[str, Any]:
     """Return what the signature says of the predicted cases: digests of their scans, and which the model knows."""
-    known = [case for case in cases if case in learnt]
+    known = sorted({*cases} & {*learnt})
     digests = {case: contents[case] for case in cases if case in contents}
     return {folders.SCANS: digests, **({LEARNT_CASES: known} if learnt else {})}
 

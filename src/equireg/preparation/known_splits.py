@@ -85,9 +85,21 @@ class KnownSplits:
         kept: dict[str, Split] = {patient: next(iter(splits)) for patient, splits in found.items() if len(splits) == 1}
         return kept if "train" in kept.values() else {}
 
-    def tell(self, config: PrepareConfig, cases: Sequence[RawCase], splits: Mapping[str, Split]) -> None:
-        """Say where new patients went, and warn of cases that changed their split."""
-        kept = self.of_patients(config, cases)
+    def tell(
+        self,
+        config: PrepareConfig,
+        cases: Sequence[RawCase],
+        splits: Mapping[str, Split],
+        kept: Mapping[str, Split],
+    ) -> None:
+        """Say where new patients went, and warn of cases that changed their split.
+
+        Args:
+            config: the options of the draw.
+            cases: with the patients who were drawn.
+            splits: case to its split from now on.
+            kept: patient to split of those who stayed, as ``of_patients`` returns it.
+        """
         masked = [case for case in cases if case.label is not None and not case.held_out]
         new = {case.patient: splits[case.name] for case in masked if case.patient not in kept}
         if new and kept:

@@ -150,11 +150,11 @@ def _split(
 ) -> tuple[KnownSplits, Mapping[str, Split]]:
     """Return the splits so far, and those from now on: as a file lists them, or with new patients drawn."""
     known = KnownSplits.read(out)
-    splits = listed
+    kept, splits = known.of_patients(config, usable), listed
     if splits is None:
-        drawn = recipes.find(config.recipe).split(config, dataset, usable, known.of_patients(config, usable))
+        drawn = recipes.find(config.recipe).split(config, dataset, usable, kept)
         splits = split.with_annotated(drawn, usable, adopted)
-    known.tell(config, usable, splits)
+    known.tell(config, usable, splits, kept)
     return known, splits
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.filling import PARTS, fill, in_units
 from equireg.imaging.dicom.mask_heads import regions_of
@@ -19,8 +19,6 @@ from equireg.imaging.placing import LPS_TO_RAS
 
 _OFF_SLICE_VOX = 0.25
 """How far a contour may lie beside the middle of a slice."""
-_SHOWN = 5
-"""Regions that a message names."""
 
 Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -123,9 +121,7 @@ def _numbers(value: Any) -> np.ndarray:
 def tell(path: Path, contours: Counter[str], what: str) -> None:
     """Log what becomes of some contours, and how many of which regions they are, in one line."""
     if contours:
-        some = ", ".join(f"{name} ({count})" for name, count in contours.most_common(_SHOWN))
-        more = f" and {len(contours) - _SHOWN} more" if len(contours) > _SHOWN else ""
-        warn_once(f"{path}: {what}: {some}{more}.")
+        warn_once(f"{path}: {what}: {some_of([f'{name} ({count})' for name, count in contours.most_common()])}.")
 
 
 def _edges(corners: np.ndarray) -> bytes:
