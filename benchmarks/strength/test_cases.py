@@ -1,9 +1,10 @@
 """Tables of the sweeps over test cases: mean Dice a method, and EquiReg less each rival, with paired intervals.
 
+    python benchmarks/strength/test_cases.py work/report-length-* --out benchmarks/strength/results/test-length.csv
     python benchmarks/strength/test_cases.py work/report-small-* --out benchmarks/strength/results/test-small.csv
     python benchmarks/strength/test_cases.py --results benchmarks/strength/results/test-small.csv
 
-The first command collects the mean Dice over regions of every case; the second only prints. Draws that lack a method
+The first commands collect the mean Dice over regions of every case; the last only prints. Draws that lack a method
 are left out. An interval draws draws and cases anew, the same for both methods (95 %, percentile bootstrap, 10,000
 times); that of the mean over data sets draws each set's on its own.
 """
@@ -25,11 +26,11 @@ Scores = Mapping[str, np.ndarray]
 
 
 def collected(sweep: Path) -> list[tuple[str, str, str, str, str]]:
-    """Return the rows of a sweep's evaluations, whose folders are named seed42-default."""
-    name = sweep.name.removeprefix("report-small-")
+    """Return the rows of a sweep's evaluations, whose folders are named seed42-default or seed42-sup1-default."""
     rows = []
     for folder in sorted((sweep / "evaluations").iterdir()):
-        draw, variant = folder.name.removeprefix("seed").split("-", 1)
+        draw, *labelled, variant = folder.name.removeprefix("seed").split("-")
+        name = " ".join([sweep.name.split("-")[-1], *(part.removeprefix("sup") for part in labelled)])
         method = "equireg" if variant == "default" else variant
         by_case: dict[str, list[float]] = {}
         with (folder / "metrics.csv").open(newline="", encoding="utf-8") as stream:
