@@ -71,6 +71,13 @@ def test_the_viewer_draws_and_a_click_on_a_case_changes_the_picture(look: Look, 
     assert (first != second).any()
 
 
+def test_small_volumes_are_not_rounded_away(tab: Page, page: str) -> None:
+    tab.open(page, 1280)
+    tab.wait(f"{SHOWN} === '0-0'")
+    cells = "[...document.querySelectorAll('#scores tr')].map((row) => row.lastChild.textContent)"
+    assert tab.run(f"{cells}.join(' ')") == "0.108 0.0120 0.0120"
+
+
 def test_the_viewer_follows_keys_controls_and_the_address(tab: Page, page: str) -> None:
     tab.open(page + "#case=e", 1280)
     tab.wait(f"{SHOWN} === '3-0'")

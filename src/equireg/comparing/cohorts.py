@@ -14,6 +14,8 @@ from equireg.comparing.sources import Evaluation, Sources
 from equireg.comparing.statistics import MEAN, RunSpread, spread
 from equireg.metrics import METRICS
 
+_SPLITS = {"train": "training case", "val": "validation case", "test": "test case"}
+"""What cases of a split are called."""
 _VOLUME = "reference_volume_ml"
 _SAME_VOLUME = 1e-3
 """Relative difference up to which volumes are of the same mask: file formats round spacings differently."""
@@ -36,6 +38,12 @@ class Cohort:
     def cases(self) -> tuple[str, ...]:
         """Names of the cases, sorted."""
         return self.evaluations[0].cases
+
+    @property
+    def noun(self) -> str:
+        """What one of its cases is called: by its split, where that is known and the same for all evaluations."""
+        splits = {one.facts.split for one in self.evaluations if one.facts.split}
+        return _SPLITS.get(splits.pop(), "case") if len(splits) == 1 else "case"
 
     @property
     def judged(self) -> tuple[str, ...]:
@@ -108,10 +116,6 @@ class Cohort:
         """The bridging coefficients of every series that learns from unlabelled scans."""
         return bridging(self.series, self.columns) if self.has("dice") else []
 
-    def mean_over_runs(self, label: str, metric: str) -> float:
-        """Return the mean of a group's runs, of the mean of the regions; NaN where one has none."""
-        return float(np.mean([member.mean(metric, MEAN) for member in self.groups[label]]))
-
 
 @dataclass(frozen=True)
 class Results:
@@ -143,7 +147,7 @@ def cohorts(evaluations: Sequence[Evaluation], arms: Arms) -> tuple[Cohort, ...]
     for (_, regions, _), place, members in _numbered(gathered):
         datasets = list(dict.fromkeys(e.facts.dataset for e in members if e.facts.dataset))
         splits = list(dict.fromkeys(e.facts.split for e in members if e.facts.split))
-        title = ", ".join([*datasets, *splits]) or "Test cases"
+        title = ", ".join([*datasets, *splits]) or "Cases"
         title += f", masks {place}" if place else ""
         # What one model shows wrongly counts for all of them: their means are of the same regions.
         left_out = frozenset.intersection(*(e.left_out for e in members))

@@ -8,7 +8,7 @@ import numpy as np
 from equireg.comparing.arms import BASELINE
 from equireg.comparing.sources import Evaluation
 from equireg.comparing.statistics import MEAN
-from equireg.postprocessing.patients import patient_means
+from equireg.postprocessing.patients import LEAST_PATIENTS, patient_means
 from equireg.statistics import bootstrap_interval, holm, nan_mean, signed_rank
 
 OURS = "equireg"
@@ -34,6 +34,11 @@ class Difference:
     """the same, corrected over all comparisons of the cohort"""
     patients: int = 0
     """whose scans the cases are"""
+
+    @property
+    def rough(self) -> bool:
+        """Whether so few patients give the interval that it is much too narrow as a rule."""
+        return self.patients < LEAST_PATIENTS
 
 
 def differences(groups: Groups, regions: Sequence[str]) -> dict[tuple[str, str], dict[str, Difference]]:
@@ -103,6 +108,12 @@ def opponents(label: str, groups: Groups) -> list[str]:
     return found + [max(means, key=lambda other: means[other]) for means in rivals.values() if means]
 
 
+def paired(ours: Sequence[Evaluation], theirs: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluation]]:
+    """Return the runs of two groups that have the same seed (and repeat and fold), side by side."""
+    mine, others = ({run.draw: run for run in runs} for runs in (ours, theirs))
+    return [(mine[draw], others[draw]) for draw in sorted(set(mine) & set(others), key=str)]
+
+
 def _data(members: Sequence[Evaluation]) -> tuple:
     """Return what two groups must have in common to be compared."""
     return members[0].facts.labelled_cases, members[0].facts.dataset
@@ -117,9 +128,9 @@ def _gains(
 
     Without a common seed each side is averaged over its own, and there is one column.
     """
-    mine, others = ({run.draw: run for run in runs} for runs in (ours, theirs))
-    common = sorted(set(mine) & set(others), key=str)
-    sides = ([table[draw] for draw in common] or runs for table, runs in ((mine, ours), (others, theirs)))
+    pairs = paired(ours, theirs)
+    common = len(pairs)
+    sides = zip(*pairs, strict=True) if pairs else (ours, theirs)
     first, second = ([run.values["dice"] for run in side if "dice" in run.values] for side in sides)
     gains = {}
     for region in regions:
@@ -127,7 +138,7 @@ def _gains(
         gain = left - right if common else left.mean(axis=1, keepdims=True) - right.mean(axis=1, keepdims=True)
         known = np.asarray(~np.isnan(gain).any(axis=1))
         whose = [patient for patient, there in zip(patients, known, strict=True) if there]
-        gains[region] = patient_means(whose, gain[known]), len(whose), len(common)
+        gains[region] = patient_means(whose, gain[known]), len(whose), common
     return gains
 
 

@@ -1,8 +1,11 @@
 """Nothing that a page shows may reveal where files lie: paths often name patients, people and hospitals."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
+
+from equireg.folders.run_facts import RunFacts
 
 LEFT_OUT = "(a path, left out)"
 """Stands in place of every value that may be a path."""
@@ -26,3 +29,13 @@ def without_paths(value: Any) -> Any:
 def last_part(name: str) -> str:
     """Return what stands after the last slash or backslash of a name, which may be a path of any system."""
     return PureWindowsPath(PurePosixPath(name).name).name or "unnamed"
+
+
+def facts_without_paths(facts: RunFacts) -> RunFacts:
+    """Copy a run's facts with the last part of every name, and without paths among its options."""
+    texts = {
+        key: last_part(str(value))
+        for key in ("name", "method", "dataset", "split")
+        if (value := getattr(facts, key)) is not None
+    }
+    return replace(facts, **texts, options=without_paths(facts.options))

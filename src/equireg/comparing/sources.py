@@ -12,7 +12,7 @@ import numpy as np
 
 from equireg import disk, folders
 from equireg.comparing.naming import distinct_titles, printable
-from equireg.comparing.privacy import last_part, without_paths
+from equireg.comparing.privacy import facts_without_paths, last_part, without_paths
 from equireg.comparing.statistics import MEAN, summarise
 from equireg.comparing.trust import Predictions
 from equireg.errors import EquiregError
@@ -22,6 +22,7 @@ from equireg.folders.examples import Example, read_examples
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
 from equireg.folders.schema import SchemaError
+from equireg.folders.signature import LEARNT_CASES
 from equireg.imaging.labels import LabelTable
 from equireg.statistics import Summary, nan_mean
 
@@ -42,6 +43,8 @@ class Provenance:
     commit: str | None
     seconds: float | None
     """wall-clock time, where the folder holds it"""
+    predicted_with: Mapping[str, Any]
+    """options of `equireg predict` behind an evaluation, as far as it knows them"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,8 @@ class Evaluation:
     """what it judged, where that is still there"""
     patients: tuple[str, ...] = ()
     """whose scan each of its cases is, in their order"""
+    learnt: frozenset[str] = frozenset()
+    """its cases that the model learnt from with their masks, as far as that is known"""
 
     @property
     def draw(self) -> tuple[int | None, int, str]:
@@ -161,7 +166,7 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
     runs, evaluations, prepared, predicted = (
         [(folder, signature) for folder, signature in signed if signature["verb"] == verb] for verb in _VERBS
     )
-    trained = {_named(facts): facts for facts in (_without_paths(RunFolder(folder).facts()) for folder, _ in runs)}
+    trained = {_named(facts): facts for facts in (facts_without_paths(RunFolder(folder).facts()) for folder, _ in runs)}
     judged = [_facts(signature.get(RUN_FACTS), folder, trained) for folder, signature in evaluations]
     counts = Counter(facts.name for facts in judged)
     names = [f"{one.name}, {one.split}" if one.split and counts[one.name] > 1 else one.name for one in judged]
@@ -219,7 +224,7 @@ def _read_run(folder: Path, signature: Mapping[str, Any], title: str) -> Run:
     last_step, scalars = run.read_scalars()
     return Run(
         title=title,
-        facts=_without_paths(run.facts()),
+        facts=facts_without_paths(run.facts()),
         provenance=_provenance(signature, run.read_config() if run.has_config() else signature.get("config") or {}),
         finished=signature.get("finished") is not False,
         last_step=last_step,
@@ -231,7 +236,7 @@ def _facts(told: Any, folder: Path, trained: Mapping[tuple, RunFacts]) -> RunFac
     """Read the facts of the run behind an evaluation; foreign predictions have but the name of their folder."""
     content = dict(told) if isinstance(told, Mapping) else {"name": told}
     try:
-        facts = _without_paths(RunFacts.from_dict({**content, "name": str(content.get("name") or folder.name)}))
+        facts = facts_without_paths(RunFacts.from_dict({**content, "name": str(content.get("name") or folder.name)}))
     except SchemaError as error:
         path = folder / folders.SIGNATURE
         raise EquiregError(f"{path}: is damaged ({error}). Run `equireg evaluate` again.") from error
@@ -242,15 +247,6 @@ def _facts(told: Any, folder: Path, trained: Mapping[tuple, RunFacts]) -> RunFac
 
 def _named(facts: RunFacts) -> tuple:
     return facts.name, facts.method, facts.dataset, facts.seed, facts.repeat or 0
-
-
-def _without_paths(facts: RunFacts) -> RunFacts:
-    texts = {
-        key: last_part(str(value))
-        for key in ("name", "method", "dataset", "split")
-        if (value := getattr(facts, key)) is not None
-    }
-    return replace(facts, **texts, options=without_paths(facts.options))
 
 
 def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts, title: str) -> Evaluation:
@@ -269,6 +265,7 @@ def _read_evaluation(folder: Path, signature: Mapping[str, Any], facts: RunFacts
         labels=evaluation.read_labels(folder),
         pictures=evaluation.read_pictures(folder),
         left_out=frozenset(summary.get("left_out_of_mean", ())),
+        learnt=frozenset(signature.get(LEARNT_CASES, ())),
     )
     patients = tuple(evaluation.patients_of(found.cases, signature))
     return replace(found, predictions=_judged_predictions(folder, signature, found), patients=patients)
@@ -295,4 +292,5 @@ def _provenance(signature: Mapping[str, Any], config: Mapping[str, Any]) -> Prov
         versions={str(library): str(version) for library, version in versions.items()},
         commit=str(signature["git_commit"])[:10] if signature.get("git_commit") else None,
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        predicted_with=without_paths(signature.get(evaluation.VIEWS) or {}),
     )

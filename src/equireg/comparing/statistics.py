@@ -20,6 +20,7 @@ class RunSpread:
     """of the sample of runs; NaN for one run"""
     missing: int
     """values that all the runs together lack"""
+    runs: int
 
 
 def summarise(values: Mapping[str, np.ndarray], left_out: Collection[str] = ()) -> dict[str, Summary]:
@@ -43,4 +44,4 @@ def spread(summaries: Sequence[Summary]) -> RunSpread:
     """Return the mean and the spread of the means of runs, and how many values lie behind none."""
     means = np.array([summary.mean for summary in summaries])
     std = float(means.std(ddof=1)) if len(means) > 1 else np.nan
-    return RunSpread(float(means.mean()), std, sum(summary.missing for summary in summaries))
+    return RunSpread(float(means.mean()), std, sum(summary.missing for summary in summaries), len(summaries))

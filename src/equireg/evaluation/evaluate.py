@@ -21,7 +21,7 @@ from equireg.evaluation.pictures import Scans, choose_cases, find_scans, make_pi
 from equireg.evaluation.predictions import Predictions, read_predictions
 from equireg.evaluation.references import PortalTable, read_reference
 from equireg.evaluation.result import EvaluationResult
-from equireg.evaluation.scores import Score, joined, nothing_in_common, shown_regions, with_all_regions
+from equireg.evaluation.scores import Score, finite, joined, nothing_in_common, shown_regions, with_all_regions
 from equireg.evaluation.summary import summarise
 from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
 from equireg.folders import evaluation as folder_format
@@ -193,7 +193,7 @@ def _score(score: Callable[[Item], Score], items: Sequence[Item], jobs: int) -> 
             error = one_error(problems, len(items))
             workers.add_traces(error)
             raise error
-    return [scores[item.case] for item in items]
+    return finite([scores[item.case] for item in items])
 
 
 def _plain(scores: Sequence[Score]) -> dict[tuple[str, str, str], float]:
@@ -223,11 +223,12 @@ def _told(reference: Path, judged: _Judged, options: DicomOptions) -> Path:
 
 
 def _origin(signature: Mapping[str, Any], reference: Path) -> dict[str, Any]:
-    """Return what predictions were compared with, and what is known of the run and of the views behind them."""
+    """Return what predictions were compared with, and what is known of the run and of the options behind them."""
+    options = signature.get("config") or {}
     return {
         "reference": str(reference.absolute()),
         "run": dict(signature.get("run") or {}),
-        folder_format.VIEWS: views_of(signature.get("config") or {}),
+        folder_format.VIEWS: {**views_of(options), "checkpoint": options.get("checkpoint")},
     }
 
 
@@ -250,10 +251,10 @@ def _same_patient(
 
 
 def _learnt(predictions: Predictions, judged: _Judged) -> dict[str, Any]:
-    """Return what the signature holds of cases that the model learnt from; warn where it was not asked for these."""
+    """Return what the signature holds of cases that the model learnt from, and warn of them."""
     known = {*predictions.signature.get(LEARNT_CASES, ())}
     found = [score.case for score in judged.scores if score.case in known]
-    if found and (predictions.signature.get("run") or {}).get("split") != "train":
+    if found:
         log.warning(
             "%s: the model has %s. Their scores say nothing of new scans.",
             predictions.root,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from equireg.folders.evaluation import COLUMNS, Scores
@@ -58,7 +59,8 @@ class EvaluationResult(Mapping[str, Any]):
     def __str__(self) -> str:
         """Lines for people: Dice of each region, their mean, and what is missing from it."""
         lines = []
-        over = f" over {self['cases']} case{'s' * (self['cases'] != 1)}"
+        ignored = f"{self['judged']} of " if 0 < self["judged"] < self["cases"] else ""
+        over = f" over {ignored}{self['cases']} case{'s' * (self['cases'] != 1)}"
         for metric in ("dice", "equivariance_dice"):
             if self["mean"].get(metric) is None:
                 continue
@@ -75,7 +77,8 @@ class EvaluationResult(Mapping[str, Any]):
             return f"{region:24} nowhere: neither predictions nor references show it; not in the mean"
         if numbers["mean"] is None:
             return None
-        spread = f" +- {numbers['std']:.3f}" if self["cases"] > 1 else ""
+        several = sum(key[1:] == (region, metric) and not isnan(value) for key, value in self.scores.items()) > 1
+        spread = f" +- {numbers['std']:.3f}" if several else ""
         line = f"{region:24} {title} {numbers['mean']:.3f}{spread}"
         hd95 = self["regions"][region].get("hd95_mm", numbers) if metric == "dice" else numbers
         missing = hd95["missing"] - numbers["missing"]  # the others have no Dice either

@@ -1,11 +1,15 @@
 """The scores of cases."""
 
+import logging
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Literal
 
 from equireg.metrics import METRICS
+
+_log = logging.getLogger("equireg")
 
 _NAMED = 5
 """Regions that a warning names."""
@@ -50,6 +54,35 @@ def with_all_regions(scores: Sequence[Score], regions: Iterable[str], metrics: C
     empty = {metric: METRICS[metric].both_empty for metric in metrics}
     names = list(regions)
     return [replace(score, regions={name: score.regions.get(name, empty) for name in names}) for score in scores]
+
+
+def finite(scores: Sequence[Score]) -> list[Score]:
+    """Count values that are no finite numbers as missing, and warn of them: a metric from outside may return them."""
+    odd = {
+        (metric, score.case): value
+        for score in scores
+        for metrics in score.regions.values()
+        for metric, value in metrics.items()
+        if value is not None and not isfinite(value)
+    }
+    if not odd:
+        return list(scores)
+    _log.warning(
+        "metrics that are infinite or no number count as missing: %s",
+        _some([f"{metric} of {case} ({value})" for (metric, case), value in odd.items()]),
+    )
+    return [
+        replace(
+            score,
+            regions={
+                region: {
+                    metric: value if value is None or isfinite(value) else None for metric, value in metrics.items()
+                }
+                for region, metrics in score.regions.items()
+            },
+        )
+        for score in scores
+    ]
 
 
 def joined(first: Sequence[Score], second: Sequence[Score]) -> list[Score]:

@@ -17,7 +17,7 @@ def summarise(scores: Sequence[Score], not_predicted: int = 0) -> dict[str, Any]
 
     ``std`` is that of a sample (n - 1), 0 for a single value; ``q25`` and ``q75`` are quartiles by linear
     interpolation; missing values are counted and left out. ``cases`` counts those with a mask, or where none
-    has one, all.
+    has one, all; ``judged`` those whose mask is not ignored everywhere.
 
     ``mean`` averages the regions' means, but for regions that no file shows: ``left_out_of_mean`` names them.
     ``presence`` counts for each region the cases in which both files show it, one of the two, or neither.
@@ -43,6 +43,7 @@ def summarise(scores: Sequence[Score], not_predicted: int = 0) -> dict[str, Any]
         "left_out_of_mean": [name for name in names if not any(name in some for some in shown.values())],
         "presence": _presence([score for score in scores if score.has("dice") and score.is_judged], names),
         "masks_without_prediction": not_predicted,
+        "judged": sum(score.is_judged for score in scores),
     }
 
 

@@ -30,7 +30,7 @@ LABELS = "labels.json"
 QUALITY = "quality.csv"
 PICTURES = "pictures"
 VIEWS = "views"
-"""Fact in the signature: the options of `equireg predict` that decide what a quality means."""
+"""Fact in the signature: the options of `equireg predict` that decide its masks and what a quality means."""
 SAME_PATIENT = signature.SAME_PATIENT
 COLUMNS = ("case", "region", "metric", "value")
 _QUALITY_COLUMNS = ("case", "quality", "dice")

@@ -44,7 +44,7 @@ class RegionScore(NamedTuple):
     volume_ml: float
     reference_ml: float | None
     dice: float | None
-    """both None where there is no reference"""
+    """both None where there is no reference, or all of it is ignored"""
 
 
 @dataclass(frozen=True)
@@ -196,16 +196,18 @@ def _scores(
     prediction: np.ndarray, reference: np.ndarray | None, labels: LabelTable, geometry: Geometry
 ) -> tuple[RegionScore, ...]:
     found, voxel_ml = [], geometry.voxel_mm3 / 1000
+    # Where the reference says nothing, nothing is compared.
+    known = None if reference is None or labels.ignore is None else reference != labels.ignore
+    reference = None if known is not None and not known.any() else reference
     for region, members in labels.judged_regions().items():
         mine = np.isin(prediction, members)
-        volume = np.count_nonzero(mine) * voxel_ml
         if reference is None:
-            found.append(RegionScore(region, volume, None, None))
+            found.append(RegionScore(region, np.count_nonzero(mine) * voxel_ml, None, None))
             continue
+        mine = mine if known is None else mine & known
         truth = np.isin(reference, members)
-        # Where the reference says nothing, nothing is compared.
-        overlap = dice(mine & (reference != labels.ignore) if labels.ignore is not None else mine, truth)
-        found.append(RegionScore(region, volume, np.count_nonzero(truth) * voxel_ml, overlap))
+        volume, true_volume = (np.count_nonzero(mask) * voxel_ml for mask in (mine, truth))
+        found.append(RegionScore(region, volume, true_volume, dice(mine, truth)))
     return tuple(found)
 
 

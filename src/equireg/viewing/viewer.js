@@ -109,6 +109,7 @@ function element(name, text, attributes = {}) {
 
 function describe() {
   const one = entry(), number = (value, digits) => (value === null ? "–" : value.toFixed(digits));
+  const volume = (ml) => (ml === null ? "–" : ml === 0 ? "0" : ml < 100 ? ml.toPrecision(3) : ml.toFixed(0));
   byId("case").textContent = one.case;
   byId("about").textContent = [
     one.channel, one.quality === null ? "" : `quality ${one.quality.toFixed(2)}`, one.estimate, one.why || (one.look ? "among the least trusted" : ""),
@@ -117,7 +118,7 @@ function describe() {
   byId("scores").replaceChildren(...one.scores.map((score) => {
     const row = document.createElement("tr");
     row.append(element("td", score.region));
-    for (const text of [number(score.agreement, 2), number(score.dice, 3), number(score.volume_ml, 1), number(score.reference_ml, 1)]) row.append(element("td", text));
+    for (const text of [number(score.agreement, 2), number(score.dice, 3), volume(score.volume_ml), volume(score.reference_ml)]) row.append(element("td", text));
     return row;
   }));
   byId("views").replaceChildren(...one.views.map((view, index) => {

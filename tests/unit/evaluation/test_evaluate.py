@@ -256,6 +256,8 @@ def test_a_mask_that_is_ignored_everywhere_judges_nothing(tmp_path, caplog):
     assert (found["dice"]["missing"], found["hd95_mm"]["missing"], found["nsd"]["missing"]) == (3, 3, 3)
     assert summary["presence"]["tumour"] == {"both": 1, "prediction_only": 0, "reference_only": 0, "neither": 0}
     assert "the masks of 3 of 4 cases are ignored in every voxel" in caplog.text
+    assert (summary["cases"], summary["judged"]) == (4, 1)
+    assert str(summary).endswith("over 1 of 4 cases")
     assert [path.stem for path in (tmp_path / "out" / "pictures").iterdir()] == [CASES[0]]
 
 

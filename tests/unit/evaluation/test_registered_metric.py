@@ -1,11 +1,13 @@
 """A metric from outside the package: computed for each case and region, summarised, and known to other processes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from equireg.evaluation.evaluate import evaluate
 from equireg.metrics import METRICS, Comparison, Metric
+from equireg.metrics.table import COMPUTED
 from equireg.registry import TABLES, register
 from judged_folders import box, write_masks
 
@@ -38,6 +40,17 @@ def test_it_is_scored_and_summarised(tmp_path):
     assert values == pytest.approx([0.75, math.nan, 1.0], nan_ok=True)
     assert result["regions"]["label 1"]["sensitivity"]["missing"] == 1
     assert result["mean"]["sensitivity"] == pytest.approx(0.875)
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan])
+def test_a_value_that_is_no_finite_number_is_missing(tmp_path, caplog, odd):
+    made = replace(SENSITIVITY, compute=lambda compared: 1.0 if compared.common_voxels else odd, one_empty=COMPUTED)
+    register("metric", "clearness", made)
+    result = judge(tmp_path)
+    values = [result.scores[case, "label 1", "clearness"] for case in "abc"]
+    assert values == pytest.approx([1.0, math.nan, 1.0], nan_ok=True)
+    assert result["regions"]["label 1"]["clearness"]["missing"] == 1
+    assert caplog.text.count(f"count as missing: clearness of b ({odd})") == 1
 
 
 @pytest.mark.slow

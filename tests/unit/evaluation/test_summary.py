@@ -97,6 +97,25 @@ def test_the_lines_for_people_say_what_is_left_out_and_missing(judged):
     assert mean == f"mean                     Dice {judged['mean']['dice']:.3f} over 4 cases"
 
 
+def test_a_single_value_has_no_spread(tmp_path: Path) -> None:
+    write_masks(tmp_path / "masks", {"a": box(1), "b": np.full_like(EMPTY, 9)})
+    write_masks(tmp_path / "predictions", {"a": box(1, start=4), "b": EMPTY}, LabelTable((0, 1), ("-", "x"), ignore=9))
+    assert "+-" not in str(evaluate(tmp_path / "predictions", tmp_path / "masks", tmp_path / "out"))
+
+
+@pytest.mark.parametrize("split", ["train", "test", None])
+def test_learnt_cases_and_options_of_the_prediction_are_kept(tmp_path: Path, caplog, split: str | None) -> None:
+    masks = write_masks(tmp_path / "masks", {"a": box(1), "b": box(1)})
+    predictions = write_masks(tmp_path / "predictions", {"a": box(1), "b": box(1)}, LABELS)
+    config, run = {"test_time": "none", "checkpoint": "last"}, {"name": "first", "split": split}
+    folders.sign(predictions, "predict", config, cases=["a", "b"], run=run, learnt_cases=["b"])
+    evaluate(predictions, masks, tmp_path / "out")
+    assert "the model has learnt from 1 of these 2 cases with their masks (b)" in caplog.text
+    facts = evaluation.read_signature(tmp_path / "out")
+    assert facts["learnt_cases"] == ["b"]
+    assert config.items() <= facts[evaluation.VIEWS].items()
+
+
 def test_the_case_to_show_is_chosen_by_what_is_shown(judged, tmp_path):
     by_role = {picture.role: picture for picture in evaluation.read_pictures(tmp_path / "out")}
     assert by_role["best"].case == "d"

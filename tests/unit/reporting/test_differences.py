@@ -16,6 +16,7 @@ from equireg.comparing.statistics import MEAN
 from equireg.disk import read_json, write_json
 from equireg.reporting.build import report
 from equireg.reporting.sections.differences import difference_rows
+from equireg.reporting.sections.results import takeaway
 from equireg.statistics import bootstrap_interval, holm, signed_rank
 from reporting_made_up import Training, write_evaluation
 
@@ -134,6 +135,20 @@ def test_scans_of_one_patient_are_one_value(tmp_path: Path) -> None:
         assert (difference.low, difference.high) == pytest.approx(bootstrap_interval(values))
         assert difference.p == pytest.approx(signed_rank(values))
     assert "of 5 patients" in report(folders, tmp_path / "report").read_text()
+
+
+@pytest.mark.parametrize(("patients", "best"), [(4, False), (5, True)])
+def test_the_interval_of_few_patients_is_rough_and_never_bold(tmp_path: Path, patients: int, best: bool) -> None:
+    folders = []
+    for training in (run("supervised", 0.4), run("equireg", 0.5)):
+        gains = {case: training.skill * (1 + 0.1 * place) for place, case in enumerate(CASES[:patients])}
+        scores = {(case, "whole"): {"dice": dice} for case, dice in gains.items()}
+        folders.append(write_evaluation(tmp_path / training.method, training.facts(), scores))
+    found = read_sources(folders).evaluations
+    [cohort] = cohorts(found, Arms(found))
+    [[cell]] = [row.cells for row in difference_rows(cohort)]
+    assert (cell.best, cell.spread.endswith(", rough")) == (best, not best)
+    assert ("rough 95" in takeaway(cohort)) != best
 
 
 def test_the_interval_is_repeatable_and_covers_the_mean() -> None:

@@ -20,6 +20,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.reporting.drawing.panels import Panel, panels
 from equireg.reporting.sections.curves import learning_curves
 from equireg.reporting.sections.labels import dice_by_labels
+from equireg.reporting.sections.volumes import section
 from reporting_made_up import LABELS, Training, write_evaluation, write_picture, write_run
 
 
@@ -54,6 +55,29 @@ def test_panels_keep_the_voxels_aspect(picture: Picture) -> None:
     assert stretched.aspect == pytest.approx(square.aspect / 2)
     height, width, _ = pixels(stretched).shape
     assert width / height == pytest.approx(stretched.aspect, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("errors_ml", "said"),
+    [
+        ((0.002, 0.0026), "+0.00230"),
+        ((-0.04, -0.04), "-0.0400"),
+        ((12.34, 12.34), "+12.3"),
+        ((1234.0,), "+1234"),
+        ((0.1, 0.2, -0.3), "0"),
+        ((0.0,), "0"),
+    ],
+)
+def test_small_volumes_are_not_rounded_away(tmp_path: Path, errors_ml: tuple[float, ...], said: str) -> None:
+    scores = {
+        (f"c{place}", "whole"): {"dice": 0.5, "volume_ml": 2000.0 + error, "reference_volume_ml": 2000.0}
+        for place, error in enumerate(errors_ml)
+    }
+    found = read_sources([write_evaluation(tmp_path / "e", Training().facts(), scores)]).evaluations
+    [drawing] = section(cohorts(found, Arms(found))[0]).content["drawings"]
+    assert drawing.note.endswith(
+        f"supervised {said} ml".replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{MINUS SIGN}")
+    )
 
 
 def test_each_region_is_outlined_in_its_colour(picture: Picture) -> None:

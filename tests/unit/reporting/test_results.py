@@ -18,7 +18,7 @@ from equireg.disk import read_json, write_json
 from equireg.metrics import METRICS, Metric
 from equireg.reporting.build import report
 from equireg.reporting.section import NONE
-from equireg.reporting.sections.results import best_of, metric_tables, seed_tables
+from equireg.reporting.sections.results import best_of, metric_tables, seed_tables, takeaway
 from reporting_made_up import Training, write_evaluation
 
 Scores = dict[tuple[str, str], dict[str, float | None]]
@@ -112,6 +112,79 @@ def test_surface_dice_of_different_tolerances_is_not_ranked(tmp_path: Path) -> N
     assert means == {"supervised (1 and 4 mm)": NONE, "bcp (1 mm)": "0.650"}
     [alike] = Results.of(read_sources(folders[1:])).cohorts
     assert [row.title for row in metric_tables(alike)[1].rows if row.cells[0].best] == ["supervised-seed2"]
+
+
+def with_facts(folder: Path, **facts: Any) -> Path:
+    write_json(folder / "made_by.json", read_json(folder / "made_by.json") | facts)
+    return folder
+
+
+@pytest.mark.parametrize(("split", "noun"), [("train", "training case"), ("test", "test case"), (None, "case")])
+def test_cases_are_called_by_their_split_and_learnt_ones_are_counted(
+    tmp_path: Path, split: str | None, noun: str
+) -> None:
+    facts = Training().facts() | {"split": split}
+    folder = write_evaluation(tmp_path / "e", facts, ALL)
+    assert "learnt" not in report([folder], tmp_path / "plain").read_text()
+    page = report([with_facts(folder, learnt_cases=["c0", "c2"])], tmp_path / "report")
+    text = page.read_text()
+    assert f"mean Dice 0.50 over 4 {noun}s (2 of them learnt)." in text
+    assert f'"fact">{noun.capitalize()}s</th>' in text
+    assert f"over the {noun}s;" in text
+    assert "4 <small>2 learnt</small>" in text
+    assert "2 of these cases were learnt from with their masks" in text
+    assert ("test case" in text.lower()) == (split == "test")
+    with (page.parent / "tables" / "results.csv").open() as file:
+        assert {row["learnt_cases"] for row in csv.DictReader(file)} == {"2"}
+
+
+def test_predictions_with_other_options_are_told(tmp_path: Path) -> None:
+    folders = []
+    views = ({"test_time": "flips", "passes": 8}, {"test_time": "none", "passes": 9}, {"test_time": "flips"}, {})
+    for place, (method, told) in enumerate(zip(("supervised", "equireg", "bcp", "other"), views, strict=True)):
+        written = write_evaluation(tmp_path / f"e{place}", Training(method, method).facts(), ALL)
+        folders.append(with_facts(written, views=told | {"quality_views": place, "checkpoint": "auto"} if told else {}))
+    text = report(folders, tmp_path / "report").read_text()
+    assert "--test_time flips (supervised, bcp); --test_time none (equireg)." in text
+    assert text.count('<td class="text">--test_time') == 3
+    alike = report([folders[0], *folders[2:]], tmp_path / "alike").read_text()
+    assert "--test_time" not in alike
+    assert "Predicted with" not in alike
+
+
+def test_the_takeaway_compares_the_seeds_that_both_have(tmp_path: Path) -> None:
+    runs = {("supervised", 1): 0.60, ("supervised", 2): 0.61, ("equireg", 1): 0.55, ("equireg", 3): 0.75}
+    several: list[tuple[str, int, Scores]] = [
+        (method, seed, {(f"c{place}", "whole"): {"dice": dice} for place in range(5)})
+        for (method, seed), dice in runs.items()
+    ]
+    said = takeaway(cohort_of(tmp_path, *several))
+    assert said.startswith("equireg: mean Dice 0.55 over 5 cases and the 1 seed that both have; supervised: 0.60 (diff")
+    assert "difference \N{MINUS SIGN}0.050" in said
+
+
+@pytest.mark.parametrize(
+    ("lacking", "best"), [((1, 1, 1), "equireg"), ((0, 1, 1), "equireg"), ((1, 1, 0), "supervised")]
+)
+def test_an_arm_of_more_runs_may_lack_more(tmp_path: Path, lacking: tuple[int, int, int], best: str) -> None:
+    runs = [("equireg", 1, 3.0), ("equireg", 2, 3.2), ("supervised", 1, 30.0)]
+    several = [
+        (method, seed, hd95(*([None] * missing), *[mm] * (4 - missing)))
+        for (method, seed, mm), missing in zip(runs, lacking, strict=True)
+    ]
+    [table] = [one for one in seed_tables(cohort_of(tmp_path, *several)) if one.title.endswith("mm")]
+    assert [row.title for row in table.rows if row.cells[0].best] == [best]
+    assert ("lack the fewest" in table.note) == (lacking != (1, 1, 1))
+
+
+def test_a_single_value_has_no_spread_and_ignored_masks_are_not_counted(tmp_path: Path) -> None:
+    scores = hd95(2.0, None)
+    scores["c1", "whole"]["dice"] = None
+    cohort = cohort_of(tmp_path, ("supervised", 1, scores))
+    assert takeaway(cohort) == "supervised: mean Dice 0.50 over 1 case."
+    assert [row.cells[0].spread for table in metric_tables(cohort) for row in table.rows] == ["", ""]
+    [alike] = metric_tables(cohort_of(tmp_path / "two", ("supervised", 1, hd95(2.0, 2.0))))[1].rows
+    assert alike.cells[0].spread == "0.0"
 
 
 def test_evaluations_by_other_masks_are_not_compared(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,22 @@ def test_an_unknown_case_and_another_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EquiregError, match="was made by `equireg prepare`"):
         view(prepared(tmp_path / "p"), tmp_path / "v.html", case="case")
     assert not (tmp_path / "v.html").exists()
+
+
+def test_what_the_mask_ignores_is_not_compared(tmp_path: Path) -> None:
+    source = prepared(tmp_path / "p")
+    q, reference = predictions(tmp_path / "q", source), source / "cases" / "case" / "reference.nii.gz"
+    disk.write_json(q / "labels.json", replace(LABELS, ignore=9).as_dict())
+    partly = mask()
+    partly[:, 8:] = 9  # the prediction, a voxel off, reaches into it
+    for values in (partly, np.full_like(partly, 9)):
+        volume.write_label(reference, values, GEOMETRY)
+        whole = CaseReader(q).read("case").scores[0]
+        known = (np.roll(mask(), 1, axis=1) > 0) & ((values != 9) | (values == 9).all())
+        assert whole.volume_ml == pytest.approx(known.sum() * 6 / 1000)
+        truth = (values > 0) & (values != 9)
+        expected = 2 * (known & truth).sum() / (known.sum() + truth.sum()), truth.sum() * 6 / 1000
+        assert (whole.dice, whole.reference_ml) == (pytest.approx(expected) if truth.any() else (None, None))
 
 
 def test_the_smallest_region_gives_the_colour() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from equireg.comparing.cohorts import Cohort
 from equireg.comparing.differences import Difference
 from equireg.comparing.statistics import MEAN
+from equireg.postprocessing.patients import LEAST_PATIENTS
 from equireg.reporting.section import NONE, Section, signed
 from equireg.reporting.sections.results import Cell
 
@@ -34,7 +35,8 @@ def section(cohort: Cohort) -> Section:
         for (arm, other), by_region in cohort.differences.items()
         for region, found in by_region.items()
     ]
-    return Section("differences", {"columns": cohort.columns, "rows": rows} if rows else {}, {"differences.csv": table})
+    content = {"columns": cohort.columns, "rows": rows, "least": LEAST_PATIENTS}
+    return Section("differences", content if rows else {}, {"differences.csv": table})
 
 
 def difference_rows(cohort: Cohort) -> list[DifferenceRow]:
@@ -56,7 +58,8 @@ def difference_rows(cohort: Cohort) -> list[DifferenceRow]:
 def _cell(found: Difference) -> Cell:
     known = np.isfinite(found.low)
     interval = f"{signed(found.low)} to {signed(found.high)}" if known else "one patient: no interval"
-    return Cell(signed(found.difference), interval, best=found.low > 0 or found.high < 0)
+    interval += ", rough" if known and found.rough else ""
+    return Cell(signed(found.difference), interval, best=(found.low > 0 or found.high < 0) and not found.rough)
 
 
 def _p(value: float) -> str:

@@ -21,6 +21,7 @@ def section(cohort: Cohort) -> Section:
     """Return both drawings of every region, each where it says more than the tables."""
     lines, runs = dice_by_labels(cohort), runs_by_seed(cohort)
     content = {"keys": series_keys(cohort), "lines": lines, "seeds": seed_keys(cohort), "runs": runs}
+    content["noun"] = cohort.noun
     return Section("labels", content if lines or runs else {})
 
 

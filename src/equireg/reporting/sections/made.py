@@ -1,10 +1,12 @@
 """What was run: how the sources were made, from which options, with which versions."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from equireg.comparing.cohorts import Results
+from equireg.comparing.predicting import predicted_otherwise
 from equireg.comparing.sources import Evaluation, Run
 from equireg.reporting.section import Section
 
@@ -12,18 +14,20 @@ from equireg.reporting.section import Section
 def section(results: Results) -> Section:
     """Return a row a source, the options of each, and the versions of all libraries."""
     sources = [*results.sources.runs, *results.sources.evaluations]
+    otherwise = predicted_otherwise(results.sources.evaluations)
     content = {
-        "rows": [_row(source, results) for source in sources],
+        "rows": [_row(source, results, otherwise) for source in sources],
         "configurations": [(_verb(source), source.title, _as_yaml(source)) for source in sources],
         "libraries": _libraries(sources),
         "folds": any(source.facts.fold for source in sources),
         "biased": any((source.facts.foreground_bias or "none") != "none" for source in sources),
+        "otherwise": bool(otherwise),
         "processed": any((source.facts.post_process or "none") != "none" for source in sources),
     }
     return Section("made", content if sources else {})
 
 
-def _row(source: Run | Evaluation, results: Results) -> dict[str, object]:
+def _row(source: Run | Evaluation, results: Results, otherwise: Mapping[str, str]) -> dict[str, object]:
     """Return what a source was trained on, how far, with which code."""
     run = isinstance(source, Run)
     return {
@@ -31,6 +35,7 @@ def _row(source: Run | Evaluation, results: Results) -> dict[str, object]:
         "arm": results.arms.of(source),
         "verb": _verb(source),
         "facts": source.facts,
+        "predicted_with": None if run else otherwise.get(source.title),
         "steps": source.last_step if run else None,
         "best": _chosen(source) if run else None,
         "seconds": _duration(source.provenance.seconds),

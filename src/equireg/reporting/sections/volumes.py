@@ -1,5 +1,7 @@
 """Predicted against reference volume of each case."""
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -44,15 +46,23 @@ def _volumes(cohort: Cohort, region: str) -> Drawing | None:
             axes.scatter(pair[:, 0], pair[:, 1], **cloud(cohort.arms.of(evaluation).index, 18))
         axes.set_aspect("equal")
 
-    errors: dict[str, list[np.ndarray]] = {}
+    by_arm: dict[str, list[np.ndarray]] = {}
     for evaluation, pair in pairs:
-        errors.setdefault(cohort.arms.of(evaluation).label, []).append(pair[:, 1] - pair[:, 0])
+        by_arm.setdefault(cohort.arms.of(evaluation).label, []).append(pair)
     biases = [
-        f"{label}\N{NO-BREAK SPACE}{signed(np.concatenate(parts).mean(), 1)}\N{NO-BREAK SPACE}ml"
-        for label, parts in errors.items()
+        f"{label}\N{NO-BREAK SPACE}{_bias(np.concatenate(parts))}\N{NO-BREAK SPACE}ml"
+        for label, parts in by_arm.items()
     ]
     note = "Mean of predicted minus reference: " + "; ".join(biases) if len(biases) <= _BIASES else ""
     return Drawing(region, draw(plot, width=3.4, height=3.2, label=f"Predicted over reference volume, {region}"), note)
+
+
+def _bias(pairs: np.ndarray) -> str:
+    """Write the mean error of volumes [n, 2] with three significant digits."""
+    mean = float((pairs[:, 1] - pairs[:, 0]).mean())
+    if abs(mean) <= 1e-9 * float(pairs.max()):
+        return "0"
+    return signed(mean, max(0, 2 - math.floor(math.log10(abs(mean)))))
 
 
 def _pair(evaluation: Evaluation, region: str) -> np.ndarray:
