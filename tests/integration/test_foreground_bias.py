@@ -1,15 +1,20 @@
 """The bias of the foreground: chosen while training, kept in the checkpoint, in all that the model predicts."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 import equireg as package
+from equireg import registry
+from equireg.config import NetworkConfig
 from equireg.folders.run import RunFolder
 from equireg.model import load_model
+from equireg.networks import Network
 from equireg.postprocessing import BIASES, CaseCounts, ForegroundBias, PostProcessing, choose
 from equireg.training import loop
 from equireg.training.train import train
@@ -100,3 +105,26 @@ def test_a_resumed_run_keeps_what_was_chosen(phantom_prepared: Path, tmp_path: P
     asked.clear()
     train(phantom_prepared, run, resume=True)
     assert load_model(last).foreground_bias == CHOSEN
+
+
+@dataclass(frozen=True)
+class BareConfig(NetworkConfig):
+    name: str = "bare"
+
+
+def bare(config: BareConfig, channels: int, classes: int, strides: list[tuple[int, ...]]) -> nn.Module:
+    return nn.Conv2d(channels, classes, 3, padding=1, bias=False)
+
+
+def test_no_bias_is_chosen_for_a_last_layer_without_one(
+    phantom_prepared: Path, tmp_path: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.TABLES})
+    package.register("network", "bare", Network(bare, BareConfig))
+    options = {name: value for name, value in OPTIONS.items() if not name.startswith("network.")}
+    run = train(phantom_prepared, tmp_path / "run", **options, network="bare", patch_size=[32, 32])
+    assert load_model(RunFolder(run).checkpoint("last")).foreground_bias == ForegroundBias()
+    assert RunFolder(run).facts().foreground_bias == "none"
+    said = [line for line in (run / "log.txt").read_text().splitlines() if "foreground bias" in line]
+    assert len(said) == 1
+    assert said[0].endswith("no foreground bias is chosen: the last layer of the network has no bias to add it to")

@@ -14,13 +14,15 @@ import lightning
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateFinder, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
 import equireg
 from equireg import folders
 from equireg.errors import EquiregError, UsageError
+from equireg.folders.run import RunFolder
 from equireg.folders.signature import write_content
+from equireg.methods.supervised import Supervised
 from equireg.model import read_checkpoint
 from equireg.preparation.prepare import prepare
 from equireg.processes import progress
@@ -201,6 +203,50 @@ def test_callbacks_that_do_not_fit_are_refused(phantom_prepared: Path, tmp_path:
     assert not (tmp_path / "run").exists()
     with pytest.raises(UsageError, match=r"`val/nothing` which is not available.* Change its arguments"):
         train(phantom_prepared, tmp_path / "run", callbacks=[EarlyStopping("val/nothing")], **COMMON)
+    with pytest.raises(UsageError, match="refuses a callback: When using the learning rate finder"):
+        train(phantom_prepared, tmp_path / "other", callbacks=[LearningRateFinder()], **COMMON)
+
+
+class Accumulating(Callback):
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        trainer.accumulate_grad_batches = 2
+
+
+def test_several_batches_a_step_are_refused(phantom_prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"accumulate_grad_batches to 2; .* raise --batch_size"):
+        train(phantom_prepared, tmp_path / "run", callbacks=[Accumulating()], **COMMON)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_scalar_of_some_steps_has_their_mean(
+    phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = Supervised.losses
+
+    def some(self: Supervised, batch: Any, step: int) -> dict[str, Any]:
+        return {**losses(self, batch, step), **({"rare": float(step)} if step in (0, 2, 5) else {})}
+
+    monkeypatch.setattr(Supervised, "losses", some)
+    options = {**COMMON, "max_steps": 8, "val_every": 8, "log_every": 4}
+    rows = RunFolder(train(phantom_prepared, tmp_path / "run", **options)).read_metrics()
+    assert [row["train/rare"] for row in rows] == [1, 5]
+
+
+def test_a_mistake_in_a_method_is_told_by_name(
+    phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = Supervised.losses
+    monkeypatch.setattr(Supervised, "losses", lambda *given: losses(*given)["total"])
+    with pytest.raises(EquiregError, match="the method supervised: losses returned a tensor"):
+        train(phantom_prepared, tmp_path / "run", **COMMON)
+
+
+def test_mirrored_sides_are_told(
+    phantom_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("equireg.training.summary.mixed_sides", lambda manifest, plan: "mixed")
+    train(phantom_prepared, tmp_path / "run", **{**COMMON, "max_steps": 1, "val_every": 1})
+    assert [record.levelname for record in caplog.records if record.message == "mixed"] == ["WARNING"]
 
 
 def test_objects_do_not_reach_the_processes_of_several_devices(phantom_prepared: Path, tmp_path: Path) -> None:

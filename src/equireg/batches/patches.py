@@ -10,6 +10,7 @@ from equireg.errors import UsageError
 from equireg.folders.prepared import Manifest
 from equireg.networks import round_up_side
 from equireg.preparation.plan import named_axes
+from equireg.preparation.sides import sided_names
 
 _MOST_VOXELS = {2: 256 * 256, 3: 80 * 80 * 80}
 """Greatest sample by default: larger slices and volumes are trained on in parts."""
@@ -98,3 +99,25 @@ def flips(manifest: Manifest, config: TrainConfig) -> str:
     if config.flips == "none":
         return ""
     return named_axes(config.flips, "data")
+
+
+def mixed_sides(manifest: Manifest, plan: PatchPlan) -> str | None:
+    """Say where samples are mirrored or turned along an axis that `prepare` left out because of the labels' names.
+
+    Args:
+        manifest: of the prepared folder.
+        plan: of its samples.
+
+    Returns:
+        A line that names the axes and labels; None where labels keep their sides.
+    """
+    axes, labels = manifest.axes[-plan.spatial_dims :], manifest.labels
+    moved = {axes[index] for index in (*plan.flip_axes, *(axis for pair in plan.turn_planes for axis in pair))}
+    named = {axis: sided_names((*labels.names, *labels.regions), axis) for axis in sorted(moved - set(manifest.flips))}
+    found = [f"{axis} ({' and '.join(names)})" for axis, names in named.items() if names]
+    if not found:
+        return None
+    return (
+        f"samples are mirrored or turned along {', '.join(found)}, where the names of labels say the side; a mirrored "
+        "scan shows the other one. Leave these axes out of --flips and --turns, unless the names mean no side."
+    )

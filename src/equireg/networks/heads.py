@@ -89,6 +89,17 @@ def answer_first(network: nn.Module, axes: Mapping[str, int], probabilities: Ten
         own[bias].copy_(probabilities.log())
 
 
+def takes_foreground_bias(axes: Mapping[str, int]) -> bool:
+    """Whether ``add_to_foreground`` moves the logits: each weight with rows by class has a bias beside it.
+
+    Args:
+        axes: what ``class_axes`` gives for a network.
+    """
+    places = [name.rpartition(".") for name in axes]
+    biased = {layer for layer, _, kind in places if kind == "bias"}
+    return bool(biased) and all(layer in biased for layer, _, kind in places if kind == "weight")
+
+
 @torch.no_grad()
 def add_to_foreground(network: nn.Module, axes: Mapping[str, int], bias: float) -> None:
     """Add to the logits of all classes but the background, by the biases of the heads; those without one stay.

@@ -1,5 +1,6 @@
 """Which ends of an anatomical axis the names of labels distinguish: mirrored there, a label would be wrong."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -52,6 +53,16 @@ def distinguished_axes(names: Iterable[str]) -> str:
     """
     words = [_words(name) for name in names]
     return "".join(axis for axis in "xyz" if any(_names_end(parts, axis) for parts in words) or _paired(words, axis))
+
+
+def sided_names(names: Iterable[str], axis: str) -> tuple[str, ...]:
+    """Return two names, or one, that say the ends of an axis; none where ``distinguished_axes`` does not name it."""
+    words = {name: _words(name) for name in names}
+    if axis not in distinguished_axes(words):
+        return ()
+    pairs = (pair for pair in itertools.combinations(words, 2) if _paired([words[name] for name in pair], axis))
+    alone = ((name,) for name, parts in words.items() if _names_end(parts, axis))
+    return next(itertools.chain(pairs, alone), ())
 
 
 def _words(name: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, GradientAccumulationScheduler
 
 from equireg.errors import EquiregError, UsageError
 from equireg.model import ENTRY
@@ -19,10 +19,15 @@ _LIGHTNINGS = (
     *("optimizer_states", "lr_schedulers"),
 )
 """What Lightning itself puts into a checkpoint."""
+_ONE_BATCH = "a step of a run is one batch, and samples and schedules follow it. Leave it out, and raise --batch_size."
+_CALLBACKS_CODE = ("lightning.pytorch.callbacks.", "lightning.pytorch.tuner.")
+"""Where Lightning's callbacks do their work."""
 
 
 def check_callbacks(callbacks: Sequence[Callback]) -> None:
-    """Refuse callbacks that write checkpoints: theirs hold absolute paths, and may lie where those of the run do.
+    """Refuse callbacks that write checkpoints, or that put several batches into a step.
+
+    Checkpoints of others hold absolute paths, and may lie where those of the run do.
 
     Raises:
         UsageError: names the callback.
@@ -33,6 +38,18 @@ def check_callbacks(callbacks: Sequence[Callback]) -> None:
                 f"callbacks has a {type(callback).__name__}; a run writes its own checkpoints, best.ckpt and "
                 "last.ckpt, after each validation. Leave it out, and give val_every for how often."
             )
+        if isinstance(callback, GradientAccumulationScheduler):
+            raise UsageError(f"callbacks has a {type(callback).__name__}; {_ONE_BATCH}")
+
+
+def check_one_batch_a_step(batches: int) -> None:
+    """Refuse what a callback has set: how many batches the optimiser waits for.
+
+    Raises:
+        UsageError: if it is not one.
+    """
+    if batches != 1:
+        raise UsageError(f"a callback sets the trainer's accumulate_grad_batches to {batches}; {_ONE_BATCH}")
 
 
 @contextmanager
@@ -44,8 +61,8 @@ def callback_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (MisconfigurationException, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _raised_by_callback(error):
+    except Exception as error:  # Lightning raises many kinds
+        if not isinstance(error, MisconfigurationException) and not _raised_by_callback(error):
             raise
         reason = " ".join(str(error).split())
         raise UsageError(f"Lightning refuses a callback: {reason} Change its arguments, or leave it out.") from error
@@ -56,7 +73,7 @@ def _raised_by_callback(error: BaseException) -> bool:
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
-    return last is not None and str(last.tb_frame.f_globals.get("__name__")).startswith("lightning.pytorch.callbacks.")
+    return last is not None and str(last.tb_frame.f_globals.get("__name__")).startswith(_CALLBACKS_CODE)
 
 
 def make_plain(checkpoint: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from equireg.folders.run import RunFolder
 from equireg.inference import InferencePlan, predict_scan
 from equireg.methods import Method, evaluating
 from equireg.model import ENTRY, FOREGROUND_BIAS, POST_PROCESS, ModelFacts, entry, seal
+from equireg.networks.heads import class_axes, takes_foreground_bias
 from equireg.optimiser import learning_rate, make_optimizer
 from equireg.postprocessing import (
     CaseCounts,
@@ -39,10 +41,11 @@ from equireg.postprocessing import (
 from equireg.processes import launching, ranks
 from equireg.training import validation
 from equireg.training.budget import Pace
-from equireg.training.callbacks import make_plain
+from equireg.training.callbacks import check_one_batch_a_step, make_plain
 from equireg.training.data import DataSource
 from equireg.training.divergence import remedy
 from equireg.training.monitoring import Checkpoints, MetricsFile, Pictures, Steps
+from equireg.training.step_losses import StepLosses, checked
 
 log = logging.getLogger("equireg")
 
@@ -120,15 +123,6 @@ ENDED = "ended"
 """Key of a checkpoint's entry: whether training had finished when it was written."""
 
 
-@dataclass(frozen=True)
-class _Losses:
-    """The losses of a step that nobody has looked at yet."""
-
-    step: int
-    values: Mapping[str, Tensor]
-    cases: Sequence[str]
-
-
 class LoopModule(lightning.LightningModule):
     """What Lightning needs to know of a run."""
 
@@ -138,8 +132,10 @@ class LoopModule(lightning.LightningModule):
         self._scores: list[validation.CaseScore] = []
         self._predicted: dict[str, UnderBiases] = {}
         self._foreground_bias, self._post_process = ForegroundBias(), PostProcessing()
-        self._unchecked: list[_Losses] = []
+        self._unchecked: list[StepLosses] = []
         self._method_step = 0
+        self.logged: Mapping[str, Tensor] = {}
+        """the scalars that the method gave at the last step"""
         self._regions = {
             name: tuple(facts.labels.values.index(value) for value in values)
             for name, values in facts.labels.judged_regions().items()
@@ -183,6 +179,7 @@ class LoopModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what draws from torch's own generator, by step."""
+        check_one_batch_a_step(self.trainer.accumulate_grad_batches)
         # Dropout draws from torch's own generator: seeded by step, a resumed run draws the same. Each rank has
         # other samples, so other seeds, far from those of any step.
         rank = self.data.rank.index
@@ -194,12 +191,13 @@ class LoopModule(lightning.LightningModule):
         """Return the loss of a step.
 
         Raises:
-            EquiregError: if that of this step or of one before it is not finite.
+            EquiregError: if that of this step or of one before it is not finite, or the method gives something else.
         """
-        losses = self.method.losses(batch, self._method_step)
+        losses = checked(self.method.losses(batch, self._method_step), self.config.method.name)
         values = {name: value.detach() for name, value in losses.items()}
-        self.log_dict({f"train/{name}": value for name, value in values.items()})
-        self._unchecked.append(_Losses(self.global_step, values, batch.cases))
+        self.logged = {f"train/{name}": value for name, value in values.items()}
+        self.log_dict(self.logged)
+        self._unchecked.append(StepLosses(self.global_step, values, batch.cases))
         # To look at a loss is to wait for the GPU, so it is done now and then, and ahead of every validation.
         due = (self.global_step + 1) % self.config.log_every == 0 or self.trainer.is_last_batch
         if due or self.device.type == "cpu":
@@ -258,7 +256,19 @@ class LoopModule(lightning.LightningModule):
             self._post_process = choose([counts[case] for case in self.data.cases.validation], self.facts.labels)
         self._predicted.clear()
 
+    @cached_property
+    def _takes_bias(self) -> bool:
+        """Whether the network has what a bias of the foreground is added to; asked once."""
+        network, facts = self.method.predictor, self.facts
+        axes = class_axes(network, self.config.network, len(facts.channels), facts.labels.classes, facts.patch_size)
+        takes = takes_foreground_bias(axes)
+        if not takes and self.trainer.is_global_zero:
+            log.info("no foreground bias is chosen: the last layer of the network has no bias to add it to")
+        return takes
+
     def _set_bias(self, chosen: ForegroundBias) -> None:
+        if chosen.bias and not self._takes_bias:
+            chosen = ForegroundBias()
         if chosen.bias != self._foreground_bias.bias and self.trainer.is_global_zero:
             log.info("foreground bias from step %d on: %s", self.global_step, chosen.words())
         self._foreground_bias = chosen

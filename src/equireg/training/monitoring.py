@@ -86,6 +86,7 @@ class MetricsFile(Callback):
         self._rows: list[dict[str, float]] = []
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
+        self._of_method: set[str] = set()
         self._lr: float | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -101,14 +102,17 @@ class MetricsFile(Callback):
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
+        pl_module: Any,
         outputs: Any,
         batch: Any,
         batch_idx: int,
     ) -> None:
         """Sum the step's scalars; every so many steps, make a row of their means."""
+        self._of_method.update(pl_module.logged)
         for name, value in trainer.callback_metrics.items():
-            if name.startswith("train/"):
+            # What the method did not give at this step stands there with its value of an earlier one.
+            stale = name in self._of_method and name not in pl_module.logged
+            if name.startswith("train/") and not stale:
                 self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
                 self._counts[name] = self._counts.get(name, 0) + 1
         if trainer.global_step % self.every_steps == 0:

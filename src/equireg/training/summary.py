@@ -3,7 +3,9 @@
 import logging
 
 from equireg.batches.loading import PatchPlan
+from equireg.batches.patches import mixed_sides
 from equireg.config import TrainConfig
+from equireg.folders.prepared import Manifest
 from equireg.methods import Method
 from equireg.training.data import TrainingCases
 
@@ -11,9 +13,23 @@ log = logging.getLogger("equireg")
 
 
 def log_summary(
-    config: TrainConfig, plan: PatchPlan, cases: TrainingCases, method: Method, words: tuple[str, str]
+    config: TrainConfig,
+    plan: PatchPlan,
+    cases: TrainingCases,
+    method: Method,
+    words: tuple[str, str],
+    manifest: Manifest,
 ) -> None:
-    """Say what is trained; ``words`` are for what samples are cut from, and for the machine."""
+    """Say what is trained, and warn of labels that lose their side.
+
+    Args:
+        config: of the run.
+        plan: of its samples.
+        cases: that it uses.
+        method: that is trained.
+        words: for what samples are cut from, and for the machine.
+        manifest: of the prepared folder.
+    """
     kind, where = words
     weights = sum(weight.numel() for weight in method.student.parameters())
     log.info(
@@ -31,3 +47,6 @@ def log_summary(
         f"{weights:,}",
         where,
     )
+    mixed = mixed_sides(manifest, plan)
+    if mixed is not None:
+        log.warning("%s", mixed)

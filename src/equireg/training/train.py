@@ -210,7 +210,7 @@ def _train(
                 log.info("%s", line)
             kind = "slices" if plan.spatial_dims == 2 else "volumes"
             kind = kind if facts.pictures is None else "pictures"
-            log_summary(config, plan, cases, method, (kind, f"{device.type}, {precision}"))
+            log_summary(config, plan, cases, method, (kind, f"{device.type}, {precision}"), folder.data.manifest)
             if start is not None and last.path is None:
                 folder.tell_of(start)
         names = [*cases.labelled, *cases.drafted, *cases.unlabelled, *cases.validation]

@@ -23,7 +23,7 @@ class Lesion:
     classes: Tensor
     """Class indices of the lesion, [1, *s]; ``IGNORED`` outside of it."""
     weight: Tensor
-    """1 in the lesion, falling evenly to 0 over the border, [1, *s]."""
+    """1 in the lesion, falling evenly to 0 over the border, and 0 where other lesions are, [1, *s]."""
 
 
 def find_lesions(image: Tensor, label: Tensor, border_vox: int) -> list[Lesion]:
@@ -52,7 +52,7 @@ def _lesion(image: Tensor, classes: np.ndarray, inside: np.ndarray, border_vox: 
     """Return a lesion from a crop of a sample, and where it lies in it."""
     away = scipy.ndimage.distance_transform_edt(~inside)
     weight = np.clip(1 - np.asarray(away) / (border_vox + 1), 0, 1).astype(np.float32)
-    weight[classes == IGNORED] = 0
+    weight[(classes != 0) & ~inside] = 0  # another lesion would come along as background
     known = np.where(inside, classes, IGNORED).astype(np.int64)
     return Lesion(image, *(torch.from_numpy(part)[None].to(image.device) for part in (known, weight)))
 

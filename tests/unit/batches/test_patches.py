@@ -5,9 +5,10 @@ from typing import Any, Literal
 import pytest
 
 from equireg.batches.loading import PatchPlan
-from equireg.batches.patches import plan_patches
+from equireg.batches.patches import mixed_sides, plan_patches
 from equireg.config import TrainConfig, UNetConfig
 from equireg.errors import UsageError
+from equireg.imaging.labels import LabelTable
 from prepared_sets import manifest, record
 
 
@@ -78,3 +79,27 @@ def test_anatomical_axes_become_axes_of_a_sample(
 def test_an_unknown_axis_is_refused() -> None:
     with pytest.raises(UsageError, match="--flips is w; expected data, none or some of x,y,z"):
         plan_patches(manifest([record("a")]), TrainConfig(flips="w"))
+
+
+KIDNEYS = LabelTable((0, 1, 2, 3), ("background", "liver", "kidney_left", "kidney_right"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "prepared", "options", "expected"),
+    [
+        (KIDNEYS, "yz", {"flips": "x,y"}, "along x (kidney_left and kidney_right), where"),
+        (KIDNEYS, "yz", {"flips": "none", "turns": "xy"}, "along x (kidney_left and kidney_right), where"),
+        (LabelTable((0, 1), ("background", "anterior")), "xz", {"flips": "y"}, "along y (anterior), where"),
+        (KIDNEYS, "yz", {}, None),
+        (KIDNEYS, "yz", {"flips": "y", "turns": "data"}, None),
+        (KIDNEYS, "xyz", {"flips": "x,y"}, None),  # as asked of `prepare`
+        (LabelTable((0, 1), ("background", "liver")), "", {"flips": "x,y"}, None),
+    ],
+)
+def test_samples_that_lose_the_sides_of_their_labels_are_told(
+    labels: LabelTable, prepared: str, options: dict[str, Any], expected: str | None
+) -> None:
+    cubes = record("a", spacing_mm=(1.0, 1.0, 1.0))
+    made = manifest([cubes], fingerprint={"large_shape": [16, 16, 16]}, flips=prepared, labels=labels)
+    told = mixed_sides(made, plan_patches(made, TrainConfig(**options)))
+    assert told is None if expected is None else expected in str(told)

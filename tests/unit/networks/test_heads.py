@@ -5,7 +5,14 @@ import torch
 
 from equireg.model import config_from
 from equireg.networks import build
-from equireg.networks.heads import add_to_foreground, answer_first, class_axes, first_guess, tensors_of
+from equireg.networks.heads import (
+    add_to_foreground,
+    answer_first,
+    class_axes,
+    first_guess,
+    takes_foreground_bias,
+    tensors_of,
+)
 
 NAMES = ["unet", "resenc", "segresnet", "tiramisu"]
 
@@ -120,6 +127,13 @@ def test_a_bias_of_the_foreground_is_added_to_its_logits(name: str, downsample):
     image = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         before = network(image)
-        add_to_foreground(network, class_axes(network, config, 2, 3, (16, 16)), 1.5)
+        axes = class_axes(network, config, 2, 3, (16, 16))
+        assert takes_foreground_bias(axes)
+        add_to_foreground(network, axes, 1.5)
         moved = network(image) - before
     assert torch.allclose(moved, torch.tensor([0.0, 1.5, 1.5]).view(1, 3, 1, 1).expand_as(moved), atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [{}, {"head.weight": 0}, {"weight": 0}, {"a.weight": 0, "a.bias": 0, "b.weight": 0}])
+def test_heads_without_a_bias_take_none(axes: dict[str, int]) -> None:
+    assert not takes_foreground_bias(axes)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equireg.preparation.sides import distinguished_axes
+from equireg.preparation.sides import distinguished_axes, sided_names
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,10 @@ def test_the_other_axes(names: tuple[str, ...], axes: str) -> None:
 )
 def test_plain_words_are_no_sides(names: tuple[str, ...]) -> None:
     assert distinguished_axes(("background", *names)) == ""
+
+
+def test_names_that_say_the_ends_of_an_axis() -> None:
+    assert sided_names(("liver", "lung_upper", "kidney_left", "kidney_right"), "x") == ("kidney_left", "kidney_right")
+    assert sided_names(("liver", "Kidney_L"), "x") == ("Kidney_L",)
+    assert sided_names(("liver", "kidney_left"), "y") == ()
+    assert sided_names([f"part_{letter}" for letter in "abcdefg"], "x") == ()

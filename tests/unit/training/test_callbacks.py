@@ -6,17 +6,32 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, StochasticWeightAveraging
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    GradientAccumulationScheduler,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
+from lightning.pytorch.tuner import lr_finder
 
 from equireg.errors import EquiregError, UsageError
 from equireg.model import read_checkpoint
-from equireg.training.callbacks import callback_errors, check_callbacks, make_plain
+from equireg.training.callbacks import callback_errors, check_callbacks, check_one_batch_a_step, make_plain
 
 
 def test_callbacks_that_write_checkpoints_are_refused() -> None:
     check_callbacks([EarlyStopping("val/dice")])
     with pytest.raises(UsageError, match=r"a ModelCheckpoint; a run writes its own .* Leave it out"):
         check_callbacks([EarlyStopping("val/dice"), ModelCheckpoint()])
+
+
+def test_several_batches_a_step_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"a GradientAccumulationScheduler; a step .* raise --batch_size"):
+        check_callbacks([GradientAccumulationScheduler({0: 2})])
+    check_one_batch_a_step(1)
+    with pytest.raises(UsageError, match=r"accumulate_grad_batches to 3; a step .* raise --batch_size"):
+        check_one_batch_a_step(3)
 
 
 def test_what_lightning_refuses_is_one_line() -> None:
@@ -27,8 +42,11 @@ def test_what_lightning_refuses_is_one_line() -> None:
         stopping._validate_condition_metric({"val/dice": torch.ones(())})
     with pytest.raises(UsageError, match=r"refuses a callback: .*swa_epoch_start"), callback_errors():
         averaging(0.1, swa_epoch_start=-1)
-    with pytest.raises(RuntimeError, match="ours"), callback_errors():
-        raise RuntimeError("a fault of ours")
+    with pytest.raises(UsageError, match=r"refuses a callback: When using the learning rate finder"), callback_errors():
+        lr_finder._determine_lr_attr_name(LightningModule())
+    for ours in (RuntimeError, AttributeError, EquiregError):
+        with pytest.raises(ours, match=r"^ours$"), callback_errors():
+            raise ours("ours")
 
 
 def test_numbers_of_numpy_and_paths_become_plain(tmp_path: Path) -> None:

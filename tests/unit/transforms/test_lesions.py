@@ -92,3 +92,15 @@ def test_it_replaces_the_class_that_was_there():
     _, known = paste(image, torch.zeros_like(label), body, lesions[1:], torch.tensor([[0.5, 0.5]]))
     assert known[0, 0, 3, 3] == 1
     assert known.sum() == 1
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+def test_a_neighbouring_lesion_does_not_come_along_as_background(gap):
+    label = torch.zeros((1, 1, SIDE, SIDE), dtype=torch.long)
+    label[..., 4:8, 2:6] = label[..., 4:8, 6 + gap : 12] = 1
+    lesion = find_lesions(10.0 * label, label, 3)[0]
+    assert (lesion.weight[0, 3:7, 6] > 0).all()  # the gap between both is part of the border
+    target, nothing = torch.zeros((1, 1, SIDE, SIDE)), torch.zeros_like(label)
+    moved, known = paste(target, nothing, nothing == 0, [lesion], torch.tensor([[0.0, 0.532]]))
+    assert (known == 1).sum() == 16
+    assert (moved[known == 0] == 0).all()
