@@ -41,7 +41,7 @@ class RegionQuality:
     volume_mm3: float
     """Of the prediction."""
     volume_spread: float | None
-    """Standard deviation of the volume over the views, as a part of its mean."""
+    """Standard deviation over the views of the volume where all of them saw, as a part of its mean."""
 
 
 @dataclass(frozen=True)
