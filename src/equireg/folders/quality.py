@@ -53,7 +53,7 @@ class DiceEstimate:
     """Lower end of the interval that holds the Dice in four of five cases."""
     high: float
     rests_on: int
-    """Held-out cases behind it."""
+    """Patients of the held-out cases behind it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def in_words(estimate: DiceEstimate | None) -> str:
     if estimate is None:
         return ""
     found = f"Dice probably {estimate.dice:.2f} ({estimate.low:.2f} to {estimate.high:.2f} in four of five cases"
-    return f"{found}, from {estimate.rests_on} held-out cases)"
+    return f"{found}, from {estimate.rests_on} held-out patients)"
 
 
 def views_of(config: Mapping[str, Any]) -> dict[str, Any]:
