@@ -68,6 +68,8 @@ class CaseQuality:
     """Why it should be looked at, in words."""
     estimate: DiceEstimate | None = None
     """Of its mean Dice over the regions; None where no held-out cases were given."""
+    mask_digest: str | None = None
+    """Of the file of the mask, by which one that was corrected since is known; None in folders of earlier versions."""
 
 
 @dataclass(frozen=True)
