@@ -46,7 +46,8 @@ def test_what_masks_ignore_may_belong_to_any_region() -> None:
     made = manifest(cases, labels=labels)
     assert made.volumes_mm3("ac") == {"core": (12.0, 12.0), "rim": (8.0, 8.0)}
     assert made.least_foreground_mm3("ac") == 20.0
-    assert made.volumes_mm3("ab") == {"core": (6.0, 860.0), "rim": (0.0, 854.0)}
+    assert made.volumes_mm3("ab") == {"core": (6.0, 12.0), "rim": (0.0, 8.0)}
+    assert made.volumes_mm3("bc") == {"core": (6.0, 860.0), "rim": (0.0, 854.0)}
     assert made.least_foreground_mm3("abc") == 6.0
     assert (made.volumes_mm3("c"), made.least_foreground_mm3("c")) == (None, None)
 

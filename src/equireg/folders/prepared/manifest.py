@@ -116,19 +116,20 @@ class Manifest:
     def volumes_mm3(self, names: Sequence[str]) -> dict[str, tuple[float, float]] | None:
         """Return the least and the greatest volume of each judged region over some cases, mm3; None without masks.
 
-        Ignored voxels may belong to any region: the greatest counts them, the least does not.
+        Ignored voxels may belong to any region: where no mask is without them, the greatest counts them too.
         """
         masked = self._masked(names)
         if not masked:
             return None
         ignored = [0 if self.labels.ignore is None else math.prod(one.shape) - sum(one.class_voxels) for one in masked]
+        rest = ignored if all(ignored) else [0] * len(masked)
         place = {value: index for index, value in enumerate(self.labels.values)}
         found = {}
         for region, values in self.labels.judged_regions().items():
             members = [place[value] for value in values if value in place]
             known = [sum(one.class_voxels[index] for index in members) for one in masked]
             least = min(one.voxel_mm3 * count for one, count in zip(masked, known, strict=True))
-            most = [one.voxel_mm3 * sum(counts) for one, *counts in zip(masked, known, ignored, strict=True)]
+            most = [one.voxel_mm3 * sum(counts) for one, *counts in zip(masked, known, rest, strict=True)]
             found[region] = (least, max(most))
         return found
 
