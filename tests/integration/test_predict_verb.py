@@ -515,6 +515,7 @@ def test_quality_and_the_map_of_disagreement_lie_beside_the_predictions(
     assert 0 <= row.quality <= 1
     record = read_record(out, row.case)
     scan = load(out / f"{row.case}.nii.gz")
+    assert record.mask_digest == digest_of(out / f"{row.case}.nii.gz")
     voxel_mm3 = float(np.prod(scan.header.get_zooms()))
     whole = np.isin(np.asarray(scan.dataobj), (1, 2, 4)).sum() * voxel_mm3
     assert record.regions["whole"].volume_mm3 == pytest.approx(whole, rel=1e-4)

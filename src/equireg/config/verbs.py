@@ -121,8 +121,8 @@ class PredictConfig(ScanOptions, ClusterOptions):
     """random views, beside the mirrored ones that are predicted anyway, whose agreement tells how far a prediction is
     to be trusted; each costs one more pass, and changes no prediction"""
     calibration: str | None = None
-    """evaluation of five or more held-out cases that this model predicted with the same options; quality.csv then
-    has an estimate of each Dice with its interval"""
+    """evaluation of held-out cases of five or more patients that this model predicted with the same options;
+    quality.csv then has an estimate of each Dice with its interval"""
     disagreement: bool = False
     """write disagreement/CASE.nii.gz (of pictures CASE.png) too: for each voxel the part of the views that contradict
     the prediction"""

@@ -24,11 +24,12 @@ from equireg.evaluation.result import EvaluationResult
 from equireg.evaluation.scores import Score, finite, joined, nothing_in_common, shown_regions, with_all_regions
 from equireg.evaluation.summary import summarise
 from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
+from equireg.evaluation.trusted import trusted
 from equireg.folders import evaluation as folder_format
 from equireg.folders import lineage, made_by, sign
 from equireg.folders.digests import digests_of
 from equireg.folders.learnt import some_learnt
-from equireg.folders.quality import read_quality, views_of
+from equireg.folders.quality import views_of
 from equireg.folders.signature import LEARNT_CASES
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
@@ -92,7 +93,7 @@ def evaluate(
         folder_format.write_scores(folder, result.scores)
         folder_format.write_summary(folder, result.summary)
         folder_format.write_labels(folder, table)
-        folder_format.write_quality(folder, _trusted(predicted, scores))
+        folder_format.write_quality(folder, trusted(predicted, scores))
         folder_format.write_pictures(folder, _pictures(replace(judged, scores=scores), table, config.pictures))
         sign(
             folder,
@@ -204,16 +205,6 @@ def _plain(scores: Sequence[Score]) -> dict[tuple[str, str, str], float]:
         for region, metrics in score.regions.items()
         for metric, value in metrics.items()
     }
-
-
-def _trusted(predictions: Predictions, scores: Sequence[Score]) -> dict[str, tuple[float, float]]:
-    """Return case to quality and mean Dice, of the cases that have a quality and a mask."""
-    if predictions.is_unsigned:
-        return {}
-    qualities = {row.case: row.quality for row in read_quality(predictions.root) if row.quality is not None}
-    regions = shown_regions(scores, "dice")
-    judged = [one for one in scores if one.case in qualities and one.is_judged]
-    return {one.case: (qualities[one.case], one.mean_dice(regions)) for one in judged}
 
 
 def _told(reference: Path, judged: _Judged, options: DicomOptions) -> Path:

@@ -41,7 +41,7 @@ class RegionQuality:
     volume_mm3: float
     """Of the prediction."""
     volume_spread: float | None
-    """Standard deviation of the volume over the views, as a part of its mean."""
+    """Standard deviation over the views of the volume where all of them saw, as a part of its mean."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class DiceEstimate:
     """Lower end of the interval that holds the Dice in four of five cases."""
     high: float
     rests_on: int
-    """Held-out cases behind it."""
+    """Patients of the held-out cases behind it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class CaseQuality:
     """Why it should be looked at, in words."""
     estimate: DiceEstimate | None = None
     """Of its mean Dice over the regions; None where no held-out cases were given."""
+    mask_digest: str | None = None
+    """Of the file of the mask, by which one that was corrected since is known; None in folders of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def in_words(estimate: DiceEstimate | None) -> str:
     if estimate is None:
         return ""
     found = f"Dice probably {estimate.dice:.2f} ({estimate.low:.2f} to {estimate.high:.2f} in four of five cases"
-    return f"{found}, from {estimate.rests_on} held-out cases)"
+    return f"{found}, from {estimate.rests_on} held-out patients)"
 
 
 def views_of(config: Mapping[str, Any]) -> dict[str, Any]:

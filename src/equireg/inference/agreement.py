@@ -23,7 +23,7 @@ class Agreement:
         self.views, self.classes = views, classes
         self._pairs = list(itertools.combinations(range(views), 2))
         self._counts = torch.zeros((len(self._pairs), classes + 1, classes + 1), dtype=torch.int64)
-        self._voxels = torch.zeros((views, classes), dtype=torch.int64)
+        self._voxels = torch.zeros((views, 2, classes), dtype=torch.int64)  # in the middle: whether all views saw it
         self.map: list[Tensor] | None = [] if mapped else None
         """Slabs [d, H, W] of the part of the views that contradict the prediction, where that is kept."""
 
@@ -32,8 +32,10 @@ class Agreement:
         anywhere = torch.stack([own != 0 for own in labels]).any(dim=0)
         wide = [own[anywhere].long() for own in labels]
         kinds = self.classes + 1
+        seen = torch.stack([own < self.classes for own in wide]).all(dim=0)
         for view, own in enumerate(wide):
-            self._voxels[view] += torch.bincount(own, minlength=kinds)[: self.classes].cpu()
+            counts = torch.bincount(own + kinds * seen, minlength=2 * kinds).view(2, kinds)
+            self._voxels[view] += counts[:, : self.classes].cpu()
         for row, (first, second) in enumerate(self._pairs):
             both = torch.bincount(wide[first] * kinds + wide[second], minlength=kinds**2)
             self._counts[row] += both.view(kinds, kinds).cpu()
@@ -56,7 +58,7 @@ class Agreement:
             0 to 1; 1 for a pair that does not show it; None where no view shows it, or there are no two views.
         """
         members = list(classes)
-        if not self._pairs or not self._voxels[:, members].any():
+        if not self._pairs or not self._voxels[..., members].any():
             return None
         counts = self._counts[:, : self.classes, : self.classes].cpu().double()
         common = counts[:, members][:, :, members].sum(dim=(1, 2))
@@ -66,12 +68,12 @@ class Agreement:
     def spread_of(self, classes: Sequence[int]) -> float | None:
         """Return the standard deviation over the views of the size of a union, as a part of its mean size.
 
-        It is of foreground classes, as in ``dice_of``.
+        It is of foreground classes, as in ``dice_of``, and of the voxels that all views saw.
 
         Returns:
-            0 or more; None where no view shows it, or there are no two views.
+            0 or more; None where no view shows it there, or there are no two views.
         """
-        sizes = self._voxels[:, list(classes)].sum(dim=1).cpu().double()
+        sizes = self._voxels[:, 1, list(classes)].sum(dim=1).cpu().double()
         return float(sizes.std(correction=0) / sizes.mean()) if self._pairs and sizes.any() else None
 
 

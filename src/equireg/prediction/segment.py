@@ -13,6 +13,7 @@ from equireg.devices import autocast, choose_device, choose_precision
 from equireg.engines import Work, accelerated, check_option
 from equireg.errors import EquiregError
 from equireg.folders import predictions
+from equireg.folders.digests import digest_of
 from equireg.folders.quality import write_record
 from equireg.imaging import volume
 from equireg.imaging.grid import WorkingGrid
@@ -194,7 +195,7 @@ def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: Pr
 def write(
     predictor: Predictor, case: InputCase, segmented: Segmented, folder: Path, config: PredictConfig
 ) -> np.ndarray:
-    """Write all that is asked for of one case, in its scan's own geometry; its prediction comes last.
+    """Write all that is asked for of one case, in its scan's own geometry.
 
     Returns:
         The label values of the prediction, [X, Y, Z].
@@ -204,13 +205,13 @@ def write(
         equivariance.write(segmented.transformed, grid, predictor.labels, predictions.Files.of(folder, case.name))
     classes = _write_probabilities(case, segmented, folder) if config.probabilities else segmented.native_classes()
     values = predictor.values(classes, grid.native)
+    mask = write_mask(folder, case, values, grid.native, predictor.looks, config)
     if segmented.agreement is not None:
         counts = segmented.agreement
         affine = grid.native.affine_array
         found = quality.quality_of(case.name, counts, values, affine, predictor.facts, segmented.far)
-        write_record(folder, found)
+        write_record(folder, replace(found, mask_digest=digest_of(mask)))
         quality.write_disagreement(folder, case.name, counts, grid, picture=predictor.looks.pictures)
-    write_mask(folder, case, values, grid.native, predictor.looks, config)
     return values
 
 

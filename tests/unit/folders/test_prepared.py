@@ -16,6 +16,7 @@ from equireg.errors import EquiregError
 from equireg.folders.digests import digest_of
 from equireg.folders.prepared import MANIFEST, Manifest, PreparedSet, case_folder, finish, new_case, renew, write_array
 from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
 from equireg.preparation import equivariance_seeds
 from prepared_sets import LABELS, image_of, label_of, manifest, record, whole, write_set
@@ -36,6 +37,19 @@ def test_the_least_foreground_is_that_of_all_labels_together() -> None:
     assert made.volumes_mm3("abc") == {"core": (0.0, 8.0), "rim": (0.0, 6.0)}
     assert made.least_foreground_mm3("abc") == 6.0
     assert made.least_foreground_mm3("c") is None
+
+
+def test_what_masks_ignore_may_belong_to_any_region() -> None:
+    labels = LabelTable((0, 1, 2), ("background", "core", "rim"), ignore=3)
+    whole, sparse = (470, 6, 4), (50, 3, 0)
+    cases = [record("a", class_voxels=whole), record("b", class_voxels=sparse), record("c", class_voxels=(0, 0, 0))]
+    made = manifest(cases, labels=labels)
+    assert made.volumes_mm3("ac") == {"core": (12.0, 12.0), "rim": (8.0, 8.0)}
+    assert made.least_foreground_mm3("ac") == 20.0
+    assert made.volumes_mm3("ab") == {"core": (6.0, 12.0), "rim": (0.0, 8.0)}
+    assert made.volumes_mm3("bc") == {"core": (6.0, 860.0), "rim": (0.0, 854.0)}
+    assert made.least_foreground_mm3("abc") == 6.0
+    assert (made.volumes_mm3("c"), made.least_foreground_mm3("c")) == (None, None)
 
 
 def test_volumes_of_sheared_scans_are_those_of_their_voxels() -> None:

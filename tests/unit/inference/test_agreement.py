@@ -89,6 +89,17 @@ def test_a_union_of_classes_and_the_spread_of_its_size() -> None:
     assert made.spread_of([3]) is None
 
 
+def test_the_spread_is_of_the_voxels_that_all_views_saw() -> None:
+    made = Agreement(3, 2)
+    made.add([labels(1, 1, 0, 1), labels(1, 1, 0, 0), labels(2, 1, 0, 2)])
+    assert made.spread_of([1]) == 0.0
+    made.add([labels(1, 1), labels(1, 1), labels(1, 0)])
+    assert made.spread_of([1]) == pytest.approx(0.4714045 / (8 / 3))
+    unseen = Agreement(2, 2)
+    unseen.add([labels(1, 1), labels(2, 2)])
+    assert (unseen.spread_of([1]), unseen.dice_of([1])) == (None, 1.0)
+
+
 def test_the_map_is_the_part_of_the_views_that_contradict() -> None:
     chosen = labels(1, 1, 0, 0)
     found = contradicted([labels(1, 0, 0, 2), labels(1, 1, 1, 2)], chosen, 2)

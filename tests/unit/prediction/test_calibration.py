@@ -12,7 +12,7 @@ from equireg.config import PredictConfig
 from equireg.errors import EquiregError
 from equireg.folders import evaluation
 from equireg.folders.digests import digests_of
-from equireg.folders.quality import CaseQuality, views_of
+from equireg.folders.quality import CaseQuality, RegionQuality, views_of
 from equireg.prediction.calibration import Calibration, read_calibration
 
 QUALITY = (0.2, 0.4, 0.5, 0.7, 0.9)
@@ -46,13 +46,49 @@ def test_the_interval_holds_four_of_five_new_cases_about():
 
 
 def test_all_scans_of_a_patient_are_left_out_together(tmp_path: Path):
-    groups = [["case3", "case4"]]
-    made = read_calibration(evaluated(tmp_path / "e", same_patient=groups), "12", PredictConfig()).estimate(0.9)
-    alone = Calibration(QUALITY, DICE).estimate(0.9)
-    assert made == Calibration(QUALITY, DICE, ["a", "b", "c", "d", "d"]).estimate(0.9)
-    # Without both scans of d, its estimate is that of the cases of little quality.
-    assert (alone.low, made.low) == (pytest.approx(0.4), pytest.approx(0.0))
-    assert Calibration(QUALITY, DICE, ["a"] * 5).estimate(0.9) == alone
+    folder = evaluated(tmp_path / "e", 6, same_patient=[["case4", "case5"]])
+    made = read_calibration(folder, "12", PredictConfig()).estimate(0.9)
+    known = (*QUALITY, 0.9), (*DICE, 0.8)
+    alone = Calibration(*known).estimate(0.9)
+    assert made == Calibration(*known, ["a", "b", "c", "d", "e", "e"]).estimate(0.9)
+    # Without both scans of e, its estimate is that of the cases of less quality.
+    assert (alone.low, made.low) == (pytest.approx(0.6), pytest.approx(0.4))
+    assert (alone.rests_on, made.rests_on) == (6, 5)
+
+
+def test_a_patient_with_many_scans_counts_once():
+    dice = (0.1, 0.2, 0.4, 0.6, 0.7)
+    made = Calibration((*QUALITY, *[0.9] * 9), (*dice, *[0.7] * 9), [*"abcde", *"e" * 9])
+    alone = Calibration(QUALITY, dice)
+    for quality in QUALITY:
+        assert vars(made.estimate(quality)) == pytest.approx(vars(alone.estimate(quality)))
+
+
+def test_many_scans_of_four_patients_are_too_few(tmp_path: Path):
+    with pytest.raises(ValueError, match="of 4 patients"):
+        Calibration(QUALITY, DICE, [*"abcdd"])
+    folder = evaluated(tmp_path / "e", same_patient=[["case0", "case4"]])
+    with pytest.raises(EquiregError, match=r"holds 5 cases of 4 patients .* expected 5 or more patients"):
+        read_calibration(folder, "12", PredictConfig())
+
+
+def test_below_all_held_out_qualities_the_dice_may_be_anything():
+    made = Calibration(QUALITY, DICE)
+    found = made.of(CaseQuality("a", 0.15, reasons=("small",)))
+    assert found.reasons == ("small", "the quality is lower than that of every held-out case")
+    assert found.estimate is not None
+    assert (found.estimate.low, found.estimate.dice) == (0.0, 0.1)
+    assert made.of(found) == found, "a command that is given again says it once"
+    assert Calibration(np.add(QUALITY, -0.1), DICE).of(found).reasons == ("small",)
+    assert made.of(CaseQuality("a", 0.19996)).reasons == (), "quality.csv has four digits"
+
+
+def test_nothing_that_was_found_has_no_estimate():
+    made = Calibration(QUALITY, DICE)
+    estimate = made.estimate(0.9)
+    for quality, volume_mm3 in ((0.0, 0.0), (1.0, 0.0), (0.0, 3.0)):
+        regions = {"whole": RegionQuality(None, 0.0, None), "core": RegionQuality(None, volume_mm3, None)}
+        assert made.of(CaseQuality("a", quality, regions, estimate=estimate)).estimate is None
 
 
 def test_four_cases_are_too_few():
@@ -69,7 +105,7 @@ def test_a_case_without_quality_has_no_estimate():
 def evaluated(folder: Path, cases: int = 5, split: str | None = "val", **facts: Any) -> Path:
     """Make what `evaluate` leaves of predictions with the options by default."""
     folder.mkdir()
-    pairs = list(zip(QUALITY, DICE, strict=True))[:cases]
+    pairs = [*zip(QUALITY, DICE, strict=True), (0.9, 0.8)][:cases]
     evaluation.write_quality(folder, {f"case{index}": pair for index, pair in enumerate(pairs)})
     signed = {
         "run": {"name": "first", "checkpoint_digest": "12", "split": split},

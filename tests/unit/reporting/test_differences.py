@@ -185,6 +185,12 @@ def test_the_signed_rank_test_by_hand() -> None:
     assert 0 < with_ties <= 1
 
 
+def test_the_signed_rank_test_is_exact_also_beside_many_zeros() -> None:
+    assert signed_rank(np.array([*[0.0] * 15, 0.1, 0.2, 0.3, 0.4, 0.5])) == pytest.approx(2 / 32)
+    assert signed_rank(np.array([*[0.0] * 60, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])) == pytest.approx(2 / 64)
+    assert signed_rank(np.array([0.0, 0.3])) == 1.0
+
+
 def test_holm_by_hand() -> None:
     # Sorted 0.01, 0.02, 0.04: times 3, 2 and 1, never falling.
     assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])

@@ -43,7 +43,7 @@ def test_cases_stand_by_doubt_with_their_reasons(written: Path) -> None:
     part = html[html.index("Cases by doubt") :]
     assert re.findall(r'<span class="role">\d\.</span> <a href="[^"]+">(\w)</a>', part) == ["b", "c", "d", "e"]
     assert "views disagree on whole (0.40)" in part
-    assert "Dice probably 0.60 (0.50 to 0.65 in four of five cases, from 12 held-out cases)" in part
+    assert "Dice probably 0.60 (0.50 to 0.65 in four of five cases, from 12 held-out patients)" in part
     # Two neighbours changed places: 1 - 6 * (1 + 1) / (6 * 35).
     assert "rank correlation of quality with Dice +0.94 over 6 cases" in part
     table = pd.read_csv(written / "tables" / "quality.csv")

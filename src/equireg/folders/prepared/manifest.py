@@ -114,22 +114,32 @@ class Manifest:
         }
 
     def volumes_mm3(self, names: Sequence[str]) -> dict[str, tuple[float, float]] | None:
-        """Return the least and the greatest volume of each judged region over some cases, mm3; None without masks."""
-        masked = [case for case in self.cases if case.name in set(names) and case.labelled]
+        """Return the least and the greatest volume of each judged region over some cases, mm3; None without masks.
+
+        Ignored voxels may belong to any region: where no mask is without them, the greatest counts them too.
+        """
+        masked = self._masked(names)
         if not masked:
             return None
+        ignored = [0 if self.labels.ignore is None else math.prod(one.shape) - sum(one.class_voxels) for one in masked]
+        rest = ignored if all(ignored) else [0] * len(masked)
         place = {value: index for index, value in enumerate(self.labels.values)}
         found = {}
         for region, values in self.labels.judged_regions().items():
             members = [place[value] for value in values if value in place]
-            sizes = [one.voxel_mm3 * sum(one.class_voxels[index] for index in members) for one in masked]
-            found[region] = (min(sizes), max(sizes))
+            known = [sum(one.class_voxels[index] for index in members) for one in masked]
+            least = min(one.voxel_mm3 * count for one, count in zip(masked, known, strict=True))
+            most = [one.voxel_mm3 * sum(counts) for one, *counts in zip(masked, known, rest, strict=True)]
+            found[region] = (least, max(most))
         return found
 
     def least_foreground_mm3(self, names: Sequence[str]) -> float | None:
         """Return the least volume of all labels but the background over some cases, mm3; None without masks."""
-        masked = [case for case in self.cases if case.name in set(names) and case.labelled]
-        return min((one.voxel_mm3 * sum(one.class_voxels[1:]) for one in masked), default=None)
+        return min((one.voxel_mm3 * sum(one.class_voxels[1:]) for one in self._masked(names)), default=None)
+
+    def _masked(self, names: Sequence[str]) -> list[CaseRecord]:
+        """Return those of some cases whose masks say something: not those that are ignored everywhere."""
+        return [case for case in self.cases if case.name in set(names) and sum(case.class_voxels)]
 
     @classmethod
     def from_dict(cls, content: Any) -> "Manifest":
