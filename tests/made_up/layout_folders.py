@@ -12,12 +12,12 @@ from equireg.layouts import RawDataset
 FOUR = ("t1", "t1ce", "t2", "flair")
 
 
-def put(root: Path, *names: str, channels: int = 1) -> None:
+def put(root: Path, *names: str, channels: int = 1, slices: int = 4) -> None:
     """Write small images; channel i of a file holds values of its own, so that a mix-up shows."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        shape = (2, 3, 4) if channels == 1 else (2, 3, 4, channels)
+        shape = (2, 3, slices) if channels == 1 else (2, 3, slices, channels)
         nib.save(nib.Nifti1Image(np.arange(np.prod(shape), dtype=np.int16).reshape(shape), np.eye(4)), path)
 
 

@@ -28,6 +28,7 @@ from equireg.imaging.segments import common_numbers, numbers_of, plain, segment_
 from equireg.imaging.volume import Geometry, read_label
 from equireg.layouts.dicom.files import Files, read_files, read_these
 from equireg.layouts.files import stem_of
+from equireg.layouts.masks import without_probabilities
 
 _ENDING = re.compile(r"[_\-. ](?:seg|segmentation|mask|label|labels|gt|corrected)$", re.IGNORECASE)
 """What tools put behind a scan's name for its mask."""
@@ -144,7 +145,9 @@ def _files(paths: Iterable[Path]) -> _Given:
     for path in paths:
         before = len(given.heads) + len(given.problems)
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if not file.name.startswith(".") and extension_of(file))
+            inside = without_probabilities(
+                sorted(file for file in path.iterdir() if not file.name.startswith(".") and extension_of(file))
+            )
             given.files += inside
             given.add(read_files(path))
             if not inside and before == len(given.heads) + len(given.problems):

@@ -24,11 +24,10 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
         EquiregError: if no labelled case remains, or more are asked for than there are.
     """
     training = sorted((case for case in cases if case.split == "train"), key=_name)
-    further = [case for case in cases if case.held_out and not case.labelled and case.split == "test"]
     order = _permuted(training, config.seed)
     masked = [case.name for case in order if case.labelled]
     if config.unlabelled_from == "test":  # these change nothing about which cases are labelled
-        order = _permuted([*training, *sorted(further, key=_name)], config.seed)
+        order = _permuted([*training, *sorted(further_cases(cases), key=_name)], config.seed)
     if not masked:
         raise EquiregError(
             f"no labelled case among the {len(training)} training cases; expected at least one case with a mask. "
@@ -49,6 +48,11 @@ def choose_cases(cases: Sequence[CaseRecord], config: TrainConfig) -> tuple[list
             f"--unsup_cases asks for {unlabelled} cases; expected at most {len(order)}, all training cases."
         )
     return masked[:count], [case.name for case in order[:unlabelled]]
+
+
+def further_cases(cases: Sequence[CaseRecord]) -> list[CaseRecord]:
+    """Return the cases that ``unlabelled_from`` test adds: those that the layout holds out, without a mask."""
+    return [case for case in cases if case.held_out and not case.labelled and case.split == "test"]
 
 
 def drafted_cases(cases: Sequence[CaseRecord]) -> tuple[str, ...]:

@@ -96,6 +96,7 @@ VERBS: dict[str, Verb] = {
         "PlanConfig",
         (Argument("prepared", "output of `equireg prepare`", made_by="prepare"),),
         common=("max_minutes", "max_steps", "sup_cases", "method.name", "network.name", "device", "out", "json"),
+        timed=True,
         names="equireg.cli.chosen:names_for_training",
         show="equireg.cli.showing:show_plan",
     ),

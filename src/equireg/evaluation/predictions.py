@@ -15,7 +15,7 @@ from equireg.folders.label_tables import read_colour_labels
 from equireg.imaging.formats import EXTENSIONS
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
-from equireg.layouts.files import image_files
+from equireg.layouts.masks import mask_files
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,11 @@ def label_files(folder: Path) -> dict[str, Path]:
         EquiregError: if two files are of one case.
     """
     files: dict[str, Path] = {}
-    for path in image_files(folder):
+    for path in mask_files(folder):
         case = predictions_folder.case_of(path.name)
         if case is None:
             continue
         if case in files:
             raise EquiregError(f"{files[case]} and {path.name}: two files of one case. Remove one of them.")
         files[case] = path
-    return {case: path for case, path in files.items() if not predictions_folder.is_probabilities(case, files)}
+    return files

@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def has_transformed(folder: Path) -> bool:
     return (folder / EQUIVARIANCE).is_dir()
 
 
-def is_probabilities(stem: str, stems: Mapping[str, Any]) -> bool:
+def is_probabilities(stem: str, stems: Container[str]) -> bool:
     """Whether a file named ``stem`` holds the probabilities of another case of the folder."""
     return stem.endswith(PROBABILITIES) and stem.removesuffix(PROBABILITIES) in stems
 

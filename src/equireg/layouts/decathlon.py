@@ -27,6 +27,7 @@ from equireg.layouts.dataset_json import (
 )
 from equireg.layouts.files import MARKS, folder_pairs, image_files, stem_of
 from equireg.layouts.folder_cases import folder_names
+from equireg.layouts.masks import mask_files
 from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.picture_sets import channels_of
 from equireg.layouts.unlisted import told, without_contrasts
@@ -259,7 +260,7 @@ def _unlisted(root: Path, listed: _Listed, *, by_folder: bool) -> tuple[list[Fou
     cases, orphans = [], []
     for pair in folder_pairs(root):
         scans = image_files(pair.images)
-        masks = {stem_of(file): file for file in image_files(pair.labels)} if pair.labels else {}
+        masks = {stem_of(file): file for file in mask_files(pair.labels)} if pair.labels else {}
         for file in without_contrasts(scans, listed.lists) if by_folder else scans:
             if file not in known:
                 label = masks.get(stem_of(file)) if by_folder or pair.held_out else None

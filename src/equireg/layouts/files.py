@@ -56,16 +56,14 @@ class FolderPair:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """List the images directly in a folder by name; hidden files (``._x``, ``.DS_Store``) are none.
-
-    Pictures beside volumes are previews, and left out.
-    """
-    found = _images_in(folder)
+    """List the images directly in a folder by name, without pictures beside volumes: among scans these are previews."""
+    found = images_in(folder)
     volumes = [file for file in found if not is_picture(file)]
     return volumes or found
 
 
-def _images_in(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """List all images directly in a folder by name; hidden files (``._x``, ``.DS_Store``) are none."""
     with read_errors(folder):
         return sorted(file for file in folder.iterdir() if is_image(file))
 
@@ -154,7 +152,7 @@ def _of_one_kind(root: Path, found: list[tuple[Path, list[Path]]]) -> list[tuple
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
     for here, _ in folders_below(root):
-        files = image_files(here)
+        files = images_in(here)
         if files:
             yield here, files
 

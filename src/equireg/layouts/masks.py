@@ -3,9 +3,14 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from equireg.layouts.files import stem_of
+from equireg.errors import EquiregError
+from equireg.folders.predictions import case_of, is_probabilities
+from equireg.imaging.formats import read_header
+from equireg.imaging.pictures import is_picture
+from equireg.layouts.files import images_in, stem_of
 
 _WORDS = (
     r"(?:seg|segm|segs|segmentations?|segmented|d?seg|masks?|msk|labels?|label[_\-. ]?maps?|lbl|gt|ground[_\-. ]?truth|"
@@ -38,6 +43,39 @@ def split_mask(stem: str) -> str | None:
 def is_brain_mask(file: Path) -> bool:
     """Whether a mask says where the brain is, which is made for preprocessing and is nobody's label."""
     return _BRAIN.fullmatch(stem_of(file)) is not None
+
+
+def mask_files(folder: Path) -> list[Path]:
+    """List the masks directly in a folder by name, without previews and the probabilities of a prediction there."""
+    return without_previews(without_probabilities(images_in(folder)))
+
+
+def without_probabilities(files: Sequence[Path]) -> list[Path]:
+    """Leave out the files of probabilities that `equireg predict` wrote beside its masks."""
+    stems = {case_of(file.name) for file in files}
+    return [file for file in files if not is_probabilities(stem_of(file), stems)]
+
+
+def without_previews(files: Sequence[Path]) -> list[Path]:
+    """Leave previews out of the files in a folder of masks: pictures of cases that have a volume there.
+
+    Where the volumes have several slices, all pictures are previews: no picture can be such a mask.
+    """
+    volumes = [file for file in files if not is_picture(file)]
+    if len(volumes) in (0, len(files)):
+        return [*files]
+    if _have_slices(volumes):
+        return volumes
+    cases = {split_mask(stem) or stem for stem in map(stem_of, volumes)}
+    return [file for file in files if not is_picture(file) or (split_mask(stem_of(file)) or stem_of(file)) not in cases]
+
+
+def _have_slices(volumes: Iterable[Path]) -> bool:
+    """Whether the first volume that can be read has several slices."""
+    for file in volumes:
+        with suppress(EquiregError):
+            return read_header(file).shape[2] > 1
+    return True
 
 
 def _core(stem: str) -> str | None:

@@ -22,6 +22,7 @@ from equireg.layouts.dataset_json import (
     shown,
 )
 from equireg.layouts.files import FolderPair, folder_pairs, image_files, stem_of
+from equireg.layouts.masks import mask_files
 
 NUMBERED = re.compile(r"(.+)_(\d{4})")
 """A stem with nnU-Net's channel number."""
@@ -89,7 +90,7 @@ def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[Found
                     )
                 groups[name][channel] = file
         masks: defaultdict[str, list[Path]] = defaultdict(list)
-        for file in image_files(pair.labels) if pair.labels else ():
+        for file in mask_files(pair.labels) if pair.labels else ():
             masks[stem_of(file)].append(file)
         for name, files in groups.items():
             cases.append(_case(name, _whole(files, channels), masks[name], problems.get(name), pair))
@@ -100,7 +101,7 @@ def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[Found
 def _are_whole(pairs: Sequence[FolderPair], channels: tuple[str, ...]) -> bool:
     """Whether the scans bear no channel numbers, and each holds all channels: masks have their very names."""
     files = [file for pair in pairs for file in image_files(pair.images)]
-    masks = {stem_of(file) for pair in pairs if pair.labels for file in image_files(pair.labels)}
+    masks = {stem_of(file) for pair in pairs if pair.labels for file in mask_files(pair.labels)}
     numbered = [match for file in files if (match := NUMBERED.fullmatch(stem_of(file)))]
     if any(match[1] in masks for match in numbered) or not any(stem_of(file) in masks for file in files):
         return False

@@ -23,7 +23,7 @@ from equireg.layouts.files import (
     stem_of,
     words_of,
 )
-from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask
+from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask, without_previews
 
 _FIELD_OF_VIEW = re.compile(r"(?:fov[_\-. ]?)?masks?(?:[_\-. ]?fov)?|fovs?", re.IGNORECASE)
 """Folders whose pictures show the field of view where manual masks lie beside, as in DRIVE and HRF."""
@@ -52,7 +52,7 @@ class Places:
         for folder, files in found:
             home = self._mask_folder(folder)
             if home is not None:
-                self._apart.setdefault(home, []).extend(files)
+                self._apart.setdefault(home, []).extend(without_previews(files))
                 continue
             masks = [file for file in files if split_mask(stem_of(file)) is not None]
             if masks == files and folder != root and all(map(is_picture, files)):

@@ -1,5 +1,6 @@
 """Which rung of the ladder is taken: the costliest that fits the memory and leaves steps enough, by measured steps."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ FEWEST_STEPS = 50
 """Steps below which a budget of time is refused: nothing is learnt in fewer."""
 _SEARCH_PART = 0.05
 """Part of the time there is after which no costlier rung is looked at."""
+_SLOWER = 1.2
+"""How much longer than measured all may take, in a time that is advised."""
 _HOPE = 0.5
 """A rung is measured when this part of the steps that it should leave is predicted."""
 NEARLY = 0.9
@@ -39,13 +42,14 @@ def predicted(rung: Rung, measured: Rung, speed: Speed, seconds: float) -> float
     return steps_within(speed, seconds) * measured.cost / rung.cost
 
 
-def climb(rungs: Sequence[Rung], measure: Callable[[Rung], Speed], seconds: float) -> Climb:
+def climb(rungs: Sequence[Rung], measure: Callable[[Rung], Speed], seconds: float, began: float | None = None) -> Climb:
     """Measure the cheapest rung, then the costliest that should fit, until no costlier one should.
 
     Args:
         rungs: the costliest first.
         measure: makes a few steps; raises ``TooLargeError`` where memory does not suffice.
         seconds: time of the whole training.
+        began: reading of ``time.monotonic()`` from which that counts; by default that of this call.
 
     Raises:
         EquiregError: if not even the cheapest rung fits the memory, or it leaves fewer than 50 steps, or than it
@@ -54,7 +58,7 @@ def climb(rungs: Sequence[Rung], measure: Callable[[Rung], Speed], seconds: floa
     begin, left = time.monotonic(), list(rungs)
     rung, refused = left[-1], ""
     speed = measure_cheapest(rung, measure)
-    _check_steps(rung, speed, seconds)
+    _check_steps(rung, speed, seconds, time.monotonic() - (begin if began is None else began))
     while True:
         above = left[: left.index(rung)]
         fit = [one for one in above if _may_fit(one, rung, speed, seconds)]
@@ -100,13 +104,25 @@ def measure_cheapest(rung: Rung, measure: Callable[[Rung], Speed]) -> Speed:
         ) from error
 
 
-def _check_steps(rung: Rung, speed: Speed, seconds: float) -> None:
+def fewest_minutes(lost_s: float, step_s: float, steps: int) -> float:
+    """Return the --max_minutes to advise for a number of steps, in tenths rounded up.
+
+    Args:
+        lost_s: seconds for all but steps: what has passed, the start and pauses. The search for a costlier rung, a
+            twentieth of the time, comes on top.
+        step_s: seconds of a step.
+        steps: how many are to fit.
+    """
+    return math.ceil(_SLOWER * (lost_s + steps * step_s) / (1 - _SEARCH_PART) / 6) / 10
+
+
+def _check_steps(rung: Rung, speed: Speed, seconds: float, passed_s: float) -> None:
     steps, fewest = steps_within(speed, seconds), min(FEWEST_STEPS, rung.steps)  # --max_steps may ask for fewer
     if steps < fewest:
-        least = (speed.start_seconds + 1.1 * fewest * speed.seconds_per_step) / 60
+        least = fewest_minutes(passed_s + speed.start_seconds, speed.seconds_per_step, fewest)
         raise EquiregError(
             f"--max_minutes {seconds / 60:g} leaves about {steps} steps at {speed.seconds_per_step:.2g} s a step; "
-            f"expected time for {fewest} or more. Give --max_minutes {least:.2g} or more, or a smaller "
+            f"expected time for {fewest} or more. Give --max_minutes {least:g} or more, or a smaller "
             "--patch_size or --batch_size."
         )
 

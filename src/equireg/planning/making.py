@@ -143,12 +143,13 @@ def is_planned(given: Mapping[str, Any]) -> bool:
     return not by_steps and any(option not in flat for option in PLANNED)
 
 
-def make_plan(given: Mapping[str, Any], data: PreparedSet) -> Plan:
+def make_plan(given: Mapping[str, Any], data: PreparedSet, began: float | None = None) -> Plan:
     """Plan a run for the minutes that are given, or 60: what is given stays, the rest is decided and measured.
 
     Args:
         given: nested options of a run, the method named.
         data: the prepared folder, with the splits that the run trains on.
+        began: reading of ``time.monotonic()`` from which the minutes count; by default that of this call.
 
     Raises:
         EquiregError: if an option does not fit the data, memory does not suffice, or the time is too short.
@@ -162,7 +163,7 @@ def make_plan(given: Mapping[str, Any], data: PreparedSet) -> Plan:
     if minutes is None and not unlimited:
         dims, found = _fitted(question)
     else:
-        dims, found = _climbed(question, 60 * float(given["max_minutes"]))
+        dims, found = _climbed(question, 60 * float(given["max_minutes"]), began)
     decisions = question.decided(found.rung, _why(found), dims)
     if unlimited:
         why = "neither --max_minutes nor --max_steps is given"
@@ -193,12 +194,12 @@ def _looked_at(question: Question, config: TrainConfig) -> tuple[Decision | None
     return Decision("val_cases", count, f"{why} of the time, and a tenth is for validation"), case_s
 
 
-def _climbed(question: Question, seconds: float) -> tuple[Decision, Climb]:
+def _climbed(question: Question, seconds: float, began: float | None) -> tuple[Decision, Climb]:
     """Choose slices or volumes, and the rung."""
     measured = cache(question.measured)
 
     def up(dims: int) -> Climb:
-        return climb(question.ladder(dims), lambda rung: measured(rung, dims), seconds)
+        return climb(question.ladder(dims), lambda rung: measured(rung, dims), seconds, began)
 
     given = question.given
     if "spatial_dims" in given or given.get("patch_size") is not None:

@@ -43,12 +43,15 @@ class Planned:
 
 
 @single_precision()
-def plan(prepared: Path | str, config: PlanConfig | None = None, **options: Any) -> Planned:
+def plan(
+    prepared: Path | str, config: PlanConfig | None = None, *, began: float | None = None, **options: Any
+) -> Planned:
     """Decide the options of a run from the data, measure some of its steps, and write ``plan.yaml``.
 
     Args:
         prepared: output of `equireg prepare`.
         config: the options; or give them by name.
+        began: reading of ``time.monotonic()`` from which ``max_minutes`` counts; by default that of this call.
         options: those of ``PlanConfig``: all of `equireg train`, which stay as they are given, and ``out``.
 
     Returns:
@@ -67,7 +70,7 @@ def plan(prepared: Path | str, config: PlanConfig | None = None, **options: Any)
     file = data.root / PLAN if own.out is None else Path(own.out)
     source = source_of(given, False)
     named = named_method(given if source is None else source.options(given), data.manifest.cases)
-    made = make_plan(named, data)
+    made = make_plan(named, data, began)
     validating = [case.name for case in validation_cases(data.manifest.cases, made.config.val_cases)]
     seconds = made.validation_case_s
     if seconds is None:

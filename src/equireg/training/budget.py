@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from equireg.errors import EquiregError
-from equireg.planning.climbing import FEWEST_STEPS
+from equireg.planning.climbing import FEWEST_STEPS, fewest_minutes
 from equireg.planning.making import MOST_VALIDATIONS, PART_VALIDATED
 from equireg.training.schedule import CHECKPOINTS, Plan, Schedule
 
@@ -123,13 +123,14 @@ class Budget:
             self._refuse_fewer(step + int(self._time_for_steps(1) / self._fastest_s), self._fastest_s)
 
     def _refuse_fewer(self, steps: int, step_s: float) -> None:
-        if steps >= min(FEWEST_STEPS, self.most_steps or FEWEST_STEPS):
+        fewest = min(FEWEST_STEPS, self.most_steps or FEWEST_STEPS)
+        if steps >= fewest:
             return
-        needed = 1.2 * (self.used_s() + self.pause_s + FEWEST_STEPS * step_s) / 60
+        least = fewest_minutes(self.used_s() + self.pause_s, step_s, fewest)
         raise EquiregError(
             f"--max_minutes is {self.total_s / 60:g}, in which about {steps} steps fit ({step_s:.2g} s a step); "
-            f"expected time for {FEWEST_STEPS} or more. Give --max_minutes {math.ceil(needed * 10) / 10:g}, or make "
-            "the step smaller by --batch_size, --unsup_ratio, --patch_size or --network.features."
+            f"expected time for {fewest} or more. Give --max_minutes {least:g}, or make the step smaller by "
+            "--batch_size, --unsup_ratio, --patch_size or --network.features."
         )
 
     def plan(self, schedule: Schedule, step: int) -> Plan | None:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from torch.utils.data import DataLoader
 
 from equireg.batches.batch import Batch
-from equireg.batches.choice import choose_cases, drafted_cases, validation_cases
+from equireg.batches.choice import choose_cases, drafted_cases, further_cases, validation_cases
 from equireg.batches.loading import BatchSource, PatchPlan
 from equireg.batches.reading import CaseReader
 from equireg.batches.workers import StepLoader, check_workers, default_workers
@@ -53,6 +53,12 @@ def choose_training_cases(records: Sequence[CaseRecord], config: TrainConfig) ->
     uses = find(config.method.name).uses_unlabelled
     if uses and config.unsup_ratio and not unlabelled:
         log.warning("no unlabelled case is used; %s then trains on labelled cases alone", config.method.name)
+    if uses and config.unlabelled_from == "test" and not further_cases(records):
+        log.warning(
+            "--unlabelled_from test adds no case: none of the %d test cases lies in a test folder and lacks a mask. "
+            "Leave it out, or prepare the data set without the masks of its test folder.",
+            sum(case.split == "test" for case in records),
+        )
     names = tuple(case.name for case in validation)
     return TrainingCases(tuple(labelled), tuple(unlabelled if uses else ()), names, drafted_cases(records))
 

@@ -37,7 +37,9 @@ def resumed(out: Path, config: TrainConfig) -> Options:
     return Options(config, tuple(RunFolder(out).signature().get("planned") or ()))
 
 
-def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, rank: Rank | None) -> Options:
+def decided(
+    given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, rank: Rank | None, began: float
+) -> Options:
     """Return a run's options with what they leave open decided.
 
     A run whose steps are given, or all of whose settings are, keeps the defaults for the rest.
@@ -48,6 +50,7 @@ def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, ra
         data: the prepared folder, with the splits that the run trains on.
         rank: this process' place in the run; None where its processes are still to be started. Ranks that others
             started would each measure on their own, and differ, so they plan nothing.
+        began: reading of ``time.monotonic()`` from which ``max_minutes`` counts.
 
     Raises:
         EquiregError: if the time is too short, or memory does not suffice for any setting.
@@ -61,7 +64,7 @@ def decided(given: Mapping[str, Any], config: TrainConfig, data: PreparedSet, ra
         log.info("the processes of this run were started from outside, so nothing is planned; give a plan by --config")
         return _by_masks(config, data)
     log.info("planning: a few steps of each setting that may fit are measured")
-    made = make_plan(given, data)
+    made = make_plan(given, data, began)
     planned = tuple(decision.option for decision in made.decisions)
     return Options(replace(made.config, folds_file=config.folds_file).settled(), planned, tuple(lines_of(made)))
 

@@ -106,7 +106,7 @@ def train(
         if alone and not resume:
             RunFolder(out).remove_false_start()
             disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")
-        open_ = resumed(out, config) if resume else decided(given, config, data, rank)
+        open_ = resumed(out, config) if resume else decided(given, config, data, rank, began)
         folder = OwnFolder(out, data, open_, cases_of_run(data.manifest, open_.config), folds, source)
         if resume:
             check_same_data(out, folder.cases, data)

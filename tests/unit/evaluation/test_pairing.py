@@ -15,10 +15,12 @@ from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
 from equireg.folders.signature import write_content
-from equireg.imaging.volume import write_label
+from equireg.imaging.volume import Geometry, write_label
 from equireg.layouts import discover
 from equireg.preparation.raw_states import raw_scans, tell_changed
 from judged_folders import GEOMETRY, SHAPE, box, sign_predictions, write_masks, write_raw
+from layout_folders import put
+from pictures_made_up import disc, save
 from turned_files import store_along
 
 MASKS = {case: box(1) for case in "abcdef"}
@@ -172,6 +174,21 @@ def test_two_masks_of_a_case_stay_what_they_are_called(tmp_path):
     masks = write_masks(tmp_path / "masks", {name: box(1) for name in ("c1_seg", "c1_mask")})
     with pytest.raises(EquiregError, match="no case in common"):
         judge(tmp_path, masks, ["c1"])
+
+
+@pytest.mark.parametrize("side", ["p", "r"])
+def test_a_volume_among_pictures_and_probabilities_leave_the_pictures(tmp_path, side):
+    for folder in "pr":
+        for case in "abc":
+            save(tmp_path / folder, f"{case}.png", disc())
+            put(tmp_path / folder, f"{case}_probabilities.nii.gz", channels=2, slices=1)
+    (tmp_path / side / "a.png").unlink()
+    write_label(
+        tmp_path / side / "a.nii.gz",
+        disc().T[..., None],
+        Geometry.from_array((40, 32, 1), np.diag([-1.0, -1.0, 1.0, 1.0])),
+    )
+    assert evaluate(tmp_path / "p", tmp_path / "r", tmp_path / "out")["cases"] == 3
 
 
 def test_all_absent_predictions_of_a_folder_of_masks_are_named(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 
 from equireg.errors import EquiregError
 from equireg.layouts import discover, discover_inputs
+from equireg.layouts.masks import mask_files
 from layout_folders import describe, files, labelled, masks, names, put
 from pictures_made_up import blank, disc, photo, save
 
@@ -162,6 +163,21 @@ def test_pictures_beside_volumes_are_previews(tmp_path):
     assert labelled(dataset) == ["a"]
 
 
+@pytest.mark.parametrize("redrawn", ["masks/a", "masks/a_seg"])
+def test_a_mask_that_was_redrawn_as_a_volume_leaves_the_others(tmp_path, redrawn):
+    blank(tmp_path, "images/a.png", "images/b.png", "images/c.png", "masks/a.png", "masks/b.png")
+    put(tmp_path, f"{redrawn}.nii.gz", slices=1)
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {"a": f"{redrawn}.nii.gz", "b": "masks/b.png", "c": None}
+    assert any("masks/a.png" in note for note in dataset.notes)
+
+
+def test_pictures_beside_masks_of_several_slices_are_previews(tmp_path):
+    put(tmp_path, "a.nii.gz", "b.nii.gz")
+    blank(tmp_path, "overview.png", "b.png")
+    assert [file.name for file in mask_files(tmp_path)] == ["a.nii.gz", "b.nii.gz"]
+
+
 def test_pictures_of_nnunet(tmp_path):
     blank(tmp_path, "imagesTr/a_0000.png", "imagesTr/b_0000.png", "labelsTr/a.png")
     described = {"channel_names": {"0": "R", "1": "G", "2": "B"}, "labels": {"background": 0, "lesion": 1}}
@@ -170,6 +186,15 @@ def test_pictures_of_nnunet(tmp_path):
     assert (dataset.layout, dataset.pictures, dataset.channels) == ("nnunet", True, ("R", "G", "B"))
     assert files(dataset, "a") == ["imagesTr/a_0000.png"]
     assert labelled(dataset) == ["a"]
+
+
+def test_a_volume_among_the_masks_of_nnunet_leaves_the_pictures(tmp_path):
+    blank(tmp_path, "imagesTr/a_0000.png", "imagesTr/b_0000.png", "labelsTr/a.png")
+    put(tmp_path, "labelsTr/b.nii.gz", slices=1)
+    describe(
+        tmp_path, channel_names={"0": "R"}, labels={"background": 0, "lesion": 1}, file_ending=".png", numTraining=2
+    )
+    assert labelled(discover(tmp_path)) == ["a", "b"]
 
 
 def test_inputs_fit_the_channels_of_a_model(tmp_path):

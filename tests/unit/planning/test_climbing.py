@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from equireg.errors import EquiregError
+from equireg.planning import climbing
 from equireg.planning.climbing import climb, shown, steps_within
 from equireg.planning.measuring import Speed, TooLargeError
 from equireg.planning.rules import Rung
@@ -86,6 +87,14 @@ def test_a_time_of_fewer_than_fifty_steps_is_refused() -> None:
     with pytest.raises(EquiregError, match=r"--max_minutes 0.5 leaves about 29 steps at 1 s a step; expected .* 50"):
         climb(RUNGS, measure, 30)
     assert steps_within(climb(RUNGS, measure, 60).speed, 60) == 59
+
+
+def test_the_advised_time_counts_what_has_passed_and_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(climbing.time, "monotonic", lambda: 120.0)
+    measure, _ = machine(1.0 / RUNGS[-1].cost)
+    with pytest.raises(EquiregError, match=r"Give --max_minutes 1\.5 or more"):
+        climb(RUNGS, measure, 30, began=100.0)
+    assert 1.5 * 60 * 0.95 >= 1.2 * (20 + 1 + 50) > 1.4 * 60 * 0.95
 
 
 def test_fewer_steps_that_were_asked_for_are_enough() -> None:

@@ -8,7 +8,7 @@ import pytest
 from equireg.batches.loading import PatchPlan
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
-from equireg.config.methods import SupervisedConfig
+from equireg.config.methods import EquiRegConfig, SupervisedConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.processes.ranks import Rank
@@ -73,6 +73,15 @@ def test_labels_that_the_run_cannot_learn_are_told(caplog: pytest.LogCaptureFixt
     nobody = record("b", class_voxels=(0, 40, 20))
     cases_of_run(manifest([nobody], labels=replace(LABELS, ignore=0)), config)
     assert not caplog.text, "background is what nobody annotated"
+
+
+def test_a_test_folder_that_adds_no_unlabelled_case_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    held = [record("h", "test", held_out=True), record("g", "test", held_out=True, labelled=False)]
+    config = TrainConfig(method=EquiRegConfig(), unlabelled_from="test")
+    assert "g" in choose_training_cases([record("a"), *held], config).unlabelled
+    assert not caplog.text
+    choose_training_cases([record("a"), held[0]], config)
+    assert "--unlabelled_from test adds no case: none of the 1 test cases" in caplog.text
 
 
 @pytest.mark.parametrize(("cases", "finding"), [(EMPTY[:1], "no case validates"), (EMPTY, "cases are empty")])
