@@ -95,7 +95,7 @@ def pool(data: PreparedSet, config: SuggestConfig, raw: Mapping[str, RawCase]) -
     if not candidates:
         raise EquiregError(
             f"{data.root}: each of its {len(known)} training cases has a mask; expected some without. "
-            "Add scans to the raw folder and run `equireg prepare` again."
+            f"Add scans to the raw folder and run `equireg prepare` again.{_held_out(data, config)}"
         )
     changed = changed_scans(data.root, [raw[name] for name in candidates if name in raw])
     if len(changed) == len(candidates):
@@ -106,5 +106,12 @@ def pool(data: PreparedSet, config: SuggestConfig, raw: Mapping[str, RawCase]) -
     if config.count > len(candidates):
         raise UsageError(
             f"--count is {config.count}; expected at most {len(candidates)}, the training cases without a mask."
+            f"{_held_out(data, config)}"
         )
     return known, candidates
+
+
+def _held_out(data: PreparedSet, config: SuggestConfig) -> str:
+    """Return the remedy where scans without a mask are left that the layout alone holds out."""
+    count = 0 if config.unlabelled_from == "test" else len(movable(data))
+    return f" Or give --unlabelled_from test: it adds the {count} that the layout holds out." if count else ""

@@ -48,7 +48,8 @@ def help_text(name: str, verb: Verb, arguments: Sequence[str] = ()) -> str:
 def _usage(name: str, verb: Verb) -> str:
     shown = [(_shown(argument.name, argument.several), argument.optional) for argument in verb.arguments]
     parts = [f"[{name}]" if optional else name for name, optional in shown]
-    parts += [f"--out {verb.out_kind}"] if verb.out is not None else []
+    out = f"--out {verb.out_kind}"
+    parts += [f"[{out}]" if verb.out_may_lack else out] if verb.out is not None else []
     parts += [f"--{option} {option.upper()}" for option in verb.required]
     parts += ["[options]"] if verb.config is not None else []
     return " ".join(["usage: equireg", name, *parts])

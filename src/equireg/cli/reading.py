@@ -171,7 +171,7 @@ def _parser(name: str, verb: Verb) -> OptionParser:
             extra["nargs"] = "+" if argument.several else "?"
         parser.add_argument(argument.name, **extra)
     if verb.out is not None:
-        parser.add_argument("--out", required=True)
+        parser.add_argument("--out", required=not verb.out_may_lack)
     for flag in verb.flags:
         parser.add_argument(f"--{flag}", action="store_true")
     return parser

@@ -41,6 +41,8 @@ class Verb:
     """what ``--out`` is; None for a verb without"""
     out_kind: Literal["FOLDER", "FILE"] = "FOLDER"
     """which of the two ``--out`` is"""
+    out_may_lack: bool = False
+    """whether the function decides if ``--out`` is needed"""
     common: tuple[str, ...] = ()
     """the options that people need, about ten; all others show with ``--help-all``"""
     required: tuple[str, ...] = ()
@@ -77,7 +79,8 @@ VERBS: dict[str, Verb] = {
         "equireg.preparation.prepare:prepare",
         "PrepareConfig",
         (Argument("raw", "folder with scans, in any known layout"),),
-        out="the prepared folder",
+        out="the prepared folder; not needed with --dry_run",
+        out_may_lack=True,
         common=(
             "layout",
             "patients",

@@ -12,7 +12,7 @@ class _StagedConfig(NetworkConfig):
     """Options of networks whose width and depth are a choice."""
 
     features: int = 32
-    """channels of the first stage; each further stage doubles them"""
+    """channels of the first stage; each further stage doubles them; planned, unless only `max_steps` is given"""
     stages: int | None = None
     """resolutions, the full one included; by default the most that the patch allows, up to 6"""
     norm: Literal["instance", "batch"] = "instance"

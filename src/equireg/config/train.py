@@ -57,32 +57,34 @@ class TrainConfig:
     unlabelled_from: Literal["train", "test"] = "train"
     """test: the cases without a mask that the layout calls test are unlabelled training cases too"""
     batch_size: int = 8
-    """labelled samples a step"""
+    """labelled samples a step; planned, unless only `max_steps` is given"""
     unsup_ratio: int = 3
-    """unlabelled samples a step for each labelled one"""
+    """unlabelled samples a step for each labelled one; planned, unless only `max_steps` is given"""
     seed: int = 42
     """seed of the choice of cases and of all random numbers of training"""
     repeat: int = 0
     """repeat of a run on the same cases with other random numbers and first weights: 0, 1, 2, ..."""
     spatial_dims: Literal[2, 3] = 2
-    """2 for slices, 3 for volumes"""
+    """2 for slices, 3 for volumes; planned, unless only `max_steps` is given"""
     patch_size: tuple[int, ...] | None = None
-    """voxels of a training sample, slowest axis first; by default from the data set's shape"""
+    """voxels of a training sample, slowest axis first; planned, unless only `max_steps` is given: then by default from
+    the data set's shape"""
     foreground: float = 0.6
-    """fraction of labelled samples that are centred on a labelled voxel, each class as often"""
+    """fraction of labelled samples that are centred on a labelled voxel, each class as often; planned, unless only
+    `max_steps` is given"""
     flips: str = "data"
     """axes of mirroring: data (as prepared), none, or some of x,y,z"""
     turns: str = "none"
     """planes of quarter turns: none, some of xy,xz,yz, or data (those of square voxels both of whose axes may be
     mirrored, where the network takes turned samples). Samples are then turned at random, in all methods"""
     max_steps: int | None = None
-    """optimiser steps; 5000 by default, and with `max_minutes` as many as fit"""
+    """optimiser steps; by default as many as fit in `max_minutes`, and 5000 where nothing is left to plan"""
     max_minutes: float | None = None
-    """minutes that the whole run may take, its start and its validations included; the schedules end with it. With
-    `max_steps`, whichever ends first"""
+    """minutes that the whole run may take, its start and its validations included; the schedules end with it. 60 by
+    default where `max_steps` is not given and something is left to plan. With `max_steps`, whichever ends first"""
     val_every: int | None = None
-    """steps between validations; a checkpoint is written as often. 500 by default; with `max_minutes` up to 10
-    validations, evenly spread, that take about a tenth of the time"""
+    """steps between validations; a checkpoint is written as often. By default 500 without a time; with one up to 10
+    validations, evenly spread, that take about a tenth of it"""
     val_cases: int | None = None
     """validation cases that a validation looks at, drawn by patient; all by default, and where a plan finds that all
     would take more than a tenth of `max_minutes`, as many as that allows, but not fewer than 5"""

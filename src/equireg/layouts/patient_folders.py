@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from equireg.layouts.dates import DATES
 from equireg.layouts.files import mask_part, names_a_set, scan_part_beside_masks
 from equireg.layouts.patients import SCHEMES
 
@@ -12,9 +13,7 @@ _MOST_SCANS = 10
 """Scans in one folder, at most, that are believed to be of one patient where its name does not say so."""
 _MANY = 10
 """Folders, from which on names without a number may be those of patients; a data set has fewer sites."""
-_DATED = re.compile(
-    r"(?:19|20)\d\d[_\-.]?[01]\d[_\-.]?[0-3]\d(?!\d)|[0-3]?\d[_\-.][0-3]?\d[_\-.](?:19|20)\d\d(?!\d)", re.IGNORECASE
-)
+_DATED = re.compile(rf"(?:{'|'.join(DATES)})(?!\d)", re.IGNORECASE)
 """The beginning of a study's name."""
 _OTHERS = re.compile(
     r"(?:site|cent(?:er|re)|hospital|clinic|institut(?:e|ion)|fold|batch|part|split|(?:data)?set|group|cohort|scanner|"

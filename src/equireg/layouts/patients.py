@@ -6,11 +6,12 @@ groups and fit no scheme are reported to the user, who answers with ``--patients
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from equireg.layouts.channels import split_channel
+from equireg.layouts.dates import DATE_AND_TIME, DATES, MAYBE_DATES
 
 _SEPARATORS = "_-. "
 _NUMBER = r"[_\-. ]?\d+[a-z]?"
@@ -66,29 +67,39 @@ _TIMES = (
 _COUNTS = (
     rf"(?:scan|image|study|exam|series|run|acq|mri|mr|ct|rep|echo|sl|v|y|m){_NUMBER}",
     r"d\d{3,}",
+    DATE_AND_TIME,
+    *MAYBE_DATES,
 )
 _VARIANTS = (
-    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])",
-    r"(?:19|20)\d\d[_\-.](?:0[1-9]|1[0-2])[_\-.](?:0[1-9]|[12]\d|3[01])",
+    *DATES,
     r"(?:ed|es|systole|diastole|inhale|exhale|insp|exp|supine|prone|arterial|venous|portal|delayed|native)",
     r"(?:left|right|l|r|lh|rh|od|os)",
     r"(?:before|after|prior|current|previous|initial|final|first|second|third|screening|intra(?:[_\-. ]?op)?)",
     r"(?:\d+[_\-. ]?(?:months?|mo|m|weeks?|wks?|days?|years?|yrs?)|\d\d+d|(?:19|20)\d\d)",
 )
 """Words that do so where a number stands before, which is the patient's."""
-_OTHERS = (r"(?:test|sa|la|sax|lax|[234]ch|ax|axial|cor|coronal|sag|sagittal|tra|transversal)",)
-"""The same, for words that alone are no time point: ``test``, and views of one organ."""
+_VIEWS = r"(?:sa|la|sax|lax|[234]ch|ax|axial|cor|coronal|sag|sagittal|tra|transversal)"
+"""Views of one organ, which alone are no time points."""
+_OTHERS = ("test", _VIEWS)
 
 
-def _ending(words: Sequence[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?P<rest>.*?)(?:^|[{re.escape(_SEPARATORS)}]+)(?:{'|'.join(words)})", re.IGNORECASE)
+def _ending(words: Sequence[str], before: str = ".*?") -> re.Pattern[str]:
+    return re.compile(rf"(?P<rest>{before})(?:^|[{re.escape(_SEPARATORS)}]+)(?:{'|'.join(words)})", re.IGNORECASE)
 
 
+_NUMBERED_BEFORE = r"\D*\d.*?"
 _TIME = _ending(_TIMES)
-_COUNT = _ending(_COUNTS)
+_COUNT = _ending(_COUNTS, _NUMBERED_BEFORE)
 _VISIT = _ending((rf"(?:v|visit|scan|study|exam|session|mri|mr|ct){_NUMBER}",))
-_VARIANT = _ending(_VARIANTS)
-_OTHER = _ending(_OTHERS)
+_VARIANT = _ending((*_VARIANTS, *_OTHERS), _NUMBERED_BEFORE)
+_ALONE = re.compile("|".join((*_TIMES, *_VARIANTS, DATE_AND_TIME)), re.IGNORECASE)
+_COUNT_ALONE = re.compile("|".join(_COUNTS), re.IGNORECASE)
+_FRONTS = "|".join((DATE_AND_TIME, *_TIMES, *_VARIANTS, *MAYBE_DATES, _VIEWS))
+_FRONT = re.compile(rf"(?P<word>{_FRONTS})[_\-. ]+(?P<rest>.*\d.*)", re.IGNORECASE)
+_SIMPLE = re.compile(r"[a-z]+\d{0,2}|\d{1,2}[a-z]+", re.IGNORECASE)
+"""Words that may stand before any number: ``left``, ``t0``, ``visit1``, ``12m``."""
+_CALLED = re.compile(r"[a-z]+[_\-. ]*\d.*|\d{5,}.*", re.IGNORECASE)
+"""What is a patient also behind a date or ``visit_01``, where a short number may be one of that day's scans."""
 _SIDES = ("left", "right", "l", "r", "lh", "rh", "od", "os", "arterial", "venous", "portal", "delayed", "native")
 """Words that may distinguish channels of one scan, or parts of it."""
 _NUMBERED = re.compile(r"(?P<rest>.*[^_\-. ])(?:[_\-. ]+(?:\d{1,3}|[a-z])|(?<=\d)[a-d])", re.IGNORECASE)
@@ -96,12 +107,13 @@ _WORD = re.compile(
     r"(?P<rest>.*\d[^_\-. ]*)[_\-. ]+(?P<last>[^_\-. ]+)|(?P<before>.*\d)(?P<after>[a-z]+\d*)", re.IGNORECASE
 )
 """A name with a word after what may be a patient's number: ``P01_s2``, ``P01T2``."""
+_FIRST = re.compile(r"(?P<first>\D*\d[^_\-. ]*)[_\-. ]+.*\d.*")
 _SETS = re.compile(r"(?:tr|train|training|ts|test|testing|val|valid|validation|un|(?:un)?labell?ed)", re.IGNORECASE)
 
 
 def is_time_point(word: str) -> bool:
     """Whether a word alone names one scan of several (``baseline``, ``ses-01``, ``tp2``, a date), not a patient."""
-    return any(match is not None and not match["rest"] for match in (_TIME.fullmatch(word), _VARIANT.fullmatch(word)))
+    return _ALONE.fullmatch(word) is not None
 
 
 def is_visit(word: str) -> bool:
@@ -147,22 +159,39 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
         too_many = counted and len(several) > _MOST_SCANS
         is_set = not _has_number(rest) and len(several) == len(names) >= _FEW
         result |= {name: name if too_many or is_set else rest for name in several}
-    return result
+    return _joined(result)
+
+
+def _joined(patients: Mapping[str, str]) -> dict[str, str]:
+    """Join patients that differ by a word in front alone: ``left_P1`` and ``right_P1``, ``t0_P1`` and ``P1``."""
+    alike: defaultdict[str, set[str]] = defaultdict(set)
+    for patient in set(patients.values()):
+        alike[_without_front(patient)].add(patient)
+    joined = {
+        patient: rest for rest, several in alike.items() if 1 < len(several) <= _MOST_SCANS for patient in several
+    }
+    return {name: joined.get(patient, patient) for name, patient in patients.items()}
+
+
+def _without_front(patient: str) -> str:
+    """Strip words that distinguish the scans of a patient from the beginning, where a number is left."""
+    while match := _FRONT.fullmatch(patient):
+        rest = match["rest"]
+        if not _SIMPLE.fullmatch(match["word"]) and (not _CALLED.fullmatch(rest) or _COUNT_ALONE.fullmatch(rest)):
+            break
+        patient = rest
+    return patient
 
 
 def _without_scan(name: str) -> tuple[str, bool]:
-    """Strip from a name what distinguishes the scan; say too whether a mere count was among it."""
+    """Strip from a name what distinguishes the scan, the most first; say too whether a mere count was among it."""
     rest, counted = name, False
     while True:
-        time, count = _TIME.fullmatch(rest), _COUNT.fullmatch(rest)
-        variant = _VARIANT.fullmatch(rest) or _OTHER.fullmatch(rest)
+        matches = [match for ending in (_TIME, _VARIANT, _COUNT) if (match := ending.fullmatch(rest)) and match["rest"]]
         channel = split_channel(rest)
-        if time and time["rest"]:
-            rest = time["rest"]
-        elif count and _has_number(count["rest"]):
-            rest, counted = count["rest"], True
-        elif variant and _has_number(variant["rest"]):
-            rest = variant["rest"]
+        if matches:
+            most = min(matches, key=lambda match: len(match["rest"]))
+            rest, counted = most["rest"], counted or most.re is _COUNT
         elif channel and _has_number(channel[0]):
             rest = channel[0]
         else:
@@ -181,22 +210,47 @@ def look_alike(patients: Mapping[str, str]) -> list[list[str]]:
     """
     distrusted: defaultdict[str, list[str]] = defaultdict(list)
     groups: defaultdict[str, list[str]] = defaultdict(list)
+    fronts = Counter(map(_without_front, set(patients.values())))
     for patient in sorted(set(patients.values())):
-        stripped = _without_scan(patient)[0]
+        front = _without_front(patient)
+        stripped = front if fronts[front] > 1 else _without_scan(patient)[0]
         match = _NUMBERED.fullmatch(patient)
         if stripped != patient and patient in patients:
             distrusted[stripped].append(patient)  # a scheme that was not trusted here
-        elif match and not _SETS.fullmatch(match["rest"]):
-            groups[match["rest"]].append(patient)
+        elif match and (stem := _without_sets(match["rest"])):
+            groups[stem].append(patient)
     groups |= _with_recurring_words(set(patients.values()) - {name for names in groups.values() for name in names})
     sure = [[rest, *names] for rest, names in groups.items() if rest in patients and _has_number(rest)]
     unsure = [names for names in distrusted.values() if len(names) > 1]
+    several = _recurring(groups, patients, 2)
+    found = unsure + (several if several or unsure else sure)
+    found = found or _recurring(_by_first_number(patients.values()), patients, 3)
+    return sorted((sorted(names) for names in found), key=lambda names: (-len(names), names))
+
+
+def _recurring(groups: Mapping[str, list[str]], patients: Mapping[str, str], least: int) -> list[list[str]]:
+    """Return the groups of several, where there are some, most patients are in one, and five or fewer in each."""
     several = [names for names in groups.values() if len(names) > 1]
     total = sum(map(len, several))
-    if len(several) < 2 or total > 5 * len(several) or len(set(patients.values())) > 2 * total:
-        several = []
-    found = unsure + (several if several or unsure else sure)
-    return sorted((sorted(names) for names in found), key=lambda names: (-len(names), names))
+    few = len(several) < least or total > 5 * len(several) or len(set(patients.values())) > 2 * total
+    return [] if few else several
+
+
+def _without_sets(stem: str) -> str:
+    """Strip the words that name a set, because ``volume-1`` and ``test-volume-1`` are called alike."""
+    words = re.split(r"[_\-. ]+", stem)
+    kept = [word for word in words if not _SETS.fullmatch(word)]
+    return stem if kept == words else "_".join(kept)
+
+
+def _by_first_number(names: Iterable[str]) -> dict[str, list[str]]:
+    """Group names by their beginning up to the first word with a number, where other numbers follow."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(set(names)):
+        match = _FIRST.fullmatch(name)
+        if match and not is_time_point(match["first"]):
+            groups[match["first"]].append(name)
+    return groups
 
 
 def _with_recurring_words(names: Iterable[str]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from equireg import disk, folders
 from equireg.config import DicomOptions, PrepareConfig
 from equireg.config.parsing import options_from, to_plain
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, UsageError
 from equireg.folders import origin
 from equireg.folders.prepared import CASES, Manifest, Split, begin, begun_from, finish, undo
 from equireg.folders.prepared.adopted import adopted_masks, adopted_names, read_history
@@ -31,14 +31,16 @@ _GIVE_SCANS = ("phantom", "suggest")
 """What signs a folder that holds scans."""
 
 
-def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = None, **options: Any) -> Manifest:
+def prepare(
+    raw: Path | str, out: Path | str | None = None, config: PrepareConfig | None = None, **options: Any
+) -> Manifest:
     """Check, turn, resample and normalise every case of a raw folder, and split the cases.
 
     A second run on the same output redoes only the cases whose files or plan changed.
 
     Args:
         raw: a raw folder of any known layout.
-        out: the prepared folder, new or from an earlier `prepare`.
+        out: the prepared folder, new or from an earlier `prepare`; with ``dry_run`` it may be left out.
         config: the options; or give them by name.
         options: those of ``PrepareConfig``, laid over ``config``.
 
@@ -47,20 +49,25 @@ def prepare(raw: Path | str, out: Path | str, config: PrepareConfig | None = Non
 
     Raises:
         EquiregError: if the folder has no usable case, or an option does not fit.
+        UsageError: if ``out`` lacks, and it is no dry run.
     """
     config = options_from(PrepareConfig, config, options)
+    out = None if out is None else Path(out)
+    if out is None and not config.dry_run:
+        raise UsageError("--out is missing; expected the prepared folder, or --dry_run, which writes nothing.")
     if config.far:  # other machines find the files by their absolute paths
-        raw, out = Path(raw).absolute(), Path(out).absolute()
-    raw, out = _no_output(disk.existing_folder(raw, "scans")), Path(out)
-    earlier = _claim(out, origin.name_of(raw))
+        raw, out = Path(raw).absolute(), out and out.absolute()
+    raw = _no_output(disk.existing_folder(raw, "scans"))
+    earlier = None if out is None else _claim(out, origin.name_of(raw))
     of_dicom = DicomOptions.of(config)
     found = discover(raw, config.layout, follow_links=config.follow_links, options=of_dicom)
-    _check_renamed(out, earlier, origin.name_of(raw), found.cases)
+    if out is not None and earlier is not None:
+        _check_renamed(out, earlier, origin.name_of(raw), found.cases)
     dataset = with_patients(found, config.patients)
     dataset, limits = pictures.with_colours(dataset, config, Limits.of(config))
     dataset, limits = with_segments(dataset, limits)
     dataset = replace(dataset, cases=with_limits(dataset.cases, limits))
-    if config.dry_run:
+    if config.dry_run or out is None:
         return _dry_run(dataset)
     recipe = recipes.find(config.recipe)
     recipe.check(config, dataset.layout)

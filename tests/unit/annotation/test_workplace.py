@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from equireg.annotation.suggest import pool
 from equireg.annotation.workplace import raw_cases, shown_file
+from equireg.config import SuggestConfig
+from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.imaging.pictures import CHANNELS
 from equireg.layouts import RawCase
 from equireg.preparation.prepare import prepare
 from layout_folders import of_two_layouts
+from prepared_sets import record, write_set
 
 TUMOUR = ("t1", "flair", "t1ce")
 
@@ -29,6 +33,19 @@ def test_the_channel_that_shows_most_is_found(
 ) -> None:
     case = RawCase("a", tuple(map(Path, files)), label=None, patient="a", held_out=False)
     assert shown_file(case, channels) == expected
+
+
+@pytest.mark.parametrize(("count", "unlabelled"), [(1, False), (2, True)])
+def test_a_refusal_names_the_scans_that_the_layout_holds_out(tmp_path: Path, count: int, unlabelled: bool) -> None:
+    cases = [record("a"), *([record("b", labelled=False)] if unlabelled else [])]
+    held = record("t", "test", labelled=False, held_out=True)
+    data = PreparedSet(write_set(tmp_path / "P", [*cases, held]))
+    with pytest.raises(EquiregError, match=r"Or give --unlabelled_from test: it adds the 1 that the layout holds out"):
+        pool(data, SuggestConfig(count=count), {})
+    assert pool(data, SuggestConfig(count=count, unlabelled_from="test"), {})[1] == ["b", "t"][-count:]
+    with pytest.raises(EquiregError) as none:
+        pool(PreparedSet(write_set(tmp_path / "Q", cases)), SuggestConfig(count=count), {})
+    assert "--unlabelled_from" not in str(none.value)
 
 
 def test_scans_are_found_in_the_layout_that_was_given_to_prepare(tmp_path: Path) -> None:

@@ -36,6 +36,17 @@ from layout_folders import put
         (["001_LA_ED", "001_SA_ES"], "001"),
         (["P7_before", "P7_after", "P7_12m", "P7_6mo", "P7_2019", "P7_initial", "P7_OD", "P7_screening"], "P7"),
         (["P7_test", "P7_retest"], "P7"),
+        (["P7_11-01-2019", "P7_01-21-2019", "P7_11.02.2019", "P7_11_03_2019", "P7_1.4.2019", "P7_11052019"], "P7"),
+        (["P7_11Jan2019", "P7_11_May_2019", "P7_2019-Feb-11", "P7_Feb2019", "P7_2019-02", "P7_02-2019"], "P7"),
+        (["P7_20190211_100037", "P7_2019-02-11_10-00", "P7_11-02-2019T101112", "P7_20190211100037"], "P7"),
+        (["case_07_11_01_2019", "case_07_12_01_2019"], "case_07"),
+        (["left_P7", "right_P7", "R_P7", "os_P7"], "P7"),
+        (["visit1_P7", "baseline_P7", "follow-up_P7", "t0_P7_flair", "week_012_P7", "pre-op_P7", "ax_P7", "P7"], "P7"),
+        (["2019-02-11_P7", "11.02.2019_P7", "20190211_100037_P7", "2019_P7", "12m_P7"], "P7"),
+        (["left_t0_P7", "left_t1_P7", "right_P7_t0"], "P7"),
+        (["L_07", "R_07"], "07"),
+        (["ses-1_sub-7", "ses-2_sub-7"], "sub-7"),
+        (["visit1_patient_7", "visit2_patient_7_flair"], "patient_7"),
     ],
 )
 def test_scans_of_one_patient(names, patient):
@@ -60,6 +71,13 @@ def test_scans_of_one_patient(names, patient):
         ["volume-0", "volume-1", "img0001", "img0002", "s0000", "s0001", "1", "2", "001"],
         ["week-000-1", "baseline", "t1", "visit2"],
         ["site1_001", "site1_002", "site2_001"],
+        [f"site1_20190211_{100000 + i}" for i in range(20)],
+        [f"case1_1001{2000 + i}" for i in range(20)],
+        [f"{view}_train_{i}" for view in ("ct", "mr") for i in range(1001, 1005)],
+        [f"left_{i:03d}" for i in range(8)],
+        [f"2019021{day}_{i}" for day in range(3) for i in ("001", "002", "0100_PP")],
+        [f"2019-02-{day}_P1" for day in range(10, 25)],
+        ["visit_001_2", "visit_002_2", "2018-0012", "2019-0012"],
     ],
 )
 def test_different_patients_stay_apart(names):
@@ -76,19 +94,40 @@ def test_names_that_look_like_groups():
     for pattern in ("P{:02d}_s{}", "P{:02d}T{}", "P{:02d}_A{}", "P{:02d}_word{}"):
         names = [pattern.format(i, k) for i in range(5) for k in (1, 2)]
         assert look_alike(patients_of(names))[0] == names[:2]
+    for pattern in ("P{:02d}_{}-01-19", "P{:02d}_1902{}", "P{:02d}_20190201_10{}"):
+        names = [pattern.format(i, 10 + 2 * i + k) for i in range(5) for k in (0, 1)]
+        assert look_alike(patients_of(names))[0] == names[:2]
+    assert len(look_alike(patients_of([f"2019-02-{day}_P1" for day in range(10, 25)]))[0]) == 15
+    sets = [f"volume-{i}" for i in range(5)] + [f"test-volume-{i}" for i in range(5, 8)]
+    assert look_alike(patients_of(sets)) == []
+    assert look_alike(patients_of(["site-1", "site-1-1", "b", "c"])) == [["site-1", "site-1-1"]]
     assert look_alike(patients_of(["case_01", "case_02", "case_03", "case_03_2"])) == [["case_03", "case_03_2"]]
     for healthy in (
         "IXI{:03d}-Guys-07{:02d}",
         "FLARE22_Tr_{:04d}",
         "ct_train_1{:03d}",
         "LIDC-IDRI-{:04d}",
+        "20{:02d}-0{:03d}",
         "P{:02d}_x",
     ):
         assert look_alike(patients_of([healthy.format(i, i) for i in range(12)])) == []
 
 
 def test_time_points():
-    words = ["baseline", "followup", "ses-01", "tp2", "visit 3", "2019-01-01", "20190101", "t0", "week-000-1", "ED"]
+    words = [
+        "baseline",
+        "followup",
+        "ses-01",
+        "tp2",
+        "visit 3",
+        "2019-01-01",
+        "20190101",
+        "t0",
+        "week-000-1",
+        "ED",
+        "11.01.2019",
+        "11Jan2019",
+    ]
     assert all(is_time_point(word) for word in words)
     assert not any(is_time_point(word) for word in ["flair", "p01", "p01_t0", "4d", "adc", "001"])
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from equireg.batches.choice import validation_cases
-from equireg.config import PlanConfig, TrainConfig
+from equireg.config import PlanConfig, TrainConfig, UNetConfig
+from equireg.config.describe import options_in
 from equireg.config.parsing import from_plain, nested, to_plain
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError
@@ -54,6 +55,13 @@ def test_what_is_not_given_is_decided(folder: Path, tried: list[TrainConfig]) ->
     assert made.config in tried
     assert made.config.max_minutes == 10
     assert made.config.patch_size == (10, 12)
+
+
+def test_help_says_what_is_planned() -> None:
+    texts = {option.name: option.text for option in options_in(TrainConfig, {"network": UNetConfig})}
+    assert all("planned, unless only `max_steps` is given" in texts[name] for name in making.PLANNED)
+    assert f"{making.DEFAULT_MINUTES:.0f} by default" in texts["max_minutes"]
+    assert f"{TrainConfig().total_steps} where nothing is left to plan" in texts["max_steps"]
 
 
 def test_what_is_given_stays(folder: Path, tried: list[TrainConfig]) -> None:

@@ -8,7 +8,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from equireg.errors import EquiregError
+from equireg.cli.reading import read
+from equireg.cli.verbs import VERBS
+from equireg.errors import EquiregError, UsageError
 from equireg.folders import sign
 from equireg.folders.prepared import PreparedSet
 from equireg.preparation.prepare import prepare
@@ -42,6 +44,14 @@ def test_a_dry_run_says_what_it_found_and_writes_nothing(raw: Path, caplog: pyte
     assert "8 cases with the channel image such as images/p0x.nii.gz; masks of 8" in caplog.text
     assert "patients: 8, one a case" in caplog.text
     assert "7 cases can be prepared" in caplog.text
+
+
+def test_a_dry_run_needs_no_out(raw: Path) -> None:
+    before = sorted(raw.parent.rglob("*"))
+    prepare(**read("prepare", VERBS["prepare"], [str(raw), "--dry_run"]))
+    assert sorted(raw.parent.rglob("*")) == before
+    with pytest.raises(UsageError, match=r"--out is missing; expected the prepared folder, or --dry_run"):
+        prepare(**read("prepare", VERBS["prepare"], [str(raw)]))
 
 
 def test_a_dry_run_without_a_usable_case_fails(tmp_path: Path) -> None:
