@@ -18,6 +18,7 @@ from equireg.batches.loading import PatchPlan
 from equireg.config import NetworkConfig, TrainConfig
 from equireg.config.earlier import in_todays_words
 from equireg.config.parsing import from_plain, to_plain
+from equireg.devices import single_precision
 from equireg.errors import EquiregError
 from equireg.folders.digests import digest_of
 from equireg.folders.packed import PackedMember, member_of, read_packed, read_weights
@@ -249,6 +250,7 @@ def _damage(path: Path) -> Iterator[None]:
         ) from error
 
 
+@single_precision()
 def load_model(path: Path) -> Model:
     """Rebuild a trained method from a checkpoint, or from the weights of a member of a packed model.
 

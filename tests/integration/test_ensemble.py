@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import equireg as package
+from equireg.errors import EquiregError
 from equireg.folders.signature import write_content
 from equireg.prediction.predict import predict
+from equireg.prediction.trained import Trained, read_trained
 from equireg.training.train import train
 
 Command = Callable[..., Any]
@@ -76,6 +78,29 @@ def test_an_ensemble_predicts_arrays(pair: Path, phantom_run: Path, solid_run: P
     assert second is not None
     assert mean is not None
     np.testing.assert_allclose(mean, (first + second) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("verb", ["predict", "ensemble"])
+def test_a_run_that_trains_meanwhile_is_told(
+    phantom_run: Path,
+    solid_run: Path,
+    phantom_prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+) -> None:
+    run = Path(shutil.copytree(phantom_run, tmp_path / "run"))
+
+    def read_and_train_on(*given: Any) -> Trained:
+        trained = read_trained(*given)
+        shutil.copyfile(solid_run / "checkpoints" / "best.ckpt", run / "checkpoints" / "best.ckpt")
+        return trained
+
+    monkeypatch.setattr(f"equireg.prediction.{verb}.read_trained", read_and_train_on)
+    given = ([run, solid_run], tmp_path / "out")
+    with pytest.raises(EquiregError, match=r"best\.ckpt: has changed since the command began.*Give the command again"):
+        package.ensemble(*given) if verb == "ensemble" else predict(run, phantom_prepared, given[1], jobs=2, **FAST)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unfinished_folder_knows_all_checkpoints(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import equireg as package
 from equireg.errors import EquiregError
@@ -70,6 +71,12 @@ def test_the_same_run_gives_the_same_bytes_without_names(
 ) -> None:
     again = package.pack(phantom_run, tmp_path / "other.zip", licence="CC0 | none")
     assert again.read_bytes() == packed.read_bytes()
+    torch.set_default_dtype(torch.float64)
+    try:
+        in_64_bits = package.pack(phantom_run, tmp_path / "in_64_bits.zip", licence="CC0 | none")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert in_64_bits.read_bytes() == packed.read_bytes()
     names = [case["name"] for case in json.loads((phantom_prepared / "manifest.json").read_text())["cases"]]
     assert found_in(tmp_path, (*names, str(phantom_run.parent), "prepared/", "pickle")) == []
     files = contents(packed)

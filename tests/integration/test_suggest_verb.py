@@ -94,6 +94,23 @@ def test_a_scan_in_which_the_model_finds_nothing_is_doubted_fully(phantom_prepar
     assert set(drafter.doubts(names).values()) == {1.0}  # all views agree on nothing, and that is no reason for trust
 
 
+def test_a_model_is_asked_in_a_process_of_64_bits(phantom_prepared: Path, phantom_run: Path) -> None:
+    import torch
+
+    from equireg.annotation.drafting import Drafter
+    from equireg.config import SuggestConfig
+    from equireg.folders.prepared import PreparedSet
+
+    data = PreparedSet(phantom_prepared)
+    name = next(case.name for case in data.manifest.cases if not case.labelled)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = Drafter(data, SuggestConfig(run=(str(phantom_run),))).doubts([name])
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert 0 <= found[name] <= 1
+
+
 def test_a_run_that_is_none_leaves_nothing(equireg, phantom_prepared: Path, tmp_path: Path):
     told = equireg("suggest", phantom_prepared, "--run", tmp_path / "gone", "--out", tmp_path / "next")
     assert told.code == 1

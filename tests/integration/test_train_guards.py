@@ -2,6 +2,7 @@
 
 import json
 import logging
+import multiprocessing
 import random
 import shutil
 import subprocess
@@ -184,12 +185,16 @@ class Best(Callback):
 
 def test_lightnings_bar_and_numpys_numbers_in_a_process_of_64_bits(phantom_prepared: Path, tmp_path: Path) -> None:
     torch.set_default_dtype(torch.float64)
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(None, force=True)
     try:
         run = train(phantom_prepared, tmp_path / "run", callbacks=[Best(), TQDMProgressBar()], **COMMON)
         scan = np.random.default_rng(0).random((4, 16, 16, 4))
         labels = equireg.load(run, device="cpu").predict(scan, np.eye(4)).labels
         assert torch.get_default_dtype() == torch.float64
+        assert multiprocessing.get_start_method(allow_none=True) is None
     finally:
+        multiprocessing.set_start_method(chosen, force=True)
         torch.set_default_dtype(torch.float32)
     assert labels.shape == (16, 16, 4)
     content = read_checkpoint(run / "checkpoints" / "last.ckpt")

@@ -274,6 +274,35 @@ def test_the_short_help_is_short_and_names_what_there_is(equireg: Command, verb:
     assert len(short) <= len(long)
 
 
+def test_output_that_cannot_be_written_is_told(
+    equireg: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(path: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("equireg.exporting.pack.pack", lambda run, out, **options: out)
+    monkeypatch.setattr("equireg.cli.showing.show_path", fail)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # put back at the end
+    outcome = equireg("pack", tmp_path, "--out", "model.zip")
+    sys.stdout.close()
+    line = "error: standard output cannot be written (No space left on device); the result lies in model.zip."
+    assert (outcome.code, outcome.error) == (1, line)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_the_package_is_the_command_and_minds_what_it_can_write_to() -> None:
+    def run(words: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-c", f"exec '{sys.executable}' -m equireg {words}"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run("--version").stdout == f"equireg {package.__version__}\n"
+    full = run("--version > /dev/full")
+    assert (full.returncode, full.stderr.count("\n")) == (1, 1)
+    assert full.stderr.startswith("error: standard output cannot be written (")
+    closed = run("nonsense 2>&-")
+    assert (closed.returncode, closed.stdout) == (2, "")
+
+
 def test_names_of_others_cannot_steer_the_terminal(equireg: Command) -> None:
     outcome = equireg("predict", "\x1b[2J\u202erun", "s", "--out", "q")
     assert "\\x1b[2J\\u202erun" in outcome.error

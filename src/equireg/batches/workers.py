@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from equireg.batches.batch import Batch
 from equireg.errors import EquiregError
 from equireg.processes.cores import usable_cores
+from equireg.processes.jobs import NO_OTHERS, may_start_others
 from equireg.processes.memory import free_memory
 from equireg.processes.workers import guarded
 from equireg.processes.workers.starting import without_main
@@ -53,6 +54,8 @@ def check_workers(workers: int, batch_bytes: int) -> None:
 
 def _lack(workers: int, batch_bytes: int) -> str | None:
     """Say what there is too little of for so many workers, or None."""
+    if not may_start_others():
+        return f"{NO_OTHERS} Start the command with subprocess."
     files, most = _OTHER_FILES + workers * _PREFETCH * _TENSORS, _open_files()
     if most < files:
         return f"only {most} files may be open (ulimit -n); they need about {files}. Raise it: `ulimit -n {files}`."

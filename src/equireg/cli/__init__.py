@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(f"interrupted; what was finished is kept. {_how_to_go_on(arguments)}", debug)
         return 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - Python flushes it at the very end
+        _leave_standard_output()
         return 0
     except EquiregError as error:
         _complain(str(error), debug)
@@ -58,11 +59,13 @@ def _dispatch(arguments: list[str]) -> None:
     if len(arguments) > 1 and arguments[0] == "help":
         arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in (*_HELP, "help"):
-        print(_overview())
+        with _printing():
+            print(_overview())
         return
     name, *rest = arguments
     if name in ("--version", "version"):
-        print(f"equireg {__version__}")
+        with _printing():
+            print(f"equireg {__version__}")
         return
     if name not in VERBS:
         import difflib
@@ -74,7 +77,8 @@ def _dispatch(arguments: list[str]) -> None:
     if any(argument in _HELP for argument in rest):
         from equireg.cli.help import help_text
 
-        print(help_text(name, verb, rest))
+        with _printing():
+            print(help_text(name, verb, rest))
         return
     with importing():
         from equireg.cli.reading import read
@@ -92,11 +96,37 @@ def _dispatch(arguments: list[str]) -> None:
         function = verb.load(verb.target)
     result = function(**call)
     if verb.show is not None:
-        verb.load(verb.show)(result)
+        with _printing(f"; the result lies in {call['out']}" if call.get("out") else ""):
+            verb.load(verb.show)(result)
+
+
+@contextmanager
+def _printing(result: str = "") -> Iterator[None]:
+    """Print within the block, also what Python would keep until its end.
+
+    Raises:
+        EquiregError: if standard output cannot be written; ends with ``result``.
+    """
+    try:
+        yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _leave_standard_output()
+        raise EquiregError(f"standard output cannot be written ({error.strerror}){result}.") from error
+
+
+def _leave_standard_output() -> None:
+    """Write to nowhere from now on, because Python writes at its very end what is left."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _complain(message: str, debug: bool) -> None:
     """Print one line on standard error, with the traceback first where it is asked for."""
+    if sys.stderr is None:  # closed; `print` would take standard output, which others read
+        return
     if debug:
         import traceback
 

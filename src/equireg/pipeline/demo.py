@@ -25,6 +25,7 @@ from equireg.pipeline.heartbeat import heartbeat, how_far
 from equireg.pipeline.side_by_side import side_by_side
 from equireg.pipeline.sweep import RESULTS, do_sweep
 from equireg.pipeline.sweepfile import SweepConfig
+from equireg.processes.jobs import may_start_others
 from equireg.statistics import rank_correlation
 from equireg.viewing.view import view
 
@@ -101,7 +102,7 @@ def _train_both(raw: Path, out: Path, config: DemoConfig) -> None:
     evaluations = {method: out / "evaluations" / method for method in DEMO_METHODS}
     with heartbeat(lambda: how_far(runs, evaluations, config.max_steps)):
         # Both runs at once, one thread each: on a busy machine, threads of one run would wait for each other.
-        do_sweep(plan, out, out, jobs=2)
+        do_sweep(plan, out, out, jobs=2 if may_start_others() else 1)
 
 
 def _trust(out: Path) -> float:

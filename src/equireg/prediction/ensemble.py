@@ -16,7 +16,7 @@ from equireg.folders.ensemble import MEMBERS, Member, write_ensemble
 from equireg.folders.folds import SPLITS
 from equireg.folders.packed import member_of
 from equireg.folders.run import RunFolder
-from equireg.prediction.trained import Trained, read_trained
+from equireg.prediction.trained import Trained, check_unchanged, read_trained
 
 
 def ensemble(runs: Sequence[Path | str], out: Path | str, config: EnsembleConfig | None = None, **options: Any) -> Path:
@@ -50,6 +50,7 @@ def ensemble(runs: Sequence[Path | str], out: Path | str, config: EnsembleConfig
         (folder / MEMBERS).mkdir()
         for member, checkpoint in zip(members, trained.checkpoints, strict=True):
             shutil.copyfile(checkpoint, member.path(folder))
+            check_unchanged(checkpoint, member.digest)
         folds = {model.config.fold for model in trained.models}
         if len(folds) == 1 and folds != {None}:
             shutil.copyfile(RunFolder(trained.root).folds, folder / SPLITS)

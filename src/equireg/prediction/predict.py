@@ -77,7 +77,7 @@ def predict(
     _check(trained, cases, config)
     post_process = trained.post_process if config.post_process == "auto" else PostProcessing()
     each = math.ceil(len(cases) / max(1, config.jobs))
-    job = Job(trained.checkpoints, trained.digest, out, config, post_process, each)
+    job = Job(trained.checkpoints, trained.digests, trained.digest, out, config, post_process, each)
     failed = _misnamed(cases, job)
     digests = {case.name: case.digest() for case in cases if case.name not in failed}
     contents = raw_digests([case for case in cases if case.name in digests])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from equireg.config import PredictConfig
-from equireg.devices import autocast, choose_device, choose_precision
+from equireg.devices import autocast, choose_device, choose_precision, single_precision
 from equireg.engines import Work, accelerated, check_option
 from equireg.errors import EquiregError
 from equireg.folders import predictions
@@ -179,6 +179,7 @@ class Segmented:
         return self.grid.argmax_to_native(self.probs)
 
 
+@single_precision()
 def segment(predictor: Predictor, case: InputCase, scan: WorkingScan, config: PredictConfig) -> Segmented:
     """Run the network over one case, and over the case under its fixed transforms where it has seeds."""
     grid, count = scan.grid, predictor.labels.classes

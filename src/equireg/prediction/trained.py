@@ -11,7 +11,7 @@ from equireg import disk, folders
 from equireg.errors import EquiregError, UsageError
 from equireg.folders import ensemble
 from equireg.folders.folds import FoldCases
-from equireg.folders.packed import is_packed, read_packed
+from equireg.folders.packed import is_packed, member_of, read_packed
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RunFacts
 from equireg.folders.schema import SchemaError
@@ -182,6 +182,27 @@ def _members(path: Path, which: Literal["auto", "best", "last"]) -> list[tuple[s
                 "make the ensemble again."
             )
     return [(one.name, one.path(path), one.digest, RunFacts.from_dict(one.run)) for one in found.members]
+
+
+def check_unchanged(checkpoint: Path, digest: str) -> None:
+    """Refuse a checkpoint that is another than when a command began, as that of a run that trains is after a while.
+
+    Args:
+        checkpoint: of a run or an ensemble, or the weights of a member of a packed model.
+        digest: of its bytes, when the command began.
+
+    Raises:
+        EquiregError: if its digest is another now.
+    """
+    packed = member_of(checkpoint)
+    if packed is None:
+        found = file_digest(checkpoint)
+    else:
+        found = next((one.digest for one in read_packed(packed[0]).members if one.weights == packed[1]), None)
+    if found != digest:
+        raise EquiregError(
+            f"{checkpoint}: has changed since the command began, as where its run still trains. Give the command again."
+        )
 
 
 def check_alike(names: Sequence[str], models: Sequence[Model]) -> None:

@@ -17,6 +17,7 @@ from equireg.prediction.failures import Failure
 from equireg.prediction.overlap import overlapping
 from equireg.prediction.scans import InputCase
 from equireg.prediction.segment import Predictor, Segmented, segment, write
+from equireg.prediction.trained import check_unchanged
 from equireg.preparation.case import WorkingScan
 from equireg.processes.memory import keep_freed_memory
 from equireg.processes.progress import track
@@ -31,6 +32,8 @@ class Job:
     """What is the same for all cases of a command, also those that other processes predict."""
 
     checkpoints: tuple[Path, ...]
+    digests: tuple[str, ...]
+    """of each checkpoint"""
     digest: str
     """Digest of the checkpoints; a process keeps the models that it has loaded."""
     folder: Path
@@ -118,4 +121,6 @@ def _loaded(job: Job) -> Predictor:
     """Load the model once for all cases of a worker."""
     keep_freed_memory()
     models = [load_model(path) for path in job.checkpoints]
+    for path, digest in zip(job.checkpoints, job.digests, strict=True):
+        check_unchanged(path, digest)
     return Predictor(models, job.config, job.post_process, job.scans)

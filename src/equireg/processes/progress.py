@@ -122,7 +122,15 @@ def time_of_day(seconds: float) -> str:
 
 def is_watched() -> bool:
     """Whether a bar would be seen: on a terminal, or in a notebook."""
-    return sys.stderr is not None and (sys.stderr.isatty() or _in_notebook())
+    if not can_be_shown():
+        return False
+    is_terminal = getattr(sys.stderr, "isatty", None)  # which an object that a host program logs to may lack
+    return (is_terminal is not None and is_terminal()) or _in_notebook()
+
+
+def can_be_shown() -> bool:
+    """Whether standard error takes text: there is none in some programs with windows, and others close it."""
+    return sys.stderr is not None and not getattr(sys.stderr, "closed", False)
 
 
 def _in_notebook() -> bool:

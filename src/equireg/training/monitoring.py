@@ -23,7 +23,7 @@ from equireg.disk.leftovers import partial_name
 from equireg.errors import EquiregError, PrintableFormatter
 from equireg.folders.origin import in_text
 from equireg.folders.run import RunFolder
-from equireg.processes.progress import Progress
+from equireg.processes.progress import Progress, can_be_shown
 from equireg.training.divergence import remedy
 from equireg.training.loggers import picture_makers
 
@@ -40,7 +40,7 @@ def log_to_file(path: Path, unnamed: Sequence[Path] = ()) -> Iterator[None]:
         unnamed: folders whose paths the file may not hold, nor any other absolute path; all are kept where it is empty.
     """
     logger = logging.getLogger("equireg")
-    screen = None if logger.hasHandlers() else logging.StreamHandler()
+    screen = logging.StreamHandler() if can_be_shown() and not logger.hasHandlers() else None
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(_LineFormatter(unnamed))
     if screen is not None:

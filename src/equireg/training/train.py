@@ -30,6 +30,7 @@ from equireg.processes.cores import threads_that_fit
 from equireg.processes.memory import keep_freed_memory
 from equireg.processes.progress import duration, time_of_day
 from equireg.processes.ranks import Rank
+from equireg.processes.workers.starting import start_method_left_open
 from equireg.training.budget import Budget, Pace
 from equireg.training.callbacks import callback_errors, check_callbacks
 from equireg.training.class_prior import Prior
@@ -60,6 +61,7 @@ log = logging.getLogger("equireg")
 
 
 @single_precision()
+@start_method_left_open()
 def train(
     prepared: Path | str,
     out: Path | str,

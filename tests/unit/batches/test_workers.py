@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from equireg.batches.workers import StepLoader, check_workers, default_workers
 from equireg.config import TrainConfig
 from equireg.errors import EquiregError, UnexpectedError
 from equireg.folders.prepared import PreparedSet
+from equireg.processes import jobs
 from equireg.processes.ranks import Rank, rank_of
 from prepared_sets import record, write_set
 
@@ -129,6 +131,11 @@ def test_by_default_there_are_as_many_workers_as_the_machine_carries(monkeypatch
     assert [default_workers(size) for size in (10, 100, 200, 300)] == [4, 2, 1, 0]
     monkeypatch.setattr(workers, "usable_cores", lambda: 1)
     assert default_workers(10) == 1
+    monkeypatch.setattr(jobs, "current_process", lambda: SimpleNamespace(daemon=True))
+    assert default_workers(10) == 0
+    check_workers(0, 10)
+    with pytest.raises(EquiregError, match=r"--workers is 1, but this is a daemonic process.*Or give --workers 0"):
+        check_workers(1, 10)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,18 @@ def test_a_model_of_volumes_takes_a_file_a_channel(tmp_path: Path, monkeypatch: 
     ]
 
 
+@pytest.mark.parametrize("facts", [VOLUMES, {"channels": ["t1"]}])
+def test_two_volumes_of_one_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any]
+) -> None:
+    module = transforms(tmp_path / "scripts", facts, monkeypatch)
+    scans = files(tmp_path / "scans", "a.v2_0000.nii.gz", "a.v2_0000.nii", "a.v2_0001.nii.gz")
+    with pytest.raises(SystemExit, match=r"holds two scans of the name a\.v2_0000; their masks would have one name"):
+        module.cases(scans)
+    (scans / "a.v2_0000.nii").unlink()
+    assert len(module.cases(scans)) == (1 if facts is VOLUMES else 2)
+
+
 def test_the_mask_of_a_picture_is_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = transforms(tmp_path / "scripts", PICTURES, monkeypatch)
     mask = np.zeros((1, 3, 2, 1), np.int16)

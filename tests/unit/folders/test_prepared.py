@@ -240,6 +240,25 @@ def test_a_file_is_read_for_its_digest_once(signed: Path, monkeypatch: pytest.Mo
     pickle.loads(pickle.dumps(data)).label("b")
 
 
+def test_a_folder_that_is_made_again_while_it_is_read_is_told_from_a_damaged_one(signed: Path) -> None:
+    data = PreparedSet(signed)
+    data.verify()
+    path = signed / "cases" / "a" / "label.b2nd"
+    same = path.read_bytes()
+    path.unlink()
+    path.write_bytes(same)
+    data.label("a")
+    write_array(path, 1 - whole(data.label("b")))
+    with pytest.raises(EquiregError, match=rf"{path}: this prepared folder is damaged"):
+        data.label("a")
+    (signed / folders.SIGNATURE).rename(signed / "kept.json")  # as long as `prepare` works on the folder
+    with pytest.raises(EquiregError, match=rf"{signed}: was made again, or took in masks, since it was opened"):
+        data.label("a")
+    finish(signed, replace(data.manifest, dataset="another"), {}, seed=0, source=None)
+    with pytest.raises(EquiregError, match="was made again"):
+        data.label("a")
+
+
 def test_a_number_that_changed_in_the_manifest_is_found(signed: Path) -> None:
     path = signed / MANIFEST
     path.write_text(path.read_text().replace('"t1"', '"t2"', 1))

@@ -5,11 +5,13 @@ import logging
 import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
 from equireg.processes import progress
 from equireg.processes.progress import Progress, duration, track
+from equireg.training.monitoring import log_to_file
 
 
 class Clock:
@@ -82,6 +84,25 @@ def test_a_notebook_is_a_place_where_people_look(monkeypatch: pytest.MonkeyPatch
     kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: kernel))  # pyright: ignore
     assert progress.is_watched()
+
+
+@pytest.mark.parametrize("kind", ["none", "poor", "closed"])
+def test_a_host_may_have_any_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    streams = {"none": None, "poor": types.SimpleNamespace(write=print, flush=lambda: None), "closed": closed}
+    logger = logging.getLogger("equireg")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", streams[kind])
+        patched.setattr(logger, "propagate", False)  # else pytest listens
+        patched.setattr(logger, "handlers", [])
+        with log_to_file(tmp_path / "log.txt"), Progress(2, "prepare") as shown:
+            shown.update()
+            shown.log_line("half")
+    assert "prepare: case 1 of 2; half" in (tmp_path / "log.txt").read_text()
+    assert ("half" in capsys.readouterr().out) == (kind == "poor")
 
 
 def test_what_has_no_name_is_not_reported(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

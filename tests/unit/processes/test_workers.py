@@ -6,10 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from equireg.errors import EquiregError, UnexpectedError, UsageError
+from equireg.processes import jobs as jobs_module
+from equireg.processes.jobs import jobs_that_fit
 from equireg.processes.workers import Cluster, WorkerDiedError, Workers, guarded
 from equireg.processes.workers.local import gpus_of
 from worker_tasks import die_until, double, seen_gpus
@@ -25,6 +28,17 @@ def test_results_and_errors_go_by_name(jobs: int) -> None:
     assert str(found["b"]) == "got -1"
     assert type(found["c"]) is UnexpectedError
     assert str(found["c"]) == "RuntimeError: nought (unexpected; --debug shows where)"
+
+
+def test_a_process_that_may_start_no_others_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "usable_cores", lambda: 4)
+    assert jobs_that_fit(1, 4, 2**30) == 4
+    monkeypatch.setattr(jobs_module, "current_process", lambda: SimpleNamespace(daemon=True))
+    assert jobs_that_fit(1, 4, 2**30) == 1
+    with Workers(1) as workers:
+        assert dict(workers.run(double, {"a": (1,), "d": (4,)})) == {"a": 2, "d": 8}
+    with pytest.raises(UsageError, match=r"--jobs is 2, but this is a daemonic process.* Give --jobs 1"):
+        Workers(2)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -18,6 +18,7 @@ from working import pad, prepare, read, restore, write  # noqa: E402 - it lies b
 
 FACTS = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
 _CHANNEL = re.compile(r"_\d{4}$")
+_ENDING = re.compile(r"(\.nii\.gz|\.\w+)$", re.IGNORECASE)
 _VOLUMES = (".nii.gz", ".nii")
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
@@ -29,20 +30,20 @@ def cases(folder):
     paths = [path for path in sorted(Path(folder).iterdir()) if path.name.lower().endswith(endings)]
     if not paths:
         raise SystemExit(f"{folder}: holds no {' or '.join(endings)}; give the folder of the scans by --dataset_dir.")
+    _check_names(paths, "pictures" if pictures else "scans")
     if pictures:
-        return _one_a_picture(paths)
+        return [{"image": [str(path)]} for path in paths]
     groups = {}
     for path in paths:
         groups.setdefault(_case(path) if len(FACTS["channels"]) > 1 else path.name, []).append(str(path))
     return [{"image": files} for files in groups.values()]
 
 
-def _one_a_picture(paths):
-    stems = [path.stem for path in paths]
+def _check_names(paths, kind):
+    stems = [_ENDING.sub("", path.name) for path in paths]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if twice is not None:
-        raise SystemExit(f"{paths[0].parent}: holds two pictures of the name {twice}; their masks would have one name.")
-    return [{"image": [str(path)]} for path in paths]
+        raise SystemExit(f"{paths[0].parent}: holds two {kind} of the name {twice}; their masks would have one name.")
 
 
 def _case(path):

@@ -56,7 +56,8 @@ class PreparedSet:
     def __init__(self, root: Path | str, verify: bool = True) -> None:
         self.root = Path(root)
         self._verify = verify
-        self._verified: set[tuple[str, str]] = set()
+        self._verified: dict[Path, tuple[int, int, int]] = {}
+        """File whose bytes are known to be those that were written, to its inode, size and time of change."""
         self.atlas_files: Mapping[str, Path] = {}
         """Case name to the mask that registration has carried over to it; empty but for ``with_atlas``."""
         self._signature = folders.read_signature(self.root, "prepare")
@@ -195,15 +196,30 @@ class PreparedSet:
         path = self.folder(case) / name
         record = self.by_name.get(case)
         recorded = record.digests.get(name) if record is not None else None
-        if self._verify and recorded is not None and (case, name) not in self._verified:
+        if self._verify and recorded is not None:
             try:
-                found = digest_of(path)
+                state = path.stat()
+                stamp = (state.st_ino, state.st_size, state.st_mtime_ns)
+                known = self._verified.get(path) == stamp
+                if not known and digest_of(path) != recorded:
+                    self._refuse(path, "its content is not what was written")
             except OSError as error:
-                _damaged(path, error)
-            if found != recorded:
-                _damaged(path, "its content is not what was written")
-            self._verified.add((case, name))
+                self._refuse(path, error)
+            self._verified[path] = stamp
         return path
+
+    def _refuse(self, path: Path, why: object) -> NoReturn:
+        """Say that a file is damaged, or that the folder is no longer the one that was opened."""
+        try:
+            same = folders.read_signature(self.root, "prepare") == self._signature
+        except EquiregError:  # it is being made again just now
+            same = False
+        if not same:
+            raise EquiregError(
+                f"{self.root}: was made again, or took in masks, since it was opened; {path} is another now. "
+                "Once nothing writes into it, open it or give the command again."
+            ) from (why if isinstance(why, Exception) else None)
+        _damaged(path, why)
 
     def _open(self, case: str, name: str) -> blosc2.NDArray:
         return self._array(case, self._checked(case, name))

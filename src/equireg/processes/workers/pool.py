@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from equireg.errors import EquiregError, UnexpectedError
+from equireg.errors import EquiregError, UnexpectedError, UsageError
+from equireg.processes.jobs import NO_OTHERS, may_start_others
 from equireg.processes.progress import Progress
 from equireg.processes.workers.local import LocalProcesses, NoProcessError
 from equireg.processes.workers.ray_cluster import RayCluster
@@ -46,7 +47,7 @@ class Workers:
         share_cores: whether a task on a Ray cluster takes an equal part of all cores, and not just one.
 
     Raises:
-        UsageError: if Ray or Slurm is asked for and what it needs is not installed.
+        UsageError: if Ray or Slurm is asked for and what it needs is not installed, or no process may be started here.
         EquiregError: if there is no Ray cluster, or this machine submits no jobs.
     """
 
@@ -60,6 +61,8 @@ class Workers:
             self._place = RayCluster(jobs, gpus, share_cores=share_cores)
         elif cluster.name == "slurm":
             self._place = SlurmJobs(jobs, sbatch_options(cluster.slurm), cluster.beside)
+        elif jobs > 1 and not may_start_others():
+            raise UsageError(f"--jobs is {jobs}, but {NO_OTHERS} Give --jobs 1, or start the command with subprocess.")
 
     def __enter__(self) -> "Workers":
         return self

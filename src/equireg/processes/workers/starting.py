@@ -1,13 +1,25 @@
-"""Starting processes from a user's own script without running that script again in each of them."""
+"""Starting processes from a user's own script, which stays as it is and does not run again in each of them."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import get_start_method, set_start_method
 
 from equireg import registry
 
 _MAIN = ("__file__", "__spec__")
 """What tells a spawned process where the script lies that it would import."""
+
+
+@contextmanager
+def start_method_left_open() -> Iterator[None]:
+    """Leave it to the program that calls equireg how it starts processes; libraries fix the default when they ask."""
+    before = get_start_method(allow_none=True)
+    try:
+        yield
+    finally:
+        if before is None:
+            set_start_method(None, force=True)
 
 
 @contextmanager
