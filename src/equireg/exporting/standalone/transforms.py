@@ -18,6 +18,7 @@ from working import pad, prepare, read, restore, write  # noqa: E402 - it lies b
 
 FACTS = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
 _CHANNEL = re.compile(r"_\d{4}$")
+_ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 _VOLUMES = (".nii.gz", ".nii")
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
@@ -46,7 +47,7 @@ def _one_a_picture(paths):
 
 
 def _case(path):
-    return _CHANNEL.sub("", path.name.removesuffix(".gz").removesuffix(".nii"))
+    return _CHANNEL.sub("", _ENDING.sub("", path.name))
 
 
 class Prepared(MapTransform):
@@ -58,10 +59,11 @@ class Prepared(MapTransform):
         for key in self.key_iterator(data):
             image, affine, first = read(data[key], FACTS)
             name = Path(data[key][0])
+            stem = _case(name) if len(data[key]) > 1 else _ENDING.sub("", name.name)
             working, background, box, whole = prepare(image, affine, FACTS)
             padded, inner = pad(working, background, FACTS["networks"][0]["patch_size"])
             meta = {
-                "filename_or_obj": str(name.with_name(f"{_case(name)}.nii.gz") if len(data[key]) > 1 else name),
+                "filename_or_obj": str(name if "pixel_mm" in FACTS else name.with_name(f"{stem}.nii.gz")),
                 "scan_affine": np.asarray(first.affine, dtype=np.float64),
                 "turned_by": np.asarray(affine, dtype=np.float64),
                 "scan_shape": np.array(image.shape[1:]),
