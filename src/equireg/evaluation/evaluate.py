@@ -21,7 +21,7 @@ from equireg.evaluation.pictures import Scans, check_asked, choose_cases, find_s
 from equireg.evaluation.predictions import Predictions, read_predictions
 from equireg.evaluation.references import PortalTable, read_reference
 from equireg.evaluation.result import EvaluationResult
-from equireg.evaluation.scores import Score, finite, joined, nothing_in_common, shown_regions, with_all_regions
+from equireg.evaluation.scores import Score, joined, nothing_in_common, shown_regions, with_all_regions
 from equireg.evaluation.summary import summarise
 from equireg.evaluation.transformed import TransformedPair, find_transformed, score_transformed
 from equireg.folders import evaluation as folder_format
@@ -83,10 +83,10 @@ def evaluate(
     transformed = _score(score, pairs_transformed, config.jobs)
     table = judged.table or _found_labels([*judged.scores, *transformed])
     regions = list(table.judged_regions())
-    scores = finite(with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")]))
+    scores = with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")])
     if warning := nothing_in_common(scores):
         log.warning("%s: %s", predictions, warning)
-    everything = joined(scores, finite(with_all_regions(transformed, regions, [m.name for m in _metrics("transform")])))
+    everything = joined(scores, with_all_regions(transformed, regions, [m.name for m in _metrics("transform")]))
     result = EvaluationResult(summarise(everything, judged.not_predicted), _plain(everything))
     with staged_folder(out) as folder:
         folder_format.write_scores(folder, result.scores)

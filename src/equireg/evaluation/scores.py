@@ -1,16 +1,11 @@
 """The scores of cases."""
 
-import logging
-import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from equireg.errors import some_of
 from equireg.metrics import METRICS
-
-log = logging.getLogger("equireg")
 
 _NAMED = 5
 """Regions that a warning names."""
@@ -57,30 +52,6 @@ def with_all_regions(scores: Sequence[Score], regions: Iterable[str], metrics: C
     return [replace(score, regions={name: score.regions.get(name, empty) for name in names}) for score in scores]
 
 
-def finite(scores: Sequence[Score]) -> list[Score]:
-    """Return the scores with None in place of values that are infinite or no number, of which a warning tells."""
-    wrong = {
-        (score.case, name): None
-        for score in scores
-        for metrics in score.regions.values()
-        for name, value in metrics.items()
-        if value is not None and not math.isfinite(value)
-    }
-    if not wrong:
-        return list(scores)
-    cases = list(dict.fromkeys(case for case, _ in wrong))
-    log.warning(
-        "%s: infinite or no number in %d of %d cases (%s). These values count as missing.",
-        ", ".join(dict.fromkeys(name for _, name in wrong)),
-        len(cases),
-        len(scores),
-        some_of(cases),
-    )
-    return [
-        replace(score, regions={name: _finite(values) for name, values in score.regions.items()}) for score in scores
-    ]
-
-
 def joined(first: Sequence[Score], second: Sequence[Score]) -> list[Score]:
     """Put the metrics of two kinds of scores together, sorted by case; a case may be in either alone."""
     together = {score.case: score for score in first}
@@ -125,10 +96,6 @@ def nothing_in_common(scores: Sequence[Score]) -> str | None:
 def _some(names: Collection[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(sorted(names)[:_NAMED]) + more
-
-
-def _finite(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: value if value is not None and math.isfinite(value) else None for name, value in values.items()}
 
 
 def _joined_shown(first: Score, second: Score) -> Mapping[str, frozenset[Side]] | None:

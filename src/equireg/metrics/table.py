@@ -23,7 +23,7 @@ class Metric:
     short: str
     """the same for narrow places"""
     compute: Callable[[Comparison], float | None]
-    """from both masks; importable by name, so that other processes find it. None, inf and nan: there is no value"""
+    """from both masks; importable by name, so that other processes find it. None: there is no value"""
     unit: str = ""
     """such as mm; empty for a fraction"""
     better: Literal["higher", "lower"] | None = None
