@@ -1,7 +1,8 @@
 """Which case each new mask is of, and whether it fits."""
 
+import logging
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,8 +28,11 @@ from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.segments import common_numbers, numbers_of, plain, segment_names
 from equireg.imaging.volume import Geometry, read_label
 from equireg.layouts.dicom.files import Files, read_files, read_these
-from equireg.layouts.files import stem_of
+from equireg.layouts.files import folders_below, is_image, stem_of
 from equireg.layouts.masks import without_probabilities
+from equireg.layouts.unread import scans_of_other_kinds, why_nothing_is_found
+
+log = logging.getLogger("equireg")
 
 _ENDING = re.compile(r"[_\-. ](?:seg|segmentation|mask|label|labels|gt|corrected)$", re.IGNORECASE)
 """What tools put behind a scan's name for its mask."""
@@ -139,7 +143,7 @@ class _Given:
         self.problems += [f"{one.reason} {one.remedy}" for one in found.refused]
 
 
-def _files(paths: Iterable[Path]) -> _Given:
+def _files(paths: Sequence[Path]) -> _Given:
     """Return the files that were given, and those of the folders; DICOM of all folders below."""
     given = _Given()
     for path in paths:
@@ -150,11 +154,16 @@ def _files(paths: Iterable[Path]) -> _Given:
             )
             given.files += inside
             given.add(read_files(path))
+            below = _below(path, paths)
             if not inside and before == len(given.heads) + len(given.problems):
                 raise EquiregError(
                     f"{path}: holds no mask; expected files named as their cases, such as CASE.nii.gz, or DICOM-SEG or "
-                    "RTSTRUCT. Check the path."
+                    f"RTSTRUCT. Check the path.{below or why_nothing_is_found(path)}"
                 )
+            if other := scans_of_other_kinds(path, packed=True):
+                log.warning("%s", other)
+            if below:
+                log.warning("not used:%s", below)
         elif path.is_file() and extension_of(path) is None and is_dicom(path):
             given.add(read_these(path.parent, [path]))
             if before == len(given.heads) + len(given.problems):
@@ -164,6 +173,17 @@ def _files(paths: Iterable[Path]) -> _Given:
         else:
             raise EquiregError(f"{path}: no such file or folder; expected masks. Check the path.")
     return given
+
+
+def _below(path: Path, given: Sequence[Path]) -> str:
+    """Say that images lie in folders below one, which are not looked through unless they are given; else nothing."""
+    known = {folder.resolve() for folder in given}
+    below = ((folder, names) for folder, names in folders_below(path) if folder.resolve() not in known)
+    found = [file for folder, names in below for name in sorted(names) if is_image(file := folder / name)]
+    if not found:
+        return ""
+    what = "1 image lies in a folder" if len(found) == 1 else f"{len(found)} images lie in folders"
+    return f" {what} below {path}, such as {found[0]}. Give that folder too if these are masks."
 
 
 def _stem(path: Path) -> str:

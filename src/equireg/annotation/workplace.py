@@ -1,4 +1,4 @@
-"""What an annotator needs: the scans as links, and a folder for the masks."""
+"""What an annotator needs: the scans, as links where a file holds one, and a folder for the masks."""
 
 import logging
 import os
@@ -13,8 +13,10 @@ from equireg.folders import read_signature
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import MASKS, SCANS
 from equireg.imaging.pictures import is_picture
+from equireg.imaging.text_headers import with_voxels
 from equireg.imaging.volume import write_channels
 from equireg.layouts import RawCase, rediscover, with_limits
+from equireg.layouts.files import stem_of
 from equireg.preparation.raw_states import others_than
 
 log = logging.getLogger("equireg")
@@ -22,6 +24,8 @@ log = logging.getLogger("equireg")
 
 def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], raw: Mapping[str, RawCase] | None) -> None:
     """Make the folder for masks, and lay links to the raw files of some cases into ``folder / scans``.
+
+    DICOM series, and headers whose voxels lie in another file, are written as NIfTI instead.
 
     Where the raw folder is gone, and ``raw`` is None, the user is told so.
     """
@@ -37,8 +41,14 @@ def lay_out(folder: Path, data: PreparedSet, cases: Sequence[str], raw: Mapping[
             continue
         if raw[name].series:  # many files, named by whoever exported them
             write_scan(scans / f"{name}.nii.gz", raw[name])
-        for path in raw[name].images if not raw[name].series else ():
-            _link(path, scans / _free_name(scans, path, name))
+            continue
+        images = raw[name].images
+        for index, path in enumerate(images):
+            if _is_whole(path):
+                _link(path, scans / _free_name(scans, path.name, name))
+            else:
+                own = _free_name(scans, f"{stem_of(path)}.nii.gz", name)
+                write_scan(scans / own, raw[name], index if len(images) > 1 else None)
 
 
 def raw_cases(data: PreparedSet, given: Path | None) -> Mapping[str, RawCase] | None:
@@ -86,7 +96,7 @@ def other_scans(cases: Sequence[str]) -> str:
 
 
 def shown_file(case: RawCase, channels: Sequence[str]) -> Path | int:
-    """Return the file of the channel that shows most, or its index where no file holds this channel alone.
+    """Return the file of the channel that shows most, or its index where no file holds this channel alone and whole.
 
     Args:
         case: a scan in its raw folder.
@@ -95,7 +105,7 @@ def shown_file(case: RawCase, channels: Sequence[str]) -> Path | int:
     shown = shown_channels(channels, len(channels))[0]
     if case.series or len(case.images) != len(channels):  # DICOM, or one file with all channels
         return case.images[0] if is_picture(case.images[0]) else shown
-    return case.images[shown]
+    return case.images[shown] if _is_whole(case.images[shown]) else shown
 
 
 def write_scan(path: Path, case: RawCase, channel: int | None = None) -> None:
@@ -108,9 +118,14 @@ def write_scan(path: Path, case: RawCase, channel: int | None = None) -> None:
     write_channels(path, image if channel is None else image[channel : channel + 1], geometry)
 
 
-def _free_name(scans: Path, path: Path, case: str) -> str:
+def _is_whole(path: Path) -> bool:
+    """Whether a file holds its voxels itself: a header alone shows nothing elsewhere."""
+    return list(with_voxels([path])) == [path]
+
+
+def _free_name(scans: Path, own: str, case: str) -> str:
     """Return a file's own name; with the case's name in front where another case's file has it."""
-    return f"{case}_{path.name}" if os.path.lexists(scans / path.name) else path.name
+    return f"{case}_{own}" if os.path.lexists(scans / own) else own
 
 
 def _link(path: Path, link: Path) -> None:

@@ -17,7 +17,7 @@ from equireg.evaluation.jobs import choose_jobs
 from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.pairing import Pair, choose_labels, pair_up
 from equireg.evaluation.patients import scans_of_one_patient
-from equireg.evaluation.pictures import Scans, choose_cases, find_scans, make_picture
+from equireg.evaluation.pictures import Scans, check_asked, choose_cases, find_scans, make_picture
 from equireg.evaluation.predictions import Predictions, read_predictions
 from equireg.evaluation.references import PortalTable, read_reference
 from equireg.evaluation.result import EvaluationResult
@@ -258,11 +258,7 @@ def _roles(pictures: Sequence[str], judged: _Judged, scores: Sequence[Score]) ->
     """Return case to role of those to picture: the best, the median and the worst, and those asked for."""
     if not (judged.pairs or pictures):
         return {}
-    unknown = sorted(set(pictures) - {score.case for score in scores})
-    if unknown:
-        raise EquiregError(
-            f"pictures of {', '.join(unknown)} are asked for; expected cases that have a prediction and a mask."
-        )
+    check_asked(pictures, [score.case for score in scores])
     ranked = [score for score in scores if score.is_judged] or scores
     return {**dict.fromkeys(pictures, "chosen"), **choose_cases(ranked)}
 

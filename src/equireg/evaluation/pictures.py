@@ -1,5 +1,6 @@
 """One slice of the best, the median and the worst case, for the report to draw."""
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,6 +60,25 @@ def find_scans(predictions: Predictions, reference: Reference, scans: Path | Non
     if predictions.signature:
         _logger.info("the pictures show masks alone; give --scans RAW, the raw folder, to show the scans below them")
     return None
+
+
+def check_asked(asked: Sequence[str], cases: Sequence[str]) -> None:
+    """Refuse pictures of cases that are not evaluated.
+
+    Raises:
+        EquiregError: names them.
+    """
+    unknown = sorted(set(asked) - set(cases))
+    if unknown:
+        commas = [case for case in cases if "," in case]
+        how = (
+            f" A name with a comma is given in brackets: --pictures '{json.dumps(commas[:1], ensure_ascii=False)}'."
+            if commas
+            else ""
+        )
+        raise EquiregError(
+            f"pictures of {', '.join(unknown)} are asked for; expected cases that have a prediction and a mask.{how}"
+        )
 
 
 def choose_cases(scores: Sequence[Score]) -> dict[str, str]:

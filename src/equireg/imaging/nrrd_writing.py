@@ -14,28 +14,46 @@ _STRAIGHT = 1e-4
 """Farthest that the axes of a scan may be from right angles, as the cosine between two."""
 
 
+def is_straight(geometry: Geometry) -> bool:
+    """Whether the axes of a scan are at right angles, as ITK needs them for NRRD."""
+    axes = geometry.affine_array[:3, :3] / np.array(geometry.spacing_mm)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() <= _STRAIGHT)
+
+
+def check_straight(geometry: Geometry) -> None:
+    """Refuse what NRRD cannot hold.
+
+    Raises:
+        EquiregError: if the scan's axes are not at right angles.
+    """
+    if not is_straight(geometry):
+        raise EquiregError(
+            "has axes that are not at right angles, which ITK cannot write into NRRD. Give --format nifti."
+        )
+
+
 def write_nrrd(path: Path, values: np.ndarray, geometry: Geometry, labels: LabelTable) -> None:
     """Write label values [X, Y, Z] as ``.seg.nrrd``, compressed; completely or not at all.
 
-    The header names the segments in the keys that 3D Slicer reads (``Segment0_Name``, ``Segment0_LabelValue``).
+    The header names the segments in the keys that 3D Slicer reads (``Segment0_Name``, ``Segment0_LabelValue``). The
+    mask of a file of two axes has two axes, unless they would say less of its place.
 
     Raises:
         EquiregError: if the scan's axes are not at right angles, or the disk is full.
     """
     import SimpleITK as sitk
 
+    check_straight(geometry)
     affine = LPS_TO_RAS @ geometry.affine_array
     axes = affine[:3, :3] / np.array(geometry.spacing_mm)
-    if np.abs(axes.T @ axes - np.eye(3)).max() > _STRAIGHT:
-        raise EquiregError(
-            "has axes that are not at right angles, which ITK cannot write into NRRD. Give --format nifti."
-        )
+    used = 2 if geometry.flat and not affine[2, [0, 1, 3]].any() else 3
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
     fitting = values.astype(smallest_integer(min(low, 0), high), copy=False)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(fitting.transpose(2, 1, 0)))
-    image.SetSpacing(geometry.spacing_mm)
-    image.SetDirection(axes.ravel().tolist())
-    image.SetOrigin(affine[:3, 3].tolist())
+    array = np.ascontiguousarray(fitting.transpose(2, 1, 0))
+    image = sitk.GetImageFromArray(array[0] if used == 2 else array)
+    image.SetSpacing(geometry.spacing_mm[:used])
+    image.SetDirection(axes[:used, :used].ravel().tolist())
+    image.SetOrigin(affine[:used, 3].tolist())
     for key, text in _segments(labels).items():
         image.SetMetaData(key, text)
     with staged_file(path, ".nrrd") as temporary:

@@ -17,16 +17,22 @@ _ARRAYS = (".h5", ".hdf5", ".npz", ".npy", ".mat", ".pt", ".pkl")
 _SAVE = "Save volumes as .nii.gz, pictures as .png."
 _OUTLINES = (".json", ".geojson", ".xml")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+_UNPACK = "Unpack first."
 
 
-def scans_of_other_kinds(root: Path) -> str | None:
+def scans_of_other_kinds(root: Path, *, packed: bool = False) -> str | None:
     """Say how many volumes and pictures of other kinds lie in a folder; None where there are none.
+
+    Args:
+        root: the folder.
+        packed: whether archives are told too.
 
     Raises:
         EquiregError: if a folder cannot be read.
     """
-    found = _ending(root, (*_VOLUMES, *_PICTURES))
-    return f"not used: {_told(found)} {_SAVE}" if found else None
+    kinds = [((*_VOLUMES, *_PICTURES), _SAVE), *([(_ARCHIVES, _UNPACK)] if packed else [])]
+    told = [f"{_told(found)} {remedy}" for endings, remedy in kinds if (found := _ending(root, endings))]
+    return f"not used: {' '.join(told)}" if told else None
 
 
 def outlines(dataset: RawDataset) -> str | None:
@@ -55,7 +61,7 @@ def why_nothing_is_found(root: Path) -> str:
     """Say which files of other kinds lie in a folder without a scan, and what to do with them; empty without any."""
     archives = _ending(root, _ARCHIVES)
     if archives:
-        return f" The folder holds {_told(archives)} Unpack first."
+        return f" The folder holds {_told(archives)} {_UNPACK}"
     found = _ending(root, (*_VOLUMES, *_PICTURES, *_ARRAYS))
     return f" The folder holds {_told(found)} {_SAVE}" if found else ""
 

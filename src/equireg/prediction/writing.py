@@ -18,7 +18,7 @@ from equireg.imaging.dicom.seg_writing import Told, write_segmentation
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.formats import extension_of
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.nrrd_writing import write_nrrd
+from equireg.imaging.nrrd_writing import check_straight, is_straight, write_nrrd
 from equireg.imaging.picture_writing import check_flat, write_picture
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.text_headers import NRRD_ENDINGS
@@ -93,10 +93,10 @@ def check_formats(cases: Sequence[InputCase], looks: Looks, config: PredictConfi
 
 def _misfit(case: InputCase, config: PredictConfig) -> str | None:
     """Return why a scan's mask cannot have the format that is asked for; None where it can."""
-    if config.format not in ("png", *_DICOM):
+    if config.format not in ("png", "nrrd", *_DICOM):
         return None
     try:
-        shape = case.geometry().shape
+        geometry = case.geometry()
     except EquiregError:  # whoever reads its voxels says what is wrong
         return None
     if config.format in _DICOM:
@@ -105,7 +105,10 @@ def _misfit(case: InputCase, config: PredictConfig) -> str | None:
             f"did not come as a DICOM series, to which the mask has to refer. {remedy}" if not series_of(case) else None
         )
     try:
-        check_flat(shape)
+        if config.format == "png":
+            check_flat(geometry.shape)
+        else:
+            check_straight(geometry)
     except EquiregError as error:
         return str(error)
     return None
@@ -117,7 +120,8 @@ def write_mask(
     """Write the label values [X, Y, Z] of a case in the format that it gets; return the file.
 
     A mask for the archive lies beside the same in NIfTI, which all later verbs read. Where it is not asked for by name
-    and cannot be written, the user is told, and the other stays.
+    and cannot be written, the user is told, and the other stays. Where NRRD is not asked for by name and
+    cannot hold the mask, it is NIfTI, and the user is told.
 
     Raises:
         EquiregError: if the format cannot hold them, or the disk is full or not writable.
@@ -133,6 +137,11 @@ def write_mask(
             if config.format != "auto":
                 raise
             log.warning("%s: %s", case.name, error)
+    if chosen == "nrrd" and config.format == "auto" and not is_straight(geometry):
+        log.warning(
+            "%s: has axes that are not at right angles, which NRRD cannot hold, so its mask is NIfTI", case.name
+        )
+        chosen = "nifti"
     path = predictions.prediction_file(folder, case.name, predictions.ENDINGS.get(chosen, predictions.ENDING))
     if chosen == "png":
         write_picture(path, values, looks.labels, looks.masks)

@@ -15,6 +15,8 @@ from equireg.folders.prepared import case_folder
 from equireg.imaging.dicom.heads import is_called_dicom, is_dicom
 from equireg.imaging.formats import EXTENSIONS, extension_of
 
+_VOXELS = (".raw", ".zraw", ".raw.gz")
+"""Endings of files that hold the voxels of a header beside them, in lower case."""
 _LIVES_S = 3600.0
 """How long a session lives after it was last used, s."""
 
@@ -158,6 +160,8 @@ def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Pat
 
 
 def _unknown_kind(name: str) -> EquiregError:
+    voxels = " Voxels beside a header are not taken: save the scan as one file, .mha or .nii.gz."
     return EquiregError(
         f"{name[:80]!r} is not a known kind of image; expected DICOM, or one of {', '.join(EXTENSIONS)}."
+        f"{voxels if name.lower().endswith(_VOXELS) else ''}"
     )

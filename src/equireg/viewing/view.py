@@ -1,7 +1,7 @@
 """The verb ``view``: predicted cases in three planes and in 3D, as one page that needs no other file and no network."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,19 @@ def view(predictions: Path | str, out: Path | str, config: ViewConfig | None = N
             f"{out}: exists already; expected the name of a new page. Choose another --out or remove it."
         )
     order = by_doubt(predictions)
-    named = [composed(name.strip()) for name in config.case.split(",") if name.strip()]
-    shown = named or [row.case for row in order[: config.most]]
+    shown = _named(config.case, {row.case for row in order}) or [row.case for row in order[: config.most]]
     page = render(predictions, shown, config, f"{len(shown)} of {len(order)} cases")
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, page)
     return out
+
+
+def _named(text: str, known: Container[str]) -> list[str]:
+    """Return the cases that a text names, with commas between them; a comma may also be a part of one case's name."""
+    if composed(text) in known:
+        return [composed(text)]
+    return [composed(name.strip()) for name in text.split(",") if name.strip()]
 
 
 def render(predictions: Path, cases: Sequence[str], config: ViewConfig, subtitle: str) -> str:

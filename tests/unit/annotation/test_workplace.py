@@ -1,15 +1,19 @@
 """Where the scans of a prepared folder lie, and which file of one is shown to an annotator."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from equireg.annotation.suggest import pool
-from equireg.annotation.workplace import raw_cases, shown_file
+from equireg.annotation.workplace import lay_out, raw_cases, shown_file
 from equireg.config import SuggestConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.imaging.pictures import CHANNELS
+from equireg.imaging.volume import read_image
 from equireg.layouts import RawCase
 from equireg.preparation.prepare import prepare
 from layout_folders import of_two_layouts
@@ -46,6 +50,28 @@ def test_a_refusal_names_the_scans_that_the_layout_holds_out(tmp_path: Path, cou
     with pytest.raises(EquiregError) as none:
         pool(PreparedSet(write_set(tmp_path / "Q", cases)), SuggestConfig(count=count), {})
     assert "--unlabelled_from" not in str(none.value)
+
+
+@pytest.mark.parametrize("ending", [".mhd", ".nhdr", ".mha"])
+def test_a_scan_whose_voxels_lie_beside_its_header_is_shown_whole(tmp_path: Path, ending: str) -> None:
+    detached = ending != ".mha"
+    paths = tuple(tmp_path / "raw" / f"a_{channel}{ending}" for channel in ("t1", "flair"))
+    paths[0].parent.mkdir()
+    for index, path in enumerate(paths):
+        voxels = np.arange(24, dtype=np.float32).reshape(2, 3, 4) + 100 * index
+        sitk.WriteImage(sitk.GetImageFromArray(voxels), str(path))
+    case = RawCase("a", paths, label=None, patient="a", held_out=False)
+    assert shown_file(case, ("t1", "flair")) == (1 if detached else paths[1])
+    prepare(of_two_layouts(tmp_path / "other"), tmp_path / "prepared", layout="plain", jobs=1)
+    (tmp_path / "next").mkdir()
+    lay_out(tmp_path / "next", PreparedSet(tmp_path / "prepared"), ["a"], {"a": case})
+    scans = tmp_path / "next" / "scans"
+    assert sorted(os.listdir(scans)) == [f"a_{name}{'.nii.gz' if detached else ending}" for name in ("flair", "t1")]
+    for index, name in enumerate(("t1", "flair")):
+        (one,) = scans.glob(f"a_{name}.*")
+        image, geometry = read_image([one])
+        np.testing.assert_array_equal(image, case.read_image()[0][index : index + 1])
+        assert geometry == case.read_geometry()
 
 
 def test_scans_are_found_in_the_layout_that_was_given_to_prepare(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import prepared_sets
 from equireg import disk, folders
 from equireg.errors import EquiregError
 from equireg.evaluation.evaluate import evaluate
+from equireg.evaluation.pictures import check_asked
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry, write_label
 from layout_folders import of_two_layouts
@@ -204,3 +205,11 @@ def test_a_single_slice_is_shown_as_it_is(tmp_path, axis):
     shown = pictures(tmp_path / "out")["a"]
     np.testing.assert_array_equal(shown["reference"], mask.squeeze(axis)[::-1, ::-1].T)
     np.testing.assert_allclose(shown["spacing_mm"], np.delete([1.5, 2.0, 3.0], axis)[::-1])
+
+
+def test_a_case_with_a_comma_in_its_name_is_refused_with_how_it_is_given() -> None:
+    check_asked(["a,b"], ["a,b", "c"])
+    with pytest.raises(EquiregError, match=r"pictures of a, b are asked for.*--pictures '\[\"a,b\"\]'\.$"):
+        check_asked(["a", "b"], ["a,b", "c"])
+    with pytest.raises(EquiregError, match=r"a prediction and a mask\.$"):
+        check_asked(["a", "b"], ["c"])

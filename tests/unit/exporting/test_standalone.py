@@ -14,6 +14,7 @@ import equireg.exporting
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.pictures import CHANNELS
+from equireg.imaging.volume import read_image
 from equireg.layouts import discover_inputs
 from equireg.postprocessing import PostProcessing
 from equireg.postprocessing.steps import Step, applied
@@ -120,6 +121,47 @@ def test_a_file_of_two_axes_is_a_slice_and_its_mask_has_two_axes(tmp_path: Path)
     np.testing.assert_array_equal(image, pixels[None, :, :, None])
     working.write(tmp_path / "mask.nii.gz", pixels.astype(np.uint8)[..., None], first)
     np.testing.assert_array_equal(nib.Nifti1Image.load(tmp_path / "mask.nii.gz").get_fdata(), pixels)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_further_file_is_turned_to_the_axes_of_the_first(tmp_path: Path, turn: str) -> None:
+    image, affine = scan("RAS", (1.0, 1.3, 0.8), "tissue")
+    first = nib.Nifti1Image(image[0], affine)
+    to = nib.orientations.ornt_transform(nib.io_orientation(affine), nib.orientations.axcodes2ornt(turn))
+    files = [tmp_path / "a_0000.nii.gz", tmp_path / "a_0001.nii.gz"]
+    first.to_filename(files[0])
+    nib.Nifti1Image(image[1], affine).as_reoriented(to.tolist()).to_filename(files[1])
+    found, place, _ = standalone("working").read(files, {"channels": ["t1", "t2"], "axes": "zyx"})
+    np.testing.assert_array_equal(found, read_image(files)[0])
+    np.testing.assert_array_equal(found, image)
+    np.testing.assert_allclose(place, affine)
+
+
+@pytest.mark.parametrize(("off_mm", "shape"), [(0.3, (4, 5, 6)), (28.0, (4, 5, 6)), (0.0, (4, 5, 7))])
+def test_a_further_file_that_lies_elsewhere_is_refused(tmp_path: Path, off_mm: float, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    files = [tmp_path / "a_0000.nii.gz", tmp_path / "a_0001.nii.gz"]
+    affine = np.eye(4)
+    nib.Nifti1Image(rng.random((4, 5, 6)).astype(np.float32), affine).to_filename(files[0])
+    affine[1, 3] = off_mm
+    nib.Nifti1Image(rng.random(shape).astype(np.float32), affine).to_filename(files[1])
+    with pytest.raises(SystemExit, match=r"a_0001.nii.gz: has .* in the same place"):
+        standalone("working").read(files, {"channels": ["t1", "t2"], "axes": "zyx"})
+
+
+def test_capitals_in_an_ending_are_read_and_a_mask_has_no_window_of_the_scan(tmp_path: Path) -> None:
+    working, path = standalone("working"), tmp_path / "SCAN.NII.GZ"
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    written = nib.Nifti1Image(values, np.eye(4))
+    written.header["cal_min"], written.header["cal_max"] = 50, 150
+    written.header.set_intent("estimate", (), "tissue")
+    written.to_filename(path)
+    image, _, first = working.read([path], {"channels": ["image"], "axes": "zyx"})
+    np.testing.assert_array_equal(image[0], values)
+    working.write(tmp_path / "MASK.NII.GZ", values.astype(np.uint8), first)
+    mask = nib.Nifti1Image.load(tmp_path / "MASK.NII.GZ")
+    np.testing.assert_array_equal(mask.get_fdata(), values)
+    assert (mask.header["cal_min"], mask.header["cal_max"], mask.header.get_intent()[0]) == (0, 0, "none")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,23 @@ def test_two_volumes_of_one_name_are_refused(
     assert len(module.cases(scans)) == (1 if facts is VOLUMES else 2)
 
 
+@pytest.mark.parametrize("names", [["a_0000.NII.GZ", "a_0001.nii.gz"], ["A.NII.GZ"]])
+def test_capitals_in_an_ending_stay_out_of_the_name_of_a_mask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
+    networks = [{"patch_size": [4, 4]}]
+    rules = {"axes": "zyx", "spacing_mm": None, "normalisation": {"name": "none"}, "networks": networks}
+    facts = {**rules, "channels": ["t1", "flair"][: len(names)]}
+    module = transforms(tmp_path / "scripts", facts, monkeypatch)
+    folder = files(tmp_path / "scans", *names)
+    values = np.random.default_rng(0).random((4, 5, 6)).astype(np.float32)
+    for name in names:
+        nib.Nifti1Image(values, np.eye(4)).to_filename(folder / name)
+    [case] = module.cases(folder)
+    meta = module.Prepared("image")(case)["image"].meta
+    assert Path(meta["filename_or_obj"]).name == f"{names[0][0]}.nii.gz"
+
+
 def test_the_mask_of_a_picture_is_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = transforms(tmp_path / "scripts", PICTURES, monkeypatch)
     mask = np.zeros((1, 3, 2, 1), np.int16)

@@ -125,15 +125,46 @@ def test_nrrd_names_the_segments_as_slicer_reads_them(tmp_path):
     assert "Segment2_Name" not in told
 
 
-def test_nrrd_of_a_sheared_scan_is_refused(tmp_path):
+def test_nrrd_of_a_sheared_scan_is_refused_before_anything_is_predicted(tmp_path):
     sheared = np.array([[1, 0.3, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    path, config = tmp_path / "a.nii", PredictConfig(format="nrrd")
+    nib.save(nib.Nifti1Image(VALUES, sheared), path)
+    with pytest.raises(EquiregError, match=r"--format nrrd: a has axes .* right angles.*--format nifti"):
+        check_formats([case_of(path)], Looks(LABELS), config)
+    geometry, _ = read_geometry(path)
     with pytest.raises(EquiregError, match=r"right angles.*--format nifti"):
-        write_mask(
-            tmp_path,
-            case_of(Path("a.nrrd")),
-            VALUES,
-            Geometry.from_array(VALUES.shape, sheared),
-            Looks(LABELS),
-            PredictConfig(),
-        )
-    assert list(tmp_path.iterdir()) == []
+        write_mask(tmp_path, case_of(path), VALUES, geometry, Looks(LABELS), config)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_sheared_scan_in_nrrd_gets_its_mask_in_nifti(tmp_path, caplog):
+    geometry = Geometry.from_array(VALUES.shape, TURNED + 0.3 * np.eye(4, k=1))
+    check_formats([case_of(Path("a.nrrd"))], Looks(LABELS), PredictConfig())
+    path = write_mask(tmp_path, case_of(Path("a.nrrd")), VALUES, geometry, Looks(LABELS), PredictConfig())
+    assert path == tmp_path / "a.nii.gz"
+    assert "a: has axes that are not at right angles" in caplog.text
+    np.testing.assert_array_equal(read_label(path, geometry), VALUES)
+
+
+@pytest.mark.parametrize("turn", [(-1, 0, 0, 1), (0, 1, -1, 0)])
+def test_the_mask_of_a_scan_of_two_axes_in_nrrd_has_two_axes(tmp_path, turn):
+    scan = sitk.GetImageFromArray(VALUES[:, :, 0].T)
+    scan.SetSpacing((1.5, 0.7))
+    scan.SetOrigin((3, -8))
+    scan.SetDirection(turn)
+    sitk.WriteImage(scan, str(tmp_path / "a.nrrd"))
+    geometry, _ = read_geometry(tmp_path / "a.nrrd")
+    out = tmp_path / "out"
+    out.mkdir()
+    path = write_mask(out, case_of(tmp_path / "a.nrrd"), VALUES[:, :, :1], geometry, Looks(LABELS), PredictConfig())
+    mask = sitk.ReadImage(str(path))
+    assert (mask.GetSize(), mask.GetOrigin()) == (scan.GetSize(), scan.GetOrigin())
+    np.testing.assert_allclose((mask.GetDirection(), mask.GetSpacing() * 2), (turn, scan.GetSpacing() * 2))
+    np.testing.assert_array_equal(read_label(path, geometry), VALUES[:, :, :1])
+    nib.save(nib.Nifti1Image(VALUES[:, :, 0], TURNED), tmp_path / "b.nii")  # two axes in another plane than z = 0
+    geometry, _ = read_geometry(tmp_path / "b.nii")
+    path = write_mask(
+        out, case_of(tmp_path / "b.nii"), VALUES[:, :, :1], geometry, Looks(LABELS), PredictConfig(format="nrrd")
+    )
+    np.testing.assert_array_equal(read_label(path, geometry), VALUES[:, :, :1])
+    assert read_geometry(path)[0].corner_distance_mm(geometry) < 1e-3

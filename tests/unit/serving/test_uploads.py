@@ -17,6 +17,12 @@ def test_nothing_stays_of_files_that_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a.raw", "A.ZRAW"])
+def test_voxels_beside_a_header_are_refused_with_the_remedy(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EquiregError, match=r"not a known kind.*save the scan as one file, \.mha or \.nii\.gz"):
+        Uploads(tmp_path).add_session([Sent("a.mhd", io.BytesIO(b"header")), Sent(name, io.BytesIO(b"voxels"))])
+
+
 def test_an_image_is_found_with_the_ending_that_it_was_sent_with_and_is_no_session(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path)
     key = uploads.add_session([Sent("a.nii.gz", io.BytesIO(b"voxels"))])

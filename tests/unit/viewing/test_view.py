@@ -139,6 +139,12 @@ def test_cases_are_sorted_by_doubt(tmp_path: Path) -> None:
         view(q, tmp_path / "y.html", most=0)
 
 
+@pytest.mark.parametrize("name", ["c3,d", "end "])
+def test_a_case_with_a_comma_or_a_blank_in_its_name_is_named_alone(tmp_path: Path, name: str) -> None:
+    q = predictions(tmp_path / "q", prepared(tmp_path / "p", ("a", name)), qualities={"a": 0.3, name: 0.9})
+    assert [one["case"] for one in content_of(view(q, tmp_path / "v.html", case=name))] == [name]
+
+
 def test_the_channel_is_chosen_by_name(tmp_path: Path) -> None:
     q = predictions(tmp_path / "q", prepared(tmp_path / "p"))
     found = CaseReader(q, "t1").read("case")

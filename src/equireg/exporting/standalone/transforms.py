@@ -47,7 +47,7 @@ def _check_names(paths, kind):
 
 
 def _case(path):
-    return _CHANNEL.sub("", path.name.removesuffix(".gz").removesuffix(".nii"))
+    return _CHANNEL.sub("", _ENDING.sub("", path.name))
 
 
 class Prepared(MapTransform):
@@ -59,10 +59,11 @@ class Prepared(MapTransform):
         for key in self.key_iterator(data):
             image, affine, first = read(data[key], FACTS)
             name = Path(data[key][0])
+            stem = _case(name) if len(data[key]) > 1 else _ENDING.sub("", name.name)
             working, background, box, whole = prepare(image, affine, FACTS)
             padded, inner = pad(working, background, FACTS["networks"][0]["patch_size"])
             meta = {
-                "filename_or_obj": str(name.with_name(f"{_case(name)}.nii.gz") if len(data[key]) > 1 else name),
+                "filename_or_obj": str(name if "pixel_mm" in FACTS else name.with_name(f"{stem}.nii.gz")),
                 "scan_affine": np.asarray(first.affine, dtype=np.float64),
                 "turned_by": np.asarray(affine, dtype=np.float64),
                 "scan_shape": np.array(image.shape[1:]),

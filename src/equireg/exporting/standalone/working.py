@@ -13,12 +13,36 @@ def read(files, facts):
     """Return a scan [C, X, Y, Z] float32, its affine, and the first of its files; a file holds one channel or all."""
     scans = [opened(file, facts) for file in files]
     voxels = [np.asarray(scan.dataobj, dtype=np.float32) for scan in scans]
-    # A file of two axes is a slice.
-    image = np.concatenate([np.moveaxis(array.reshape(*(*array.shape, 1)[:3], -1), -1, 0) for array in voxels])
-    if len(image) != len(facts["channels"]):
-        sys.exit(f"{files[0]}: got {len(image)} channels; expected {', '.join(facts['channels'])}.")
+    parts = [array.reshape(*(*array.shape, 1)[:3], -1) for array in voxels]  # [X, Y, Z, C]; two axes are a slice
+    count = sum(part.shape[3] for part in parts)
+    if count != len(facts["channels"]):
+        sys.exit(f"{files[0]}: got {count} channels; expected {', '.join(facts['channels'])}.")
+    shape = parts[0].shape[:3]
+    affine = place(scans[0].header, shape, facts)
+    for index, file in enumerate(files[1:], start=1):
+        parts[index] = along(parts[index], forms(scans[index].header)[0], shape, affine, file)
+    image = np.concatenate([np.moveaxis(part, -1, 0) for part in parts])
     check(image, files, facts)
-    return image, place(scans[0].header, image.shape[1:], facts), scans[0]
+    return image, affine, scans[0]
+
+
+def along(part, own, shape, affine, file):
+    """Turn a further file [X, Y, Z, C] to the axes of the first; stop where it lies elsewhere."""
+    way, found = nib.io_orientation(np.linalg.inv(affine) @ own), part.shape[:3]
+    off_mm = np.inf
+    if not np.isnan(way).any():
+        own = own @ nib.orientations.inv_ornt_aff(way, found)
+        part = nib.apply_orientation(part, way)
+        corners = np.argwhere(np.ones((2, 2, 2))) * (np.array(shape) - 1)
+        apart = corners @ (own - affine)[:3, :3].T + (own - affine)[:3, 3]
+        off_mm = np.linalg.norm(apart, axis=1).max()
+    side = np.linalg.norm(affine[:3, :3], axis=0).min()
+    if part.shape[:3] != shape or off_mm >= max(side / 4, min(0.02, 2 * side)):
+        sys.exit(
+            f"{file}: has {found} voxels, and corners up to {off_mm:.4g} mm beside those of the first file; expected "
+            f"{shape} in the same place, to a quarter of a voxel. Resample it to the first file."
+        )
+    return part
 
 
 def check(image, files, facts):
@@ -36,7 +60,7 @@ def check(image, files, facts):
 
 def opened(file, facts):
     """Open a NIfTI file, or a picture as a slice whose left is the patient's right and whose top is anterior."""
-    if str(file).endswith((".nii", ".nii.gz")):
+    if str(file).lower().endswith((".nii", ".nii.gz")):
         return nib.Nifti1Image.load(file)
     from PIL import Image, ImageOps
 
@@ -58,29 +82,35 @@ def opened(file, facts):
 
 def write(out, labels, scan):
     """Write label values [X, Y, Z] in the place of a scan, or as a picture where the file is to be one."""
-    if not str(out).endswith((".nii", ".nii.gz")):
+    if not str(out).lower().endswith((".nii", ".nii.gz")):
         from PIL import Image
 
         Image.fromarray(np.ascontiguousarray(labels[:, :, 0].T)).save(out)
         return
     mask = nib.Nifti1Image(labels.reshape(scan.shape[:3]), scan.affine, scan.header, dtype=labels.dtype)
     mask.header.set_slope_inter(1, 0)
+    mask.header.set_intent("none")
+    mask.header["cal_min"] = mask.header["cal_max"] = 0  # the scan's window
     mask.to_filename(out)
 
 
 def place(header, shape, facts):
     """Return the affine; stop where equireg's rule for headers that say two things would be needed."""
-    spacing = np.abs(header["pixdim"][1:4])
-    forms = [form for form in (header.get_sform(True)[0], header.get_qform(True)[0]) if form is not None]
-    forms = forms or [np.diag([*spacing * [-1, -1, 1], 1])]  # neither is set: to left, posterior and superior
-    alike = all(np.allclose(np.linalg.norm(form[:3, :3], axis=0), spacing, rtol=1e-3) for form in forms)
-    turns = [nib.io_orientation(form) for form in forms]
+    spacing, found = np.abs(header["pixdim"][1:4]), forms(header)
+    alike = all(np.allclose(np.linalg.norm(form[:3, :3], axis=0), spacing, rtol=1e-3) for form in found)
+    turns = [nib.io_orientation(form) for form in found]
     flat = [axis for axis in range(3) if shape[axis] == 1]
     if not alike or (turns[0] != turns[-1]).any() or int(header["xyzt_units"]) % 8 in (1, 3):
         sys.exit("The scan's header says two things of its place, or is not in mm. Save it again with one affine.")
     if len(flat) == 1 and "xyz"[int(turns[0][flat[0], 0])] != facts["axes"][0]:
         sys.exit(f"The scan is a single slice across another axis than {facts['axes'][0]}, which the networks know.")
-    return forms[0]
+    return found[0]
+
+
+def forms(header):
+    """Return the affines of a header, the sform first; where neither is set, to left, posterior and superior."""
+    found = [form for form in (header.get_sform(True)[0], header.get_qform(True)[0]) if form is not None]
+    return found or [np.diag([*np.abs(header["pixdim"][1:4]) * [-1, -1, 1], 1])]
 
 
 def turn(volume, affine, axes):
