@@ -9,7 +9,6 @@ masks in, `equireg train` learns from them, and the Dice of its last validation 
 - suggest: `equireg suggest`, without a model for the first masks, with the last model from then on;
 - random: scans in a random order, one for each draw;
 - large: the same among the half of the scans with the largest foreground, which only the hidden masks can tell;
-- body: the same among the half of the scans with the largest body, which the scans tell;
 - entropy: the first scan as `random`, then those with the highest mean entropy in the foreground of the last model.
 
 Cold starts are of --cold scans at once; the loop goes through --loop scans, each time with the masks that it has. A
@@ -40,7 +39,7 @@ from equireg.inference.scan import predict_scan
 from equireg.model import load_model
 
 COLUMNS: tuple[str, ...] = ("kind", "strategy", "count", "draw", "dice", "corrected_voxels", "cases")
-STRATEGIES = ("suggest", "random", "large", "body", "entropy")
+STRATEGIES = ("suggest", "random", "large", "entropy")
 
 
 @dataclass(frozen=True)
@@ -83,21 +82,12 @@ class Game:
         return sorted(case.name for case in self.full.manifest.cases if case.split == "train" and case.labelled)
 
     def order(self, strategy: str, draw: int) -> list[str]:
-        """Return the scans in a random order: all, or the half with the largest foreground or body."""
+        """Return the scans in a random order: all, or the half with the largest foreground."""
         names = self.training_cases
-        if strategy in {"large", "body"}:
-            size = {name: self.foreground(name) if strategy == "large" else self.body(name) for name in names}
+        if strategy == "large":
+            size = {name: sum(self.full.by_name[name].class_voxels[1:]) for name in names}
             names = sorted(sorted(names, key=lambda name: -size[name])[: len(names) // 2])
         return [names[index] for index in np.random.default_rng(draw).permutation(len(names))]
-
-    def foreground(self, name: str) -> int:
-        """Return how many voxels of a scan are labelled in the hidden mask."""
-        return sum(self.full.by_name[name].class_voxels[1:])
-
-    def body(self, name: str) -> int:
-        """Return how many voxels of a scan are not background."""
-        background = np.reshape(self.full.by_name[name].background, (-1, 1, 1, 1))
-        return int((np.asarray(self.full.image(name)[:]) != background).any(axis=0).sum())
 
     def annotate(self, prepared: Path, names: Sequence[str], masks: Path) -> None:
         """Let the masks of some scans be adopted."""
