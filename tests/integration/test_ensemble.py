@@ -98,7 +98,7 @@ def test_a_run_that_trains_meanwhile_is_told(
 
     monkeypatch.setattr(f"equireg.prediction.{verb}.read_trained", read_and_train_on)
     given = ([run, solid_run], tmp_path / "out")
-    with pytest.raises(EquiregError, match=r"best\.ckpt: has changed since the command began.*Give the command again"):
+    with pytest.raises(EquiregError, match=r"best\.ckpt: has changed since the command began.*another --out"):
         package.ensemble(*given) if verb == "ensemble" else predict(run, phantom_prepared, given[1], jobs=2, **FAST)
     assert not (tmp_path / "out").exists()
 

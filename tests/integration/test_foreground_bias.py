@@ -116,15 +116,25 @@ def bare(config: BareConfig, channels: int, classes: int, strides: list[tuple[in
     return nn.Conv2d(channels, classes, 3, padding=1, bias=False)
 
 
-def test_no_bias_is_chosen_for_a_last_layer_without_one(
-    phantom_prepared: Path, tmp_path: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+def not_twice(config: BareConfig, channels: int, classes: int, strides: list[tuple[int, ...]]) -> nn.Module:
+    layer = nn.Conv2d(channels, classes, 3, padding=1)
+    layer.weight.sum().item()  # cannot be without weights
+    return layer
+
+
+@pytest.mark.parametrize("build", [bare, not_twice])
+def test_no_bias_is_chosen_where_none_is_found_in_the_last_layer(
+    phantom_prepared: Path, tmp_path: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch, build: Any
 ) -> None:
     monkeypatch.setattr(registry, "_registered", {kind: {} for kind in registry.TABLES})
-    package.register("network", "bare", Network(bare, BareConfig))
+    package.register("network", "bare", Network(build, BareConfig))
     options = {name: value for name, value in OPTIONS.items() if not name.startswith("network.")}
-    run = train(phantom_prepared, tmp_path / "run", **options, network="bare", patch_size=[32, 32])
-    assert load_model(RunFolder(run).checkpoint("last")).foreground_bias == ForegroundBias()
+    run = train(phantom_prepared, tmp_path / "run", **options, network="bare", patch_size=[32, 32], class_prior=False)
+    if build is bare:
+        assert load_model(RunFolder(run).checkpoint("last")).foreground_bias == ForegroundBias()
     assert RunFolder(run).facts().foreground_bias == "none"
     said = [line for line in (run / "log.txt").read_text().splitlines() if "foreground bias" in line]
     assert len(said) == 1
-    assert said[0].endswith("no foreground bias is chosen: the last layer of the network has no bias to add it to")
+    assert said[0].endswith(
+        "no foreground bias is chosen: no bias of the last layer of the network was found to add it to"
+    )

@@ -59,15 +59,23 @@ def without_probabilities(files: Sequence[Path]) -> list[Path]:
 def without_previews(files: Sequence[Path]) -> list[Path]:
     """Leave previews out of the files in a folder of masks: pictures of cases that have a volume there.
 
-    Where the volumes have several slices, all pictures are previews: no picture can be such a mask.
+    Where the volumes have several slices, all pictures are previews: no picture can be such a mask. But where most
+    files are pictures of other cases, the volumes are the odd ones.
     """
     volumes = [file for file in files if not is_picture(file)]
     if len(volumes) in (0, len(files)):
         return [*files]
-    if _have_slices(volumes):
-        return volumes
     cases = {split_mask(stem) or stem for stem in map(stem_of, volumes)}
-    return [file for file in files if not is_picture(file) or (split_mask(stem_of(file)) or stem_of(file)) not in cases]
+    others = {file for file in files if is_picture(file) and not cases & {*_beginnings(stem_of(file))}}
+    if len(others) <= len(volumes) and _have_slices(volumes):
+        return volumes
+    return [file for file in files if not is_picture(file) or file in others]
+
+
+def _beginnings(stem: str) -> list[str]:
+    """Return the case's part of a stem, and its beginnings up to each mark."""
+    case = split_mask(stem) or stem
+    return [case, *(case[: match.start()] for match in re.finditer(r"[_\-. ]", case))]
 
 
 def _have_slices(volumes: Iterable[Path]) -> bool:

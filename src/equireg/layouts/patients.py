@@ -93,13 +93,23 @@ _COUNT = _ending(_COUNTS, _NUMBERED_BEFORE)
 _VISIT = _ending((rf"(?:v|visit|scan|study|exam|session|mri|mr|ct){_NUMBER}",))
 _VARIANT = _ending((*_VARIANTS, *_OTHERS), _NUMBERED_BEFORE)
 _ALONE = re.compile("|".join((*_TIMES, *_VARIANTS, DATE_AND_TIME)), re.IGNORECASE)
+_STAMP = re.compile(DATE_AND_TIME, re.IGNORECASE)
+_YEAR_ALONE = re.compile(r"(?:19|20)\d\d")
 _COUNT_ALONE = re.compile("|".join(_COUNTS), re.IGNORECASE)
 _FRONTS = "|".join((DATE_AND_TIME, *_TIMES, *_VARIANTS, *MAYBE_DATES, _VIEWS))
-_FRONT = re.compile(rf"(?P<word>{_FRONTS})[_\-. ]+(?P<rest>.*\d.*)", re.IGNORECASE)
+_FRONT = re.compile(rf"(?!ses(?!s?[_\-. ]|s?\d|sion)[a-z])(?P<word>{_FRONTS})[_\-. ]+(?P<rest>.*\d.*)", re.IGNORECASE)
 _SIMPLE = re.compile(r"[a-z]+\d{0,2}|\d{1,2}[a-z]+", re.IGNORECASE)
 """Words that may stand before any number: ``left``, ``t0``, ``visit1``, ``12m``."""
-_CALLED = re.compile(r"[a-z]+[_\-. ]*\d.*|\d{5,}.*", re.IGNORECASE)
+_CALLED = re.compile(r"[a-z]+[_\-. ]*\d.*|[1-9]\d{4,}.*", re.IGNORECASE)
 """What is a patient also behind a date or ``visit_01``, where a short number may be one of that day's scans."""
+_COUNTER = re.compile(
+    r"(?:im|img|imgs|image|dsc[nf]?|pic|picture|photo|slide|cell|tile|patch|vol|volume|frame|file|cap|capture|rec|"
+    r"recording|fundus|oct|sample|stack|fov|roi|crop|field|pos|position|se|t[12]|tse|flair|dwi|adc)[_\-. ]*\d.*|"
+    r"t[12][_\-. ].*|[a-h](?:0\d|1[0-2])",
+    re.IGNORECASE,
+)
+"""What may count the pictures of one day or visit, anew for each: ``IMG1``, ``DSC00001``, the well ``A01``."""
+_SESSION = re.compile(r"(?:ses|sess|session|visit|day)[_\-. ]*\d.*", re.IGNORECASE)
 _SIDES = ("left", "right", "l", "r", "lh", "rh", "od", "os", "arterial", "venous", "portal", "delayed", "native")
 """Words that may distinguish channels of one scan, or parts of it."""
 _NUMBERED = re.compile(r"(?P<rest>.*[^_\-. ])(?:[_\-. ]+(?:\d{1,3}|[a-z])|(?<=\d)[a-d])", re.IGNORECASE)
@@ -107,7 +117,7 @@ _WORD = re.compile(
     r"(?P<rest>.*\d[^_\-. ]*)[_\-. ]+(?P<last>[^_\-. ]+)|(?P<before>.*\d)(?P<after>[a-z]+\d*)", re.IGNORECASE
 )
 """A name with a word after what may be a patient's number: ``P01_s2``, ``P01T2``."""
-_FIRST = re.compile(r"(?P<first>\D*\d[^_\-. ]*)[_\-. ]+.*\d.*")
+_FIRST = re.compile(r"(?P<first>\D*\d[^_\-. ]*)[_\-. ]+(?:.*\d.*|[a-z]+[_\-. ]+[a-z]+)", re.IGNORECASE)
 _SETS = re.compile(r"(?:tr|train|training|ts|test|testing|val|valid|validation|un|(?:un)?labell?ed)", re.IGNORECASE)
 
 
@@ -158,7 +168,7 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
     for (rest, counted), several in groups.items():
         too_many = counted and len(several) > _MOST_SCANS
         is_set = not _has_number(rest) and len(several) == len(names) >= _FEW
-        result |= {name: name if too_many or is_set else rest for name in several}
+        result |= {name: _without_scan(name, counts=not too_many)[0] if not is_set else name for name in several}
     return _joined(result)
 
 
@@ -177,17 +187,23 @@ def _without_front(patient: str) -> str:
     """Strip words that distinguish the scans of a patient from the beginning, where a number is left."""
     while match := _FRONT.fullmatch(patient):
         rest = match["rest"]
+        if _STAMP.fullmatch(patient) or _YEAR_ALONE.fullmatch(match["word"]):  # a time, or the year of a cohort
+            break
+        counts_anew = not _SIMPLE.fullmatch(match["word"]) or _SESSION.fullmatch(match["word"])
+        if counts_anew and _COUNTER.fullmatch(rest):
+            break
         if not _SIMPLE.fullmatch(match["word"]) and (not _CALLED.fullmatch(rest) or _COUNT_ALONE.fullmatch(rest)):
             break
         patient = rest
     return patient
 
 
-def _without_scan(name: str) -> tuple[str, bool]:
+def _without_scan(name: str, counts: bool = True) -> tuple[str, bool]:
     """Strip from a name what distinguishes the scan, the most first; say too whether a mere count was among it."""
     rest, counted = name, False
+    endings = (_TIME, _VARIANT, _COUNT) if counts else (_TIME, _VARIANT)
     while True:
-        matches = [match for ending in (_TIME, _VARIANT, _COUNT) if (match := ending.fullmatch(rest)) and match["rest"]]
+        matches = [match for ending in endings if (match := ending.fullmatch(rest)) and match["rest"]]
         channel = split_channel(rest)
         if matches:
             most = min(matches, key=lambda match: len(match["rest"]))

@@ -184,6 +184,10 @@ def _members(path: Path, which: Literal["auto", "best", "last"]) -> list[tuple[s
     return [(one.name, one.path(path), one.digest, RunFacts.from_dict(one.run)) for one in found.members]
 
 
+class ChangedError(EquiregError):
+    """A checkpoint is another than when the command began, so that nothing more can be predicted with it."""
+
+
 def check_unchanged(checkpoint: Path, digest: str) -> None:
     """Refuse a checkpoint that is another than when a command began, as that of a run that trains is after a while.
 
@@ -192,7 +196,7 @@ def check_unchanged(checkpoint: Path, digest: str) -> None:
         digest: of its bytes, when the command began.
 
     Raises:
-        EquiregError: if its digest is another now.
+        ChangedError: if its digest is another now.
     """
     packed = member_of(checkpoint)
     if packed is None:
@@ -200,8 +204,9 @@ def check_unchanged(checkpoint: Path, digest: str) -> None:
     else:
         found = next((one.digest for one in read_packed(packed[0]).members if one.weights == packed[1]), None)
     if found != digest:
-        raise EquiregError(
-            f"{checkpoint}: has changed since the command began, as where its run still trains. Give the command again."
+        raise ChangedError(
+            f"{checkpoint}: has changed since the command began, as where its run still trains. Give the command again "
+            "with another --out, once nothing writes there, or with a copy of the run."
         )
 
 

@@ -17,7 +17,7 @@ from equireg.prediction.failures import Failure
 from equireg.prediction.overlap import overlapping
 from equireg.prediction.scans import InputCase
 from equireg.prediction.segment import Predictor, Segmented, segment, write
-from equireg.prediction.trained import check_unchanged
+from equireg.prediction.trained import ChangedError, check_unchanged
 from equireg.preparation.case import WorkingScan
 from equireg.processes.memory import keep_freed_memory
 from equireg.processes.progress import track
@@ -81,7 +81,7 @@ def predict_by_workers(job: Job, cases: Sequence[InputCase], note: Note) -> dict
     tasks = {case.name: (job, case) for case in cases}
     with Workers(config.jobs, config.where(job.folder), gpus=0 if config.device == "cpu" else _GPU_A_CASE) as workers:
         for name, result in workers.run(predict_case, tasks, "predict"):
-            if isinstance(result, disk.DiskError):
+            if isinstance(result, disk.DiskError | ChangedError):
                 raise result
             if isinstance(result, EquiregError):
                 failed[name] = Failure.of(result)
@@ -102,6 +102,7 @@ def predict_case(job: Job, case: InputCase) -> float | Failure:
 
     Raises:
         DiskError: if the disk cannot take the prediction.
+        ChangedError: if a checkpoint is another by now; that would stop all scans.
     """
     begin = time.perf_counter()
     try:
@@ -109,7 +110,7 @@ def predict_case(job: Job, case: InputCase) -> float | Failure:
         segmented = segment(predictor, case, case.read(), job.config)
         with disk.disk_errors(job.folder):
             write(predictor, case, segmented, job.folder, job.config)
-    except disk.DiskError:
+    except (disk.DiskError, ChangedError):
         raise
     except Exception as error:
         return Failure.of(error)

@@ -260,10 +260,13 @@ class LoopModule(lightning.LightningModule):
     def _takes_bias(self) -> bool:
         """Whether the network has what a bias of the foreground is added to; asked once."""
         network, facts = self.method.predictor, self.facts
-        axes = class_axes(network, self.config.network, len(facts.channels), facts.labels.classes, facts.patch_size)
-        takes = takes_foreground_bias(axes)
+        try:
+            axes = class_axes(network, self.config.network, len(facts.channels), facts.labels.classes, facts.patch_size)
+            takes = takes_foreground_bias(axes)
+        except Exception:  # a network of one's own that cannot be built without weights, to compare
+            takes = False
         if not takes and self.trainer.is_global_zero:
-            log.info("no foreground bias is chosen: the last layer of the network has no bias to add it to")
+            log.info("no foreground bias is chosen: no bias of the last layer of the network was found to add it to")
         return takes
 
     def _set_bias(self, chosen: ForegroundBias) -> None:

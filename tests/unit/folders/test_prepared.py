@@ -257,6 +257,9 @@ def test_a_folder_that_is_made_again_while_it_is_read_is_told_from_a_damaged_one
     finish(signed, replace(data.manifest, dataset="another"), {}, seed=0, source=None)
     with pytest.raises(EquiregError, match="was made again"):
         data.label("a")
+    signed.rename(signed.parent / "elsewhere")
+    with pytest.raises(EquiregError, match=rf"{signed}: is no longer there"):
+        data.label("b")
 
 
 def test_a_number_that_changed_in_the_manifest_is_found(signed: Path) -> None:

@@ -42,7 +42,7 @@ from layout_folders import put
         (["case_07_11_01_2019", "case_07_12_01_2019"], "case_07"),
         (["left_P7", "right_P7", "R_P7", "os_P7"], "P7"),
         (["visit1_P7", "baseline_P7", "follow-up_P7", "t0_P7_flair", "week_012_P7", "pre-op_P7", "ax_P7", "P7"], "P7"),
-        (["2019-02-11_P7", "11.02.2019_P7", "20190211_100037_P7", "2019_P7", "12m_P7"], "P7"),
+        (["2019-02-11_P7", "11.02.2019_P7", "20190211_100037_P7", "12m_P7"], "P7"),
         (["left_t0_P7", "left_t1_P7", "right_P7_t0"], "P7"),
         (["L_07", "R_07"], "07"),
         (["ses-1_sub-7", "ses-2_sub-7"], "sub-7"),
@@ -78,10 +78,21 @@ def test_scans_of_one_patient(names, patient):
         [f"2019021{day}_{i}" for day in range(3) for i in ("001", "002", "0100_PP")],
         [f"2019-02-{day}_P1" for day in range(10, 25)],
         ["visit_001_2", "visit_002_2", "2018-0012", "2019-0012"],
+        [f"201902{day}_IMG{i}" for day in range(10, 16) for i in (1, 2)],
+        [f"session{day}_img000{i}" for day in range(1, 4) for i in (1, 2)],
+        [f"201902{day}_{hour}0000" for day in range(10, 16) for hour in (10, 11)],
+        [*(f"sessile_{i:02d}" for i in range(8)), *(f"{i:02d}" for i in range(8))],
+        [f"{year}_case{i:03d}" for i in range(6) for year in (2017, 2018)],
+        [f"hospA1_{10101950 + i}" for i in range(8)],
     ],
 )
 def test_different_patients_stay_apart(names):
     assert patients_of(names) == {name: name for name in names}
+
+
+def test_a_count_that_is_not_trusted_leaves_the_rest_grouped():
+    names = {f"A1-{month:02d}-{year}": f"A1-{month:02d}" for month in range(1, 13) for year in (2001, 2002)}
+    assert patients_of(names) == names
 
 
 def test_names_that_look_like_groups():
@@ -97,6 +108,12 @@ def test_names_that_look_like_groups():
     for pattern in ("P{:02d}_{}-01-19", "P{:02d}_1902{}", "P{:02d}_20190201_10{}"):
         names = [pattern.format(i, 10 + 2 * i + k) for i in range(5) for k in (0, 1)]
         assert look_alike(patients_of(names))[0] == names[:2]
+    for names in (
+        [f"P{i:04d}_{side}_{view}" for i in range(9) for side in ("LEFT", "RIGHT") for view in ("CC", "MLO")],
+        [f"201902{day}_IMG{i}" for day in range(10, 16) for i in (1, 2)],
+        [f"201902{day}_{hour}0000" for day in range(10, 16) for hour in (10, 11)],
+    ):
+        assert look_alike(patients_of(names))[0][:2] == names[:2]
     assert len(look_alike(patients_of([f"2019-02-{day}_P1" for day in range(10, 25)]))[0]) == 15
     sets = [f"volume-{i}" for i in range(5)] + [f"test-volume-{i}" for i in range(5, 8)]
     assert look_alike(patients_of(sets)) == []

@@ -188,6 +188,15 @@ def test_pictures_of_nnunet(tmp_path):
     assert labelled(dataset) == ["a"]
 
 
+@pytest.mark.parametrize("odd", ["readable", "damaged"])
+def test_one_odd_volume_among_the_masks_of_pictures_leaves_them(tmp_path, odd):
+    blank(tmp_path, *(f"{folder}/c{i}.png" for folder in ("images", "masks") for i in range(3)))
+    put(tmp_path, "masks/all.nii.gz")
+    if odd == "damaged":
+        (tmp_path / "masks" / "all.nii.gz").write_bytes(b"x")
+    assert masks(discover(tmp_path)) == {f"c{i}": f"masks/c{i}.png" for i in range(3)}
+
+
 def test_a_volume_among_the_masks_of_nnunet_leaves_the_pictures(tmp_path):
     blank(tmp_path, "imagesTr/a_0000.png", "imagesTr/b_0000.png", "labelsTr/a.png")
     put(tmp_path, "labelsTr/b.nii.gz", slices=1)

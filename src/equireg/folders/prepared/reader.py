@@ -56,8 +56,11 @@ class PreparedSet:
     def __init__(self, root: Path | str, verify: bool = True) -> None:
         self.root = Path(root)
         self._verify = verify
-        self._verified: dict[Path, tuple[int, int, int]] = {}
-        """File whose bytes are known to be those that were written, to its inode, size and time of change."""
+        self._verified: dict[Path, tuple[int, int]] = {}
+        """File whose bytes are known to be those that were written, to its size and time of change.
+
+        Not its inode, which some network drives (sshfs, rclone, SMB) give anew each time.
+        """
         self.atlas_files: Mapping[str, Path] = {}
         """Case name to the mask that registration has carried over to it; empty but for ``with_atlas``."""
         self._signature = folders.read_signature(self.root, "prepare")
@@ -199,7 +202,7 @@ class PreparedSet:
         if self._verify and recorded is not None:
             try:
                 state = path.stat()
-                stamp = (state.st_ino, state.st_size, state.st_mtime_ns)
+                stamp = (state.st_size, state.st_mtime_ns)
                 known = self._verified.get(path) == stamp
                 if not known and digest_of(path) != recorded:
                     self._refuse(path, "its content is not what was written")
@@ -210,6 +213,11 @@ class PreparedSet:
 
     def _refuse(self, path: Path, why: object) -> NoReturn:
         """Say that a file is damaged, or that the folder is no longer the one that was opened."""
+        if not self.root.is_dir():
+            raise EquiregError(
+                f"{self.root}: is no longer there, as where it was moved, or its drive has gone. Bring it back, and "
+                "give the command again."
+            ) from (why if isinstance(why, Exception) else None)
         try:
             same = folders.read_signature(self.root, "prepare") == self._signature
         except EquiregError:  # it is being made again just now
