@@ -90,8 +90,11 @@ def in_words(estimate: DiceEstimate | None) -> str:
     """Say what the Dice probably is; nothing where that is not known."""
     if estimate is None:
         return ""
-    found = f"Dice probably {estimate.dice:.2f} ({estimate.low:.2f} to {estimate.high:.2f} in four of five cases"
-    return f"{found}, from {estimate.rests_on} held-out patients)"
+    patients = f"from {estimate.rests_on} held-out patients"
+    if estimate.low <= 0:
+        return f"Dice not known (0 to {estimate.high:.2f}, {patients})"
+    interval = f"{estimate.low:.2f} to {estimate.high:.2f} in four of five cases"
+    return f"Dice probably {estimate.dice:.2f} ({interval}, {patients})"
 
 
 def views_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from equireg.folders.quality import (
     CaseQuality,
     DiceEstimate,
     RegionQuality,
+    in_words,
     ranked,
     read_quality,
     read_record,
@@ -56,3 +57,8 @@ def test_estimates_of_the_dice_come_back_and_need_no_columns_where_there_are_non
     assert (tmp_path / "quality.csv").read_text().splitlines()[0] == "rank,case,quality,look,why"
     write_record(tmp_path, CaseQuality("a", 0.9, estimate=estimate))
     assert read_record(tmp_path, "a").estimate == estimate
+
+
+def test_an_estimate_down_to_nothing_says_that_dice_is_not_known() -> None:
+    assert in_words(DiceEstimate(0.85, 0.83, 1.0, 7)).startswith("Dice probably 0.85 (0.83 to 1.00")
+    assert in_words(DiceEstimate(0.85, 0.0, 1.0, 7)) == "Dice not known (0 to 1.00, from 7 held-out patients)"
