@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import label_efficiency
 import running_text
@@ -52,6 +53,13 @@ SOURCES = (
     *(
         Source("docs/benchmarks.md", "The answer", _CASES, small_test.RESULTS, rows, header=header)
         for rows, header in ((small_test.dice, "test cases, 800 steps"), (small_test.leads, "EquiReg's lead over"))
+    ),
+    *(
+        Source("docs/benchmarks.md", "The answer", _CASES, small_test.LONGER, rows, header=header)
+        for rows, header in (
+            (partial(small_test.dice, small_test.LONGER), "test cases, 4,000 steps"),
+            (partial(small_test.leads, small_test.LONGER), "EquiReg's lead after 4,000 steps over"),
+        )
     ),
     Source("docs/few_labels.md", "How many labels", _TABLES, _LABELS, check=label_efficiency.chosen),
     Source(

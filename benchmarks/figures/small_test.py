@@ -8,7 +8,12 @@ from sources import ROOT, Row
 
 FOLDER = ROOT / "benchmarks" / "strength"
 RESULTS = "benchmarks/strength/results/test-small.csv"
-_SHOWN = {"hippocampus": "hippocampus, 1 case", "lgg": "lgg, 4 patients", "acdc": "acdc, 3 patients"}
+LONGER = "benchmarks/strength/results/test-length.csv"
+_SHOWN = {
+    **{"hippocampus": "hippocampus, 1 case", "lgg": "lgg, 4 patients", "acdc": "acdc, 3 patients"},
+    **{"hippocampus 1": "hippocampus, 1 case", "hippocampus 5": "hippocampus, 5 cases"},
+    **{"lgg 4": "lgg, 4 patients", "acdc 6": "acdc, 3 patients"},
+}
 
 
 def _script() -> Any:
@@ -18,18 +23,18 @@ def _script() -> Any:
     return test_cases
 
 
-def dice() -> Mapping[str, Row]:
+def dice(results: str = RESULTS) -> Mapping[str, Row]:
     """Return draws and the mean Dice of each method by data set, and the mean over the sets."""
     script = _script()
-    sets = script.read(ROOT / RESULTS)
+    sets = script.read(ROOT / results)
     means = {name: [float(sets[name][method].mean()) for method in script.METHODS] for name in _SHOWN if name in sets}
     rows: dict[str, Row] = {_SHOWN[name]: [len(sets[name]["equireg"]), *values] for name, values in means.items()}
     return rows | {"mean": [[], *(sum(column) / len(means) for column in zip(*means.values(), strict=True))]}
 
 
-def leads() -> Mapping[str, Row]:
+def leads(results: str = RESULTS) -> Mapping[str, Row]:
     """Return EquiReg's lead over each other method, with its interval, by data set and over all of them."""
     script = _script()
-    found = script.differences(script.read(ROOT / RESULTS))
+    found = script.differences(script.read(ROOT / results))
     names = {name: shown for name, shown in {**_SHOWN, "mean": "mean"}.items() if name in found["bcp"]}
     return {shown: [list(found[rival][name]) for rival in script.METHODS[1:]] for name, shown in names.items()}
