@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Literal
 
+from equireg.errors import some_of
 from equireg.metrics import METRICS
 
 _log = logging.getLogger("equireg")
-
-_NAMED = 5
-"""Regions that a warning names."""
 
 Side = Literal["prediction", "reference", "transform"]
 
@@ -69,20 +67,16 @@ def finite(scores: Sequence[Score]) -> list[Score]:
         return list(scores)
     _log.warning(
         "metrics that are infinite or no number count as missing: %s",
-        _some([f"{metric} of {case} ({value})" for (metric, case), value in odd.items()]),
+        some_of(sorted(f"{metric} of {case} ({value})" for (metric, case), value in odd.items())),
     )
     return [
-        replace(
-            score,
-            regions={
-                region: {
-                    metric: value if value is None or isfinite(value) else None for metric, value in metrics.items()
-                }
-                for region, metrics in score.regions.items()
-            },
-        )
+        replace(score, regions={region: _finite(metrics) for region, metrics in score.regions.items()})
         for score in scores
     ]
+
+
+def _finite(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: value if value is not None and isfinite(value) else None for name, value in metrics.items()}
 
 
 def joined(first: Sequence[Score], second: Sequence[Score]) -> list[Score]:
@@ -121,14 +115,9 @@ def nothing_in_common(scores: Sequence[Score]) -> str | None:
     if not predicted or not referred or predicted & referred:
         return None
     return (
-        f"shows {_some(predicted)}, and the masks show {_some(referred)}; nothing is in both. If they mean the same, "
-        "give both the same label values."
+        f"shows {some_of(sorted(predicted))}, and the masks show {some_of(sorted(referred))}; nothing is in both. "
+        "If they mean the same, give both the same label values."
     )
-
-
-def _some(names: Collection[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(sorted(names)[:_NAMED]) + more
 
 
 def _joined_shown(first: Score, second: Score) -> Mapping[str, frozenset[Side]] | None:

@@ -168,7 +168,9 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
     for (rest, counted), several in groups.items():
         too_many = counted and len(several) > _MOST_SCANS
         is_set = not _has_number(rest) and len(several) == len(names) >= _FEW
-        result |= {name: _without_scan(name, counts=not too_many)[0] if not is_set else name for name in several}
+        for name in several:
+            trusted = _without_scan(name, counts=False)[0] if too_many else rest
+            result[name] = name if is_set else trusted
     return _joined(result)
 
 
@@ -186,13 +188,13 @@ def _joined(patients: Mapping[str, str]) -> dict[str, str]:
 def _without_front(patient: str) -> str:
     """Strip words that distinguish the scans of a patient from the beginning, where a number is left."""
     while match := _FRONT.fullmatch(patient):
-        rest = match["rest"]
-        if _STAMP.fullmatch(patient) or _YEAR_ALONE.fullmatch(match["word"]):  # a time, or the year of a cohort
+        word, rest = match["word"], match["rest"]
+        if _STAMP.fullmatch(patient) or _YEAR_ALONE.fullmatch(word):  # a time, or the year of a cohort
             break
-        counts_anew = not _SIMPLE.fullmatch(match["word"]) or _SESSION.fullmatch(match["word"])
-        if counts_anew and _COUNTER.fullmatch(rest):
+        simple = _SIMPLE.fullmatch(word)
+        if not simple and (not _CALLED.fullmatch(rest) or _COUNT_ALONE.fullmatch(rest)):
             break
-        if not _SIMPLE.fullmatch(match["word"]) and (not _CALLED.fullmatch(rest) or _COUNT_ALONE.fullmatch(rest)):
+        if (not simple or _SESSION.fullmatch(word)) and _COUNTER.fullmatch(rest):
             break
         patient = rest
     return patient
