@@ -21,7 +21,7 @@ def coarse_shape(shape: Sequence[int], spacing_mm: Sequence[float]) -> tuple[int
 def coarse_image(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Return an image [C, D, H, W] of the same extent with fewer voxels, blurred as it must be; float32."""
     keeps = [(0, size) for size in shape]
-    each = [resample_box(channel.astype(np.float32), shape, keeps, antialias=True) for channel in image]
+    each = [resample_box(channel.astype(np.float32), shape, keeps) for channel in image]
     return np.stack(each).astype(np.float32)
 
 
@@ -32,7 +32,7 @@ def classes_at(classes: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     keeps = [(0, size) for size in shape]
     found, most = np.zeros(shape, classes.dtype), np.zeros(shape, np.float32)
     for index in np.unique(classes):
-        weight = resample_box((classes == index).astype(np.float32), shape, keeps, antialias=True)
+        weight = resample_box((classes == index).astype(np.float32), shape, keeps)
         found[weight > most] = index
         most = np.maximum(most, weight)
     return found

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from equireg.cli.tokens import NAMED
 from equireg.cli.verbs import VERBS, Verb
-from equireg.config.choosing import CHOSEN, names, options_of
+from equireg.config.choosing import CHOSEN, NAMED, names, options_of
 from equireg.config.describe import Option, options_in
 
 _BASH = """# Completion of equireg for bash; made by `equireg completion bash`.

@@ -74,7 +74,7 @@ def _options(verb: Verb, arguments: Sequence[str]) -> list[Any]:
 
 def _option_as_given(option: Any) -> str:
     """Return an option as the command line has it, such as ``-j, --jobs N``."""
-    from equireg.cli.tokens import NAMED
+    from equireg.config.choosing import NAMED
 
     name = next((group for group in NAMED if option.name == f"{group}.name"), option.name)
     short = f"{SHORT[name]}, " if name in SHORT else ""

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from equireg.cli.tokens import NAMED
 from equireg.cli.verbs import VERBS
-from equireg.config.choosing import CHOSEN, NAMES, names, options_of
+from equireg.config.choosing import CHOSEN, NAMED, NAMES, names, options_of
 from equireg.config.describe import default_of, docs_of
 from equireg.config.parsing import to_plain
 from equireg.errors import UsageError

@@ -4,10 +4,9 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from equireg.config.choosing import NAMED
 from equireg.disk.home import at_home
 
-NAMED = ("method", "network", "optimizer")
-"""Groups of options that a bare name stands for: ``--method equireg`` is ``--method.name equireg``."""
 LETTERS = {"-o": "--out", "-c": "--config", "-j": "--jobs"}
 
 

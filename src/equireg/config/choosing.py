@@ -10,6 +10,8 @@ from equireg.config.model import MethodConfig, NetworkConfig
 
 CHOSEN = {"method": MethodConfig, "network": NetworkConfig}
 """Group of options to the options that all of its choices have."""
+NAMED = ("method", "network", "optimizer")
+"""Groups of options that a bare name stands for: ``--method equireg`` is ``--method.name equireg``."""
 NAMES: dict[str, tuple[str, ...]] = {"method": ("auto",), "network": (), "layout": ("auto",), "logger": ("none",)}
 """Option whose values are names of the registry's table of that kind, to the words that it takes beside them."""
 

@@ -10,16 +10,13 @@ from typing import Any, TypeVar
 
 import yaml
 
-from equireg.config.choosing import CHOSEN, default_name, options_of
+from equireg.config.choosing import CHOSEN, NAMED, default_name, options_of
 from equireg.config.describe import default_of, options_in, with_whole
 from equireg.config.option_parser import OptionParser
 from equireg.disk.home import at_home
 from equireg.errors import UsageError
 
 Options = TypeVar("Options")
-
-_NAMED = ("method", "network", "optimizer")
-"""Groups of options that a bare name stands for."""
 
 
 def add_options(parser: OptionParser, options: type, chosen: Mapping[str, type]) -> None:
@@ -194,9 +191,9 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(key, str):
             raise UsageError(f"{key!r} ({type(key).__name__}) stands where an option's name was expected.")
         plain = at_home(to_plain(value))
-        if key in _NAMED and isinstance(plain, str):
+        if key in NAMED and isinstance(plain, str):
             plain = {"name": plain}
-        if key in _NAMED and not isinstance(plain, dict):
+        if key in NAMED and not isinstance(plain, dict):
             raise UsageError(f"--{key} is {plain!r}; expected a name, or options as `name: value`.")
         if key == "precision":
             plain = str(plain)  # YAML reads 32 as a number

@@ -130,9 +130,7 @@ class WorkingGrid:
             row = max(turned[0].size, self.shape[1] * self.shape[2])
             for start, stop in blocks(first, last, row):
                 keeps = ((start, stop), *self.crop[1:])
-                working[channel, start - first : stop - first] = resample_box(
-                    turned, self.full_shape, keeps, antialias=True
-                )
+                working[channel, start - first : stop - first] = resample_box(turned, self.full_shape, keeps)
         return working
 
     def label_to_working(self, label: np.ndarray) -> np.ndarray:

@@ -19,12 +19,10 @@ def blocks(start: int, stop: int, row_values: int) -> Iterator[tuple[int, int]]:
         yield first, min(first + step, stop)
 
 
-def resample_box(
-    volume: np.ndarray, new_shape: tuple[int, int, int], keeps: Sequence[tuple[int, int]], *, antialias: bool
-) -> np.ndarray:
-    """Interpolate along all three axes, and keep a box; float32."""
+def resample_box(volume: np.ndarray, new_shape: tuple[int, int, int], keeps: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Interpolate along all three axes, blurred where that needs it, and keep a box; float32."""
     for axis, (size, new_size, keep) in enumerate(zip(volume.shape, new_shape, keeps, strict=True)):
-        volume = resample(volume, axis, new_size, keep, blur=antialias and size > _BLUR_FROM * new_size)
+        volume = resample(volume, axis, new_size, keep, blur=size > _BLUR_FROM * new_size)
     return volume
 
 

@@ -132,16 +132,14 @@ def _meta(path: Path, beginning: bytes) -> TextHeader:
     return TextHeader(sizes, _BYTES[kind], data, offset if data == path else skipped, packing, units)
 
 
-def _one(dimension: int) -> int:
-    return 1
-
-
 _META_COUNTS: dict[str, Callable[[int], int]] = {
-    **dict.fromkeys(("NDims", "ElementNumberOfChannels", "HeaderSize", "BinaryData", "CompressedData"), _one),
-    **dict.fromkeys(("CompressedDataSize", "ElementMin", "ElementMax", "ElementType", "ElementNBits"), _one),
-    **dict.fromkeys(("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset", "ID", "ParentID"), _one),
+    **dict.fromkeys(("NDims", "ElementNumberOfChannels", "HeaderSize", "BinaryData", "CompressedData"), lambda n: 1),
+    **dict.fromkeys(("CompressedDataSize", "ElementMin", "ElementMax", "ElementType", "ElementNBits"), lambda n: 1),
+    **dict.fromkeys(
+        ("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset", "ID", "ParentID"), lambda n: 1
+    ),
     **dict.fromkeys(("DimSize", "ElementSpacing", "ElementSize", "Offset", "Origin", "Position"), lambda n: n),
-    **dict.fromkeys(("CenterOfRotation",), lambda n: n),
+    "CenterOfRotation": lambda n: n,
     **dict.fromkeys(("TransformMatrix", "Rotation", "Orientation"), lambda n: n * n),
     **dict.fromkeys(("Color", "SequenceID"), lambda n: 4),
 }

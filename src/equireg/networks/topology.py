@@ -25,14 +25,14 @@ class Topology:
     kernels: list[tuple[int, ...]]
 
 
-def strides_for(patch_size: Sequence[int], most: int = _STAGES) -> Strides:
+def strides_for(patch_size: Sequence[int]) -> Strides:
     """Return the strides that a patch carries: an axis is halved while it is even and keeps 4 voxels or more.
 
     Axes stop on their own, so that a volume of few slices is still halved in their plane.
     """
     sides = list(patch_size)
     strides: Strides = [(1,) * len(sides)]
-    while len(strides) < most:
+    while len(strides) < _STAGES:
         stride = tuple(2 if _halves(side) else 1 for side in sides)
         if max(stride) == 1:
             break
@@ -41,14 +41,14 @@ def strides_for(patch_size: Sequence[int], most: int = _STAGES) -> Strides:
     return strides
 
 
-def round_up_side(size: float, most: int = _STAGES) -> int:
+def round_up_side(size: float) -> int:
     """Return the next side of a patch that can be halved as often as its length allows."""
     side = max(2 * _SMALLEST, math.ceil(size))
-    halvings = min(most - 1, int(math.log2(side / _SMALLEST)))
+    halvings = min(_STAGES - 1, int(math.log2(side / _SMALLEST)))
     return math.ceil(side / 2**halvings) * 2**halvings
 
 
-def topology_for(patch_size: Sequence[int], spacing_mm: Sequence[float], most: int = _STAGES) -> Topology:
+def topology_for(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Topology:
     """Return strides and kernels for voxels that are not cubes, by the rule of nnU-Net (Isensee et al. 2021).
 
     A stage halves the axes whose spacing is less than twice the finest of those that can still be halved, so that the
@@ -58,12 +58,11 @@ def topology_for(patch_size: Sequence[int], spacing_mm: Sequence[float], most: i
     Args:
         patch_size: voxels of the patch, [n].
         spacing_mm: spacing along the same axes, mm.
-        most: most stages.
     """
     sides, spacing = list(patch_size), list(spacing_mm)
     strides: Strides = [(1,) * len(sides)]
     kernels = [_kernel(spacing, (1,) * len(sides))]
-    while len(strides) < most:
+    while len(strides) < _STAGES:
         open_ = [axis for axis, side in enumerate(sides) if _halves(side)]
         if not open_:
             break

@@ -29,7 +29,7 @@ from equireg.prediction.scans import InputCase, RawScan, find_cases, raw_digests
 from equireg.prediction.segment import Predictor
 from equireg.prediction.trained import Trained, paths_of, read_trained
 from equireg.prediction.work import Job, in_order, predict_by_workers, predict_here
-from equireg.prediction.writing import Looks, check_formats
+from equireg.prediction.writing import check_formats
 
 log = logging.getLogger("equireg")
 
@@ -104,8 +104,7 @@ def predict(
 
 def _check(trained: Trained, cases: Sequence[InputCase], config: PredictConfig) -> None:
     """Refuse options that do not fit the models or the scans."""
-    first = trained.models[0]
-    check_formats(cases, Looks.of(first.facts, config, first.config.method.name), config)
+    check_formats(cases, config)
     check_views(trained.models, config)
 
 

@@ -78,7 +78,7 @@ def series_of(case: InputCase) -> Series | None:
     return series[0] if series else None
 
 
-def check_formats(cases: Sequence[InputCase], looks: Looks, config: PredictConfig) -> None:
+def check_formats(cases: Sequence[InputCase], config: PredictConfig) -> None:
     """Refuse a format that cannot hold the masks, before anything is predicted.
 
     Raises:

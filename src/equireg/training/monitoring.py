@@ -29,6 +29,8 @@ from equireg.training.loggers import picture_makers
 
 _TOLD_AFTER_S = 10.0
 """Time after which a run says for the first time when it will be finished, s."""
+_COLUMNS = 4
+"""Samples in a picture of the training."""
 
 
 @contextmanager
@@ -100,12 +102,7 @@ class MetricsFile(Callback):
         self._lr = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Sum the step's scalars; every so many steps, make a row of their means."""
         self._of_method.update(pl_module.logged)
@@ -201,12 +198,7 @@ class Steps(Callback):
         self._begin = time.monotonic()
 
     def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move on; the numbers are read now and then, because reading them makes a GPU wait."""
         if self._progress is None:
@@ -264,12 +256,7 @@ class Pictures(Callback):
         self.every_steps = every_steps
 
     def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Add one picture: a column a sample, a row a kind."""
         loggers = picture_makers(trainer.loggers)
@@ -285,11 +272,11 @@ class Pictures(Callback):
                 show.log_image(name, [grid], step=trainer.global_step)
 
 
-def picture_grid(pictures: dict[str, Tensor], columns: int = 4) -> Tensor:
+def picture_grid(pictures: dict[str, Tensor]) -> Tensor:
     """Arrange pictures [B, 1, *S], a row each, as one grey image [1, H, W] from 0 to 1; volumes by their middle."""
     rows = []
     for value in pictures.values():
-        image = value[:columns].float().cpu()
+        image = value[:_COLUMNS].float().cpu()
         if image.ndim == 5:
             image = image[:, :, image.shape[2] // 2]
         low = image.amin(dim=(1, 2, 3), keepdim=True)

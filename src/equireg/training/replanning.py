@@ -46,12 +46,7 @@ class Replanning(Callback):
             self._paused_at = None
 
     def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look at the speed where it is due.
 

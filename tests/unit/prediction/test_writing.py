@@ -45,7 +45,7 @@ def test_a_mask_for_the_archive_needs_a_series(tmp_path):
     nib.save(nib.Nifti1Image(VALUES, np.eye(4)), path)
     for chosen in ("dicom-seg", "rtstruct"):
         with pytest.raises(EquiregError, match=r"a did not come as a DICOM series, .* give --format nifti"):
-            check_formats([case_of(path), case_of(path)], Looks(LABELS), PredictConfig(format=chosen))
+            check_formats([case_of(path), case_of(path)], PredictConfig(format=chosen))
     with pytest.raises(UsageError, match="--format dicom-seg beside it"):
         PredictConfig(codes="a.csv", format="nrrd")
 
@@ -94,8 +94,8 @@ def test_a_volume_as_picture_is_refused_before_anything_is_predicted(tmp_path):
     path = tmp_path / "a.nii"
     nib.save(nib.Nifti1Image(VALUES, np.eye(4)), path)
     with pytest.raises(EquiregError, match=r"--format png: a has 7 slices, .* Give --format nifti"):
-        check_formats([case_of(path)], Looks(LABELS), PredictConfig(format="png"))
-    check_formats([case_of(path)], Looks(LABELS), PredictConfig(format="nrrd"))
+        check_formats([case_of(path)], PredictConfig(format="png"))
+    check_formats([case_of(path)], PredictConfig(format="nrrd"))
 
 
 @pytest.mark.parametrize("chosen", ["nifti", "nrrd"])
@@ -130,7 +130,7 @@ def test_nrrd_of_a_sheared_scan_is_refused_before_anything_is_predicted(tmp_path
     path, config = tmp_path / "a.nii", PredictConfig(format="nrrd")
     nib.save(nib.Nifti1Image(VALUES, sheared), path)
     with pytest.raises(EquiregError, match=r"--format nrrd: a has axes .* right angles.*--format nifti"):
-        check_formats([case_of(path)], Looks(LABELS), config)
+        check_formats([case_of(path)], config)
     geometry, _ = read_geometry(path)
     with pytest.raises(EquiregError, match=r"right angles.*--format nifti"):
         write_mask(tmp_path, case_of(path), VALUES, geometry, Looks(LABELS), config)
@@ -139,7 +139,7 @@ def test_nrrd_of_a_sheared_scan_is_refused_before_anything_is_predicted(tmp_path
 
 def test_a_sheared_scan_in_nrrd_gets_its_mask_in_nifti(tmp_path, caplog):
     geometry = Geometry.from_array(VALUES.shape, TURNED + 0.3 * np.eye(4, k=1))
-    check_formats([case_of(Path("a.nrrd"))], Looks(LABELS), PredictConfig())
+    check_formats([case_of(Path("a.nrrd"))], PredictConfig())
     path = write_mask(tmp_path, case_of(Path("a.nrrd")), VALUES, geometry, Looks(LABELS), PredictConfig())
     assert path == tmp_path / "a.nii.gz"
     assert "a: has axes that are not at right angles" in caplog.text
