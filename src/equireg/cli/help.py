@@ -14,7 +14,7 @@ SHORT = {"out": "-o", "config": "-c", "jobs": "-j"}
 """Options with a letter of their own."""
 
 
-def help_text(name: str, verb: Verb, arguments: Sequence[str] = ()) -> str:
+def help_text(name: str, verb: Verb, arguments: Sequence[str]) -> str:
     """Return the help of a verb, for the method and network that the arguments name."""
     everything = any(argument in ("--help-all", "--help_all") for argument in arguments)
     lines = [_usage(name, verb), "", verb.help[0].upper() + verb.help[1:] + ".", *([""] if verb.arguments else [])]

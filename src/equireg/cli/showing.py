@@ -26,8 +26,7 @@ def show_plan(planned: Any) -> None:
     if planned.json:
         show_json(planned.as_dict())
         return
-    for line in str(planned).splitlines():
-        print(printable(line))
+    show_lines(planned)
 
 
 def show_json(content: Mapping[str, Any]) -> None:
@@ -35,8 +34,8 @@ def show_json(content: Mapping[str, Any]) -> None:
     print(json.dumps(content, indent=2))
 
 
-def show_scores(result: object) -> None:
-    """Print the scores of each region, and their mean."""
+def show_lines(result: object) -> None:
+    """Print a result as text, such as the scores of each region and their mean."""
     for line in str(result).splitlines():
         print(printable(line))
 

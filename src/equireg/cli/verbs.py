@@ -188,7 +188,7 @@ VERBS: dict[str, Verb] = {
         ),
         out="the evaluation's folder",
         common=("tolerance_mm", "scans", "pictures", "jobs"),
-        show="equireg.cli.showing:show_scores",
+        show="equireg.cli.showing:show_lines",
     ),
     "report": Verb(
         "one page from runs and evaluations",

@@ -12,8 +12,8 @@ from equireg.config.networks import FCDenseNetConfig as FCDenseNetConfig
 from equireg.config.networks import ResEncConfig as ResEncConfig
 from equireg.config.networks import SegResNetConfig as SegResNetConfig
 from equireg.config.networks import UNetConfig as UNetConfig
-from equireg.config.planning import PlanConfig as PlanConfig
 from equireg.config.serving import ServeConfig as ServeConfig
+from equireg.config.train import PlanConfig as PlanConfig
 from equireg.config.train import RoundsConfig as RoundsConfig
 from equireg.config.train import SelftrainOptions as SelftrainOptions
 from equireg.config.train import TrainConfig as TrainConfig

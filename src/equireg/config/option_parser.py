@@ -3,13 +3,13 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from equireg.config.choosing import idle_in
 from equireg.config.describe import example_of, takes_null, with_list, with_none, with_whole, words_of
-from equireg.config.elsewhere import verbs_with
 from equireg.errors import EquiregError, UsageError, shortened
 
 _UNKNOWN = (
@@ -25,6 +25,21 @@ _GIVEN = (
     re.compile(r"Unable to load config '(?P<value>.*?)'"),  # a group of options
 )
 """Where the parser's message has the value that does not fit, the best place first."""
+
+_OWN = {
+    "prepare": "PrepareConfig",
+    "train": "TrainOptions",
+    "selftrain": "RoundsConfig",
+    "predict": "PredictConfig",
+    "evaluate": "EvaluateConfig",
+    "view": "ViewConfig",
+    "suggest": "SuggestConfig",
+    "adopt": "AdoptConfig",
+    "export": "ExportConfig",
+    "pack": "PackConfig",
+    "serve": "ServeConfig",
+}
+"""Verb to the class of its own options; those of `equireg train` are those of `selftrain` and `plan` too."""
 
 
 class OptionParser(ArgumentParser):
@@ -135,7 +150,14 @@ def _meant(key: str, known: Sequence[str]) -> str:
     if key in known:  # an argument by its place
         return "; give it without its name, as --help shows."
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.55)
-    verbs = verbs_with(key)
+    verbs = _verbs_with(key)
     if verbs and not difflib.get_close_matches(key, near, cutoff=0.8):
         return f"; it is an option of {' and '.join(f'`equireg {verb}`' for verb in verbs)}."
     return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def _verbs_with(option: str) -> list[str]:
+    """Return the verbs that have an option of exactly this name; nested options are not looked for."""
+    from equireg import config  # the classes import the parser
+
+    return [verb for verb, name in _OWN.items() if option in {one.name for one in fields(getattr(config, name))}]

@@ -35,7 +35,7 @@ class Pair:
     reference: MaskFiles
     geometry: Geometry
 
-    def by_names_of(self, table: LabelTable, numbers: Numbers = ()) -> "Pair":
+    def by_names_of(self, table: LabelTable, numbers: Numbers) -> "Pair":
         """Return the pair with segments read by their names, where a file names them.
 
         Args:

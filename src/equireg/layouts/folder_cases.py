@@ -28,7 +28,7 @@ def group_folders(
     folders: Mapping[Path, Sequence[Path]],
     has_mask: Callable[[Path, str], bool],
     mask_count: Callable[[Path], int],
-    channel_count: int | None = None,
+    channel_count: int | None,
 ) -> FolderCases:
     """Group scans that lie in folders below.
 

@@ -57,7 +57,7 @@ def without_word_for_scan(stem: str) -> str:
     return _SCAN_LAST.sub("", stem)
 
 
-def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channel_count: int | None = None) -> Scheme:
+def choose_scheme(files: Sequence[Path], has_mask: Callable[[str], bool], channel_count: int | None) -> Scheme:
     """Say how the files of a folder make up cases.
 
     Args:

@@ -28,7 +28,7 @@ from equireg.layouts.unnamed_masks import holds_labels
 _SHOWN = 3
 
 
-def to_dataset(root: Path, found: FoundSet, *, follow_links: bool = True) -> RawDataset:
+def to_dataset(root: Path, found: FoundSet, *, follow_links: bool) -> RawDataset:
     """Keep the cases that have every channel and a name of their own; refuse the others with the reason.
 
     Args:

@@ -12,7 +12,7 @@ _STRIDE = 16
 
 
 def surface_distances_mm(
-    prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float], known: np.ndarray | None = None
+    prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float], known: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the distance of each surface voxel of one mask to the nearest surface voxel of the other, both ways.
 

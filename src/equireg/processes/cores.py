@@ -52,7 +52,7 @@ def take_lists_of_threads() -> None:
         os.environ.setdefault("NUMEXPR_NUM_THREADS", "1")
 
 
-def others_running(root: Path = _ROOT) -> int:
+def others_running(root: Path) -> int:
     """Return how many threads of other programs run or wait for a core, the least of a few looks; Linux alone tells.
 
     Args:

@@ -1,15 +1,22 @@
 """From folders to the page and its tables."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from equireg import disk, folders
-from equireg.comparing.sources import read_sources
-from equireg.config import ReportConfig
+from equireg.comparing.sources import Sources, read_sources
+from equireg.comparing.trust import MOST, Predictions
+from equireg.config import ReportConfig, ViewConfig
 from equireg.config.parsing import options_from, to_plain
+from equireg.errors import EquiregError
 from equireg.reporting.page import make_page
-from equireg.reporting.views import with_views
+from equireg.viewing.view import render
+
+_logger = logging.getLogger("equireg")
+_PAGE_MB = 25.0
 
 
 def report(sources: Sequence[Path | str], out: Path | str, config: ReportConfig | None = None, **options: Any) -> Path:
@@ -36,7 +43,7 @@ def report(sources: Sequence[Path | str], out: Path | str, config: ReportConfig 
     out = disk.refuse_existing(out)
     found = read_sources(sources)
     with disk.staged_folder(out) as staging:
-        found = with_views(found, staging) if config.views else found
+        found = _with_views(found, staging) if config.views else found
         page = make_page(found)
         disk.write_atomic(staging / "index.html", page.html)
         (staging / "tables").mkdir()
@@ -45,3 +52,28 @@ def report(sources: Sequence[Path | str], out: Path | str, config: ReportConfig 
         titles = dict.fromkeys(source.title for source in (*found.runs, *found.evaluations, *found.predictions))
         folders.sign(staging, "report", to_plain(config), sources=list(titles))
     return out / "index.html"
+
+
+def _with_views(found: Sources, folder: Path) -> Sources:
+    """Write a page for each of the first predictions into `views/` of a folder; return the sources that lead to them.
+
+    A page that cannot be made is left out with a warning: the report is worth more.
+    """
+    pages: dict[Path, Predictions] = {}
+    for number, one in enumerate(found.predictions[:MOST], start=1):
+        try:
+            html = render(one.folder, one.in_viewer, ViewConfig(page_mb=_PAGE_MB), one.title)
+        except EquiregError as error:
+            _logger.warning("the report has no view of %s: %s", one.title, error)
+            continue
+        name = f"views/{number}.html"
+        with disk.disk_errors(folder / name):
+            (folder / name).parent.mkdir(exist_ok=True)
+        disk.write_atomic(folder / name, html)
+        pages[one.folder] = replace(one, page=name)
+    evaluations = [
+        replace(one, predictions=pages.get(one.predictions.folder)) if one.predictions else one
+        for one in found.evaluations
+    ]
+    predictions = [pages.get(one.folder, one) for one in found.predictions]
+    return found._replace(evaluations=tuple(evaluations), predictions=tuple(predictions))

@@ -21,7 +21,7 @@ from equireg.evaluation.references.raw import RawFolder as RawFolder
 from equireg.layouts.masks import split_mask
 
 
-def read_reference(folder: Path, predictions: Predictions, verify: bool = True, scans: Path | None = None) -> Reference:
+def read_reference(folder: Path, predictions: Predictions, verify: bool, scans: Path | None) -> Reference:
     """Find out what kind of folder holds the masks, and list them.
 
     Args:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from equireg.config import DicomOptions
+from equireg.config.dicom import ALL_SERIES
 from equireg.imaging.dicom.heads import Head
 from equireg.imaging.dicom.mask_heads import MaskHead
 from equireg.imaging.dicom.series import Series
@@ -18,13 +19,12 @@ from equireg.layouts.dicom.masks import Masks, Names, drawn_alone, label_table, 
 from equireg.layouts.dicom.scans import Scan
 from equireg.layouts.files import is_held_out
 
-_ALL = DicomOptions()
 _COMPUTED = ("adc",)
 """Contrasts of which no original can exist."""
 Owner = TypeVar("Owner", str, tuple[str, str])
 
 
-def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -> FoundSet:
+def find(root: Path, options: DicomOptions = ALL_SERIES, wanted: Sequence[str] = ()) -> FoundSet:
     """Find the DICOM series below a folder, or in one file.
 
     Args:
@@ -68,7 +68,7 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
 
 
 def cases_of_masks(
-    root: Path, heads: Sequence[Head], options: DicomOptions = _ALL, *, own: bool = False
+    root: Path, heads: Sequence[Head], options: DicomOptions, *, own: bool = False
 ) -> tuple[dict[Path, str], Masks]:
     """Find the cases of masks that came later, by the series that they refer to.
 
