@@ -294,6 +294,7 @@ def test_a_scan_that_the_layout_alone_holds_out_is_suggested_and_trains_once_it_
         adopt(tmp_path / "listed", write_mask(PreparedSet(tmp_path / "listed"), "c", tmp_path / "masks", mask))
     with pytest.raises(EquiregError, match="expected some without"):
         suggest(tmp_path / "listed", tmp_path / "none", count=1, unlabelled_from="test")
+    assert "--unlabelled_from test adds no scan" in caplog.text
 
     out = tmp_path / "prepared"
     prepare(raw, out, jobs=1)

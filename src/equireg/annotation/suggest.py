@@ -89,6 +89,11 @@ def pool(data: PreparedSet, config: SuggestConfig, raw: Mapping[str, RawCase]) -
     training = [case for case in data.manifest.cases if case.split == "train"]
     if config.unlabelled_from == "test":
         free = movable(data)
+        if not free:
+            log.warning(
+                "--unlabelled_from test adds no scan: none of the test patients is held out by the layout alone "
+                "and has no mask"
+            )
         training += [case for case in data.manifest.cases if case.name in free]
     known = [case.name for case in training if case.labelled]
     candidates = [case.name for case in training if not case.labelled]

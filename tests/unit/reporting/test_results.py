@@ -185,6 +185,9 @@ def test_a_single_value_has_no_spread_and_ignored_masks_are_not_counted(tmp_path
     assert [row.cells[0].spread for table in metric_tables(cohort) for row in table.rows] == ["", ""]
     [alike] = metric_tables(cohort_of(tmp_path / "two", ("supervised", 1, hd95(2.0, 2.0))))[1].rows
     assert alike.cells[0].spread == "0.0"
+    scores["c0", "whole"]["dice"] = None
+    said = takeaway(cohort_of(tmp_path / "none", ("supervised", 1, scores)))
+    assert said == "No mean Dice is known: no case has a region that can be judged."
 
 
 def test_evaluations_by_other_masks_are_not_compared(tmp_path: Path) -> None:

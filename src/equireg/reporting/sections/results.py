@@ -93,6 +93,8 @@ def takeaway(cohort: Cohort) -> str:
     metric, words = ("dice", "mean Dice") if cohort.judged else ("equivariance_dice", "mean equivariance Dice")
     groups = cohort.groups
     dice = {label: _mean(runs, metric) for label, runs in groups.items()}
+    if all(np.isnan(value) for value in dice.values()):
+        return f"No {words} is known: no {cohort.noun} has a region that can be judged."
     best = max(dice, key=lambda label: -1.0 if np.isnan(dice[label]) else dice[label])
     baseline = baseline_of(best, groups)
     over, runs = _over(cohort, groups[best], metric), groups[best]
