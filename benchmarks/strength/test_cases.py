@@ -1,12 +1,13 @@
 """Tables of the sweeps over test cases: mean Dice a method, and EquiReg less each rival, with paired intervals.
 
     python benchmarks/strength/test_cases.py work/report-length-* --out benchmarks/strength/results/test-length.csv
+    python benchmarks/strength/test_cases.py work/report-all-* --out benchmarks/strength/results/test-all.csv
     python benchmarks/strength/test_cases.py work/report-small-* --out benchmarks/strength/results/test-small.csv
     python benchmarks/strength/test_cases.py --results benchmarks/strength/results/test-small.csv
 
 The first commands collect the mean Dice over regions of every case; the last only prints. Draws that lack a method
-are left out. An interval draws draws and cases anew, the same for both methods (95 %, percentile bootstrap, 10,000
-times); that of the mean over data sets draws each set's on its own.
+that the file has are left out. An interval draws draws and cases anew, the same for both methods (95 %, percentile
+bootstrap, 10,000 times); that of the mean over data sets draws each set's on its own.
 """
 
 import argparse
@@ -27,10 +28,11 @@ Scores = Mapping[str, np.ndarray]
 
 def collected(sweep: Path) -> list[tuple[str, str, str, str, str]]:
     """Return the rows of a sweep's evaluations, whose folders are named seed42-default or seed42-sup1-default."""
+    whole = ["all"] if "-all-" in sweep.name else []
     rows = []
     for folder in sorted((sweep / "evaluations").iterdir()):
         draw, *labelled, variant = folder.name.removeprefix("seed").split("-")
-        name = " ".join([sweep.name.split("-")[-1], *(part.removeprefix("sup") for part in labelled)])
+        name = " ".join([sweep.name.split("-")[-1], *(part.removeprefix("sup") for part in labelled), *whole])
         method = "equireg" if variant == "default" else variant
         by_case: dict[str, list[float]] = {}
         with (folder / "metrics.csv").open(newline="", encoding="utf-8") as stream:
@@ -49,15 +51,22 @@ def read(path: Path) -> dict[str, Scores]:
             run = found.setdefault(row["set"], {}).setdefault((row["draw"], row["method"]), {})
             run[row["case"]] = float(row["dice"])
     result = {}
+    given = {method for runs in found.values() for _, method in runs}
+    methods = [method for method in METHODS if method in given]
     for name, runs in found.items():
-        draws = sorted({draw for draw, _ in runs if all((draw, method) in runs for method in METHODS)})
+        draws = sorted({draw for draw, _ in runs if all((draw, method) in runs for method in methods)})
         if not draws:
             continue
         cases = sorted(set.intersection(*(set(run) for run in runs.values())))
         result[name] = {
-            method: np.array([[runs[draw, method][case] for case in cases] for draw in draws]) for method in METHODS
+            method: np.array([[runs[draw, method][case] for case in cases] for draw in draws]) for method in methods
         }
     return result
+
+
+def methods_of(sets: Mapping[str, Scores]) -> list[str]:
+    """Return the methods that the sets have, EquiReg first."""
+    return list(next(iter(sets.values())))
 
 
 def resampled(difference: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -71,7 +80,7 @@ def resampled(difference: np.ndarray, generator: np.random.Generator) -> np.ndar
 def differences(sets: Mapping[str, Scores]) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Return, by rival and set ("mean" for all), EquiReg's lead and its interval."""
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
-    for rival in METHODS[1:]:
+    for rival in methods_of(sets)[1:]:
         generator, every, leads = np.random.default_rng(0), [], []
         for name, scores in sets.items():
             difference = scores["equireg"] - scores[rival]
@@ -89,15 +98,16 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
 
 def printed(sets: Mapping[str, Scores]) -> str:
     """Return both tables as Markdown."""
-    lines = [_line(["", "draws", *METHODS]), _line(["---"] * (2 + len(METHODS)))]
+    methods = methods_of(sets)
+    lines = [_line(["", "draws", *methods]), _line(["---"] * (2 + len(methods)))]
     for name, scores in sets.items():
-        lines.append(_line([name, str(len(scores["equireg"])), *(f"{scores[m].mean():.3f}" for m in METHODS)]))
-    means = (fmean(float(scores[method].mean()) for scores in sets.values()) for method in METHODS)
+        lines.append(_line([name, str(len(scores["equireg"])), *(f"{scores[m].mean():.3f}" for m in methods)]))
+    means = (fmean(float(scores[method].mean()) for scores in sets.values()) for method in methods)
     lines += [_line(["mean", "", *(f"{value:.3f}" for value in means)]), ""]
     found = differences(sets)
-    lines += [_line(["EquiReg less", *METHODS[1:]]), _line(["---"] * len(METHODS))]
+    lines += [_line(["EquiReg less", *methods[1:]]), _line(["---"] * len(methods))]
     for name in [*sets, "mean"]:
-        cells = (found[rival][name] for rival in METHODS[1:])
+        cells = (found[rival][name] for rival in methods[1:])
         lines.append(_line([name, *(f"{lead:+.3f} ({low:+.3f} to {high:+.3f})" for lead, low, high in cells)]))
     return "\n".join(lines)
 
