@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from test_cases import METHODS, Scores, read
 
 mpl.use("Agg")
@@ -48,7 +49,7 @@ def _amount(point: str) -> float:
     return float("inf") if count == "all" else int(count)
 
 
-def _draw(axes: "pyplot.Axes", points: Mapping[str, Scores], method: str, place: int) -> None:
+def _draw(axes: Axes, points: Mapping[str, Scores], method: str, place: int) -> None:
     colour, own = series_colour(place), [(x, of[method]) for x, of in enumerate(points.values()) if method in of]
     for x, dice in own:
         axes.plot([x] * len(dice), dice.mean(axis=1), ".", color=colour, alpha=0.4, markersize=4)
