@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from equireg.folders.quality import disagreement_file
 from equireg.imaging.geometry import Geometry
@@ -26,8 +27,13 @@ def facts(**volumes_mm3: tuple[float, float]) -> ModelFacts:
 
 
 def counted(*views: list[int]) -> Agreement:
+    """Return the counts over views that are sure of their classes, the first of which is the prediction."""
     made = Agreement(len(views), 3)
-    made.add([torch.tensor([view], dtype=torch.uint8) for view in views])
+    classes = [torch.tensor([view], dtype=torch.uint8) for view in views]
+    for own in classes:
+        probs = functional.one_hot(own.long(), 3).movedim(-1, 1).float()
+        made.expect(probs, torch.ones(1, 1, len(views[0])), classes[0])
+    made.add(classes)
     return made
 
 
