@@ -11,6 +11,8 @@ higher the better:
 
 - mirrors: mean Dice of all pairs of mirrored views (where the data set allows none: of the scan alone, so nothing);
 - views2, views4, views8: of these and 2, 4 or 8 random views, as `--quality_views` draws them;
+- soft, soft_mirrors, soft_views2: the soft Dice of the prediction and the probabilities of the scan alone (Borges et
+  al. 2024), of the mirrored views, and of these and two random ones, the default (`equireg.inference.Agreement`);
 - wide4: of the mirrored views and four random ones that reach further (turned by up to 120 degrees, scaled by 1.6);
 - intensity4: of the mirrored views and four of other contrast and with noise;
 - others, ensemble: mean Dice of all pairs of RUN and the OTHERs, or the REPEATs, of the scan as it is;
@@ -29,6 +31,7 @@ leaves out scores that take long.
 
 import argparse
 import csv
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +61,28 @@ SLOW = ("views8", "wide4", "intensity4", "registered", "autoencoder")
 MOST_REGISTERED = 2
 """Labelled cases that a scan is registered to."""
 COLUMNS: tuple[str, ...] = (
-    *("run", "case", "dice", "mirrors", "views2", "views4", "views8", "wide4", "intensity4", "others", "ensemble"),
+    *(
+        "run",
+        "case",
+        "dice",
+        "soft",
+        "soft_mirrors",
+        "soft_views2",
+        "mirrors",
+        "views2",
+        "views4",
+        "views8",
+        "wide4",
+        "intensity4",
+        "others",
+        "ensemble",
+    ),
     *("teacher", "entropy", "confidence", "volume", "reverse", "registered", "autoencoder"),
 )
+
+
+View = tuple[Tensor, Tensor]
+"""Probabilities of a view, [K, D, H, W], and where they are known, 0 or 1, [D, H, W]."""
 
 
 class Asked:
@@ -78,23 +100,44 @@ class Asked:
         given = case.image if image is None else image
         return predict_scan(self._network, given, case.background, case.spacing_mm, self._alone)
 
-    def through(self, params: spatial.SpatialParams) -> tuple[Tensor, Tensor]:
+    def through(self, params: spatial.SpatialParams) -> View:
         """Return the probabilities of the transformed scan, turned back, and where they are known."""
         moved, _ = spatial.apply(self._case.image.movedim(1, 0), params)
         probs, seen = spatial.apply(self.probs(moved.movedim(0, 1)).movedim(1, 0), spatial.invert(params))
-        return probs.movedim(0, 1), seen[:, 0]
-
-    def labels(self, params: spatial.SpatialParams) -> Tensor:
-        """Return the classes of the transformed scan, turned back; the number of classes where they are unknown."""
-        probs, seen = self.through(params)
-        return probs.argmax(dim=0).masked_fill(seen <= 0, len(probs))
+        return probs.movedim(0, 1), (seen[:, 0] > 0).float()
 
 
-def agreed(views: Sequence[Tensor], classes: int) -> float | None:
-    """Return the mean Dice of all pairs of class indices [D, H, W]; None for one alone."""
-    counted = Agreement(len(views), classes)
-    counted.add(views)
+def agreed(views: Sequence[Tensor], classes: int) -> float:
+    """Return the mean Dice of all pairs of class indices, over the foreground classes that any of them shows.
+
+    A voxel that one of a pair did not see (of a class beyond the last) counts for neither; a pair that does not show a
+    class has 1 there.
+    """
+    shown = [index for index in range(1, classes) if any((own == index).any() for own in views)]
+    found: list[float] = []
+    for index in shown:
+        for one, other in itertools.combinations(views, 2):
+            seen = (one < classes) & (other < classes)
+            first, second = (one == index) & seen, (other == index) & seen
+            total = int(first.sum() + second.sum())
+            found.append(2 * int((first & second).sum()) / total if total else 1.0)
+    return float(np.mean(found)) if found else 1.0
+
+
+def borne_out(chosen: Tensor, averaged: Sequence[View], others: Sequence[View] = ()) -> float | None:
+    """Return what `equireg predict` has as quality: the soft Dice of class indices [D, H, W] and the views."""
+    labels = [labels_of(*view) for view in (*averaged, *others)]
+    counted = Agreement(max(len(labels), 2), len(averaged[0][0]))
+    counted.add(labels if len(labels) > 1 else [*labels, *labels])  # one view alone has a soft Dice too
+    together = sum(probs * seen for probs, seen in averaged), sum(seen for _, seen in averaged)
+    for probs, seen in (together, *((probs * seen, seen) for probs, seen in others)):
+        counted.expect(torch.as_tensor(probs)[None], torch.as_tensor(seen)[None, None], chosen[None])
     return counted.dice()
+
+
+def labels_of(probs: Tensor, seen: Tensor) -> Tensor:
+    """Return the classes of a view; the number of classes where they are unknown."""
+    return probs.argmax(dim=0).masked_fill(seen <= 0, len(probs))
 
 
 @dataclass(frozen=True)
@@ -146,7 +189,8 @@ def scores_of(family: Family, case: Case, judges: Judges, without: Collection[st
     mirrored = [asked.through(view(count)) for view in views_of(plan, spacing)]
     mean = torch.stack([probs for probs, _ in mirrored]).mean(dim=0)
     flat = [probs.argmax(dim=0) for probs, _ in mirrored]
-    random = [asked.labels(view(count)) for view in doubting_views_of(plan, spacing)]
+    doubting = [asked.through(view(count)) for view in doubting_views_of(plan, spacing)]
+    random = [labels_of(*view) for view in doubting]
     groups = {
         "mirrors": flat,
         **{f"views{k}": [*flat, *random[:k]] for k in (2, 4, 8) if k <= most},
@@ -157,13 +201,16 @@ def scores_of(family: Family, case: Case, judges: Judges, without: Collection[st
     if student is not None and student is not model.predictor:
         groups["teacher"] = [flat[0], Asked(model, student, case).probs().argmax(dim=0)]
     if "wide4" not in without:
-        groups["wide4"] = [*flat, *(asked.labels(drawn(seed, shape, spacing, count)) for seed in range(4))]
+        groups["wide4"] = [*flat, *(labels_of(*asked.through(drawn(seed, shape, spacing, count))) for seed in range(4))]
     if "intensity4" not in without:
         groups["intensity4"] = [*flat, *(asked.probs(shade).argmax(dim=0) for shade in shaded(case.image))]
-    chosen = mean.argmax(dim=0).numpy()
+    indices = mean.argmax(dim=0)
+    chosen, softly = indices.numpy(), {"soft": mirrored[:1], "soft_mirrors": mirrored}
     return {
         "dice": dice_of(chosen, case.label, classes),
         **{name: agreed(own, classes) if chosen.any() else 0.0 for name, own in groups.items() if len(own) > 1},
+        **{name: borne_out(indices, own) if chosen.any() else 0.0 for name, own in softly.items()},
+        "soft_views2": borne_out(indices, mirrored, doubting[:2]) if chosen.any() else 0.0,
         **certainty(mean.numpy(), chosen),
         "volume": volume_score(chosen, judges.labelled, classes),
         "reverse": reverse(case, chosen, judges.labelled, classes),

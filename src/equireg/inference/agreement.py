@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_LEAST = 0.05
+_LEAST = 0.25
 """Probability of the foreground from which a voxel counts; over a large background lesser ones would add up."""
 _AT_ONCE = 65536
 """Voxels whose probabilities are copied at once."""
@@ -18,7 +18,7 @@ class Agreement:
     The measure is the soft Dice of the prediction and the probabilities of all views: the Dice that they expect of it
     (Borges et al. 2024, Soft Dice Confidence, there of one view). So views that contradict the prediction lower it, and
     so do views that are unsure. A voxel that several windows hold counts once for each, and one that a view did not see
-    not for that view. Voxels where the views expect less than 0.05 of the foreground, most of a scan, are left out.
+    not for that view. Voxels where the views expect less than 0.25 of the foreground, most of a scan, are left out.
 
     Args:
         views: number of views that are compared.
