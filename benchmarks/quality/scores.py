@@ -11,8 +11,9 @@ higher the better:
 
 - mirrors: mean Dice of all pairs of mirrored views (where the data set allows none: of the scan alone, so nothing);
 - views2, views4, views8: of these and 2, 4 or 8 random views, as `--quality_views` draws them;
-- soft, soft_mirrors, soft_views2: the soft Dice of the prediction and the probabilities of the scan alone (Borges et
-  al. 2024), of the mirrored views, and of these and two random ones, the default (`equireg.inference.Agreement`);
+- both: half mirrors and half views2, the default;
+- soft, soft_mirrors: the soft Dice of the prediction and the probabilities of the scan alone (Borges et al. 2024), or
+  of the mirrored views;
 - wide4: of the mirrored views and four random ones that reach further (turned by up to 120 degrees, scaled by 1.6);
 - intensity4: of the mirrored views and four of other contrast and with noise;
 - others, ensemble: mean Dice of all pairs of RUN and the OTHERs, or the REPEATs, of the scan as it is;
@@ -31,7 +32,6 @@ leaves out scores that take long.
 
 import argparse
 import csv
-import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,32 +107,24 @@ class Asked:
         return probs.movedim(0, 1), (seen[:, 0] > 0).float()
 
 
-def agreed(views: Sequence[Tensor], classes: int) -> float:
-    """Return the mean Dice of all pairs of class indices, over the foreground classes that any of them shows.
+def agreed(views: Sequence[Tensor], classes: int, others: int = 0) -> float | None:
+    """Return the mean Dice of all pairs of class indices [D, H, W]; None for one alone.
 
-    A voxel that one of a pair did not see (of a class beyond the last) counts for neither; a pair that does not show a
-    class has 1 there.
+    Where the last are views that enter no average, it is the measure of `equireg predict`.
     """
-    shown = [index for index in range(1, classes) if any((own == index).any() for own in views)]
-    found: list[float] = []
-    for index in shown:
-        for one, other in itertools.combinations(views, 2):
-            seen = (one < classes) & (other < classes)
-            first, second = (one == index) & seen, (other == index) & seen
-            total = int(first.sum() + second.sum())
-            found.append(2 * int((first & second).sum()) / total if total else 1.0)
-    return float(np.mean(found)) if found else 1.0
-
-
-def borne_out(chosen: Tensor, averaged: Sequence[View], others: Sequence[View] = ()) -> float | None:
-    """Return what `equireg predict` has as quality: the soft Dice of class indices [D, H, W] and the views."""
-    labels = [labels_of(*view) for view in (*averaged, *others)]
-    counted = Agreement(max(len(labels), 2), len(averaged[0][0]))
-    counted.add(labels if len(labels) > 1 else [*labels, *labels])  # one view alone has a soft Dice too
-    together = sum(probs * seen for probs, seen in averaged), sum(seen for _, seen in averaged)
-    for probs, seen in (together, *((probs * seen, seen) for probs, seen in others)):
-        counted.expect(torch.as_tensor(probs)[None], torch.as_tensor(seen)[None, None], chosen[None])
+    counted = Agreement(len(views), classes, others=others)
+    counted.add(views)
     return counted.dice()
+
+
+def borne_out(chosen: Tensor, views: Sequence[View]) -> float:
+    """Return the soft Dice of class indices [D, H, W] and the mean of views, over the classes that are chosen."""
+    mean = torch.stack([probs for probs, _ in views]).mean(dim=0)
+    found = []
+    for index in chosen.unique().tolist():
+        own, probs = chosen == index, mean[index]
+        found += [float(2 * probs[own].sum() / (probs.sum() + own.sum()))] if index else []
+    return float(np.mean(found))
 
 
 def labels_of(probs: Tensor, seen: Tensor) -> Tensor:
@@ -208,9 +200,9 @@ def scores_of(family: Family, case: Case, judges: Judges, without: Collection[st
     chosen, softly = indices.numpy(), {"soft": mirrored[:1], "soft_mirrors": mirrored}
     return {
         "dice": dice_of(chosen, case.label, classes),
+        "both": agreed([*flat, *random[:2]], classes, others=2) if chosen.any() else 0.0,
         **{name: agreed(own, classes) if chosen.any() else 0.0 for name, own in groups.items() if len(own) > 1},
         **{name: borne_out(indices, own) if chosen.any() else 0.0 for name, own in softly.items()},
-        "soft_views2": borne_out(indices, mirrored, doubting[:2]) if chosen.any() else 0.0,
         **certainty(mean.numpy(), chosen),
         "volume": volume_score(chosen, judges.labelled, classes),
         "reverse": reverse(case, chosen, judges.labelled, classes),

@@ -1,35 +1,36 @@
 """How far the views of a scan agree: a measure of how far a prediction is to be trusted."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-
-_LEAST = 0.25
-"""Probability of the foreground from which a voxel counts; over a large background lesser ones would add up."""
-_AT_ONCE = 65536
-"""Voxels whose probabilities are copied at once."""
 
 
 class Agreement:
-    """Counts of how far the views of a scan bear out its prediction.
+    """Counts of how often each two views of a scan give a voxel to which classes.
 
-    The measure is the soft Dice of the prediction and the probabilities of all views: the Dice that they expect of it
-    (Borges et al. 2024, Soft Dice Confidence, there of one view). So views that contradict the prediction lower it, and
-    so do views that are unsure. A voxel that several windows hold counts once for each, and one that a view did not see
-    not for that view. Voxels where the views expect less than 0.25 of the foreground, most of a scan, are left out.
+    A voxel that several windows hold counts once for each. A voxel that lies outside one of two views counts for
+    neither. Voxels that all views call background are left out: most of a scan is, and no region asks for them.
+
+    Half of the measure are the pairs of views that are averaged, half are all pairs: views that reach further tell more
+    of a model that was trained to agree, and less of one that fails on them alone (docs/quality.md).
 
     Args:
         views: number of views that are compared.
         classes: number of classes, background first.
+        others: how many of the views, the last, enter no average.
         mapped: keep the part of the views that contradict the prediction, for each voxel.
     """
 
-    def __init__(self, views: int, classes: int, *, mapped: bool = False) -> None:
+    def __init__(self, views: int, classes: int, *, others: int = 0, mapped: bool = False) -> None:
         self.views, self.classes = views, classes
-        self._expected = torch.zeros((classes, classes), dtype=torch.float64)  # chosen class, class of the probability
-        self._chosen = torch.zeros(classes, dtype=torch.float64)
+        self._pairs = list(itertools.combinations(range(views), 2))
+        averaged = torch.tensor([second < views - others for _, second in self._pairs], dtype=torch.float64)
+        self._weights = torch.ones_like(averaged) / max(len(averaged), 1)
+        if averaged.any():
+            self._weights = (self._weights + averaged / averaged.sum()) / 2
+        self._counts = torch.zeros((len(self._pairs), classes + 1, classes + 1), dtype=torch.int64)
         self._voxels = torch.zeros((views, 2, classes), dtype=torch.int64)  # in the middle: whether all views saw it
         self.map: list[Tensor] | None = [] if mapped else None
         """Slabs [d, H, W] of the part of the views that contradict the prediction, where that is kept."""
@@ -43,48 +44,34 @@ class Agreement:
         for view, own in enumerate(wide):
             counts = torch.bincount(own + kinds * seen, minlength=2 * kinds).view(2, kinds)
             self._voxels[view] += counts[:, : self.classes].cpu()
-
-    def expect(self, sums: Tensor, count: Tensor, chosen: Tensor) -> None:
-        """Count the probabilities of some views against the prediction.
-
-        Args:
-            sums: the views' probabilities, summed over those that saw the voxel, [B, K, *S].
-            count: how many these are, [B, 1, *S].
-            chosen: class indices of the prediction, [B, *S].
-        """
-        for probs, views, classes in zip(sums, count, chosen, strict=True):
-            doubtful = (classes != 0) | (probs[0] < (1 - _LEAST) * views[0])
-            for some in doubtful.flatten().nonzero()[:, 0].split(_AT_ONCE):
-                own = functional.one_hot(classes.flatten()[some].long(), self.classes).double()
-                self._expected += (own.T @ probs.flatten(1)[:, some].T.double()).cpu()
-                self._chosen += (own.T @ views.flatten()[some].double()).cpu()
+        for row, (first, second) in enumerate(self._pairs):
+            both = torch.bincount(wide[first] * kinds + wide[second], minlength=kinds**2)
+            self._counts[row] += both.view(kinds, kinds).cpu()
 
     def dice(self) -> float | None:
-        """Return the mean of ``dice_of`` over the foreground classes that any view shows.
+        """Return the weighted mean Dice of pairs of views, over the foreground classes that any view shows.
 
         Returns:
-            0 to 1; 1 where no view shows anything; None where there are no two views.
+            0 to 1; 1 where no view shows anything, or neither of a pair; None where there are no two views.
         """
-        if self.views < 2:
+        if not self._pairs:
             return None
         shown = [one for index in range(1, self.classes) if (one := self.dice_of([index])) is not None]
         return sum(shown) / len(shown) if shown else 1.0
 
     def dice_of(self, classes: Sequence[int]) -> float | None:
-        """Return the Dice that the views expect of the prediction, for the union of some foreground classes.
+        """Return the weighted mean Dice of pairs of views of the union of some foreground classes.
 
         Returns:
-            0 to 1; where the prediction does not show it, the part of the views that do not either; None where no view
-            shows it, or there are no two views.
+            0 to 1; 1 for a pair that does not show it; None where no view shows it, or there are no two views.
         """
         members = list(classes)
-        sizes = self._voxels[..., members].sum(dim=(1, 2))
-        if self.views < 2 or not sizes.any():
+        if not self._pairs or not self._voxels[..., members].any():
             return None
-        common = self._expected[members][:, members].sum()
-        if self._chosen[members].sum() == 0:
-            return float((sizes == 0).double().mean())
-        return float(2 * common / (self._expected[:, members].sum() + self._chosen[members].sum()))
+        counts = self._counts[:, : self.classes, : self.classes].cpu().double()
+        common = counts[:, members][:, :, members].sum(dim=(1, 2))
+        total = counts[:, members].sum(dim=(1, 2)) + counts[:, :, members].sum(dim=(1, 2))
+        return float(self._weights @ torch.where(total > 0, 2 * common / total.clamp(min=1), 1.0))
 
     def spread_of(self, classes: Sequence[int]) -> float | None:
         """Return the standard deviation over the views of the size of a union, as a part of its mean size.
@@ -95,7 +82,7 @@ class Agreement:
             0 or more; None where no view shows it there, or there are no two views.
         """
         sizes = self._voxels[:, 1, list(classes)].sum(dim=1).cpu().double()
-        return float(sizes.std(correction=0) / sizes.mean()) if self.views > 1 and sizes.any() else None
+        return float(sizes.std(correction=0) / sizes.mean()) if self._pairs and sizes.any() else None
 
 
 def contradicted(labels: Sequence[Tensor], chosen: Tensor, classes: int) -> Tensor:

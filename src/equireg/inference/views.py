@@ -69,38 +69,26 @@ def averaged(
     """
     total, weight, labels = None, None, []
     counted = agreement is not None and agreement.views > 1
-    for place, view in enumerate(views):
+    for place, view in enumerate([*views, *others] if counted else views):
+        params = view(len(window))
         members: list[Tensor] | None = [] if counted and place == 0 else None  # the first view changes nothing
-        probs, seen = _through(network, window, view, members)
+        probs = probabilities(network, spatial.apply(window, params)[0], members)
+        probs, seen = spatial.apply(probs, spatial.invert(params))
         if counted:
             labels += [_argmax(probs, seen), *(members or [])]
-        probs *= seen
-        total = probs if total is None else total.add_(probs)
-        weight = seen if weight is None else weight + seen
+        if place < len(views):
+            probs *= seen
+            total = probs if total is None else total.add_(probs)
+            weight = seen if weight is None else weight + seen
     if total is None or weight is None:
         raise ValueError("got no view; expected at least the scan itself")
-    if agreement is None or not counted:
-        return total.div_(weight)
-    chosen = total.argmax(dim=1)
-    agreement.expect(total, weight, chosen)
-    for view in others:
-        probs, seen = _through(network, window, view)
-        labels.append(_argmax(probs, seen))
-        agreement.expect(probs.mul_(seen), seen, chosen)
-    agreement.add(labels)
     mean = total.div_(weight)
+    if agreement is None or not labels:
+        return mean
+    agreement.add(labels)
     if agreement.map is None:
         return mean
-    return torch.cat([mean, contradicted(labels, chosen, mean.shape[1])], dim=1)
-
-
-def _through(
-    network: nn.Module, window: Tensor, view: View, members: list[Tensor] | None = None
-) -> tuple[Tensor, Tensor]:
-    """Return the probabilities [B, K, *S] of a transformed window, brought back, and where they are known."""
-    params = view(len(window))
-    probs = probabilities(network, spatial.apply(window, params)[0], members)
-    return spatial.apply(probs, spatial.invert(params))
+    return torch.cat([mean, contradicted(labels, mean.argmax(dim=1), mean.shape[1])], dim=1)
 
 
 def _random(config: SpatialConfig, seed: int, plan: InferencePlan, spacing_mm: Sequence[float]) -> View:

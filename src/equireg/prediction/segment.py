@@ -139,7 +139,7 @@ class Predictor:
     def agreement(self) -> Agreement:
         """Return the counts, still empty, of how far the views of a scan, and the models, agree."""
         views = compared_views(self.plan, self.parts[0].members)
-        return Agreement(views, self.labels.classes, mapped=self.mapped)
+        return Agreement(views, self.labels.classes, others=self.plan.quality_views, mapped=self.mapped)
 
     def classes(self, scan: WorkingScan, agreement: Agreement | None = None) -> np.ndarray:
         """Return the class indices of a scan in its own grid, [X, Y, Z]; classes are chosen some slices at a time."""

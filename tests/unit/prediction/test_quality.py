@@ -7,7 +7,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from equireg.folders.quality import disagreement_file
 from equireg.imaging.geometry import Geometry
@@ -27,25 +26,20 @@ def facts(**volumes_mm3: tuple[float, float]) -> ModelFacts:
 
 
 def counted(*views: list[int]) -> Agreement:
-    """Return the counts over views that are sure of their classes, the first of which is the prediction."""
     made = Agreement(len(views), 3)
-    classes = [torch.tensor([view], dtype=torch.uint8) for view in views]
-    for own in classes:
-        probs = functional.one_hot(own.long(), 3).movedim(-1, 1).float()
-        made.expect(probs, torch.ones(1, 1, len(views[0])), classes[0])
-    made.add(classes)
+    made.add([torch.tensor([view], dtype=torch.uint8) for view in views])
     return made
 
 
 def test_regions_have_agreement_volume_and_spread():
     values = np.array([1, 1, 4, 0]).reshape(4, 1, 1)
-    found = quality_of("a", counted([1, 1, 2, 0], [1, 2, 0, 0]), values, AFFINE, FACTS)
-    assert found.quality == pytest.approx((2 * 3 / (3 + 4) + 2 * 1 / (2 + 2)) / 2)
+    found = quality_of("a", counted([1, 1, 2, 0], [1, 2, 2, 0]), values, AFFINE, FACTS)
+    assert found.quality == pytest.approx(2 / 3)
     whole, rim = found.regions["whole"], found.regions["rim"]
-    assert (whole.agreement, whole.volume_mm3) == (pytest.approx(2 * 5 / (5 + 6)), 7.5)
-    assert whole.volume_spread == pytest.approx(0.5 / 2.5)
-    assert (rim.agreement, rim.volume_mm3, rim.volume_spread) == (0.5, 2.5, 0.0)
-    assert found.reasons == ("views disagree on rim (0.50)",)
+    assert (whole.agreement, whole.volume_mm3, whole.volume_spread) == (1.0, 7.5, 0.0)
+    assert rim.agreement == pytest.approx(2 / 3)
+    assert (rim.volume_mm3, rim.volume_spread) == (2.5, pytest.approx(1 / 3))
+    assert found.reasons == ("views disagree on rim (0.67)",)
 
 
 def test_the_map_holds_the_part_of_the_views_that_contradict_and_nothing_beyond_the_crop(tmp_path: Path):
