@@ -47,56 +47,63 @@ class Source:
 _SPEED, _LABELS = "benchmarks/speed", "benchmarks/label_efficiency/results.csv"
 _TABLES = f"python benchmarks/label_efficiency/tables.py {_LABELS}"
 _CASES = "benchmarks/strength/test_cases.py"
-PERFORMANCE = "docs/performance.md"
+BENCHMARKS, PERFORMANCE = "docs/benchmarks.md", "docs/performance.md"
 SOURCES = (
     Source("README.md", ".*", _CASES, small_test.RESULTS, small_test.dice, header="test cases, 800 steps"),
     *(
-        Source("docs/benchmarks.md", "The answer", _CASES, small_test.RESULTS, rows, header=header)
+        Source(BENCHMARKS, ".*", _CASES, small_test.RESULTS, rows, header=header)
         for rows, header in ((small_test.dice, "test cases, 800 steps"), (small_test.leads, "EquiReg's lead over"))
     ),
     *(
-        Source("docs/benchmarks.md", "The answer", _CASES, small_test.LONGER, rows, header=header)
+        Source(BENCHMARKS, ".*", _CASES, small_test.LONGER, rows, header=header)
         for rows, header in (
             (partial(small_test.dice, small_test.LONGER), "test cases, 4,000 steps"),
             (partial(small_test.leads, small_test.LONGER), "EquiReg's lead after 4,000 steps over"),
         )
     ),
+    *(
+        Source(BENCHMARKS, ".*", _CASES, small_test.ALL, rows, header=header)
+        for rows, header in (
+            (partial(small_test.dice, small_test.ALL), "test cases, all labels"),
+            (partial(small_test.leads, small_test.ALL), "EquiReg, all labels, less"),
+        )
+    ),
     Source("docs/few_labels.md", "How many labels", _TABLES, _LABELS, check=label_efficiency.chosen),
     Source(
-        "docs/benchmarks.md",
-        "The answer",
+        BENCHMARKS,
+        ".*",
         "benchmarks/strength/README.md",
         "benchmarks/strength/results/short-today.csv",
         sources.first_try,
         header="labelled, steps",
     ),
     Source(
-        "docs/benchmarks.md",
-        "The answer",
+        BENCHMARKS,
+        ".*",
         "benchmarks/strength/choose.py",
         "benchmarks/strength/results/rivals-*.csv",
         sources.against_rivals,
         header="labelled, 800 steps",
     ),
     Source(
-        "docs/benchmarks.md",
-        "The answer",
+        BENCHMARKS,
+        ".*",
         "benchmarks/strength/choose.py",
         "benchmarks/strength/results/rivals-*.csv",
         sources.less_rivals,
         header="EquiReg less",
     ),
     Source(
-        "docs/benchmarks.md",
-        "The answer",
+        BENCHMARKS,
+        ".*",
         "benchmarks/strength/README.md",
         "benchmarks/strength/results/equal-time.csv",
         sources.equal_time,
         header="labelled, the time of 800 steps",
     ),
     Source(
-        "docs/benchmarks.md",
-        "The answer",
+        BENCHMARKS,
+        ".*",
         "benchmarks/strength/README.md",
         "benchmarks/strength/results/equal-time.csv",
         sources.equal_long_time,
