@@ -37,7 +37,7 @@ class RegionQuality:
     """What the views say of one region of one case."""
 
     agreement: float | None
-    """Mean Dice of all pairs of views; None where none shows the region."""
+    """Mean Dice of pairs of views, as docs/quality.md weighs them; None where none shows the region."""
     volume_mm3: float
     """Of the prediction."""
     volume_spread: float | None
