@@ -60,9 +60,10 @@ CONTRASTS = ((0.6, 0.0), (1.6, 0.0), (1.0, 0.5), (1.0, 1.0))
 SLOW = ("views8", "wide4", "intensity4", "registered", "autoencoder")
 MOST_REGISTERED = 2
 """Labelled cases that a scan is registered to."""
-COLUMNS = (
-    *"run case dice both soft soft_mirrors mirrors views2 views4 views8 wide4 intensity4 others ensemble".split(),
-    *"teacher entropy confidence volume reverse registered autoencoder".split(),
+COLUMNS: tuple[str, ...] = (
+    *("run", "case", "dice", "both", "soft", "soft_mirrors"),
+    *("mirrors", "views2", "views4", "views8", "wide4", "intensity4", "others", "ensemble"),
+    *("teacher", "entropy", "confidence", "volume", "reverse", "registered", "autoencoder"),
 )
 
 
