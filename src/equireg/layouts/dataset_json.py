@@ -13,6 +13,8 @@ from equireg.imaging.segments import IGNORE
 from equireg.layouts.files import stem_of
 
 NAME = "dataset.json"
+LISTS = ("training", "validation", "test", "testing")
+"""Keys of the lists of cases; all but the first are held out."""
 _MOST_BYTES = 64 * 2**20
 _MOST_CHANNELS = 256
 _LARGEST_LABEL = 2**53
