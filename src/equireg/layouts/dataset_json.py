@@ -36,7 +36,7 @@ def read_description(root: Path) -> dict[str, Any] | None:
         size = path.stat().st_size
     if size > _MOST_BYTES:
         raise EquiregError(f"{path}: has {size} bytes; expected a list of cases below {_MOST_BYTES}. Restore it.")
-    content = read_json(path, "Restore or remove it.")
+    content = read_json(path, "Correct it there, or restore it.")
     if not isinstance(content, dict):
         raise EquiregError(f"{path}: is a JSON {type(content).__name__}; expected an object. Restore it.")
     return content

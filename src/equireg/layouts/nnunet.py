@@ -45,9 +45,10 @@ def find(root: Path) -> FoundSet:
     if description is None or names is None or not (pairs or explicit):
         raise LayoutMismatchError(f'{path}: has no "channel_names" with a folder imagesTr; expected an nnU-Net {NAME}.')
     ending = description.get("file_ending", ".nii.gz")
-    if ending not in EXTENSIONS:
+    if f".{str(ending).lower().removeprefix('.')}" not in EXTENSIONS:
         raise EquiregError(
-            f"{path}: has the file_ending {shown(ending)}; expected one of {', '.join(EXTENSIONS)}. Convert."
+            f"{path}: has the file_ending {shown(ending)}; expected one of {', '.join(EXTENSIONS)}. Correct "
+            "it, or convert the scans."
         )
     channels = channel_names(path, names)
     cases, orphans = _cases_of_folders(root, channels)

@@ -116,6 +116,11 @@ def test_nnunet_of_another_kind(tmp_path):
         discover(nnunet(tmp_path, file_ending=".gif"))
 
 
+@pytest.mark.parametrize("ending", ["nii.gz", ".NII.GZ"])
+def test_a_file_ending_may_lack_its_dot_and_be_in_capitals(tmp_path, ending):
+    assert discover(nnunet(tmp_path, file_ending=ending)).layout == "nnunet"
+
+
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("case", ["c{}", "amos_{:04d}"])
 def test_scans_without_channel_numbers_hold_all_channels(tmp_path, channels, case):
