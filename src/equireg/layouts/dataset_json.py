@@ -42,6 +42,12 @@ def read_description(root: Path) -> dict[str, Any] | None:
     return content
 
 
+def described_labels(folder: Path) -> LabelTable | None:
+    """Read the labels of a folder's ``dataset.json``, if there is one and it has labels."""
+    content = read_description(folder)
+    return label_table(folder / NAME, content["labels"]) if content and "labels" in content else None
+
+
 def listed_entries(path: Path, description: Mapping[str, Any], key: str) -> Sequence[Any]:
     """Return the list of cases under a key, empty where it is absent.
 
