@@ -4,8 +4,11 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from equireg.disk import read_json
+from equireg.errors import EquiregError
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
 from equireg.layouts.base import (
@@ -226,7 +229,28 @@ def _mask_problem(case: FoundCase) -> Refusal | None:
         return Refusal(case.name, case.label_problem, case.label_remedy)
     if case.label is not None and case.label in case.files.values():
         return Refusal(case.name, f"{case.label}: is the case's scan and its mask; expected two files.", "Correct it.")
+    if case.label is not None and (found := _instances(case.label)):
+        value, kind = next(iter(found.items()))
+        reason = f"{case.label}: numbers instances, as {case.label.parent / (stem_of(case.label) + '.json')} says "
+        return Refusal(
+            case.name,
+            f"{reason}(value {value} is one of class {kind}); expected a value for each class.",
+            "Replace the numbers by those of the classes, counted from 1 (nnDetection's class 0 becomes 1).",
+        )
     return None
+
+
+def _instances(mask: Path) -> Mapping[str, int]:
+    """Return number to class of the instances that nnDetection's file beside a mask names; none where both agree."""
+    beside = mask.with_name(f"{stem_of(mask)}.json")
+    content = None
+    if beside.is_file():
+        with suppress(EquiregError):
+            content = read_json(beside)
+    found = content.get("instances") if isinstance(content, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(kind, int) for kind in found.values()):
+        return {}
+    return {value: kind for value, kind in found.items() if value != str(kind + 1)}
 
 
 def _missing_channel(case: FoundCase, found: FoundSet) -> Refusal | None:
