@@ -49,6 +49,8 @@ class TextHeader:
     """``raw``, ``zlib`` (or gzip), ``bzip2`` or ``text``."""
     units: tuple[str, ...] = ()
     """Units along axes, in the header's words, which ITK passes over; empty: not stated."""
+    dtype: str = ""
+    """Type of a MetaImage's numbers and the order of their bytes, as numpy spells them."""
 
     @property
     def bytes(self) -> int:
@@ -129,7 +131,10 @@ def _meta(path: Path, beginning: bytes) -> TextHeader:
     data = path if place.upper() == "LOCAL" else _beside(path, place)
     skipped = _skipped("HeaderSize", fields.get("HeaderSize", "0"), beside=data != path and packing == "raw")
     units = (fields.get("DistanceUnits", ""),)
-    return TextHeader(sizes, _BYTES[kind], data, offset if data == path else skipped, packing, units)
+    order = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False"))
+    letter = "f" if kind in ("float", "double") else "u" if kind.startswith("u") else "i"
+    dtype = f"{'>' if order[:1] in ('T', 't', '1') else '<'}{letter}{_BYTES[kind]}"
+    return TextHeader(sizes, _BYTES[kind], data, offset if data == path else skipped, packing, units, dtype)
 
 
 def _one(dimension: int) -> int:

@@ -1,5 +1,6 @@
 """MetaImage and NRRD files: checked before ITK sees them, and read in a process that may die."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -71,6 +72,22 @@ def test_a_damaged_packed_file_is_refused(tmp_path, ending):
         changed = bytearray(content)
         changed[place] ^= 4
         assert "cannot be read as an image" in refusal(saved(path, bytes(changed)))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    "size", ["", "CompressedDataSize = {}\n", "CompressedDataSize = 0\n", "CompressedDataSize = 40\n"]
+)
+@pytest.mark.parametrize("data", ["LOCAL", "v.zraw"])
+@pytest.mark.parametrize("members", [0, 2])
+def test_a_packed_meta_image_is_read_whole_whatever_its_stated_size(tmp_path, monkeypatch, order, size, data, members):
+    monkeypatch.setattr("equireg.imaging.itk._SLAB_BYTES", 200)
+    raw = VOXELS.astype(f"{order}i2").tobytes()
+    packed = gzip.compress(raw[:100]) + gzip.compress(raw[100:]) if members else zlib.compress(raw)
+    more = f"BinaryDataByteOrderMSB = {order == '>'}\nCompressedData = True\n" + size.format(len(packed))
+    (tmp_path / "v.zraw").write_bytes(packed)
+    path = saved(tmp_path / "a.mha", meta(more=more, data=data, content=packed if data == "LOCAL" else b""))
+    np.testing.assert_array_equal(read_image([path])[0][0], VOXELS.T)
 
 
 @pytest.mark.parametrize(
