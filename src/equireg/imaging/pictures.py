@@ -69,6 +69,7 @@ def open_picture(path: Path, limits: Limits) -> Iterator[Image.Image]:
                 _check_frames(path, picture)
                 if picture.format == "TIFF":
                     picture.filename = ""  # else Pillow maps a file that is to be turned by its turned size
+                    tiff_samples.in_native_order(picture)
                 if is_deep_grey(path):
                     # The four bytes of a pixel come as they are stored.
                     picture.tile = [(*picture.tile[0][:3], "RGBA")]  # pyright: ignore[reportAttributeAccessIssue]
@@ -213,6 +214,8 @@ def _check_frames(path: Path, picture: Image.Image) -> None:
     """Refuse what is not one still picture; what cameras add to a JPEG (MPO) is a preview."""
     frames = int(getattr(picture, "n_frames", 1))
     if frames == 1 or picture.format == "MPO":
+        return
+    if picture.format == "TIFF" and tiff_samples.has_copies_alone(picture, frames):
         return
     if picture.format == "TIFF":
         raise EquiregError(
