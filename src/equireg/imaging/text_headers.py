@@ -180,6 +180,7 @@ def _nrrd(path: Path, beginning: bytes) -> TextHeader:
     dimension = _whole(fields, "dimension", 1)[0]
     if not 1 <= dimension <= 5:
         raise ValueError(f"its header has dimension: {dimension}")
+    _check_kinds(path, fields)
     kind = fields.get("type", "").lower()
     packings = {"raw": "raw", "gzip": "zlib", "gz": "zlib", "bzip2": "bzip2", "bz2": "bzip2"}
     packings |= dict.fromkeys(("ascii", "text", "txt", "hex"), "text")
@@ -197,6 +198,19 @@ def _nrrd(path: Path, beginning: bytes) -> TextHeader:
     units = (fields.get("space units", "") + fields.get("units", "")).encode("latin-1").decode("utf-8", "replace")
     sizes = _whole(fields, "sizes", dimension)
     return TextHeader(sizes, size, data, start, packing, tuple(re.findall(r'"([^"]*)"', units)))
+
+
+def _check_kinds(path: Path, fields: dict[str, str]) -> None:
+    """Refuse channels that a header of four axes does not call a list, which ITK takes for an axis in space."""
+    axes = re.findall(r"none|\([^)]*\)", fields.get("space directions", "").lower())
+    kinds = fields.get("kinds", "none none none none").lower().split()
+    spatial = ("none", "???", "time", "domain", "space")
+    if len(axes) == len(kinds) == 4 and axes.count("none") == 1 and kinds[axes.index("none")] in spatial:
+        right = " ".join("list" if axis == "none" else "domain" for axis in axes)
+        raise EquiregError(
+            f"{path}: its header gives one axis no direction in space and does not call it a list; expected "
+            f"channels along it. Write `kinds: {right}` into its header (in pynrrd by header['kinds'])."
+        )
 
 
 def _line(content: bytes, start: int) -> tuple[str, int]:

@@ -147,6 +147,15 @@ def test_units_that_other_readers_pass_over_are_told(tmp_path, caplog, content, 
     assert unit is not None or not caplog.text
 
 
+@pytest.mark.parametrize("kinds", ["", "kinds: domain domain domain time\n", "kinds: ??? ??? ??? ???\n"])
+def test_channels_that_a_nrrd_header_does_not_call_a_list_are_refused_with_a_remedy(tmp_path, kinds):
+    more = "space: LPS\nspace directions: (1, 0, 0) (0,1,0) (0,0,1) none\n{}"
+    content = nrrd("5 6 7 1", more.format(kinds)).replace(b"dimension: 3", b"dimension: 4")
+    assert "Write `kinds: domain domain domain list`" in refusal(saved(tmp_path / "a.nrrd", content))
+    mended = nrrd("5 6 7 1", more.format("kinds: domain domain domain list\n")).replace(b"sion: 3", b"sion: 4")
+    np.testing.assert_array_equal(read_image([saved(tmp_path / "b.nrrd", mended)])[0][0], VOXELS.T)
+
+
 def test_the_voxels_beside_a_header_are_among_its_files(tmp_path):
     data = saved(tmp_path / "v.raw", VOXELS.tobytes())
     detached = saved(tmp_path / "a.mhd", meta(data="v.raw", content=b""))
