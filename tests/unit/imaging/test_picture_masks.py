@@ -14,8 +14,8 @@ from equireg.imaging.limits import Limits
 from equireg.imaging.masks import MaskFiles, read_label_values
 from equireg.imaging.picture_masks import look_of
 from equireg.imaging.picture_writing import write_fractions, write_picture
-from equireg.imaging.volume import read_label
-from pictures_made_up import PALETTE, disc, png16, save, save_palette, tiff
+from equireg.imaging.volume import read_image, read_label
+from pictures_made_up import PALETTE, bmp, disc, grey_png, png16, save, save_palette, tiff
 
 INDEX = disc() + disc(radius=4)  # 0, 1, 2
 GEOMETRY = Geometry.from_array((40, 32, 1), np.diag([-1.0, -1.0, 1.0, 1.0]))
@@ -72,10 +72,37 @@ def test_white_of_one_bit_is_what_the_labels_declare(tmp_path, declared, white):
     assert read_label(eight, GEOMETRY, limits).max() == 255, "8 bits can hold either"
 
 
+@pytest.mark.parametrize(("bits", "step"), [(2, 85), (4, 17)])
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_values_of_few_bits_are_those_stored_where_the_labels_declare_them(tmp_path, caplog, bits, step, kind):
+    stored = np.packbits(np.unpackbits(INDEX[..., None], axis=2)[..., -bits:].reshape(len(INDEX), -1), axis=1)
+    path = tmp_path / f"a.{kind}"
+    if kind == "png":
+        grey_png(path, INDEX.shape, stored, bits)
+    else:
+        tiff(path, stored, tag_256=INDEX.shape[1], tag_258=bits)
+    for declared, factor in (((1, 2), 1), ((step, 2 * step), step), ((1, step), step)):
+        limits = Limits(segments=tuple((str(value), value) for value in declared))
+        np.testing.assert_array_equal(read_label_values(path, limits)[0][..., 0].T, INDEX * factor)
+    assert not caplog.text
+    np.testing.assert_array_equal(values_of(path), INDEX * step)
+    assert f"a stored 1 is the value {step}" in caplog.text
+    np.testing.assert_array_equal(read_image([path])[0][0, ..., 0].T, INDEX * step)
+
+
 def test_indices_of_a_palette_are_label_values(tmp_path):
     path = save_palette(tmp_path, "a.png", INDEX)
     np.testing.assert_array_equal(values_of(path), INDEX)
     assert look_of(path, Limits()).palette[:3] == ((0, 0, 0), (200, 30, 30), (30, 200, 30))
+
+
+@pytest.mark.parametrize(("bits", "colours", "white"), [(4, 16, 1), (4, 4, 1), (8, 2, 1), (4, 2, 1), (1, 2, 255)])
+def test_indices_of_a_bmp_whose_palette_is_grey(tmp_path, bits, colours, white):
+    index = INDEX if colours > 2 else (INDEX > 0).astype(np.uint8)
+    path = bmp(tmp_path / "a.bmp", index, bits, colours)
+    np.testing.assert_array_equal(values_of(path), index * white)
+    seen = index if colours > 2 else index * 255
+    np.testing.assert_array_equal(read_image([path])[0][0, ..., 0].T, seen)
 
 
 @pytest.mark.parametrize("white", [(255, 255, 255), (253, 254, 253)])
