@@ -75,3 +75,52 @@ def test_a_contour_of_more_than_64_kb_comes_back(tmp_path: Path) -> None:
     with quietly():
         pydicom.dcmwrite(path, file, implicit_vr=False, little_endian=True)
     assert np.array_equal(read_mask(path, {1: 1}, series.geometry, LIMITS), mask)
+
+
+def outline(one: Phantom, *corners: tuple[float, float], place: float = 2) -> tuple[int, np.ndarray]:
+    """Return a contour through voxels of a slice: the slice, and points [n, 3], LPS mm."""
+    voxels = np.array([(*corner, place, 1) for corner in corners]).T
+    return round(place), (np.diag([-1.0, -1, 1, 1]) @ one.affine @ voxels)[:3].T
+
+
+def read_region(folder: Path, one: Phantom, *drawn: tuple[int, np.ndarray]) -> np.ndarray:
+    (path,) = write(folder, [contours(slices(one), {"GTV": drawn})])
+    return read_mask(path, {1: 1}, Geometry.from_array((12, 10, 6), one.affine), LIMITS)
+
+
+def test_a_contour_repeated_with_other_rounding_counts_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = phantom()
+    corners = [(2, 1.97), (8.03, 2), (8, 6.98), (1.96, 7)]
+    drawn = outline(one, *corners)
+    rounded = outline(one, *((round(x), round(y)) for x, y in [*corners[2:], *corners[:2]]))
+    once = read_region(tmp_path / "once", one, drawn)
+    assert np.array_equal(read_region(tmp_path / "twice", one, drawn, rounded), once)
+    assert [message.split(": ", 1)[1] for message in caplog.messages] == [
+        "contours that repeat another one of their region and slice count once: GTV (1)."
+    ]
+    hourglass = outline(one, corners[0], corners[2], corners[1], corners[3])  # the same corners
+    wall = outline(one, (2.5, 2.5), (7.5, 2.5), (7.5, 6.5), (2.5, 6.5))
+    for name, other in (("hourglass", hourglass), ("wall", wall)):
+        assert read_region(tmp_path / name, one, drawn, other).sum() < once.sum()
+
+
+def test_contours_of_two_planes_in_a_slice_are_united(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = phantom()
+    low = outline(one, (1.5, 1.5), (7.5, 1.5), (7.5, 6.5), (1.5, 6.5), place=1.8)
+    high = outline(one, (2.5, 2.5), (8.5, 2.5), (8.5, 6.5), (2.5, 6.5), place=2.2)
+    hole = outline(one, (3.5, 3.5), (5.5, 3.5), (5.5, 5.5), (3.5, 5.5), place=2.21)
+    found = read_region(tmp_path, one, low, hole, high)[:, :, 2]
+    expected = np.zeros((12, 10), bool)
+    expected[2:8, 2:7] = expected[3:9, 3:7] = True
+    assert np.array_equal(found == 1, expected)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("kind", ["INTERPOLATED_PLANAR", "CLOSEDPLANAR_XOR", None])
+def test_contours_of_other_kinds_are_closed(tmp_path: Path, kind: str | None) -> None:
+    one = phantom()
+    file = contours(slices(one), {"GTV": [square(one, 2)]})
+    with quietly():  # pydicom warns of what it writes
+        file.ROIContourSequence[0].ContourSequence[0].ContourGeometricType = kind
+        (path,) = write(tmp_path, [file])
+    assert read_mask(path, {1: 1}, Geometry.from_array((12, 10, 6), one.affine), LIMITS).sum() == 16
