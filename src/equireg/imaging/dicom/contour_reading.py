@@ -94,10 +94,12 @@ def _closed(path: Path, dataset: Any, values: Mapping[int, int]) -> Iterator[_Co
     names = dict(regions_of(dataset))
     without_inside: Counter[str] = Counter()
     empty: Counter[str] = Counter()
+    unnamed: Counter[str] = Counter()
     count = 0
     for place, region in enumerate(dataset.get("ROIContourSequence") or []):
         number = int(region.ReferencedROINumber)
         name = names.get(number, f"number {number}")
+        unnamed[name] += len(region.get("ContourSequence") or []) * (number not in names)
         for contour in (region.get("ContourSequence") or []) if number in values else []:
             if str(contour.get("ContourGeometricType", "")).upper().startswith(_OPEN):
                 without_inside[name] += 1
@@ -112,6 +114,7 @@ def _closed(path: Path, dataset: Any, values: Mapping[int, int]) -> Iterator[_Co
                 empty[name] += 1
     if empty and not count:
         raise ValueError("none of its contours has points")
+    tell(path, +unnamed, "contours of regions that it does not list are left out")
     tell(path, without_inside, "contours that are points or open lines have no inside and are left out")
     tell(path, empty, "contours that have no points are left out")
 

@@ -31,6 +31,8 @@ class Plane:
     """Least and largest stored number that stands for no measurement (PixelPaddingValue)."""
     phases: tuple[str, ...]
     """Values of ``heads.PHASES``."""
+    rescaled: bool = True
+    """Whether its header has slope and intercept."""
 
     @property
     def normal(self) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Planes to series: one stack of slices at equal distances, or the reason why there is none."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,9 +88,20 @@ def series_of(heads: Sequence[Head]) -> Series:
     slices = slices_of(np.array([plane.position for plane in planes]) @ first.normal)
     geometry = Geometry.from_array((first.columns, first.rows, len(planes)), first.affine(step), slices=slices)
     packed = any(head.syntax not in _PLAIN for head in heads)
-    inverted = any(head.inverted for head in heads)
-    remark = "its high numbers are meant to be dark (MONOCHROME1); they are kept as they are" if inverted else None
+    remark = "; ".join(_remarks(heads, planes)) or None
     return Series(files, frames, geometry, packed, max(1, min(head.bits for head in heads) // 8), remark)
+
+
+def _remarks(heads: Sequence[Head], planes: Sequence[Plane]) -> Iterator[str]:
+    """Yield what is odd about values."""
+    if any(head.inverted for head in heads):
+        yield "its high numbers are meant to be dark (MONOCHROME1); they are kept as they are"
+    plain = [plane for plane in planes if not plane.rescaled]
+    if plain and any(plane.rescaled and (plane.slope, plane.intercept) != (1.0, 0.0) for plane in planes):
+        yield (
+            f"{len(plain)} of its {len(planes)} slices lack RescaleSlope or RescaleIntercept, which others have, so "
+            f"their values may be on another scale, such as {plain[0].path}"
+        )
 
 
 def _in_order(planes: Sequence[Plane]) -> list[Plane]:

@@ -71,6 +71,41 @@ def test_each_slice_has_its_own_slope_and_intercept(tmp_path: Path) -> None:
     assert np.array_equal(image, one.stored * (1 + np.arange(6, dtype=np.float32) / 2) - 1024)
 
 
+def test_a_slope_of_0_is_refused_where_it_hides_an_image(tmp_path: Path) -> None:
+    one = phantom()
+    one.stored[:, :, 0] = 7  # some PET scanners write an empty slice so
+    files = slices(one)
+    files[0].RescaleSlope = 0
+    write(tmp_path / "empty", files)
+    assert np.array_equal(read(tmp_path / "empty")[0], one.stored * (np.arange(6) > 0))
+    files[3].RescaleSlope = 0
+    paths = write(tmp_path / "hidden", files)
+    with pytest.raises(EquiregError, match=f"{paths[3]}: has the RescaleSlope 0"):
+        read(tmp_path / "hidden")
+
+
+def test_slices_without_a_rescale_among_others_are_told(tmp_path: Path) -> None:
+    files = slices(phantom(more={"RescaleIntercept": -1024}))
+    del files[3].RescaleSlope, files[3].RescaleIntercept
+    paths = write(tmp_path / "some", files)
+    remark = str(series(tmp_path / "some").remark)
+    assert "1 of its 6 slices lack RescaleSlope or RescaleIntercept" in remark
+    assert str(paths[3]) in remark
+    for file in files:
+        file.RescaleSlope, file.RescaleIntercept = 1, 0
+    del files[3].RescaleSlope, files[3].RescaleIntercept
+    write(tmp_path / "same", files)
+    assert series(tmp_path / "same").remark is None
+
+
+@pytest.mark.parametrize(("modality", "remedy"), [("US", "PNG"), ("NM", "NIfTI"), ("CT", "NIfTI")])
+def test_pictures_without_a_place_are_told_to_convert(tmp_path: Path, modality: str, remedy: str) -> None:
+    (file, *_) = slices(phantom())
+    file.Modality, file.PixelSpacing = modality, None
+    (head,) = heads(write(tmp_path, [file]))
+    assert f"convert them to {remedy}" in str(head.aside)
+
+
 def test_negative_numbers_of_twelve_bits_are_read_without_an_overlay_above_them(tmp_path: Path) -> None:
     stored = np.random.default_rng(0).integers(-2048, 2048, (6, 5, 3)).astype(np.int16)
     files = slices(Phantom(stored & 0x0FFF))  # bits 12 to 15 are free
