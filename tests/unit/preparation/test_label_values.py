@@ -22,6 +22,22 @@ def test_other_values_may_mean_something_else(third, caplog):
     assert not caplog.records  # the remark on 255 is of pictures
 
 
+@pytest.mark.parametrize(("one", "other"), [(255, 65535), (254, 255), (1, 65535)])
+def test_white_of_two_depths_is_two_kinds(one, other):
+    with pytest.raises(EquiregError, match=f"b.nii.gz: holds 0 and {one}, a.nii.gz 0 and {other}, as 1 and 2 masks do"):
+        check_kinds({A: [0, other], B: [0, one], C: [other], D: [0]})
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [([0, 128], "1 of 2 masks show 255 alone, and others show 128"), ([0, 128, 255], "the masks show 255 beside 128")],
+)
+def test_white_is_to_be_ignored_only_beside_a_label(second, told, caplog):
+    check_kinds({Path("a.png"): [0, 255], Path("b.png"): second})
+    (record,) = caplog.records
+    assert told in record.getMessage()
+
+
 def test_a_value_of_a_voxel_in_one_mask_is_told(caplog):
     tell_strays({A: {0: 900, 1: 100}, B: {0: 900, 1: 99, 7: 1}, C: {0: 900, 1: 100}})
     (record,) = caplog.records
