@@ -55,8 +55,8 @@ def check_kinds(values: Mapping[Path, Collection[int]]) -> None:
         )
     elif white and others:
         log.warning(
-            "%d of %d masks show 255 alone, and others show %s: each is a class of its own. If they mean the same, save the "
-            "masks alike.",
+            "%d of %d masks show 255 alone, and others show %s: each is a class of its own. If they mean the "
+            "same, save the masks alike.",
             len(white),
             len(labels),
             ", ".join(map(str, others[:_SHOWN])),
