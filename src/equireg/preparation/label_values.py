@@ -1,8 +1,9 @@
 """What the values of masks say where nobody declared labels: mixed kinds of masks, and values that are strays."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from equireg.errors import EquiregError
@@ -18,6 +19,12 @@ _STRAY_PART = 0.001
 _STRAY_VOXELS = 8
 """Voxels up to which it does in any mask."""
 _SHOWN = 3
+_MOST_LEVELS = 16
+"""Values of pictures up to which nobody asks whether lossy compression made some of them."""
+_FREQUENT = 0.01
+"""Part of all pixels from which on a value of such masks is one that was meant."""
+_BLUR, _APART = 16, 40
+"""Distance of the others from it at most, and of two that were meant at least."""
 
 
 def check_kinds(values: Mapping[Path, Collection[int]]) -> None:
@@ -85,4 +92,27 @@ def tell_strays(voxels: Mapping[Path, Mapping[int, int]]) -> None:
             "value" if len(strays) == 1 else "values",
             ", ".join(strays[:_SHOWN]),
             ", ..." if len(strays) > _SHOWN else "",
+        )
+
+
+def tell_lossy(voxels: Mapping[Path, Mapping[int, int]]) -> None:
+    """Warn of pictures most of whose values are rare and crowd about a few frequent ones: they were JPEG once.
+
+    Args:
+        voxels: mask to the number of voxels of each of its values.
+    """
+    counts: Counter[int] = Counter()
+    for path, several in voxels.items():
+        if is_picture(path):
+            counts.update(several)
+    frequent = sorted(value for value, count in counts.items() if count >= _FREQUENT * counts.total())
+    apart = all(high - low >= _APART for low, high in pairwise(frequent))
+    if len(counts) <= max(_MOST_LEVELS, 3 * len(frequent)) or len(frequent) < 3 or not apart:
+        return
+    if all(min(abs(value - other) for other in frequent) <= _BLUR for value in counts):
+        log.warning(
+            "the masks show %d values, all close to %s, as in pictures that were JPEG once. Each is a class of its "
+            "own: export the masks again without lossy compression.",
+            len(counts),
+            ", ".join(map(str, frequent[:_MOST_LEVELS])),
         )
