@@ -23,6 +23,8 @@ _NEAR = 32
 """Distance from black or white that JPEG's compression may move a value by."""
 _EDGES = 0.03
 """Part of a picture's pixels that may lie farther from both: those at edges."""
+_CROWD = 6
+"""Values near black, and near white, that compression leaves at least where it was visible."""
 _TINT = 24
 """Differences of red, green and blue that JPEG's compression may make of grey."""
 _WHITE = 255
@@ -175,16 +177,25 @@ def _of_colours(path: Path, pixels: np.ndarray, table: ColourTable | None) -> np
 
 
 def _without_blends(path: Path, grey: np.ndarray) -> np.ndarray:
-    """Return black and white alone of a mask in which other values are few and lie at edges."""
+    """Return black and white alone of a mask in which other values are few and lie at edges, or which was JPEG once."""
     ends = (0, 255)
     values = np.unique(grey)
-    if grey.dtype != np.uint8 or len(values) <= len(ends) or not np.isin(ends, values).all():
+    if grey.dtype != np.uint8 or len(values) <= len(ends):
         return grey
-    index = settled(grey[..., None], np.array(ends)[:, None])
+    index = settled(grey[..., None], np.array(ends)[:, None]) if np.isin(ends, values).all() else None
     if index is None:
-        return grey
+        return _black_and_white(path, grey) if _was_lossy(grey, values) else grey
     _warn_of_edges(path)
     return np.array(ends, dtype=np.uint8)[index]
+
+
+def _was_lossy(grey: np.ndarray, values: np.ndarray) -> bool:
+    """Whether values crowd about black and about pure white, and next to no pixel has another: lossy compression."""
+    dark, bright = values[values <= _NEAR], values[values >= _WHITE - _NEAR]
+    if min(len(dark), len(bright)) < _CROWD or float(np.isin(grey, [*dark, *bright]).mean()) < 1 - _EDGES:
+        return False
+    counts = np.bincount(grey.ravel(), minlength=_WHITE + 1)
+    return int(counts[: _NEAR + 1].argmax()) <= 1 and int(counts[: _WHITE - _NEAR - 1 : -1].argmax()) <= 1
 
 
 def _warn_of_edges(path: Path) -> None:
@@ -243,8 +254,8 @@ def _black_and_white(path: Path, grey: np.ndarray) -> np.ndarray:
                 "changes all else. Export the masks again as PNG."
             )
         warn_once(
-            f"{path.parent}: masks such as {path.name} are in a lossy format (JPEG); values from 128 on count as 255, "
-            "all others as 0. PNG keeps masks as they are.",
+            f"{path.parent}: masks such as {path.name} are in a lossy format (JPEG), or were; values from 128 on count "
+            "as 255, all others as 0. PNG keeps masks as they are.",
             kind=(path.parent, "lossy"),
         )
     return np.where(grey >= 128, np.uint8(255), np.uint8(0))

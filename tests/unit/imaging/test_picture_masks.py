@@ -1,5 +1,6 @@
 """Pictures as masks, in and out, and tables of colours."""
 
+import io
 import json
 
 import numpy as np
@@ -163,6 +164,31 @@ def test_lossy_black_and_white_is_thresholded_with_a_warning(tmp_path, caplog):
     assert np.mean(values != white[..., 0]) < 0.01
     values_of(save(tmp_path, "b.jpg", white, quality=90))
     assert caplog.text.count("lossy format") == 1  # for all masks of a folder
+
+
+def _compressed(pixels, quality=75):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def test_a_png_that_was_a_jpeg_is_black_and_white_too(tmp_path, caplog):
+    mask = disc(radius=10)
+    was_jpeg = _compressed(mask * np.uint8(255))
+    assert len(np.unique(was_jpeg)) > 20
+    values = values_of(save(tmp_path, "a.png", was_jpeg))
+    assert set(np.unique(values)) == {0, 255}
+    assert ((values > 0) != mask).mean() < 0.01
+    assert "JPEG" in caplog.text
+    level = save(tmp_path, "b.png", _compressed(mask * np.uint8(240)))
+    assert len(np.unique(values_of(level))) > 20  # 240 may be one of several levels
+
+
+def test_many_labels_beside_255_are_no_traces_of_compression(tmp_path):
+    labels = np.kron(np.arange(48).reshape(6, 8), np.ones((5, 5))).astype(np.uint8) % 33
+    labels[:, -9:] = 255  # not annotated
+    labels[0, 0] = 254
+    np.testing.assert_array_equal(values_of(save(tmp_path, "a.png", labels)), labels)
 
 
 def test_other_lossy_masks_are_refused(tmp_path):
