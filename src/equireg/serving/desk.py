@@ -228,18 +228,17 @@ class Desk:
         Raises:
             RequestError: if there is no such way to choose, or it needs a model and there is none.
         """
-        data = self.data
+        folder = self._folder()
         if strategy not in STRATEGIES:
             raise RequestError(404, f"no strategy is named {strategy[:80]!r}; expected {', '.join(STRATEGIES)}.")
         model = self.model() if strategy == "doubt" else None
-        with self._changing:
-            name = "" if model is None else model.run.name
-            return self._order.next_of(data, strategy, name, None if model is None else self._doubts)
+        name = "" if model is None else model.run.name
+        return self._order.next_of(lambda: folder.data, strategy, name, None if model is None else self._doubts)
 
     def _doubts(self, names: Sequence[str]) -> dict[str, float]:
-        found = {}
+        found, cases = {}, self._known_cases()
         for name in names:
-            drawn, folder = self.draw(self.name, self._known_cases()[name])
+            drawn, folder = self.draw(self.name, cases[name])
             folder.cleanup()
             found[name] = 1.0 if drawn.quality.quality is None else 1 - drawn.quality.quality
         return found
