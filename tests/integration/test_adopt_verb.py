@@ -329,3 +329,16 @@ def test_a_mask_of_a_scan_that_was_replaced_is_refused(own: Path, phantom_raw: P
         adopt(own, masks)
     assert not (own / "adopted").exists()
     assert adopt(own, masks[1:]).keys() == {other}
+
+
+def test_a_withdrawn_mask_is_gone_when_the_folder_is_prepared_again(own: Path, phantom_raw: Path, tmp_path: Path):
+    before = PreparedSet(own)
+    masked = next(case.name for case in before.manifest.cases if case.split == "train" and case.labelled)
+    cases = [unlabelled(before)[0], masked]
+    for case in cases:
+        adopt(own, write_mask(before, case, tmp_path / "masks"))
+    (own / "adopted" / "adopted.json").write_text("{}")
+    prepare(phantom_raw, own, val_fraction=0.25, test_fraction=0.25)
+    after = PreparedSet(own)
+    after.verify()
+    assert [after.by_name[case] for case in cases] == [before.by_name[case] for case in cases]

@@ -3,8 +3,10 @@
 import gzip
 import io
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -147,6 +149,29 @@ def test_a_folder_that_others_change_is_seen_as_it_is_now(desk: Desk, tmp_path: 
     assert desk.next_case("in_order") == "e"
     assert desk.image_file("e") == tmp_path / "raw" / "e.nii.gz"
     assert desk.take("e", sent(drawn(1)), {}).corrects is None
+
+
+def test_masks_come_in_and_others_are_answered_while_the_model_is_asked_what_it_doubts(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given: list[str | None] = []
+
+    def others() -> None:
+        given.append(desk.next_case("in_order"))
+        for name in "abcd":
+            desk.take(name, sent(drawn(1)), {})
+
+    def doubts(names: Sequence[str]) -> dict[str, float]:
+        beside = threading.Thread(target=others, daemon=True)
+        beside.start()
+        beside.join(60)
+        assert not beside.is_alive(), "waits"
+        return dict.fromkeys(names, 0.5)
+
+    monkeypatch.setattr(desk, "model", lambda: SimpleNamespace(run=tmp_path / "run"))
+    monkeypatch.setattr(desk, "_doubts", doubts)
+    assert desk.next_case("doubt") is None  # all have a mask by now
+    assert given == ["a"]
 
 
 def test_a_draft_is_what_an_annotator_was_shown_and_once(phantom_run: Path, phantom_prepared: Path, tmp_path: Path):

@@ -57,14 +57,36 @@ def png16(path: Path, pixels: np.ndarray, transparent: int | None = None) -> Pat
     """
     rows, columns = pixels.shape[:2]
     colours = {1: 0, 2: 4, 3: 2, 4: 6}[pixels.size // (rows * columns)]
-    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
-    chunks = [(b"IHDR", struct.pack(">2I5B", columns, rows, 16, colours, 0, 0, 0))]
-    chunks += [] if transparent is None else [(b"tRNS", struct.pack(">H", transparent))]
-    chunks += [(b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    more = [] if transparent is None else [(b"tRNS", struct.pack(">H", transparent))]
+    return _png(path, (columns, rows, 16, colours, 0, 0, 0), [line.astype(">u2").tobytes() for line in pixels], more)
+
+
+def grey_png(path: Path, shape: tuple[int, ...], lines: np.ndarray, bits: int) -> Path:
+    """Write a grey PNG of rows and columns (``shape``), whose lines are packed to ``bits`` a pixel."""
+    return _png(path, (shape[1], shape[0], bits, 0, 0, 0, 0), [line.tobytes() for line in lines], [])
+
+
+def _png(path: Path, header: tuple[int, ...], lines: list[bytes], more: list[tuple[bytes, bytes]]) -> Path:
+    packed = zlib.compress(b"".join(b"\0" + line for line in lines))
+    chunks = [(b"IHDR", struct.pack(">2I5B", *header)), *more, (b"IDAT", packed), (b"IEND", b"")]
     whole = (
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(whole))
+    return path
+
+
+def bmp(path: Path, index: np.ndarray, bits: int, colours: int) -> Path:
+    """Write a BMP of ``bits`` a pixel with a grey palette: black and white for two colours, else 0, 1, 2 and so on."""
+    grey = (0, 255) if colours == 2 else range(colours)
+    palette = b"".join(bytes((value, value, value, 0)) for value in grey)
+    places = np.arange(8 - bits, 8)
+    lines = [np.packbits(np.unpackbits(line[:, None], axis=1)[:, places]).tobytes() for line in index[::-1]]
+    body = b"".join(line + bytes(-len(line) % 4) for line in lines)
+    head = struct.pack("<IiiHHIIiiII", 40, index.shape[1], len(index), 1, bits, 0, len(body), 0, 0, colours, 0)
+    path.write_bytes(b"BM" + struct.pack("<III", 54 + len(palette) + len(body), 0, 54 + len(palette)))
+    with path.open("ab") as file:
+        file.write(head + palette + body)
     return path
 
 

@@ -206,7 +206,7 @@ INPUTS: dict[str, Bad] = {
     ),
     "channel without a pattern": Bad(f"{_PREPARE} --channel flair", ("--channel", "flair", "NAME=PATTERN"), code=2),
     # prepare: dataset.json
-    "dataset.json cut short": Bad(_PREPARE, (_JSON, "not valid JSON", "Restore or remove it"), cut(_JSON)),
+    "dataset.json cut short": Bad(_PREPARE, (_JSON, "not valid JSON", "Correct it there"), cut(_JSON)),
     "dataset.json nested": Bad(_PREPARE, (_JSON, "nested too deeply"), put(_JSON, "[" * 100_000)),
     "dataset.json is a list": Bad(_PREPARE, (_JSON,), put(_JSON, "[]")),
     "dataset.json without labels": Bad(_PREPARE, (_JSON, "labels"), key(_JSON, "labels", value=3)),

@@ -175,7 +175,8 @@ def _relabel(data: PreparedSet, case: str, labels: LabelTable) -> CaseRecord:
         grid = record.working_grid()
         found = one_case.write_label(read_label(mask, grid.native, data.limits), mask, grid, labels, writer)
         changed = {**content, "labelled": True, **found}
-        written = writer.record({key: value for key, value in changed.items() if key != SEAL})
+        left_out = (SEAL, one_case.MADE_FROM)  # no longer what `equireg prepare` makes from the raw folder
+        written = writer.record({key: value for key, value in changed.items() if key not in left_out})
     return replace(record, labelled=True, **found, digests=written["digests"])
 
 

@@ -57,7 +57,10 @@ def find_dicom_masks(
         return {}, []
     options = _options(data, config)
     read, problems = _read(heads)
-    owners, unmatched = _owners(data, [head for head in heads if head.path in read and head.path not in named], config)
+    owners, matched, unmatched = _owners(
+        data, [head for head in heads if head.path in read and head.path not in named], config
+    )
+    read |= {mask.path: mask for mask in matched}
     known = data.manifest.labels
     table = known if known.classes > 1 else label_table(list(read.values()), options)
     meant = None if table is None else Names(list(read.values()), table)
@@ -126,25 +129,29 @@ def _read(heads: Sequence[Head]) -> tuple[dict[Path, MaskHead], list[str]]:
     return read, problems
 
 
-def _owners(data: PreparedSet, heads: Sequence[Head], config: AdoptConfig) -> tuple[dict[Path, str], list[str]]:
-    """Find the cases of masks by the series that they refer to, in the raw folder."""
+def _owners(
+    data: PreparedSet, heads: Sequence[Head], config: AdoptConfig
+) -> tuple[dict[Path, str], list[MaskHead], list[str]]:
+    """Find the cases of masks by the series that they refer to, in the raw folder; the masks with what is of these."""
     root = data.source if config.scans is None else Path(config.scans)
     if not heads:
-        return {}, []
+        return {}, [], []
     if root is None:
-        return {}, [
-            f"{head.path}: refers to a series, and the raw folder is not where it was. Give it as --scans, or name the "
-            "file after its case (CASE.dcm)."
-            for head in heads
-        ]
+        finding = "refers to a series, and the raw folder is not where it was. Give it as --scans, or name the file"
+        return {}, [], [f"{head.path}: {finding} after its case (CASE.dcm)." for head in heads]
     recorded = DicomOptions.recorded([folders.read_signature(data.root, "prepare")])
     try:
         owners, masks = dicom.cases_of_masks(root, heads, recorded, own=True)
     except EquiregError as error:
-        return {}, [f"{heads[0].path}: is not named after a case, and its series is not found: {error}"]
-    matched = {mask.path for several in masks.of.values() for mask in several}
-    stray = [f"{path}: is of a series that is no case. Leave it out." for path in sorted(matched - set(owners))]
-    return owners, [*(f"{one.reason} {one.remedy}" for one in masks.refused), *stray]
+        return {}, [], [f"{heads[0].path}: is not named after a case, and its series is not found: {error}"]
+    matched = [mask for several in masks.of.values() for mask in several]
+    strays = sorted({mask.path for mask in matched} - set(owners))
+    stray = [f"{path}: is of a series that is no case. Leave it out." for path in strays]
+    return (
+        owners,
+        [mask for mask in matched if mask.path in owners],
+        [*(f"{one.reason} {one.remedy}" for one in masks.refused), *stray],
+    )
 
 
 def _values(mask: MaskHead, table: LabelTable, meant: Names, options: DicomOptions) -> dict[int, int]:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from equireg import folders
 from equireg.annotation.dicom_masks import DicomMask, find_dicom_masks
 from equireg.annotation.held_out import movable
 from equireg.annotation.labels import are_open, are_open_by_name
+from equireg.annotation.other_numbers import other_numbers
 from equireg.config import AdoptConfig
 from equireg.errors import EquiregError
 from equireg.folders.predictions import prediction_file
@@ -25,7 +27,7 @@ from equireg.imaging.formats import composed, extension_of
 from equireg.imaging.grey import check_labels
 from equireg.imaging.labels import distinct
 from equireg.imaging.limits import LIMITS, Limits
-from equireg.imaging.segments import common_numbers, numbers_of, plain, segment_names
+from equireg.imaging.segments import by_numbers, common_numbers, numbers_of, plain, segment_names, stated_names
 from equireg.imaging.volume import Geometry, read_label
 from equireg.layouts.dicom.files import Files, read_files, read_these
 from equireg.layouts.files import folders_below, is_image, stem_of
@@ -55,6 +57,8 @@ class NewMask:
     """what its segments are, where it is DICOM"""
     brings: Mapping[int, str] = field(default_factory=dict)
     """label value to name of the labels that it names and the data set lacks"""
+    numbers: Mapping[int, int] = field(default_factory=dict)
+    """label value in the file, and the data set's; none where all stay as they are"""
 
     @property
     def names(self) -> Mapping[int, str]:
@@ -70,7 +74,8 @@ class NewMask:
         """Read the label values [X, Y, Z] of the mask, or of another file of the case."""
         if self.dicom is not None and path == self.path:
             return read_mask(path, self.dicom.values, self.geometry, self.limits)
-        return read_label(path, self.geometry, self.limits)
+        values = read_label(path, self.geometry, self.limits)
+        return by_numbers(values, self.numbers) if self.numbers and path == self.path else values
 
 
 def find_masks(
@@ -98,6 +103,7 @@ def find_masks(
     called = dict(zip(labels.values[1:], labels.names[1:], strict=True))
     numbers = common_numbers([called, *map(segment_names, given.files)]) if by_name else {}
     limits = replace(data.limits, segments=tuple(numbers.items()) or numbers_of(labels))
+    others = cache(lambda folder: other_numbers(folder, labels))
     with one_line_a_remark():
         for path in [*given.files, *dicom]:
             try:
@@ -112,6 +118,10 @@ def find_masks(
                         f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
                     )
                 values = mask.read(mask.path)
+                other = None if open_ or own or stated_names(path) else others(path.parent)
+                if other is not None:
+                    mask = replace(mask, numbers=other.meant(path, distinct(values)))
+                    values = mask.read(mask.path)
                 if open_:
                     check_labels(str(path), values, distinct(values))
                 else:

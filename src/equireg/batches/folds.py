@@ -10,6 +10,8 @@ from equireg.config.checks import require
 from equireg.errors import EquiregError, some_of
 from equireg.folders.folds import SPLITS, FoldCases, read_folds
 from equireg.folders.prepared import CaseRecord, PreparedSet, Split
+from equireg.layouts.channels import NUMBERED
+from equireg.layouts.files import stem_of
 
 log = logging.getLogger("equireg")
 
@@ -71,6 +73,23 @@ def folds_of(data: PreparedSet, count: int, file: Path | None = None) -> list[Fo
     return folds
 
 
+def check_validated_once(folds: Sequence[FoldCases]) -> None:
+    """Refuse a case that validates in two folds, where the predictions of all folds are gathered.
+
+    Raises:
+        EquiregError: if there is one.
+    """
+    first: dict[str, int] = {}
+    for index, fold in enumerate(folds):
+        for name in fold.val:
+            if first.setdefault(name, index) != index:
+                raise EquiregError(
+                    f"the case {name!r} validates in fold {first[name]} and in fold {index}; expected one, because "
+                    f"one run predicts each held-out case. Correct the folds, or train each alone: --fold {index}/"
+                    f"{len(folds)}."
+                )
+
+
 def _tell_left_out(path: Path, folds: Sequence[FoldCases], cases: Sequence[CaseRecord]) -> None:
     """Warn of masks that no fold uses, as where they came after the file."""
     named = {name for fold in folds for name in (*fold.train, *fold.val)}
@@ -92,7 +111,10 @@ def _check(path: Path, index: int, fold: FoldCases, records: Mapping[str, CaseRe
     for name in (*fold.train, *fold.val):
         record = records.get(name)
         if record is None:
-            raise EquiregError(f"{path}: fold {index} names {name[:80]!r}, which the prepared folder does not hold.")
+            raise EquiregError(
+                f"{path}: fold {index} names {name[:80]!r}, which the prepared folder does not hold; expected "
+                f"{_meant(name, records)}. Correct the file."
+            )
         if record.split == "test" or not record.labelled:
             what = "tests" if record.split == "test" else "has no mask"
             raise EquiregError(f"{path}: fold {index} names {name!r}, which {what} in the prepared folder.")
@@ -102,6 +124,14 @@ def _check(path: Path, index: int, fold: FoldCases, records: Mapping[str, CaseRe
             f"{path}: fold {index} has scans of patient {min(torn)!r} both in train and in val; a patient's scans must "
             "stay together."
         )
+
+
+def _meant(name: str, records: Mapping[str, CaseRecord]) -> str:
+    """Say which case a name means: the same without an ending and a channel's number, else give an example."""
+    stem = stem_of(Path(name))
+    match = NUMBERED.fullmatch(stem)
+    case = next((plain for plain in (stem, match[1] if match else stem) if plain in records), None)
+    return f"the name of a case, such as {min(records)}" if case is None else repr(case)
 
 
 def splits_in(fold: FoldCases, cases: Sequence[CaseRecord]) -> dict[str, Split]:

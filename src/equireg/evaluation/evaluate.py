@@ -85,6 +85,8 @@ def evaluate(
     table = judged.table or _found_labels([*judged.scores, *transformed])
     regions = list(table.judged_regions())
     scores = with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")])
+    if judged.pairs:
+        _warn_of_ignored(scores)
     if warning := nothing_in_common(scores):
         log.warning("%s: %s", predictions, warning)
     everything = joined(scores, with_all_regions(transformed, regions, [m.name for m in _metrics("transform")]))
@@ -148,6 +150,10 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
     scores = _score(score, pairs, config.jobs)
+    return _Judged(scores, table, pairs, shown, not_predicted)
+
+
+def _warn_of_ignored(scores: Sequence[Score]) -> None:
     if unjudged := [score.case for score in scores if not score.is_judged]:
         log.warning(
             "the masks of %d of %d cases are ignored in every voxel, so they judge nothing and have no scores: %s",
@@ -155,7 +161,6 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
             len(scores),
             some_of(unjudged),
         )
-    return _Judged(scores, table, pairs, shown, not_predicted)
 
 
 def _warn_of_shear(pairs: Sequence[Pair]) -> None:

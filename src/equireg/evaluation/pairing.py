@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from equireg.errors import EquiregError
 from equireg.evaluation.naming import one_error, some_of
 from equireg.evaluation.predictions import Predictions
-from equireg.evaluation.references.masks import Reference, described_labels
+from equireg.evaluation.references.masks import Reference
 from equireg.folders import SCANS
 from equireg.imaging.alignment import find_turn, one_line_a_remark
 from equireg.imaging.dicom.identity import advice_on_names
@@ -17,6 +17,7 @@ from equireg.imaging.limits import Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.segments import is_named, numbers_of, place_in, plain
+from equireg.layouts.dataset_json import described_labels
 from equireg.preparation.raw_states import is_other
 
 _logger = logging.getLogger("equireg")

@@ -19,8 +19,6 @@ _WINDOWS = 4
 """Windows that go through the network at once."""
 _KINDS = ("uint8", "int16", "int32")
 """Types that a mask is written in."""
-_GREATEST = 2**24
-"""Label value, because MONAI's writer goes through 32-bit floats."""
 _USE = """
     python -m monai.bundle run --config_file configs/inference.json --dataset_dir SCANS --output_dir MASKS
 
@@ -122,17 +120,17 @@ def _inference(leaving: Leaving) -> dict[str, Any]:
 
 def _saving(leaving: Leaving) -> dict[str, Any]:
     facts = leaving.first.facts
+    written = {"_target_": "scripts.transforms.Written", "keys": "pred", "output_dir": "@output_dir"}
     if facts.pictures:
-        return {"_target_": "scripts.transforms.Written", "keys": "pred", "output_dir": "@output_dir"}
+        return written
     low, high = min(facts.labels.values), max(facts.labels.values)
-    if max(-low, high) > _GREATEST:
+    kind = next((kind for kind in _KINDS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max), None)
+    if kind is None:
         raise EquiregError(
-            f"{leaving.trained.root}: has label values from {low} to {high}; MONAI writes whole numbers of at most "
-            f"{_GREATEST} exactly. Export with --to onnx, or train with smaller label values."
+            f"{leaving.trained.root}: has label values from {low} to {high}; a bundle writes whole numbers of 32 bits. "
+            "Export with --to onnx, or train with smaller label values."
         )
-    kind = next(kind for kind in _KINDS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
-    saved = {"output_dir": "@output_dir", "output_postfix": "", "separate_folder": False, "resample": False}
-    return {"_target_": "SaveImaged", "keys": "pred", **saved, "output_dtype": f"$np.{kind}"}
+    return {**written, "output_dtype": f"$np.{kind}"}
 
 
 def _metadata(leaving: Leaving) -> dict[str, Any]:

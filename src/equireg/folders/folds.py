@@ -12,6 +12,11 @@ from equireg.imaging.formats import composed
 
 SPLITS = "splits_final.json"
 _REMEDY = "Correct the file, or leave it out: equireg then draws the folds."
+_PICKLED = (
+    "It is a pickle of nnU-Net's first version, which equireg does not open, as a pickle can run code. Of one that you "
+    "trust write JSON: python -c \"import json, pickle; json.dump(pickle.load(open('splits_final.pkl', 'rb')), "
+    "open('splits_final.json', 'w'), default=list)\""
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ def read_folds(path: Path) -> list[FoldCases]:
     Raises:
         EquiregError: if the file is missing or of another form, a fold validates no case, or a case is in both lists.
     """
-    content = disk.read_json(path, _REMEDY)
+    content = disk.read_json(path, _PICKLED if path.suffix.lower() == ".pkl" else _REMEDY)
     if not isinstance(content, list) or not content:
         raise EquiregError(f"{path}: expected a list of folds, each with the lists train and val. {_REMEDY}")
     return [_fold(path, index, fold) for index, fold in enumerate(content)]

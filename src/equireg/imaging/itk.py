@@ -1,16 +1,21 @@
-"""MetaImage and NRRD files: the header is checked here, the voxels come from a process of ITK's own."""
+"""MetaImage and NRRD files: the header is checked here, the voxels come from a process of ITK's own.
+
+Those of a packed MetaImage are unpacked here. ITK unpacks as many bytes as ``CompressedDataSize`` says, and one gzip
+member alone; of voxels beyond it leaves whatever the memory held.
+"""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.imaging.header import Header, Slab, three_axes
-from equireg.imaging.itk_readers import Reader, reading
+from equireg.imaging.itk_readers import reading
 from equireg.imaging.limits import Limits, check_ratio, check_size
 from equireg.imaging.placing import LPS_TO_RAS
 from equireg.imaging.streams import GzipStream
@@ -47,10 +52,20 @@ def itk_slabs(path: Path, limits: Limits) -> Iterator[tuple[Header, Iterator[Sla
         if not limits.any_ratio:
             check_ratio(path, claimed.bytes, claimed.data.stat().st_size, limits)
         _check_sum(claimed)
+        if claimed.dtype:
+            yield from _packed_meta(path, claimed, limits)
+            return
     seconds = limits.seconds + claimed.bytes / _BYTES_A_SECOND
     with reading(_request(path, claimed, voxels=True), seconds) as (answer, reader):
         header = _header(path, answer, claimed)
-        yield header, _slabs(answer, reader, header)
+        yield header, _slabs(reader.read, header, vector=int(answer["components"]) > 1)
+
+
+def _packed_meta(path: Path, claimed: TextHeader, limits: Limits) -> Iterator[tuple[Header, Iterator[Slab]]]:
+    with reading(_request(path, claimed, voxels=False), limits.seconds) as (answer, _):
+        header = replace(_header(path, answer, claimed), dtype=np.dtype(claimed.dtype))
+    with claimed.data.open("rb") as file:
+        yield header, _slabs(_unpacked(file, claimed).read, header, vector=int(answer["components"]) > 1)
 
 
 def _checked(path: Path, limits: Limits) -> TextHeader:
@@ -78,10 +93,14 @@ def _ends_in_blank(file: Path) -> bool:
 def _check_sum(claimed: TextHeader) -> None:
     """Decompress once to see whether the checksum fits: ITK does not look at it."""
     with claimed.data.open("rb") as file:
-        file.seek(claimed.offset)
-        stream = GzipStream(file, claimed.data.stat().st_size, zlib_too=True)
+        stream = _unpacked(file, claimed)
         stream.skip(claimed.bytes)
         stream.finish()
+
+
+def _unpacked(file: BinaryIO, claimed: TextHeader) -> GzipStream:
+    file.seek(claimed.offset)
+    return GzipStream(file, claimed.data.stat().st_size, zlib_too=True)
 
 
 def _request(path: Path, claimed: TextHeader, *, voxels: bool) -> dict[str, Any]:
@@ -126,16 +145,15 @@ def _remark(units: Sequence[str]) -> str | None:
     )
 
 
-def _slabs(answer: dict[str, Any], reader: Reader, header: Header) -> Iterator[Slab]:
-    """Give slices as they come: slowest axis first, channels last if a voxel has several values."""
+def _slabs(read: Callable[[int], bytes], header: Header, *, vector: bool) -> Iterator[Slab]:
+    """Give slices as they come: slowest axis first, channels last if a voxel has several values (``vector``)."""
     x, y, z = header.shape
-    vector = int(answer["components"]) > 1
     of_slice = x * y * header.dtype.itemsize * (header.channels if vector else 1)
     step = max(1, _SLAB_BYTES // of_slice)
     for channel in range(1 if vector else header.channels):
         for start in range(0, z, step):
             stop = min(start + step, z)
-            values = np.frombuffer(reader.read((stop - start) * of_slice), dtype=header.dtype)
+            values = np.frombuffer(read((stop - start) * of_slice), dtype=header.dtype)
             if vector:
                 where = slice(0, header.channels)
                 values = values.reshape(stop - start, y, x, header.channels).transpose(3, 2, 1, 0)

@@ -17,7 +17,7 @@ from equireg.imaging.labels import distinct, smallest_integer
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.picture_masks import read_picture_mask
 from equireg.imaging.pictures import is_picture
-from equireg.imaging.segments import place_in, renumbered, stated_names
+from equireg.imaging.segments import by_numbers, place_in, renumbered, stated_names
 from equireg.imaging.turning import UNTURNED
 
 _TOLERANCE = 1e-3
@@ -158,10 +158,7 @@ class MaskFiles:
         found, numbers = distinct(values), dict(self.numbers)
         if unknown := sorted(set(found) - set(numbers)):
             raise EquiregError(f"{self.path}: has the label values {unknown}; expected some of {sorted(numbers)}.")
-        meant = np.zeros(values.shape, dtype=smallest_integer(0, max(numbers.values())))
-        for value in found:
-            meant[values == value] = numbers[value]
-        return meant
+        return by_numbers(values, {value: numbers[value] for value in found})
 
     def _read(self, expected: Geometry) -> np.ndarray:
         """Read the label values as the files have them."""

@@ -14,7 +14,7 @@ from equireg.imaging.colours import RGB, ColourTable, hex_of
 from equireg.imaging.header import Header
 from equireg.imaging.labels import smallest_integer
 from equireg.imaging.limits import Limits
-from equireg.imaging.pictures import header_of, is_deep_grey, open_picture, upright, without_alpha
+from equireg.imaging.pictures import bits_of, header_of, is_deep_grey, open_picture, upright, without_alpha
 from equireg.imaging.smooth_edges import settled
 
 Look = Literal["grey", "palette", "rgb"]
@@ -23,6 +23,8 @@ _NEAR = 32
 """Distance from black or white that JPEG's compression may move a value by."""
 _EDGES = 0.03
 """Part of a picture's pixels that may lie farther from both: those at edges."""
+_CROWD = 6
+"""Values near black, and near white, that compression leaves at least where it was visible."""
 _TINT = 24
 """Differences of red, green and blue that JPEG's compression may make of grey."""
 _WHITE = 255
@@ -56,7 +58,8 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
     """Read the label values of a mask that is a picture.
 
     Grey values and the indices of a palette are label values, as they are; in a palette of white first and black, black
-    is 0 and white 1. One bit a pixel counts as 0 and 255, as seen, and so does a lossy picture in black and white. Grey
+    is 0 and white 1. Grey of 1, 2 or 4 bits a pixel counts as seen, up to 255, unless the labels of ``limits.segments``
+    are the numbers stored; a lossy picture in black and white counts as 0 and 255. Grey
     values of a TIFF whose 0 is white are those stored. With a table of colours (``limits.colours``), palettes and
     colours are read by it, and grey values too where it lists them all as colours. Pixels of smooth edges count as what
     is beside them, in colour and in black and white.
@@ -69,6 +72,7 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
         ValueError: if the file is damaged.
     """
     with open_picture(path, limits) as picture:
+        bits = bits_of(picture)
         header = header_of(path, picture, limits)
         lossy = _is_lossy(path, picture)
         turned = upright(path, picture)
@@ -79,10 +83,9 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
             if tiff_samples.is_turned_round(picture):
                 opaque = _as_stored(path, opaque)
             values = _of_pixels(path, opaque, limits.colours, lossy=lossy)
-    low, high = int(values.min()), int(values.max())
-    if high == _WHITE and turned.mode == "1" and _is_white_one(limits):
-        values, low, high = values // _WHITE, low // _WHITE, 1
-    fitting = values.astype(smallest_integer(low, high), copy=False)
+    if bits < 8 and limits.colours is None:
+        values = _as_declared(path, values, bits, limits)
+    fitting = values.astype(smallest_integer(int(values.min()), int(values.max())), copy=False)
     return np.ascontiguousarray(fitting.T)[..., None], header
 
 
@@ -131,10 +134,21 @@ def _of_pixels(path: Path, picture: Image.Image, table: ColourTable | None, *, l
     return _black_and_white(path, pixels) if lossy else _without_blends(path, _whole(path, pixels))
 
 
-def _is_white_one(limits: Limits) -> bool:
-    """Whether white of one bit a pixel counts as 1: the labels are known, and have 1 and not 255."""
-    values = {value for _, value in limits.segments}
-    return limits.colours is None and 1 in values and _WHITE not in values
+def _as_declared(path: Path, values: np.ndarray, bits: int, limits: Limits) -> np.ndarray:
+    """Return the stored numbers of grey of few bits where the labels are known and have these, else values as seen."""
+    step = _WHITE // (2**bits - 1)
+    declared = {value for _, value in limits.segments}
+    seen = {int(value) for value in np.unique(values)} - {0}
+    if declared & {value // step for value in seen} and not declared & seen:
+        return values // step
+    if bits > 1 and seen and not declared:
+        warn_once(
+            f"{path.parent}: masks such as {path.name} are grey of {bits} bits a pixel; they count as seen, so that a "
+            f"stored 1 is the value {step}. If the stored numbers are the labels, declare them in dataset.json, or "
+            "save the masks with 8 bits.",
+            kind=(path.parent, "few bits"),
+        )
+    return values
 
 
 def _of_colours(path: Path, pixels: np.ndarray, table: ColourTable | None) -> np.ndarray:
@@ -163,16 +177,25 @@ def _of_colours(path: Path, pixels: np.ndarray, table: ColourTable | None) -> np
 
 
 def _without_blends(path: Path, grey: np.ndarray) -> np.ndarray:
-    """Return black and white alone of a mask in which other values are few and lie at edges."""
+    """Return black and white alone of a mask in which other values are few and lie at edges, or which was JPEG once."""
     ends = (0, 255)
     values = np.unique(grey)
-    if grey.dtype != np.uint8 or len(values) <= len(ends) or not np.isin(ends, values).all():
+    if grey.dtype != np.uint8 or len(values) <= len(ends):
         return grey
-    index = settled(grey[..., None], np.array(ends)[:, None])
+    index = settled(grey[..., None], np.array(ends)[:, None]) if np.isin(ends, values).all() else None
     if index is None:
-        return grey
+        return _black_and_white(path, grey) if _was_lossy(grey, values) else grey
     _warn_of_edges(path)
     return np.array(ends, dtype=np.uint8)[index]
+
+
+def _was_lossy(grey: np.ndarray, values: np.ndarray) -> bool:
+    """Whether values crowd about black and about pure white, and next to no pixel has another: lossy compression."""
+    dark, bright = values[values <= _NEAR], values[values >= _WHITE - _NEAR]
+    if min(len(dark), len(bright)) < _CROWD or float(np.isin(grey, [*dark, *bright]).mean()) < 1 - _EDGES:
+        return False
+    counts = np.bincount(grey.ravel(), minlength=_WHITE + 1)
+    return int(counts[: _NEAR + 1].argmax()) <= 1 and int(counts[: _WHITE - _NEAR - 1 : -1].argmax()) <= 1
 
 
 def _warn_of_edges(path: Path) -> None:
@@ -231,8 +254,8 @@ def _black_and_white(path: Path, grey: np.ndarray) -> np.ndarray:
                 "changes all else. Export the masks again as PNG."
             )
         warn_once(
-            f"{path.parent}: masks such as {path.name} are in a lossy format (JPEG); values from 128 on count as 255, "
-            "all others as 0. PNG keeps masks as they are.",
+            f"{path.parent}: masks such as {path.name} are in a lossy format (JPEG), or were; values from 128 on count "
+            "as 255, all others as 0. PNG keeps masks as they are.",
             kind=(path.parent, "lossy"),
         )
     return np.where(grey >= 128, np.uint8(255), np.uint8(0))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImagePalette, UnidentifiedImageError
 
 from equireg.errors import EquiregError
 from equireg.imaging import tiff_samples
@@ -69,6 +69,9 @@ def open_picture(path: Path, limits: Limits) -> Iterator[Image.Image]:
                 _check_frames(path, picture)
                 if picture.format == "TIFF":
                     picture.filename = ""  # else Pillow maps a file that is to be turned by its turned size
+                    tiff_samples.in_native_order(picture)
+                if picture.format == "BMP":
+                    _keep_palette(path, picture)
                 if is_deep_grey(path):
                     # The four bytes of a pixel come as they are stored.
                     picture.tile = [(*picture.tile[0][:3], "RGBA")]  # pyright: ignore[reportAttributeAccessIssue]
@@ -120,6 +123,13 @@ def is_deep_grey(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(26)
     return head.startswith(b"\x89PNG") and head[24:] == bytes((16, 4))
+
+
+def bits_of(picture: Image.Image) -> int:
+    """Return the bits of a pixel of grey: 1, 2 or 4, which Pillow spreads from 0 to 255, else 8; before it decodes."""
+    if picture.mode == "1":
+        return 1
+    return next((int(name[2]) for name in _raw_modes(picture) if name[:3] in ("L;2", "L;4")), 8)
 
 
 def without_alpha(path: Path, picture: Image.Image) -> Image.Image:
@@ -176,13 +186,18 @@ def _samples(path: Path, picture: Image.Image) -> tuple[int, str]:
         raise EquiregError(
             f"{path}: is a picture with the colours {mode}; expected grey, or red, green and blue. Save it as RGB."
         )
-    raw = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in getattr(picture, "tile", ()) if tile[3]]
-    if any(";16" in str(name) for name in raw):
+    if any(";16" in name for name in _raw_modes(picture)):
         raise EquiregError(
             f"{path}: is a picture in colour of 16 bits a channel; expected 8 bits in colour, or 16 in grey. Save it "
             "with 8 bits a channel."
         )
     return 3, "u1"
+
+
+def _raw_modes(picture: Image.Image) -> list[str]:
+    """Return Pillow's names of how pixels are stored; none once they are decoded."""
+    tiles = (tile[3] for tile in getattr(picture, "tile", ()) if tile[3])
+    return [str(stored if isinstance(stored, str) else stored[0]) for stored in tiles]
 
 
 def _size(picture: Image.Image) -> tuple[int, int]:
@@ -214,12 +229,28 @@ def _check_frames(path: Path, picture: Image.Image) -> None:
     frames = int(getattr(picture, "n_frames", 1))
     if frames == 1 or picture.format == "MPO":
         return
+    if picture.format == "TIFF" and tiff_samples.has_copies_alone(picture, frames):
+        return
     if picture.format == "TIFF":
         raise EquiregError(
             f"{path}: holds {frames} pages; expected one picture a file, as nobody says whether pages are slices, "
             "times or channels. Save each page as a file, or slices as one volume (.nii.gz, .nrrd)."
         )
     raise EquiregError(f"{path}: is a moving picture of {frames} frames; expected a still one. Save each as a file.")
+
+
+def _keep_palette(path: Path, picture: Image.Image) -> None:
+    """Read a BMP by its palette where Pillow takes its indices for grey, and so for another number of bits."""
+    with path.open("rb") as file:
+        head = file.read(30)
+    bits = int.from_bytes(head[24:26] if head[14] == 12 else head[28:30], "little")
+    (decoder, extents, offset, (name, *rest)), *_ = picture.tile  # pyright: ignore[reportAttributeAccessIssue]
+    if decoder == "raw" and {"1": 1, "L": 8}.get(name, bits) != bits:
+        grey = (0, 255) if name == "1" else range(2**bits)
+        picture.palette = ImagePalette.raw("RGB", bytes(value for value in grey for _ in range(3)))
+        picture._mode = "P"
+        stored = ("P" if bits == 8 else f"P;{bits}", *rest)
+        picture.tile = [(decoder, extents, offset, stored)]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _check_sums(picture: Image.Image) -> None:

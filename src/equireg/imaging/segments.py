@@ -196,9 +196,14 @@ def renumbered(values: np.ndarray, path: Path, numbers: Numbers) -> np.ndarray:
             f"{path}: shows the segment {names.get(odd[0], odd[0])!r}; expected some of {', '.join(known)}. Rename or "
             "remove the segment."
         )
-    turned = np.zeros(values.shape, dtype=smallest_integer(0, max((meant[value] for value in shown), default=0)))
-    for value in shown:
-        turned[values == value] = meant[value]
+    return by_numbers(values, {value: meant[value] for value in shown})
+
+
+def by_numbers(values: np.ndarray, meant: Mapping[int, int]) -> np.ndarray:
+    """Return a mask with other label values; those that ``meant`` lacks become 0."""
+    turned = np.zeros(values.shape, dtype=smallest_integer(0, max(meant.values(), default=0)))
+    for value, other in meant.items():
+        turned[values == value] = other
     return turned
 
 

@@ -49,6 +49,8 @@ class TextHeader:
     """``raw``, ``zlib`` (or gzip), ``bzip2`` or ``text``."""
     units: tuple[str, ...] = ()
     """Units along axes, in the header's words, which ITK passes over; empty: not stated."""
+    dtype: str = ""
+    """Type of a MetaImage's numbers and the order of their bytes, as numpy spells them."""
 
     @property
     def bytes(self) -> int:
@@ -129,7 +131,10 @@ def _meta(path: Path, beginning: bytes) -> TextHeader:
     data = path if place.upper() == "LOCAL" else _beside(path, place)
     skipped = _skipped("HeaderSize", fields.get("HeaderSize", "0"), beside=data != path and packing == "raw")
     units = (fields.get("DistanceUnits", ""),)
-    return TextHeader(sizes, _BYTES[kind], data, offset if data == path else skipped, packing, units)
+    order = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False"))
+    letter = "f" if kind in ("float", "double") else "u" if kind.startswith("u") else "i"
+    dtype = f"{'>' if order[:1] in ('T', 't', '1') else '<'}{letter}{_BYTES[kind]}"
+    return TextHeader(sizes, _BYTES[kind], data, offset if data == path else skipped, packing, units, dtype)
 
 
 _META_COUNTS: dict[str, Callable[[int], int]] = {
@@ -173,6 +178,7 @@ def _nrrd(path: Path, beginning: bytes) -> TextHeader:
     dimension = _whole(fields, "dimension", 1)[0]
     if not 1 <= dimension <= 5:
         raise ValueError(f"its header has dimension: {dimension}")
+    _check_kinds(path, fields)
     kind = fields.get("type", "").lower()
     packings = {"raw": "raw", "gzip": "zlib", "gz": "zlib", "bzip2": "bzip2", "bz2": "bzip2"}
     packings |= dict.fromkeys(("ascii", "text", "txt", "hex"), "text")
@@ -190,6 +196,19 @@ def _nrrd(path: Path, beginning: bytes) -> TextHeader:
     units = (fields.get("space units", "") + fields.get("units", "")).encode("latin-1").decode("utf-8", "replace")
     sizes = _whole(fields, "sizes", dimension)
     return TextHeader(sizes, size, data, start, packing, tuple(re.findall(r'"([^"]*)"', units)))
+
+
+def _check_kinds(path: Path, fields: dict[str, str]) -> None:
+    """Refuse channels that a header of four axes does not call a list, which ITK takes for an axis in space."""
+    axes = re.findall(r"none|\([^)]*\)", fields.get("space directions", "").lower())
+    kinds = fields.get("kinds", "none none none none").lower().split()
+    spatial = ("none", "???", "time", "domain", "space")
+    if len(axes) == len(kinds) == 4 and axes.count("none") == 1 and kinds[axes.index("none")] in spatial:
+        right = " ".join("list" if axis == "none" else "domain" for axis in axes)
+        raise EquiregError(
+            f"{path}: its header gives one axis no direction in space and does not call it a list; expected "
+            f"channels along it. Write `kinds: {right}` into its header (in pynrrd by header['kinds'])."
+        )
 
 
 def _line(content: bytes, start: int) -> tuple[str, int]:

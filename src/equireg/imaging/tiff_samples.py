@@ -12,6 +12,10 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from equireg.errors import EquiregError
 
 _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _FORMAT, _DEPTH = 258, 262, 277, 284, 339, 32997
+_SUBFILE, _SMALLER = 254, 1
+_OFFSETS, _TILE_OFFSETS = 273, 324
+_NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
+"""Pillow's names of big-endian numbers, and of those in the order of the machine."""
 _KINDS = {1: "whole numbers", 2: "whole numbers with a sign", 3: "floats"}
 _COLOURS = {0: "grey whose 0 is white", 1: "grey", 2: "RGB", 3: "a palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 """What the tag of photometric interpretation says of the samples."""
@@ -48,7 +52,7 @@ def check_kind(path: Path) -> None:
 
 
 def check_samples(path: Path, picture: Image.Image) -> None:
-    """Refuse an open TIFF of which samples or slices would be dropped.
+    """Refuse an open TIFF of which samples or slices would be dropped, or whose pixels are not all stored.
 
     Raises:
         EquiregError: if it is one.
@@ -60,8 +64,33 @@ def check_samples(path: Path, picture: Image.Image) -> None:
             f"{path}: holds {depth} slices (ImageDepth), of which one would be read; expected one picture a file. Save "
             "slices as one volume (.nii.gz, .nrrd)."
         )
+    if 0 in tags.get(_TILE_OFFSETS, tags.get(_OFFSETS, ())):
+        raise EquiregError(
+            f"{path}: has tiles or strips that are not stored (a sparse TIFF); expected all pixels. Save it without "
+            "SPARSE_OK (`gdal_translate -co SPARSE_OK=FALSE`)."
+        )
     if samples > len(picture.getbands()) and not _has_fourth(picture):
         raise _lost(path, samples)
+
+
+def in_native_order(picture: Image.Image) -> None:
+    """Have the numbers of a packed TIFF taken in the machine's order, as libtiff gives them whatever the file's is."""
+    tiles: list[Any] = getattr(picture, "tile", [])
+    if tiles and tiles[0][0] == "libtiff":
+        *place, (name, *rest) = tiles[0]
+        make = getattr(tiles[0], "_make", tuple)  # it is a plain tuple in earlier versions of Pillow
+        tiles[0] = make([*place, (_NATIVE.get(name, name), *rest)])
+
+
+def has_copies_alone(picture: Image.Image, frames: int) -> bool:
+    """Whether all pages of a TIFF beside the first are the same in fewer pixels, as in pyramids, by their own tags."""
+    pixels = picture.width * picture.height
+    for page in range(1, frames):
+        picture.seek(page)
+        if _tags(picture).get(_SUBFILE) != _SMALLER or picture.width * picture.height >= pixels:
+            return False
+    picture.seek(0)
+    return True
 
 
 def check_fourth(path: Path, picture: Image.Image) -> None:

@@ -35,6 +35,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Canonical name to the names that mean it, lower case without separators; the order is that of channels."""
 
+NUMBERED = re.compile(r"(.+)_(\d{4})")
+"""A stem with nnU-Net's channel number."""
 _MEANING = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 _MRI = ("t1", "t1ce", "t2", "flair", "pd", "t2star", "swi", "adc", "dwi", "hbv", "mri", "mr", "mrt")
 _PROCESSED = (

@@ -13,6 +13,8 @@ from equireg.imaging.segments import IGNORE
 from equireg.layouts.files import stem_of
 
 NAME = "dataset.json"
+LISTS = ("training", "validation", "test", "testing")
+"""Keys of the lists of cases; all but the first are held out."""
 _MOST_BYTES = 64 * 2**20
 _MOST_CHANNELS = 256
 _LARGEST_LABEL = 2**53
@@ -34,10 +36,16 @@ def read_description(root: Path) -> dict[str, Any] | None:
         size = path.stat().st_size
     if size > _MOST_BYTES:
         raise EquiregError(f"{path}: has {size} bytes; expected a list of cases below {_MOST_BYTES}. Restore it.")
-    content = read_json(path, "Restore or remove it.")
+    content = read_json(path, "Correct it there, or restore it.")
     if not isinstance(content, dict):
         raise EquiregError(f"{path}: is a JSON {type(content).__name__}; expected an object. Restore it.")
     return content
+
+
+def described_labels(folder: Path) -> LabelTable | None:
+    """Read the labels of a folder's ``dataset.json``, if there is one and it has labels."""
+    content = read_description(folder)
+    return label_table(folder / NAME, content["labels"]) if content and "labels" in content else None
 
 
 def listed_entries(path: Path, description: Mapping[str, Any], key: str) -> Sequence[Any]:

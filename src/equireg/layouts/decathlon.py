@@ -15,8 +15,9 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import extension_of
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, channel_count, describe
-from equireg.layouts.channels import modality_of, split_channel
+from equireg.layouts.channels import NUMBERED, modality_of, split_channel
 from equireg.layouts.dataset_json import (
+    LISTS,
     NAME,
     channel_names,
     is_there,
@@ -28,11 +29,8 @@ from equireg.layouts.dataset_json import (
 from equireg.layouts.files import MARKS, folder_pairs, image_files, stem_of
 from equireg.layouts.folder_cases import folder_names
 from equireg.layouts.masks import mask_files
-from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.picture_sets import channels_of
-from equireg.layouts.unlisted import told, without_contrasts
-
-_LISTS = ("training", "validation", "test", "testing")
+from equireg.layouts.unlisted import told, told_trained, without_contrasts
 
 
 @dataclass
@@ -122,7 +120,7 @@ def _channels_of_files(path: Path, description: Mapping[str, Any]) -> tuple[str,
 def _read_lists(path: Path, description: Mapping[str, Any], channels: Sequence[str]) -> _Listed:
     """Read the cases that the lists name; a missing scan, and one on two lists, is refused."""
     listed = _Listed()
-    for key in _LISTS:
+    for key in LISTS:
         for entry in listed_entries(path, description, key):
             files, masks = _files(path, entry)
             listed.masks.update(masks)
@@ -215,7 +213,8 @@ def _is_of_nnunet(path: Path, description: Mapping[str, Any]) -> bool:
     if "channel_names" not in description:
         image = _files(path, entries[0])[0][0] if entries else path
         ending = extension_of(image) or ""
-        return not image.exists() and image.with_name(f"{stem_of(image)}_0000{ending}").exists()
+        unnumbered = not image.exists() and image.with_name(f"{stem_of(image)}_0000{ending}").exists()
+        return unnumbered or _lists_first_channels(path, description)
     if "dataset" in description:
         return True
     count = len(channel_names(path, description["channel_names"]))
@@ -230,8 +229,26 @@ def _is_of_nnunet(path: Path, description: Mapping[str, Any]) -> bool:
 def _lie_in_folders(path: Path, description: Mapping[str, Any]) -> bool:
     """Whether folders of scans say the same of the listed ones as the lists do: which are held out."""
     held_out = {pair.images: pair.held_out for pair in folder_pairs(path.parent)}
-    listed = [(key, _files(path, entry)[0]) for key in _LISTS for entry in listed_entries(path, description, key)]
+    listed = [(key, _files(path, entry)[0]) for key in LISTS for entry in listed_entries(path, description, key)]
     return all(held_out.get(file.parent) == (key != "training") for key, files in listed for file in files)
+
+
+def _lists_first_channels(path: Path, description: Mapping[str, Any]) -> bool:
+    """Whether the lists name one numbered channel of each case: masks have the names without the number."""
+    entries = listed_entries(path, description, "training")
+    if "modality" not in description or not entries:
+        return False
+    count = len(channel_names(path, description["modality"]))
+    folders = {pair.images for pair in folder_pairs(path.parent)}
+    listed = [_files(path, entry) for key in LISTS for entry in listed_entries(path, description, key)]
+
+    def is_first(file: Path) -> bool:
+        last = file.with_name(f"{stem_of(file)[:-5]}_{count - 1:04d}{extension_of(file) or ''}")
+        return _has_number(file, count) and (not is_there(file) or (is_there(last) and file.parent in folders))
+
+    pairs = [(stem_of(files[0])[:-5], stem_of(mask)) for files, masks in listed for mask in masks]
+    alike = bool(pairs) and all(name == mask for name, mask in pairs)
+    return alike and all(len(files) == 1 and is_first(files[0]) for files, _ in listed)
 
 
 def _has_number(file: Path, count: int) -> bool:
@@ -278,9 +295,4 @@ def _told(
     aside, warning = told(root, {*listed.lists, *listed.masks, *used, *orphans}, listed.lists)
     trained = [case.name for case in unlisted if not case.held_out]
     warnings = [warning] if warning else []
-    if trained:
-        warnings.append(
-            f"{root / NAME} does not list {len(trained)} cases such as {min(trained)}, which are used for training. "
-            'List those that are not meant for it under "test", or move them elsewhere.'
-        )
-    return aside, tuple(warnings)
+    return aside, (*warnings, *told_trained(root, trained))

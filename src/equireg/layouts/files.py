@@ -19,8 +19,7 @@ MARKS = "_-. "
 _DEPTH = 8  # folders below the root; a data set nests no deeper
 _SCANS = r"(?:images?|scans?|imgs?|volumes?|vols?)"
 _SCANS_BESIDE_MASKS = (
-    r"(?:images?|scans?|imgs?|volumes?|vols?|inputs?|niftis?|data|raw|cts?|mris?|"
-    r"originals?|pictures?|photos?|frames?|jpe?g[_\- ]?images|png[_\- ]?images)"
+    rf"(?:{_SCANS}|inputs?|niftis?|data|raw|cts?|mris?|originals?|pictures?|photos?|frames?|(?:jpe?g|png)[_\- ]?images)"
 )
 _MASKS = (
     r"(?:labels?|masks?|segmentations?|segs?|annotations?|annots?|gts?|ground[_\- ]?truths?|label[_\- ]?maps?|rois?|"
@@ -36,11 +35,12 @@ _UNLABELLED = re.compile(
 )
 _UNLABELLED_WORDS = {"unlabeled", "unlabelled", "unannotated"}
 _LABELLED_WORDS = {"labeled", "labelled", "annotated", "labels", "label", "masks", "mask", "pseudo", "predictions"}
-_HELD_OUT = ("ts", "test", "testing", "val", "va", "valid", "validation")
 _TRAINING = ("", "tr", "train", "training")
+_TEST, _VALIDATION = ("ts", "test", "testing"), ("val", "va", "valid", "validation")
+_HELD_OUT = (*_TEST, *_VALIDATION)
 HELD_OUT_WORDS, TRAINING_WORDS = {"test", "testing", "val", "validation"}, {"train", "training", "trainval"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_SETS = r"(?:{})(?:[_\- ]?(?:set|data|cases?|images?|patients?))?"
+_SETS = r"({})(?:[_\- ]?(?:set|data|cases?|images?|patients?))?"
 _HELD_OUT_SET = re.compile(_SETS.format("|".join(_HELD_OUT)), re.IGNORECASE)
 _TRAINING_SET = re.compile(_SETS.format("|".join(_TRAINING[1:])) + r"(?:[_\- ]?(?:v?\d+|additional))*", re.IGNORECASE)
 
@@ -229,13 +229,15 @@ def says_unlabelled(name: str) -> bool:
 
 
 def alike(part: str) -> tuple[str, ...]:
-    """Return the parts whose masks serve, the part itself first: names of training folders stand for one another."""
-    return (part, *(other for other in _TRAINING if other != part)) if part in _TRAINING else (part,)
+    """Return the parts whose masks serve, the part itself first: ``train`` and ``tr``, ``test`` and ``ts``."""
+    same = next((names for names in (_TRAINING, _TEST, _VALIDATION) if part in names), ())
+    return (part, *(other for other in same if other != part))
 
 
-def names_a_set(name: str) -> bool:
-    """Whether a folder is called after a part of a data set: ``train``, ``validation_set``, ``unlabeled``."""
-    return any(pattern.fullmatch(name) for pattern in (_HELD_OUT_SET, _TRAINING_SET, _UNLABELLED))
+def set_of(name: str) -> str | None:
+    """Return the part of a data set that a folder is called after: ``train``, ``validation`` of ``validation_set``."""
+    match = _HELD_OUT_SET.fullmatch(name) or _TRAINING_SET.fullmatch(name)
+    return match[1].lower() if match else "un" if _UNLABELLED.fullmatch(name) else None
 
 
 def is_held_out(folder: Path, root: Path) -> bool:

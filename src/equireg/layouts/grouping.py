@@ -10,9 +10,8 @@ from typing import Literal
 from equireg.imaging.pictures import CHANNELS, is_picture
 from equireg.layouts.base import STACKED
 from equireg.layouts.base import channel_count as channels_in
-from equireg.layouts.channels import goes_first, in_channel_order, split_channel
+from equireg.layouts.channels import NUMBERED, goes_first, in_channel_order, split_channel
 from equireg.layouts.files import stem_of
-from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.patients import split_time
 
 Scheme = Literal["contrast", "number", "single"]

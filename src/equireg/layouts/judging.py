@@ -4,8 +4,11 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from equireg.disk import read_json
+from equireg.errors import EquiregError
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
 from equireg.layouts.base import (
@@ -38,7 +41,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool) -> RawDataset
     """
     cases: dict[str, RawCase] = {}
     refused = list(found.refused)
-    unlabelled = {_bare(case.name): case.name for case in found.cases if case.label is None}
+    unlabelled = {_bare(case.name): case for case in found.cases if case.label is None}
     refused += _masks_without_scan(found.orphans, unlabelled, _above_scans(root, found))
     patients = patients_of(case.name for case in found.cases)
     scans = {case.name: next(iter(case.files.values())) for case in found.cases if case.files and not case.patient}
@@ -89,16 +92,17 @@ def _bare(name: str) -> str:
 
 
 def _masks_without_scan(
-    orphans: Sequence[Path], unlabelled: Mapping[str, str], above: Mapping[Path, Sequence[str]]
+    orphans: Sequence[Path], unlabelled: Mapping[str, FoundCase], above: Mapping[Path, Sequence[str]]
 ) -> list[Refusal]:
     """Refuse masks that no scan has; those whose names go on behind that of a scan are told as its several masks.
 
     Args:
         orphans: the masks.
-        unlabelled: bare name to name of each case without a mask.
+        unlabelled: bare name to each case without a mask.
         above: mask to the names of several folders of scans below it.
     """
-    owners = {mask: _begun_by(mask, unlabelled.values()) for mask in orphans}
+    scans = [case.name for case in unlabelled.values()]
+    owners = {mask: _begun_by(mask, scans) for mask in orphans}
     count = Counter(owners.values())
     refused = []
     for mask, owner in owners.items():
@@ -127,7 +131,7 @@ def _above_scans(root: Path, found: FoundSet) -> dict[Path, list[str]]:
     return {mask: below[mask.parent] for mask in masks if len(below.get(mask.parent, ())) > 1}
 
 
-def _without_scan(mask: Path, unlabelled: Mapping[str, str], below: Sequence[str]) -> Refusal:
+def _without_scan(mask: Path, unlabelled: Mapping[str, FoundCase], below: Sequence[str]) -> Refusal:
     """Refuse a mask whose scan is unknown; it may lie above several folders of scans (``orig``, ``pre``)."""
     near = _near_scan(mask, unlabelled)
     if near is None and below:
@@ -137,15 +141,19 @@ def _without_scan(mask: Path, unlabelled: Mapping[str, str], below: Sequence[str
     return Refusal(mask.name, f"{mask}: is a mask without a scan.", near or "Add its scan under the same name.")
 
 
-def _near_scan(mask: Path, unlabelled: Mapping[str, str]) -> str | None:
+def _near_scan(mask: Path, unlabelled: Mapping[str, FoundCase]) -> str | None:
     """Return how to give a mask its scan; a scan of nearly its name is not taken unasked, as it may be another's."""
     stem, case = stem_of(mask), split_mask(stem_of(mask))
     bare = (_bare(name) for name in (stem, case) if name)
     near = next((unlabelled[name] for name in bare if name in unlabelled), None)
+    if near is not None and near.name in (stem, case) and near.files:
+        scan = next(iter(near.files.values()))
+        return f"If it is that of the scan {scan}, move it to {scan.parent / 'masks'}: the folders do not say so."
     if near is not None:
-        return f"If it is that of the scan {near}, call it so: capitals, zeros and marks count."
-    longer = [name for name in unlabelled.values() if case and goes_on_behind(name, case)]
-    owner = _begun_by(mask, unlabelled.values()) or (longer[0] if len(longer) == 1 else None)
+        return f"If it is that of the scan {near.name}, call it so: capitals, zeros and marks count."
+    scans = [other.name for other in unlabelled.values()]
+    longer = [name for name in scans if case and goes_on_behind(name, case)]
+    owner = _begun_by(mask, scans) or (longer[0] if len(longer) == 1 else None)
     return f"If it is that of the scan {owner}, call it so." if owner else None
 
 
@@ -226,7 +234,28 @@ def _mask_problem(case: FoundCase) -> Refusal | None:
         return Refusal(case.name, case.label_problem, case.label_remedy)
     if case.label is not None and case.label in case.files.values():
         return Refusal(case.name, f"{case.label}: is the case's scan and its mask; expected two files.", "Correct it.")
+    if case.label is not None and (found := _instances(case.label)):
+        value, kind = next(iter(found.items()))
+        reason = f"{case.label}: numbers instances, as {case.label.parent / (stem_of(case.label) + '.json')} says "
+        return Refusal(
+            case.name,
+            f"{reason}(value {value} is one of class {kind}); expected a value for each class.",
+            "Replace the numbers by those of the classes, counted from 1 (nnDetection's class 0 becomes 1).",
+        )
     return None
+
+
+def _instances(mask: Path) -> Mapping[str, int]:
+    """Return number to class of the instances that nnDetection's file beside a mask names; none where both agree."""
+    beside = mask.with_name(f"{stem_of(mask)}.json")
+    content = None
+    if beside.is_file():
+        with suppress(EquiregError):
+            content = read_json(beside)
+    found = content.get("instances") if isinstance(content, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(kind, int) for kind in found.values()):
+        return {}
+    return {value: kind for value, kind in found.items() if value != str(kind + 1)}
 
 
 def _missing_channel(case: FoundCase, found: FoundSet) -> Refusal | None:

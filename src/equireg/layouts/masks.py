@@ -7,9 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from equireg.errors import EquiregError
-from equireg.folders.predictions import case_of, is_probabilities
+from equireg.folders.predictions import case_of, is_probabilities, read_labels
 from equireg.imaging.formats import read_header
+from equireg.imaging.labels import LabelTable
 from equireg.imaging.pictures import is_picture
+from equireg.layouts.dataset_json import described_labels
 from equireg.layouts.files import images_in, stem_of
 
 _WORDS = (
@@ -43,6 +45,11 @@ def split_mask(stem: str) -> str | None:
 def is_brain_mask(file: Path) -> bool:
     """Whether a mask says where the brain is, which is made for preprocessing and is nobody's label."""
     return _BRAIN.fullmatch(stem_of(file)) is not None
+
+
+def labels_beside(folder: Path) -> LabelTable | None:
+    """Read what a folder of masks says of their label values: ``labels.json``, ``dataset.json`` there or one above."""
+    return read_labels(folder) or described_labels(folder) or described_labels(folder.absolute().parent)
 
 
 def mask_files(folder: Path) -> list[Path]:

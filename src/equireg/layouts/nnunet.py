@@ -1,6 +1,5 @@
 """nnU-Net's raw layout: ``imagesTr/CASE_0000.nii.gz`` a channel, ``labelsTr/CASE.nii.gz``, dataset.json."""
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import EXTENSIONS, extension_of
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, channel_count
-from equireg.layouts.channels import modality_of
+from equireg.layouts.channels import NUMBERED, modality_of
 from equireg.layouts.dataset_json import (
     NAME,
     channel_names,
@@ -23,16 +22,16 @@ from equireg.layouts.dataset_json import (
 )
 from equireg.layouts.files import FolderPair, folder_pairs, image_files, stem_of
 from equireg.layouts.masks import mask_files
-
-NUMBERED = re.compile(r"(.+)_(\d{4})")
-"""A stem with nnU-Net's channel number."""
+from equireg.layouts.nnunet_lists import AsListed, as_listed
+from equireg.layouts.unlisted import told_trained
 
 
 def find(root: Path) -> FoundSet:
     """Find the cases of an nnU-Net data set (version 2, or 1 with its ``modality``).
 
     A case without a mask is unlabelled, in ``imagesTr`` or a folder such as ``imagesUn``; ``imagesTs`` is
-    held out. Cases that ``dataset.json`` lists file by file go before those of the folders.
+    held out, as is what a list such as ``test`` names and ``training`` does not. Cases that ``dataset.json`` lists file
+    by file go before those of the folders.
 
     Raises:
         LayoutMismatchError: if the folder is of another layout.
@@ -46,9 +45,10 @@ def find(root: Path) -> FoundSet:
     if description is None or names is None or not (pairs or explicit):
         raise LayoutMismatchError(f'{path}: has no "channel_names" with a folder imagesTr; expected an nnU-Net {NAME}.')
     ending = description.get("file_ending", ".nii.gz")
-    if ending not in EXTENSIONS:
+    if f".{str(ending).lower().removeprefix('.')}" not in EXTENSIONS:
         raise EquiregError(
-            f"{path}: has the file_ending {shown(ending)}; expected one of {', '.join(EXTENSIONS)}. Convert."
+            f"{path}: has the file_ending {shown(ending)}; expected one of {', '.join(EXTENSIONS)}. Correct "
+            "it, or convert the scans."
         )
     channels = channel_names(path, names)
     cases, orphans = _cases_of_folders(root, channels)
@@ -57,6 +57,7 @@ def find(root: Path) -> FoundSet:
         cases, orphans = [*listed, *_not_listed(cases, listed)], []
     else:
         cases += _missing(path, description, {case.name for case in cases}, channels)
+    lists = as_listed(path, description, cases)
     if not cases:
         raise LayoutMismatchError(f"{root}: has no file such as imagesTr/CASE_0000{ending}; expected nnU-Net's names.")
     return FoundSet(
@@ -64,10 +65,24 @@ def find(root: Path) -> FoundSet:
         channels=channels,
         modality=modality_of(channels, "other"),
         labels=label_table(path, description["labels"]) if "labels" in description else None,
-        cases=tuple(cases),
+        cases=lists.cases,
         suffixes={channel: f"_{index:04d}" for index, channel in enumerate(channels)},
-        orphans=tuple(orphans),
+        orphans=tuple(file for file in orphans if file not in {case.label for case in lists.cases}),
+        warnings=(*lists.warnings, *_told_unlisted(root, description, lists)),
     )
+
+
+def _told_unlisted(root: Path, description: Mapping[str, Any], lists: AsListed) -> tuple[str, ...]:
+    """Return a warning of cases with a mask that a list of the training cases leaves out."""
+    explicit = description.get("dataset") or {}
+    if not (explicit or description.get("training")):
+        return ()
+    left = [
+        case.name
+        for place, case in enumerate(lists.cases)
+        if case.label is not None and not case.held_out and place not in lists.listed and case.name not in explicit
+    ]
+    return told_trained(root, left)
 
 
 def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[FoundCase], list[Path]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equireg.layouts.dates import DATES
-from equireg.layouts.files import mask_part, names_a_set, scan_part_beside_masks
+from equireg.layouts.files import mask_part, scan_part_beside_masks, set_of
 from equireg.layouts.patients import SCHEMES
 
 _MOST_SCANS = 10
@@ -88,7 +88,7 @@ def _place(root: Path, file: Path) -> Folder:
 
 
 def _is_of_set(name: str) -> bool:
-    return scan_part_beside_masks(name) is not None or mask_part(name) is not None or names_a_set(name)
+    return scan_part_beside_masks(name) is not None or mask_part(name) is not None or set_of(name) is not None
 
 
 def _folders(paths: Mapping[str, Folder]) -> dict[Folder, list[str]]:

@@ -118,6 +118,10 @@ _WORD = re.compile(
 )
 """A name with a word after what may be a patient's number: ``P01_s2``, ``P01T2``."""
 _FIRST = re.compile(r"(?P<first>\D*\d[^_\-. ]*)[_\-. ]+(?:.*\d.*|[a-z]+[_\-. ]+[a-z]+)", re.IGNORECASE)
+_PLACES = (
+    r"(?:.*[_\-. ])?(?:site|cent(?:er|re)|hospital|scanner|cohort|batch|fold|class|set)[_\-. ]*\w?\d+(?:[_\-. ].*)?"
+)
+_NO_PATIENT = re.compile(rf"{_PLACES}|(?:19|20)\d\d", re.IGNORECASE)
 _SETS = re.compile(r"(?:tr|train|training|ts|test|testing|val|valid|validation|un|(?:un)?labell?ed)", re.IGNORECASE)
 
 
@@ -220,11 +224,12 @@ def _has_number(text: str) -> bool:
     return any(letter.isdigit() for letter in text)
 
 
-def look_alike(patients: Mapping[str, str]) -> list[list[str]]:
+def look_alike(patients: Mapping[str, str], *, pictures: bool = False) -> list[list[str]]:
     """Return groups of names that may be scans of one patient and were not grouped, the largest first.
 
     Args:
         patients: case name to patient.
+        pictures: whether the scans are pictures, which may be slices or tiles: many of one patient.
     """
     distrusted: defaultdict[str, list[str]] = defaultdict(list)
     groups: defaultdict[str, list[str]] = defaultdict(list)
@@ -240,18 +245,29 @@ def look_alike(patients: Mapping[str, str]) -> list[list[str]]:
     groups |= _with_recurring_words(set(patients.values()) - {name for names in groups.values() for name in names})
     sure = [[rest, *names] for rest, names in groups.items() if rest in patients and _has_number(rest)]
     unsure = [names for names in distrusted.values() if len(names) > 1]
-    several = _recurring(groups, patients, 2)
+    several = _recurring(groups, patients, 2, pictures)
     found = unsure + (several if several or unsure else sure)
-    found = found or _recurring(_by_first_number(patients.values()), patients, 3)
+    found = found or _recurring(_by_first_number(patients.values()), patients, 3, pictures)
     return sorted((sorted(names) for names in found), key=lambda names: (-len(names), names))
 
 
-def _recurring(groups: Mapping[str, list[str]], patients: Mapping[str, str], least: int) -> list[list[str]]:
-    """Return the groups of several, where there are some, most patients are in one, and five or fewer in each."""
-    several = [names for names in groups.values() if len(names) > 1]
-    total = sum(map(len, several))
-    few = len(several) < least or total > 5 * len(several) or len(set(patients.values())) > 2 * total
-    return [] if few else several
+def _recurring(groups: Mapping[str, list[str]], patients: Mapping[str, str], least: int, many: bool) -> list[list[str]]:
+    """Return the groups of several, where there are some, most patients are in one, and five or fewer in each.
+
+    Pictures may be more where the same endings come after many numbers: ``case1_z000``, ``case2_z000``.
+    """
+    several = {stem: names for stem, names in groups.items() if len(names) > 1}
+    total = sum(map(len, several.values()))
+    large = total > 5 * len(several) and not (many and _restart(several))
+    few = len(several) < least or large or len(set(patients.values())) > 2 * total
+    return [] if few else [*several.values()]
+
+
+def _restart(groups: Mapping[str, Sequence[str]]) -> bool:
+    """Whether numbers, none of them those of sites or years, stand before endings of which most recur in others."""
+    ends = Counter(name[len(stem) :] for stem, names in groups.items() for name in names)
+    numbered = all(_has_number(stem) and not _NO_PATIENT.fullmatch(stem) for stem in groups)
+    return numbered and 2 * sum(count for count in ends.values() if count > 1) > ends.total()
 
 
 def _without_sets(stem: str) -> str:

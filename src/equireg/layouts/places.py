@@ -11,19 +11,19 @@ from equireg.layouts.files import (
     HELD_OUT_WORDS,
     MARKS,
     TRAINING_WORDS,
-    alike,
     ends_like_masks,
     folders_with_images,
     mask_part,
     mask_part_behind,
-    names_a_set,
     says_unlabelled,
     scan_part,
     scan_part_beside_masks,
+    set_of,
     stem_of,
     words_of,
 )
 from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask, without_previews
+from equireg.layouts.serving import parts_that_serve
 
 _FIELD_OF_VIEW = re.compile(r"(?:fov[_\-. ]?)?masks?(?:[_\-. ]?fov)?|fovs?", re.IGNORECASE)
 """Folders whose pictures show the field of view where manual masks lie beside, as in DRIVE and HRF."""
@@ -191,7 +191,7 @@ class Places:
         words = [
             place.name.lower()
             for place in (folder, *folder.parents)
-            if self.root in place.parents and names_a_set(place.name)
+            if self.root in place.parents and set_of(place.name)
         ]
         split = [(name[: -len(word)], name) for name in names for word in words if name.lower().endswith(word)]
         return [rest.rstrip(MARKS) for rest, _ in split if rest.rstrip(MARKS) and rest[-1] in MARKS]
@@ -238,21 +238,23 @@ class Places:
     def _index_apart(self, folder: Path) -> list[list[tuple[MaskIndex, Path]]]:
         """Return the folders of masks that serve a folder of scans, and its place below each.
 
-        The nearest go first; those that serve equally well are together.
+        The nearest go first; those that serve equally well are together. Masks of one set serve no other:
+        ``train_masks`` has none of ``test``.
         """
         result: list[list[tuple[MaskIndex, Path]]] = []
-        path = folder
-        inner: Path | None = None
-        while True:
+        for path in (folder, *folder.parents):
             homes = [home for home in self._inner.get(path, []) if home in self._apart]
-            part = scan_part_beside_masks(inner.name) if inner is not None else ""
-            parts = alike(part if part is not None else "")
-            fitting = [[home for home in homes if self._part_of_masks(home) == other] for other in parts]
-            place = folder.relative_to(inner) if inner is not None and part is not None else folder.relative_to(path)
-            result += [[(self._index_of(home), place) for home in several] for several in fitting]
+            for part, place in parts_that_serve(folder.relative_to(path).parts):
+                fitting = [home for home in homes if self._part_of_masks(home) == part]
+                result.append([(self._index_of(home), place) for home in fitting])
             if path == self.root:
-                return result
-            inner, path = path, path.parent
+                break
+        return result
+
+    def is_near(self, folder: Path, mask: Path) -> bool:
+        """Whether a mask lies beside the scans of a folder, or in the place below its home that is theirs."""
+        near = (index.home / place for homes in self._find_apart(folder) for index, place in homes)
+        return mask.parent == folder or mask.parent in near
 
     def all_masks(self) -> set[Path]:
         """Return all masks, those left aside not among them."""

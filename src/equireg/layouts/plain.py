@@ -19,13 +19,13 @@ from equireg.layouts.base import (
     channel_count,
     describe,
 )
-from equireg.layouts.channels import modality_of
+from equireg.layouts.channels import NUMBERED, modality_of
 from equireg.layouts.files import folders_with_images, is_held_out, stem_of, told_of_sets
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
-from equireg.layouts.nnunet import NUMBERED
 from equireg.layouts.picture_sets import are_parts, channels_of, told_of_parts
 from equireg.layouts.places import Places
+from equireg.layouts.serving import settle_shared
 
 
 @dataclass
@@ -38,6 +38,8 @@ class _Harvest:
     orphans: list[Path] = field(default_factory=list)
     united: set[Path] = field(default_factory=set)
     """Masks that are all of the only case of their folder."""
+    unclear_masks: dict[Path, tuple[str, str]] = field(default_factory=dict)
+    """Mask that fits several scans to why it is nobody's, and how to mend it."""
     warnings: tuple[str, ...] = ()
 
 
@@ -105,6 +107,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         name = renamed.get((group.folder, group.name), group.name)
         harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
     harvest.unclear = found.unclear
+    harvest.cases, harvest.unclear_masks, harvest.warnings = settle_shared(harvest.cases, places.is_near)
     # A mask under the very name of a scan says that the number is the scan's; one under another name does not.
     proven = any(
         stem_of(mask) == group.name
@@ -113,7 +116,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
         for mask in masks
     )
     if scheme == "single" and not proven and not any(map(is_picture, flat)):
-        harvest.warnings = _numbers_warning(flat)
+        harvest.warnings += _numbers_warning(flat)
     used.update(mask for group in found.unclear for mask in places.masks_beside(group.folder))
     harvest.orphans = sorted(places.all_masks() - used)
     _look_at_what_is_left(harvest)
@@ -194,8 +197,12 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
             more = tuple(masks[1:]) if united else ()
             found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
             remedy = SEVERAL_MASKS_OF_PICTURE if any(map(is_picture, masks)) else SEVERAL_MASKS
+            if unclear := harvest.unclear_masks.keys() & masks:
+                problem, remedy = harvest.unclear_masks[min(unclear)]
+                found = replace(found, label=None, more=(), label_problem=problem)
             cases.append(replace(found, label_remedy=remedy))
     notes, warnings = told_of_parts(cases)
+    sets = told_of_sets(next(iter(case.files.values())) for case in cases if not case.held_out)
     return FoundSet(
         layout="pictures" if _are_pictures(groups) else "plain",
         channels=channels,
@@ -207,12 +214,8 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         orphans=tuple(harvest.orphans),
         aside=places.aside(),
         notes=(*places.notes(), *notes),
-        warnings=(*harvest.warnings, *_contrasts_warning(cases), *warnings, *_sets_warning(cases)),
+        warnings=(*harvest.warnings, *_contrasts_warning(cases), *warnings, *sets),
     )
-
-
-def _sets_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:
-    return told_of_sets(next(iter(case.files.values())) for case in cases if not case.held_out)
 
 
 def _contrasts_warning(cases: Sequence[FoundCase]) -> tuple[str, ...]:

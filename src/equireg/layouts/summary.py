@@ -22,7 +22,7 @@ def log_summary(dataset: RawDataset) -> None:
     for warning in dataset.warnings:
         log.warning("%s", warning)
     patients = {case.name: case.patient for case in dataset.cases}
-    alike = look_alike(patients) or like_patients(
+    alike = look_alike(patients, pictures=dataset.pictures) or like_patients(
         dataset.root, {case.name: case.images[0] for case in dataset.cases}, patients
     )
     if alike:

@@ -49,6 +49,16 @@ def told(root: Path, known: Collection[Path], listed: Collection[Path]) -> tuple
     )
 
 
+def told_trained(root: Path, names: Collection[str]) -> tuple[str, ...]:
+    """Return a warning of cases that are trained on though a list leaves them out; nothing where there is none."""
+    if not names:
+        return ()
+    return (
+        f"{root / NAME} does not list {len(names)} cases such as {min(names)}, which are used for training. "
+        'List those that are not meant for it under "test", or move them elsewhere.',
+    )
+
+
 def _case_of_mask(file: Path) -> str | None:
     """Return the name of the case whose mask a file is by its name or its folder, or None."""
     named = split_mask(stem_of(file))

@@ -114,7 +114,7 @@ def _checked_folds(
     Raises:
         EquiregError: if one could not.
     """
-    from equireg.batches.folds import splits_in
+    from equireg.batches.folds import check_validated_once, splits_in
     from equireg.methods.default import named_method
     from equireg.model import config_from
     from equireg.training.data import choose_training_cases
@@ -122,6 +122,7 @@ def _checked_folds(
     from equireg.warm_start import check_source, source_of
 
     lists = agreed_folds(out, data, count, options.get("folds_file"))
+    check_validated_once(lists)
     split = [data.split_as(splits_in(fold, data.manifest.cases)).manifest.cases for fold in lists]
     method = named_method({**options, "folds_file": None}, *split)["method"]
     named = {**options, "method": method}

@@ -164,6 +164,7 @@ def _members(path: Path, which: Literal["auto", "best", "last"]) -> list[tuple[s
             )
         packed = read_packed(path).members
         return [(one.name, path / one.weights, one.digest, RunFacts.from_dict(one.run)) for one in packed]
+    _refuse_nnunet(path)
     path = disk.existing_folder(path, "a run or an ensemble")
     if folders.made_by(path) != ensemble.VERB:
         run = RunFolder(path)
@@ -182,6 +183,18 @@ def _members(path: Path, which: Literal["auto", "best", "last"]) -> list[tuple[s
                 "make the ensemble again."
             )
     return [(one.name, one.path(path), one.digest, RunFacts.from_dict(one.run)) for one in found.members]
+
+
+def _refuse_nnunet(path: Path) -> None:
+    """Say what can be done with a model of nnU-Net's, or a folder of such models."""
+    found = [path] if path.suffix == ".pth" and path.is_file() else []
+    if not folders.is_signed(path):
+        found += [file for depth in range(4) for file in sorted(path.glob("*/" * depth + "checkpoint_*.pth"))]
+    if found:
+        raise EquiregError(
+            f"{path}: is a model of nnU-Net; expected a run of equireg. Start one from it with `equireg train --init "
+            f"{found[0]}`, or predict with nnUNetv2_predict."
+        )
 
 
 class ChangedError(EquiregError):

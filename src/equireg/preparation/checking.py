@@ -127,6 +127,7 @@ def _labels_of_masks(
     kept = {masks[name]: found.voxels for name, found in shown.items() if name not in bad}
     label_values.check_kinds(kept)
     label_values.tell_strays(kept)
+    label_values.tell_lossy(kept)
     labels = labels_of_values({0}.union(*kept.values()))
     return (
         replace(pictures.named(labels), colours=colours) if any(map(is_picture, masks.values())) else labels,

@@ -1,12 +1,15 @@
 """What looks wrong about a scan or about the masks of a data set, though it can be used; said, not refused."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from equireg.errors import some_of
 from equireg.folders.prepared import IMAGE, CaseRecord
 from equireg.imaging.labels import LabelTable
+from equireg.imaging.volume import Geometry
+from equireg.preparation import plan
 
 _SAMPLE = 100_000
 _HUGE = 1e9
@@ -18,6 +21,8 @@ _CUT, _GREYS = 0.2, 32
 below 0.01. Scans of fewer different values are drawings."""
 _NAMED = 3
 """Cases that a sentence names, and sentences of one kind."""
+_THICK = 2.0
+"""Times that a spacing must be wider than others to matter."""
 _EMPTY = 0.5
 """Fraction of empty masks from which a warning is logged."""
 
@@ -46,6 +51,43 @@ def of_scan(image: np.ndarray, backgrounds: Sequence[float | None]) -> tuple[str
                 "as by a format with too small numbers. Export the scan again"
             )
     return tuple(notes)
+
+
+def of_spacings(geometries: Mapping[str, Geometry], spacing_mm: Sequence[float]) -> list[str]:
+    """Return which scans lose detail because their slices are thick across another axis than those of most.
+
+    Args:
+        geometries: place of the voxels by case name.
+        spacing_mm: what all are resampled to along x, y, z.
+    """
+    own = {name: np.array(plan.canonical_spacing(geometry)) for name, geometry in geometries.items()}
+    coarser = {
+        name: (spacing_mm / found).max()
+        for name, found in own.items()
+        if plan.flat_axis(geometries[name].shape) is None
+        and (axis := _thick_axis(found)) is not None
+        and axis != _thick_axis(spacing_mm)
+    }
+    lossy = sorted(name for name, factor in coarser.items() if factor >= _THICK)
+    if not lossy:
+        return []
+    fine = np.minimum(np.array(spacing_mm), np.median(np.array([own[name] for name in lossy]), axis=0))
+    return [
+        f"{len(lossy)} of {len(own)} scans have thick slices across another axis (x, y or z) than the common spacing "
+        f"of {_joined(spacing_mm, ' x ')} mm, which is up to {max(coarser.values()):.1f} times as coarse as their "
+        f"voxels: {some_of(lossy, _NAMED)}. Detail is lost there, of masks too. Prepare scans of each orientation into "
+        f"a folder of its own, or keep the detail of all by --spacing {_joined(fine, ',')}."
+    ]
+
+
+def _thick_axis(spacing_mm: Sequence[float] | np.ndarray) -> int | None:
+    """Return the axis along which voxels are much longer than along both others, or None."""
+    _, middle, widest = sorted(spacing_mm)
+    return int(np.argmax(spacing_mm)) if widest >= _THICK * middle else None
+
+
+def _joined(spacing_mm: Sequence[float] | np.ndarray, mark: str) -> str:
+    return mark.join(f"{mm:.3g}" for mm in spacing_mm)
 
 
 def of_masks(cases: Sequence[CaseRecord], labels: LabelTable) -> list[str]:

@@ -1,7 +1,9 @@
 """What the values of masks say where nobody declared labels: mixed kinds of masks, and values that are strays."""
 
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from equireg.errors import EquiregError
@@ -10,15 +12,25 @@ from equireg.imaging.pictures import is_picture
 log = logging.getLogger("equireg")
 
 _WHITE = 255
+_ONE_CLASS = {1, 254, _WHITE, 65535}
+"""Values that stand for the only class: 1, and white."""
 _STRAY_PART = 0.001
 """Part of the labelled voxels of a mask up to which a value that no other mask shows counts as a stray."""
 _STRAY_VOXELS = 8
 """Voxels up to which it does in any mask."""
 _SHOWN = 3
+_MOST_LEVELS = 16
+"""Values of pictures up to which nobody asks whether lossy compression made some of them."""
+_FREQUENT = 0.01
+"""Part of all pixels from which on a value of such masks is one that was meant."""
+_BLUR, _APART = 16, 40
+"""Distance of the others from it at most, and of two that were meant at least."""
 
 
 def check_kinds(values: Mapping[Path, Collection[int]]) -> None:
-    """Refuse masks of 0 and 1 among masks of 0 and 255; warn where 255 of pictures may mean that nobody annotated.
+    """Refuse masks of 0 and 1 among masks of 0 and 255; warn where 255 of pictures may be no class of its own.
+
+    White of 8 and of 16 bits (255 and 65535), and what is nearly white, are such kinds too.
 
     Args:
         values: mask to its values.
@@ -26,20 +38,35 @@ def check_kinds(values: Mapping[Path, Collection[int]]) -> None:
     Raises:
         EquiregError: names a mask of each kind.
     """
-    ones = [path for path, several in values.items() if set(several) in ({1}, {0, 1})]
-    whites = [path for path, several in values.items() if set(several) in ({_WHITE}, {0, _WHITE})]
-    others = sorted({value for several in values.values() for value in several} - {0, _WHITE})
-    both = any({1, _WHITE} <= set(several) for several in values.values())
-    if ones and whites and others == [1] and not both:
+    labels = {path: set(several) - {0} for path, several in values.items()}
+    kinds: defaultdict[int, list[Path]] = defaultdict(list)
+    for path, several in labels.items():
+        if len(several) == 1:
+            kinds[min(several)].append(path)
+    together = any(len(several) > 1 for several in labels.values())
+    if len(kinds) > 1 and set(kinds) <= _ONE_CLASS and not together:
+        (one, first), (other, second) = sorted(kinds.items())[:: len(kinds) - 1]
         raise EquiregError(
-            f"{ones[0]}: holds 0 and 1, {whites[0]} 0 and 255, as {len(ones)} and {len(whites)} masks do; expected one "
-            "kind, as they seem to mean the same. Save the masks alike, or declare the labels in a dataset.json."
+            f"{first[0]}: holds 0 and {one}, {second[0]} 0 and {other}, as {len(first)} and {len(second)} masks do; "
+            "expected one kind, as they seem to mean the same. Save the masks alike, or declare the labels in a "
+            "dataset.json."
         )
-    if others and any(_WHITE in several for path, several in values.items() if is_picture(path)):
+    white = [several - {_WHITE} for path, several in labels.items() if _WHITE in several and is_picture(path)]
+    beside = sorted(set().union(*white))
+    others = sorted(set().union(*labels.values()) - {_WHITE})
+    if beside:
         log.warning(
             "the masks show 255 beside %s. If it marks pixels that nobody annotated, give --colours FILE with its row "
             "named ignore.",
-            ", ".join(map(str, others[:3])),
+            ", ".join(map(str, beside[:_SHOWN])),
+        )
+    elif white and others:
+        log.warning(
+            "%d of %d masks show 255 alone, and others show %s: each is a class of its own. If they mean the "
+            "same, save the masks alike.",
+            len(white),
+            len(labels),
+            ", ".join(map(str, others[:_SHOWN])),
         )
 
 
@@ -65,4 +92,27 @@ def tell_strays(voxels: Mapping[Path, Mapping[int, int]]) -> None:
             "value" if len(strays) == 1 else "values",
             ", ".join(strays[:_SHOWN]),
             ", ..." if len(strays) > _SHOWN else "",
+        )
+
+
+def tell_lossy(voxels: Mapping[Path, Mapping[int, int]]) -> None:
+    """Warn of pictures most of whose values are rare and crowd about a few frequent ones: they were JPEG once.
+
+    Args:
+        voxels: mask to the number of voxels of each of its values.
+    """
+    counts: Counter[int] = Counter()
+    for path, several in voxels.items():
+        if is_picture(path):
+            counts.update(several)
+    frequent = sorted(value for value, count in counts.items() if count >= _FREQUENT * counts.total())
+    apart = all(high - low >= _APART for low, high in pairwise(frequent))
+    if len(counts) <= max(_MOST_LEVELS, 3 * len(frequent)) or len(frequent) < 3 or not apart:
+        return
+    if all(min(abs(value - other) for other in frequent) <= _BLUR for value in counts):
+        log.warning(
+            "the masks show %d values, all close to %s, as in pictures that were JPEG once. Each is a class of its "
+            "own: export the masks again without lossy compression.",
+            len(counts),
+            ", ".join(map(str, frequent[:_MOST_LEVELS])),
         )

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
-from equireg.imaging.grid import WorkingGrid
+from equireg.imaging.grid import SliceAxis, WorkingGrid
 from equireg.imaging.labels import LabelTable
 
 _CROPPED = 0.01
@@ -21,8 +22,8 @@ def notes(native: Sequence[int], working: Sequence[int], labels: LabelTable, gri
         labels: what the classes are.
         grid: the way from the one to the other.
     """
-    own, new = math.prod(grid.native.spacing_mm), math.prod(grid.spacing_mm)
-    resampled = not math.isclose(own, new, rel_tol=1e-3)
+    own, new = WorkingGrid.plan(grid.native, None, cast("SliceAxis", grid.axes[0])).full_shape, grid.full_shape
+    resampled, volume = own != new, math.prod(own) / math.prod(new)
     way = f"resampling to {' x '.join(f'{mm:.3g}' for mm in grid.spacing_mm)} mm" if resampled else "cropping"
     found = [
         f"its mask shows {name!r} in {before} voxels, of which {way} leaves none: training takes them for background"
@@ -37,6 +38,6 @@ def notes(native: Sequence[int], working: Sequence[int], labels: LabelTable, gri
             f"{before - after} of {before} voxels of its mask lie outside of what is kept of the scan, where it is "
             "background. Is it the mask of this scan?"
         )
-    elif resampled and after * new < _LEFT * before * own:
-        found.append(f"{way} and cropping leave {after * new / (before * own):.0%} of the volume of its mask")
+    elif resampled and after * volume < _LEFT * before:
+        found.append(f"{way} and cropping leave {after * volume / before:.0%} of the volume of its mask")
     return tuple(found)

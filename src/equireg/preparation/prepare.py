@@ -19,7 +19,7 @@ from equireg.layouts.base import with_limits
 from equireg.layouts.dicom.telling import names_a_patient
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
-from equireg.preparation import checking, pictures, plan, raw_states, recipes, running, split, summary
+from equireg.preparation import checking, checks, pictures, plan, raw_states, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
 from equireg.preparation.known_splits import KnownSplits
 from equireg.preparation.segments import with_segments
@@ -168,7 +168,10 @@ def _split(
 def _plan(config: PrepareConfig, dataset: RawDataset, survey: checking.Survey, splits: Mapping[str, Split]) -> CasePlan:
     """Decide how every case is turned into arrays; what is measured on scans is measured on training cases alone."""
     recipe = recipes.find(config.recipe)
-    spacing_mm, slice_axis = recipe.frame(config, [survey.geometries[case.name] for case in survey.cases])
+    geometries = {case.name: survey.geometries[case.name] for case in survey.cases}
+    spacing_mm, slice_axis = recipe.frame(config, list(geometries.values()))
+    for note in () if spacing_mm is None else checks.of_spacings(geometries, spacing_mm):
+        log.warning("%s", note)
     training = [case for case in survey.cases if splits[case.name] == "train"]
     normalisation = recipe.normalisation(config, dataset, training, survey.labels)
     return CasePlan(spacing_mm, slice_axis, normalisation, survey.labels, len(dataset.channels))

@@ -23,11 +23,12 @@ def info(desk: Desk) -> dict[str, Any]:
     names = list(desk.labels.names[1:])
     models = {}
     if model is not None:
+        drawn = list(model.facts.labels.names[1:])
         models[desk.name] = {
             "type": "segmentation",
-            "labels": names,
+            "labels": drawn,
             "dimension": 3,
-            "description": f"{model.facts.dataset}: {', '.join(names)}; from {', '.join(model.facts.channels)}",
+            "description": f"{model.facts.dataset}: {', '.join(drawn)}; from {', '.join(model.facts.channels)}",
             "config": {},
         }
     training = {desk.name: {"description": "continues from the newest run", "config": _limits(desk)}}

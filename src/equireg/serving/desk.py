@@ -21,8 +21,8 @@ from equireg.imaging.segments import stated_names
 from equireg.layouts import RawCase
 from equireg.prediction.scans import InputCase, RawScan
 from equireg.serving.background import Training
-from equireg.serving.errors import RequestError
-from equireg.serving.labels import rewritten
+from equireg.serving.errors import RequestError, unknown
+from equireg.serving.labels import rewritten, tell_other_labels
 from equireg.serving.order import STRATEGIES, Order
 from equireg.serving.rounds import Rounds
 from equireg.serving.segmenting import Drawn, Segmenter
@@ -47,9 +47,9 @@ class Desk:
 
     def __init__(self, folder: Path, config: ServeConfig) -> None:
         self.config = config
-        self.rounds = Rounds(folder)
         scans = None if config.scans is None else Path(config.scans)
         self._watched = None if config.prepared is None else WatchedFolder(Path(config.prepared), scans)
+        self.rounds = Rounds(folder, None if self._watched is None else self._watched.data)
         if self.rounds.newest() is None and self._watched is None:
             raise EquiregError(
                 f"{folder}: holds no finished run, so there is no model. Give the output of `equireg train`, or "
@@ -118,6 +118,8 @@ class Desk:
             if run is not None and (self._model is None or self._model.run != run):
                 self._model = Segmenter(run, self.config)
                 log.info("the model is %s", run)
+                if self.has_folder:
+                    tell_other_labels(run, self._model.facts.labels, self.data)
             return self._model
 
     def model(self, name: str | None = None) -> Segmenter:
@@ -228,18 +230,17 @@ class Desk:
         Raises:
             RequestError: if there is no such way to choose, or it needs a model and there is none.
         """
-        data = self.data
+        folder = self._folder()
         if strategy not in STRATEGIES:
             raise RequestError(404, f"no strategy is named {strategy[:80]!r}; expected {', '.join(STRATEGIES)}.")
         model = self.model() if strategy == "doubt" else None
-        with self._changing:
-            name = "" if model is None else model.run.name
-            return self._order.next_of(data, strategy, name, None if model is None else self._doubts)
+        name = "" if model is None else model.run.name
+        return self._order.next_of(lambda: folder.data, strategy, name, None if model is None else self._doubts)
 
     def _doubts(self, names: Sequence[str]) -> dict[str, float]:
-        found = {}
+        found, cases = {}, self._known_cases()
         for name in names:
-            drawn, folder = self.draw(self.name, self._known_cases()[name])
+            drawn, folder = self.draw(self.name, cases[name])
             folder.cleanup()
             found[name] = 1.0 if drawn.quality.quality is None else 1 - drawn.quality.quality
         return found
@@ -293,8 +294,3 @@ class Desk:
             arguments += [f"--{name}", str(value)]
         from_plain(TrainConfig, limits)
         return self.training.start(self.name, arguments, self.rounds.next_folder())
-
-
-def unknown(image: str) -> RequestError:
-    """Return the error for a scan that is not there."""
-    return RequestError(404, f"no image is named {image[:80]!r}. Ask for `datastore/?output=all`, which lists them.")

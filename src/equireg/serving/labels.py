@@ -1,5 +1,6 @@
 """Label values in the words of clients: 3D Slicer numbers segments as they stand in its list."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,19 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import CaseRecord, PreparedSet
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.labels import LabelTable, distinct
-from equireg.imaging.segments import IGNORE, are_distinct, common_numbers, held_apart, is_made_up, label_of, plain
+from equireg.imaging.segments import (
+    IGNORE,
+    are_distinct,
+    common_numbers,
+    held_apart,
+    is_made_up,
+    is_named,
+    label_of,
+    plain,
+)
 from equireg.imaging.volume import read_label, write_label
+
+log = logging.getLogger("equireg")
 
 
 def label_names(labels: LabelTable, present: Sequence[int]) -> dict[str, int]:
@@ -109,3 +121,22 @@ def rewritten(path: Path, record: CaseRecord, params: Any, data: PreparedSet) ->
     made = path.parent.parent / f"{record.name}.nii.gz"
     write_label(made, values, geometry)
     return made, brought
+
+
+def tell_other_labels(run: Path, drawn: LabelTable, data: PreparedSet) -> None:
+    """Warn where a model draws labels that a prepared folder does not have, or means something else by their values."""
+    known = dict(zip(data.manifest.labels.values, data.manifest.labels.names, strict=True))
+    pairs = list(zip(drawn.values, drawn.names, strict=True))[1:]
+    other = [f"{name} = {value}" for value, name in pairs if not _is_same(name, known.get(value))]
+    if other and len(known) > 1:  # a folder without any mask takes over those of the first
+        log.warning(
+            "%s draws labels that %s does not have: %s; expected some of %s. Give --prepared with the folder that the "
+            "model was trained on, or another model.",
+            *(run, data.root, ", ".join(other), ", ".join(f"{name} = {value}" for value, name in known.items())),
+        )
+
+
+def _is_same(name: str, known: str | None) -> bool:
+    if known is None:
+        return False
+    return plain(name) == plain(known) or not (is_named(name) and is_named(known))

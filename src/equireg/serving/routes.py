@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from equireg.serving import describing, health
 from equireg.serving.answers import file_answer, form_answer
 from equireg.serving.describing import FINAL
-from equireg.serving.desk import Desk, unknown
-from equireg.serving.errors import RequestError
+from equireg.serving.desk import Desk
+from equireg.serving.errors import RequestError, unknown
 from equireg.serving.labels import label_names
 from equireg.serving.segmenting import Drawn
 from equireg.serving.uploads import Sent

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ class _Plans:
         self.dataset = self._mapping("dataset_json", model / "dataset.json")
         plans = self._mapping("plans", model / "plans.json")
         name = self.made.get("configuration", model.name.rpartition("__")[2])
+        self.forward = plans.get("transpose_forward")
         self.configuration = _inherited(plans.get("configurations"), name)
 
     def _mapping(self, key: str, beside: Path) -> Mapping[str, Any]:
@@ -155,7 +157,10 @@ class _Plans:
         spacing = self.configuration.get("spacing")
         if not isinstance(spacing, list) or len(spacing) != 3:
             return None
-        return tuple(reversed(spacing)) if all(isinstance(size, int | float) for size in spacing) else None
+        if not all(isinstance(size, int | float) for size in spacing):
+            return None
+        forward = self.forward if self.forward in [[*order] for order in permutations(range(3))] else [0, 1, 2]
+        return tuple(spacing[forward.index(axis)] for axis in (2, 1, 0))
 
 
 def _inherited(configurations: Any, name: Any, depth: int = 8) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Which case a mask is of."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from equireg.annotation.masks import find_masks
 from equireg.config import AdoptConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
+from equireg.imaging.volume import write_label
 from equireg.preparation.prepare import prepare
-from layout_folders import put
+from layout_folders import describe, put
 from pictures_made_up import disc, photo, picture_set, save
 
 
@@ -69,3 +71,75 @@ def test_a_folder_below_that_is_given_too_is_not_told(tmp_path: Path, caplog: py
     found = find_masks(data, [masks, masks / "anna"], AdoptConfig())
     assert [mask.case for mask in found] == cases
     assert "not used" not in caplog.text
+
+
+OURS = {"background": 0, "kidney": 1, "tumour": 2}
+
+
+def new_masks(root: Path, content: np.ndarray, labels: dict[str, object], *, name: str = "dataset.json") -> PreparedSet:
+    """Prepare a set with the labels ``OURS`` and the unlabelled case ``new``; write a mask of it and what it means."""
+    for case in ("a", "b", "c", "new"):
+        put(root / "raw", f"imagesTr/{case}_0000.nii.gz", *([f"labelsTr/{case}.nii.gz"] if case != "new" else []))
+    describe(root / "raw", channel_names={"0": "T1"}, labels={**OURS, **({"ignore": 3} if "ignore" in labels else {})})
+    prepare(root / "raw", root / "p", jobs=1, val_fraction=0)
+    data = PreparedSet(root / "p")
+    geometry = data.by_name["new"].working_grid().native
+    (root / "B/masks").mkdir(parents=True)
+    values = np.resize(content, geometry.shape).astype(np.uint8)
+    write_label(root / "B/masks/new.nii.gz", values, geometry)
+    table = {"labels": labels, "regions": {}, "ignore": None} if name == "masks/labels.json" else {"labels": labels}
+    (root / "B" / name).write_text(json.dumps(table))
+    return data
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "masks/dataset.json", "masks/labels.json"])
+def test_masks_of_other_numbers_are_read_by_their_names(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    labels: dict[str, object] = {"background": 0, "Tumour": 1, "kidney": 2, "cyst": 3}
+    data = new_masks(tmp_path, np.array([0, 1, 2, 2]), labels, name=name)
+    (found,) = find_masks(data, [tmp_path / "B/masks"], AdoptConfig())
+    assert found.read(found.path).ravel()[:4].tolist() == [0, 2, 1, 1]
+    assert "masks are read by their names: tumour 1 as 2, kidney 2 as 1" in caplog.text
+
+
+def test_the_ignore_label_is_read_by_its_name_too(tmp_path: Path) -> None:
+    data = new_masks(tmp_path, np.array([0, 1, 2, 4]), {**OURS, "ignore": 4})
+    (found,) = find_masks(data, [tmp_path / "B/masks"], AdoptConfig())
+    assert found.read(found.path).ravel()[:4].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown", "told"),
+    [
+        ({"background": 0, "tumour": 1, "cyst": 2}, [0, 1, 2], "label value 2, which is cyst"),
+        ({"background": 0, "tumour": 1, "kidney": 3}, [0, 1, 2], "label value 2, which is no label"),
+        ({"background": 0, "kidney": 1, "tumour": 3, "ignore": 2}, [0, 1, 4], "label value 4, which is no label"),
+    ],
+)
+def test_values_that_have_no_certain_meaning_are_refused(
+    tmp_path: Path, labels: dict[str, object], shown: list[int], told: str
+) -> None:
+    data = new_masks(tmp_path, np.array(shown), labels)
+    with pytest.raises(EquiregError, match=rf"new\.nii\.gz: shows the {told}.*expected some of"):
+        find_masks(data, [tmp_path / "B/masks"], AdoptConfig())
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (OURS, False),
+        ({"background": 0, "kidney": 1}, False),
+        ({**OURS, "cyst": 3}, False),
+        ({"background": 0, "whole": [1, 2], "core": 2}, True),
+        ({"background": 0, "kidney": 1, "tumor": 2}, True),
+        (["kidney"], False),
+    ],
+)
+def test_labels_of_the_same_numbers_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, labels: dict[str, object], told: bool
+) -> None:
+    data = new_masks(tmp_path, np.array([0, 1, 2, 2]), labels)
+    (found,) = find_masks(data, [tmp_path / "B/masks"], AdoptConfig())
+    assert found.read(found.path).ravel()[:4].tolist() == [0, 1, 2, 2]
+    assert ("masks are read by their numbers: 2 (" in caplog.text) == told

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from equireg.batches.choice import choose_cases
-from equireg.batches.folds import draw_folds, folds_of, splits_in
+from equireg.batches.folds import check_validated_once, draw_folds, folds_of, splits_in
 from equireg.config import TrainConfig
 from equireg.config.checks import parse_fold
 from equireg.errors import EquiregError, UsageError
 from equireg.folders.folds import SPLITS, FoldCases, read_folds, write_folds
 from equireg.folders.prepared import PreparedSet
+from equireg.pipeline.folds import How, cross_validate
 from prepared_sets import record, write_set
 
 CASES = [
@@ -94,7 +95,12 @@ def test_a_file_may_hold_one_fold_and_one_fold_is_not_drawn(tmp_path: Path) -> N
         ([{"train": ["v"]}] * 2, "fold 0 is no object with the lists train and val"),
         ([{"train": ["v"], "val": []}] * 2, "fold 0 validates no case"),
         ([{"train": ["v"], "val": ["v"]}] * 2, "fold 0 trains and validates on 'v'"),
-        ([{"train": ["v"], "val": ["nobody"]}] * 2, "names 'nobody', which the prepared folder does not hold"),
+        (
+            [{"train": ["v"], "val": ["nobody"]}] * 2,
+            "names 'nobody', which the prepared folder does not hold; expected the name",
+        ),
+        ([{"train": ["v.nii.gz"], "val": ["p0_a"]}] * 2, "does not hold; expected 'v'"),
+        ([{"train": ["v_0000"], "val": ["p0_a"]}] * 2, "does not hold; expected 'v'"),
         ([{"train": ["v"], "val": ["t"]}] * 2, "names 't', which tests"),
         ([{"train": ["v"], "val": ["u"]}] * 2, "names 'u', which has no mask"),
         ([{"train": ["p0_a"], "val": ["p0_b"]}] * 2, "scans of patient 'p0' both in train and in val"),
@@ -107,6 +113,18 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, content: object, fi
     file.write_text(json.dumps(content))
     with pytest.raises(EquiregError, match=finding):
         folds_of(data, 2, file)
+
+
+def test_a_case_that_validates_in_two_folds_is_refused_where_all_are_trained(tmp_path: Path) -> None:
+    data = PreparedSet(write_set(tmp_path / "set", CASES))
+    again = [FoldCases(("p0_a",), ("v", "p1_a")), FoldCases(("p1_a",), ("p2_a", "v"))]
+    write_folds(data.root / SPLITS, again)
+    assert folds_of(data, 2) == again, "one fold of a repeated split may be trained"
+    with pytest.raises(EquiregError, match=r"'v' validates in fold 0 and in fold 1; expected one"):
+        check_validated_once(again)
+    with pytest.raises(EquiregError, match="'v' validates in fold 0 and in fold 1"):
+        cross_validate(data.root, tmp_path / "out", {"method": "sup"}, How(2))
+    assert not (tmp_path / "out").exists()
 
 
 def test_masks_that_no_fold_holds_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

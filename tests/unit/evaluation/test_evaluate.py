@@ -261,7 +261,7 @@ def test_a_mask_that_is_ignored_everywhere_judges_nothing(tmp_path, caplog):
     assert [path.stem for path in (tmp_path / "out" / "pictures").iterdir()] == [CASES[0]]
 
 
-def test_without_labels_json_each_value_found_is_a_region(references, tmp_path):
+def test_without_labels_json_each_value_found_is_a_region(references, tmp_path, caplog):
     predictions = write_predictions(tmp_path / "predictions", CASES, signed=False, table=None)
     write_label(references / "case_a.nii.gz", labels(0, values=(1,)), GEOMETRY)
     write_label(predictions / "case_a.nii.gz", labels(0, values=(1,)), GEOMETRY)
@@ -269,6 +269,10 @@ def test_without_labels_json_each_value_found_is_a_region(references, tmp_path):
     assert list(summary["regions"]) == ["label 1", "label 2", "label 4"]
     # A value that a case has in neither file is empty in both.
     assert table_of(tmp_path / "out")["case_a", "label 4", "dice"] == 1.0
+    for folder in (references, predictions):
+        write_label(folder / "case_a.nii.gz", labels(0, values=()), GEOMETRY)
+    assert evaluate(predictions, references, tmp_path / "out2")["judged"] == len(CASES)
+    assert "ignored in every voxel" not in caplog.text
     assert summary["regions"]["label 4"]["dice"]["missing"] == 0
     assert json.loads((tmp_path / "out" / "labels.json").read_text())["labels"]["label 4"] == 4
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from monai.data.meta_tensor import MetaTensor
-from monai.transforms.io.dictionary import SaveImaged
 from PIL import Image
 
 import equireg.exporting
@@ -114,23 +113,54 @@ def test_the_mask_of_a_picture_is_a_picture(tmp_path: Path, monkeypatch: pytest.
     np.testing.assert_array_equal(written, [[0, 0, 0], [0, 0, 255]])
 
 
-@pytest.mark.parametrize(("value", "kind"), [(200, "uint8"), (300, "int16"), (40_000, "int32"), (2**24, "int32")])
-def test_monai_writes_every_label_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: int, kind: str) -> None:
+KINDS = [(200, "uint8"), (300, "int16"), (40_000, "int32"), (2**31 - 1, "int32")]
+
+
+@pytest.mark.parametrize(("value", "kind"), KINDS)
+@pytest.mark.parametrize("shape", [(1, 1, 2), (1, 2, 1), (2, 1)])  # of one slice, or of two axes, as well
+def test_every_label_value_is_written_in_the_shape_of_the_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], value: int, kind: str
+) -> None:
     labels = [{"value": 0}, {"value": value}]
     facts = {"channels": ["image"], "axes": "zyx", "labels": labels, "post_process": []}
     module = transforms(tmp_path / "scripts", facts, monkeypatch)
-    spans = {"box": [(0, 2), (0, 1), (0, 1)], "inner": [(0, 2), (0, 1), (0, 1)], "whole": [2, 1, 1]}
-    place = {"scan_affine": np.eye(4), "turned_by": np.eye(4), "scan_shape": [1, 1, 2], "filename_or_obj": "a.nii.gz"}
-    probs = torch.eye(2)[:, :, None, None]
-    data = {"pred": probs, "image": MetaTensor(probs, meta={**place, **spans})}
+    whole = [*shape, 1][:3]
+    scan = tmp_path / "a.nii"
+    affine = np.diag([2.0, 3.0, 4.0, 1.0])
+    nib.Nifti1Image(np.zeros(shape, np.float32), affine).to_filename(scan)
+    box = [(0, size) for size in whole[::-1]]
+    place = {"scan_affine": affine, "turned_by": affine, "scan_shape": whole, "filename_or_obj": "a.nii.gz"}
+    meta = {**place, "scan_file": str(scan), "box": box, "inner": box, "whole": whole[::-1]}
+    probs = torch.eye(2).reshape(2, *whole[::-1])
     found = saving(value)
     assert found["output_dtype"] == f"$np.{kind}"
-    options = {name: given for name, given in found.items() if name not in ("_target_", "output_dir", "output_dtype")}
-    save = SaveImaged(**options, output_dir=tmp_path / "masks", output_dtype=np.dtype(kind))
-    save(module.Restored("pred")(data))
-    assert nib.Nifti1Image.load(tmp_path / "masks" / "a.nii.gz").get_fdata().ravel().tolist() == [0, value]
+    write = module.Written("pred", str(tmp_path / "masks"), np.dtype(kind))
+    write(module.Restored("pred")({"pred": probs, "image": MetaTensor(probs, meta=meta)}))
+    mask = nib.Nifti1Image.load(tmp_path / "masks" / "a.nii.gz")
+    assert (mask.shape, mask.get_data_dtype()) == (nib.Nifti1Image.load(scan).shape, np.dtype(kind))
+    assert mask.get_fdata().ravel().tolist() == [0, value]
+    np.testing.assert_array_equal(mask.affine, affine)
 
 
-def test_label_values_that_monai_cannot_write_are_refused() -> None:
-    with pytest.raises(EquiregError, match=r"has label values from 0 to 16777217; .*--to onnx"):
-        saving(2**24 + 1)
+def test_label_values_that_no_mask_holds_are_refused() -> None:
+    with pytest.raises(EquiregError, match=r"has label values from 0 to 2147483648; .*--to onnx"):
+        saving(2**31)
+
+
+def test_scans_with_all_channels_stay_apart_whatever_their_names_end_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = transforms(tmp_path / "scripts", VOLUMES, monkeypatch)
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for name, channels in {"a_0001": 2, "a_0002": 2, "b_0000": 1, "b_0001": 1, "c_0000": 3, "c_0001": 3}.items():
+        nib.Nifti1Image(np.ones((3, 4, 2, channels), np.float32), np.eye(4)).to_filename(folder / f"{name}.nii.gz")
+    found = [case["image"] for case in module.cases(folder)]
+    assert [[Path(file).name[:6] for file in one] for one in found] == [
+        ["a_0001"],
+        ["a_0002"],
+        ["b_0000", "b_0001"],
+        ["c_0000", "c_0001"],
+    ]
+    with pytest.raises(SystemExit, match=r"c_0000\.nii\.gz and .*c_0001\.nii\.gz: got 6 channels; expected t1, flair"):
+        module.Prepared("image")({"image": found[-1]})

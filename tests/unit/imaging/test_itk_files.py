@@ -1,5 +1,6 @@
 """MetaImage and NRRD files: checked before ITK sees them, and read in a process that may die."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -73,6 +74,22 @@ def test_a_damaged_packed_file_is_refused(tmp_path, ending):
         assert "cannot be read as an image" in refusal(saved(path, bytes(changed)))
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    "size", ["", "CompressedDataSize = {}\n", "CompressedDataSize = 0\n", "CompressedDataSize = 40\n"]
+)
+@pytest.mark.parametrize("data", ["LOCAL", "v.zraw"])
+@pytest.mark.parametrize("members", [0, 2])
+def test_a_packed_meta_image_is_read_whole_whatever_its_stated_size(tmp_path, monkeypatch, order, size, data, members):
+    monkeypatch.setattr("equireg.imaging.itk._SLAB_BYTES", 200)
+    raw = VOXELS.astype(f"{order}i2").tobytes()
+    packed = gzip.compress(raw[:100]) + gzip.compress(raw[100:]) if members else zlib.compress(raw)
+    more = f"BinaryDataByteOrderMSB = {order == '>'}\nCompressedData = True\n" + size.format(len(packed))
+    (tmp_path / "v.zraw").write_bytes(packed)
+    path = saved(tmp_path / "a.mha", meta(more=more, data=data, content=packed if data == "LOCAL" else b""))
+    np.testing.assert_array_equal(read_image([path])[0][0], VOXELS.T)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -128,6 +145,15 @@ def test_units_that_other_readers_pass_over_are_told(tmp_path, caplog, content, 
     assert read_geometry(path)[0].spacing_mm == (2.0, 1.0, 1.0)
     assert (f"lengths in {unit}metres, but they count as mm" in caplog.text) == (unit is not None)
     assert unit is not None or not caplog.text
+
+
+@pytest.mark.parametrize("kinds", ["", "kinds: domain domain domain time\n", "kinds: ??? ??? ??? ???\n"])
+def test_channels_that_a_nrrd_header_does_not_call_a_list_are_refused_with_a_remedy(tmp_path, kinds):
+    more = "space: LPS\nspace directions: (1, 0, 0) (0,1,0) (0,0,1) none\n{}"
+    content = nrrd("5 6 7 1", more.format(kinds)).replace(b"dimension: 3", b"dimension: 4")
+    assert "Write `kinds: domain domain domain list`" in refusal(saved(tmp_path / "a.nrrd", content))
+    mended = nrrd("5 6 7 1", more.format("kinds: domain domain domain list\n")).replace(b"sion: 3", b"sion: 4")
+    np.testing.assert_array_equal(read_image([saved(tmp_path / "b.nrrd", mended)])[0][0], VOXELS.T)
 
 
 def test_the_voxels_beside_a_header_are_among_its_files(tmp_path):

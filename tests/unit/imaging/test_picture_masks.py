@@ -1,5 +1,6 @@
 """Pictures as masks, in and out, and tables of colours."""
 
+import io
 import json
 
 import numpy as np
@@ -14,8 +15,8 @@ from equireg.imaging.limits import Limits
 from equireg.imaging.masks import MaskFiles, read_label_values
 from equireg.imaging.picture_masks import look_of
 from equireg.imaging.picture_writing import write_fractions, write_picture
-from equireg.imaging.volume import read_label
-from pictures_made_up import PALETTE, disc, png16, save, save_palette, tiff
+from equireg.imaging.volume import read_image, read_label
+from pictures_made_up import PALETTE, bmp, disc, grey_png, png16, save, save_palette, tiff
 
 INDEX = disc() + disc(radius=4)  # 0, 1, 2
 GEOMETRY = Geometry.from_array((40, 32, 1), np.diag([-1.0, -1.0, 1.0, 1.0]))
@@ -72,10 +73,37 @@ def test_white_of_one_bit_is_what_the_labels_declare(tmp_path, declared, white):
     assert read_label(eight, GEOMETRY, limits).max() == 255, "8 bits can hold either"
 
 
+@pytest.mark.parametrize(("bits", "step"), [(2, 85), (4, 17)])
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_values_of_few_bits_are_those_stored_where_the_labels_declare_them(tmp_path, caplog, bits, step, kind):
+    stored = np.packbits(np.unpackbits(INDEX[..., None], axis=2)[..., -bits:].reshape(len(INDEX), -1), axis=1)
+    path = tmp_path / f"a.{kind}"
+    if kind == "png":
+        grey_png(path, INDEX.shape, stored, bits)
+    else:
+        tiff(path, stored, tag_256=INDEX.shape[1], tag_258=bits)
+    for declared, factor in (((1, 2), 1), ((step, 2 * step), step), ((1, step), step)):
+        limits = Limits(segments=tuple((str(value), value) for value in declared))
+        np.testing.assert_array_equal(read_label_values(path, limits)[0][..., 0].T, INDEX * factor)
+    assert not caplog.text
+    np.testing.assert_array_equal(values_of(path), INDEX * step)
+    assert f"a stored 1 is the value {step}" in caplog.text
+    np.testing.assert_array_equal(read_image([path])[0][0, ..., 0].T, INDEX * step)
+
+
 def test_indices_of_a_palette_are_label_values(tmp_path):
     path = save_palette(tmp_path, "a.png", INDEX)
     np.testing.assert_array_equal(values_of(path), INDEX)
     assert look_of(path, Limits()).palette[:3] == ((0, 0, 0), (200, 30, 30), (30, 200, 30))
+
+
+@pytest.mark.parametrize(("bits", "colours", "white"), [(4, 16, 1), (4, 4, 1), (8, 2, 1), (4, 2, 1), (1, 2, 255)])
+def test_indices_of_a_bmp_whose_palette_is_grey(tmp_path, bits, colours, white):
+    index = INDEX if colours > 2 else (INDEX > 0).astype(np.uint8)
+    path = bmp(tmp_path / "a.bmp", index, bits, colours)
+    np.testing.assert_array_equal(values_of(path), index * white)
+    seen = index if colours > 2 else index * 255
+    np.testing.assert_array_equal(read_image([path])[0][0, ..., 0].T, seen)
 
 
 @pytest.mark.parametrize("white", [(255, 255, 255), (253, 254, 253)])
@@ -136,6 +164,31 @@ def test_lossy_black_and_white_is_thresholded_with_a_warning(tmp_path, caplog):
     assert np.mean(values != white[..., 0]) < 0.01
     values_of(save(tmp_path, "b.jpg", white, quality=90))
     assert caplog.text.count("lossy format") == 1  # for all masks of a folder
+
+
+def _compressed(pixels, quality=75):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def test_a_png_that_was_a_jpeg_is_black_and_white_too(tmp_path, caplog):
+    mask = disc(radius=10)
+    was_jpeg = _compressed(mask * np.uint8(255))
+    assert len(np.unique(was_jpeg)) > 20
+    values = values_of(save(tmp_path, "a.png", was_jpeg))
+    assert set(np.unique(values)) == {0, 255}
+    assert ((values > 0) != mask).mean() < 0.01
+    assert "JPEG" in caplog.text
+    level = save(tmp_path, "b.png", _compressed(mask * np.uint8(240)))
+    assert len(np.unique(values_of(level))) > 20  # 240 may be one of several levels
+
+
+def test_many_labels_beside_255_are_no_traces_of_compression(tmp_path):
+    labels = np.kron(np.arange(48).reshape(6, 8), np.ones((5, 5))).astype(np.uint8) % 33
+    labels[:, -9:] = 255  # not annotated
+    labels[0, 0] = 254
+    np.testing.assert_array_equal(values_of(save(tmp_path, "a.png", labels)), labels)
 
 
 def test_other_lossy_masks_are_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Pictures as scans."""
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -115,6 +116,37 @@ def test_numbers_of_tiff_that_are_kept(tmp_path, kind):
     pixels = np.arange(12, dtype=kind).reshape(3, 4)
     image, _ = read_image([tiff(tmp_path / "a.tif", pixels)])
     np.testing.assert_array_equal(image[0, ..., 0], pixels.T)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16, np.int32, np.float32])
+def test_a_packed_tiff_is_read_in_its_own_byte_order(tmp_path, order, kind):
+    pixels = np.arange(300, 312).astype(kind).reshape(3, 4)
+    packed = zlib.compress((pixels if order == "<" else pixels.byteswap()).tobytes())
+    path = tiff(tmp_path / "a.tif", pixels, order=order, tag_259=8, tag_279=len(packed))
+    path.write_bytes(path.read_bytes()[: -pixels.nbytes] + packed)
+    np.testing.assert_array_equal(read_image([path])[0][0, ..., 0], pixels.T)
+
+
+@pytest.mark.parametrize("packing", [1, 8])
+def test_a_tiff_that_leaves_out_empty_strips_is_refused(tmp_path, packing):
+    path = tiff(tmp_path / "a.tif", np.zeros((3, 4), np.uint8), tag_259=packing, tag_279=0)
+    content = path.read_bytes()
+    entry = content.index(struct.pack("<HHI", 273, 4, 1)) + 8
+    path.write_bytes(content[:entry] + bytes(4) + content[entry + 4 :])
+    assert "a sparse TIFF" in error_of(path)
+
+
+def test_smaller_copies_in_further_pages_are_passed_over(tmp_path):
+    first, *others = (Image.fromarray(PHOTO[::step, ::step, 0]) for step in (1, 2, 4))
+    for copy in others:
+        copy.encoderinfo = {"tiffinfo": {254: 1}}
+    path = tmp_path / "a.tif"
+    first.save(path, save_all=True, append_images=others)
+    np.testing.assert_array_equal(read_image([path])[0][0, ..., 0], PHOTO[..., 0].T)
+    others[1].encoderinfo = {}
+    first.save(path, save_all=True, append_images=others)
+    assert "holds 3 pages" in error_of(path)
 
 
 def test_floats_of_tiff_and_what_is_no_number(tmp_path):

@@ -112,7 +112,7 @@ def test_damaged_dataset_json(tmp_path, change, word):
 
 def test_dataset_json_that_is_no_json(tmp_path):
     (decathlon(tmp_path) / "dataset.json").write_text('{"modality": ')
-    with pytest.raises(EquiregError, match=r"dataset\.json: is not valid JSON"):
+    with pytest.raises(EquiregError, match=r"dataset\.json: is not valid JSON .*Correct it there, or restore it"):
         discover(tmp_path)
 
 

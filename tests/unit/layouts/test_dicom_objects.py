@@ -268,6 +268,7 @@ def test_whole_numbers_may_have_a_point(tmp_path: Path) -> None:
 def test_x_rays_are_left_out_with_a_remedy(tmp_path: Path) -> None:
     files = slices(phantom((8, 8, 2)))
     for file in files:
+        file.Modality = "DX"
         del file.ImagePositionPatient, file.ImageOrientationPatient, file.PixelSpacing
     write(tmp_path, files)
     found = discover(tmp_path)
@@ -275,3 +276,15 @@ def test_x_rays_are_left_out_with_a_remedy(tmp_path: Path) -> None:
     (note,) = found.notes
     assert note.startswith("left out: 2 files of pictures without a place in the patient (most X-ray and ultrasound;")
     assert "convert them to PNG" in note
+
+
+def test_regions_of_a_fused_scan_are_no_labels(tmp_path: Path) -> None:
+    source = slices(phantom())
+    triangle = np.array([[-8.0, -18, 35], [-6, -18, 35], [-6, -14, 35]])
+    mask = contours(source, {"liver": [(2, triangle)], "tumour on MR": [(2, triangle)]})
+    mask.StructureSetROISequence[1].ReferencedFrameOfReferenceUID = "4.5.6"
+    mask.ROIContourSequence[1].ContourSequence[0].ContourImageSequence[0].ReferencedSOPInstanceUID = "4.5.6.7"
+    write(tmp_path, [*source, mask])
+    labels = discover(tmp_path).labels
+    assert labels is not None
+    assert labels.names == ("background", "liver")

@@ -1,5 +1,7 @@
 """Cases that cannot stand: one name or one file twice, files outside the folder, lists that are wrong."""
 
+import json
+
 import pytest
 
 from equireg.errors import EquiregError
@@ -93,6 +95,18 @@ def test_a_scan_that_is_its_own_mask(tmp_path):
     pair = {"image": "./imagesTr/a.nii.gz", "label": "./imagesTr/a.nii.gz"}
     dataset = discover(decathlon(tmp_path, training=[pair]))
     assert "scan and its mask" in dataset.refused[0].reason
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_masks_whose_values_are_instances_are_refused(tmp_path, described):
+    for case, found in {"a": {"1": 0, "2": 0}, "b": {"1": 1}, "c": {"1": 0}, "d": {"1": 0, "2": 1}}.items():
+        put(tmp_path, f"imagesTr/{case}_0000.nii.gz", f"labelsTr/{case}.nii.gz")
+        (tmp_path / f"labelsTr/{case}.json").write_text(json.dumps({"instances": found}))
+    put(tmp_path, "imagesTr/e_0000.nii.gz", "labelsTr/e.nii.gz")
+    (tmp_path / "labelsTr/e.json").write_text('{"spacing": [1, 1, 1]}')
+    dataset = discover(nnunet(tmp_path) if described else tmp_path)
+    assert [refusal.case for refusal in dataset.refused] == ["a", "b"], "of the others the values are those of classes"
+    assert "a.json says (value 2 is one of class 0); expected a value for each class" in dataset.refused[0].reason
 
 
 @pytest.mark.parametrize("way", ["link", "folder", "../out/x.nii.gz", "absolute"])

@@ -6,7 +6,7 @@ import pytest
 
 from equireg.errors import EquiregError
 from equireg.layouts import discover
-from layout_folders import describe, files, labelled, names, put
+from layout_folders import describe, files, labelled, masks, names, put
 
 
 def nnunet(root: Path, **changes: object) -> Path:
@@ -116,6 +116,11 @@ def test_nnunet_of_another_kind(tmp_path):
         discover(nnunet(tmp_path, file_ending=".gif"))
 
 
+@pytest.mark.parametrize("ending", ["nii.gz", ".NII.GZ"])
+def test_a_file_ending_may_lack_its_dot_and_be_in_capitals(tmp_path, ending):
+    assert discover(nnunet(tmp_path, file_ending=ending)).layout == "nnunet"
+
+
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("case", ["c{}", "amos_{:04d}"])
 def test_scans_without_channel_numbers_hold_all_channels(tmp_path, channels, case):
@@ -155,3 +160,108 @@ def test_lists_of_numbered_files_mean_what_their_folders_hold(tmp_path):
     describe(tmp_path, training=listed[:2], validation=listed[2:], **stated)
     dataset = discover(tmp_path)
     assert [case.name for case in dataset.cases if case.held_out] == ["c2"]
+
+
+def listed_cases(*numbers: int, image: str = "imagesTr/c{}.nii.gz", label: str = "labelsTr/c{}.nii.gz") -> list[object]:
+    return [{"image": image.format(i), "label": label.format(i)} for i in numbers]
+
+
+def five(root: Path, channels: int = 1) -> dict[str, object]:
+    put(root, *(f"imagesTr/c{i}_{channel:04d}.nii.gz" for i in range(5) for channel in range(channels)))
+    put(root, *(f"labelsTr/c{i}.nii.gz" for i in range(5)))
+    return {"labels": {"0": "background", "1": "x"}, "modality": {str(i): f"X{i}" for i in range(channels)}}
+
+
+@pytest.mark.parametrize("key", ["modality", "channel_names"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    "held_out",
+    [
+        {"validation": listed_cases(3), "test": ["./imagesTr/c4.nii.gz"]},
+        {"validation": listed_cases(3, 4, image="/data/T1/imagesTr/c{}_0000.nii.gz")},
+        {"test": ["c3.nii.gz", "imagesTr\\c4_0000.nii.gz"]},
+    ],
+)
+def test_what_other_lists_name_is_held_out(tmp_path, key, channels, held_out):
+    stated = five(tmp_path, channels)
+    describe(tmp_path, training=listed_cases(0, 1, 2), **{key: stated.pop("modality")}, **stated, **held_out)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, names(dataset)) == ("nnunet", ["c0", "c1", "c2", "c3", "c4"])
+    assert [case.name for case in dataset.cases if case.held_out] == ["c3", "c4"]
+    assert (dataset.warnings, dataset.refused) == ((), ())
+
+
+def test_a_test_list_of_other_folders_holds_no_namesake_out(tmp_path):
+    stated = five(tmp_path)
+    describe(tmp_path, training=listed_cases(*range(5)), test=["./imagesTs/c1.nii.gz"], numTest=1, **stated)
+    dataset = discover(tmp_path)
+    assert not [case.name for case in dataset.cases if case.held_out]
+    assert dataset.warnings == ()
+
+
+def test_a_case_under_training_and_another_list_trains_and_is_told(tmp_path):
+    stated = five(tmp_path)
+    describe(tmp_path, training=listed_cases(*range(5)), validation=listed_cases(4), **stated)
+    dataset = discover(tmp_path)
+    assert not [case.name for case in dataset.cases if case.held_out]
+    (warning,) = dataset.warnings
+    assert 'both under "training" and elsewhere, which are used for training: c4.' in warning
+
+
+def test_the_listed_mask_goes_before_that_of_the_scans_name(tmp_path):
+    stated = five(tmp_path)
+    put(tmp_path, "labels2/c0.nii.gz", "labelsTr/seg_4.nii.gz")
+    (tmp_path / "labelsTr/c4.nii.gz").unlink()
+    entries = [
+        *listed_cases(0, 1, label="labels2/c{}.nii.gz"),
+        *listed_cases(2, 3),
+        *listed_cases(4, label="labelsTr/seg_{}.nii.gz"),
+    ]
+    describe(tmp_path, training=entries, **stated)
+    dataset = discover(tmp_path)
+    own = {f"c{i}": f"labelsTr/c{i}.nii.gz" for i in range(1, 4)}
+    assert masks(dataset) == {"c0": "labels2/c0.nii.gz", **own, "c4": "labelsTr/seg_4.nii.gz"}
+    assert dataset.refused == ()
+    (warning,) = dataset.warnings
+    assert "lists masks elsewhere than under the names of their scans, which are used: c0." in warning
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"training": listed_cases(0, 1, 2)},
+        {
+            "channel_names": {"0": "X0"},
+            "dataset": {
+                f"c{i}": {"images": [f"imagesTr/c{i}_0000.nii.gz"], "label": f"labelsTr/c{i}.nii.gz"} for i in range(3)
+            },
+        },
+    ],
+)
+def test_cases_with_a_mask_that_a_list_leaves_out_are_told(tmp_path, lists):
+    stated = five(tmp_path)
+    put(tmp_path, "imagesTr/u_0000.nii.gz", "imagesTs/t_0000.nii.gz", "labelsTs/t.nii.gz")
+    describe(tmp_path, **stated, **lists)
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == ["c0", "c1", "c2", "c3", "c4", "t"]
+    (warning,) = dataset.warnings
+    assert "does not list 2 cases such as c3, which are used for training" in warning
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_lists_of_first_channels_mean_cases_without_the_number(tmp_path, channels):
+    stated = five(tmp_path, channels)
+    first = "imagesTr/c{}_0000.nii.gz"
+    describe(tmp_path, training=listed_cases(0, 1, 2, image=first), test=["imagesTr/c3_0000.nii.gz"], **stated)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, names(dataset), len(dataset.channels)) == ("nnunet", [f"c{i}" for i in range(5)], channels)
+    assert [case.name for case in dataset.cases if case.held_out] == ["c3"]
+    assert dataset.refused == ()
+
+
+def test_numbers_of_cases_in_a_list_stay(tmp_path):
+    put(tmp_path, *(f"{kind}Tr/c_000{i}.nii.gz" for kind in ("images", "labels") for i in range(2)))
+    image, label = "imagesTr/c_000{}.nii.gz", "labelsTr/c_000{}.nii.gz"
+    describe(tmp_path, modality={"0": "CT", "1": "X"}, training=listed_cases(0, 1, image=image, label=label))
+    dataset = discover(tmp_path)
+    assert (dataset.layout, labelled(dataset)) == ("decathlon", ["c_0000", "c_0001"])

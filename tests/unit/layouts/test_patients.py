@@ -130,6 +130,31 @@ def test_names_that_look_like_groups():
         assert look_alike(patients_of([healthy.format(i, i) for i in range(12)])) == []
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "case{}_z{:03d}",
+        "{:03d}_{:03d}",
+        "IM-{:04d}-{:04d}",
+        "img{}_patch_{:03d}",
+        "P{:02d}_tile{}",
+        "{}-{}",
+        "P{}_IMG-{:04d}",
+    ],
+)
+def test_slices_and_tiles_of_a_patient_look_like_groups_among_pictures(form):
+    patients = patients_of([form.format(patient, index) for patient in range(1, 6) for index in range(12)])
+    assert (look_alike(patients), list(map(len, look_alike(patients, pictures=True)))) == ([], [12] * 5)
+
+
+@pytest.mark.parametrize("form", ["site{}_{:03d}", "site-{}_img_{:03d}", "201{}_{:03d}", "cohort_{}_{:03d}"])
+def test_pictures_that_sites_or_years_number_anew_are_no_groups(form):
+    patients = patients_of([form.format(site, index) for site in range(1, 6) for index in range(12)])
+    assert look_alike(patients, pictures=True) == []
+    single = [f"kvasir{index // 100}_{index:04d}" for index in range(300)]  # numbers that go on
+    assert look_alike(patients_of(single), pictures=True) == []
+
+
 def test_time_points():
     words = [
         "baseline",

@@ -9,10 +9,11 @@ from equireg import disk, folders
 from equireg.batches.choice import choose_cases, drafted_cases
 from equireg.config import TrainConfig
 from equireg.errors import EquiregError
-from equireg.folders.prepared import LABEL, MANIFEST, PreparedSet
+from equireg.folders.prepared import LABEL, MANIFEST, RECORD, PreparedSet
 from equireg.folders.quality import CaseQuality, RegionQuality, write_record
 from equireg.imaging.volume import read_label, write_label
 from equireg.pipeline.drafts import trusted, with_drafts
+from equireg.preparation.case import MADE_FROM
 from prepared_sets import whole
 
 
@@ -53,6 +54,7 @@ def test_a_folder_with_drafts_is_a_copy_in_which_they_stand_for_masks(phantom_pr
     assert np.array_equal(whole(made.label(case)), expected)
     assert (made.by_name[case].drafted, made.by_name[case].labelled) == (True, False)
     assert case not in made.references()
+    assert MADE_FROM not in disk.read_json(made.folder(case) / RECORD)
     assert drafted_cases(made.manifest.cases) == (case,)
     assert choose_cases(made.manifest.cases, TrainConfig())[0] == [masked]
     assert made.digest != digest

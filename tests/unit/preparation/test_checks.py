@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from equireg.folders.prepared import IMAGE, Split
+from equireg.imaging.geometry import Geometry
 from equireg.preparation import checks
 from prepared_sets import LABELS, record
 
@@ -57,3 +58,26 @@ def test_masks_that_are_ignored_everywhere_are_counted():
     cases = [record("a"), record("b", class_voxels=(0, 0, 0)), record("c", class_voxels=(0, 0, 0))]
     (note,) = checks.of_masks(cases, LABELS)
     assert note.startswith("2 of 3 masks are ignored in every voxel, such as those of b, c: nothing is learnt")
+
+
+@pytest.mark.parametrize(
+    ("others", "common", "words"),
+    [
+        ((3.3, 0.6, 0.6), (0.6, 0.6, 3.3), "up to 5.5 times as coarse as their voxels: s0, s1. Detail"),
+        ((3.3, 0.6, 0.6), (0.6, 0.6, 3.3), "by --spacing 0.6,0.6,0.6."),
+        ((3.3, 0.6, 0.6), (0.6, 0.6, 0.6), ""),
+        ((1.0, 0.6, 0.6), (0.6, 0.6, 3.3), ""),
+        ((0.6, 0.6, 5.0), (0.6, 0.6, 3.3), ""),
+        ((0.6, 0.6, 0.6), (0.6, 0.6, 3.3), ""),
+    ],
+)
+def test_thick_slices_across_another_axis_are_told(
+    others: tuple[float, ...], common: tuple[float, ...], words: str
+) -> None:
+    kinds = {"a": (0.6, 0.6, 3.3), "b": (0.6, 0.6, 3.3), "c": (0.6, 0.6, 3.3), "s0": others, "s1": others}
+    geometries = {name: Geometry.from_array((9, 9, 9), np.diag([*mm, 1.0])) for name, mm in kinds.items()}
+    notes = checks.of_spacings(geometries, common)
+    assert words in " ".join(notes)
+    assert bool(notes) == bool(words)
+    single = {name: Geometry.from_array((1, 9, 9), np.diag([*mm, 1.0])) for name, mm in kinds.items()}
+    assert checks.of_spacings(single, common) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.preparation.label_values import check_kinds, tell_strays
+from equireg.preparation.label_values import check_kinds, tell_lossy, tell_strays
 
 A, B, C, D = (Path(f"{name}.nii.gz") for name in "abcd")
 
@@ -20,6 +20,22 @@ def test_masks_of_one_and_of_255_are_two_kinds():
 def test_other_values_may_mean_something_else(third, caplog):
     check_kinds({A: [0, 1], B: [0, 255], C: third})
     assert not caplog.records  # the remark on 255 is of pictures
+
+
+@pytest.mark.parametrize(("one", "other"), [(255, 65535), (254, 255), (1, 65535)])
+def test_white_of_two_depths_is_two_kinds(one, other):
+    with pytest.raises(EquiregError, match=f"b.nii.gz: holds 0 and {one}, a.nii.gz 0 and {other}, as 1 and 2 masks do"):
+        check_kinds({A: [0, other], B: [0, one], C: [other], D: [0]})
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [([0, 128], "1 of 2 masks show 255 alone, and others show 128"), ([0, 128, 255], "the masks show 255 beside 128")],
+)
+def test_white_is_to_be_ignored_only_beside_a_label(second, told, caplog):
+    check_kinds({Path("a.png"): [0, 255], Path("b.png"): second})
+    (record,) = caplog.records
+    assert told in record.getMessage()
 
 
 def test_a_value_of_a_voxel_in_one_mask_is_told(caplog):
@@ -47,4 +63,30 @@ def test_many_strays_are_one_line(caplog):
 )
 def test_what_may_be_meant_is_not_told(voxels, caplog):
     tell_strays(voxels)
+    assert not caplog.records
+
+
+def _around(*levels: int) -> dict[int, int]:
+    """Return counts of levels, and of the values beside them that compression leaves."""
+    return {0: 9000} | {
+        level + by: 900 if by == 0 else 4 for level in levels for by in range(-6, 7) if level + by < 256
+    }
+
+
+def test_values_that_crowd_about_a_few_are_told(caplog):
+    tell_lossy({Path("a.png"): _around(80, 160), Path("b.png"): _around(160, 240)})
+    assert "the masks show 40 values, all close to 0, 80, 160, 240" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "voxels",
+    [
+        {Path("a.nii.gz"): _around(80, 160)},
+        {Path("a.png"): {0: 9000, **dict.fromkeys(range(1, 90), 5)}},  # objects, numbered
+        {Path("a.png"): {0: 9000, **{value: 900 // value for value in range(1, 90)}}},  # classes, few of them frequent
+        {Path("a.png"): {0: 9000, 80: 900, 160: 900, 240: 900}},
+    ],
+)
+def test_values_that_are_meant_are_not_told(voxels, caplog):
+    tell_lossy(voxels)
     assert not caplog.records

@@ -16,6 +16,8 @@ from equireg.preparation.prepare import prepare
 LABELS = LabelTable((0, 1, 2), ("background", "liver", "vessel"))
 NATIVE = Geometry.from_array((10, 10, 10), np.eye(4))
 SAME = WorkingGrid.plan(NATIVE, None, "z", ((0, 10), (1, 9), (1, 9)))
+FLAT = Geometry.from_array((10, 10, 12), np.diag([4.0, 1.0, 1.0, 1.0]))
+TURNED = WorkingGrid.plan(FLAT, (1.0, 1.0, 4.0), "z")
 COARSE = WorkingGrid.plan(NATIVE, (2.0, 2.0, 2.0), "z")
 
 
@@ -29,6 +31,8 @@ COARSE = WorkingGrid.plan(NATIVE, (2.0, 2.0, 2.0), "z")
         (COARSE, (900, 90, 10), (113, 12, 0), "resampling to 2 x 2 x 2 mm leaves none"),
         (COARSE, (900, 90, 10), (121, 3, 1), "leave 32% of the volume of its mask"),
         (COARSE, (1000, 0, 0), (125, 0, 0), ""),
+        (TURNED, (900, 90, 10), (900, 81, 9), ""),
+        (TURNED, (900, 90, 10), (960, 39, 1), "resampling to 4 x 1 x 1 mm and cropping leave 40%"),
     ],
 )
 def test_what_is_lost(grid: WorkingGrid, native: tuple[int, ...], working: tuple[int, ...], words: str) -> None:

@@ -1,11 +1,16 @@
 """Segments of a client to label values and back."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
-from equireg.serving.labels import in_own_values, label_names, segment_names
+from equireg.serving import describing
+from equireg.serving.labels import in_own_values, label_names, segment_names, tell_other_labels
 
 LABELS = LabelTable((0, 1, 2, 4), ("background", "core", "edema", "rim"))
 
@@ -77,3 +82,32 @@ def test_a_new_segment_is_a_label_where_labels_are_open():
         in_own_values(np.array([[[4]]]), names, LABELS, open_=True)
     with pytest.raises(EquiregError, match="'Segment_1'"):  # Slicer's own name means nothing
         in_own_values(np.array([[[1]]]), {1: "Segment_1"}, LABELS, open_=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "told"),
+    [
+        ((0, 7), ("background", "core"), "core = 7;"),
+        ((0, 1, 2), ("background", "edema", "core"), "edema = 1, core = 2;"),
+        ((0, 1, 4), ("background", "label 1", "Rim"), None),
+    ],
+)
+def test_a_model_of_other_labels_than_the_folder_is_told(
+    values: tuple[int, ...], names: tuple[str, ...], told: str | None, caplog: pytest.LogCaptureFixture
+):
+    drawn = LabelTable(values, names)
+    for labels in (LABELS, LabelTable((0,), ("background",))):  # a folder without any mask takes what comes
+        data: Any = SimpleNamespace(root=Path("prepared"), manifest=SimpleNamespace(labels=labels))
+        tell_other_labels(Path("run"), drawn, data)
+    assert [told in text for text in caplog.messages if told] == ([True] if told else [])
+    assert len(caplog.messages) == (told is not None)
+
+
+def test_a_model_is_described_by_its_own_labels(tmp_path: Path):
+    facts = SimpleNamespace(labels=LabelTable((0, 7), ("background", "liver")), dataset="ct", channels=("CT",))
+    model = SimpleNamespace(facts=facts, run=tmp_path)
+    config = SimpleNamespace(train_config=None, train_minutes=1)
+    desk: Any = SimpleNamespace(name="run", labels=LABELS, newest_model=lambda: model, has_folder=False, config=config)
+    told = describing.info(desk)
+    assert told["labels"] == ["core", "edema", "rim"]
+    assert told["models"]["run"]["labels"] == ["liver"]

@@ -40,6 +40,11 @@ def test_a_residual_encoder_is_ours(tmp_path: Path) -> None:
 def test_the_spacing_of_volumes_is_turned(tmp_path: Path) -> None:
     plan = Plan(strides=((1, 1, 1), (1, 2, 2), (2, 2, 2)), kernels=((1, 3, 3), (3, 3, 3), (3, 3, 3)))
     assert read_source(write_checkpoint(tmp_path / "a.pth", plan)).spacing_mm == (1.0, 1.0, 2.0)
+    made = torch.load(tmp_path / "a.pth", weights_only=False)["init_args"]["plans"]
+    for forward, expected in (([2, 0, 1], (2.0, 3.0, 1.0)), ("none", (3.0, 1.0, 2.0))):
+        base = {**made["configurations"]["base"], "spacing": [2.0, 1.0, 3.0]}
+        plans = {**made, "transpose_forward": forward, "configurations": {**made["configurations"], "base": base}}
+        assert read_source(write_checkpoint(tmp_path / "b.pth", plan, plans=plans)).spacing_mm == expected
 
 
 def test_plans_and_data_set_may_stand_beside_it(tmp_path: Path) -> None:

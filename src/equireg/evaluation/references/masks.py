@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from equireg.evaluation.predictions import label_files
-from equireg.folders.predictions import read_labels
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.masks import MaskFiles
 from equireg.layouts import RawDataset
-from equireg.layouts.dataset_json import NAME, label_table, read_description
-from equireg.layouts.masks import split_mask
+from equireg.layouts.masks import labels_beside, split_mask
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,7 @@ class MaskFolder(Reference):
             EquiregError: if two files are of one case, or what says the labels is damaged.
         """
         masks = {case: MaskFiles(path) for case, path in label_files(folder).items()}
-        table = read_labels(folder) or described_labels(folder) or described_labels(folder.absolute().parent)
-        return cls(folder, masks, table, dict.fromkeys(masks, ""))
+        return cls(folder, masks, labels_beside(folder), dict.fromkeys(masks, ""))
 
     def called_as(self, cases: Collection[str]) -> "MaskFolder":
         """Return the folder with the names of some cases, where its files add no more to them than a word for masks."""
@@ -76,9 +73,3 @@ class MaskFolder(Reference):
         plain = {name: case for name, case in names.items() if case in cases and found[case] == 1}
         masks = {plain.get(name) or name: mask for name, mask in self.masks.items()}
         return replace(self, masks=masks, groups=dict.fromkeys(masks, ""))
-
-
-def described_labels(folder: Path) -> LabelTable | None:
-    """Read the labels of a folder's ``dataset.json``, if there is one and it has labels."""
-    content = read_description(folder)
-    return label_table(folder / NAME, content["labels"]) if content and "labels" in content else None

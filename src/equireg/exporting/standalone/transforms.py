@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-from working import pad, prepare, read, restore, write  # noqa: E402 - it lies beside this file
+from working import holds_all, opened, pad, prepare, read, restore, write  # noqa: E402 - it lies beside this file
 
 FACTS = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
 _CHANNEL = re.compile(r"_\d{4}$")
@@ -35,7 +35,9 @@ def cases(folder):
         return [{"image": [str(path)]} for path in paths]
     groups = {}
     for path in paths:
-        groups.setdefault(_case(path) if len(FACTS["channels"]) > 1 else path.name, []).append(str(path))
+        named = _case(path) != _ENDING.sub("", path.name)
+        whole = len(FACTS["channels"]) == 1 or (named and holds_all(path, FACTS))
+        groups.setdefault(path.name if whole else _case(path), []).append(str(path))
     return [{"image": files} for files in groups.values()]
 
 
@@ -64,6 +66,7 @@ class Prepared(MapTransform):
             padded, inner = pad(working, background, FACTS["networks"][0]["patch_size"])
             meta = {
                 "filename_or_obj": str(name if "pixel_mm" in FACTS else name.with_name(f"{stem}.nii.gz")),
+                "scan_file": str(name),
                 "scan_affine": np.asarray(first.affine, dtype=np.float64),
                 "turned_by": np.asarray(affine, dtype=np.float64),
                 "scan_shape": np.array(image.shape[1:]),
@@ -95,22 +98,27 @@ class Restored(MapTransform):
             mask = restore(probs, arrays["turned_by"], shape, box, whole, FACTS)
             found = torch.from_numpy(mask[None].astype(np.int32))
             affine = torch.from_numpy(arrays["scan_affine"])
-            data[key] = MetaTensor(found, affine=affine, meta={"filename_or_obj": meta["filename_or_obj"]})
+            named = {name: meta[name] for name in ("filename_or_obj", "scan_file")}
+            data[key] = MetaTensor(found, affine=affine, meta=named)
         return data
 
 
 class Written(MapTransform):
-    """Write the mask of a picture, label values [1, X, Y, 1], as PNG under the picture's name."""
+    """Write the mask of a scan, label values [1, X, Y, Z], in its place and shape; of a picture as PNG."""
 
-    def __init__(self, keys, output_dir):
+    def __init__(self, keys, output_dir, output_dtype=None):
         super().__init__(keys)
-        self.folder = Path(output_dir)
+        self.folder, self.kind = Path(output_dir), output_dtype
 
     def __call__(self, data):
         """Return the data as they are."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for key in self.key_iterator(data):
-            mask = np.asarray(data[key][0])
-            kind = np.uint8 if mask.max() < 256 else np.uint16
-            write(self.folder / f"{Path(data[key].meta['filename_or_obj']).stem}.png", mask.astype(kind), None)
+            mask, meta = np.asarray(data[key][0]), data[key].meta
+            name = Path(meta["filename_or_obj"])
+            if "pixel_mm" in FACTS:
+                kind = np.uint8 if mask.max() < 256 else np.uint16
+                write(self.folder / f"{name.stem}.png", mask.astype(kind), None)
+            else:
+                write(self.folder / name.name, mask.astype(self.kind), opened(meta["scan_file"], FACTS))
         return data

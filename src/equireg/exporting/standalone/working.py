@@ -16,7 +16,8 @@ def read(files, facts):
     parts = [array.reshape(*(*array.shape, 1)[:3], -1) for array in voxels]  # [X, Y, Z, C]; two axes are a slice
     count = sum(part.shape[3] for part in parts)
     if count != len(facts["channels"]):
-        sys.exit(f"{files[0]}: got {count} channels; expected {', '.join(facts['channels'])}.")
+        named = " and ".join(str(file) for file in files)
+        sys.exit(f"{named}: got {count} channels; expected {', '.join(facts['channels'])}.")
     shape = parts[0].shape[:3]
     affine = place(scans[0].header, shape, facts)
     for index, file in enumerate(files[1:], start=1):
@@ -24,6 +25,16 @@ def read(files, facts):
     image = np.concatenate([np.moveaxis(part, -1, 0) for part in parts])
     check(image, files, facts)
     return image, affine, scans[0]
+
+
+def holds_all(file, facts):
+    """Return whether a file holds all channels by itself, as far as its header can be read."""
+    damages = (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
+    try:
+        shape = opened(file, facts).shape
+    except (OSError, EOFError, ValueError, *damages):
+        return False  # whoever reads the scan says so
+    return len(shape) > 3 and np.prod(shape[3:]) == len(facts["channels"])
 
 
 def along(part, own, shape, affine, file):

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,13 @@ from equireg.imaging.placing import LPS_TO_RAS
 
 _OFF_SLICE_VOX = 0.25
 """How far a contour may lie beside the middle of a slice."""
+_PLANE_VOX = 0.1
+"""Distance of two contours along the third axis, in slices, above which they lie in different planes."""
+_REPEATED = PARTS // 4
+"""How far, in units, a contour may run beside another one that it repeats."""
+_MOST_TRIED = 2000
+_OPEN = ("POINT", "OPEN")
+"""How the kinds of contours that have no inside begin."""
 
 Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -28,9 +35,10 @@ def voxels_of_contours(
 ) -> Iterator[tuple[int, Voxels]]:
     """Yield label value and voxels of each region in each slice.
 
-    A voxel is inside where its centre is, or lies on an edge. Of two contours of one region in one slice, the inner one
-    is a hole (DICOM PS3.3, C.8.8.6.3). A contour that repeats another one is no hole: it counts once. Points and open
-    lines have no inside, and what lies beyond the scan is cut off; that is logged.
+    A voxel is inside where its centre is, or lies on an edge. Of two contours of one region in one plane, the inner one
+    is a hole (DICOM PS3.3, C.8.8.6.3); planes within one slice are united. A contour that repeats another one, also
+    with points that are rounded otherwise, is no hole: it counts once. Points and open lines have no inside, and what
+    lies beyond the scan is cut off; that is logged.
 
     Args:
         path: the file, for messages.
@@ -44,30 +52,27 @@ def voxels_of_contours(
     """
     drawn, size = list(_closed(path, dataset, values)), np.array(grid.shape[:2])
     lookup = Lookup(grid, np.reshape([np.median(contour.points, axis=1) for contour in drawn], (-1, 3)).T)
-    slices: defaultdict[tuple[int, int, int], list[np.ndarray]] = defaultdict(list)
-    seen: set[tuple[int, int, bytes]] = set()
-    repeated: Counter[str] = Counter()
+    slices: defaultdict[tuple[int, int, int], list[tuple[float, np.ndarray]]] = defaultdict(list)
     beyond: Counter[str] = Counter()
     for contour in drawn:
-        place, corners = _in_slice(path, lookup.voxels(contour.points), grid.shape[2])
+        place, height, corners = _in_slice(path, lookup.voxels(contour.points), grid.shape[2])
         if corners is None or (corners < -PARTS).any() or (corners > PARTS * size).any():
             beyond[contour.name] += 1
-        if corners is None:
-            continue
-        key = contour.region, place, _edges(corners)
-        if key in seen:
-            repeated[contour.name] += 1
-            continue
-        seen.add(key)
-        slices[contour.region, contour.number, place].append(corners)
+        if corners is not None:
+            slices[contour.region, contour.number, place].append((height, corners))
     if drawn and not slices:
         raise EquiregError(
             f"{path}: has contours beyond the slices of its series alone. Export it again for this series."
         )
+    repeated: Counter[str] = Counter()
+    names = {contour.number: contour.name for contour in drawn}
     for (_, number, place), several in slices.items():
-        x, y = np.nonzero(fill(several, grid.shape[:2]))
-        yield values[number], (x, y, np.full_like(x, place))
-    tell(path, repeated, "contours that repeat another one of their region and slice count once")
+        for plane in _planes(several):
+            once = _without_repeated(plane)
+            repeated[names[number]] += len(plane) - len(once)
+            x, y = np.nonzero(fill(once, grid.shape[:2]))
+            yield values[number], (x, y, np.full_like(x, place))
+    tell(path, +repeated, "contours that repeat another one of their region and slice count once")
     tell(path, beyond, "contours lie beyond the scan, wholly or in part, and what is beyond is left out")
 
 
@@ -89,12 +94,14 @@ def _closed(path: Path, dataset: Any, values: Mapping[int, int]) -> Iterator[_Co
     names = dict(regions_of(dataset))
     without_inside: Counter[str] = Counter()
     empty: Counter[str] = Counter()
+    unnamed: Counter[str] = Counter()
     count = 0
     for place, region in enumerate(dataset.get("ROIContourSequence") or []):
         number = int(region.ReferencedROINumber)
         name = names.get(number, f"number {number}")
+        unnamed[name] += len(region.get("ContourSequence") or []) * (number not in names)
         for contour in (region.get("ContourSequence") or []) if number in values else []:
-            if not str(contour.get("ContourGeometricType", "")).upper().startswith("CLOSED"):
+            if str(contour.get("ContourGeometricType", "")).upper().startswith(_OPEN):
                 without_inside[name] += 1
                 continue
             points = LPS_TO_RAS[:3, :3] @ _numbers(contour.get("ContourData")).reshape(-1, 3).T
@@ -107,6 +114,7 @@ def _closed(path: Path, dataset: Any, values: Mapping[int, int]) -> Iterator[_Co
                 empty[name] += 1
     if empty and not count:
         raise ValueError("none of its contours has points")
+    tell(path, +unnamed, "contours of regions that it does not list are left out")
     tell(path, without_inside, "contours that are points or open lines have no inside and are left out")
     tell(path, empty, "contours that have no points are left out")
 
@@ -124,30 +132,58 @@ def tell(path: Path, contours: Counter[str], what: str) -> None:
         warn_once(f"{path}: {what}: {some_of([f'{name} ({count})' for name, count in contours.most_common()])}.")
 
 
-def _edges(corners: np.ndarray) -> bytes:
-    """Return a digest of a closed contour's edges, [points, 2]; it does not depend on its first point and direction."""
-    following = np.roll(corners, -1, axis=0)
-    swapped = (corners[:, 0] > following[:, 0]) | (
-        (corners[:, 0] == following[:, 0]) & (corners[:, 1] > following[:, 1])
-    )
-    edges = np.where(swapped[:, None], np.hstack([following, corners]), np.hstack([corners, following]))  # [edges, 4]
-    edges = edges[(corners != following).any(axis=1)]  # a first point that is repeated at the end adds none
-    return blake2b(edges[np.lexsort(edges.T)].tobytes(), digest_size=16).digest()
+def _planes(contours: list[tuple[float, np.ndarray]]) -> list[list[np.ndarray]]:
+    """Return the contours of a slice by the planes that they lie in.
+
+    Args:
+        contours: where each lies along the third axis, in slices, and its points.
+    """
+    ordered = sorted(contours, key=lambda contour: contour[0])
+    starts = np.flatnonzero(np.diff([height for height, _ in ordered]) > _PLANE_VOX) + 1
+    edges = [0, *starts.tolist(), len(ordered)]
+    return [[corners for _, corners in ordered[first:last]] for first, last in pairwise(edges)]
 
 
-def _in_slice(path: Path, voxels: np.ndarray, slices: int) -> tuple[int, np.ndarray | None]:
-    """Return the slice of a contour, and its points in units of ``fill`` [points, 2]; None beyond the slices.
+def _without_repeated(contours: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the contours of a plane without those that run along an earlier one."""
+    boxes = np.array([(*corners.min(axis=0), *corners.max(axis=0)) for corners in contours])
+    kept: list[int] = []
+    for index, corners in enumerate(contours):
+        near = [other for other in kept if np.abs(boxes[index] - boxes[other]).max() <= _REPEATED]
+        if not any(_along(corners, contours[other]) and _along(contours[other], corners) for other in near):
+            kept.append(index)
+    return [contours[index] for index in kept]
+
+
+def _along(corners: np.ndarray, other: np.ndarray) -> bool:
+    """Whether corners and middles of edges of a closed contour [points, 2] lie beside the edges of another one."""
+    tried = np.vstack([corners, (corners + np.roll(corners, -1, axis=0)) / 2])
+    tried = tried[:: len(tried) // _MOST_TRIED + 1]
+    start, way = other.astype(np.float64), np.roll(other, -1, axis=0) - other.astype(np.float64)
+    squares = np.maximum((way**2).sum(axis=1), 1.0)
+    for point in tried:
+        part = np.clip(((point - start) * way).sum(axis=1) / squares, 0, 1)
+        if ((start + part[:, None] * way - point) ** 2).sum(axis=1).min() > _REPEATED**2:
+            return False
+    return True
+
+
+def _in_slice(path: Path, voxels: np.ndarray, slices: int) -> tuple[int, float, np.ndarray | None]:
+    """Return the slice of a contour, where it lies in slices, and its points in units of ``fill`` [points, 2].
+
+    These are None beyond the slices.
 
     Raises:
         EquiregError: if it lies across slices, or between them.
     """
-    place = int(np.rint(np.median(voxels[2])))
+    height = float(np.median(voxels[2]))
+    place = round(height)
     if not 0 <= place < slices:
-        return place, None
+        return place, height, None
     off = float(np.abs(voxels[2] - place).max())
     if off > _OFF_SLICE_VOX:
         raise EquiregError(
             f"{path}: has a contour that lies up to {off:.2g} slices beside slice {place + 1} of its series; expected "
             "contours in the slices' planes. Export it as a segmentation (DICOM-SEG), or draw it in the slices."
         )
-    return place, in_units(voxels[:2].T)
+    return place, height, in_units(voxels[:2].T)

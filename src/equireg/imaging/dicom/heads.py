@@ -22,7 +22,8 @@ _MOST_INFLATED = 2**28
 
 Kind = Literal["image", "segmentation", "contours", "other"]
 
-_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""SOP classes of DICOM-SEG."""
 _CONTOURS = "1.2.840.10008.5.1.4.1.1.481.3"
 _LISTING = "1.2.840.10008.1.3.10"
 _CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
@@ -46,6 +47,8 @@ CAPTURES = "secondary captures beside the slices of their series"
 """Such as have a place in the patient; alone they are slices, as some programs call what they convert."""
 
 _FLAT = "pictures without a place in the patient (most X-ray and ultrasound; convert them to PNG to use them)"
+_FLAT_MODALITIES = ("CR", "DX", "IO", "MG", "PX", "RF", "US", "XA")
+_UNPLACED = "images that do not say where their pixels lie in the patient (convert them to NIfTI to use them)"
 GROUPS = "PerFrameFunctionalGroupsSequence"
 """Where an enhanced file says of each frame where it lies."""
 _TAGS = (
@@ -221,11 +224,12 @@ def _plane(path: Path, content: Any) -> Plane:
         intercept=number(content.get("RescaleIntercept"), 0.0),
         padding=padding_of(content),
         phases=tuple(optional(content, name, str) or "" for name in PHASES),
+        rescaled=all(numbers([content.get(name)], 1) for name in ("RescaleSlope", "RescaleIntercept")),
     )
 
 
 def _kind(sop_class: str, content: Any) -> Kind:
-    if sop_class in _SEGMENTATIONS:
+    if sop_class in SEGMENTATIONS:
         return "segmentation"
     if sop_class == _CONTOURS:
         return "contours"
@@ -252,7 +256,7 @@ def _no_slice(image_type: tuple[str, ...], content: Any) -> str | None:
     if "MOSAIC" in image_type and _has_tiles(content):
         return MOSAICS
     if GROUPS not in content and not (_place(content) and numbers(content.get("PixelSpacing"), 2)):
-        return _FLAT
+        return _FLAT if content.get("Modality") in _FLAT_MODALITIES else _UNPLACED
     return None
 
 

@@ -1,14 +1,26 @@
 """What a DICOM-SEG or an RTSTRUCT says of itself: which series it is of, and what its segments are called."""
 
-from collections.abc import Iterator, MutableSequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, MutableSequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from equireg.errors import some_of
+from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.heads import GROUPS, Head, read_dataset
 from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.seg_writing import MAKER
+
+
+@dataclass(frozen=True)
+class DrawnOn:
+    """What a region of an RTSTRUCT was drawn on."""
+
+    frame_of_reference: str
+    image_uids: frozenset[str]
+    """Images that its contours name."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,34 @@ class MaskHead:
     """Whether it is as equireg drew it: nobody corrected or approved it."""
     problem: SeriesError | None = None
     """Why its voxels cannot be taken for labels."""
+    drawn_on: tuple[tuple[int, DrawnOn], ...] = ()
+    """Number of each region, where it is an RTSTRUCT, to what it was drawn on."""
+
+    def of_series(self, frame_of_reference: str, image_uids: Set[str]) -> "MaskHead":
+        """Leave out the regions that were drawn on another scan than this one, and log them.
+
+        Such as those of an MR that was fused with the planning CT. Where the file does not tell its regions apart,
+        because identities were removed from the scan or the mask alone, all stay.
+
+        Args:
+            frame_of_reference: of the series that the mask is of.
+            image_uids: of its images.
+        """
+        here = {number for number, drawn in self.drawn_on if drawn.image_uids & image_uids}
+        told = frame_of_reference and frame_of_reference in {drawn.frame_of_reference for _, drawn in self.drawn_on}
+        others = {
+            number
+            for number, drawn in self.drawn_on
+            if number not in here
+            and drawn.frame_of_reference != frame_of_reference
+            and (drawn.frame_of_reference if told else here and drawn.image_uids)
+        }
+        names = tuple((number, name) for number, name in self.names if number not in others)
+        if names == self.names or not names:
+            return self
+        left = some_of([name for number, name in self.names if number in others])
+        warn_once(f"{self.path}: regions that were drawn on another scan than that of the mask are left out: {left}.")
+        return replace(self, names=names)
 
 
 @quietly()
@@ -45,6 +85,7 @@ def read_mask_head(head: Head) -> MaskHead:
         dataset = read_dataset(head.path)
         names = tuple(segments_of(dataset) if head.kind == "segmentation" else regions_of(dataset))
         series, images = _references(dataset)
+        problem, drawn_on = _problem(head, dataset, names), tuple(_drawn_on(dataset))
     except Exception as error:  # a header is foreign, and pydicom raises whatever its parts do
         finding = f"is a mask whose header cannot be read ({' '.join(str(error).split())[:100]})."
         raise SeriesError(head.path, finding, "Export it again.") from error
@@ -60,7 +101,8 @@ def read_mask_head(head: Head) -> MaskHead:
         names,
         automatic,
         automatic and dataset.get("Manufacturer") == MAKER and dataset.get("ApprovalStatus") != "APPROVED",
-        _problem(head.path, dataset, names),
+        problem,
+        drawn_on,
     )
 
 
@@ -70,17 +112,62 @@ def _is_automatic(dataset: Any) -> bool:
     return set(ways) == {"AUTOMATIC"}
 
 
-def _problem(path: Path, dataset: Any, names: tuple[tuple[int, str], ...]) -> SeriesError | None:
+def _problem(head: Head, dataset: Any, names: tuple[tuple[int, str], ...]) -> SeriesError | None:
     if str(dataset.get("SegmentationType", "")).upper() == "FRACTIONAL":
         finding = (
             "is a fractional segmentation, of probabilities or parts of voxels; expected a binary one or a labelmap."
         )
         return SeriesError(
-            path, finding, "Threshold it, for example in 3D Slicer, and save it as a binary segmentation."
+            head.path, finding, "Threshold it, for example in 3D Slicer, and save it as a binary segmentation."
         )
     if not names:
-        return SeriesError(path, "has no segment; expected one or more.", "Export it again, or remove it.")
+        return SeriesError(head.path, "has no segment; expected one or more.", "Export it again, or remove it.")
+    known = {number for number, _ in names}
+    damage = _lost_frames(dataset, known) if head.kind == "segmentation" else _lost_contours(dataset, known)
+    return SeriesError(head.path, f"is damaged or incomplete: {damage}.", "Export it again.") if damage else None
+
+
+def _lost_frames(dataset: Any, known: Set[int]) -> str | None:
+    """Say why the frames of a segmentation would not become segments."""
+    if GROUPS not in dataset:
+        return f"it does not say of its frames which segments they are of, and where they lie ({GROUPS})"
+    found: Counter[int] = Counter()
+    for group in [*(dataset.get("SharedFunctionalGroupsSequence") or []), *(dataset.get(GROUPS) or [])]:
+        for item in group.get("SegmentIdentificationSequence") or []:
+            found[int(item.ReferencedSegmentNumber)] += 1
+    unknown = {number: count for number, count in found.items() if number and number not in known}
+    return f"it has frames of segments that it does not list: {_counted(unknown)}" if unknown else None
+
+
+def _lost_contours(dataset: Any, known: Set[int]) -> str | None:
+    """Say why the contours of an RTSTRUCT would not become regions; regions without contours are empty ones."""
+    if "ROIContourSequence" not in dataset:
+        return "it has names of regions and no contours (ROIContourSequence)"
+    listed = {
+        int(item.ReferencedROINumber): len(item.get("ContourSequence") or []) for item in dataset.ROIContourSequence
+    }
+    unknown = {number: count for number, count in listed.items() if count and number not in known}
+    if unknown and not known <= set(listed):
+        return f"it has contours of regions that it does not list: {_counted(unknown)}"
     return None
+
+
+def _counted(numbers: dict[int, int]) -> str:
+    return some_of([f"number {number} ({count})" for number, count in sorted(numbers.items())])
+
+
+def _drawn_on(dataset: Any) -> Iterator[tuple[int, DrawnOn]]:
+    """Yield number of each region of an RTSTRUCT and what it was drawn on."""
+    images = {
+        int(item.ReferencedROINumber): frozenset[str]().union(
+            *(_image_uids(contour.get("ContourImageSequence")) for contour in item.get("ContourSequence") or [])
+        )
+        for item in dataset.get("ROIContourSequence") or []
+    }
+    for region in dataset.get("StructureSetROISequence") or []:
+        number = int(region.ROINumber)
+        frame = str(region.get("ReferencedFrameOfReferenceUID") or "")
+        yield number, DrawnOn(frame, images.get(number, frozenset()))
 
 
 def segments_of(dataset: Any) -> Iterator[tuple[int, str]]:

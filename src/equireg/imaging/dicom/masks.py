@@ -11,7 +11,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.contour_reading import Voxels, tell, voxels_of_contours
 from equireg.imaging.dicom.frames import read_frames
-from equireg.imaging.dicom.heads import GROUPS, read_dataset
+from equireg.imaging.dicom.heads import GROUPS, SEGMENTATIONS, read_dataset
 from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.mask_heads import regions_of, segments_of
 from equireg.imaging.dicom.plane import Plane
@@ -51,7 +51,8 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
     drawn = {value: np.zeros(grid.shape[2], dtype=bool) for value in values.values()}
     with _damage(path):
         dataset = read_dataset(path)
-        if GROUPS in dataset:
+        of_frames = dataset.get("SOPClassUID") in SEGMENTATIONS
+        if of_frames:
             parts = _of_frames(path, dataset, values, grid, limits)
         else:
             parts = voxels_of_contours(path, dataset, values, grid)
@@ -60,7 +61,7 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
             overlap += int(np.count_nonzero((before != 0) & (before != value)))
             mask[voxels] = np.maximum(before, value)
             drawn[value][voxels[2]] = True
-        names = dict(segments_of(dataset) if GROUPS in dataset else regions_of(dataset))
+        names = dict(segments_of(dataset) if of_frames else regions_of(dataset))
     sparse = {names.get(number, f"number {number}"): _left_out(drawn[value]) for number, value in values.items()}
     tell(
         path,

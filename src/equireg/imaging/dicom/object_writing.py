@@ -36,7 +36,10 @@ def write_object(path: Path, series: Series, what: str, make: Callable[[list[Any
     """
     try:
         with quietly():
-            made = make([_source(file) for file in series.files])
+            sources = [_source(file) for file in series.files]
+            for source in sources:  # slices of one stack lie in one frame of reference, though some files differ
+                source.FrameOfReferenceUID = sources[0].FrameOfReferenceUID
+            made = make(sources)
             made.SpecificCharacterSet = _UNICODE
             buffer = io.BytesIO()
             made.save_as(buffer, enforce_file_format=True)

@@ -31,11 +31,14 @@ class Plane:
     """Least and largest stored number that stands for no measurement (PixelPaddingValue)."""
     phases: tuple[str, ...]
     """Values of ``heads.PHASES``."""
+    rescaled: bool = True
+    """Whether its header has slope and intercept."""
 
     @property
     def normal(self) -> np.ndarray:
-        """The direction in which slices follow each other."""
-        return np.cross(self.orientation[:3], self.orientation[3:])
+        """The direction in which slices follow each other; of length 1, also where the orientation is rounded."""
+        normal = np.cross(self.orientation[:3], self.orientation[3:])
+        return normal / np.linalg.norm(normal)
 
     def affine(self, step: np.ndarray) -> np.ndarray:
         """Return the affine of a stack that begins here: (column, row, slice) to RAS mm.

@@ -77,6 +77,7 @@ def frames_of(path: Path, dataset: Any, head: Head | None = None) -> Iterator[Pl
             float(values.get("RescaleIntercept", head.plane.intercept if head else 0.0)),
             head.plane.padding if head else None,
             _phases(own, common),
+            bool(values) or (head is not None and head.plane.rescaled),
         )
 
 

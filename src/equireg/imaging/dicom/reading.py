@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from equireg.disk import read_errors
+from equireg.errors import EquiregError
 from equireg.imaging.alignment import find_turn, geometry_of
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.padding import Range, unpad
@@ -17,6 +18,9 @@ from equireg.imaging.header import Header
 from equireg.imaging.limits import Limits, check_ratio, check_size
 from equireg.imaging.volume import check_channels
 
+_NO_SLOPE = (
+    "has the RescaleSlope 0, which makes all its values equal; expected another number. Export the series again."
+)
 _REGISTER = "Resample the series of a study to one grid and give NIfTI files, or prepare each series as a case."
 
 
@@ -62,6 +66,8 @@ def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, 
         target = turn.to_file(image[index])
         for place, stored in read_frames(one.files, frames, (target.shape[1], target.shape[0]), limits):
             frame = one.frames[place]
+            if frame.slope == 0 and stored.min() != stored.max():
+                raise EquiregError(f"{one.files[frame.file]}: {_NO_SLOPE}")
             values = _valued(stored, frame)
             target[:, :, place] = values.T
             bad += values.size - int(np.count_nonzero(np.isfinite(values)))

@@ -10,6 +10,7 @@ import numpy as np
 from equireg._version import __version__
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.codes import UNKNOWN, Code, SegmentCode
+from equireg.imaging.dicom.heads import GROUPS
 from equireg.imaging.dicom.object_writing import write_object
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.labels import LabelTable
@@ -62,6 +63,11 @@ def _highdicom() -> Any:
 
 
 def _segmentation(hd: Any, values: np.ndarray, series: Series, sources: list[Any], told: Told) -> Any:
+    if len(sources) > 1 and any(GROUPS in source for source in sources):
+        raise EquiregError(
+            f"{series.files[0]}: its series lies in {len(sources)} multi-frame files; expected single slices or one "
+            "multi-frame file for a DICOM segmentation. Give --format rtstruct or nifti, or export it as one file."
+        )
     algorithm = hd.AlgorithmIdentificationSequence(
         name=MAKER,
         family=_coded(hd, Code("123110", "Artificial Intelligence", "DCM")),

@@ -1,7 +1,7 @@
 """Planes to series: one stack of slices at equal distances, or the reason why there is none."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,15 @@ _UNEVEN = 0.05
 """Distance of a slice from its place in an even stack, relative to that between slices, that counts as rounding."""
 _ROUNDED_MM, _MOST_ROUNDED = 0.06, 0.2
 """The same in mm, for positions that are rounded to 0.1 mm; at most so much of the distance between slices."""
-_DRIFT_MM, _DRIFT = 0.05, 5e-4
-"""Shift of the slices along their own plane, in mm and relative to the stack's length, that is no gantry tilt."""
+_DRIFT_MM, _DRIFT, _ROUNDED_DRIFT = 0.05, 5e-4, 0.01
+"""Shift of the slices along their own plane that is no gantry tilt: in mm, and relative to the stack's length.
+
+The last is of an orientation that is rounded to two digits.
+"""
+_SIDEWAYS, _SIDEWAYS_MM = 0.5, 0.2
+"""Shift of single slices along their plane that is allowed, in pixels and in mm; the larger one counts."""
+_CONTRASTS = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue")
+"""Of PHASES, those that no single scan has by turns; interleaved slices have acquisitions and trigger times so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +88,20 @@ def series_of(heads: Sequence[Head]) -> Series:
     slices = slices_of(np.array([plane.position for plane in planes]) @ first.normal)
     geometry = Geometry.from_array((first.columns, first.rows, len(planes)), first.affine(step), slices=slices)
     packed = any(head.syntax not in _PLAIN for head in heads)
-    inverted = any(head.inverted for head in heads)
-    remark = "its high numbers are meant to be dark (MONOCHROME1); they are kept as they are" if inverted else None
+    remark = "; ".join(_remarks(heads, planes)) or None
     return Series(files, frames, geometry, packed, max(1, min(head.bits for head in heads) // 8), remark)
+
+
+def _remarks(heads: Sequence[Head], planes: Sequence[Plane]) -> Iterator[str]:
+    """Yield what is odd about values."""
+    if any(head.inverted for head in heads):
+        yield "its high numbers are meant to be dark (MONOCHROME1); they are kept as they are"
+    plain = [plane for plane in planes if not plane.rescaled]
+    if plain and any(plane.rescaled and (plane.slope, plane.intercept) != (1.0, 0.0) for plane in planes):
+        yield (
+            f"{len(plain)} of its {len(planes)} slices lack RescaleSlope or RescaleIntercept, which others have, so "
+            f"their values may be on another scale, such as {plain[0].path}"
+        )
 
 
 def _in_order(planes: Sequence[Plane]) -> list[Plane]:
@@ -121,6 +139,7 @@ def _step(planes: Sequence[Plane]) -> np.ndarray:
     apart = gaps[gaps > _SAME_PLACE * float(gaps.max())]
     usual = float(np.median(apart)) if len(apart) else 0.0
     _refuse_same_place(planes, gaps, usual)
+    _refuse_turns(planes)
     for index in np.flatnonzero(gaps > (1 + _UNEVEN) * usual).tolist():
         number = round(float(gaps[index]) / usual)
         if number > 1 and abs(gaps[index] / usual - number) <= _UNEVEN * number:
@@ -133,13 +152,52 @@ def _step(planes: Sequence[Plane]) -> np.ndarray:
         _refuse_uneven(planes, heights, gaps)
     way = positions[-1] - positions[0]
     length = float(heights[-1] - heights[0])
+    _refuse_sideways(planes, positions, heights)
     drift = way - length * first.normal
     drift_mm = float(np.linalg.norm(drift))
-    if drift_mm > _DRIFT_MM + _DRIFT * length:
+    rounded = np.allclose(np.round(first.orientation, 2), first.orientation, rtol=0, atol=1e-9)
+    oblique = not np.isin(np.abs(first.orientation), (0, 1)).all()
+    if drift_mm > _DRIFT_MM + (_ROUNDED_DRIFT if rounded and oblique else _DRIFT) * length:
         angle = np.degrees(np.arctan2(drift_mm, length))
         finding = f"belongs to slices that are shifted along their plane by a gantry tilt of {angle:.1f} degrees."
         raise SeriesError(last.path, finding, "Undo the tilt, for example with dcm2niix, and give the NIfTI file.")
     return way / (len(planes) - 1)
+
+
+def _refuse_sideways(planes: Sequence[Plane], positions: np.ndarray, heights: np.ndarray) -> None:
+    """Refuse slices that do not lie on one line; those of a gantry tilt do.
+
+    Args:
+        planes: in order.
+        positions: of them, LPS mm, [slices, 3].
+        heights: of them along their normal, mm.
+    """
+    way = (positions[-1] - positions[0]) / (heights[-1] - heights[0])
+    beside = np.linalg.norm(positions - positions[0] - np.outer(heights - heights[0], way), axis=1)
+    allowed = max(_SIDEWAYS * min(planes[0].spacing_mm), _SIDEWAYS_MM)
+    if beside.max() <= allowed:
+        return
+    flat = positions - np.outer(heights, planes[0].normal)
+    beside = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
+    index = int(beside.argmax())
+    finding = (
+        f"lies {beside[index]:.3g} mm sideways of most slices of its series, along their plane; expected slices one "
+        "above the other."
+    )
+    raise SeriesError(
+        planes[index].path, finding, "Export the stacks apart, or resample the series to one grid as a NIfTI file."
+    )
+
+
+def _refuse_turns(planes: Sequence[Plane]) -> None:
+    """Refuse several scans whose slices lie between each other's: their echoes, times or b-values come by turns."""
+    for name in _CONTRASTS:
+        values = [plane.phases[PHASES.index(name)] for plane in planes]
+        count = len(set(values))
+        if 1 < count <= len(values) // 2 and values == (values[:count] * len(values))[: len(values)]:
+            found = ", ".join(sorted(set(values))[:4])
+            finding = f"belongs to slices that have {count} values of {name} by turns ({found}); expected one scan."
+            raise SeriesError(planes[0].path, finding, "Move the slices of each to a folder and series of its own.")
 
 
 def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray, gaps: np.ndarray) -> None:

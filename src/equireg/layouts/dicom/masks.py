@@ -64,7 +64,7 @@ def match(heads: Sequence[Head], scans: Sequence[Scan], options: DicomOptions, *
             continue
         owners = _owners(mask, head.patient_id, scans)
         if len(owners) == 1:
-            found[owners[0].key].append(mask)
+            found[owners[0].key].append(mask.of_series(owners[0].heads[0].frame_of_reference, owners[0].image_uids))
         elif owners:
             paths = " and ".join(str(scan.path) for scan in owners[:3])
             reason = f"{head.path}: is a mask that names no series, and {len(owners)} lie in its place ({paths})."

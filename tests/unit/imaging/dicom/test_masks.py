@@ -227,6 +227,23 @@ def test_a_damaged_mask_is_one_line(tmp_path: Path) -> None:
         read_mask(saved(tmp_path, file), {1: 1}, Geometry.from_array((12, 10, 6), phantom().affine), LIMITS)
 
 
+def test_frames_that_become_no_segment_are_a_problem(tmp_path: Path) -> None:
+    def problem(name: str) -> str:
+        (head,) = read_heads([saved(tmp_path / name, made)])
+        assert isinstance(head, Head)
+        return str(read_mask_head(head).problem)
+
+    made = segmentation(slices(phantom()), MASK, ["liver", "tumour"])
+    assert problem("whole") == "None"
+    for group in made.PerFrameFunctionalGroupsSequence:
+        group.SegmentIdentificationSequence[0].ReferencedSegmentNumber += 1
+    assert "has frames of segments that it does not list: number 3 (5)." in problem("unknown")
+    del made.PerFrameFunctionalGroupsSequence
+    assert "PerFrameFunctionalGroupsSequence" in problem("groups")
+    with pytest.raises(EquiregError, match="damaged or incomplete"):
+        read_mask(tmp_path / "groups" / "IM0000", {1: 1, 2: 2}, grid(phantom()), LIMITS)
+
+
 def test_what_the_standard_does_not_allow_is_read_without_a_word(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -71,6 +71,41 @@ def test_each_slice_has_its_own_slope_and_intercept(tmp_path: Path) -> None:
     assert np.array_equal(image, one.stored * (1 + np.arange(6, dtype=np.float32) / 2) - 1024)
 
 
+def test_a_slope_of_0_is_refused_where_it_hides_an_image(tmp_path: Path) -> None:
+    one = phantom()
+    one.stored[:, :, 0] = 7  # some PET scanners write an empty slice so
+    files = slices(one)
+    files[0].RescaleSlope = 0
+    write(tmp_path / "empty", files)
+    assert np.array_equal(read(tmp_path / "empty")[0], one.stored * (np.arange(6) > 0))
+    files[3].RescaleSlope = 0
+    paths = write(tmp_path / "hidden", files)
+    with pytest.raises(EquiregError, match=f"{paths[3]}: has the RescaleSlope 0"):
+        read(tmp_path / "hidden")
+
+
+def test_slices_without_a_rescale_among_others_are_told(tmp_path: Path) -> None:
+    files = slices(phantom(more={"RescaleIntercept": -1024}))
+    del files[3].RescaleSlope, files[3].RescaleIntercept
+    paths = write(tmp_path / "some", files)
+    remark = str(series(tmp_path / "some").remark)
+    assert "1 of its 6 slices lack RescaleSlope or RescaleIntercept" in remark
+    assert str(paths[3]) in remark
+    for file in files:
+        file.RescaleSlope, file.RescaleIntercept = 1, 0
+    del files[3].RescaleSlope, files[3].RescaleIntercept
+    write(tmp_path / "same", files)
+    assert series(tmp_path / "same").remark is None
+
+
+@pytest.mark.parametrize(("modality", "remedy"), [("US", "PNG"), ("NM", "NIfTI"), ("CT", "NIfTI")])
+def test_pictures_without_a_place_are_told_to_convert(tmp_path: Path, modality: str, remedy: str) -> None:
+    (file, *_) = slices(phantom())
+    file.Modality, file.PixelSpacing = modality, None
+    (head,) = heads(write(tmp_path, [file]))
+    assert f"convert them to {remedy}" in str(head.aside)
+
+
 def test_negative_numbers_of_twelve_bits_are_read_without_an_overlay_above_them(tmp_path: Path) -> None:
     stored = np.random.default_rng(0).integers(-2048, 2048, (6, 5, 3)).astype(np.int16)
     files = slices(Phantom(stored & 0x0FFF))  # bits 12 to 15 are free
@@ -227,6 +262,14 @@ def test_what_is_no_stack_says_why(tmp_path: Path) -> None:
     for place, file in enumerate(tilted):
         file.ImagePositionPatient[1] += place * 0.5
     refused("tilt", tilted, r"gantry tilt of 11\.3 degrees")
+    ended = slices(one)
+    ended[7].ImagePositionPatient[0] += 8
+    refused("ended", ended, "lies 8 mm sideways of most slices")
+    echoes = slices(one)
+    for place, file in enumerate(echoes):
+        file.EchoTime = (20, 80)[place % 2]
+        file.AcquisitionNumber = place % 2
+    refused("echoes", echoes, "2 values of EchoTime by turns")
     refused("sizes", [*slices(one)[:4], *slices(phantom(shape=(5, 4, 8)))[4:]], "of another size")
     turned = slices(one)
     turned[2].ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
@@ -235,6 +278,53 @@ def test_what_is_no_stack_says_why(tmp_path: Path) -> None:
     for file in tables:
         file.ModalityLUTSequence = [pydicom.Dataset()]
     refused("table", tables, "Modality LUT")
+
+
+@pytest.mark.parametrize("shifts_mm", [
+    [0, 0, 0, 8, 8, 0, 0, 0],
+    [0, 5, 0, 5, 0, 5, 0, 5],
+    [0.5, 0, 0, 0, 0, 0, 0, 0],
+    [0, 0, 0, 0, 0, -0.6, 0, 0],
+])  # fmt: skip
+def test_slices_that_lie_sideways_are_refused(tmp_path: Path, shifts_mm: list[float]) -> None:
+    files = slices(phantom((4, 4, 8)))
+    for file, shift in zip(files, shifts_mm, strict=True):
+        file.ImagePositionPatient[0] += shift
+    write(tmp_path, files)
+    with pytest.raises(SeriesError, match="mm sideways of most slices of its series"):
+        series(tmp_path)
+
+
+@pytest.mark.parametrize("turns", [
+    {"EchoTime": (20, 20, 80)},
+    {"AcquisitionNumber": (1, 2), "TriggerTime": (0, 500)},
+    {"EchoTime": (80, *[20] * 7)},
+])  # fmt: skip
+def test_interleaved_slices_are_one_scan(tmp_path: Path, turns: dict[str, tuple[int, ...]]) -> None:
+    files = slices(phantom((4, 4, 8)))
+    for place, file in enumerate(files):
+        file.ImagePositionPatient[0] += 0.2 * (place in (3, 4))  # less than half a pixel
+        for name, values in turns.items():
+            setattr(file, name, values[place % len(values)])
+    write(tmp_path, files)
+    assert series(tmp_path).geometry.shape == (4, 4, 8)
+
+
+@pytest.mark.parametrize("digits", [2, 3, 4])
+def test_orientations_may_be_rounded(tmp_path: Path, digits: int) -> None:
+    row, column = np.array([0.9513, 0.1677, -0.2588]), np.array([-0.0846, 0.9493, 0.3029])
+    one = phantom((4, 4, 40), row=row, column=column)
+    files = slices(one)
+    for file in files:
+        file.ImageOrientationPatient = [round(float(value), digits) for value in (*row, *column)]
+    write(tmp_path / "oblique", files)
+    assert np.allclose(series(tmp_path / "oblique").geometry.affine_array[:, 2], one.affine[:, 2], atol=1e-4)
+    straight = slices(phantom((4, 4, 40)))
+    for place, file in enumerate(straight):
+        file.ImagePositionPatient[1] += place * 0.01  # 0.2 degrees
+    write(tmp_path / "straight", straight)
+    with pytest.raises(SeriesError, match=r"gantry tilt of 0\.2 degrees"):
+        series(tmp_path / "straight")
 
 
 def test_stacks_within_one_file_are_no_files_to_move(tmp_path: Path) -> None:

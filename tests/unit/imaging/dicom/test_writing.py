@@ -1,6 +1,7 @@
 """Segmentations and contours out: the same voxels come back by our readers, by highdicom and by pydicom."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -225,6 +226,31 @@ def test_a_backslash_in_a_name_stays_one_name(series, tmp_path, writer):
         file.StructureSetROISequence[0].ROIName = ["liver", "left"]
     file.save_as(path)
     assert read_mask_head(heads([path])[0]).names[0] == (1, "liver\\left")
+
+
+@pytest.mark.parametrize("writer", [write_segmentation, write_contours])
+def test_slices_may_name_a_frame_of_reference_each(tmp_path, writer):
+    files = slices(phantom(SHAPE))
+    for place, one in enumerate(files):
+        one.FrameOfReferenceUID = f"1.2.{place}"
+    series = series_of(heads(write(tmp_path / "series", files)))
+    writer(tmp_path / "a.dcm", blobs(), series, TOLD)
+    np.testing.assert_array_equal(values_of(tmp_path / "a.dcm", series), blobs())
+
+
+def test_a_series_of_several_multi_frame_files_is_one_line(tmp_path):
+    one = phantom(SHAPE)
+    parts = [replace(one, stored=one.stored[..., :3]), replace(one, stored=one.stored[..., 3:], origin=one.position(3))]
+    files = [enhanced(part) for part in parts]
+    files[1].SOPInstanceUID = files[1].file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    series = series_of(heads(write(tmp_path / "series", files)))
+    with pytest.raises(
+        EquiregError, match=r"lies in 2 multi-frame files; .* Give --format rtstruct or nifti"
+    ) as caught:
+        write_segmentation(tmp_path / "a.dcm", blobs(), series, TOLD)
+    assert "Error" not in str(caught.value)
+    write_contours(tmp_path / "b.dcm", blobs(), series, TOLD)
+    np.testing.assert_array_equal(values_of(tmp_path / "b.dcm", series), blobs())
 
 
 def test_what_a_library_raises_otherwise_is_shown(series, tmp_path):
