@@ -23,7 +23,6 @@ from equireg.config import DicomOptions
 from equireg.errors import EquiregError, UsageError
 from equireg.imaging.labels import LabelTable
 from equireg.layouts import RawDataset, discover, discover_inputs, relabelled
-from equireg.layouts.dicom.scans import contrast_of
 
 MASK = np.random.default_rng(5).integers(0, 3, (12, 10, 6)).astype(np.uint8)
 FOUR = {"t1": "AX T1 MPRAGE", "t1ce": "AX T1 post Gd", "t2": "T2 tse tra", "flair": "AX T2 FLAIR"}
@@ -311,16 +310,3 @@ def test_nifti_beside_dicom_is_read_as_before_with_a_word(tmp_path: Path, ending
     assert found.layout == "plain"
     assert any("6 DICOM files" in note and "--layout dicom" in note for note in found.notes)
     assert discover(tmp_path, "dicom").layout == "dicom"
-
-
-@pytest.mark.parametrize(("description", "channel"), [
-    ("AX T1 MPRAGE", "t1"),
-    ("t1_mprage_sag_p2_iso post KM", "t1ce"),
-    ("T1 without contrast", "t1"),
-    ("T2 FLAIR TRA DARK-FLUID", "flair"),
-    ("ep2d_diff_ADC", "adc"),
-    ("T1 and T2", None),
-    ("Abdomen 1.0 B30f", None),
-])  # fmt: skip
-def test_descriptions_name_channels(description: str, channel: str | None) -> None:
-    assert contrast_of(description) == channel

@@ -12,7 +12,7 @@ from equireg.imaging.dicom.mask_heads import MaskHead
 from equireg.imaging.dicom.series import Series
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
 from equireg.layouts.channels import meaning, modality_of
-from equireg.layouts.dicom.channels import Grouping, broken, group
+from equireg.layouts.dicom.channels import Grouping, broken, group, told_descriptions
 from equireg.layouts.dicom.files import Files, read_files, read_these
 from equireg.layouts.dicom.masks import Masks, Names, drawn_alone, label_table, match
 from equireg.layouts.dicom.scans import Scan
@@ -46,6 +46,7 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
     used = [mask for _, series in grouping.cases for mask in _masks_of(series, masks)]
     table = label_table(used, options)
     names = None if table is None else Names(used, table)
+    described = told_descriptions(grouping.cases)
     cases: list[FoundCase] = []
     refused = [*files.refused, *masks.refused, *grouping.refused]
     for name, series in grouping.cases:
@@ -61,7 +62,7 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
         labels=table,
         cases=tuple(cases),
         refused=tuple(refused),
-        notes=(*files.notes, *notes, *masks.notes(), *grouping.notes, *(names.notes() if names else ())),
+        notes=(*files.notes, *notes, *masks.notes(), *grouping.notes, *described, *(names.notes() if names else ())),
         warnings=(*grouping.warnings, *(names.warnings() if names else ()), *drawn_alone(used), *_one_patient(kept)),
         private=files.paths,
     )
