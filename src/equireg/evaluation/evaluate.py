@@ -15,7 +15,7 @@ from equireg.errors import EquiregError, UsageError
 from equireg.evaluation.comparing import score_case, table_of_values
 from equireg.evaluation.jobs import choose_jobs
 from equireg.evaluation.naming import one_error, some_of
-from equireg.evaluation.pairing import Pair, choose_labels, pair_up
+from equireg.evaluation.pairing import Pair, choose_labels, not_listed, pair_up
 from equireg.evaluation.patients import scans_of_one_patient
 from equireg.evaluation.pictures import Scans, check_asked, choose_cases, find_scans, make_picture
 from equireg.evaluation.predictions import Predictions, read_predictions
@@ -148,9 +148,12 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
     scores = _score(score, pairs, config.jobs)
+    if table is not None and (warning := not_listed(pairs, table)):
+        log.warning("%s", warning)
     if unjudged := [score.case for score in scores if not score.is_judged]:
         log.warning(
-            "the masks of %d of %d cases are ignored in every voxel, so they judge nothing and have no scores: %s",
+            "the masks of %d of %d cases are ignored in every voxel, or list no label, so they judge nothing and "
+            "have no scores: %s",
             len(unjudged),
             len(scores),
             some_of(unjudged),

@@ -63,7 +63,7 @@ def find(root: Path, options: DicomOptions = _ALL, wanted: Sequence[str] = ()) -
         cases=tuple(cases),
         refused=tuple(refused),
         notes=(*files.notes, *notes, *masks.notes(), *grouping.notes, *described, *(names.notes() if names else ())),
-        warnings=(*grouping.warnings, *(names.warnings() if names else ()), *drawn_alone(used), *_one_patient(kept)),
+        warnings=(*grouping.warnings, *_said_of(names), *drawn_alone(used), *_one_patient(kept)),
         private=files.paths,
     )
 
@@ -205,6 +205,12 @@ def _mask_problem(masks: Sequence[MaskHead], names: Names | None) -> tuple[str, 
         own = ", ".join(name for _, name in first.names)
         return f"{first.path}: has the segments {own}; expected one of --segments.", "Name its segments too."
     return None
+
+
+def _said_of(names: Names | None) -> list[str]:
+    """Return what looks wrong about the names of the segments."""
+    remedy = "If they were not drawn, draw them, or leave the labels out: --segments takes those that it names alone."
+    return [*names.warnings(), *names.not_listed(remedy)] if names else []
 
 
 def _modality(grouping: Grouping) -> str:
