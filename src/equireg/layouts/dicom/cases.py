@@ -202,8 +202,10 @@ def _mask_problem(masks: Sequence[MaskHead], names: Names | None) -> tuple[str, 
     if first.problem is not None:
         return first.problem.reason, first.problem.remedy
     if not names.values(first):
-        own = ", ".join(name for _, name in first.names)
-        return f"{first.path}: has the segments {own}; expected one of --segments.", "Name its segments too."
+        own = ", ".join(repr(name) for _, name in first.names)
+        comma = any("," in name for _, name in first.names)
+        remedy = "Name its segments too" + (r"; a comma in a name is written \x2c." if comma else ".")
+        return f"{first.path}: has the segments {own}; expected one of --segments.", remedy
     return None
 
 
