@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from dicom_series import contours, phantom, slices, uid, write
 from equireg.config import DicomOptions
@@ -71,7 +72,7 @@ def test_a_series_that_changes_its_patient_half_way_is_still_refused(tmp_path: P
 def test_a_slice_that_was_sent_again_under_another_uid_is_a_copy(tmp_path: Path, same: bool) -> None:
     source = slices(phantom())
     again = slices(phantom(seed=0 if same else 1))[3]
-    again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID("1.2.9")
+    again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = UID("1.2.9")
     write(tmp_path, [*source, again])
     found = discover(tmp_path)
     assert (len(found.cases), len(found.refused)) == ((1, 0) if same else (0, 1))
