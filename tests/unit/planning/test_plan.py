@@ -317,3 +317,14 @@ def test_a_time_that_is_too_short_leaves_nothing(folder: Path, tried: list[Train
 def test_a_fold_is_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="a plan is for all folds"):
         plan(folder, fold="0/2", max_minutes=10)
+
+
+def test_where_the_file_cannot_lie_nothing_is_measured(
+    folder: Path, tried: list[TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"there is no folder .*missing"):
+        plan(folder, max_minutes=10, out=folder / "missing" / "plan.yaml")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UsageError, match=r"plan\.yaml: its folder cannot be written"):
+        plan(folder, max_minutes=10)
+    assert tried == []
