@@ -124,6 +124,7 @@ def test_segments_may_be_spelt_in_other_capitals(own: Path, tmp_path: Path, capl
     assert PreparedSet(own).by_name[case].class_voxels[1:3] == (12, 0)
     assert PreparedSet(own).manifest.labels.names == ("background", "liver", "tumour")
     assert "are one label: liver (also Liver)" in caplog.text
+    assert "masks do not list the labels tumour (1 of 1, such as " in caplog.text
     write(tmp_path / "both", [segmentation(slices(scan(2)), mask_of(1, 2), ["liver", "Liver"])])
     with pytest.raises(EquiregError, match="has the segment 'Liver'; expected some of liver, tumour"):
         adopt(own, tmp_path / "both")

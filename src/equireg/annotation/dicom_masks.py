@@ -66,6 +66,8 @@ def find_dicom_masks(
     meant = None if table is None else Names(list(read.values()), table)
     if meant is not None:
         meant.tell()
+        for warning in meant.not_listed("If they were not drawn, draw them, and adopt the masks again."):
+            log.warning("%s", warning)
     found: dict[Path, DicomMask] = {}
     cases = {path: case for path in read if (case := named.get(path) or owners.get(path)) is not None}
     corrected = {case for path, case in cases.items() if not read[path].own}

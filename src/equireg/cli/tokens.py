@@ -114,4 +114,5 @@ def _listed(value: str, text: bool) -> str:
     if value.lower() == "none" and not text:
         return "null"
     parts = [part.strip() for part in value.split(",") if part.strip()]
+    parts = [part.replace(r"\x2c", ",") for part in parts] if text else parts  # a regular expression means the same
     return json.dumps(parts) if text else f"[{','.join(parts)}]"

@@ -25,10 +25,10 @@ def check_cores(root: Path = Path("/")) -> Finding:
     allowed, machine, threads = usable_cores(root), os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
     found = f"{allowed} of the machine's {machine} may be used" if allowed < machine else f"{allowed}"
     found += f" ({_processor(root)})"
-    if threads.isdigit() and int(threads) > allowed:
+    if threads.isdecimal() and int(threads) > allowed:
         remedy = f"Set it to {allowed} or unset it; threads without a core of their own wait for each other."
         return warning("cores", f"{found}; OMP_NUM_THREADS is {threads}", remedy)
-    if threads.isdigit() and int(threads) < allowed:
+    if threads.isdecimal() and int(threads) < allowed:
         remedy = "Unset it, unless several commands are to share the machine."
         return warning("cores", f"{found}; OMP_NUM_THREADS is {threads}, so torch uses no more", remedy)
     return ok("cores", found)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg.diagnosis.findings import Finding, failure, ok
+from equireg.diagnosis.storage import SET_TMPDIR
 from equireg.processes.memory import KILLED
 
 STEPS = 20
@@ -31,8 +32,8 @@ def check_by_running(device: str, command: Sequence[str] = (sys.executable, "-c"
         device: the option.
         command: what starts the process; folder and device follow.
     """
-    with tempfile.TemporaryDirectory(prefix="equireg-doctor-") as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="equireg-doctor-") as folder:
             done = subprocess.run(
                 [*command, folder, device],
                 capture_output=True,
@@ -42,9 +43,11 @@ def check_by_running(device: str, command: Sequence[str] = (sys.executable, "-c"
                 check=False,
                 env={**os.environ, "TQDM_DISABLE": "1"},
             )
-        except subprocess.TimeoutExpired:
-            remedy = "Look whether other programs fill the machine, then try again, or with --device cpu."
-            return failure(_CHECK, f"not done after {_PATIENCE_S:.0f} s", remedy)
+    except subprocess.TimeoutExpired:
+        remedy = "Look whether other programs fill the machine, then try again, or with --device cpu."
+        return failure(_CHECK, f"not done after {_PATIENCE_S:.0f} s", remedy)
+    except OSError as error:
+        return failure(_CHECK, f"it cannot be started ({error})", SET_TMPDIR)
     lines = done.stdout.strip().splitlines()
     if done.returncode == 0 and lines:
         return ok(_CHECK, _words(json.loads(lines[-1])))

@@ -16,6 +16,9 @@ _LEAST_GIB, _COMFORTABLE_GIB = 1.0, 10.0
 """Room for a small data set; room for a usual one, with its runs."""
 _SLOW_MIB_S = 20.0
 """Below this the disk is slower than training reads."""
+_TEMPORARY = "temporary folder"
+SET_TMPDIR = "Set TMPDIR to a folder that can be written."
+"""What helps where there is no temporary folder."""
 _BLOCK, _MOST_BLOCKS, _MOST_S = 2**20, 64, 2.0
 """Bytes of a block that is written at once, most of them, and seconds after which writing stops."""
 
@@ -33,7 +36,12 @@ def check_storage(folder: Path | None) -> Iterator[Finding]:
         yield check_room(place)
         yield check_speed(place)
         yield check_locks(place)
-    yield check_writing(Path(tempfile.gettempdir()), "temporary folder", needed=True)
+    try:
+        temporary = Path(tempfile.gettempdir())
+    except OSError as error:  # none of the usual ones can be written
+        yield failure(_TEMPORARY, f"none can be written ({error})", SET_TMPDIR)
+    else:
+        yield check_writing(temporary, _TEMPORARY, needed=True)
 
 
 def check_writing(folder: Path, check: str, needed: bool) -> Finding:
@@ -44,7 +52,7 @@ def check_writing(folder: Path, check: str, needed: bool) -> Finding:
         check: name of the line.
         needed: whether something will not work where this fails.
     """
-    remedy = "Set TMPDIR to one that is." if check == "temporary folder" else "Change its permissions, or use another."
+    remedy = SET_TMPDIR if check == _TEMPORARY else "Change its permissions, or use another."
     try:
         with disk_errors(folder), tempfile.TemporaryDirectory(prefix=".equireg-doctor-", dir=folder) as inside:
             part, whole = Path(inside, "part"), Path(inside, "whole")

@@ -18,6 +18,8 @@ from equireg.metrics import Comparison, Metric
 def score_case(pair: Pair, table: LabelTable | None, tolerance_mm: float, metrics: Sequence[Metric]) -> Score:
     """Read a prediction and its reference and compare them, region by region.
 
+    A region that a DICOM reference does not list has no values: nobody knows whether it is there.
+
     Memory: a byte a voxel for each of the two files, one more while a file is turned, and some four bytes a voxel of
     the box around one region.
 
@@ -38,10 +40,13 @@ def score_case(pair: Pair, table: LabelTable | None, tolerance_mm: float, metric
     declared = table.values if table.ignore is None else (*table.values, table.ignore)
     check_values(reference.values, declared, pair.reference.path)
     regions, shown = {}, {}
+    nothing = dict.fromkeys([metric.name for metric in metrics])
     if table.ignore is not None and reference.holds_only(table.ignore):
-        nothing = dict.fromkeys([metric.name for metric in metrics])
         return Score(pair.case, dict.fromkeys(table.judged_regions(), nothing), values, {})
     for name, members in table.judged_regions().items():
+        if not pair.reference.lists(members):
+            regions[name] = nothing
+            continue
         compared = compare(prediction, reference, members, pair.geometry, tolerance_mm, table.ignore)
         regions[name] = {metric.name: metric.value(compared) for metric in metrics}
         shown[name] = _sides(compared)

@@ -15,7 +15,7 @@ from equireg.errors import EquiregError, UsageError
 from equireg.evaluation.comparing import score_case, table_of_values
 from equireg.evaluation.jobs import choose_jobs
 from equireg.evaluation.naming import one_error, some_of
-from equireg.evaluation.pairing import Pair, choose_labels, pair_up
+from equireg.evaluation.pairing import Pair, choose_labels, not_listed, pair_up
 from equireg.evaluation.patients import scans_of_one_patient
 from equireg.evaluation.pictures import Scans, check_asked, choose_cases, find_scans, make_picture
 from equireg.evaluation.predictions import Predictions, read_predictions
@@ -85,10 +85,7 @@ def evaluate(
     table = judged.table or _found_labels([*judged.scores, *transformed])
     regions = list(table.judged_regions())
     scores = with_all_regions(judged.scores, regions, [metric.name for metric in _metrics("reference")])
-    if judged.pairs:
-        _warn_of_ignored(scores)
-    if warning := nothing_in_common(scores):
-        log.warning("%s: %s", predictions, warning)
+    _warn_of_scores(predictions, judged, scores)
     everything = joined(scores, with_all_regions(transformed, regions, [m.name for m in _metrics("transform")]))
     result = EvaluationResult(summarise(everything, judged.not_predicted), _plain(everything))
     with staged_folder(out) as folder:
@@ -150,13 +147,18 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
     not_predicted = len(reference.not_predicted(predictions.cases))
     scores = _score(score, pairs, config.jobs)
+    if table is not None and (warning := not_listed(pairs, table)):
+        log.warning("%s", warning)
     return _Judged(scores, table, pairs, shown, not_predicted)
 
 
-def _warn_of_ignored(scores: Sequence[Score]) -> None:
-    if unjudged := [score.case for score in scores if not score.is_judged]:
+def _warn_of_scores(predictions: Path, judged: _Judged, scores: Sequence[Score]) -> None:
+    if warning := nothing_in_common(scores):
+        log.warning("%s: %s", predictions, warning)
+    if judged.pairs and (unjudged := [score.case for score in scores if not score.is_judged]):
         log.warning(
-            "the masks of %d of %d cases are ignored in every voxel, so they judge nothing and have no scores: %s",
+            "the masks of %d of %d cases are ignored in every voxel, or list no label, so they judge nothing and "
+            "have no scores: %s",
             len(unjudged),
             len(scores),
             some_of(unjudged),

@@ -132,6 +132,22 @@ def choose_labels(predictions: Predictions, reference: Reference) -> tuple[Label
     return table, numbers
 
 
+def not_listed(pairs: Sequence[Pair], table: LabelTable) -> str | None:
+    """Return which regions DICOM masks do not list, in a line if there are any."""
+    lacking = {
+        name: found
+        for name, members in table.judged_regions().items()
+        if (found := [pair.reference.path for pair in pairs if not pair.reference.lists(members)])
+    }
+    if not lacking:
+        return None
+    told = [f"{name} ({len(paths)} of {len(pairs)}, such as {paths[0]})" for name, paths in lacking.items()]
+    return (
+        f"masks do not list the regions {some_of(told)}: these cases have no score for them. If a region is known to "
+        "be absent, list it in the mask, empty."
+    )
+
+
 def _refuse_absent(predictions: Predictions, reference: Reference, cases: Sequence[str]) -> None:
     absent = [case for case in cases if case not in predictions.files]
     if not absent:

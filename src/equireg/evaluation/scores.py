@@ -43,8 +43,9 @@ class Score:
         return self.shown is None or not self.shown.get(region, frozenset()).isdisjoint(sides)
 
     def mean_dice(self, regions: Collection[str]) -> float:
-        """Return the Dice averaged over some regions, of a case with a mask."""
-        return statistics.fmean(self.regions[region]["dice"] or 0.0 for region in regions)
+        """Return the Dice averaged over some regions, of a case with a mask; 0 where none has a value."""
+        found = [value for region in regions if (value := self.regions[region]["dice"]) is not None]
+        return statistics.fmean(found) if found else 0.0
 
 
 def with_all_regions(scores: Sequence[Score], regions: Iterable[str], metrics: Collection[str]) -> list[Score]:

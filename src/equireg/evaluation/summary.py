@@ -51,7 +51,8 @@ def _presence(scores: Sequence[Score], regions: Sequence[str]) -> dict[str, Mapp
     """Count in how many cases a region is shown by both files, one or none; empty where nobody knows."""
     counts = {}
     for region in regions:
-        seen = [score.shown.get(region, frozenset()) for score in scores if score.shown is not None]
+        judged = [score for score in scores if score.regions[region]["dice"] is not None]
+        seen = [score.shown.get(region, frozenset()) for score in judged if score.shown is not None]
         found = [("prediction" in sides, "reference" in sides) for sides in seen]
         if found:
             counts[region] = {

@@ -1,5 +1,6 @@
 """Reading masks: label values exactly as they are meant, in the smallest integer type."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,6 +132,11 @@ class MaskFiles:
     def files(self) -> tuple[Path, ...]:
         """All files of the mask."""
         return tuple(path for _, path in self.parts) or (self.path, *self.more)
+
+    def lists(self, values: Collection[int]) -> bool:
+        """Whether the mask says anything of some labels: a DICOM mask that lists none of them does not."""
+        numbers = dict(self.numbers)
+        return self.grid is None or any(numbers.get(value, value) in values for _, value in self.segments)
 
     def read_geometry(self) -> Geometry:
         """Read from a header where the voxels lie.

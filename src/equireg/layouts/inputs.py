@@ -19,6 +19,7 @@ from equireg.layouts import dicom
 from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, channel_count, missing_file
 from equireg.layouts.channels import ALIASES, is_known, match_channels, meaning, pair_names
 from equireg.layouts.dataset_json import NAME, channel_names, read_description
+from equireg.layouts.dicom.files import count_beside
 from equireg.layouts.files import walked_once
 from equireg.layouts.finding import find_layout
 from equireg.layouts.grouping import choose_scheme, group_files
@@ -176,6 +177,12 @@ def _alike(first: RawCase, second: RawCase) -> RawCase:
 def _one_file(path: Path, channels: Sequence[str], options: DicomOptions) -> FoundSet:
     """Take a file as a folder with nothing but that file."""
     if extension_of(path) is None and is_dicom(path):
+        if others := count_beside(path):
+            log.warning(
+                "%s: is predicted alone, and %d other files of its series lie beside it. Give the folder for all.",
+                path,
+                others,
+            )
         return dicom.find(path, options, channels)
     group = group_files([path], choose_scheme([path], lambda name: False, len(channels)))[0]
     case = FoundCase(group.name, group.files, contrast=group.contrast)

@@ -27,6 +27,8 @@ DEFAULT_MINUTES = 60.0
 """Time that a run is planned for where neither steps nor minutes are given."""
 PLANNED = ("spatial_dims", "patch_size", "batch_size", "unsup_ratio", "network.features", "foreground")
 """Options that a plan decides where they are not given."""
+_MAY_MEAN_NOTHING = ("unsup_ratio", "network.features")
+"""Those that the file of a plan lacks where the method reads no unlabelled scans, or the network's width is fixed."""
 _LEAST_LOOKED_AT = 5
 """Validation cases that are looked at, at least: so many an estimate of quality rests on, too."""
 MOST_VALIDATIONS = 10
@@ -140,7 +142,8 @@ def is_planned(given: Mapping[str, Any]) -> bool:
     """Whether something is left to plan: a setting that is not given, in a run that is not told by its steps alone."""
     flat = {*given, *(f"network.{name}" for name in given.get("network", {}))}
     by_steps = given.get("max_steps") is not None and given.get("max_minutes") is None
-    return not by_steps and any(option not in flat for option in PLANNED)
+    meant = _MAY_MEAN_NOTHING if given.get("planned_for") else ()
+    return not by_steps and any(option not in flat for option in PLANNED if option not in meant)
 
 
 def make_plan(given: Mapping[str, Any], data: PreparedSet, began: float | None = None) -> Plan:

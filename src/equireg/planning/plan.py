@@ -1,6 +1,7 @@
 """`equireg plan`: what training would do with a prepared folder and why, measured."""
 
 import datetime
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,10 @@ def plan(
     data = PreparedSet(prepared, verify=own.verify)
     check_folder(given, data)
     file = data.root / PLAN if own.out is None else Path(own.out)
+    if not file.parent.is_dir():
+        raise UsageError(f"{file}: there is no folder {file.parent} to write it to. Make it, or choose another --out.")
+    if not os.access(file.parent, os.W_OK):
+        raise UsageError(f"{file}: its folder cannot be written. Change its permissions, or choose another --out.")
     source = source_of(given, False)
     named = named_method(given if source is None else source.options(given), data.manifest.cases)
     made = make_plan(named, data, began)

@@ -115,7 +115,8 @@ def of_masks(cases: Sequence[CaseRecord], labels: LabelTable) -> list[str]:
     if training and unseen:
         notes.append(
             f"no mask of a training case shows {', '.join(map(repr, unseen))}, so this cannot be learnt. Check the "
-            "labels that the data set declares (dataset.json, where it has one), or the split."
+            "labels that the data set declares (dataset.json, where it has one), whether another segment of DICOM "
+            "masks lies over it, or the split."
         )
     return notes
 

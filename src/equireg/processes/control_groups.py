@@ -15,8 +15,7 @@ def control_groups(root: Path, controller: str) -> Iterator[Path]:
         lines = (root / "proc/self/cgroup").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1):
         own = controller in controllers.split(",")
         for mount in [""] if not controllers else [controllers, controller] if own else []:
             group = root / "sys/fs/cgroup" / mount

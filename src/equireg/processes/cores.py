@@ -25,7 +25,7 @@ def usable_cores(root: Path = _ROOT) -> int:
     """
     known = [float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)]
     known += [quota for group in control_groups(root, "cpu") if (quota := _quota(group)) is not None]
-    if os.environ.get("SLURM_CPUS_PER_TASK", "").isdigit():
+    if os.environ.get("SLURM_CPUS_PER_TASK", "").isdecimal():
         known.append(float(os.environ["SLURM_CPUS_PER_TASK"]))
     return max(1, int(min(known)))
 
@@ -48,7 +48,7 @@ def wait_without_spinning(root: Path = _ROOT) -> None:
 def take_lists_of_threads() -> None:
     """Let numexpr start, which blosc2 imports, where ``OMP_NUM_THREADS`` is no number: OpenMP takes ``4,2`` too."""
     given = os.environ.get("OMP_NUM_THREADS", "")
-    if given and not given.strip().isdigit():
+    if given and not given.strip().isdecimal():
         os.environ.setdefault("NUMEXPR_NUM_THREADS", "1")
 
 

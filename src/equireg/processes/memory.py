@@ -86,10 +86,10 @@ def _left(group: Path) -> float | None:
         most = (group / limit).read_text(encoding="ascii").strip()
         if most == "max":
             return None
-        taken = float((group / used).read_text(encoding="ascii"))
+        left = float(most) - float((group / used).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    return float(most) - taken + _stated(group / "memory.stat", idle)
+    return max(0.0, left + _stated(group / "memory.stat", idle))
 
 
 def _stated(path: Path, name: str) -> float:

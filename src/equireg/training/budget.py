@@ -1,9 +1,10 @@
 """A budget of time: how many steps fit into what is left, by the speed that the run itself has shown."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from equireg.errors import EquiregError
@@ -15,6 +16,8 @@ PLANS = "plans"
 """Key of a checkpoint's entry: the plans of a run with a budget."""
 USED_S = "used_s"
 """Key of a checkpoint's entry: the seconds of the budget that had passed."""
+PAUSE = "pause_s"
+"""Key of a checkpoint's entry: the seconds of a pause, and those of a step then."""
 _TIMED = 3
 """Steps that must be timed before the first planning, at least; the very first one is slow, and not timed."""
 _ENOUGH = 20
@@ -26,6 +29,9 @@ _LARGEST_VALIDATION = 0.5
 """Part of the time left above which a single validation is left out."""
 _MEMORY = 0.05
 """Part of the budget over which older speeds are forgotten."""
+_STOPPED, _STOPPED_S = 10.0, 1.0
+"""A step or pause that takes so many times as long as usual, and at least so long, was stopped in between, as a process
+that is suspended."""
 _LATE = 0.06
 """Part of the steps left by which they must be too many or too few before they are planned anew."""
 _LATE_S = 0.01
@@ -56,12 +62,17 @@ class Budget:
     """seconds of a step; None until steps have been timed"""
     pause_s: float = 0.0
     """seconds of a validation and a checkpoint: estimated first, then measured"""
-    _pause_measured: bool = False
-    _pause_step_s: float | None = None
+    pause_step_s: float | None = None
     """seconds of a step when the pause was timed"""
+    _pause_measured: bool = False
     _span: tuple[int, float] | None = None
     """step and reading of the clock at which the timed span of steps began"""
-    _fastest_s: float = math.inf
+    _first_s: list[float] = field(default_factory=list[float])
+    """seconds of each of the first timed steps"""
+    _step_ended: float | None = None
+    """reading of the clock after the last step, later by what was left out since"""
+    _slow_at: float = -math.inf
+    """reading of the clock after the last step that took far longer than usual"""
 
     def used_s(self) -> float:
         """Return the seconds of the budget that have passed."""
@@ -72,37 +83,66 @@ class Budget:
         return max(self.total_s - self.used_s(), 0.0)
 
     def paused(self, seconds: float) -> None:
-        """Take note of a pause."""
+        """Take note of a pause; one that was stopped in between says nothing, unless the next is as long."""
         self._leave_out(seconds)
-        self.pause_s = (self._slowed_pause_s() + seconds) / 2 if self._pause_measured else seconds
-        self._pause_measured, self._pause_step_s = True, self.step_s
+        usual = self._slowed_pause_s()
+        if self._pause_measured and _was_stopped(seconds, usual):
+            self._pause_measured = False
+            return
+        self.pause_s = (usual + seconds) / 2 if self._pause_measured else seconds
+        self._pause_measured, self.pause_step_s = True, self.step_s
 
     def estimate_pause(self, seconds: float, took_s: float) -> None:
         """Take note of what a pause will take, as far as is known before the first; finding it out took time too."""
         self._leave_out(took_s)
-        self.pause_s, self._pause_step_s = seconds, self.step_s
+        self.pause_s, self.pause_step_s = seconds, self.step_s
+
+    def pause_so_far(self) -> tuple[float, float | None]:
+        """Return the seconds of a pause and of a step then; one that is under way counts where it is longer."""
+        since = 0.0 if self._step_ended is None else self.clock() - self._step_ended
+        usual = self._slowed_pause_s()
+        return (self.pause_s, self.pause_step_s) if usual >= since else (since, self.step_s)
 
     def _slowed_pause_s(self) -> float:
         """Return what a pause takes now: where steps have become slower since it was timed, so have validations."""
-        if self.step_s is None or self._pause_step_s is None:
+        if self.step_s is None or self.pause_step_s is None:
             return self.pause_s
-        return self.pause_s * max(1.0, self.step_s / self._pause_step_s)
+        return self.pause_s * max(1.0, self.step_s / self.pause_step_s)
 
     def _leave_out(self, seconds: float) -> None:
         """Do not count seconds as time of the steps about them."""
         if self._span is not None:
             self._span = (self._span[0], self._span[1] + seconds)
+        if self._step_ended is not None:
+            self._step_ended += seconds
+
+    def watch_step(self) -> float:
+        """Look at the clock, after each step that is not a call of ``time_steps``; return its reading.
+
+        What one step alone takes beyond the usual is used time, but not the speed of the machine. Where such steps
+        come often, they are its speed.
+        """
+        now, before = self.clock(), self._step_ended
+        if before is not None and self.step_s is None:
+            self._first_s.append(now - before)
+        elif before is not None and self.step_s is not None and _was_stopped(now - before, self.step_s):
+            if before - self._slow_at > _MEMORY * self.total_s:
+                self._leave_out(now - before - self.step_s)
+            self._slow_at = now
+        self._step_ended = now
+        return now
 
     def time_steps(self, step: int) -> bool:
         """Time the steps since the last call, up to ``step``; return whether they suffice to plan by."""
-        now = self.clock()
+        now = self.watch_step()
         if self._span is None:
             self._span = (step, now)
             return False
         first, begin = self._span
         count, seconds = step - first, now - begin
-        self._fastest_s = min(self._fastest_s, seconds / count)
         if self.step_s is None:
+            usual, longest = statistics.median(self._first_s), max(self._first_s)
+            seconds -= longest - usual if _was_stopped(longest, usual) else 0.0
             least = min(_PART_TIMED * self.total_s, _LONGEST_TIMED_S)
             if count < _TIMED or (count < _ENOUGH and seconds < least):
                 return False
@@ -119,8 +159,9 @@ class Budget:
         Raises:
             EquiregError: says how long it had to be.
         """
-        if math.isfinite(self._fastest_s):
-            self._refuse_fewer(step + int(self._time_for_steps(1) / self._fastest_s), self._fastest_s)
+        if len(self._first_s) > 1 or (self._first_s and not self.left_s()):  # a single one may have been stopped
+            fastest = min(self._first_s)
+            self._refuse_fewer(step + int(self._time_for_steps(1) / fastest), fastest)
 
     def _refuse_fewer(self, steps: int, step_s: float) -> None:
         fewest = min(FEWEST_STEPS, self.most_steps or FEWEST_STEPS)
@@ -150,7 +191,8 @@ class Budget:
         total = step + max(1, self._steps_left(schedule, step, validations, self.step_s))
         total = min(total, self.most_steps or total)
         if len(schedule.plans) == 1:
-            self._refuse_fewer(total, self.step_s)
+            usual = min(self.step_s, statistics.median(self._first_s))
+            self._refuse_fewer(step + self._steps_left(schedule, step, validations, usual), usual)
             return Plan(step + 1, total, validations)
         late = max(_LATE * (old.total - step), _LATE_S * self.total_s / self.step_s)
         if abs(total - old.total) <= late and validations == old.validations:
@@ -179,17 +221,22 @@ class Budget:
         """Return how many validations the whole run should have."""
         pause_s = self._slowed_pause_s()
         affordable = PART_VALIDATED * self.left_s() / pause_s if pause_s else math.inf
-        most = schedule.plans[-1].validations
+        count = schedule.plans[-1].validations
         if len(schedule.plans) == 1:
             if self.pause_s > _LARGEST_VALIDATION * self.left_s():
                 self.pause_s = 0.0  # what a checkpoint takes is measured
                 return 0
-            most = MOST_VALIDATIONS
-        else:
-            affordable *= 2  # a few too many are better than a plan that swings
-        while most > 1 and _pauses_left(schedule, step, most) > max(affordable, 1):
-            most -= 1
-        return most
+            count = 1
+        while 0 < count < MOST_VALIDATIONS and _pauses_left(schedule, step, count + 1) <= affordable:
+            count += 1
+        # A few too many are better than a plan that swings.
+        while count > 1 and _pauses_left(schedule, step, count) > max(2 * affordable, 1):
+            count -= 1
+        return count
+
+
+def _was_stopped(seconds: float, usual: float) -> bool:
+    return seconds > max(_STOPPED * usual, _STOPPED_S)
 
 
 def _pauses_left(schedule: Schedule, step: int, parts: int) -> int:
@@ -210,6 +257,8 @@ class Pace:
 
     def as_plain(self) -> dict[str, Any]:
         """Return what a checkpoint must hold, so that a resumed run knows its plans and what is left."""
-        if self.budget is None:
+        budget = self.budget
+        if budget is None:
             return {}
-        return {PLANS: [list(plan) for plan in self.schedule.plans], USED_S: self.budget.used_s()}
+        plans = [list(plan) for plan in self.schedule.plans]
+        return {PLANS: plans, USED_S: budget.used_s(), PAUSE: list(budget.pause_so_far())}

@@ -61,6 +61,8 @@ class Replanning(Callback):
             plan, self._next_check = ranks.from_first(decided)
             if plan is not None:
                 self._apply(trainer, Plan(*plan))
+        else:
+            self.budget.watch_step()
         if trainer.is_last_batch:
             self._paused_at = self.budget.clock()
 

@@ -19,7 +19,7 @@ from equireg.folders.run import CONFIG, RunFolder
 from equireg.folders.run_facts import MACHINE_OPTIONS
 from equireg.methods import Method
 from equireg.model import ENTRY, ModelFacts, config_from, load_weights, new_method, read_checkpoint
-from equireg.training.budget import PLANS, USED_S
+from equireg.training.budget import PAUSE, PLANS, USED_S
 from equireg.training.class_prior import Prior
 from equireg.training.data import TrainingCases
 from equireg.training.loop import ENDED
@@ -155,6 +155,10 @@ class LastCheckpoint:
     """how a run with a budget of time was planned"""
     used_s: float = 0.0
     """seconds of that budget that had passed"""
+    pause_s: float = 0.0
+    """seconds of a validation with its checkpoint"""
+    pause_step_s: float | None = None
+    """seconds of a step when it was timed"""
 
 
 def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
@@ -178,12 +182,15 @@ def last_checkpoint(out: Path, method: Method) -> LastCheckpoint:
     weights = {name.removeprefix("method."): value for name, value in content["state_dict"].items()}
     load_weights(method, weights, path)
     stored = content[ENTRY]
+    pause_s, step_s = stored.get(PAUSE, (0.0, None))
     return LastCheckpoint(
         path,
         step=int(content["global_step"]),
         ended=bool(stored.get(ENDED)),
         plans=stored.get(PLANS, ()),
         used_s=float(stored.get(USED_S, 0.0)),
+        pause_s=float(pause_s),
+        pause_step_s=None if step_s is None else float(step_s),
     )
 
 

@@ -242,7 +242,9 @@ def _pace(config: TrainConfig, last: LastCheckpoint, began: float) -> Pace:
     schedule = Schedule.of(config, last.plans)
     if config.max_minutes is None:
         return Pace(schedule)
-    return Pace(schedule, Budget(60 * config.max_minutes, began, last.used_s, config.max_steps, time.monotonic))
+    before = {"used_before_s": last.used_s, "pause_s": last.pause_s, "pause_step_s": last.pause_step_s}
+    budget = Budget(60 * config.max_minutes, began, most_steps=config.max_steps, clock=time.monotonic, **before)
+    return Pace(schedule, budget)
 
 
 def _fit(trainer: lightning.Trainer, run: LoopModule, last: Path | None, device: torch.device) -> None:

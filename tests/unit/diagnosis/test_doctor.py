@@ -9,7 +9,7 @@ import pytest
 
 import equireg as package
 from equireg.diagnosis import doctor as verb
-from equireg.diagnosis import packages, storage
+from equireg.diagnosis import machine, packages, storage
 from equireg.diagnosis.findings import failure, ok
 
 Command = Callable[..., Any]
@@ -50,6 +50,17 @@ def test_a_machine_without_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     diagnosis = package.doctor(tmp_path)
     assert not diagnosis.passed
     assert {"GPU", "self-test"}.isdisjoint(finding.check for finding in diagnosis.findings)
+
+
+def test_a_check_that_fails_by_itself_is_a_line_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("bad\nnumber")
+
+    monkeypatch.setattr(machine, "check_cores", fails)
+    findings = {finding.check: finding for finding in package.doctor(tmp_path, device="cpu", self_test=False).findings}
+    assert findings["cores"].state == "failure"
+    assert "ValueError: bad number" in findings["cores"].finding
+    assert "temporary folder" in findings, "the page goes on"
 
 
 def test_a_folder_that_is_not_there(equireg: Command, tmp_path: Path) -> None:

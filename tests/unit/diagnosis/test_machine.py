@@ -53,7 +53,8 @@ def test_a_limit_of_the_shell(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("threads", "state", "words"), [("64", "warning", "wait"), ("1", "warning", "Unset"), ("8", "ok", "")]
+    ("threads", "state", "words"),
+    [("64", "warning", "wait"), ("1", "warning", "Unset"), ("8", "ok", ""), ("\N{SUPERSCRIPT TWO}", "ok", "")],
 )
 def test_threads_that_do_not_fit(
     root: Path, monkeypatch: pytest.MonkeyPatch, threads: str, state: str, words: str

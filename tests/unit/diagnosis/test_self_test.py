@@ -55,6 +55,13 @@ def test_a_process_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not done after" in fails_with("import time; time.sleep(30)").finding
 
 
+def test_without_a_temporary_folder_it_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    finding = fails_with("")
+    assert finding.state == "failure"
+    assert "TMPDIR" in finding.remedy
+
+
 def test_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     finding = fails_with("import sys, pathlib; pathlib.Path(sys.argv[1], 'x').write_text('x'); exit(1)")

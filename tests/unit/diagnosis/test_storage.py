@@ -46,6 +46,13 @@ def test_the_current_folder_need_not_be_writable(tmp_path: Path, monkeypatch: py
     assert given.state == "failure"
 
 
+def test_no_temporary_folder_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", failing(errno.ENOENT))
+    *_, last = storage.check_storage(tmp_path)
+    assert (last.check, last.state) == ("temporary folder", "failure")
+    assert "TMPDIR" in last.remedy
+
+
 def test_room(tmp_path: Path) -> None:
     for free, state in ((0.5, "failure"), (5, "warning"), (50, "ok")):
         finding = storage.check_room(tmp_path, lambda _, free=free: (100 * GIB, 0, int(free * GIB)))

@@ -107,6 +107,21 @@ def test_predictions_that_came_back_are_no_masks(predictions: Path, tmp_path: Pa
     assert result["regions"]["liver"]["dice"]["mean"] < 1
 
 
+def test_a_region_that_a_mask_does_not_list_has_no_score(
+    predictions: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = LabelTable((0, 7, 8), ("background", "liver", "kidney"))
+    (predictions / "labels.json").write_text(json.dumps(table.as_dict()))
+    put_mask(tmp_path / "masks", 0, drawn(0), names=["liver", "kidney"])
+    put_mask(tmp_path / "masks", 1, drawn(1))
+    result = evaluate(predictions, tmp_path / "masks", tmp_path / "out", jobs=1)
+    dice = sorted(result.scores[key] for key in result.scores if key[1:] == ("kidney", "dice"))
+    assert dice[0] == 1
+    assert np.isnan(dice[1])
+    assert result["presence"]["kidney"]["neither"] == 1
+    assert "masks do not list the regions kidney (1 of 2, such as " in caplog.text
+
+
 def test_two_masks_of_a_series_are_refused(predictions: Path, tmp_path: Path) -> None:
     put_mask(tmp_path / "masks" / "a", 0, drawn(0))
     put_mask(tmp_path / "masks" / "b", 0, drawn(1), "corrected")

@@ -244,6 +244,16 @@ def test_the_file_goes_back_into_train(folder: Path, tried: list[TrainConfig]) -
     check_folder(read, PreparedSet(folder))
 
 
+@pytest.mark.parametrize("options", [{"method": {"name": "supervised"}}, {"network": {"name": "fc-densenet56"}}])
+def test_a_file_that_lacks_what_means_nothing_is_not_planned_again(
+    folder: Path, tried: list[TrainConfig], options: dict[str, Any]
+) -> None:
+    read = nested(read_yaml(plan(folder, max_minutes=10, **options).file))
+    assert not is_planned(read)
+    del read["batch_size"]
+    assert is_planned(read)
+
+
 def test_a_plan_of_another_folder_is_refused(folder: Path, tmp_path: Path, tried: list[TrainConfig]) -> None:
     read = read_yaml(plan(folder, max_minutes=10).file)
     other = PreparedSet(write_set(tmp_path / "other", [record("a"), record("z", labelled=False)]))
@@ -317,3 +327,14 @@ def test_a_time_that_is_too_short_leaves_nothing(folder: Path, tried: list[Train
 def test_a_fold_is_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="a plan is for all folds"):
         plan(folder, fold="0/2", max_minutes=10)
+
+
+def test_where_the_file_cannot_lie_nothing_is_measured(
+    folder: Path, tried: list[TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"there is no folder .*missing"):
+        plan(folder, max_minutes=10, out=folder / "missing" / "plan.yaml")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UsageError, match=r"plan\.yaml: its folder cannot be written"):
+        plan(folder, max_minutes=10)
+    assert tried == []

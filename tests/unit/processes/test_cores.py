@@ -44,6 +44,7 @@ def test_the_affinity_counts_and_not_the_machine(tmp_path: Path, monkeypatch: py
         ("4:cpu:/j\n", {"cpu/j/cpu.cfs_quota_us": "-1", "cpu/j/cpu.cfs_period_us": "1000"}, 64),
         ("3:memory:/j\n", {"memory/j/cpu.cfs_quota_us": "1000", "memory/j/cpu.cfs_period_us": "1000"}, 64),
         ("0::/\n", {"cpu.max": "not a number\n"}, 64),
+        ("\nnonsense\n0::/\n", {"cpu.max": "200000 100000\n"}, 2),
     ],
 )
 def test_a_containers_quota_counts(tmp_path: Path, groups: str, files: dict[str, str], expected: int) -> None:
@@ -53,8 +54,9 @@ def test_a_containers_quota_counts(tmp_path: Path, groups: str, files: dict[str,
 
 
 def test_a_slurm_tasks_share_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "6")
-    assert usable_cores(tmp_path) == 6
+    for given, expected in (("6", 6), ("\N{SUPERSCRIPT TWO}", 64)):
+        monkeypatch.setenv("SLURM_CPUS_PER_TASK", given)
+        assert usable_cores(tmp_path) == expected
 
 
 @pytest.mark.parametrize(("work", "expected"), [(100_000, 1), (300_000, 3), (10_000_000, 4)])
@@ -110,7 +112,9 @@ def test_programs_do_not_matter_on_cores_that_are_not_ours(monkeypatch: pytest.M
         assert os.environ.get("OMP_WAIT_POLICY") == expected
 
 
-@pytest.mark.parametrize(("given", "expected"), [("4,2", "1"), ("many", "1"), ("4", None), ("", None)])
+@pytest.mark.parametrize(
+    ("given", "expected"), [("4,2", "1"), ("many", "1"), ("\N{SUPERSCRIPT TWO}", "1"), ("4", None), ("", None)]
+)
 def test_what_numexpr_cannot_read_does_not_stop_the_start(
     monkeypatch: pytest.MonkeyPatch, given: str, expected: str | None
 ) -> None:

@@ -73,6 +73,7 @@ def test_no_thread_begins_where_python_would_wait_for_it_for_ever() -> None:
     [
         ("0::/\n", {"memory.max": "max", "memory.current": "5"}, 8192),
         ("0::/\n", {"memory.max": "3000", "memory.current": "1000"}, 2000),
+        ("0::/\n", {"memory.max": "3000", "memory.current": "5000"}, 0),
         ("0::/\n", {"memory.max": "3000", "memory.current": "2900", "memory.stat": "file 9\ninactive_file 800\n"}, 900),
         ("0::/slurm/job_7\n", {"slurm/job_7/memory.max": "4000", "slurm/job_7/memory.current": "1000"}, 3000),
         (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.training.budget import Budget, Pace
+from equireg.training.budget import PAUSE, USED_S, Budget, Pace
 from equireg.training.replanning import Replanning
 from equireg.training.schedule import Plan, Schedule
 
@@ -58,6 +58,8 @@ class Run:
             self.step += 1
             if self.step >= check:
                 check = self._look(pause_s)
+            else:
+                budget.watch_step()
             yield
             if self.schedule.pauses_after(self.step):
                 self.clock.now += pause_s
@@ -89,6 +91,7 @@ SPEEDS: dict[str, Speed] = {
     "ten times slower near the end": lambda step, now: 0.2 if now < 560 else 2.0,
     "noisy": lambda step, now: 0.4 * NOISE.lognormvariate(0, 0.5),
     "in bursts": lambda step, now: 0.4 * (1 + 3 * (int(now / 40) % 2)),
+    "one step of forty far slower": lambda step, now: 0.1 + 4 * (step % 40 == 0),
     "slow first steps": lambda step, now: 0.4 + 10 * (step == 0) + 2 * (step < 20),
 }
 
@@ -148,6 +151,62 @@ def test_a_machine_that_slows_down_slows_the_last_validation_too() -> None:
     assert run.schedule.plans[-1].validations == 1
     list(run.train(lambda step, now: 1.2, 60.0).steps(lambda step, now: 1.2, 60.0))
     assert run.clock.now == pytest.approx(240, rel=0.1)
+
+
+def stopped(step: int, stop_s: float) -> Speed:
+    """Return even steps, in one of which the process was stopped for a while."""
+    return lambda now, _: 0.2 + (stop_s if now == step else 0.0)
+
+
+@pytest.mark.parametrize("val_every", [None, 500])
+def test_a_step_in_which_the_process_was_stopped_is_not_the_speed(val_every: int | None) -> None:
+    run = Run.of(10, val_every).train(stopped(600, 240.0), 2.0, until=900)
+    done, used = run.schedule.progress(900), run.clock.now / 600
+    assert done == pytest.approx(0.2 + 0.8 * (used - 0.6) / 0.4, abs=0.05), "the rest is evenly paced"
+    run.train(stopped(600, 240.0), 2.0)
+    assert run.clock.now == pytest.approx(600, rel=0.02)
+    assert val_every or run.pauses >= 8
+
+
+def test_steps_that_are_all_far_slower_are_the_speed() -> None:
+    run = Run.of(10).train(lambda step, now: 0.2 if now < 300 else 2.5, 0.5)
+    assert run.clock.now == pytest.approx(600, rel=0.03)
+    assert run.budget.step_s == pytest.approx(2.5, rel=0.1)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 8])
+def test_a_stop_within_the_first_steps_refuses_no_run(step: int) -> None:
+    run = Run.of(2).train(stopped(step, 30.0), 0.5)
+    assert run.clock.now == pytest.approx(120, rel=0.02)
+    assert run.pauses == 10
+
+
+def test_validations_that_are_fast_again_come_as_often_again() -> None:
+    run = Run.of(10)
+    steps = run.steps(SPEEDS["even"], 2.0)
+    while run.pauses < 2:
+        next(steps)
+    for expected in (2.0, 25.0):  # one alone may be that of a process that was stopped
+        run.clock.now += 25.0
+        run.budget.paused(25.0)
+        assert run.budget.pause_s == pytest.approx(expected)
+    run.schedule = run.schedule.replanned(run.budget.plan(run.schedule, run.step) or Plan(0, 0))
+    fewer = run.schedule.plans[-1].validations
+    assert fewer < 5
+    list(steps)
+    assert run.schedule.plans[-1].validations > fewer
+
+
+def test_a_resumed_run_knows_what_its_validations_take() -> None:
+    """It was stopped when its first checkpoint was just written, and has time for a few validations more."""
+    first = Run.of(10, 500).train(stopped(-1, 0.0), 60.0, until=500)
+    first.clock.now += 60.0
+    stored = Pace(first.schedule, first.budget).as_plain()
+    assert stored[PAUSE] == [60.0, pytest.approx(0.2)]
+    clock, (pause_s, step_s) = Clock(), stored[PAUSE]
+    budget = Budget(600, 0.0, stored[USED_S], clock=clock, pause_s=pause_s, pause_step_s=step_s)
+    plan = Run(budget, clock, first.schedule, 500).train(stopped(-1, 0.0), 60.0, until=550).schedule.plans[-1]
+    assert plan.total == pytest.approx(500 + (600 - stored[USED_S] - 3 * 60) / 0.2, rel=0.05)
 
 
 def test_a_resumed_run_ends_with_what_was_left() -> None:

@@ -18,6 +18,8 @@ DIRECTORY = "DICOMDIR"
 _MAGIC = slice(128, 132)
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _HEAD_BYTES = 4096
+_FIRST_GROUPS = (b"\x02\0", b"\x08\0")
+"""Of file meta information, and of what an image is."""
 _MOST_INFLATED = 2**28
 
 Kind = Literal["image", "segmentation", "contours", "other"]
@@ -111,9 +113,19 @@ def is_dicom(path: Path) -> bool:
     """Whether a file begins as DICOM files do, or is called so."""
     try:
         with path.open("rb") as file:
-            return file.read(_MAGIC.stop)[_MAGIC] == b"DICM" or is_called_dicom(path.name)
+            head = file.read(_HEAD_BYTES)
     except OSError:
-        return is_called_dicom(path.name)
+        head = b""
+    return head[_MAGIC] == b"DICM" or is_called_dicom(path.name) or _begins_with_elements(head)
+
+
+def _begins_with_elements(head: bytes) -> bool:
+    """Whether a file begins with two elements of one group, as DICOM of old programs does, without a preamble."""
+    group, element = head[:2], int.from_bytes(head[2:4], "little")
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    length = int.from_bytes(head[6:8] if explicit else head[4:8], "little")
+    following = head[8 + length : 12 + length]
+    return group in _FIRST_GROUPS and following[:2] == group and int.from_bytes(following[2:], "little") > element
 
 
 def is_called_dicom(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.contour_reading import Voxels, tell, voxels_of_contours
 from equireg.imaging.dicom.frames import read_frames
@@ -18,7 +18,7 @@ from equireg.imaging.dicom.plane import Plane
 from equireg.imaging.dicom.planes import frames_of
 from equireg.imaging.dicom.uneven import Lookup
 from equireg.imaging.geometry import Geometry
-from equireg.imaging.labels import smallest_integer
+from equireg.imaging.labels import counted, smallest_integer
 from equireg.imaging.limits import Limits, check_size
 from equireg.imaging.placing import LPS_TO_RAS
 
@@ -31,8 +31,8 @@ _RESAMPLE = "Save it again on the grid of its series, for example in 3D Slicer w
 def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Limits) -> np.ndarray:
     """Read a mask on the grid of its scan.
 
-    Where segments overlap, the one of the higher label value counts; that is logged. So are segments that are drawn in
-    every second slice alone.
+    Where segments overlap, the one of the higher label value counts; what each loses is logged. So are segments that
+    are drawn in every second slice alone.
 
     Args:
         path: a DICOM-SEG, binary or a labelmap, or an RTSTRUCT.
@@ -47,7 +47,8 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
         EquiregError: if the file is damaged, or does not lie on the grid.
     """
     mask = np.zeros(grid.shape, dtype=smallest_integer(0, max(values.values(), default=0)))
-    overlap = 0
+    size: Counter[int] = Counter()
+    lost: Counter[tuple[int, int]] = Counter()
     drawn = {value: np.zeros(grid.shape[2], dtype=bool) for value in values.values()}
     with _damage(path):
         dataset = read_dataset(path)
@@ -58,7 +59,9 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
             parts = voxels_of_contours(path, dataset, values, grid)
         for value, voxels in parts:
             before = mask[voxels]
-            overlap += int(np.count_nonzero((before != 0) & (before != value)))
+            size[value] += before.size
+            for other, count in counted(before[(before != 0) & (before != value)]).items():
+                lost[min(other, value), max(other, value)] += count
             mask[voxels] = np.maximum(before, value)
             drawn[value][voxels[2]] = True
         names = dict(segments_of(dataset) if of_frames else regions_of(dataset))
@@ -69,8 +72,17 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
         "segments are drawn in every second slice or so, and the slices between, counted here, are background; "
         "interpolate them where they are drawn, and export the mask again",
     )
-    if overlap:
-        warn_once(f"{path}: its segments overlap in {overlap} voxels; there the one of the higher label value counts.")
+    if lost:
+        called = {value: names.get(number, f"number {number}") for number, value in values.items()}
+        told = [
+            f"{called[low]!r} loses {100 * count / size[low]:.0f} % of its voxels to {called[high]!r}"
+            for (low, high), count in lost.most_common()
+        ]
+        warn_once(
+            f"{path}: its segments overlap in {lost.total()} voxels; there the one of the higher label value counts: "
+            f"{some_of(told)}. `prepare --segments` numbers them in the order of their names there, so that later ones "
+            "win, and leaves out others."
+        )
     return mask
 
 

@@ -13,7 +13,7 @@ from equireg.imaging.dicom.mask_heads import MaskHead
 from equireg.imaging.dicom.series import Series
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
 from equireg.layouts.channels import meaning, modality_of
-from equireg.layouts.dicom.channels import Grouping, broken, group
+from equireg.layouts.dicom.channels import Grouping, broken, group, told_descriptions
 from equireg.layouts.dicom.files import Files, read_files, read_these
 from equireg.layouts.dicom.masks import Masks, Names, drawn_alone, label_table, match
 from equireg.layouts.dicom.scans import Scan
@@ -46,6 +46,7 @@ def find(root: Path, options: DicomOptions = ALL_SERIES, wanted: Sequence[str] =
     used = [mask for _, series in grouping.cases for mask in _masks_of(series, masks)]
     table = label_table(used, options)
     names = None if table is None else Names(used, table)
+    described = told_descriptions(grouping.cases)
     cases: list[FoundCase] = []
     refused = [*files.refused, *masks.refused, *grouping.refused]
     for name, series in grouping.cases:
@@ -61,8 +62,8 @@ def find(root: Path, options: DicomOptions = ALL_SERIES, wanted: Sequence[str] =
         labels=table,
         cases=tuple(cases),
         refused=tuple(refused),
-        notes=(*files.notes, *notes, *masks.notes(), *grouping.notes, *(names.notes() if names else ())),
-        warnings=(*grouping.warnings, *(names.warnings() if names else ()), *drawn_alone(used), *_one_patient(kept)),
+        notes=(*files.notes, *notes, *masks.notes(), *grouping.notes, *described, *(names.notes() if names else ())),
+        warnings=(*grouping.warnings, *_said_of(names), *drawn_alone(used), *_one_patient(kept)),
         private=files.paths,
     )
 
@@ -201,9 +202,17 @@ def _mask_problem(masks: Sequence[MaskHead], names: Names | None) -> tuple[str, 
     if first.problem is not None:
         return first.problem.reason, first.problem.remedy
     if not names.values(first):
-        own = ", ".join(name for _, name in first.names)
-        return f"{first.path}: has the segments {own}; expected one of --segments.", "Name its segments too."
+        own = ", ".join(repr(name) for _, name in first.names)
+        comma = any("," in name for _, name in first.names)
+        remedy = "Name its segments too" + (r"; a comma in a name is written \x2c." if comma else ".")
+        return f"{first.path}: has the segments {own}; expected one of --segments.", remedy
     return None
+
+
+def _said_of(names: Names | None) -> list[str]:
+    """Return what looks wrong about the names of the segments."""
+    remedy = "If they were not drawn, draw them, or leave the labels out: --segments takes those that it names alone."
+    return [*names.warnings(), *names.not_listed(remedy)] if names else []
 
 
 def _modality(grouping: Grouping) -> str:

@@ -1,11 +1,12 @@
 """The series of a study as the channels of one case: by patterns, by what descriptions say, or each on its own."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from equireg.config import DicomOptions
+from equireg.errors import some_of
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.volume import TOLERANCE_MM
@@ -15,6 +16,10 @@ from equireg.layouts.dicom.scans import Scan, named
 
 ONLY = "image"
 """Name of the only channel, where the series do not say what it shows."""
+_BY_MODALITY = (ONLY, "ct", "pet")
+"""Channels that no description is asked for."""
+_SHOWN = 5
+"""Descriptions of a channel that a line names."""
 
 
 @dataclass
@@ -153,6 +158,20 @@ def _same_grid(scans: Sequence[Scan], channels: Sequence[str]) -> bool | None:
         return None
     first = usable[0]
     return all(one.shape == first.shape and one.corner_distance_mm(first) <= TOLERANCE_MM for one in usable)
+
+
+def told_descriptions(cases: Iterable[tuple[str, Mapping[str, Scan]]]) -> list[str]:
+    """Return what the series of each channel are called, in a line if those of one are called differently."""
+    said: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for _, series in cases:
+        for channel, scan in series.items():
+            if channel not in _BY_MODALITY:
+                words = " ".join(scan.description.split())
+                said[channel].setdefault(words.casefold(), words)
+    told = [f"{name} {some_of(list(map(repr, words.values())), _SHOWN)}" for name, words in said.items()]
+    if all(len(words) < 2 for words in said.values()):
+        return []
+    return [f"series are channels by their descriptions: {'; '.join(told)}"]
 
 
 def broken(series: Mapping[str, Scan]) -> SeriesError | None:

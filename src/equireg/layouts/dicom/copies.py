@@ -1,5 +1,6 @@
 """Which DICOM files are copies of others, also where a copy was made anonymous and kept its UIDs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from equireg.imaging.dicom.heads import Head
@@ -11,6 +12,7 @@ class Copies:
 
     def __init__(self) -> None:
         self._first: dict[tuple[object, ...], Head] = {}
+        self._slices: dict[tuple[object, ...], Head] = {}
         self._same: dict[tuple[str, ...], bool] = {}
         """Study, series and two names of a patient to whether their pixels are the same, by their first files."""
 
@@ -23,13 +25,24 @@ class Copies:
         key = head.study_uid, head.series_uid, head.sop_uid, head.plane.position, head.instance
         first = self._first.setdefault(key, head)
         if first is head:
-            return False
+            return self._is_sent_again(head)
         if first.patient_id == head.patient_id:
             return True
         names = (*key[:2], first.patient_id, head.patient_id)
         if names not in self._same:
             self._same[names] = _pixels(first.path) == _pixels(head.path)
         return self._same[names]
+
+    def _is_sent_again(self, head: Head) -> bool:
+        """Whether a slice is in its series already under another UID: same place, number and pixels."""
+        if head.kind != "image" or head.frames > 1:
+            return False
+        place = replace(head.plane, path=Path())
+        first = self._slices.setdefault((head.study_uid, head.series_uid, head.patient_id, place, head.instance), head)
+        if first is head:
+            return False
+        pixels = _pixels(first.path)
+        return pixels is not None and pixels == _pixels(head.path)
 
 
 def _pixels(path: Path) -> object:

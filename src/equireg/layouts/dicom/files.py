@@ -4,25 +4,26 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from equireg.imaging.dicom.heads import CAPTURES, DIRECTORY, MOSAICS, Head, Unreadable, is_dicom, read_heads
 from equireg.imaging.dicom.identity import digest
-from equireg.imaging.dicom.planes import SeriesError
-from equireg.imaging.dicom.series import series_of
 from equireg.imaging.formats import extension_of
 from equireg.layouts.base import Refusal
 from equireg.layouts.dicom.copies import Copies
+from equireg.layouts.dicom.series_uids import Images, is_stack, put_right
 from equireg.layouts.files import folders_below
 from equireg.processes.progress import track
+
+_MOST_BESIDE = 1000
 
 
 @dataclass
 class Files:
     """What a folder holds."""
 
-    images: dict[tuple[str, str], list[Head]] = field(default_factory=dict)
-    """Study and series to the slices."""
+    images: Images = field(default_factory=dict)
     masks: list[Head] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -75,16 +76,15 @@ def read_these(root: Path, paths: list[Path]) -> Files:
         else:
             found.masks.append(head)
     aside[CAPTURES] = _without_slices(aside[CAPTURES], found.images, lambda _: True)
-    aside[MOSAICS] = _without_slices(aside[MOSAICS], found.images, _is_stack)
+    aside[MOSAICS] = _without_slices(aside[MOSAICS], found.images, is_stack)
+    found.notes += put_right(found.images)
     for words, heads in sorted(aside.items()):
         if heads:
             found.notes.append(f"left out: {_counted(len(heads))} of {words}, such as {heads[0].path}")
     return found
 
 
-def _without_slices(
-    heads: Sequence[Head], images: dict[tuple[str, str], list[Head]], fits: Callable[[Sequence[Head]], bool]
-) -> list[Head]:
+def _without_slices(heads: Sequence[Head], images: Images, fits: Callable[[Sequence[Head]], bool]) -> list[Head]:
     """Add files that are slices to the images, where their series has no others and fits; return the rest."""
     series: defaultdict[tuple[str, str], list[Head]] = defaultdict(list)
     for head in heads:
@@ -94,12 +94,17 @@ def _without_slices(
     return [head for key, several in series.items() if key not in slices for head in several]
 
 
-def _is_stack(heads: Sequence[Head]) -> bool:
-    """Whether files lie as slices do; mosaics of a series lie in one place."""
-    try:
-        return len(heads) > 2 and series_of(heads).geometry.shape[2] == len(heads)
-    except SeriesError:
-        return False
+def count_beside(path: Path) -> int:
+    """Return how many other files of its series lie in the folder of a single slice, of the first 1,000 there."""
+    (own,) = read_heads([path])
+    if not isinstance(own, Head) or own.kind != "image" or own.frames > 1:
+        return 0
+    others = [
+        other
+        for other in islice(path.parent.iterdir(), _MOST_BESIDE)
+        if other != path and other.is_file() and is_dicom(other)
+    ]
+    return sum(isinstance(head, Head) and head.series_uid == own.series_uid for head in read_heads(others))
 
 
 def _counted(count: int) -> str:

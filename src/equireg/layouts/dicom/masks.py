@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from equireg.config import DicomOptions
+from equireg.errors import some_of
 from equireg.imaging.dicom.heads import Head
 from equireg.imaging.dicom.identity import digest
 from equireg.imaging.dicom.mask_heads import MaskHead, read_mask_head
@@ -194,6 +195,19 @@ class Names:
         files = {mask.path: [name for _, name in mask.names if plain(name) in labels] for mask in self._masks}
         line = told_apart(files, "these names stay labels of their own in all masks")
         return [] if line is None else [line]
+
+    def not_listed(self, remedy: str) -> list[str]:
+        """Return which labels some masks do not list, in a line if there are any."""
+        listed = [(mask.path, set(values.values())) for mask in self._masks if (values := self.values(mask))]
+        lacking = {
+            name: paths
+            for name, value in self._values.items()
+            if (paths := [path for path, values in listed if value not in values])
+        }
+        if not lacking:
+            return []
+        told = [f"{name} ({len(paths)} of {len(listed)}, such as {paths[0]})" for name, paths in lacking.items()]
+        return [f"masks do not list the labels {some_of(told)}: they count as background there. {remedy}"]
 
     def tell(self) -> None:
         """Log the notes and the warnings."""

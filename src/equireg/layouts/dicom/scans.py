@@ -1,25 +1,18 @@
 """The slices of a series as one scan, with its name."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 from equireg.imaging.dicom.heads import Head
 from equireg.imaging.dicom.identity import patient_name, series_name, study_name
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.series import Series, series_of
-from equireg.layouts.channels import ALIASES, meaning
+from equireg.layouts.dicom.descriptions import contrast_of
 
 _OF_MODALITY = {"CT": "ct", "PT": "pet"}
-_ENHANCED = frozenset(("post", "gd", "gad", "gado", "gadolinium", "contrast", "ce", "km", "postcontrast", "enhanced"))
-_PLAIN = frozenset(("pre", "without", "native", "nativ", "precontrast", "no"))
-_WORD = re.compile(r"[a-z0-9*]+")
-_WINS = (("flair", "t2"), ("t1ce", "t1"), ("adc", "dwi"), ("swi", "t2star"))
-"""Of two channels that a description names, the one that is meant first."""
 
 
 @dataclass
@@ -112,19 +105,6 @@ class Scan:
 
 def _whole_id(patient_id: str, issuer: str) -> str:
     return f"{patient_id} {issuer}".strip() if patient_id else ""
-
-
-def contrast_of(description: str) -> str | None:
-    """Return the known channel that a description names, or None where it names none or several."""
-    words = _WORD.findall(description.lower().replace("+c", " contrast "))
-    pairs = [first + second for first, second in pairwise(words)]
-    found = {name for word in (*pairs, *words) if (name := meaning(word)) in ALIASES}
-    if "t1" in found and _ENHANCED & set(words) and not _PLAIN & set(words):
-        found.add("t1ce")
-    for winner, loser in _WINS:
-        if winner in found:
-            found.discard(loser)
-    return found.pop() if len(found) == 1 else None
 
 
 def named(scans: Sequence[Scan]) -> list[tuple[str, Scan]]:
