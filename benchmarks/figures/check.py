@@ -148,12 +148,16 @@ SOURCES = (
         "benchmarks/plan/results.csv",
         sources.planning,
     ),
-    Source(
-        "docs/quality.md",
-        "How well it ranks",
-        "benchmarks/quality/measure.py",
-        "benchmarks/quality/results-test.csv",
-        sources.quality,
+    *(
+        Source(
+            "docs/quality.md",
+            "How well it ranks",
+            "benchmarks/quality/measure.py",
+            f"benchmarks/quality/{results}.csv",
+            partial(sources.quality, f"benchmarks/quality/{results}.csv"),
+            header=f"Spearman, way, {steps} steps",
+        )
+        for results, steps in (("results-test", "400"), ("results-long", "4,000"))
     ),
     Source(
         "docs/reliability.md",

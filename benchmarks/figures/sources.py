@@ -153,11 +153,11 @@ def growth() -> Mapping[str, Row]:
     }
 
 
-def quality() -> Mapping[str, Row]:
+def quality(results: str) -> Mapping[str, Row]:
     """Return Spearman's correlation and the part of the way to the optimal AURC, by score and method."""
-    with (ROOT / "benchmarks/quality/results-test.csv").open(newline="", encoding="utf-8") as file:
+    with (ROOT / results).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    shown = {"": "views2", ", mirrored views alone": "mirrors", ", entropy": "entropy"}
+    shown = {"": "both", ", mirrored views alone": "mirrors", ", entropy": "entropy"}
     found: dict[str, Row] = {}
     for suffix, score in shown.items():
         for method in ("supervised", "equireg"):
