@@ -17,13 +17,13 @@ from equireg.imaging.pictures import is_picture
 MARKS = "_-. "
 """What stands between the parts of a name."""
 _DEPTH = 8  # folders below the root; a data set nests no deeper
-_SCANS = r"(?:images?|scans?|imgs?|volumes?|vols?)"
+_SCANS = r"(?:images?|scans?|imgs?|volumes?|vols?)(?:[_\- ]?dir)?"
 _SCANS_BESIDE_MASKS = (
     rf"(?:{_SCANS}|inputs?|niftis?|data|raw|cts?|mris?|originals?|pictures?|photos?|frames?|(?:jpe?g|png)[_\- ]?images)"
 )
 _MASKS = (
     r"(?:labels?|masks?|segmentations?|segs?|annotations?|annots?|gts?|ground[_\- ]?truths?|label[_\- ]?maps?|rois?|"
-    r"contours?|lesions?|delineations?|targets?|manual)(?:[_\- ]?(?:masks?|segs?|files?|class))?"
+    r"contours?|lesions?|delineations?|targets?|manual|ann(?=[_\- ]?dir))(?:[_\- ]?(?:masks?|segs?|files?|class|dir))?"
 )
 _PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
 _ENDS_LIKE_MASKS = re.compile(rf".*[_\-. ](?:{_MASKS}|st)", re.IGNORECASE)

@@ -93,7 +93,7 @@ def _have_slices(volumes: Iterable[Path]) -> bool:
     return True
 
 
-def _core(stem: str) -> str | None:
+def core_of(stem: str) -> str | None:
     """Return a stem less its first word for a scan or a mask: ``img_0001`` and ``seg_0001`` are both ``0001``."""
     match = _FIRST.fullmatch(stem) or _SCAN_FIRST.fullmatch(stem)
     return match["rest"] if match else None
@@ -108,7 +108,7 @@ class MaskIndex:
         Args:
             files: the masks.
             home: a folder above them.
-            cases: the case's part of names that no word calls a mask's.
+            cases: the case's part of names whose words do not tell it.
         """
         self.home = home
         self.files = [file for file in files if not is_brain_mask(file)]
@@ -117,8 +117,8 @@ class MaskIndex:
         for file in self.files:
             alone[file.parent].append(file)
             stem = stem_of(file)
-            part = split_mask(stem) or (cases or {}).get(file)
-            for level, key in zip(self._levels, (stem, part, _core(stem)), strict=False):
+            part = (cases or {}).get(file) or split_mask(stem)
+            for level, key in zip(self._levels, (stem, part, core_of(stem)), strict=False):
                 if key:
                     level[key].append(file)
         for folder, files_there in alone.items():
@@ -132,7 +132,7 @@ class MaskIndex:
             names: names that the mask may have, the likeliest first.
             place: folder of the scan below its own home; a mask in the same folder below the masks' goes first.
         """
-        cores = [core for name in names if (core := _core(name))]
+        cores = [core for name in names if (core := core_of(name))]
         for level in self._levels:
             for name in [*names, *cores] if level is self._levels[2] else names:
                 found = level.get(name, [])

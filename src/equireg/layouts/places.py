@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts import unnamed_masks
+from equireg.layouts import drawings, longer_names, unnamed_masks
 from equireg.layouts.files import (
     HELD_OUT_WORDS,
     MARKS,
@@ -47,7 +47,7 @@ class Places:
         self._beside: dict[Path, list[Path]] = {}
         self._apart: dict[Path, list[Path]] = {}
         self._unlabelled: set[Path] = set()
-        found = folders_with_images(root)
+        found, self._drawings = drawings.set_apart(root, folders_with_images(root))
         self._target_domains = unnamed_masks.target_domains(root, found)
         for folder, files in found:
             home = self._mask_folder(folder)
@@ -68,6 +68,7 @@ class Places:
         self._fields_of_view = self._set_apart_fields_of_view()
         self._outranked: set[Path] = set()
         self._keep_folders_of_scans()
+        self._unnamed |= longer_names.find(self.scans, (*self._apart.values(), *self._beside.values()))
         self.homes = sorted({self._home(folder) for folder in self.scans})
         """Folders that may hold many cases directly: the root, or those called ``images`` and the like."""
         self._inner: defaultdict[Path, list[Path]] = defaultdict(list)
@@ -265,7 +266,7 @@ class Places:
     def aside(self) -> tuple[Path, ...]:
         """Return the images that ``notes`` names."""
         left = (file for files in self._left.values() for file in files)
-        return (*left, *self._brain_masks(), *self._fields_of_view, *sorted(self._outranked))
+        return (*left, *self._brain_masks(), *self._fields_of_view, *sorted(self._outranked), *self._drawings)
 
     def _brain_masks(self) -> list[Path]:
         places = (*self._beside.values(), *self._apart.values())
@@ -294,4 +295,4 @@ class Places:
                 f"left aside: {len(self._outranked)} masks such as {min(self._outranked)}, because a folder that is "
                 "called one of masks lies beside. If they are the labels, move the others."
             )
-        return tuple(notes)
+        return (*notes, *drawings.told(self._drawings))

@@ -128,7 +128,7 @@ def behind_scans(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for folder, files in scans.items():
         stems = [stem_of(file) for file in files]
-        case = next((name for name in _shorter(stems[0]) if homes.get(name, {folder}) != {folder}), None)
+        case = next((name for name in shorter(stems[0]) if homes.get(name, {folder}) != {folder}), None)
         rest = stems[0].removeprefix(case or stems[0])
         alike = len(files) > 1 and all(stem.endswith(rest) and stem != rest for stem in stems)
         if case is None or not alike or rest.strip(MARKS).isdigit():
@@ -143,7 +143,7 @@ def behind_scans(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     return found
 
 
-def _shorter(stem: str) -> list[str]:
+def shorter(stem: str) -> list[str]:
     """Return what stands before each mark in a stem, the longest first."""
     return [stem[:index] for index in range(len(stem) - 1, 0, -1) if stem[index] in MARKS]
 
@@ -159,9 +159,9 @@ def _parts(folder: Path, stem: str, stems: Sequence[str], known: set[str]) -> li
     """
     if split_channel(stem) is not None:
         return []
-    shorter = [name for name in _shorter(stem) if name in known]
-    if shorter:
-        case = shorter[-1]
+    beside = [name for name in shorter(stem) if name in known]
+    if beside:
+        case = beside[-1]
     elif stem.lower().startswith(folder.name.lower()) and len(stem) > len(folder.name) and len(stems) > 1:
         case = stem[: len(folder.name)]
     else:

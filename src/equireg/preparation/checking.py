@@ -128,6 +128,8 @@ def _labels_of_masks(
     label_values.check_kinds(kept)
     label_values.tell_strays(kept)
     label_values.tell_lossy(kept)
+    label_values.tell_no_background(kept)
+    label_values.tell_objects(kept)
     labels = labels_of_values({0}.union(*kept.values()))
     return (
         replace(pictures.named(labels), colours=colours) if any(map(is_picture, masks.values())) else labels,

@@ -25,6 +25,10 @@ _FREQUENT = 0.01
 """Part of all pixels from which on a value of such masks is one that was meant."""
 _BLUR, _APART = 16, 40
 """Distance of the others from it at most, and of two that were meant at least."""
+_OBJECTS = 6
+"""Labels of a mask from which on the values may number objects."""
+_COUNTS = 3
+"""Different numbers of labels among such masks, at least."""
 
 
 def check_kinds(values: Mapping[Path, Collection[int]]) -> None:
@@ -116,3 +120,36 @@ def tell_lossy(voxels: Mapping[Path, Mapping[int, int]]) -> None:
             len(counts),
             ", ".join(map(str, frequent[:_MOST_LEVELS])),
         )
+
+
+def tell_no_background(voxels: Mapping[Path, Mapping[int, int]]) -> None:
+    """Warn where no mask shows 0 and all show 1: 1 may be the background, and becomes a class.
+
+    Args:
+        voxels: mask to the number of voxels of each of its values.
+    """
+    if not voxels or any(counts.get(0) or not counts.get(1) for counts in voxels.values()):
+        return
+    ones = sum(counts[1] for counts in voxels.values())
+    log.warning(
+        "no mask shows 0, which is the background; the value 1 covers %.0f%%. If 1 is the background, save the masks "
+        "with 1 subtracted; else each value is a class of its own.",
+        100 * ones / sum(sum(counts.values()) for counts in voxels.values()),
+    )
+
+
+def tell_objects(values: Mapping[Path, Collection[int]]) -> None:
+    """Warn where the labels of each mask are 1 to a number that differs from mask to mask: they may number objects.
+
+    Args:
+        values: mask to its values.
+    """
+    labels = [set(several) - {0} for several in values.values()]
+    counts = sorted({len(several) for several in labels if several})
+    if len(counts) < _COUNTS or counts[-1] < _OBJECTS or any(max(one, default=0) != len(one) for one in labels):
+        return
+    log.warning(
+        "the labels of each mask are 1 to a number that differs from mask to mask (up to %d), as where objects are "
+        "numbered. Each value is a class of its own: if they are objects of one class, save the masks with 1 for all.",
+        counts[-1],
+    )

@@ -110,6 +110,33 @@ def test_words_of_folders_other_than_sets_are_part_of_a_name(tmp_path):
     assert len(dataset.refused) == 2
 
 
+@pytest.mark.parametrize(
+    ("scan", "mask", "drawing"),
+    [
+        ("Input/c{}.jpg", "GroundTruth/c{}_segmentation.png", "Input/c{}_superpixels.png"),
+        ("images/c{}.png", "masks/c{}.png", "masks/c{}_overlay.png"),
+        ("c{}_json/img.png", "c{}_json/label.png", "c{}_json/label_viz.png"),
+    ],
+)
+def test_drawings_of_a_picture_are_left_aside(tmp_path, scan, mask, drawing):
+    for i in range(3):
+        save(tmp_path, scan.format(i), photo(disc(), i))
+        save(tmp_path, mask.format(i), disc())
+        save(tmp_path, drawing.format(i), photo(disc(), 9 + i))
+    dataset = discover(tmp_path)
+    assert sorted(str(path) for path in masks(dataset).values()) == [mask.format(i) for i in range(3)]
+    assert all(case.mask and len(case.mask.files) == 1 for case in dataset.cases)
+    assert (dataset.refused, dataset.warnings) == ((), ())
+    assert "left aside: 3 pictures such as" in dataset.notes[-1]
+
+
+def test_a_drawing_that_holds_labels_is_the_mask_of_a_scan_without_another(tmp_path):
+    for i in range(3):
+        save(tmp_path, f"c{i}.jpg", photo(disc(), i))
+        save(tmp_path, f"c{i}_viz.png", disc())
+    assert masks(discover(tmp_path)) == {f"c{i}": f"c{i}_viz.png" for i in range(3)}
+
+
 def test_a_folder_of_masks_for_one_picture_is_united(tmp_path):
     blank(tmp_path, "s1/images/s1.png", "s1/masks/aa.png", "s1/masks/bb.png", "s2/images/s2.png", "s2/masks/cc.png")
     dataset = discover(tmp_path)

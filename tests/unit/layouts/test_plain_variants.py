@@ -22,6 +22,8 @@ END = ".nii.gz"
         ("images/c{:02d}", "GT/c{:02d}_gt"),
         ("train_images/c{:02d}", "train_labels/c{:02d}"),
         ("training/images/c{:02d}", "training/labels/c{:02d}"),
+        ("img_dir/c{:02d}", "ann_dir/c{:02d}"),
+        ("img_dir/train/c{:02d}", "ann_dir/train/c{:02d}"),
         ("ct/c{:02d}", "segmentation/c{:02d}"),
         ("data/c{:02d}", "labels/c{:02d}"),
         ("c{:02d}", "labels/c{:02d}"),

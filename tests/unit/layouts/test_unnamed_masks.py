@@ -38,6 +38,10 @@ def write(root, *paths, kind="scan", seed=0):
         ("c{}/image", "c{}/Ground/mask"),
         ("set/c{}_image", "set/c{}_label"),
         ("c{}", "c{}/liver"),
+        ("train/c{}", "train_labels/c{}_L"),
+        ("images/c{}", "masks/c{}_tumor"),
+        ("raw/c{}", "seg/c{}_Simple Segmentation"),
+        ("c{}", "c{}_cp_masks"),
     ],
 )
 def test_a_mask_under_any_name_is_a_mask(tmp_path, scan, mask):
@@ -49,6 +53,13 @@ def test_a_mask_under_any_name_is_a_mask(tmp_path, scan, mask):
     assert sorted((files(dataset, name)[0], mask) for name, mask in masks(dataset).items()) == sorted(pairs)
     assert len(dataset.channels) == 1
     assert dataset.refused == ()
+
+
+@pytest.mark.parametrize("kinds", [("L", "R"), ("1",), ("fov",)])
+def test_masks_of_longer_names_that_end_unlike_or_are_no_labels_are_nobodys(tmp_path, kinds):
+    write(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
+    write(tmp_path, *(f"masks/c{i}_{kind}.nii.gz" for kind in kinds for i in range(3)), kind="mask")
+    assert set(masks(discover(tmp_path)).values()) == {None}
 
 
 def test_several_masks_of_a_folder_refuse_its_case(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.preparation.label_values import check_kinds, tell_lossy, tell_strays
+from equireg.preparation.label_values import check_kinds, tell_lossy, tell_no_background, tell_objects, tell_strays
 
 A, B, C, D = (Path(f"{name}.nii.gz") for name in "abcd")
 
@@ -89,4 +89,34 @@ def test_values_that_crowd_about_a_few_are_told(caplog):
 )
 def test_values_that_are_meant_are_not_told(voxels, caplog):
     tell_lossy(voxels)
+    assert not caplog.records
+
+
+def test_masks_without_a_background_are_told(caplog):
+    tell_no_background({A: {1: 90, 2: 10}, B: {1: 70, 3: 30}})
+    assert "no mask shows 0" in caplog.text
+    assert "the value 1 covers 80%" in caplog.text
+
+
+@pytest.mark.parametrize("voxels", [{}, {A: {1: 90, 2: 10}, B: {0: 70, 3: 30}}, {A: {1: 90}, B: {2: 70, 3: 30}}])
+def test_masks_with_a_background_are_not_told(voxels, caplog):
+    tell_no_background(voxels)
+    assert not caplog.records
+
+
+def _up_to(*numbers: int) -> dict[Path, range]:
+    return {Path(f"{place}.png"): range(number + 1) for place, number in enumerate(numbers)}
+
+
+def test_objects_that_are_numbered_are_told(caplog):
+    tell_objects(_up_to(9, 0, 4, 6, 4))
+    assert "1 to a number that differs from mask to mask (up to 9)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [_up_to(1, 2, 3), _up_to(9, 9, 9, 8), {**_up_to(9, 4, 6), Path("x.png"): {0, 2, 7}}],
+)
+def test_classes_are_not_taken_for_objects(values, caplog):
+    tell_objects(values)
     assert not caplog.records

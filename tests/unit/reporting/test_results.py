@@ -164,6 +164,29 @@ def test_the_takeaway_compares_the_seeds_that_both_have(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "labelled", "said"),
+    [
+        ({"max_steps": 3000}, 3, " Not trained alike: steps: 3000 of equireg, 1000 of supervised."),
+        ({"max_steps": 1050}, 3, ""),
+        ({"max_steps": 3000, "max_minutes": 5}, 3, ""),
+        ({}, 6, " Not trained alike: labelled cases: 6 of equireg, 3 of supervised."),
+    ],
+)
+def test_the_takeaway_tells_of_arms_that_are_not_trained_alike(
+    tmp_path: Path, options: dict[str, Any], labelled: int, said: str
+) -> None:
+    arms = (Training("s", options={}), Training("e", "equireg", labelled, options=options))
+    folders = [
+        write_evaluation(tmp_path / one.name, one.facts(), {(f"c{case}", "whole"): {"dice": dice} for case in range(5)})
+        for one, dice in zip(arms, (0.5, 0.6), strict=True)
+    ]
+    [cohort] = Results.of(read_sources(folders)).cohorts
+    first, unlike, rest = takeaway(cohort).partition(" Not trained alike")
+    assert first.startswith("equireg: mean Dice 0.60")
+    assert unlike + rest == said
+
+
+@pytest.mark.parametrize(
     ("lacking", "best"), [((1, 1, 1), "equireg"), ((0, 1, 1), "equireg"), ((1, 1, 0), "supervised")]
 )
 def test_an_arm_of_more_runs_may_lack_more(tmp_path: Path, lacking: tuple[int, int, int], best: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from equireg.comparing.arms import Arm
 from equireg.comparing.cohorts import Cohort, tolerances_mm
 from equireg.comparing.differences import baseline_of, paired
+from equireg.comparing.fairness import trained_unlike
 from equireg.comparing.predicting import predicted_otherwise
 from equireg.comparing.series import label_fraction
 from equireg.comparing.sources import Evaluation
@@ -89,7 +90,7 @@ def seed_tables(cohort: Cohort) -> list[MetricTable]:
 
 
 def takeaway(cohort: Cohort) -> str:
-    """Say in one sentence what the cohort's numbers say: the best arm, against the supervised one."""
+    """Say what the cohort's numbers say: the best arm, against the supervised one, and if both are trained unlike."""
     metric, words = ("dice", "mean Dice") if cohort.judged else ("equivariance_dice", "mean equivariance Dice")
     groups = cohort.groups
     dice = {label: _mean(runs, metric) for label, runs in groups.items()}
@@ -114,7 +115,9 @@ def takeaway(cohort: Cohort) -> str:
             interval = f"95\N{NO-BREAK SPACE}% interval {signed(found.low)} to {signed(found.high)}"
             said += f" (difference {signed(found.difference)}, {'rough ' * found.rough}{interval})"
     unmentioned = len(groups) - 1 - len(others)
-    return said + (f"; {unmentioned} more below." if unmentioned else ".")
+    said += f"; {unmentioned} more below." if unmentioned else "."
+    unlike = trained_unlike({label: groups[label][0].facts for label in (best, *others)})
+    return f"{said} {unlike}" if unlike else said
 
 
 def _mean(runs: Sequence[Evaluation], metric: str) -> float:
