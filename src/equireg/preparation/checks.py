@@ -61,12 +61,12 @@ def of_spacings(geometries: Mapping[str, Geometry], spacing_mm: Sequence[float])
         spacing_mm: what all are resampled to along x, y, z.
     """
     own = {name: np.array(plan.canonical_spacing(geometry)) for name, geometry in geometries.items()}
+    thick = {name: _thick_axis(found) for name, found in own.items() if plan.flat_axis(geometries[name].shape) is None}
+    if len({axis for axis in thick.values() if axis is not None}) < 2:
+        return []  # what is coarser was asked for
+    common = _thick_axis(spacing_mm)
     coarser = {
-        name: (spacing_mm / found).max()
-        for name, found in own.items()
-        if plan.flat_axis(geometries[name].shape) is None
-        and (axis := _thick_axis(found)) is not None
-        and axis != _thick_axis(spacing_mm)
+        name: (spacing_mm / own[name]).max() for name, axis in thick.items() if axis is not None and axis != common
     }
     lossy = sorted(name for name, factor in coarser.items() if factor >= _THICK)
     if not lossy:

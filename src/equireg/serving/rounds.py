@@ -84,11 +84,10 @@ class Rounds:
         return self._data is not None and self._continues(signature) and _is_of(self._data, run, signature)
 
     def _continues(self, signature: Mapping[str, Any]) -> bool:
-        """Whether a run started from the weights of the given model or of a round; from no weights of an ensemble."""
-        start = (signature.get("config") or {}).get("init")
-        if start is None:
-            return self.first is not None and _has_several(self.first)
-        name = str(start).rpartition("@")[0]
+        """Whether a run started from the weights of the given model or of a round; from any or none of an ensemble."""
+        if self.first is not None and _has_several(self.first):
+            return True  # ``--train_config`` may name the weights that the first round starts from
+        name = str((signature.get("config") or {}).get("init")).rpartition("@")[0]
         return name in self._names or _NUMBER.sub("", name) in self._names
 
     def _tell_others(self) -> None:

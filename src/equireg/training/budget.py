@@ -98,10 +98,11 @@ class Budget:
         self.pause_s, self.pause_step_s = seconds, self.step_s
 
     def pause_so_far(self) -> tuple[float, float | None]:
-        """Return the seconds of a pause and of a step then; one that is under way counts where it is longer."""
+        """Return the seconds of a pause and of a step then; one under way counts where it is longer."""
         since = 0.0 if self._step_ended is None else self.clock() - self._step_ended
         usual = self._slowed_pause_s()
-        return (self.pause_s, self.pause_step_s) if usual >= since else (since, self.step_s)
+        stopped = self._pause_measured and _was_stopped(since, usual)
+        return (self.pause_s, self.pause_step_s) if usual >= since or stopped else (since, self.step_s)
 
     def _slowed_pause_s(self) -> float:
         """Return what a pause takes now: where steps have become slower since it was timed, so have validations."""

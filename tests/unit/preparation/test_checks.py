@@ -79,5 +79,7 @@ def test_thick_slices_across_another_axis_are_told(
     notes = checks.of_spacings(geometries, common)
     assert words in " ".join(notes)
     assert bool(notes) == bool(words)
+    alike = {name: geometry for name, geometry in geometries.items() if name in "abc"}
+    assert checks.of_spacings(alike, (2.0, 2.0, 2.0)) == [], "slices are thick across one axis in all"
     single = {name: Geometry.from_array((1, 9, 9), np.diag([*mm, 1.0])) for name, mm in kinds.items()}
     assert checks.of_spacings(single, common) == []

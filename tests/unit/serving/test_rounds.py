@@ -77,6 +77,8 @@ def test_rounds_of_an_ensemble_start_from_no_weights(tmp_path: Path, data: Any):
     second = run(tmp_path / "both_2")
     run(tmp_path / "both_3", dataset="spleens")
     assert rounds.newest_network() == second
+    fourth = run(tmp_path / "both_4", init="weights_of_train_config")
+    assert rounds.newest_network() == fourth
 
 
 def test_a_new_folder_has_no_run_so_far(tmp_path: Path):

@@ -261,3 +261,10 @@ def test_what_a_validation_imports_is_not_taken_for_the_time_of_each_case(monkey
     Replanning(Pace(Schedule((Plan(0, 5000),)), budget), budget)._time_validation(trainer, module)
     assert budget.pause_s == pytest.approx(3.0)
     assert budget._span == (0, 6.0)  # nor is it time of the steps
+
+
+def test_a_validation_that_was_stopped_as_the_run_ended_leaves_time_for_the_rest_when_resumed() -> None:
+    first = Run.of(10).train(stopped(-1, 0.0), 2.0, until=800)
+    first.clock.now += 120.0
+    stored = Pace(first.schedule, first.budget).as_plain()
+    assert stored[PAUSE] == [pytest.approx(2.0), pytest.approx(0.2)]

@@ -7,6 +7,9 @@ import sys
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 
 def read(files, facts):
@@ -29,10 +32,9 @@ def read(files, facts):
 
 def holds_all(file, facts):
     """Return whether a file holds all channels by itself, as far as its header can be read."""
-    damages = (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
     try:
         shape = opened(file, facts).shape
-    except (OSError, EOFError, ValueError, *damages):
+    except (OSError, EOFError, ValueError, ImageFileError, HeaderDataError, WrapStructError):
         return False  # whoever reads the scan says so
     return len(shape) > 3 and np.prod(shape[3:]) == len(facts["channels"])
 

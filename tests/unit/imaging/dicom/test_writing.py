@@ -11,6 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from dicom_series import BORN, NAME, PATIENT, enhanced, phantom, slices, write
 from equireg.errors import EquiregError
@@ -242,7 +243,7 @@ def test_a_series_of_several_multi_frame_files_is_one_line(tmp_path):
     one = phantom(SHAPE)
     parts = [replace(one, stored=one.stored[..., :3]), replace(one, stored=one.stored[..., 3:], origin=one.position(3))]
     files = [enhanced(part) for part in parts]
-    files[1].SOPInstanceUID = files[1].file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    files[1].SOPInstanceUID = files[1].file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     series = series_of(heads(write(tmp_path / "series", files)))
     with pytest.raises(
         EquiregError, match=r"lies in 2 multi-frame files; .* Give --format rtstruct or nifti"
