@@ -1,4 +1,4 @@
-"""Masks that are none: a scan of whole numbers, or a mask that was resampled with interpolation."""
+"""Masks that are none, or no longer: scans of whole numbers, resampled with interpolation, compressed with loss."""
 
 from collections.abc import Collection
 
@@ -6,6 +6,15 @@ import numpy as np
 
 from equireg.errors import EquiregError
 
+NEAR = 32
+"""Distance from black or white that JPEG's compression may move a value by."""
+EDGES = 0.03
+"""Part of a picture's pixels that may lie farther from both: those at edges."""
+_WHITE = 255
+_CROWD = 6
+"""Values near black, and near white, that compression leaves at least where it was visible."""
+_FLAT = 0.7
+"""Part of the pixels neither black nor white that are as the one before, above which they are labels."""
 _FEW = 16
 """Values other than 0 up to which a mask is not looked at: so many may be labels whatever their shape."""
 _RAMPS = 0.4
@@ -44,6 +53,19 @@ def check_labels(mask: str, values: np.ndarray, found: Collection[int]) -> None:
             "itself, and resample with nearest neighbour. If these are labels, declare them in the dataset.json of "
             "folders imagesTr and labelsTr."
         )
+
+
+def was_lossy(grey: np.ndarray, values: np.ndarray) -> bool:
+    """Whether values crowd about black and about pure white, and next to no pixel has another: lossy compression."""
+    dark, bright = values[values <= NEAR], values[values >= _WHITE - NEAR]
+    if min(len(dark), len(bright)) < _CROWD or float(np.isin(grey, [*dark, *bright]).mean()) < 1 - EDGES:
+        return False
+    odd = (grey > 1) & (grey < _WHITE - 1)
+    same = (grey[:, 1:] == grey[:, :-1])[odd[:, 1:]]
+    if same.size and float(same.mean()) > _FLAT:  # labels are flat, what compression leaves is not
+        return False
+    counts = np.bincount(grey.ravel(), minlength=_WHITE + 1)
+    return int(counts[: NEAR + 1].argmax()) <= 1 and int(counts[: _WHITE - NEAR - 1 : -1].argmax()) <= 1
 
 
 def _neighbours(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:

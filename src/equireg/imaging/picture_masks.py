@@ -11,6 +11,7 @@ from equireg.errors import EquiregError
 from equireg.imaging import tiff_samples
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.colours import RGB, ColourTable, hex_of
+from equireg.imaging.grey import EDGES, NEAR, was_lossy
 from equireg.imaging.header import Header
 from equireg.imaging.labels import smallest_integer
 from equireg.imaging.limits import Limits
@@ -19,12 +20,6 @@ from equireg.imaging.smooth_edges import settled
 
 Look = Literal["grey", "palette", "rgb"]
 
-_NEAR = 32
-"""Distance from black or white that JPEG's compression may move a value by."""
-_EDGES = 0.03
-"""Part of a picture's pixels that may lie farther from both: those at edges."""
-_CROWD = 6
-"""Values near black, and near white, that compression leaves at least where it was visible."""
 _TINT = 24
 """Differences of red, green and blue that JPEG's compression may make of grey."""
 _WHITE = 255
@@ -184,18 +179,9 @@ def _without_blends(path: Path, grey: np.ndarray) -> np.ndarray:
         return grey
     index = settled(grey[..., None], np.array(ends)[:, None]) if np.isin(ends, values).all() else None
     if index is None:
-        return _black_and_white(path, grey) if _was_lossy(grey, values) else grey
+        return _black_and_white(path, grey) if was_lossy(grey, values) else grey
     _warn_of_edges(path)
     return np.array(ends, dtype=np.uint8)[index]
-
-
-def _was_lossy(grey: np.ndarray, values: np.ndarray) -> bool:
-    """Whether values crowd about black and about pure white, and next to no pixel has another: lossy compression."""
-    dark, bright = values[values <= _NEAR], values[values >= _WHITE - _NEAR]
-    if min(len(dark), len(bright)) < _CROWD or float(np.isin(grey, [*dark, *bright]).mean()) < 1 - _EDGES:
-        return False
-    counts = np.bincount(grey.ravel(), minlength=_WHITE + 1)
-    return int(counts[: _NEAR + 1].argmax()) <= 1 and int(counts[: _WHITE - _NEAR - 1 : -1].argmax()) <= 1
 
 
 def _warn_of_edges(path: Path) -> None:
@@ -235,7 +221,7 @@ def _refuse_unknown(path: Path, unknown: list[RGB]) -> None:
 def _grey_of_lossy(path: Path, pixels: np.ndarray) -> np.ndarray:
     """Return the grey values of a lossy picture [H, W, 3] that shows no colour."""
     tinted = np.ptp(pixels.astype(np.int16), axis=2) > _TINT
-    if tinted.mean() > _EDGES:
+    if tinted.mean() > EDGES:
         raise EquiregError(
             f"{path}: is a mask in colour in a lossy format (JPEG), which blends colours; expected PNG. Export the "
             "masks again as PNG."
@@ -246,8 +232,8 @@ def _grey_of_lossy(path: Path, pixels: np.ndarray) -> np.ndarray:
 def _black_and_white(path: Path, grey: np.ndarray) -> np.ndarray:
     """Return 0 and 255 of a lossy picture whose values lie near them."""
     if not np.isin(grey, (0, 255)).all():
-        between = (grey > _NEAR) & (grey < 255 - _NEAR)
-        if between.mean() > _EDGES or grey.max() < 255 - _NEAR:
+        between = (grey > NEAR) & (grey < 255 - NEAR)
+        if between.mean() > EDGES or grey.max() < 255 - NEAR:
             raise EquiregError(
                 f"{path}: is a mask in a lossy format (JPEG) with the values {int(grey.min())} to {int(grey.max())}, "
                 f"{between.mean():.0%} of them neither near 0 nor near 255; expected black and white, as compression "
@@ -274,12 +260,12 @@ def _whole(path: Path, grey: np.ndarray) -> np.ndarray:
 
 def is_black(colour: RGB) -> bool:
     """Whether a colour is black, or so near to it that a reduction of colours may have made it of black."""
-    return max(colour) <= _NEAR
+    return max(colour) <= NEAR
 
 
 def _is_white_first(palette: tuple[RGB, ...]) -> bool:
     """Whether a palette is white and black alone, in this order, as programs leave that reduce colours."""
-    return len(palette) == 2 and min(palette[0]) >= 255 - _NEAR and is_black(palette[1])
+    return len(palette) == 2 and min(palette[0]) >= 255 - NEAR and is_black(palette[1])
 
 
 def _palette(picture: Image.Image) -> tuple[RGB, ...]:

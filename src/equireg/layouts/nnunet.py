@@ -58,6 +58,7 @@ def find(root: Path) -> FoundSet:
     else:
         cases += _missing(path, description, {case.name for case in cases}, channels)
     lists = as_listed(path, description, cases)
+    masks = {case.label for case in lists.cases}
     if not cases:
         raise LayoutMismatchError(f"{root}: has no file such as imagesTr/CASE_0000{ending}; expected nnU-Net's names.")
     return FoundSet(
@@ -67,7 +68,7 @@ def find(root: Path) -> FoundSet:
         labels=label_table(path, description["labels"]) if "labels" in description else None,
         cases=lists.cases,
         suffixes={channel: f"_{index:04d}" for index, channel in enumerate(channels)},
-        orphans=tuple(file for file in orphans if file not in {case.label for case in lists.cases}),
+        orphans=tuple(file for file in orphans if file not in masks),
         warnings=(*lists.warnings, *_told_unlisted(root, description, lists)),
     )
 

@@ -118,10 +118,10 @@ _WORD = re.compile(
 )
 """A name with a word after what may be a patient's number: ``P01_s2``, ``P01T2``."""
 _FIRST = re.compile(r"(?P<first>\D*\d[^_\-. ]*)[_\-. ]+(?:.*\d.*|[a-z]+[_\-. ]+[a-z]+)", re.IGNORECASE)
-_PLACES = (
-    r"(?:.*[_\-. ])?(?:site|cent(?:er|re)|hospital|scanner|cohort|batch|fold|class|set)[_\-. ]*\w?\d+(?:[_\-. ].*)?"
+_NO_PATIENT = re.compile(
+    r"(?i:(?:.*[_\-. ])?(?:site|cent(?:er|re)|hospital|scanner|vendor|camera|domain|cohort|group|batch|fold|split|part|"
+    r"class|type|grade|stage|level|birads|(?:data|sub|train|test)?set)[_\-. ]*\w?\d+(?:[_\-. ].*)?|(?:19|20)\d\d)"
 )
-_NO_PATIENT = re.compile(rf"{_PLACES}|(?:19|20)\d\d", re.IGNORECASE)
 _SETS = re.compile(r"(?:tr|train|training|ts|test|testing|val|valid|validation|un|(?:un)?labell?ed)", re.IGNORECASE)
 
 

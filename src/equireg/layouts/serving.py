@@ -62,7 +62,8 @@ def settle_shared(
         (group, [mask for mask in masks if (_scan_of(group), mask) not in lost], held_out)
         for group, masks, held_out in cases
     ]
-    return left, unclear, _told_of_lost(sorted(lost))
+    bare = {_scan_of(group) for group, masks, _ in left if not masks}
+    return left, unclear, _told_of_lost(sorted({scan: mask for scan, mask in sorted(lost) if scan in bare}.items()))
 
 
 def _scan_of(group: Group) -> Path:

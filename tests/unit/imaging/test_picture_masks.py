@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from equireg.errors import EquiregError
 from equireg.imaging.colours import ColourTable, read_colours
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable
-from equireg.imaging.limits import Limits
+from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles, read_label_values
-from equireg.imaging.picture_masks import look_of
+from equireg.imaging.picture_masks import look_of, read_picture_mask
 from equireg.imaging.picture_writing import write_fractions, write_picture
 from equireg.imaging.volume import read_image, read_label
 from pictures_made_up import PALETTE, bmp, disc, grey_png, png16, save, save_palette, tiff
@@ -296,3 +297,13 @@ def test_bad_tables_are_one_line(tmp_path, text, word):
     assert word in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_flat_labels_near_black_and_near_white_were_never_jpeg(tmp_path: Path) -> None:
+    values = np.zeros((512, 512), dtype=np.uint8)
+    for index, value in enumerate([*range(1, 10), *range(245, 255)]):
+        values[20 * index : 20 * index + 15, 20:60] = value
+    values[300:500, 300:500] = 255
+    Image.fromarray(values).save(tmp_path / "a.png")
+    read, _ = read_picture_mask(tmp_path / "a.png", LIMITS)
+    assert (values == read[..., 0].T).all()

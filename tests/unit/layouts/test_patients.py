@@ -289,3 +289,9 @@ def test_option_that_leaves_a_case_out(scans, tmp_path):
             with_patients(scans, str(tmp_path / "who.csv"))
     with pytest.raises(EquiregError, match=r"nowhere\.csv: cannot be read"):
         with_patients(scans, "nowhere.csv")
+
+
+@pytest.mark.parametrize("word", ["dataset", "domain", "grade", "type", "split", "group", "vendor", "BIRADS"])
+def test_words_for_sets_and_classes_are_no_patients(word: str) -> None:
+    names = [f"{word}{number}_{index:03d}" for number in (1, 2, 3) for index in range(30)]
+    assert look_alike(patients_of(names), pictures=True) == []

@@ -73,3 +73,14 @@ def test_a_mask_of_the_name_in_a_folder_of_another_set_says_where_to_move_it(tmp
     _numbered(tmp_path, "site", "test_masks")
     put(tmp_path, f"train/a{END}", f"train_masks/a{END}")
     assert f"move it to {tmp_path / 'site' / 'masks'}" in discover(tmp_path).refused[0].remedy
+
+
+def test_a_scan_with_a_mask_of_its_own_is_not_told_as_left_without(tmp_path):
+    _numbered(tmp_path, "images/train", "images/val", "annotations/train", "annotations/valid")
+    dataset = discover(tmp_path)
+    assert (len(labelled(dataset)), dataset.refused, dataset.warnings) == (6, (), ())
+
+
+def test_a_scan_of_several_lost_masks_counts_once(tmp_path):
+    _numbered(tmp_path, "images/train", "images/test", "masks/train_masks", "masks/test_masks")
+    assert "left without a mask: 3 scans such as" in discover(tmp_path).warnings[0]

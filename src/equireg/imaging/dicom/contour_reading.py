@@ -148,10 +148,17 @@ def _without_repeated(contours: list[np.ndarray]) -> list[np.ndarray]:
     """Return the contours of a plane without those that run along an earlier one."""
     boxes = np.array([(*corners.min(axis=0), *corners.max(axis=0)) for corners in contours])
     kept: list[int] = []
+    order = np.argsort(boxes[:, 0], kind="stable")
+    lefts = boxes[order, 0]
+    is_kept = np.zeros(len(contours), dtype=bool)
     for index, corners in enumerate(contours):
-        near = [other for other in kept if np.abs(boxes[index] - boxes[other]).max() <= _REPEATED]
+        first, last = np.searchsorted(lefts, boxes[index, 0] + np.array([-_REPEATED, _REPEATED + 1]))
+        alike = order[first:last]
+        alike = alike[is_kept[alike]]
+        near = alike[(np.abs(boxes[alike] - boxes[index]) <= _REPEATED).all(axis=1)]
         if not any(_along(corners, contours[other]) and _along(contours[other], corners) for other in near):
             kept.append(index)
+            is_kept[index] = True
     return [contours[index] for index in kept]
 
 

@@ -21,13 +21,14 @@ _PLAIN = frozenset(("pre", "native", "nativ", "precontrast"))
 """Say that no agent was given, wherever they stand."""
 _WITHOUT = frozenset((
     *("without", "wo", "o", "no", "non", "not", "ohne", "vor", "sans", "sin", "senza", "before", "avant", "antes"),
+    *("sem", "nao", "kein", "keine", "zonder", "uden", "uten", "utan", "bez"),
     *_PLAIN,
 ))  # fmt: skip
 """Say the same before a word for contrast, or after it at the end; elsewhere of another thing (``NO FS``)."""
 _BETWEEN = frozenset(("i", "v", "iv", "any"))
 """Words that may stand between the two."""
 _SIGNS = (
-    (re.compile(r"(?<![a-z0-9])w/o(?:ut)?(?![a-z0-9])"), " without "),
+    (re.compile(r"(?<![a-z0-9])(?:w/o(?:ut)?(?![a-z0-9])|s/)"), " without "),
     (
         re.compile(r"(?:(?<![a-z0-9])|(?<=t1)|(?<=t1w))(?:c|gd|km)-(?![a-z0-9])|(?<=\s)-(?:c|gd|km)(?![a-z0-9])"),
         " pre ",
@@ -35,14 +36,19 @@ _SIGNS = (
     (re.compile(r"(?<![a-z0-9])c\+|\+c(?![a-z0-9])"), " contrast "),
 )
 """Ways to write with and without contrast that are no words."""
-_BOTH = re.compile(r"(?<![a-z0-9])(?:w|with)\W{0,3}(?:and\W)?(?:wo|w/o|without)(?![a-z0-9])")
+_BOTH = re.compile(
+    r"(?<![a-z0-9])(?:w|with)\W{0,3}(?:and\W)?(?:wo|w/o|without)(?![a-z0-9])(?:\W+(?:contrast|gad\w*|gd)\b)?"
+)
 _DARK_FLUID = re.compile(r"dark[ _-]?fluid")
 
 
 def contrast_of(description: str) -> str | None:
     """Return the known channel that a description names, or None where it names none or several."""
     text = description.lower()
-    both = _BOTH.search(text) is not None
+    without_both = _BOTH.sub(" ", text)
+    if without_both != text:  # of a study with both; the series may be told by what stands beside
+        known = contrast_of(without_both)
+        return known if known != "t1" or _PLAIN & {*_WORD.findall(without_both)} else None
     for sign, words in _SIGNS:
         text = sign.sub(words, text)
     words = list(_affirmed([word for word in _WORD.findall(text) if word not in _BETWEEN]))
@@ -55,7 +61,7 @@ def contrast_of(description: str) -> str | None:
     for winner, loser in _WINS:
         if winner in found:
             found.discard(loser)
-    return found.pop() if len(found) == 1 and not (both and found <= {"t1", "t1ce"}) else None
+    return found.pop() if len(found) == 1 else None
 
 
 def _affirmed(words: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dicom_series import Phantom, contours, phantom, slices, write
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.codes import codes_of
+from equireg.imaging.dicom.contour_reading import _without_repeated
 from equireg.imaging.dicom.contour_writing import write_contours
 from equireg.imaging.dicom.heads import Head, read_heads
 from equireg.imaging.dicom.library import quietly
@@ -177,3 +178,12 @@ def test_contours_that_become_no_region_are_a_problem(tmp_path: Path, caplog: py
     problem = mask_head(tmp_path / "none", file).problem
     assert problem is not None
     assert "no contours (ROIContourSequence)" in problem.reason
+
+
+def test_a_contour_that_is_drawn_again_counts_once_among_many() -> None:
+    places = np.array([(column, row) for column in range(20) for row in range(10)]) * 1000
+    square = np.array([[0, 0], [500, 0], [500, 500], [0, 500]])
+    contours_of_plane = [square + place for place in places]
+    repeated = [np.roll(corners, 1, axis=0)[::-1] + 0.1 for corners in contours_of_plane[::10]]
+    once = _without_repeated([*contours_of_plane, *repeated])
+    assert [corners.tolist() for corners in once] == [corners.tolist() for corners in contours_of_plane]
