@@ -168,6 +168,8 @@ def _finish(data: PreparedSet, out: Path, count: int, options: Mapping[str, Any]
     runs = [out / "runs" / name for name in run_names(count)]
     for unfinished in (out / HELD_OUT, out / EVALUATION):  # of a command that was stopped here
         shutil.rmtree(unfinished, ignore_errors=True)
+    if told := planned_otherwise([folders.read_signature(run, "train")["config"] for run in runs]):
+        log.warning("%s", told)
     gather(parts, out / HELD_OUT, out.name)
     result = evaluate(out / HELD_OUT, data.root, out / EVALUATION, verify=bool(options.get("verify", True)))
     post_process = choose_on(out / HELD_OUT, data)
@@ -178,6 +180,31 @@ def _finish(data: PreparedSet, out: Path, count: int, options: Mapping[str, Any]
     (out / folders.UNFINISHED).unlink(missing_ok=True)
     log.info("post-processing of the ensemble: %s", post_process.words())
     print(printable(f"All held-out cases of {count} folds:\n{result}"))
+
+
+def planned_otherwise(configs: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return in which of the options that a plan decides folds differ, as each plans by the speed of its own moment.
+
+    Args:
+        configs: options of each fold's run.
+    """
+    from equireg.planning.making import PLANNED
+
+    found: dict[str, list[Any]] = {}
+    for option in PLANNED:
+        group, _, name = option.rpartition(".")
+        found[option] = [(config[group] if group else config)[name] for config in configs]
+    differing = [
+        f"{option} {', '.join(map(str, values))}"
+        for option, values in found.items()
+        if any(value != values[0] for value in values)
+    ]
+    if not differing:
+        return None
+    return (
+        f"the folds were planned each by itself and differ: {'; '.join(differing)}. For folds that are alike run "
+        "`equireg plan` once, and give its file by --config."
+    )
 
 
 def gather(parts: Sequence[Path], out: Path, name: str) -> None:
