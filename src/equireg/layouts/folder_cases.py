@@ -49,7 +49,7 @@ def group_folders(
         for name in set(names):
             count[name] += 1
     result, called = FolderCases(), folder_names(folders, root)
-    across = _across_folders(folders)
+    across = _across_folders(root, folders)
     result.groups += across
     done = {file for group in across for file in group.files.values()}
     for folder, files in folders.items():
@@ -78,23 +78,28 @@ def group_folders(
     return result
 
 
-def _across_folders(folders: Mapping[Path, Sequence[Path]]) -> list[Group]:
-    """Group scans where a folder is a channel (``T1/c1``, ``T2/c1``) or a time point (``baseline/c1``) of all cases."""
+def _across_folders(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[Group]:
+    """Group scans where a folder is a channel (``T1/c1``, ``T2/c1``) or a time point (``baseline/c1``) of all cases.
+
+    Folders of one scan each are channels of a case (``c1/T1/scan``, ``c1/FLAIR/scan``), unless they may be times.
+    """
     siblings: defaultdict[Path, list[Path]] = defaultdict(list)
     for folder in folders:
         siblings[folder.parent].append(folder)
+    called = folder_names(siblings, root)
     groups: list[Group] = []
-    for several in siblings.values():
+    for parent, several in siblings.items():
         names = [folder.name.lower() for folder in several]
         stems = [{stem_of(file) for file in folders[folder]} for folder in several]
-        if len(several) < 2 or not set.intersection(*stems) or max(map(len, stems)) < 2:
+        alone = max(map(len, stems)) < 2
+        if len(several) < 2 or not set.intersection(*stems) or (alone and (_are_times(names) or parent == root)):
             continue
         contrasts = all(map(is_known, set.union(*stems)))  # then the folders T1 and T2 are times
         if len({meaning(name) for name in names}) == len(names) and all(map(is_known, names)) and not contrasts:
             for stem in sorted(set.union(*stems)):
                 files = {meaning(file.parent.name): file for file in _called(stem, several, folders)}
-                groups.append(Group(stem, files))
-        elif (_are_times(names) or all(map(is_visit, names))) and len(siblings) == 1 and not contrasts:
+                groups.append(Group(called[parent] if alone else stem, files))
+        elif (_are_times(names) or all(map(is_visit, names))) and len(siblings) == 1 and not contrasts and not alone:
             groups += [
                 Group(f"{stem_of(file)}_{folder.name}", single(file).files)
                 for folder in several

@@ -43,6 +43,13 @@ class Group:
         """The folder that holds the case's files."""
         return next(iter(self.files.values())).parent
 
+    @property
+    def place(self) -> Path:
+        """The folder that holds the case's files, or the folders of its channels."""
+        folders = {file.parent for file in self.files.values()}
+        above = {folder.parent for folder in folders}
+        return next(iter(above)) if len(folders) > 1 and len(above) == 1 else self.folder
+
     def names(self) -> list[str]:
         """Return the names that a mask of this case may have, the likeliest first."""
         stems = [stem_of(file) for file in self.files.values()]

@@ -100,10 +100,10 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
     for group in (*flat_groups, *found.groups):
         homes = dict.fromkeys(file.parent for file in group.files.values())
         masks = next((masks for home in homes if (masks := places.masks_of(home, group.names()))), [])
-        if not masks and group.folder in lone:
-            masks = places.only_mask(group.folder) or places.pictures_beside(group.folder)
+        if not masks and group.place in lone:
+            masks = places.only_mask(group.place) or places.pictures_beside(group.place)
             harvest.united.update(filter(is_picture, masks))
-        used.update([*masks, *(places.masks_inside(group.folder) if masks else ())])
+        used.update([*masks, *(places.masks_inside(group.place) if masks else ())])
         name = renamed.get((group.folder, group.name), group.name)
         harvest.cases.append((replace(group, name=name), masks, is_held_out(group.folder, root)))
     harvest.unclear = found.unclear
@@ -169,7 +169,7 @@ def _lone_folders(groups: Sequence[Group]) -> set[Path]:
     """Return the folders that hold one case alone."""
     count: defaultdict[Path, int] = defaultdict(int)
     for group in groups:
-        count[group.folder] += 1
+        count[group.place] += 1
     return {folder for folder, number in count.items() if number == 1}
 
 

@@ -151,6 +151,27 @@ def test_a_folder_a_channel(tmp_path, mask):
     assert names(dataset) == labelled(dataset) == ["p0", "p1", "p2"]
 
 
+@pytest.mark.parametrize(
+    ("scan", "mask"),
+    [("{c}/p{p}", "mask/p{p}"), ("{c}/scan", "mask/mask"), ("{c}/scan", "seg"), ("{c}/img", "labels/img")],
+)
+def test_a_folder_a_channel_inside_that_of_the_case(tmp_path, scan, mask):
+    for p in range(3):
+        put(tmp_path / f"p{p}", *(scan.format(c=c, p=p) + END for c in ("T1", "FLAIR")), mask.format(p=p) + END)
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1", "flair")
+    assert names(dataset) == labelled(dataset) == ["p0", "p1", "p2"]
+    (tmp_path / "p2" / "FLAIR" / (scan.rsplit("/", 1)[1].format(p=2) + END)).unlink()
+    [refusal] = [one for one in discover(tmp_path).refused if "channels" in one.reason]
+    assert "has 1 of the channels; expected 2 (t1, flair)" in refusal.reason
+
+
+def test_folders_of_one_scan_that_name_no_channels_are_cases(tmp_path):
+    put(tmp_path, *(f"p{p}/{when}/scan{END}" for p in range(2) for when in ("visit1", "visit2")))
+    dataset = discover(tmp_path)
+    assert (dataset.channels, len(dataset.cases)) == (("image",), 4)
+
+
 @pytest.mark.parametrize("times", [("baseline", "followup"), ("t0", "t1"), ("visit1", "visit2")])
 def test_a_folder_a_time_point(tmp_path, times):
     put(tmp_path, *(f"{time}/p{p}{m}.nii.gz" for time in times for p in range(3) for m in ("", "_seg")))
