@@ -17,7 +17,7 @@ from equireg.annotation.masks import NewMask, find_masks
 from equireg.annotation.workplace import check_scans, raw_cases
 from equireg.config import AdoptConfig
 from equireg.config.parsing import options_from
-from equireg.folders.digests import SEAL, digest_of
+from equireg.folders.digests import digest_of
 from equireg.folders.prepared import CaseRecord, Manifest, PreparedSet, copy_scan, new_case, renew
 from equireg.folders.prepared.adopted import Adoption, adopted_file, read_history, write_history
 from equireg.imaging.labels import LabelTable, distinct
@@ -174,9 +174,7 @@ def _relabel(data: PreparedSet, case: str, labels: LabelTable) -> CaseRecord:
         copy_scan(folder, writer)
         grid = record.working_grid()
         found = one_case.write_label(read_label(mask, grid.native, data.limits), mask, grid, labels, writer)
-        changed = {**content, "labelled": True, **found}
-        left_out = (SEAL, one_case.MADE_FROM)  # no longer what `equireg prepare` makes from the raw folder
-        written = writer.record({key: value for key, value in changed.items() if key not in left_out})
+        written = writer.record(one_case.with_other_label(content, {"labelled": True, **found}))
     return replace(record, labelled=True, **found, digests=written["digests"])
 
 

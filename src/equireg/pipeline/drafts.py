@@ -9,10 +9,9 @@ from pathlib import Path
 from equireg import disk
 from equireg.errors import EquiregError
 from equireg.folders import origin, predictions, quality, signature
-from equireg.folders.digests import SEAL
 from equireg.folders.prepared import RECORD, CaseRecord, PreparedSet, copy_scan, new_case, renew
 from equireg.imaging.volume import read_label
-from equireg.preparation.case import MADE_FROM, write_classes
+from equireg.preparation.case import with_other_label, write_classes
 
 
 def trusted(drafts: Path, candidates: Sequence[str], keep: float) -> list[quality.CaseQuality]:
@@ -78,6 +77,5 @@ def _draft(data: PreparedSet, case: str, mask: Path) -> CaseRecord:
     with new_case(folder) as writer:
         copy_scan(folder, writer)
         write_classes(labels.to_classes(read_label(mask, grid.native, data.limits)), grid, labels, writer)
-        left_out = (SEAL, MADE_FROM)  # no longer what `equireg prepare` makes from the raw folder
-        written = writer.record({key: value for key, value in {**content, **nothing}.items() if key not in left_out})
+        written = writer.record(with_other_label(content, nothing))
     return replace(record, **nothing, drafted=True, digests=written["digests"])

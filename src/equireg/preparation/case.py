@@ -155,6 +155,11 @@ def prepare_case(
     return {name: value for name, value in written.items() if name != MADE_FROM}
 
 
+def with_other_label(content: Mapping[str, Any], label: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a case's record with another label, no longer as what `equireg prepare` makes from the raw folder."""
+    return {key: value for key, value in {**content, **label}.items() if key not in (SEAL, MADE_FROM)}
+
+
 def _stored_type(image: np.ndarray) -> type[np.floating]:
     """Return 16 bits for normalised intensities, which are small; raw ones may need more than 16 bits."""
     return np.float16 if max(-float(image.min()), float(image.max())) <= normalise.HIGHEST else np.float32
