@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from equireg.layouts.channels import is_known, meaning
-from equireg.layouts.files import stem_of
+from equireg.layouts.files import MARKS, stem_of
 from equireg.layouts.grouping import Group, choose_scheme, group_files, single, take, without_word_for_scan
 from equireg.layouts.patients import differ_by_time, is_time_point, is_visit
 
@@ -165,7 +165,7 @@ def _rest(folder: Path, file: Path) -> str:
 
 def _rest_of(folder: Path, stem: str) -> str:
     """Return a stem without its folder's name in front."""
-    return stem.lower().removeprefix(folder.name.lower()).strip("_-. ")
+    return stem.lower().removeprefix(folder.name.lower()).strip(MARKS)
 
 
 def folder_names(folders: Iterable[Path], root: Path) -> dict[Path, str]:

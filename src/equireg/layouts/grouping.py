@@ -11,7 +11,7 @@ from equireg.imaging.pictures import CHANNELS, is_picture
 from equireg.layouts.base import STACKED
 from equireg.layouts.base import channel_count as channels_in
 from equireg.layouts.channels import NUMBERED, goes_first, in_channel_order, split_channel
-from equireg.layouts.files import stem_of
+from equireg.layouts.files import MARKS, stem_of
 from equireg.layouts.patients import split_time
 
 Scheme = Literal["contrast", "number", "single"]
@@ -107,7 +107,7 @@ def _are_channels(
         return False
     if sum(any(has_mask(stem) for stem in several) for several in contrasts.values()) > 1:
         return False
-    times = {f"{case}{mark}t{number}".lower() for mark in ("_-. " if case else [""]) for number in (0, *range(3, 10))}
+    times = {f"{case}{mark}t{number}".lower() for mark in (MARKS if case else [""]) for number in (0, *range(3, 10))}
     return not (set(contrasts) <= {"t1", "t2"} and any(stem in times for stem in stems))
 
 
