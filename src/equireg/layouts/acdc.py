@@ -6,7 +6,7 @@ from pathlib import Path
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of
+from equireg.layouts.files import folders_with_images, is_held_out, stem_of, up_to
 from equireg.layouts.masks import split_mask
 
 _PATIENT = re.compile(r"patient[_-]?\d+", re.IGNORECASE)
@@ -71,9 +71,7 @@ def _patient_folder(folder: Path, root: Path) -> Path | None:
 
     It may be the root, because one patient's scans are a folder to predict, too.
     """
-    above = (folder, *folder.parents)
-    inside = (place for place in above if place.is_relative_to(root))
-    return next((place for place in inside if _PATIENT.fullmatch(place.name)), None)
+    return next((place for place in (*up_to(root, folder), root) if _PATIENT.fullmatch(place.name)), None)
 
 
 def _notes(series: list[Path]) -> tuple[str, ...]:

@@ -240,14 +240,18 @@ def set_of(name: str) -> str | None:
     return match[1].lower() if match else "un" if _UNLABELLED.fullmatch(name) else None
 
 
+def up_to(root: Path, folder: Path) -> list[Path]:
+    """Return a folder and those above it that lie below the root, the nearest first."""
+    return [place for place in (folder, *folder.parents) if root in place.parents]
+
+
 def is_held_out(folder: Path, root: Path) -> bool:
     """Whether a folder, or one above it and below the root, is called test or validation.
 
     A folder whose name has such a word (``test``, ``TestData``, ``dataset-02validation``) counts only beside one whose
     name has a word for training.
     """
-    places = (place for place in (folder, *folder.parents) if place != root and place.is_relative_to(root))
-    return _once(f"held out below {root}", folder, lambda: any(map(_says_held_out, places)))
+    return _once(f"held out below {root}", folder, lambda: any(map(_says_held_out, up_to(root, folder))))
 
 
 def _says_held_out(folder: Path) -> bool:

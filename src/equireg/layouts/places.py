@@ -20,6 +20,7 @@ from equireg.layouts.files import (
     scan_part_beside_masks,
     set_of,
     stem_of,
+    up_to,
     words_of,
 )
 from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask, without_previews
@@ -119,8 +120,7 @@ class Places:
 
     def _mask_folder(self, folder: Path) -> Path | None:
         """Return the topmost folder of masks that a folder is or lies in, or None."""
-        above = [folder, *(place for place in folder.parents if place.is_relative_to(self.root) and place != self.root)]
-        named = (place for place in reversed(above) if place != self.root and self._is_called_masks(place))
+        named = (place for place in reversed(up_to(self.root, folder)) if self._is_called_masks(place))
         return next((place for place in named if place not in self._target_domains), None)
 
     def _is_called_masks(self, folder: Path) -> bool:
@@ -146,14 +146,12 @@ class Places:
 
     def _home(self, folder: Path) -> Path:
         """Return the folder of scans that a folder is or lies in, or the root."""
-        above = (folder, *folder.parents)
-        places = [place for place in above if place != self.root and place.is_relative_to(self.root)]
-        return next((place for place in reversed(places) if self._is_scan_folder(place)), self.root)
+        return next(filter(self._is_scan_folder, reversed(up_to(self.root, folder))), self.root)
 
     def _keep_folders_of_scans(self) -> None:
         """Where folders called ``images`` hold scans, leave images elsewhere aside, but for those called unlabelled."""
         if any(self._home(folder) != self.root for folder in self.scans):
-            above = {place for folder in self.scans for place in (folder, *folder.parents) if place != self.root}
+            above = {place for folder in self.scans for place in up_to(self.root, folder)}
             self._unlabelled = {place for place in above if says_unlabelled(place.name)}
         inside = {folder: files for folder, files in self.scans.items() if self._home(folder) != self.root}
         outside = {folder: files + self._beside[folder] for folder, files in self.scans.items() if folder not in inside}
@@ -189,11 +187,7 @@ class Places:
 
     def _without_set(self, folder: Path, names: list[str]) -> list[str]:
         """Return names less a last word that is that of a set above: ``training/images/21_training``, as in DRIVE."""
-        words = [
-            place.name.lower()
-            for place in (folder, *folder.parents)
-            if self.root in place.parents and set_of(place.name)
-        ]
+        words = [place.name.lower() for place in up_to(self.root, folder) if set_of(place.name)]
         split = [(name[: -len(word)], name) for name in names for word in words if name.lower().endswith(word)]
         return [rest.rstrip(MARKS) for rest, _ in split if rest.rstrip(MARKS) and rest[-1] in MARKS]
 

@@ -18,7 +18,7 @@ from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, ends_like_masks, may_be_target_domain, stem_of
+from equireg.layouts.files import MARKS, ends_like_masks, may_be_target_domain, stem_of, up_to
 from equireg.layouts.masks import split_mask
 
 _MOST_VALUES = 256
@@ -183,7 +183,7 @@ def hold_labels(files: Sequence[Path], *, any_background: bool = False) -> bool:
 
 def target_domains(root: Path, found: Sequence[tuple[Path, Sequence[Path]]]) -> set[Path]:
     """Return folders called ``target`` of a set that hold scans: no labels, and no names of scans elsewhere."""
-    places = {place for folder, _ in found for place in (folder, *folder.parents) if root in place.parents}
+    places = {place for folder, _ in found for place in up_to(root, folder)}
     domains: set[Path] = set()
     for place in filter(lambda place: may_be_target_domain(place.name), places):
         inside = [file for folder, files in found if folder.is_relative_to(place) for file in files]
