@@ -6,7 +6,8 @@ from pathlib import Path
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of, up_to
+from equireg.layouts.files import folders_with_images, stem_of, up_to
+from equireg.layouts.held_out import is_held_out
 from equireg.layouts.masks import split_mask
 
 _PATIENT = re.compile(r"patient[_-]?\d+", re.IGNORECASE)

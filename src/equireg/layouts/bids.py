@@ -8,8 +8,10 @@ from pathlib import Path
 
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal
 from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
-from equireg.layouts.files import folders_with_images, is_held_out, mask_part, stem_of
+from equireg.layouts.files import folders_with_images, stem_of
+from equireg.layouts.folder_words import mask_part
 from equireg.layouts.grouping import Group, common_channels
+from equireg.layouts.held_out import is_held_out
 from equireg.layouts.masks import is_brain_mask, split_mask
 
 _ENTITY = re.compile(r"([a-z]+)-([a-z0-9+]+)", re.IGNORECASE)

@@ -9,7 +9,8 @@ from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import read_geometry, read_label
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of
+from equireg.layouts.files import folders_with_images, stem_of
+from equireg.layouts.held_out import is_held_out
 
 CHANNELS = ("t1", "t1ce", "t2", "flair")
 """Channel names and their order, whatever the year."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts.files import mask_part, stem_of
+from equireg.layouts.files import stem_of
+from equireg.layouts.folder_words import mask_part
 from equireg.layouts.masks import split_mask
 from equireg.layouts.unnamed_masks import hold_labels
 

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of
+from equireg.layouts.files import folders_with_images, stem_of
+from equireg.layouts.held_out import is_held_out
 
 _IMAGE = re.compile(r"(?:imaging|image)", re.IGNORECASE)
 _MASK = re.compile(r"segmentation", re.IGNORECASE)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, stem_of, words_of
+from equireg.layouts.files import MARKS, stem_of
+from equireg.layouts.folder_words import words_of
 from equireg.layouts.masks import core_of, is_brain_mask, split_mask
 from equireg.layouts.unnamed_masks import hold_labels, shorter
 

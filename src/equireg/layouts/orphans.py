@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts.files import says_unlabelled, stem_of
+from equireg.layouts.files import stem_of
+from equireg.layouts.folder_words import says_unlabelled
 from equireg.layouts.grouping import Group
 from equireg.layouts.masks import split_mask
 from equireg.layouts.unnamed_masks import hold_labels

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equireg.layouts.dates import DATES
-from equireg.layouts.files import mask_part, scan_part_beside_masks, set_of
+from equireg.layouts.folder_words import mask_part, scan_part_beside_masks, set_of
 from equireg.layouts.patients import SCHEMES, has_number
 
 _MOST_SCANS = 10

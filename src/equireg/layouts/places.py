@@ -7,20 +7,17 @@ from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import drawings, longer_names, unnamed_masks
-from equireg.layouts.files import (
+from equireg.layouts.files import MARKS, folders_with_images, stem_of, up_to
+from equireg.layouts.folder_words import (
     HELD_OUT_WORDS,
-    MARKS,
     TRAINING_WORDS,
     ends_like_masks,
-    folders_with_images,
     mask_part,
     mask_part_behind,
     says_unlabelled,
     scan_part,
     scan_part_beside_masks,
     set_of,
-    stem_of,
-    up_to,
     words_of,
 )
 from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask, without_previews

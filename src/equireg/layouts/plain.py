@@ -20,9 +20,10 @@ from equireg.layouts.base import (
     describe,
 )
 from equireg.layouts.channels import NUMBERED, modality_of
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of, told_of_sets
+from equireg.layouts.files import folders_with_images, stem_of
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
+from equireg.layouts.held_out import is_held_out, told_of_sets
 from equireg.layouts.picture_sets import are_parts, channels_of, told_of_parts
 from equireg.layouts.places import Places
 from equireg.layouts.serving import settle_shared

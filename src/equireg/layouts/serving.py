@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from equireg.layouts.files import alike, scan_part_beside_masks, set_of
+from equireg.layouts.folder_words import alike, scan_part_beside_masks, set_of
 from equireg.layouts.grouping import Group
 
 Case = tuple[Group, list[Path], bool]

@@ -18,7 +18,8 @@ from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, ends_like_masks, may_be_target_domain, stem_of, up_to
+from equireg.layouts.files import MARKS, stem_of, up_to
+from equireg.layouts.folder_words import ends_like_masks, may_be_target_domain
 from equireg.layouts.masks import split_mask
 
 _MOST_VALUES = 256

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from equireg.layouts.base import RawDataset
 from equireg.layouts.dataset_json import NAME
-from equireg.layouts.files import folders_below, mask_part
+from equireg.layouts.files import folders_below
+from equireg.layouts.folder_words import mask_part
 
 _VOLUMES = (
     *(".img", ".img.gz", ".mgz", ".mgh", ".mnc", ".mif", ".mif.gz", ".gipl", ".gipl.gz", ".par", ".vti"),
