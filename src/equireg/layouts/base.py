@@ -232,6 +232,16 @@ class FoundCase:
         object.__setattr__(self, "name", composed(self.name))
 
     @property
+    def scan(self) -> Path | None:
+        """The first file of the scan, or None where there is none."""
+        return next(iter(self.files.values()), None)
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """All files of its masks, and a folder of masks."""
+        return (*([self.label] if self.label else []), *self.parts.values(), *self.more)
+
+    @property
     def stacked(self) -> Path | None:
         """The one file with all channels, or None where each channel has its own."""
         return self.files.get(STACKED)
@@ -263,7 +273,7 @@ class FoundSet:
 
 def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> Path:
     """Return where the file of a channel that a case lacks was looked for."""
-    neighbour = next(iter(case.files.values()), case.label)
+    neighbour = case.scan or case.label
     if neighbour is None:
         return Path(f"{case.name}_{channel}")
     return neighbour.parent / f"{case.name}{suffixes.get(channel, '_' + channel)}{extension_of(neighbour)}"

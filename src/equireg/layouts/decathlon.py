@@ -201,9 +201,7 @@ def _notes(listed: _Listed) -> tuple[str, ...]:
 
 
 def _namesake(case: FoundCase, listed: Path) -> Refusal:
-    reason = (
-        f"{next(iter(case.files.values()))}: has the name of {listed}, which {NAME} lists; expected each name once."
-    )
+    reason = f"{case.scan}: has the name of {listed}, which {NAME} lists; expected each name once."
     return Refusal(case.name, reason, "Rename or remove one of the two.")
 
 
@@ -291,7 +289,7 @@ def _told(
     root: Path, listed: _Listed, unlisted: Sequence[FoundCase], orphans: Sequence[Path]
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Return the images that a datalist leaves out and that are not used, and warnings of them and of those used."""
-    used = {file for case in unlisted for file in (*case.files.values(), *([case.label] if case.label else []))}
+    used = {file for case in unlisted for file in (*case.files.values(), *case.masks)}
     aside, warning = told(root, {*listed.lists, *listed.masks, *used, *orphans}, listed.lists)
     trained = [case.name for case in unlisted if not case.held_out]
     warnings = [warning] if warning else []

@@ -82,7 +82,7 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     """Tell of images that are neither in a case, nor refused, nor left aside with a note."""
     used = {*found.orphans, *found.aside}
     for case in found.cases:
-        used |= {*case.files.values(), *case.parts.values(), *case.more, *([case.label] if case.label else [])}
+        used |= {*case.files.values(), *case.masks}
     reasons = " ".join([*(item.reason for item in found.refused), *(case.label_problem or "" for case in found.cases)])
     left = [file for _, files in folders_with_images(root) for file in files if file not in used]
     left = [file for file in left if file.name not in reasons]

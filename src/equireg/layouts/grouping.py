@@ -39,9 +39,14 @@ class Group:
     """Two files for one channel."""
 
     @property
+    def scan(self) -> Path:
+        """The first of its files."""
+        return next(iter(self.files.values()))
+
+    @property
     def folder(self) -> Path:
         """The folder that holds the case's files."""
-        return next(iter(self.files.values())).parent
+        return self.scan.parent
 
     @property
     def place(self) -> Path:

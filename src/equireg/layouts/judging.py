@@ -44,7 +44,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool) -> RawDataset
     unlabelled = {_bare(case.name): case for case in found.cases if case.label is None}
     refused += _masks_without_scan(found.orphans, unlabelled, _above_scans(root, found))
     patients = patients_of(case.name for case in found.cases)
-    scans = {case.name: next(iter(case.files.values())) for case in found.cases if case.files and not case.patient}
+    scans = {case.name: case.scan for case in found.cases if case.scan and not case.patient}
     patients |= patients_of_folders(root, scans, patients)
     remedies: dict[tuple[Path, Path], str] = {}
     for case, problem in judged(root, found, follow_links=follow_links):
@@ -146,9 +146,9 @@ def _near_scan(mask: Path, unlabelled: Mapping[str, FoundCase]) -> str | None:
     stem, case = stem_of(mask), split_mask(stem_of(mask))
     bare = (_bare(name) for name in (stem, case) if name)
     near = next((unlabelled[name] for name in bare if name in unlabelled), None)
-    if near is not None and near.name in (stem, case) and near.files:
-        scan = next(iter(near.files.values()))
-        return f"If it is that of the scan {scan}, move it to {scan.parent / 'masks'}: the folders do not say so."
+    if near is not None and near.name in (stem, case) and near.scan:
+        home = near.scan.parent / "masks"
+        return f"If it is that of the scan {near.scan}, move it to {home}: the folders do not say so."
     if near is not None:
         return f"If it is that of the scan {near.name}, call it so: capitals, zeros and marks count."
     scans = [other.name for other in unlabelled.values()]
@@ -181,7 +181,7 @@ def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple
 
 def _twice(cases: Sequence[FoundCase]) -> Refusal | None:
     """Refuse a name that two files of one folder have (``c1.nii`` beside ``c1.nii.gz``): it is ambiguous."""
-    files = [next(iter(case.files.values())) for case in cases if case.files]
+    files = [case.scan for case in cases if case.scan]
     beside = [file for file in files if sum(other.parent == file.parent for other in files) > 1]
     if not beside:
         return None
@@ -194,8 +194,9 @@ def _bad_name(case: FoundCase) -> Refusal | None:
     problem = names.problem_of(case.name)
     if problem is None:
         return None
-    file = next(iter(case.files.values()), case.label)
-    return Refusal(names.safe(case.name), f"{file}: {problem}; expected a name for files.", names.REMEDY)
+    return Refusal(
+        names.safe(case.name), f"{case.scan or case.label}: {problem}; expected a name for files.", names.REMEDY
+    )
 
 
 def _known_problem(case: FoundCase) -> Refusal | None:
@@ -206,9 +207,8 @@ def _outside(case: FoundCase, home: Path | None) -> Refusal | None:
     """Refuse a case with a file outside the raw folder, by a link or by a listed path."""
     if home is None:
         return None
-    masks = (*([case.label] if case.label else []), *case.parts.values(), *case.more)
     slices = (file for one in case.series.values() for file in one.files)
-    for file in (*case.files.values(), *slices, *masks):
+    for file in (*case.files.values(), *slices, *case.masks):
         place = Path(os.path.realpath(file))
         if not place.is_relative_to(home):
             return Refusal(
@@ -272,13 +272,12 @@ def _missing_channel(case: FoundCase, found: FoundSet) -> Refusal | None:
 
 def _taken(case: FoundCase, earlier: RawCase | None, remedies: dict[tuple[Path, Path], str]) -> Refusal | None:
     """Refuse a case whose name a case in another folder has; ``remedies`` keeps what was said of two folders."""
-    if earlier is None:
+    if earlier is None or case.scan is None:
         return None
-    file = next(iter(case.files.values()))
-    reason = f"{file}: the name {case.name} is taken by {earlier.images[0]}; expected each name once."
-    folders = (file.parent, earlier.images[0].parent)
+    reason = f"{case.scan}: the name {case.name} is taken by {earlier.images[0]}; expected each name once."
+    folders = (case.scan.parent, earlier.images[0].parent)
     if folders not in remedies:
-        remedies[folders] = _rename(file, earlier.images[0])
+        remedies[folders] = _rename(case.scan, earlier.images[0])
     return Refusal(case.name, reason, remedies[folders])
 
 

@@ -203,7 +203,7 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
                 found = replace(found, label=None, more=(), label_problem=problem)
             cases.append(replace(found, label_remedy=remedy))
     notes, warnings = told_of_parts(cases)
-    sets = told_of_sets(next(iter(case.files.values())) for case in cases if not case.held_out)
+    sets = told_of_sets(case.scan for case in cases if case.scan and not case.held_out)
     return FoundSet(
         layout="pictures" if _are_pictures(groups) else "plain",
         channels=channels,
@@ -239,10 +239,9 @@ def _several_masks(masks: Sequence[Path]) -> str:
 
 
 def _shared_mask(group: Group) -> Refusal:
-    file = next(iter(group.files.values()))
     return Refusal(
         group.name,
-        f"{file}: is one of several time points beside a mask whose name does not say which of them it is of.",
+        f"{group.scan}: is one of several time points beside a mask whose name does not say which of them it is of.",
         "Name the mask after its scan, such as followup_seg for followup. If the scans are channels of one case, name "
         "them CASE_0000, CASE_0001.",
     )
@@ -250,18 +249,17 @@ def _shared_mask(group: Group) -> Refusal:
 
 def _refusal(group: Group, named: Sequence[str]) -> Refusal | None:
     """Return why a case's files do not fit the channels that the cases have in common, or None."""
-    file = next(iter(group.files.values()))
     if group.twice:
         other, second = group.twice
         reason = f"{second}: is a second file for the channel of {other.name}; expected one a channel."
         return Refusal(group.name, reason, "Remove or rename one of the two.")
     if named and STACKED in group.files and not group.contrast:
-        count = channel_count(file)
+        count = channel_count(group.scan)
         if count not in (len(named), None):
-            reason = f"{file}: has {count} of the channels; expected {describe(named)} as other cases have."
+            reason = f"{group.scan}: has {count} of the channels; expected {describe(named)} as other cases have."
             return Refusal(group.name, reason, "Add a file for each channel.")
     if not named and STACKED not in group.files:
-        reason = f"{file}: is one of {describe(list(group.files))}; expected one file as other cases have."
+        reason = f"{group.scan}: is one of {describe(list(group.files))}; expected one file as other cases have."
         return Refusal(group.name, reason, "Keep one file a case, or give all cases these channels.")
     return None
 

@@ -45,7 +45,7 @@ def settle_shared(
     owners: defaultdict[Path, list[tuple[Path, bool]]] = defaultdict(list)
     for group, masks, held_out in cases:
         for mask in masks:
-            owners[mask].append((_scan_of(group), held_out))
+            owners[mask].append((group.scan, held_out))
     lost: set[tuple[Path, Path]] = set()
     unclear: dict[Path, tuple[str, str]] = {}
     for mask, several in owners.items():
@@ -59,15 +59,11 @@ def settle_shared(
         else:
             unclear[mask] = _told_of_unclear(mask, scans)
     left = [
-        (group, [mask for mask in masks if (_scan_of(group), mask) not in lost], held_out)
+        (group, [mask for mask in masks if (group.scan, mask) not in lost], held_out)
         for group, masks, held_out in cases
     ]
-    bare = {_scan_of(group) for group, masks, _ in left if not masks}
+    bare = {group.scan for group, masks, _ in left if not masks}
     return left, unclear, _told_of_lost(sorted({scan: mask for scan, mask in sorted(lost) if scan in bare}.items()))
-
-
-def _scan_of(group: Group) -> Path:
-    return next(iter(group.files.values()))
 
 
 def _is_unlabelled(scan: Path) -> bool:
