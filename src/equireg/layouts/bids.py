@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
 from equireg.layouts.files import folders_with_images, stem_of
 from equireg.layouts.folder_words import mask_part
@@ -143,18 +144,10 @@ def _take_apart(path: Path) -> _File | None:
 
 def _groups(scans: Iterable[_File]) -> list[tuple[str, list[_File]]]:
     """Group scans by session; where one has a contrast several times (runs), by all that distinguishes them."""
-    sessions: defaultdict[str, list[_File]] = defaultdict(list)
-    for file in scans:
-        sessions[file.session].append(file)
-    repeated = any(len({file.channel for file in files}) < len(files) for files in sessions.values())
-    if not repeated:
-        return sorted(sessions.items())
-    groups: defaultdict[str, list[_File]] = defaultdict(list)
-    for session, files in sessions.items():
-        whole = len({file.channel for file in files}) == len(files)
-        for file in files:
-            groups[session if whole else file.name].append(file)
-    return sorted(groups.items())
+    sessions = by_key(scans, lambda file: file.session)
+    whole = {session for session, files in sessions.items() if len({file.channel for file in files}) == len(files)}
+    every = (file for files in sessions.values() for file in files)
+    return sorted(by_key(every, lambda file: file.session if file.session in whole else file.name).items())
 
 
 def _masks_of(scans: Sequence[_File], masks: Iterable[_File]) -> list[_File]:

@@ -1,11 +1,12 @@
 """Folders below the root to cases: a folder a case, or a folder of many cases."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import is_known, meaning
 from equireg.layouts.files import MARKS, stem_of
 from equireg.layouts.grouping import Group, choose_scheme, group_files, single, take, without_word_for_scan
@@ -44,10 +45,7 @@ def group_folders(
         channel_count: channels of a case, where it is known.
     """
     rests = {folder: [_rest(folder, file) for file in files] for folder, files in folders.items()}
-    count: defaultdict[str, int] = defaultdict(int)
-    for names in rests.values():
-        for name in set(names):
-            count[name] += 1
+    count = Counter(name for names in rests.values() for name in set(names))
     result, called = FolderCases(), folder_names(folders, root)
     across = _across_folders(root, folders)
     result.groups += across
@@ -83,9 +81,7 @@ def _across_folders(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[
 
     Folders of one scan each are channels of a case (``c1/T1/scan``, ``c1/FLAIR/scan``), unless they may be times.
     """
-    siblings: defaultdict[Path, list[Path]] = defaultdict(list)
-    for folder in folders:
-        siblings[folder.parent].append(folder)
+    siblings = by_key(folders, lambda folder: folder.parent)
     called = folder_names(siblings, root)
     groups: list[Group] = []
     for parent, several in siblings.items():

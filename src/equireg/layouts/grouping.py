@@ -187,8 +187,5 @@ def common_channels(groups: Sequence[Group]) -> tuple[str, ...]:
     named = [group for group in groups if STACKED not in group.files]
     if 2 * len(named) < len(groups):
         return ()
-    counts: defaultdict[str, int] = defaultdict(int)
-    for group in named:
-        for channel in group.files:
-            counts[channel] += 1
+    counts = Counter(channel for group in named for channel in group.files)
     return in_channel_order({channel for channel, number in counts.items() if 2 * number >= len(named)})

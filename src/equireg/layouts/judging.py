@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +21,7 @@ from equireg.layouts.base import (
     Refusal,
     missing_file,
 )
+from equireg.layouts.by_key import by_key
 from equireg.layouts.files import goes_on_behind, stem_of
 from equireg.layouts.masks import split_mask
 from equireg.layouts.patient_folders import patients_of_folders
@@ -124,11 +125,10 @@ def _begun_by(mask: Path, names: Iterable[str]) -> str | None:
 def _above_scans(root: Path, found: FoundSet) -> dict[Path, list[str]]:
     """Return masks without a scan that lie above several folders of scans, with the names of these folders."""
     homes = {file.parent for case in found.cases for file in case.files.values()}
-    below: defaultdict[Path, list[str]] = defaultdict(list)
-    for home in sorted(homes):
-        below[home.parent].append(home.name)
+    below = by_key(sorted(homes), lambda home: home.parent)
     masks = (mask for mask in found.orphans if mask.parent not in (root, *homes))
-    return {mask: below[mask.parent] for mask in masks if len(below.get(mask.parent, ())) > 1}
+    several = ((mask, below.get(mask.parent, ())) for mask in masks)
+    return {mask: [home.name for home in inside] for mask, inside in several if len(inside) > 1}
 
 
 def _without_scan(mask: Path, unlabelled: Mapping[str, FoundCase], below: Sequence[str]) -> Refusal:
@@ -163,11 +163,9 @@ def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple
     A name that two files of one folder have is refused once, and so is the second case with the same file.
     """
     home = None if follow_links else Path(os.path.realpath(root))
-    alike: defaultdict[str, list[FoundCase]] = defaultdict(list)
-    for case in sorted(found.cases, key=lambda case: (case.name, [str(file) for file in case.files.values()])):
-        alike[case.name].append(case)
+    cases = sorted(found.cases, key=lambda case: (case.name, [str(file) for file in case.files.values()]))
     owners: dict[str, FoundCase] = {}
-    for several in alike.values():
+    for several in by_key(cases, lambda case: case.name).values():
         twice = _twice(several)
         if twice is not None:
             yield several[0], twice

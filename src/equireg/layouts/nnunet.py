@@ -9,6 +9,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import EXTENSIONS, extension_of
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, channel_count
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import NUMBERED, modality_of
 from equireg.layouts.dataset_json import (
     NAME,
@@ -56,7 +57,7 @@ def find(root: Path) -> FoundSet:
         listed = _listed_cases(path, explicit, channels)
         cases, orphans = [*listed, *_not_listed(cases, listed)], []
     else:
-        cases += _missing(path, description, {case.name for case in cases}, channels)
+        cases += _missing(path, description, {case.name for case in cases})
     lists = as_listed(path, description, cases)
     masks = {case.label for case in lists.cases}
     if not cases:
@@ -105,11 +106,9 @@ def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[Found
                         f"{groups[name][channel]}: the same name is that of {file.name}; expected one file."
                     )
                 groups[name][channel] = file
-        masks: defaultdict[str, list[Path]] = defaultdict(list)
-        for file in mask_files(pair.labels) if pair.labels else ():
-            masks[stem_of(file)].append(file)
+        masks = by_key(mask_files(pair.labels) if pair.labels else (), stem_of)
         for name, files in groups.items():
-            cases.append(_case(name, _whole(files, channels), masks[name], problems.get(name), pair))
+            cases.append(_case(name, _whole(files, channels), masks.get(name, ()), problems.get(name), pair))
         orphans += [file for stem, several in masks.items() if stem not in groups for file in several]
     return cases, orphans
 
@@ -137,9 +136,7 @@ def _whole(files: dict[str, Path], channels: tuple[str, ...]) -> dict[str, Path]
     return {STACKED: only} if len(files) == 1 < len(channels) and is_picture(only) else files
 
 
-def _missing(
-    path: Path, description: Mapping[str, Any], found: Collection[str], channels: tuple[str, ...]
-) -> list[FoundCase]:
+def _missing(path: Path, description: Mapping[str, Any], found: Collection[str]) -> list[FoundCase]:
     """Return the training cases that a list names and that have no file at all."""
     missing = []
     for entry in listed_entries(path, description, "training"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
+from equireg.layouts.by_key import by_key
 from equireg.layouts.files import stem_of
 from equireg.layouts.folder_words import says_unlabelled
 from equireg.layouts.grouping import Group
@@ -24,9 +25,7 @@ def by_whole_name(groups: Iterable[Group], orphans: Sequence[Path]) -> Mapping[P
     for group in groups:
         for name in dict.fromkeys(group.names()):
             owners[name].append(group)
-    masks: defaultdict[str, list[Path]] = defaultdict(list)
-    for mask in orphans:
-        masks[split_mask(stem_of(mask)) or ""].append(mask)
+    masks = by_key(orphans, lambda mask: split_mask(stem_of(mask)))
     return {
         several[0]: owners[name][0]
         for name, several in masks.items()
@@ -40,11 +39,8 @@ def look_like_masks(groups: Sequence[Group], cases: int) -> list[Group]:
     Of names that differ in numbers alone the first few are opened. Where all of the ``cases`` are so, nothing tells
     masks from scans, and none is returned.
     """
-    alike: defaultdict[str, list[Path]] = defaultdict(list)
-    for group in groups:
-        for file in filter(_may_be_mask, group.files.values()):
-            alike[_kind(file)].append(file)
-    kinds = {kind for kind, files in alike.items() if hold_labels(files)}
+    files = (file for group in groups for file in group.files.values() if _may_be_mask(file))
+    kinds = {kind for kind, several in by_key(files, _kind).items() if hold_labels(several)}
     found = [group for group in groups if all(_kind(file) in kinds for file in group.files.values())]
     return [] if len(found) == cases else found
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from equireg.layouts.by_key import by_key
 from equireg.layouts.dates import DATES
 from equireg.layouts.folder_words import mask_part, scan_part_beside_masks, set_of
 from equireg.layouts.patients import SCHEMES, has_number
@@ -38,9 +39,7 @@ def patients_of_folders(root: Path, files: Mapping[str, Path], patients: Mapping
         patients: case name to the patient that the name shows.
     """
     paths = {name: _place(root, file) for name, file in files.items()}
-    members: defaultdict[str, set[str]] = defaultdict(set)
-    for name in files:
-        members[patients[name]].add(name)
+    members = by_key(files, patients.__getitem__)
     found: dict[str, str] = {}
     for folder, names in sorted(_folders(paths).items()):
         named = any((match := scheme.fullmatch(folder[-1])) and match["patient"] == folder[-1] for scheme in SCHEMES)

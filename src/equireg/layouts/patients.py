@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import split_channel
 from equireg.layouts.dates import DATE_AND_TIME, DATES, MAYBE_DATES
 from equireg.layouts.files import MARKS
@@ -173,9 +174,7 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
 
 def _joined(patients: Mapping[str, str]) -> dict[str, str]:
     """Join patients that differ by a word in front alone: ``left_P1`` and ``right_P1``, ``t0_P1`` and ``P1``."""
-    alike: defaultdict[str, set[str]] = defaultdict(set)
-    for patient in set(patients.values()):
-        alike[_without_front(patient)].add(patient)
+    alike = by_key(set(patients.values()), _without_front)
     joined = {
         patient: rest for rest, several in alike.items() if 1 < len(several) <= _MOST_SCANS for patient in several
     }
@@ -284,10 +283,8 @@ def _by_first_number(names: Iterable[str]) -> dict[str, list[str]]:
 def _with_recurring_words(names: Iterable[str]) -> dict[str, list[str]]:
     """Group names by what stands before their last word, where the same few words come after many numbers."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
-    words: defaultdict[str, int] = defaultdict(int)
     matches = {name: match for name in sorted(names) if (match := _WORD.fullmatch(name))}
-    for match in matches.values():
-        words[(match["last"] or match["after"]).lower()] += 1
+    words = Counter((match["last"] or match["after"]).lower() for match in matches.values())
     for name, match in matches.items():
         if words[(match["last"] or match["after"]).lower()] > 1:
             groups[match["rest"] or match["before"]].append(name)

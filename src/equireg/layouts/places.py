@@ -1,12 +1,13 @@
 """Where the scans and the masks of a plain folder lie: beside each other, or in folders of their own."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import drawings, longer_names, unnamed_masks
+from equireg.layouts.by_key import by_key
 from equireg.layouts.files import MARKS, folders_with_images, stem_of, up_to
 from equireg.layouts.folder_words import (
     HELD_OUT_WORDS,
@@ -69,10 +70,8 @@ class Places:
         self._unnamed |= longer_names.find(self.scans, (*self._apart.values(), *self._beside.values()))
         self.homes = sorted({self._home(folder) for folder in self.scans})
         """Folders that may hold many cases directly: the root, or those called ``images`` and the like."""
-        self._inner: defaultdict[Path, list[Path]] = defaultdict(list)
+        self._inner = by_key(dict.fromkeys((*self._apart, *self._beside)), lambda place: place.parent)
         """Folder to those directly inside that hold masks."""
-        for place in dict.fromkeys((*self._apart, *self._beside)):
-            self._inner[place.parent].append(place)
         self._above = Counter(above for folder in self.scans for above in folder.parents)
         """Folder to the number of folders of scans below it."""
         self._index_of = cache(lambda home: MaskIndex(self._apart[home], home, self._unnamed))

@@ -1,6 +1,6 @@
 """Plain folders, of volumes or of pictures: ``images/`` and ``labels/``, a folder a case, scans beside masks."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -168,9 +168,7 @@ def _names_by_folder_above(root: Path, groups: Sequence[Group], lone: set[Path])
 
 def _lone_folders(groups: Sequence[Group]) -> set[Path]:
     """Return the folders that hold one case alone."""
-    count: defaultdict[Path, int] = defaultdict(int)
-    for group in groups:
-        count[group.place] += 1
+    count = Counter(group.place for group in groups)
     return {folder for folder, number in count.items() if number == 1}
 
 

@@ -17,6 +17,7 @@ from equireg.imaging.labels import distinct
 from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import split_channel
 from equireg.layouts.files import MARKS, stem_of, up_to
 from equireg.layouts.folder_words import ends_like_masks, may_be_target_domain
@@ -78,11 +79,8 @@ def below_their_scan(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
 
 def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
     """Return the folders that hold a mask for scans of the same names in a folder beside (``ct/c1``, ``organ/c1``)."""
-    siblings: defaultdict[Path, list[Path]] = defaultdict(list)
-    for folder in scans:
-        siblings[folder.parent].append(folder)
     found: set[Path] = set()
-    for several in siblings.values():
+    for several in by_key(scans, lambda folder: folder.parent).values():
         if len(several) > max(_FOLDERS, *(len(scans[folder]) for folder in several)):
             continue
         stems = {folder: {stem_of(file) for file in scans[folder]} for folder in several}
