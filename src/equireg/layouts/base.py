@@ -279,6 +279,11 @@ def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> 
     return neighbour.parent / f"{case.name}{suffixes.get(channel, '_' + channel)}{extension_of(neighbour)}"
 
 
+def left_aside(files: Sequence[Path], what: str) -> tuple[str, ...]:
+    """Return a note on files that are known and not used; none without one."""
+    return (f"left aside: {len(files)} {what}, such as {files[0].name}",) if files else ()
+
+
 def describe(channels: Sequence[str]) -> str:
     """Name channels for a message."""
     return f"{len(channels)} ({', '.join(channels)})"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, left_aside
 from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
 from equireg.layouts.files import folders_with_images, stem_of
@@ -70,7 +70,6 @@ def find(root: Path) -> FoundSet:
     used: set[Path] = set()
     for name, files in groups:
         images = {file.channel: file.path for file in files}
-        first = next(iter(files))
         if len(images) < len(files):
             refused.append(_twice(name, files))
             continue
@@ -78,8 +77,8 @@ def find(root: Path) -> FoundSet:
         used.update(mask.path for mask in fitting)
         problem = _several(fitting) if len(fitting) > 1 else None
         label = fitting[0].path if len(fitting) == 1 else None
-        held = is_held_out(first.path.parent, root)
-        patient = f"sub-{first.entities['sub']}"
+        held = is_held_out(files[0].path.parent, root)
+        patient = f"sub-{files[0].entities['sub']}"
         cases.append(FoundCase(name, images, label, held, patient=patient, label_problem=problem))
     return FoundSet(
         layout="bids",
@@ -91,7 +90,7 @@ def find(root: Path) -> FoundSet:
         refused=tuple(refused),
         orphans=tuple(mask.path for mask in masks if mask.path not in used),
         aside=tuple(file for files in left.values() for file in files),
-        notes=tuple(f"left aside: {len(files)} {what}, such as {files[0].name}" for what, files in left.items()),
+        notes=tuple(note for what, files in left.items() for note in left_aside(files, what)),
     )
 
 
@@ -168,9 +167,7 @@ def _settle(
     Where one pipeline's masks are named after the contrast (``T1w_seg``), those of another pipeline (``desc-aseg``)
     mean something else, also in a session that has no other.
     """
-    native = [mask for mask in masks if mask.entities.get("space", "orig").lower() in _NATIVE_SPACES]
-    if not native:
-        native = list(masks)
+    native = [mask for mask in masks if mask.entities.get("space", "orig").lower() in _NATIVE_SPACES] or masks
     left["masks in another space than the scans"] += [mask.path for mask in masks if mask not in native]
     losers: set[tuple[str, ...]] = set()
     for _, files in groups:
@@ -180,8 +177,6 @@ def _settle(
             losers |= {_kind(mask) for mask in fitting} - {_kind(chosen[0])}
     kept = [mask for mask in native if _kind(mask) not in losers]
     left["masks of another kind"] += [mask.path for mask in native if mask not in kept]
-    for what in [what for what, files in left.items() if not files]:
-        del left[what]
     return kept
 
 

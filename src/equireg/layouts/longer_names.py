@@ -7,7 +7,7 @@ from equireg.layouts.channels import split_channel
 from equireg.layouts.files import MARKS, stem_of
 from equireg.layouts.folder_words import words_of
 from equireg.layouts.masks import core_of, is_brain_mask, split_mask
-from equireg.layouts.unnamed_masks import hold_labels, shorter
+from equireg.layouts.unnamed_masks import before_one_ending, hold_labels
 
 _NO_LABELS = {"fov", "valid", "ignore", "body"}
 """Words of masks that say where to look, and are nobody's label."""
@@ -30,11 +30,10 @@ def find(scans: Mapping[Path, Sequence[Path]], homes: Iterable[Sequence[Path]]) 
         names = [stem_of(file) for file in files]
         if len(files) < 2 or any(known & {name, *_names(name)} for name in names):
             continue
-        case = next((name for name in shorter(names[0]) if name in stems), names[0])
-        rest = names[0].removeprefix(case)
-        cases = [name.removesuffix(rest) for name in names if name.endswith(rest)]
-        one_to_one = len(set(cases)) == len(files) and stems.issuperset(cases) and not rest.strip(MARKS).isdigit()
-        if one_to_one and not _NO_LABELS & words_of(rest) and hold_labels(files, any_background=True):
+        cases = before_one_ending(names, stems.__contains__)
+        one_to_one = len(set(cases)) == len(files) and stems.issuperset(cases)
+        ending = names[0].removeprefix(cases[0]) if cases else ""
+        if one_to_one and not _NO_LABELS & words_of(ending) and hold_labels(files, any_background=True):
             found |= dict(zip(files, cases, strict=True))
     return found
 

@@ -5,7 +5,7 @@ Only files that recur under one name beside other scans are opened, two of each 
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -127,12 +127,7 @@ def behind_scans(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for folder, files in scans.items():
         stems = [stem_of(file) for file in files]
-        case = next((name for name in shorter(stems[0]) if homes.get(name, {folder}) != {folder}), None)
-        rest = stems[0].removeprefix(case or stems[0])
-        alike = len(files) > 1 and all(stem.endswith(rest) and stem != rest for stem in stems)
-        if case is None or not alike or rest.strip(MARKS).isdigit():
-            continue
-        cases = [stem.removesuffix(rest) for stem in stems]
+        cases = before_one_ending(stems, lambda name, folder=folder: bool(homes.get(name, set()) - {folder}))
         others = [homes[name] - {folder} for name in cases if name in homes]
         missing = len(files) - sum(map(bool, others))
         if 2 * missing > len(files) or not hold_labels(files):
@@ -142,7 +137,18 @@ def behind_scans(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     return found
 
 
-def shorter(stem: str) -> list[str]:
+def before_one_ending(names: Sequence[str], is_scan: Callable[[str], bool]) -> list[str]:
+    """Return what stands before the one ending that masks have behind the names of scans (``c1_L``, ``c2_L``).
+
+    Nothing is returned where they end unlike, or with a number.
+    """
+    case = next(filter(is_scan, _shorter(names[0])), names[0])
+    rest = names[0].removeprefix(case)
+    alike = len(names) > 1 and rest and all(name.endswith(rest) and name != rest for name in names)
+    return [name.removesuffix(rest) for name in names] if alike and not rest.strip(MARKS).isdigit() else []
+
+
+def _shorter(stem: str) -> list[str]:
     """Return what stands before each mark in a stem, the longest first."""
     return [stem[:index] for index in range(len(stem) - 1, 0, -1) if stem[index] in MARKS]
 
@@ -158,7 +164,7 @@ def _parts(folder: Path, stem: str, stems: Sequence[str], known: set[str]) -> li
     """
     if split_channel(stem) is not None:
         return []
-    beside = [name for name in shorter(stem) if name in known]
+    beside = [name for name in _shorter(stem) if name in known]
     if beside:
         case = beside[-1]
     elif stem.lower().startswith(folder.name.lower()) and len(stem) > len(folder.name) and len(stems) > 1:
