@@ -82,23 +82,17 @@ def find(root: Path) -> FoundSet:
     Raises:
         LayoutMismatchError: if no folder holds the four contrasts under BraTS' names.
     """
-    found: dict[int, list[FoundCase]] = {index: [] for index in range(len(_STYLES))}
-    for folder, files in folders_with_images(root):
-        for index, style in enumerate(_STYLES):
-            case = _case(folder, files, style, _held_out(root, folder))
-            if case:
-                found[index].append(case)
-    complete = {
-        index: sum(set(case.files) == set(CHANNELS) for case in cases) for index, cases in found.items() if cases
-    }
-    if not any(complete.values()):
+    folders = [(folder, files, _held_out(root, folder)) for folder, files in folders_with_images(root)]
+    found = [[case for place in folders if (case := _case(*place, style))] for style in _STYLES]
+    complete = [sum(set(case.files) == set(CHANNELS) for case in cases) for cases in found]
+    if not any(complete):
         raise LayoutMismatchError(
             f"{root}: has no folder with the files CASE_t1, CASE_t1ce, CASE_t2, CASE_flair or CASE-t1n, "
             "CASE-t1c, CASE-t2w, CASE-t2f; expected BraTS' names."
         )
-    chosen = max(complete, key=lambda index: complete[index])
+    chosen = complete.index(max(complete))
     style = _STYLES[chosen]
-    of_other_years = [case for index, cases in found.items() if index != chosen for case in cases]
+    of_other_years = [case for index, cases in enumerate(found) if index != chosen for case in cases]
     return FoundSet(
         layout="brats",
         channels=CHANNELS,
@@ -110,7 +104,7 @@ def find(root: Path) -> FoundSet:
     )
 
 
-def _case(folder: Path, files: list[Path], style: _Style, held_out: bool) -> FoundCase | None:
+def _case(folder: Path, files: list[Path], held_out: bool, style: _Style) -> FoundCase | None:
     """Return the case that a folder is, or None where it is not one of this style."""
     pattern = re.compile(f"(.+){style.separator}({'|'.join(style.endings)}|seg)", re.IGNORECASE)
     matches = {file: match for file in files if (match := pattern.fullmatch(stem_of(file)))}

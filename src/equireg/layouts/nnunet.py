@@ -39,11 +39,11 @@ def find(root: Path) -> FoundSet:
         EquiregError: if ``dataset.json`` is damaged or names files that are not read.
     """
     path = root / NAME
-    description = read_description(root)
-    names = (description or {}).get("channel_names", (description or {}).get("modality"))
+    description = read_description(root) or {}
+    names = description.get("channel_names", description.get("modality"))
     pairs = folder_pairs(root)
-    explicit = (description or {}).get("dataset")
-    if description is None or names is None or not (pairs or explicit):
+    explicit = description.get("dataset")
+    if names is None or not (pairs or explicit):
         raise LayoutMismatchError(f'{path}: has no "channel_names" with a folder imagesTr; expected an nnU-Net {NAME}.')
     ending = description.get("file_ending", ".nii.gz")
     if f".{str(ending).lower().removeprefix('.')}" not in EXTENSIONS:
@@ -52,7 +52,7 @@ def find(root: Path) -> FoundSet:
             "it, or convert the scans."
         )
     channels = channel_names(path, names)
-    cases, orphans = _cases_of_folders(root, channels)
+    cases, orphans = _cases_of_folders(pairs, channels)
     if explicit is not None:
         listed = _listed_cases(path, explicit, channels)
         cases, orphans = [*listed, *_not_listed(cases, listed)], []
@@ -87,10 +87,9 @@ def _told_unlisted(root: Path, description: Mapping[str, Any], lists: AsListed) 
     return told_trained(root, left)
 
 
-def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[FoundCase], list[Path]]:
+def _cases_of_folders(pairs: Sequence[FolderPair], channels: tuple[str, ...]) -> tuple[list[FoundCase], list[Path]]:
     """Find the cases by their files, and masks without a scan."""
     cases, orphans = [], []
-    pairs = folder_pairs(root)
     numbered = not _are_whole(pairs, channels)
     for pair in pairs:
         groups: defaultdict[str, dict[str, Path]] = defaultdict(dict)

@@ -185,21 +185,19 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         files = dict(group.files)
         if named and group.contrast and STACKED in files:
             files = {group.contrast: files[STACKED]}
-        refusal = _refusal(group, named)
-        if refusal:
+        if refusal := _refusal(group, named):
             refused.append(refusal)
         else:
-            name = group.name or group.folder.name
-            united = are_parts(masks) or (len(masks) > 1 and harvest.united.issuperset(masks))
-            problem = _several_masks(masks) if len(masks) > 1 and not united else None
-            label = masks[0] if len(masks) == 1 or united else None
-            more = tuple(masks[1:]) if united else ()
-            found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
-            remedy = SEVERAL_MASKS_OF_PICTURE if any(map(is_picture, masks)) else SEVERAL_MASKS
+            found = FoundCase(group.name or group.folder.name, files, held_out=held_out, contrast=group.contrast)
             if unclear := harvest.unclear_masks.keys() & masks:
                 problem, remedy = harvest.unclear_masks[min(unclear)]
-                found = replace(found, label=None, more=(), label_problem=problem)
-            cases.append(replace(found, label_remedy=remedy))
+                found = replace(found, label_problem=problem, label_remedy=remedy)
+            elif len(masks) == 1 or are_parts(masks) or (masks and harvest.united.issuperset(masks)):
+                found = replace(found, label=masks[0], more=tuple(masks[1:]))
+            elif masks:
+                remedy = SEVERAL_MASKS_OF_PICTURE if any(map(is_picture, masks)) else SEVERAL_MASKS
+                found = replace(found, label_problem=_several_masks(masks), label_remedy=remedy)
+            cases.append(found)
     notes, warnings = told_of_parts(cases)
     sets = told_of_sets(case.scan for case in cases if case.scan and not case.held_out)
     return FoundSet(
