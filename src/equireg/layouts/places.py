@@ -116,21 +116,19 @@ class Places:
 
     def _mask_folder(self, folder: Path) -> Path | None:
         """Return the topmost folder of masks that a folder is or lies in, or None."""
-        named = (place for place in reversed(up_to(self.root, folder)) if self._is_called_masks(place))
+        named = (place for place in reversed(up_to(self.root, folder)) if self._part_of_masks(place) is not None)
         return next((place for place in named if place not in self._target_domains), None)
 
-    def _is_called_masks(self, folder: Path) -> bool:
-        """Whether a folder's name says masks; ``cow_seg_labelsTr`` does beside ``imagesTr`` without ``labelsTr``."""
-        if mask_part(folder.name) is not None:
-            return True
-        part = mask_part_behind(folder.name)
-        if part is None or self._has_mask_folder(folder):
-            return False
-        return any(other.is_dir() and scan_part(other.name) == part for other in folder.parent.iterdir())
+    def _part_of_masks(self, folder: Path) -> str | None:
+        """Return the part of a data set that a folder's name says of masks; None where it says no masks.
 
-    def _part_of_masks(self, folder: Path) -> str:
-        behind = mask_part_behind(folder.name) if self._is_called_masks(folder) else None
-        return mask_part(folder.name) or behind or ""
+        The name ``cow_seg_labelsTr`` does beside ``imagesTr`` without ``labelsTr``.
+        """
+        part, behind = mask_part(folder.name), mask_part_behind(folder.name)
+        if part is not None or behind is None or self._has_mask_folder(folder):
+            return part
+        scans = (other for other in folder.parent.iterdir() if scan_part(other.name) == behind)
+        return behind if any(other.is_dir() for other in scans) else None
 
     def _is_scan_folder(self, folder: Path) -> bool:
         """Whether a folder's name says scans, on its own or because a folder of masks lies beside it."""
@@ -236,7 +234,7 @@ class Places:
         for path in (folder, *folder.parents):
             homes = [home for home in self._inner.get(path, []) if home in self._apart]
             for part, place in parts_that_serve(folder.relative_to(path).parts):
-                fitting = [home for home in homes if self._part_of_masks(home) == part]
+                fitting = [home for home in homes if (self._part_of_masks(home) or "") == part]
                 result.append([(self._index_of(home), place) for home in fitting])
             if path == self.root:
                 break

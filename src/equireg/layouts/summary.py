@@ -15,10 +15,8 @@ _SHOWN = 3
 
 def log_summary(dataset: RawDataset) -> None:
     """Log the two lines, what the layout left aside, and what looks like groups but was not grouped."""
-    for line in lines(dataset):
+    for line in (*lines(dataset), *dataset.notes):
         log.info("%s", line)
-    for note in dataset.notes:
-        log.info("%s", note)
     for warning in dataset.warnings:
         log.warning("%s", warning)
     patients = {case.name: case.patient for case in dataset.cases}

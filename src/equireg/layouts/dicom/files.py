@@ -81,7 +81,8 @@ def read_these(root: Path, paths: list[Path]) -> Files:
     found.notes += put_right(found.images)
     for words, heads in sorted(aside.items()):
         if heads:
-            found.notes.append(f"left out: {_counted(len(heads))} of {words}, such as {heads[0].path}")
+            count = f"{len(heads)} file{'s' * (len(heads) != 1)}"
+            found.notes.append(f"left out: {count} of {words}, such as {heads[0].path}")
     return found
 
 
@@ -104,10 +105,6 @@ def count_beside(path: Path) -> int:
         if other != path and other.is_file() and is_dicom(other)
     ]
     return sum(isinstance(head, Head) and head.series_uid == own.series_uid for head in read_heads(others))
-
-
-def _counted(count: int) -> str:
-    return f"{count} file{'s' * (count != 1)}"
 
 
 def _candidates(root: Path) -> Iterator[Path]:
