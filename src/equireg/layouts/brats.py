@@ -28,48 +28,33 @@ class _Style:
     labels: LabelTable
 
 
-def _labels(enhancing: int) -> LabelTable:
-    return LabelTable(
-        values=(0, 1, 2, enhancing),
-        names=("background", "necrotic", "oedema", "enhancing"),
-        regions={"whole": (1, 2, enhancing), "core": (1, enhancing), "enhancing": (enhancing,)},
-    )
+def _table(labels: dict[str, int], whole: tuple[int, ...], core: tuple[int, ...], *alone: str) -> LabelTable:
+    """Return labels with the regions that the challenge scores: two that unite labels, and labels alone."""
+    regions = {"whole": whole, "core": core, **{name: (labels[name],) for name in alone}}
+    return LabelTable((0, *labels.values()), ("background", *labels), regions)
 
 
+_SHARED = {"necrotic": 1, "oedema": 2}
 _STYLES = (
-    _Style("_", ("t1", "t1ce", "t2", "flair"), _labels(4)),
-    _Style("-", ("t1n", "t1c", "t2w", "t2f"), _labels(3)),
+    _Style("_", ("t1", "t1ce", "t2", "flair"), _table({**_SHARED, "enhancing": 4}, (1, 2, 4), (1, 4), "enhancing")),
+    _Style("-", ("t1n", "t1c", "t2w", "t2f"), _table({**_SHARED, "enhancing": 3}, (1, 2, 3), (1, 3), "enhancing")),
 )
 
 
-_RESECTED = LabelTable(
-    values=(0, 1, 2, 3, 4),
-    names=("background", "necrotic", "oedema", "enhancing", "resection cavity"),
-    regions={
-        "whole": (1, 2, 3),
-        "core": (1, 3),
-        "enhancing": (3,),
-        "necrotic": (1,),
-        "oedema": (2,),
-        "resection cavity": (4,),
-    },
+_RESECTED = _table(
+    {"necrotic": 1, "oedema": 2, "enhancing": 3, "resection cavity": 4},
+    (1, 2, 3),
+    (1, 3),
+    *("enhancing", "necrotic", "oedema", "resection cavity"),
 )
-"""From 2024 on, after treatment, with the regions that the challenge scores."""
-
-_PAEDIATRIC = LabelTable(
-    values=(0, 1, 2, 3, 4),
-    names=("background", "enhancing", "non-enhancing", "cystic", "oedema"),
-    regions={
-        "whole": (1, 2, 3, 4),
-        "core": (1, 2, 3),
-        "enhancing": (1,),
-        "non-enhancing": (2,),
-        "cystic": (3,),
-        "oedema": (4,),
-    },
+"""From 2024 on, after treatment."""
+_PAEDIATRIC = _table(
+    {"enhancing": 1, "non-enhancing": 2, "cystic": 3, "oedema": 4},
+    (1, 2, 3, 4),
+    (1, 2, 3),
+    *("enhancing", "non-enhancing", "cystic", "oedema"),
 )
 """Of children, from 2024 on."""
-
 _AFTER_TREATMENT = re.compile(r"BraTS-GLI-\d+-1\d\d", re.IGNORECASE)
 """Scans of 2024 are counted from 100 on."""
 _READ_MASKS = 16
