@@ -23,11 +23,11 @@ from equireg.layouts.base import (
 )
 from equireg.layouts.by_key import by_key
 from equireg.layouts.files import goes_on_behind, stem_of
+from equireg.layouts.label_maps import holds_labels
 from equireg.layouts.masks import split_mask
 from equireg.layouts.patient_folders import patients_of_folders
 from equireg.layouts.patients import patients_of
 from equireg.layouts.picture_sets import picks_of
-from equireg.layouts.unnamed_masks import holds_labels
 
 _SHOWN = 3
 

@@ -10,8 +10,8 @@ from equireg.layouts.by_key import by_key
 from equireg.layouts.files import stem_of
 from equireg.layouts.folder_words import says_unlabelled
 from equireg.layouts.grouping import Group
+from equireg.layouts.label_maps import hold_labels
 from equireg.layouts.masks import split_mask
-from equireg.layouts.unnamed_masks import hold_labels
 
 _MAY_BE_MASK = re.compile(r"seg|mask|label|lesion|gtv|tumou?r|annot", re.IGNORECASE)
 """Parts of names that masks have (``1-LesionSeg-Flair``); their voxels decide."""

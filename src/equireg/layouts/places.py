@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts import drawings, longer_names, unnamed_masks
+from equireg.layouts import drawings, unnamed_masks
 from equireg.layouts.by_key import by_key
 from equireg.layouts.files import MARKS, folders_with_images, stem_of, up_to
 from equireg.layouts.folder_words import (
@@ -67,7 +67,7 @@ class Places:
         self._fields_of_view = self._set_apart_fields_of_view()
         self._outranked: set[Path] = set()
         self._keep_folders_of_scans()
-        self._unnamed |= longer_names.find(self.scans, (*self._apart.values(), *self._beside.values()))
+        self._unnamed |= unnamed_masks.with_one_ending(self.scans, (*self._apart.values(), *self._beside.values()))
         self.homes = sorted({self._home(folder) for folder in self.scans})
         """Folders that may hold many cases directly: the root, or those called ``images`` and the like."""
         self._inner = by_key(dict.fromkeys((*self._apart, *self._beside)), lambda place: place.parent)
