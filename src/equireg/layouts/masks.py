@@ -103,7 +103,7 @@ def core_of(stem: str) -> str | None:
 class MaskIndex:
     """Masks of one place, to be looked up by the names that a case goes by."""
 
-    def __init__(self, files: Iterable[Path], home: Path, cases: Mapping[Path, str] | None = None) -> None:
+    def __init__(self, files: Iterable[Path], home: Path, cases: Mapping[Path, str]) -> None:
         """Index masks that lie anywhere below ``home``.
 
         Args:
@@ -116,7 +116,7 @@ class MaskIndex:
         self._levels: list[defaultdict[str, list[Path]]] = [defaultdict(list) for _ in range(4)]
         for file in self.files:
             stem = stem_of(file)
-            part = (cases or {}).get(file) or split_mask(stem)
+            part = cases.get(file) or split_mask(stem)
             for level, key in zip(self._levels, (stem, part, core_of(stem)), strict=False):
                 if key:
                     level[key].append(file)

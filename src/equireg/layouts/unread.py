@@ -60,11 +60,10 @@ def outlines(dataset: RawDataset) -> str | None:
 
 def why_nothing_is_found(root: Path) -> str:
     """Say which files of other kinds lie in a folder without a scan, and what to do with them; empty without any."""
-    archives = _ending(root, _ARCHIVES)
-    if archives:
-        return f" The folder holds {_told(archives)} {_UNPACK}"
-    found = _ending(root, (*_VOLUMES, *_PICTURES, *_ARRAYS))
-    return f" The folder holds {_told(found)} {_SAVE}" if found else ""
+    for endings, remedy in ((_ARCHIVES, _UNPACK), ((*_VOLUMES, *_PICTURES, *_ARRAYS), _SAVE)):
+        if found := _ending(root, endings):
+            return f" The folder holds {_told(found)} {remedy}"
+    return ""
 
 
 def _ending(root: Path, endings: tuple[str, ...]) -> list[Path]:
