@@ -18,9 +18,7 @@ _MAY_HOLD_MASKS = re.compile(r"seg|mask|label|annot|ground[_\-. ]?truth", re.IGN
 """Parts of names that folders of masks have where these are pictures; their pixels decide."""
 
 
-def by_whole_name(
-    groups: Iterable[Group], orphans: Sequence[Path], cases: Sequence[Case] = ()
-) -> Mapping[Path, Group]:
+def by_whole_name(groups: Iterable[Group], orphans: Sequence[Path], cases: Sequence[Case] = ()) -> Mapping[Path, Group]:
     """Return the masks, wherever they lie, whose names are those of one scan without a mask and a word for masks.
 
     A folder that holds masks of other scans may hold those of another set too, without a word (``train_labels`` of
