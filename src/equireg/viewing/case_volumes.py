@@ -261,6 +261,8 @@ def _raw(raw: RawDataset, case: str, limits: Limits) -> _Origin | None:
     grid = _own_grid(geometry)
     digest = raw_scans([found]).get(case)
     names = raw.channels if len(raw.channels) == len(image) else [f"channel {place}" for place in range(len(image))]
-    return _Origin(
-        grid, tuple(names), lambda index: grid.image_to_working(image[index : index + 1])[0], found.mask, digest
-    )
+
+    def read(index: int) -> np.ndarray:
+        return grid.image_to_working(image[index : index + 1])[0]
+
+    return _Origin(grid, tuple(names), read, found.mask, digest)
