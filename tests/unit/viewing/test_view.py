@@ -177,7 +177,7 @@ def test_a_scan_that_was_replaced_since_is_left_out_unless_it_is_asked_for(
 ) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
-    image = np.ones((1, *GEOMETRY.shape), np.float32)
+    image = np.arange(np.prod(GEOMETRY.shape), dtype=np.float32).reshape(1, *GEOMETRY.shape)
     volume.write_channels(raw / "case.nii.gz", image, GEOMETRY)
     q = predictions(tmp_path / "q", raw)
     folders.sign(q, "predict", {}, source=raw, cases=["case"], run={}, scans=raw_scans(discover(raw).cases))
