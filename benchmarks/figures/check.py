@@ -49,7 +49,14 @@ _TABLES = f"python benchmarks/label_efficiency/tables.py {_LABELS}"
 _CASES = "benchmarks/strength/test_cases.py"
 BENCHMARKS, PERFORMANCE = "docs/benchmarks.md", "docs/performance.md"
 SOURCES = (
-    Source("README.md", ".*", _CASES, small_test.RESULTS, small_test.dice, header="test cases, 800 steps"),
+    Source(
+        "README.md",
+        ".*",
+        _CASES,
+        small_test.LONGER,
+        partial(small_test.dice, small_test.LONGER),
+        header="test cases, 4,000 steps",
+    ),
     *(
         Source(BENCHMARKS, ".*", _CASES, small_test.RESULTS, rows, header=header)
         for rows, header in ((small_test.dice, "test cases, 800 steps"), (small_test.leads, "EquiReg's lead over"))

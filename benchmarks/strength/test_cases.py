@@ -5,9 +5,10 @@
     python benchmarks/strength/test_cases.py work/report-small-* --out benchmarks/strength/results/test-small.csv
     python benchmarks/strength/test_cases.py --results benchmarks/strength/results/test-small.csv
 
-The first commands collect the mean Dice over regions of every case; the last only prints. Draws that lack a method
-that the file has are left out. An interval draws draws and cases anew, the same for both methods (95 %, percentile
-bootstrap, 10,000 times); that of the mean over data sets draws each set's on its own.
+The first commands collect the mean Dice over regions of every case; the last only prints. Rows of draws that the sweeps
+do not have (of another machine) stay in the file. Draws that lack a method that the file has are left out. An interval
+draws draws and cases anew, the same for both methods (95 %, percentile bootstrap, 10,000 times); that of the mean over
+data sets draws each set's on its own.
 """
 
 import argparse
@@ -41,6 +42,19 @@ def collected(sweep: Path) -> list[tuple[str, str, str, str, str]]:
                     by_case.setdefault(row["case"], []).append(float(row["value"]))
         rows += [(name, draw, method, case, f"{fmean(values):.4f}") for case, values in by_case.items()]
     return rows
+
+
+def kept(path: Path, rows: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Return the rows of a file, as far as it is there, of sets and draws that the rows do not have."""
+    if not path.exists():
+        return []
+    renewed = {(row[0], row[1]) for row in rows}
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [
+            tuple(row[name] for name in COLUMNS)
+            for row in csv.DictReader(stream)
+            if (row["set"], row["draw"]) not in renewed
+        ]
 
 
 def read(path: Path) -> dict[str, Scores]:
@@ -123,11 +137,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="file that was written before")
     chosen = parser.parse_args()
     if chosen.sweeps:
+        rows = [row for sweep in chosen.sweeps for row in collected(sweep)]
+        rows = [*kept(chosen.out, rows), *rows]
+        sets = list(dict.fromkeys(row[0] for row in rows))
         with chosen.out.open("w", newline="", encoding="utf-8") as stream:
             table = csv.writer(stream, lineterminator="\n")
             table.writerow(COLUMNS)
-            for sweep in chosen.sweeps:
-                table.writerows(collected(sweep))
+            table.writerows(sorted(rows, key=lambda row: (sets.index(row[0]), *row[1:4])))
     print(printed(read(chosen.out or chosen.results)))
 
 

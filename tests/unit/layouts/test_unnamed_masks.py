@@ -27,6 +27,7 @@ from pictures_made_up import disc, photo, save
         ("c{}", "c{}/liver"),
         ("train/c{}", "train_labels/c{}_L"),
         ("images/c{}", "masks/c{}_tumor"),
+        ("images/town{}_7_leftImg8bit", "masks/town{}_7_gtFine_labelIds"),
         ("raw/c{}", "seg/c{}_Simple Segmentation"),
         ("c{}", "c{}_cp_masks"),
     ],
