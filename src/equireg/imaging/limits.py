@@ -24,9 +24,7 @@ class Limits:
     max_voxels: int = 2**31
     """Most values in one file, all channels together."""
     max_ratio: float = 200.0
-    """How many times its own size a compressed scan may grow; noise lets no scan come near."""
-    any_ratio: bool = False
-    """Let compressed files grow as they will: masks of one value shrink a thousand times."""
+    """How many times its own size a compressed file may grow; noise lets no scan come near."""
     small_bytes: int = 2**27
     """Decompressed size below which the ratio is not looked at."""
     seconds: float = 60.0

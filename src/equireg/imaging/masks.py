@@ -1,5 +1,6 @@
 """Reading masks: label values exactly as they are meant, in the smallest integer type."""
 
+import math
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import find_turn, geometry_of, warn_once
 from equireg.imaging.dicom.masks import read_mask
-from equireg.imaging.formats import open_slabs, read_header, readable, scaled
+from equireg.imaging.formats import not_finite, open_slabs, read_header, readable, scaled
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header, Slab
 from equireg.imaging.labels import distinct, smallest_integer
@@ -224,10 +225,7 @@ class _Mask:
     def check(self) -> None:
         """Raise what is wrong with the values."""
         if self.bad:
-            raise EquiregError(
-                f"{self.path}: has {self.bad} voxels that are NaN or infinite, of {self.values.size}; expected "
-                "numbers only. Replace them, for example by the background's value."
-            )
+            raise not_finite(self.path, self.bad, self.values.size)
         if self.off:
             raise EquiregError(
                 f"{self.path}: is a mask with values that are not whole numbers, such as {self.example:.10g} "
@@ -268,7 +266,7 @@ class _Mask:
 
 
 def _read(path: Path, limits: Limits, *, use_scale: bool) -> _Mask:
-    with open_slabs(path, replace(limits, any_ratio=True)) as (header, slabs), np.errstate(all="ignore"):
+    with open_slabs(path, replace(limits, max_ratio=math.inf)) as (header, slabs), np.errstate(all="ignore"):
         if header.channels != 1:
             raise EquiregError(
                 f"{path}: is a mask with {header.channels} channels; expected one label value a voxel. Merge the "

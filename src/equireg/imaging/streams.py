@@ -1,7 +1,6 @@
 """The bytes of an image file, plain or gzip, read forwards in pieces; a gzip file's checksums are checked."""
 
 import zlib
-from pathlib import Path
 from typing import BinaryIO
 
 from equireg.imaging.limits import PACKED
@@ -111,9 +110,3 @@ class GzipStream:
             return False
         self._decoder, self._pending = zlib.decompressobj(zlib.MAX_WBITS | 16), rest
         return True
-
-
-def open_stream(path: Path, file: BinaryIO, *, packed: bool) -> PlainStream | GzipStream:
-    """Return the stream of an open file."""
-    size = path.stat().st_size
-    return GzipStream(file, size) if packed else PlainStream(file, size)

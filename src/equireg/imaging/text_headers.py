@@ -50,7 +50,7 @@ class TextHeader:
     units: tuple[str, ...] = ()
     """Units along axes, in the header's words, which ITK passes over; empty: not stated."""
     dtype: str = ""
-    """Type of a MetaImage's numbers and the order of their bytes, as numpy spells them."""
+    """Type of a MetaImage's numbers and the order of their bytes, as numpy spells them; empty for NRRD."""
 
     @property
     def bytes(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import TOLERANCE_MM, find_turn, geometry_of, warn_once
-from equireg.imaging.formats import EXTENSIONS, Channel, read_header, read_voxels
+from equireg.imaging.formats import EXTENSIONS, Channel, not_finite, read_header, read_voxels
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import read_label
@@ -125,10 +125,7 @@ def check_channels(paths: Sequence[Path], seen: Sequence[Channel], voxels: int, 
     channels = list(zip(paths, seen, named or [""] * len(seen), strict=True))
     for path, found, which in channels:
         if found.bad:
-            raise EquiregError(
-                f"{path}: {which}has {found.bad} voxels that are NaN or infinite, of {voxels}; expected "
-                "numbers only. Replace them, for example by the background's value."
-            )
+            raise not_finite(path, found.bad, voxels, which)
     empty = [(path, found.low, which) for path, found, which in channels if found.low == found.high]
     for path, value, which in empty:
         what = "pixel" if is_picture(path) else "voxel"
