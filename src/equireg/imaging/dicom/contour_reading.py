@@ -12,7 +12,7 @@ import numpy as np
 from equireg.errors import EquiregError, some_of
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.filling import PARTS, fill, in_units
-from equireg.imaging.dicom.mask_heads import regions_of
+from equireg.imaging.dicom.mask_heads import segments_of
 from equireg.imaging.dicom.uneven import Lookup
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.placing import LPS_TO_RAS
@@ -91,7 +91,7 @@ class _Contour:
 
 def _closed(path: Path, dataset: Any, values: Mapping[int, int]) -> Iterator[_Contour]:
     """Yield the contours that have an inside, of the regions that are used."""
-    names = dict(regions_of(dataset))
+    names = dict(segments_of(dataset))
     without_inside: Counter[str] = Counter()
     empty: Counter[str] = Counter()
     unnamed: Counter[str] = Counter()
@@ -133,11 +133,7 @@ def tell(path: Path, contours: Counter[str], what: str) -> None:
 
 
 def _planes(contours: list[tuple[float, np.ndarray]]) -> list[list[np.ndarray]]:
-    """Return the contours of a slice by the planes that they lie in.
-
-    Args:
-        contours: where each lies along the third axis, in slices, and its points.
-    """
+    """Return the contours of a slice, each with where it lies in slices, by the planes that they lie in."""
     ordered = sorted(contours, key=lambda contour: contour[0])
     starts = np.flatnonzero(np.diff([height for height, _ in ordered]) > _PLANE_VOX) + 1
     edges = [0, *starts.tolist(), len(ordered)]
@@ -178,10 +174,7 @@ def _along(corners: np.ndarray, other: np.ndarray) -> bool:
 def _in_slice(path: Path, voxels: np.ndarray, slices: int) -> tuple[int, float, np.ndarray | None]:
     """Return the slice of a contour, where it lies in slices, and its points in units of ``fill`` [points, 2].
 
-    These are None beyond the slices.
-
-    Raises:
-        EquiregError: if it lies across slices, or between them.
+    The points are None beyond the slices. A contour that lies across slices, or between them, is refused.
     """
     height = float(np.median(voxels[2]))
     place = round(height)

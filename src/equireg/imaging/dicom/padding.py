@@ -27,14 +27,9 @@ def _word(content: Any, name: str) -> int | None:
 
 
 def unpad(image: np.ndarray, found: Channel, padded: Channel) -> bool:
-    """Give what stands for no measurement the least value of the others; return whether that was done.
+    """Give padding the least value of the others, in place; return whether that was done.
 
     Padding of 0, or amid the other values, stays: it does no harm there, and it may have been measured.
-
-    Args:
-        image: [X, Y, Z], changed.
-        found: the other values.
-        padded: the padding, of which there is some.
     """
     amid = padded.low <= found.high and padded.high >= found.low
     if amid or padded.low == padded.high == 0 or not found.low < found.high:

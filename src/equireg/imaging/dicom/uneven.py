@@ -13,8 +13,7 @@ _OWN = 0.05
 def slices_of(heights: np.ndarray) -> tuple[float, ...] | None:
     """Return where slices lie, in their mean distance from the first one; None where all distances are equal.
 
-    Args:
-        heights: of the slices along their normal, in order.
+    ``heights`` are along their normal, in order.
     """
     if len(heights) < 2:
         return None
