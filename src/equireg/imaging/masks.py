@@ -31,6 +31,8 @@ _FLOAT32 = 2.0**-21
 _MOST_STORED = 256
 """Distinct stored numbers up to which a mask with an odd scale is still taken for labels."""
 
+_SHOWN = 5
+"""Stored numbers that a warning names."""
 _SCAN = "its scan"
 
 
@@ -56,7 +58,8 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
             return read_picture_mask(path, limits)
     mask = _read(path, limits, use_scale=True)
     if mask.header.scale is None:
-        mask.check()
+        if mask.bad or mask.off:
+            raise mask.fault()
         return mask.values, mask.header
     slope, inter = mask.header.scale
     about = f"{path}: the mask has an intensity scale (stored number x {slope:.8g} + {inter:.8g})"
@@ -64,14 +67,16 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
         rounded = f", rounded to whole numbers (by {mask.farthest:.2g} at most)" if mask.farthest > 0 else ""
         warn_once(f"{about}; the values after the scale are used{rounded}. Save masks as plain integers.")
         return mask.values, mask.header
-    stored = _read(path, limits, use_scale=False) if mask.header.dtype.kind in "iub" else None
-    if stored is None or len(distinct(stored.values)) > _MOST_STORED:
-        mask.check()
-    if stored is None:
-        raise ValueError("a mask with a fault passed its check")
+    if mask.header.dtype.kind not in "iub":
+        raise mask.fault()
+    stored = _read(path, limits, use_scale=False)
+    ids = distinct(stored.values)
+    if len(ids) > _MOST_STORED:
+        raise mask.fault()
     warn_once(
         f"{about}, which gives values that are not whole, such as {mask.example:.10g}; the stored ids "
-        f"{_few(distinct(stored.values))} are used without it. Save masks as plain integers."
+        f"{', '.join(map(str, ids[:_SHOWN]))}{', ...' * (len(ids) > _SHOWN)} are used without it. Save masks as plain "
+        "integers."
     )
     return stored.values, stored.header
 
@@ -140,11 +145,7 @@ class MaskFiles:
         return self.grid is None or any(numbers.get(value, value) in values for _, value in self.segments)
 
     def read_geometry(self) -> Geometry:
-        """Read from a header where the voxels lie.
-
-        Raises:
-            EquiregError: as ``volume.read_geometry`` does.
-        """
+        """Read from a header where the voxels lie, as ``volume.read_geometry`` does."""
         if self.grid is not None:
             return self.grid
         path = self.files[0]
@@ -222,15 +223,14 @@ class _Mask:
         self.low, self.high = low, high
         self.values[:, :, slab.slices] = values
 
-    def check(self) -> None:
-        """Raise what is wrong with the values."""
+    def fault(self) -> EquiregError:
+        """Return what is wrong with the values, where some are ``bad`` or ``off``."""
         if self.bad:
-            raise not_finite(self.path, self.bad, self.values.size)
-        if self.off:
-            raise EquiregError(
-                f"{self.path}: is a mask with values that are not whole numbers, such as {self.example:.10g} "
-                f"({self.off} voxels); expected label values. Resample masks with nearest neighbour."
-            )
+            return not_finite(self.path, self.bad, self.values.size)
+        return EquiregError(
+            f"{self.path}: is a mask with values that are not whole numbers, such as {self.example:.10g} "
+            f"({self.off} voxels); expected label values. Resample masks with nearest neighbour."
+        )
 
     def _whole(self, values: np.ndarray) -> np.ndarray:
         """Return whole numbers as integers; count what is none."""
@@ -277,7 +277,3 @@ def _read(path: Path, limits: Limits, *, use_scale: bool) -> _Mask:
             values = slab.values[0]
             mask.put(slab, scaled(values, header) if use_scale else values)
     return mask
-
-
-def _few(values: list[int]) -> str:
-    return ", ".join(str(value) for value in values[:5]) + (", ..." if len(values) > 5 else "")
