@@ -52,11 +52,7 @@ class Slab(NamedTuple):
 
 
 def three_axes(path: Path, sizes: tuple[int, ...]) -> tuple[tuple[int, int, int], int]:
-    """Split the sizes of an array into three spatial ones and a number of channels.
-
-    Raises:
-        EquiregError: if there are other axes, or one is empty.
-    """
+    """Split the sizes of an array into three spatial ones and a number of channels; refuse others, and empty ones."""
     spatial = (*sizes, 1, 1)[:3] if len(sizes) >= 2 else ()
     extra = [size for size in sizes[3:] if size != 1]
     if not spatial or len(extra) > 1 or min(sizes) < 1:
@@ -68,13 +64,7 @@ def three_axes(path: Path, sizes: tuple[int, ...]) -> tuple[tuple[int, int, int]
 
 
 def slabs_of(read: Callable[[int], bytes], header: Header, *, vector: bool = False) -> Iterator[Slab]:
-    """Give slices as they are stored: the slowest axis first, channels last if a voxel has several values (``vector``).
-
-    Args:
-        read: returns the next so many bytes.
-        header: of the file.
-        vector: whether the values of one voxel lie side by side.
-    """
+    """Give slices as they are stored: the slowest axis first, channels last if a voxel is a ``vector`` of values."""
     x, y, z = header.shape
     together = header.channels if vector else 1
     of_slice = x * y * header.dtype.itemsize * together

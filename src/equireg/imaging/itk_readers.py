@@ -25,11 +25,7 @@ class ReaderError(Exception):
 
 
 class Reader:
-    """One process, with the file that it reads.
-
-    Args:
-        script: what it runs; by default ITK.
-    """
+    """One process that runs ``script``, with the file that it reads."""
 
     def __init__(self, script: Path | None = None) -> None:
         self.owner = os.getpid()

@@ -57,12 +57,7 @@ class Placement:
 
 
 def place(header: Any, shape: tuple[int, int, int]) -> Placement:
-    """Find where the voxels of a NIfTI file lie.
-
-    Args:
-        header: nibabel's NIfTI header; its numbers need not be sane.
-        shape: voxels along the three axes.
-    """
+    """Find where the voxels of a NIfTI file lie, by nibabel's header; its numbers need not be sane."""
     with np.errstate(all="ignore"):  # what is not finite is refused by whoever judges the affine
         return _place(header, shape)
 

@@ -20,11 +20,7 @@ class PlainStream:
         self.capacity = size
 
     def read(self, count: int) -> bytes:
-        """Return the next ``count`` bytes.
-
-        Raises:
-            EOFError: if the file ends before.
-        """
+        """Return the next ``count`` bytes; EOFError: the file ends before."""
         found = self._file.read(count)
         if len(found) < count:
             raise EOFError(f"the file ends {count - len(found)} bytes early")
@@ -77,11 +73,7 @@ class GzipStream:
             count -= len(self.read(min(count, _MOST)))
 
     def finish(self) -> None:
-        """Read to the end, so that all checksums are checked.
-
-        Raises:
-            ValueError: if far more follows than an image holds.
-        """
+        """Read to the end, so that all checksums are checked; ValueError: far more follows than an image holds."""
         beyond = 0
         while part := self._more(_MOST):
             beyond += len(part)

@@ -78,11 +78,7 @@ def read_text_header(path: Path) -> TextHeader:
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """Read the notes that a program left in a NRRD header (``key:=value``).
-
-    Raises:
-        ValueError: if the header does not end.
-    """
+    """Read the notes that a program left in a NRRD header (``key:=value``); ValueError: the header does not end."""
     with path.open("rb") as file:
         beginning = file.read(_LONGEST)
     notes, offset, line = {}, 0, "NRRD"
@@ -230,10 +226,7 @@ def _whole(fields: dict[str, str], name: str, count: int) -> tuple[int, ...]:
 def _skipped(name: str, text: str, *, beside: bool) -> int:
     """Return the bytes before the voxels; -1 says that these are the last of the file, which is no claim on its length.
 
-    Args:
-        name: the field's name.
-        text: its value.
-        beside: whether the voxels lie as they are in a file of their own, where alone all readers count alike.
+    ``beside``: the voxels lie as they are in a file of their own, where alone all readers count alike.
     """
     if text in ("0", "-1"):
         return 0
