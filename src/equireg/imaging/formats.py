@@ -20,6 +20,7 @@ from equireg.imaging.itk_readers import ReaderError
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.nifti import nifti_slabs, read_nifti_header
 from equireg.imaging.pictures import PICTURE_ENDINGS, is_picture, picture_slabs, read_picture_header
+from equireg.imaging.reader_process import last_line
 
 VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 """Endings of files that hold a volume, in lower case."""
@@ -172,11 +173,9 @@ def readable(path: Path) -> Iterator[None]:
     except _unreadable() as error:
         if _is_pointer(path):
             raise EquiregError(f"{path}: {_POINTER}") from error
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1].rstrip(".") if lines else type(error).__name__
         raise EquiregError(
-            f"{path}: cannot be read as an image, it is cut short, damaged or of another format ({reason}). "
-            "Copy it again from its source, or remove it."
+            f"{path}: cannot be read as an image, it is cut short, damaged or of another format "
+            f"({last_line(error).rstrip('.')}). Copy it again from its source, or remove it."
         ) from error
 
 

@@ -6,7 +6,6 @@ Slicer numbers the segments of each file by themselves, and may save another box
 import re
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from equireg.imaging.boxes import Box
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable, distinct, smallest_integer
 from equireg.imaging.placing import SAME_MM
-from equireg.imaging.text_headers import NRRD_ENDINGS, read_notes
+from equireg.imaging.text_headers import read_notes
 
 _PART = "Segmentation_ReferenceImageExtentOffset"
 """Key of a file that may hold a part of its scan."""
@@ -119,7 +118,7 @@ def are_distinct(names: Collection[str]) -> bool:
 
 def stated_names(path: Path) -> dict[int, str]:
     """Return label value to segment name as it stands in a file; empty unless it names all its segments."""
-    notes = _notes(path)
+    notes = read_notes(path)
     found: dict[int, str] = {}
     for key, text in notes.items():
         match = re.fullmatch(r"(Segment\d{1,4}_)Name", key)
@@ -198,7 +197,7 @@ def place_in(path: Path, found: Geometry, expected: Geometry) -> tuple[Box, Box]
 
     Slicer may save the box around the segments alone, or one that reaches beyond the scan.
     """
-    if found.shape == expected.shape or _PART not in _notes(path):
+    if found.shape == expected.shape or _PART not in read_notes(path):
         return None
     begin = np.linalg.solve(expected.affine_array, found.affine_array[:, 3])[:3]
     first = np.rint(begin).astype(int)
@@ -212,11 +211,3 @@ def place_in(path: Path, found: Geometry, expected: Geometry) -> tuple[Box, Box]
 
 def _box(low: np.ndarray, high: np.ndarray) -> Box:
     return tuple(slice(start, stop) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
-
-
-def _notes(path: Path) -> dict[str, str]:
-    if not path.name.lower().endswith(NRRD_ENDINGS):
-        return {}
-    with suppress(OSError, ValueError):
-        return read_notes(path)
-    return {}

@@ -72,22 +72,29 @@ def read_text_header(path: Path) -> TextHeader:
         EquiregError: if the voxels are said to lie in a file that is not beside the header.
         ValueError: if the header is damaged, or of a form that is not read.
     """
-    with path.open("rb") as file:
-        beginning = file.read(_LONGEST)
+    beginning = _beginning(path)
     return (_meta if path.name.lower().endswith(META_ENDINGS) else _nrrd)(path, beginning)
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """Read the notes that a program left in a NRRD header (``key:=value``); ValueError: the header does not end."""
-    with path.open("rb") as file:
-        beginning = file.read(_LONGEST)
+    """Read the notes that a program left in a NRRD header (``key:=value``); none of a damaged or another file."""
+    if not path.name.lower().endswith(NRRD_ENDINGS):
+        return {}
     notes, offset, line = {}, 0, "NRRD"
-    while line:
-        line, offset = _line(beginning, offset)
-        key, mark, value = line.partition(":=")
-        if mark:
-            notes[key] = value.encode("latin-1").decode("utf-8", "replace")
-    return notes
+    with suppress(OSError, ValueError):
+        beginning = _beginning(path)
+        while line:
+            line, offset = _line(beginning, offset)
+            key, mark, value = line.partition(":=")
+            if mark:
+                notes[key] = value.encode("latin-1").decode("utf-8", "replace")
+        return notes
+    return {}
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LONGEST)
 
 
 def with_voxels(paths: Iterable[Path]) -> Iterator[Path]:

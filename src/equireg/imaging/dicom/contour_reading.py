@@ -33,18 +33,12 @@ Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
 def voxels_of_contours(
     path: Path, dataset: Any, values: Mapping[int, int], grid: Geometry
 ) -> Iterator[tuple[int, Voxels]]:
-    """Yield label value and voxels of each region in each slice.
+    """Yield label value and voxels of each region in each slice, of the regions whose numbers ``values`` has.
 
     A voxel is inside where its centre is, or lies on an edge. Of two contours of one region in one plane, the inner one
     is a hole (DICOM PS3.3, C.8.8.6.3); planes within one slice are united. A contour that repeats another one, also
     with points that are rounded otherwise, is no hole: it counts once. Points and open lines have no inside, and what
     lies beyond the scan is cut off; that is logged.
-
-    Args:
-        path: the file, for messages.
-        dataset: its whole header.
-        values: number of a region to its label value; others are left out.
-        grid: of the scan.
 
     Raises:
         EquiregError: if a contour lies across slices or between them, or all lie beyond the scan.

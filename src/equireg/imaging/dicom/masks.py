@@ -30,13 +30,13 @@ _RESAMPLE = "Save it again on the grid of its series, for example in 3D Slicer w
 
 @quietly()
 def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Limits) -> np.ndarray:
-    """Read a mask on the grid of its scan.
+    """Read a DICOM-SEG, binary or a labelmap, or an RTSTRUCT on the grid of its scan.
 
     Where segments overlap, the one of the higher label value counts; what each loses is logged. So are segments that
     are drawn in every second slice alone.
 
     Args:
-        path: a DICOM-SEG, binary or a labelmap, or an RTSTRUCT.
+        path: the file.
         values: number of a segment to its label value; others are left out.
         grid: of the scan.
         limits: what the file may claim.
