@@ -217,15 +217,16 @@ def test_a_scale_that_rounds_is_undone_and_reported(tmp_path, caplog):
     assert len(caplog.records) == 1  # once a file
 
 
-def test_a_scale_of_whole_numbers_is_applied_and_reported(tmp_path, caplog):
-    assert mask(tmp_path, np.array([0, 1, 2], np.uint8).reshape(3, 1, 1), (2.0, 1.0)).ravel().tolist() == [1, 3, 5]
-    assert "the values after the scale are used. Save" in caplog.text
-
-
-def test_a_scale_that_makes_no_labels_is_left_out_and_reported(tmp_path, caplog):
-    found = mask(tmp_path, np.array([0, 1, 2], dtype=np.uint8).reshape(3, 1, 1), (0.5, 0.0))
-    assert found.ravel().tolist() == [0, 1, 2]
-    assert "values that are not whole, such as 0.5; the stored ids 0, 1, 2 are used" in caplog.text
+@pytest.mark.parametrize(
+    ("scale", "values", "words"),
+    [
+        ((2.0, 1.0), [1, 3, 5], "the values after the scale are used. Save"),
+        ((0.5, 0.0), [0, 1, 2], "values that are not whole, such as 0.5; the stored ids 0, 1, 2 are used"),
+    ],
+)
+def test_a_scale_is_applied_where_it_makes_labels_and_reported(tmp_path, caplog, scale, values, words):
+    assert mask(tmp_path, np.array([0, 1, 2], np.uint8).reshape(3, 1, 1), scale).ravel().tolist() == values
+    assert words in caplog.text
 
 
 def test_probabilities_stored_with_a_scale_are_no_labels(tmp_path):
