@@ -9,6 +9,7 @@ from equireg.imaging.pictures import is_picture
 from equireg.layouts.files import says_unlabelled, stem_of
 from equireg.layouts.grouping import Group
 from equireg.layouts.masks import split_mask
+from equireg.layouts.serving import Case, is_unlabelled
 from equireg.layouts.unnamed_masks import hold_labels
 
 _MAY_BE_MASK = re.compile(r"seg|mask|label|lesion|gtv|tumou?r|annot", re.IGNORECASE)
@@ -17,15 +18,28 @@ _MAY_HOLD_MASKS = re.compile(r"seg|mask|label|annot|ground[_\-. ]?truth", re.IGN
 """Parts of names that folders of masks have where these are pictures; their pixels decide."""
 
 
-def by_whole_name(groups: Iterable[Group], orphans: Sequence[Path]) -> Mapping[Path, Group]:
-    """Return the masks, wherever they lie, whose names are those of one scan without a mask and a word for masks."""
+def by_whole_name(groups: Iterable[Group], orphans: Sequence[Path], cases: Sequence[Case] = ()) -> Mapping[Path, Group]:
+    """Return the masks, wherever they lie, whose names are those of one scan without a mask and a word for masks.
+
+    A folder that holds masks of other scans may hold those of another set too, without a word (``train_labels`` of
+    ``train`` and ``val``), where the names of scans do not begin anew in each set.
+
+    Args:
+        groups: scans without a mask.
+        orphans: masks without a scan.
+        cases: all scans, with their masks.
+    """
     owners: defaultdict[str, list[Group]] = defaultdict(list)
     for group in groups:
         for name in dict.fromkeys(group.names()):
             owners[name].append(group)
+    taken = {name for group, found, _ in cases if found for name in group.names()}
+    serving = {mask.parent for _, found, _ in cases for mask in found} if taken.isdisjoint(owners) else set[Path]()
     masks: defaultdict[str, list[Path]] = defaultdict(list)
     for mask in orphans:
-        masks[split_mask(stem_of(mask)) or ""].append(mask)
+        stem = stem_of(mask)
+        bare = stem if mask.parent in serving and not any(map(_is_unlabelled, owners.get(stem, ()))) else ""
+        masks[split_mask(stem) or bare].append(mask)
     return {
         several[0]: owners[name][0]
         for name, several in masks.items()
@@ -46,6 +60,10 @@ def look_like_masks(groups: Sequence[Group], cases: int) -> list[Group]:
     kinds = {kind for kind, files in alike.items() if hold_labels(files)}
     found = [group for group in groups if all(_kind(file) in kinds for file in group.files.values())]
     return [] if len(found) == cases else found
+
+
+def _is_unlabelled(group: Group) -> bool:
+    return any(map(is_unlabelled, group.files.values()))
 
 
 def _kind(file: Path) -> str:

@@ -129,7 +129,7 @@ def _look_at_what_is_left(harvest: _Harvest) -> None:
     masks = orphans.look_like_masks(left, len(harvest.cases))
     harvest.orphans += [file for group in masks for file in group.files.values()]
     gone = set(map(id, masks))
-    owned = orphans.by_whole_name([group for group in left if id(group) not in gone], harvest.orphans)
+    owned = orphans.by_whole_name([group for group in left if id(group) not in gone], harvest.orphans, harvest.cases)
     mask_of = {id(group): [mask] for mask, group in owned.items()}
     harvest.cases = [
         (group, mask_of.get(id(group), found), held_out)

@@ -53,7 +53,7 @@ def settle_shared(
         if len({scan.parent for scan in scans}) == 1:
             continue
         near = [scan for scan in scans if is_near(scan.parent, mask)]
-        kept = near or [scan for scan, held_out in several if not held_out and not _is_unlabelled(scan)]
+        kept = near or [scan for scan, held_out in several if not held_out and not is_unlabelled(scan)]
         if len({scan.parent for scan in kept}) == 1:
             lost |= {(scan, mask) for scan in scans if scan not in kept}
         else:
@@ -70,7 +70,8 @@ def _scan_of(group: Group) -> Path:
     return next(iter(group.files.values()))
 
 
-def _is_unlabelled(scan: Path) -> bool:
+def is_unlabelled(scan: Path) -> bool:
+    """Whether a folder above a scan says that it has no mask."""
     return any((set_of(folder.name) or "").startswith("un") for folder in scan.parents)
 
 

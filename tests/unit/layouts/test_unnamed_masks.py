@@ -40,6 +40,7 @@ def write(root, *paths, kind="scan", seed=0):
         ("c{}", "c{}/liver"),
         ("train/c{}", "train_labels/c{}_L"),
         ("images/c{}", "masks/c{}_tumor"),
+        ("images/town{}_7_leftImg8bit", "masks/town{}_7_gtFine_labelIds"),
         ("raw/c{}", "seg/c{}_Simple Segmentation"),
         ("c{}", "c{}_cp_masks"),
     ],
