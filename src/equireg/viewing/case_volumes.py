@@ -24,7 +24,8 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
-from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry
+from equireg.imaging.placing import SAME_MM
+from equireg.imaging.volume import Geometry, read_geometry
 from equireg.layouts import RawDataset, rediscover, relabelled, with_limits
 from equireg.metrics import dice
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
@@ -171,7 +172,7 @@ class CaseReader:
                 )
             return None
         native = origin.grid.native
-        if native.shape != geometry.shape or native.corner_distance_mm(geometry) > TOLERANCE_MM:
+        if native.shape != geometry.shape or native.corner_distance_mm(geometry) > SAME_MM:
             _logger.warning("%s is shown without its scan, which lies elsewhere than the prediction by now.", case)
             return None
         kept = self._signature.get(folders.SCANS, {}).get(case, origin.digest)

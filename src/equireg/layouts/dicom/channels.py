@@ -9,7 +9,7 @@ from equireg.config import DicomOptions
 from equireg.errors import some_of
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.series import Series
-from equireg.imaging.volume import TOLERANCE_MM
+from equireg.imaging.placing import SAME_MM
 from equireg.layouts.base import Refusal
 from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import ALIASES, in_channel_order, meaning
@@ -153,7 +153,7 @@ def _same_grid(scans: Sequence[Scan], channels: Sequence[str]) -> bool | None:
     if len(usable) < len(channels):
         return None
     first = usable[0]
-    return all(one.shape == first.shape and one.corner_distance_mm(first) <= TOLERANCE_MM for one in usable)
+    return all(one.shape == first.shape and one.corner_distance_mm(first) <= SAME_MM for one in usable)
 
 
 def told_descriptions(cases: Iterable[tuple[str, Mapping[str, Scan]]]) -> list[str]:
