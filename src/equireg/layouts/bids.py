@@ -1,18 +1,17 @@
 """BIDS: ``sub-01/ses-01/anat/sub-01_ses-01_T1w.nii.gz``, masks beside the scans or anywhere below ``derivatives/``."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal
+from equireg.layouts.bids_tables import label_names, split_name
 from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
 from equireg.layouts.files import folders_with_images, is_held_out, mask_part, stem_of
 from equireg.layouts.grouping import Group, common_channels
 from equireg.layouts.masks import is_brain_mask, split_mask
 
-_ENTITY = re.compile(r"([a-z]+)-([a-z0-9+]+)", re.IGNORECASE)
 _SESSION = ("sub", "ses")
 _OTHER_KINDS = ("func", "fmap", "perf", "meg", "eeg", "ieeg", "beh")
 _OTHER_SUFFIXES = ("bold", "sbref", "epi", "asl", "m0scan", "phasediff", "magnitude1", "magnitude2", "phase1", "phase2")
@@ -78,17 +77,20 @@ def find(root: Path) -> FoundSet:
         held = is_held_out(first.path.parent, root)
         patient = f"sub-{first.entities['sub']}"
         cases.append(FoundCase(name, images, label, held, patient=patient, label_problem=problem))
+    called, tables = label_names(root, ((mask.path, mask.entities) for mask in masks if mask.path in used))
+    names = [f"names of labels: {table}" for table in tables[:1]]
     return FoundSet(
         layout="bids",
         channels=channels or (STACKED,),
         modality=modality_of(channels, "mri"),
         labels=None,
+        label_names=called,
         cases=tuple(cases),
         suffixes={channel: f"_{channel}" for channel in channels},
         refused=tuple(refused),
         orphans=tuple(mask.path for mask in masks if mask.path not in used),
         aside=tuple(file for files in left.values() for file in files),
-        notes=tuple(f"left aside: {len(files)} {what}, such as {files[0].name}" for what, files in left.items()),
+        notes=(*names, *(f"left aside: {len(files)} {what}, such as {files[0].name}" for what, files in left.items())),
     )
 
 
@@ -128,15 +130,8 @@ def _is_brain(file: _File) -> bool:
 
 def _take_apart(path: Path) -> _File | None:
     """Split a name into entities and suffix; None where it names no subject."""
-    entities: dict[str, str] = {}
-    rest = []
-    for part in stem_of(path).split("_"):
-        match = _ENTITY.fullmatch(part)
-        if match and not rest:
-            entities[match[1].lower()] = match[2]
-        else:
-            rest.append(part)
-    return _File(path, entities, "_".join(rest)) if "sub" in entities else None
+    entities, suffix = split_name(stem_of(path))
+    return _File(path, entities, suffix) if "sub" in entities else None
 
 
 def _groups(scans: Iterable[_File]) -> list[tuple[str, list[_File]]]:
