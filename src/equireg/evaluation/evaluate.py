@@ -217,7 +217,7 @@ def _plain(scores: Sequence[Score]) -> dict[tuple[str, str, str], float]:
 
 def _told(reference: Path, judged: _Judged, predicted: Predictions) -> Path:
     """Return the reference as it may be recorded: not where its name may tell who a patient is."""
-    if predicted.options.keep_names:
+    if predicted.options.keep_names or not judged.pairs:  # the portal's table is called as the portal does
         return reference
     cases = {} if judged.scans is None else judged.scans.cases
     sources = [origin.get(SOURCE) for origin in predicted.origins if origin.get("verb") in ("prepare", "predict")]
