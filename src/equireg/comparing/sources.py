@@ -166,6 +166,7 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
     runs, evaluations, prepared, predicted = (
         [(folder, signature) for folder, signature in signed if signature["verb"] == verb] for verb in _VERBS
     )
+    runs = _begun(runs, others=len(signed) - len(runs))
     trained = {_named(facts): facts for facts in (facts_without_paths(RunFolder(folder).facts()) for folder, _ in runs)}
     judged = [_facts(signature.get(RUN_FACTS), folder, trained) for folder, signature in evaluations]
     counts = Counter(facts.name for facts in judged)
@@ -184,6 +185,19 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
         tuple(example for folder, _ in prepared for example in read_examples(folder)),
         tuple(known.values()),
     )
+
+
+def _begun(runs: list[tuple[Path, dict[str, Any]]], others: int) -> list[tuple[Path, dict[str, Any]]]:
+    """Leave out runs that were stopped before they logged anything, with a warning, where other folders remain."""
+    begun = [(folder, signature) for folder, signature in runs if RunFolder(folder).metrics.is_file()]
+    if not begun and not others:
+        return runs  # reading them says what is missing
+    for folder, signature in runs:
+        if (folder, signature) not in begun:
+            _logger.warning(
+                "%s: is left out; its training was stopped before it logged anything, or began just now.", folder
+            )
+    return begun
 
 
 def _in_ensemble(folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
 from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
-from equireg.layouts.unnamed_masks import hold_labels
+from equireg.layouts.label_maps import hold_labels
 from equireg.layouts.unread import outlines, scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
@@ -90,7 +90,7 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     """Tell of images that are neither in a case, nor refused, nor left aside with a note."""
     used = {*found.orphans, *found.aside}
     for case in found.cases:
-        used |= {*case.files.values(), *case.parts.values(), *case.more, *([case.label] if case.label else [])}
+        used |= {*case.files.values(), *case.masks}
     reasons = " ".join([*(item.reason for item in found.refused), *(case.label_problem or "" for case in found.cases)])
     left = [file for _, files in folders_with_images(root) for file in files if file not in used]
     left = [file for file in left if file.name not in reasons]

@@ -215,7 +215,7 @@ def _images(case: FoundCase, found: FoundSet, wanted: Sequence[str]) -> tuple[tu
             f"{', '.join(wanted)} that the model was trained on. Add the file, or take the case out."
         )
     if case.series and len(case.files) == 1 and case.contrast:
-        match_channels([case.contrast], wanted, f"{next(iter(case.files.values()))} (case {case.name})")
+        match_channels([case.contrast], wanted, f"{case.scan} (case {case.name})")
     ordered = [name for name in found.channels if name in case.files]
     ordered += [name for name in case.files if name not in ordered]
     folder = str(next(iter(case.files.values())).parent)
