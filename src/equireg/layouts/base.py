@@ -170,6 +170,8 @@ class RawDataset:
     cases: tuple[RawCase, ...]
     """Sorted by name; no name twice."""
     refused: tuple[Refusal, ...]
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    """Label value to its name, where ``labels`` is None: the masks say which values there are."""
     pictures: bool = False
     """Whether the scans are pictures, and so of two dimensions."""
     notes: tuple[str, ...] = ()
@@ -256,6 +258,7 @@ class FoundSet:
     modality: str
     labels: LabelTable | None
     cases: tuple[FoundCase, ...]
+    label_names: Mapping[int, str] = field(default_factory=dict)
     suffixes: Mapping[str, str] = field(default_factory=dict)
     """What a channel adds to the case's name in file names, to say which file is missing."""
     refused: tuple[Refusal, ...] = ()

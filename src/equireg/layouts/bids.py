@@ -1,12 +1,12 @@
 """BIDS: ``sub-01/ses-01/anat/sub-01_ses-01_T1w.nii.gz``, masks beside the scans or anywhere below ``derivatives/``."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, left_aside
+from equireg.layouts.bids_tables import label_names, split_name
 from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
 from equireg.layouts.files import folders_with_images, stem_of
@@ -15,7 +15,6 @@ from equireg.layouts.grouping import Group, common_channels
 from equireg.layouts.held_out import is_held_out
 from equireg.layouts.masks import is_brain_mask, split_mask
 
-_ENTITY = re.compile(r"([a-z]+)-([a-z0-9+]+)", re.IGNORECASE)
 _SESSION = ("sub", "ses")
 _OTHER_KINDS = ("func", "fmap", "perf", "meg", "eeg", "ieeg", "beh")
 _OTHER_SUFFIXES = ("bold", "sbref", "epi", "asl", "m0scan", "phasediff", "magnitude1", "magnitude2", "phase1", "phase2")
@@ -80,17 +79,20 @@ def find(root: Path) -> FoundSet:
         held = is_held_out(files[0].path.parent, root)
         patient = f"sub-{files[0].entities['sub']}"
         cases.append(FoundCase(name, images, label, held, patient=patient, label_problem=problem))
+    called, tables = label_names(root, ((mask.path, mask.entities) for mask in masks if mask.path in used))
+    names = [f"names of labels: {table}" for table in tables[:1]]
     return FoundSet(
         layout="bids",
         channels=channels or (STACKED,),
         modality=modality_of(channels, "mri"),
         labels=None,
+        label_names=called,
         cases=tuple(cases),
         suffixes={channel: f"_{channel}" for channel in channels},
         refused=tuple(refused),
         orphans=tuple(mask.path for mask in masks if mask.path not in used),
         aside=tuple(file for files in left.values() for file in files),
-        notes=tuple(note for what, files in left.items() for note in left_aside(files, what)),
+        notes=(*names, *(note for what, files in left.items() for note in left_aside(files, what))),
     )
 
 
@@ -130,15 +132,8 @@ def _is_brain(file: _File) -> bool:
 
 def _take_apart(path: Path) -> _File | None:
     """Split a name into entities and suffix; None where it names no subject."""
-    entities: dict[str, str] = {}
-    rest = []
-    for part in stem_of(path).split("_"):
-        match = _ENTITY.fullmatch(part)
-        if match and not rest:
-            entities[match[1].lower()] = match[2]
-        else:
-            rest.append(part)
-    return _File(path, entities, "_".join(rest)) if "sub" in entities else None
+    entities, suffix = split_name(stem_of(path))
+    return _File(path, entities, suffix) if "sub" in entities else None
 
 
 def _groups(scans: Iterable[_File]) -> list[tuple[str, list[_File]]]:

@@ -78,6 +78,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool) -> RawDataset
         channels=found.channels,
         modality=found.modality,
         labels=found.labels,
+        label_names=found.label_names,
         cases=tuple(cases.values()),
         pictures=any(is_picture(case.images[0]) for case in cases.values()),
         refused=tuple(sorted(refused, key=lambda refusal: refusal.case)),

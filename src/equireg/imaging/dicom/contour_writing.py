@@ -63,7 +63,7 @@ def _header(source: Any) -> Any:
     made.SOPClassUID, made.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     made.Modality, made.SeriesInstanceUID = "RTSTRUCT", generate_uid()
     made.SeriesNumber = int(source.get("SeriesNumber") or 0) + _SERIES
-    made.SeriesDescription = "equireg contours"
+    made.SeriesDescription, made.OperatorsName = "equireg contours", ""  # both must be there; nobody operated
     made.Manufacturer, made.ManufacturerModelName, made.SoftwareVersions = MAKER, MAKER, __version__
     made.StructureSetLabel = MAKER
     made.StructureSetDate = made.InstanceCreationDate = now.strftime("%Y%m%d")

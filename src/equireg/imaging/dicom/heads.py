@@ -63,7 +63,7 @@ _TAGS = (
     *("EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", "DiffusionBValue"),
     GROUPS,
 )
-PHASES = ("EchoTime", "TemporalPositionIdentifier", "TriggerTime", "DiffusionBValue", "AcquisitionNumber")
+PHASES = ("EchoTime", "TemporalPositionIdentifier", "TriggerTime", "DiffusionBValue", "AcquisitionNumber", "ImageType")
 """In what images of one place may differ, the likeliest first."""
 
 

@@ -226,5 +226,5 @@ def _refuse_same_place(planes: Sequence[Plane], gaps: np.ndarray, usual: float) 
         finding = f"has several frames in one place{why}: {len(twice)} duplicate slices."
         raise SeriesError(one.path, finding, _APART)
     finding = f"lies in the same place as {other.path} of the same series{why}: {len(twice)} duplicate slices."
-    remedy = "Keep one image for each place: move the other echoes, times or copies to a folder elsewhere."
+    remedy = "Keep one image for each place: move other echoes, times, phase images or copies to a folder elsewhere."
     raise SeriesError(one.path, finding, remedy)
