@@ -27,6 +27,10 @@ SEVERAL_MASKS_OF_PICTURE = (
     "Keep the right mask, and move the others elsewhere. If each shows a class, save them as the values of one file."
 )
 """How to mend several masks of a picture."""
+IF_A_SCAN = (
+    "If it is a scan, give it and its folder names without a word for masks, such as images/1.png; else mend the mask."
+)
+"""How to mend a scan that its name calls a mask."""
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
 

@@ -12,6 +12,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
 from equireg.layouts.base import (
+    IF_A_SCAN,
     SEVERAL_MASKS,
     SEVERAL_MASKS_OF_PICTURE,
     FoundCase,
@@ -138,6 +139,9 @@ def _without_scan(mask: Path, unlabelled: Mapping[str, FoundCase], below: Sequen
         some = ", ".join(below[:_SHOWN]) + (", ..." if len(below) > _SHOWN else "")
         reason = f"{mask}: lies above {len(below)} folders of scans ({some}), so which scan it is of is unknown."
         return Refusal(mask.name, reason, "If they hold the same scans, keep one of them; else put it beside its scan.")
+    if near is None and holds_labels(mask, any_background=True) is False:
+        reason = f"{mask}: is called a mask by its name or its folder's; it shows no labels and has no scan."
+        return Refusal(mask.name, reason, IF_A_SCAN)
     return Refusal(mask.name, f"{mask}: is a mask without a scan.", near or "Add its scan under the same name.")
 
 

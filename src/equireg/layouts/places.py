@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts import drawings, longer_names, unnamed_masks
+from equireg.layouts import drawings, longer_names, named_masks, unnamed_masks
 from equireg.layouts.files import (
     HELD_OUT_WORDS,
     MARKS,
@@ -49,17 +49,18 @@ class Places:
         self._unlabelled: set[Path] = set()
         found, self._drawings = drawings.set_apart(root, folders_with_images(root))
         self._target_domains = unnamed_masks.target_domains(root, found)
+        among_scans: dict[Path, list[Path]] = {}
         for folder, files in found:
             home = self._mask_folder(folder)
-            if home is not None:
+            if home is None:
+                among_scans[folder] = files
+            else:
                 self._apart.setdefault(home, []).extend(without_previews(files))
-                continue
-            masks = [file for file in files if split_mask(stem_of(file)) is not None]
+        for folder, masks in named_masks.find(among_scans).items():
+            files = among_scans[folder]
             if masks == files and folder != root and all(map(is_picture, files)):
                 self._apart[folder] = files  # ISIC's GroundTruth beside its Input
                 continue
-            if masks == files and scan_part(folder.name) is not None and self._has_mask_folder(folder):
-                masks = []  # images/c1_roi and labels/c1_roi: the folders tell which is which
             self._beside[folder] = masks
             self.scans[folder] = [file for file in files if file not in masks]
         self.scans = {folder: files for folder, files in self.scans.items() if files}
@@ -80,10 +81,6 @@ class Places:
         self._index_of = cache(lambda home: MaskIndex(self._apart[home], home, self._unnamed))
         self._find_apart = cache(self._index_apart)
         self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder, self._unnamed))
-
-    def _has_mask_folder(self, folder: Path) -> bool:
-        """Whether a folder of masks lies beside a folder of scans."""
-        return any(other.is_dir() and mask_part(other.name) is not None for other in folder.parent.iterdir())
 
     def _set_apart_unnamed(self) -> dict[Path, str]:
         """Take masks that no word calls so from the scans; return the case's part of their names."""
@@ -128,7 +125,7 @@ class Places:
         if mask_part(folder.name) is not None:
             return True
         part = mask_part_behind(folder.name)
-        if part is None or self._has_mask_folder(folder):
+        if part is None or named_masks.has_mask_folder(folder):
             return False
         return any(other.is_dir() and scan_part(other.name) == part for other in folder.parent.iterdir())
 
