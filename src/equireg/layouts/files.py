@@ -25,7 +25,7 @@ _MASKS = (
     r"(?:labels?|masks?|segmentations?|segs?|annotations?|annots?|gts?|ground[_\- ]?truths?|label[_\- ]?maps?|rois?|"
     r"contours?|lesions?|delineations?|targets?|manual|ann(?=[_\- ]?dir))(?:[_\- ]?(?:masks?|segs?|files?|class|dir))?"
 )
-_PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
+_PARTS = r"tr|train|training|trainval|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
 _ENDS_LIKE_MASKS = re.compile(rf".*[_\-. ](?:{_MASKS}|st)", re.IGNORECASE)
 _PART_BEHIND = re.compile(r".+[_\-. ](?:labels?|masks?|segmentations?|segs?)[_\-. ]?(tr|ts|val?)", re.IGNORECASE)
 _UNLABELLED = re.compile(
@@ -35,7 +35,7 @@ _UNLABELLED = re.compile(
 )
 _UNLABELLED_WORDS = {"unlabeled", "unlabelled", "unannotated"}
 _LABELLED_WORDS = {"labeled", "labelled", "annotated", "labels", "label", "masks", "mask", "pseudo", "predictions"}
-_TRAINING = ("", "tr", "train", "training")
+_TRAINING = ("", "tr", "train", "training", "trainval")
 _TEST, _VALIDATION = ("ts", "test", "testing"), ("val", "va", "valid", "validation")
 _HELD_OUT = (*_TEST, *_VALIDATION)
 HELD_OUT_WORDS, TRAINING_WORDS = {"test", "testing", "val", "validation"}, {"train", "training", "trainval"}

@@ -95,7 +95,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
     )
     flat_groups = [group for home in places.homes for group in group_files(places.scans.get(home, []), scheme)]
     lone = _lone_folders([*flat_groups, *found.groups, *found.unclear])
-    renamed = _names_by_folder_above(root, flat_groups, lone)
+    renamed = _names_by_folder_above(root, flat_groups, lone, places)
     used: set[Path] = set()
     for group in (*flat_groups, *found.groups):
         homes = dict.fromkeys(file.parent for file in group.files.values())
@@ -151,18 +151,28 @@ def _numbers_warning(files: Sequence[Path]) -> tuple[str, ...]:
     )
 
 
-def _names_by_folder_above(root: Path, groups: Sequence[Group], lone: set[Path]) -> dict[tuple[Path, str], str]:
-    """Return new names for cases that have the same name in ``c1/images`` and ``c2/images``."""
-    count: defaultdict[str, set[Path]] = defaultdict(set)
+def _names_by_folder_above(
+    root: Path, groups: Sequence[Group], lone: set[Path], places: Places
+) -> dict[tuple[Path, str], str]:
+    """Return new names for cases that have the same name in ``c1/images`` and ``c2/images``.
+
+    So too in ``train_images`` and ``test_images``, where each has a mask: one of two without may be the other's mask.
+    """
+    alike: defaultdict[str, list[Group]] = defaultdict(list)
     for group in groups:
-        count[group.name].add(group.folder)
-    return {
-        (group.folder, group.name): group.folder.parent.name
-        if group.folder in lone
-        else f"{group.folder.parent.name}_{group.name}"
-        for group in groups
-        if len(count[group.name]) > 1 and root not in (group.folder, group.folder.parent)
-    }
+        alike[group.name].append(group)
+    renamed: dict[tuple[Path, str], str] = {}
+    for name, several in alike.items():
+        if len({group.folder for group in several}) == 1:
+            continue
+        sure = all(places.masks_of(group.folder, group.names()) for group in several)
+        for folder in {group.folder for group in several} - {root}:
+            if folder.parent != root:
+                above = folder.parent.name
+                renamed[folder, name] = above if folder in lone else f"{above}_{name}"
+            elif sure:
+                renamed[folder, name] = f"{folder.name}_{name}"
+    return renamed
 
 
 def _lone_folders(groups: Sequence[Group]) -> set[Path]:
