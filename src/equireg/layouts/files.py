@@ -211,9 +211,11 @@ def may_be_target_domain(name: str) -> bool:
     return _part(name, "targets?") not in (None, "")
 
 
-def ends_like_masks(name: str) -> bool:
-    """Whether a folder's name ends with a word for masks, as ``Disc_Cup_Masks`` and ``01_GT``; scans may lie there."""
-    return bool(_ENDS_LIKE_MASKS.fullmatch(name)) and not says_unlabelled(name)
+def sounds_like_masks(name: str) -> bool:
+    """Whether a folder's name ends or begins with a word for masks: ``Cup_Masks``, ``gtFine``; scans may lie there."""
+    first = _WORD.match(name)
+    begins = first is not None and mask_part(first[0]) is not None
+    return (begins or bool(_ENDS_LIKE_MASKS.fullmatch(name))) and not says_unlabelled(name)
 
 
 def mask_part_behind(name: str) -> str | None:

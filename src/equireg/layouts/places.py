@@ -11,7 +11,6 @@ from equireg.layouts.files import (
     HELD_OUT_WORDS,
     MARKS,
     TRAINING_WORDS,
-    ends_like_masks,
     folders_with_images,
     mask_part,
     mask_part_behind,
@@ -19,6 +18,7 @@ from equireg.layouts.files import (
     scan_part,
     scan_part_beside_masks,
     set_of,
+    sounds_like_masks,
     stem_of,
     words_of,
 )
@@ -32,7 +32,7 @@ _FIELD_OF_VIEW = re.compile(r"(?:fov[_\-. ]?)?masks?(?:[_\-. ]?fov)?|fovs?", re.
 def _may_be(folder: Path) -> str:
     """Return how a folder is named that holds unlabelled scans; nothing where its name says what else it holds."""
     others = words_of(folder.name) & (HELD_OUT_WORDS | TRAINING_WORDS)
-    if others or ends_like_masks(folder.name):
+    if others or sounds_like_masks(folder.name):
         return ""
     return ". If they are unlabelled scans, call the folder unlabeled"
 

@@ -18,7 +18,7 @@ from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, ends_like_masks, may_be_target_domain, stem_of
+from equireg.layouts.files import MARKS, may_be_target_domain, sounds_like_masks, stem_of
 from equireg.layouts.masks import split_mask
 
 _MOST_VALUES = 256
@@ -99,12 +99,12 @@ def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
 def called_masks(root: Path, scans: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
     """Return the topmost folders that hold no other pictures than masks, with the folders of these.
 
-    A name there ends with a word for masks (``Disc_Cup_Masks/a/c1``), and the pixels agree, on any background.
+    A name there ends or begins with a word for masks (``Cup_Masks/a/c1``), and the pixels agree, on any background.
     """
     told = {
         folder
         for folder, files in scans.items()
-        if any(map(ends_like_masks, folder.relative_to(root).parts))
+        if any(map(sounds_like_masks, folder.relative_to(root).parts))
         and all(map(is_picture, files))
         and hold_labels(files, any_background=True)
     }

@@ -72,3 +72,13 @@ def test_a_mask_without_a_scan_is_no_input(tmp_path, caplog):
     save_masks(tmp_path, "a_seg.png", "b_seg.png")
     assert [case.name for case in discover_inputs(tmp_path, CHANNELS)] == ["a"]
     assert "1 masks have no scan" in caplog.text
+
+
+@pytest.mark.parametrize("home", ["gtFine", "labels-v2", "Cup_Masks"])
+def test_a_folder_whose_name_has_a_word_for_masks_holds_masks_if_its_pixels_do(tmp_path, home):
+    save_scans(tmp_path, *(f"raw8bit/train/town/{i}_raw8bit.png" for i in NUMBERS))
+    save_masks(tmp_path, *(f"{home}/train/town/{i}_Fine_color.png" for i in NUMBERS))
+    dataset = discover(tmp_path)
+    assert sorted(names(dataset)) == sorted(f"{i}_raw8bit" for i in NUMBERS)
+    save_scans(tmp_path, *(f"{home}/train/town/{i}_Fine_color.png" for i in NUMBERS))
+    assert len(names(discover(tmp_path))) == 2 * len(NUMBERS)
