@@ -2,6 +2,7 @@
 
     python benchmarks/annotation/play.py PREPARED --config benchmarks/annotation/NAME.yaml --out work/annotation-NAME
     python benchmarks/annotation/play.py PREPARED --config ... --out work/annotation-NAME --table    # computes nothing
+    python benchmarks/annotation/play.py PREPARED --config ... --out work/annotation-NAME --each     # OUT/each.csv
 
 All training masks of PREPARED are hidden first. Then each strategy has scans annotated: `equireg adopt` takes the true
 masks in, `equireg train` learns from them, and the Dice of its last validation counts. Strategies:
@@ -13,7 +14,8 @@ masks in, `equireg train` learns from them, and the Dice of its last validation 
 
 Cold starts are of --cold scans at once; the loop goes through --loop scans, each time with the masks that it has. A
 draw has its own order of scans and its own seed of training; `suggest` without a model chooses the same in each draw.
-What is finished is never repeated: OUT/results.csv has a row a strategy, kind, number of scans and draw.
+What is finished is never repeated: OUT/results.csv has a row a strategy, kind, number of scans and draw. With --each
+every training scan is the only labelled one once, with the training seed 1: what a choice of one scan can be worth.
 """
 
 import argparse
@@ -128,6 +130,21 @@ class Game:
         shutil.rmtree(prepared)
         return rows
 
+    def play_each(self) -> None:
+        """Train on each scan alone; write a row a scan to OUT/each.csv."""
+        path = self.out / "each.csv"
+        done = {row["case"] for row in read_rows(path)}
+        for name in self.training_cases:
+            if name in done:
+                continue
+            place = self.out / "games" / f"each-{name}"
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(self.bare, place / "prepared", copy_function=os.link)
+            self.annotate(place / "prepared", [name], place / "masks")
+            dice = self.train(place / "prepared", place / "run", seed=1)
+            append_rows(path, ("case", "seed", "dice"), [{"case": name, "seed": 1, "dice": f"{dice:.4f}"}])
+            shutil.rmtree(place / "prepared")
+
     def choose(
         self, strategy: str, prepared: Path, run: Path | None, known: Sequence[str], count: int, draw: int
     ) -> list[str]:
@@ -171,6 +188,16 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def append_rows(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Add rows to a table, which begins with its header."""
+    begun = path.is_file()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        if not begun:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
 def table(rows: Sequence[dict[str, str]]) -> str:
     """Return for each kind, count and strategy the mean, the quartiles, and the draws."""
     groups: dict[tuple[str, int, str], list[float]] = {}
@@ -193,6 +220,7 @@ def main() -> None:
     parser.add_argument("--loop", default="1,2,4,8", help="scans of the loop, with commas between; none for none")
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
     parser.add_argument("--config", type=Path, required=True, help="options of `equireg train`, as YAML")
+    parser.add_argument("--each", action="store_true", help="only train on each scan alone")
     parser.add_argument("--table", action="store_true", help="only show the table")
     options = parser.parse_args()
     path = options.out / "results.csv"
@@ -200,17 +228,15 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         game = Game(PreparedSet(options.prepared), options.out, read_yaml(options.config))
         game.hide()
+        if options.each:
+            game.play_each()
+            return
         for kind, counts, strategy, draw in games(options):
             done = {(row["kind"], row["strategy"], row["draw"], row["count"]) for row in read_rows(path)}
             if (kind, strategy, str(draw), str(counts[-1])) in done:
                 continue
             rows = [{"kind": kind, **row} for row in game.play(strategy, counts, draw)]
-            begun = path.is_file()
-            with path.open("a", newline="") as stream:
-                writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-                if not begun:
-                    writer.writeheader()
-                writer.writerows(rows)
+            append_rows(path, COLUMNS, rows)
     print(table(read_rows(path)))
 
 

@@ -18,10 +18,10 @@ from cases import Case, read_case
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.inference import InferencePlan, predict_scan
+from equireg.inference.validation import score_case
 from equireg.model import Model, load_model
 from equireg.postprocessing import BIASES, choose_bias
 from equireg.postprocessing.components import regions_in
-from equireg.training.validation import score_case
 
 DIVISIONS = 20
 

@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="file that was written before")
     chosen = parser.parse_args()
     if chosen.sweeps:
-        rows = [row for sweep in chosen.sweeps for row in collected(sweep)]
+        rows: list[tuple[str, ...]] = [row for sweep in chosen.sweeps for row in collected(sweep)]
         rows = [*kept(chosen.out, rows), *rows]
         sets = list(dict.fromkeys(row[0] for row in rows))
         with chosen.out.open("w", newline="", encoding="utf-8") as stream:

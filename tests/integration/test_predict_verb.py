@@ -16,6 +16,7 @@ import torch
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy.ndimage import zoom
 
+from equireg import folders
 from equireg.folders import evaluation
 from equireg.folders.digests import digest_of
 from equireg.folders.quality import read_quality, read_record
@@ -550,3 +551,15 @@ def test_held_out_cases_turn_quality_into_an_estimate_of_the_dice(
     assert estimate is not None
     assert estimate.dice == pytest.approx(dice)
     assert values(out / f"{case}.nii.gz").tobytes() == values(held_out / f"{case}.nii.gz").tobytes()
+
+
+def test_a_training_that_was_stopped_is_told(
+    equireg: Command, phantom_run: Path, raw_case: Path, tmp_path: Path
+) -> None:
+    stopped = tmp_path / "stopped"
+    shutil.copytree(phantom_run, stopped)
+    assert "has not finished" not in equireg("predict", stopped, raw_case, "--out", tmp_path / "one", *PLAIN).err
+    write_content(stopped, {**folders.read_content(stopped), "finished": False})
+    outcome = equireg("predict", stopped, raw_case, "--out", tmp_path / "two", *PLAIN)
+    assert outcome.code == 0
+    assert f"{stopped}: its training has not finished; the model is that of step" in outcome.err

@@ -108,7 +108,10 @@ def test_a_run_that_was_stopped_is_gone_on_with(
         patched.setattr(Method, "after_step", stop)
         stopped = equireg("sweep", file, "--out", out)
     assert stopped.code == 130
-    assert stopped.error.startswith("error: interrupted; what was finished is kept. Give the same command again")
+    assert stopped.error.startswith(
+        "error: interrupted; what was finished is kept: of supervised its last checkpoint. "
+    )
+    assert "Give the same command again" in stopped.error
     assert not (out / "evaluations").exists()
     first = (out / "runs" / "supervised" / "config.yaml").stat().st_mtime_ns
     outcome = equireg("sweep", file, "--out", out)

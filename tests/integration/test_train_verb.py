@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from lightning.pytorch.callbacks import Callback
 
 from equireg.config import OptimizerConfig
 from equireg.folders.prepared import PreparedSet
@@ -270,6 +271,24 @@ def test_early_stopping_stops(phantom_prepared: Path, tmp_path: Path) -> None:
     assert read_checkpoint(out / "checkpoints" / "last.ckpt")["global_step"] == 6
     train(phantom_prepared, out, resume=True)
     assert list(validations(out)) == [2, 4, 6], "a finished run went on"
+
+
+@pytest.mark.parametrize("stop", [3, 5])
+def test_the_patience_of_early_stopping_counts_on_in_a_resumed_run(
+    phantom_prepared: Path, tmp_path: Path, stop: int
+) -> None:
+    class Broken(Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            if trainer.global_step == stop:
+                raise RuntimeError("stopped")
+
+    options = COMMON | {"max_steps": 40, "val_every": 2, "optimizer.lr": 1e-12, "early_stopping_steps": 4}
+    run = tmp_path / "run"
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(phantom_prepared, run, method="supervised", callbacks=[Broken()], **options)
+    assert list(validations(run)) == list(range(2, stop, 2))
+    train(phantom_prepared, run, resume=True)
+    assert list(validations(run)) == [2, 4, 6]
 
 
 def test_the_lowest_validation_loss_chooses_where_asked(phantom_prepared: Path, tmp_path: Path) -> None:

@@ -21,6 +21,18 @@ def put(root: Path, *names: str, channels: int = 1, slices: int = 4) -> None:
         nib.save(nib.Nifti1Image(np.arange(np.prod(shape), dtype=np.int16).reshape(shape), np.eye(4)), path)
 
 
+def put_kind(root: Path, *paths: str, kind: str = "scan", seed: int = 0) -> None:
+    """Write small images: noise (``scan``), a label in a patch (``mask``), or none (``empty``)."""
+    rng = np.random.default_rng(seed)
+    for path in paths:
+        array = rng.normal(100, 20, (12, 12, 6)).astype(np.float32)
+        if kind != "scan":
+            array = np.zeros((12, 12, 6), np.uint8)
+            array[4:9, 3:8, 2:5] = kind == "mask"
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(array, np.eye(4)), root / path)
+
+
 def describe(root: Path, **content: object) -> None:
     root.mkdir(parents=True, exist_ok=True)
     (root / "dataset.json").write_text(json.dumps(content))

@@ -176,16 +176,30 @@ def test_a_wrong_command_line_exits_with_2(equireg: Command, arguments: tuple[st
 STOPPED = "interrupted; what was finished is kept. Give the same command again to go on."
 
 
-def test_a_stopped_training_names_the_option_that_continues_it(
+def test_a_stopped_training_says_what_is_kept_and_how_it_goes_on(
+    equireg: Command, captured: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stopped(prepared: str, out: str, **options: Any) -> None:
+        raise KeyboardInterrupt("of r no step, as it has no checkpoint yet" if Path(out).exists() else "")
+
+    monkeypatch.setattr("equireg.pipeline.train.train", stopped)
+    assert equireg("train", "p", "--out", "r").error == f"error: {STOPPED}"
+    (tmp_path / "home" / "r").mkdir()
+    assert equireg("train", "p", "--out", "r").error == (
+        "error: interrupted; what was finished is kept: of r no step, as it has no checkpoint yet. Give the same "
+        "command with --resume again to go on."
+    )
+
+
+def test_a_command_that_is_stopped_before_its_verb_begins_keeps_nothing(
     equireg: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def stopped(arguments: object) -> None:
+        raise KeyboardInterrupt
+
     monkeypatch.setattr("equireg.cli._dispatch", stopped)
-    assert equireg("train", "p", "--out", "r").error.endswith("Give the same command with --resume again to go on.")
-    assert equireg("predict", "r", "s", "--out", "q").error.endswith("Give the same command again to go on.")
-
-
-def stopped(arguments: object) -> None:
-    raise KeyboardInterrupt
+    error = equireg("train", "p", "--out", "r").error
+    assert error == "error: interrupted; nothing was begun. Give the same command again."
 
 
 @pytest.mark.parametrize(

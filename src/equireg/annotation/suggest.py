@@ -14,7 +14,7 @@ from equireg.errors import EquiregError, UsageError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import PAGE, Suggestion, write_suggestions
 from equireg.layouts import RawCase
-from equireg.layouts.dicom.telling import names_a_patient
+from equireg.layouts.dicom.telling import may_name_a_patient
 from equireg.preparation.raw_states import changed_scans
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def suggest(
             drafter.write(folder, names)
         disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates), drafted=drafter is not None))
         told = to_plain(config)
-        if config.scans is not None and names_a_patient(Path(config.scans), (raw or {}).values()):
+        if config.scans is not None and may_name_a_patient(Path(config.scans), (raw or {}).values()):
             told["scans"] = None
         folders.sign(folder, "suggest", told, source=data.root, cases=names)
     for one in found:

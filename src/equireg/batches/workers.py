@@ -230,11 +230,11 @@ def _explained(error: Exception) -> Exception:
     if "timed out" in text:
         return EquiregError(
             f"no batch came for {_TIMEOUT_S:.0f} s from the processes that read data. Check the disk of the prepared "
-            "folder, or give --workers 0; --resume continues from the last checkpoint."
+            "folder, or give --workers 0; --resume continues from the last checkpoint, if there is one."
         )
     if "DataLoader worker" in text:
         return EquiregError(
             f"a process that reads data was killed, usually because memory ran out ({text}). Give fewer --workers or "
-            "0; --resume continues from the last checkpoint."
+            "0; --resume continues from the last checkpoint, if there is one."
         )
     return error

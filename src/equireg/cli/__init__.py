@@ -4,11 +4,13 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
+from equireg.cli.verbs import Verb
 from equireg.errors import EquiregError, PrintableFormatter, UsageError, memory_ran_out, printable
 from equireg.processes.cores import take_lists_of_threads, wait_without_spinning
 from equireg.processes.importing import importing
@@ -30,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _log_to_screen()
     try:
         _dispatch(arguments)
-    except KeyboardInterrupt:
-        _complain(f"interrupted; what was finished is kept. {_how_to_go_on(arguments)}", debug)
+    except KeyboardInterrupt as stop:
+        _complain(f"interrupted; {str(stop) or 'nothing was begun. Give the same command again.'}", debug)
         return 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         _leave_standard_output()
@@ -49,10 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _how_to_go_on(arguments: Sequence[str]) -> str:
-    verb = VERBS.get(arguments[0]) if arguments else None
-    resumed = " with --resume" if verb is not None and "resume" in verb.flags else ""
-    return f"Give the same command{resumed} again to go on."
+def _what_is_kept(verb: Verb, call: Mapping[str, Any], of_run: str) -> str:
+    """Return what an interrupted command leaves, and how it goes on.
+
+    Args:
+        verb: that of the command.
+        call: its arguments.
+        of_run: what is kept of a run that was being trained, if one was.
+    """
+    resumed = " with --resume" if "resume" in verb.flags and os.path.exists(call["out"]) else ""
+    return f"what was finished is kept{of_run and ': '}{of_run}. Give the same command{resumed} again to go on."
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -94,10 +102,13 @@ def _dispatch(arguments: list[str]) -> None:
         call["began"] = _BEGAN
     with importing():
         function = verb.load(verb.target)
-    result = function(**call)
-    if verb.show is not None:
-        with _printing(f"; the result lies in {call['out']}" if call.get("out") else ""):
-            verb.load(verb.show)(result)
+    try:
+        result = function(**call)
+        if verb.show is not None:
+            with _printing(f"; the result lies in {call['out']}" if call.get("out") else ""):
+                verb.load(verb.show)(result)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(_what_is_kept(verb, call, str(stop))) from stop
 
 
 @contextmanager

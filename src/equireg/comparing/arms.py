@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from equireg.comparing.sources import Evaluation, Run
+from equireg.comparing.compared import Evaluation, Run
 from equireg.folders.run_facts import RunFacts
 
 BASELINE = "supervised"

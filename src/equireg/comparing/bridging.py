@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from equireg.comparing.arms import BASELINE
+from equireg.comparing.compared import Evaluation
 from equireg.comparing.series import Amount, Series
-from equireg.comparing.sources import Evaluation
 
 LEAST_GAP = 0.005
 """Difference of Dice below which the gain from all labels cannot be distinguished from noise."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from equireg.comparing.arms import Arm, Arms
 from equireg.comparing.bridging import Bridging, bridging
+from equireg.comparing.compared import Evaluation
 from equireg.comparing.differences import Difference, Groups, differences
 from equireg.comparing.series import Series, series_of
-from equireg.comparing.sources import Evaluation, Sources
+from equireg.comparing.sources import Sources
 from equireg.comparing.statistics import MEAN, RunSpread, spread
 from equireg.metrics import METRICS
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from equireg.comparing.arms import BASELINE
-from equireg.comparing.sources import Evaluation
+from equireg.comparing.compared import Evaluation
 from equireg.comparing.statistics import MEAN
 from equireg.postprocessing.patients import LEAST_PATIENTS, patient_means
 from equireg.statistics import bootstrap_interval, holm, nan_mean, signed_rank

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from equireg.comparing.sources import Evaluation
+from equireg.comparing.compared import Evaluation
 
 
 def predicted_otherwise(evaluations: Sequence[Evaluation]) -> dict[str, str]:

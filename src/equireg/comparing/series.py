@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from equireg.comparing.arms import BASELINE, Arm, Arms
-from equireg.comparing.sources import Evaluation
+from equireg.comparing.compared import Evaluation
 from equireg.folders.run_facts import RunFacts
 
 

@@ -29,11 +29,12 @@ from equireg.folders import evaluation as folder_format
 from equireg.folders import lineage, made_by, sign
 from equireg.folders.digests import digests_of
 from equireg.folders.learnt import some_learnt
+from equireg.folders.origin import SOURCE
 from equireg.folders.quality import views_of
 from equireg.folders.signature import LEARNT_CASES
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
-from equireg.layouts.dicom.telling import names_a_patient
+from equireg.layouts.dicom.telling import may_name_a_patient
 from equireg.metrics import METRICS, Metric
 from equireg.processes.workers import Workers
 
@@ -214,10 +215,15 @@ def _plain(scores: Sequence[Score]) -> dict[tuple[str, str, str], float]:
     }
 
 
-def _told(reference: Path, judged: _Judged, options: DicomOptions) -> Path:
-    """Return the reference as it may be recorded: not where its name tells who a patient is."""
-    cases = () if judged.scans is None else judged.scans.cases.values()
-    return reference if options.keep_names or not names_a_patient(reference, cases) else Path("data")
+def _told(reference: Path, judged: _Judged, predicted: Predictions) -> Path:
+    """Return the reference as it may be recorded: not where its name may tell who a patient is."""
+    if predicted.options.keep_names or not judged.pairs:  # the portal's table is called as the portal does
+        return reference
+    cases = {} if judged.scans is None else judged.scans.cases
+    sources = [origin.get(SOURCE) for origin in predicted.origins if origin.get("verb") in ("prepare", "predict")]
+    untold = not cases and None in sources
+    named = [cases[score.case] for score in judged.scores if score.case in cases]
+    return Path("data") if untold or may_name_a_patient(reference, named) else reference
 
 
 def _origin(signature: Mapping[str, Any], reference: Path) -> dict[str, Any]:
@@ -233,7 +239,7 @@ def _origin(signature: Mapping[str, Any], reference: Path) -> dict[str, Any]:
 def _facts(everything: Sequence[Score], predicted: Predictions, reference: Path, judged: _Judged) -> dict[str, Any]:
     """Return what the signature holds of what was judged by what, and of the cases."""
     return {
-        **_origin(predicted.signature, _told(reference, judged, predicted.options)),
+        **_origin(predicted.signature, _told(reference, judged, predicted)),
         **_same_patient(everything, predicted, reference, judged),
         **_learnt(predicted, judged),
     }

@@ -39,7 +39,7 @@ def way_to(folder: Path, source: Path | str | None) -> str | None:
     except ValueError:  # on two drives
         return None
     parts = [part for part in Path(way).parts if part != os.pardir]
-    if not parts or shared == Path(shared.anchor) or shared in Path.home().parents or any(map(is_user, parts)):
+    if way == os.curdir or shared == Path(shared.anchor) or shared in Path.home().parents or any(map(is_user, parts)):
         return None
     return Path(way).as_posix()
 

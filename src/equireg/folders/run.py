@@ -61,6 +61,10 @@ class RunFolder:
         """The folder of the checkpoints."""
         return self.root / CHECKPOINTS
 
+    def has_checkpoint(self) -> bool:
+        """Whether training has written a checkpoint; a run without one starts again at step 0."""
+        return any(self.checkpoints.glob("*.ckpt"))
+
     def checkpoint(self, which: Literal["auto", "best", "last"] = "auto") -> Path:
         """Return a checkpoint file; ``auto`` is the best where training validated, else the last.
 

@@ -22,8 +22,6 @@ log = logging.getLogger("equireg")
 _headers = logging.getLogger("equireg.headers")
 """Remarks on headers; worker processes are silent about them, because whoever listed the files has read the headers."""
 
-TOLERANCE_MM = SAME_MM
-"""How far apart the same corner of two files may lie while they count as one geometry."""
 _FINE_MM = 0.01
 """Spacing below which a header may well be in metres without saying so."""
 _NO_COPY = "A copied header would mirror or turn it."
@@ -105,12 +103,7 @@ def _tell(path: Path, remark: _Remark) -> None:
 
 
 def warn_once(message: str, kind: object = None) -> None:
-    """Log a warning; a file is read several times in one verb.
-
-    Args:
-        message: the warning.
-        kind: warnings of one kind are told once; by default those of one message.
-    """
+    """Log a warning once for each ``kind``, by default for each message: a file is read several times in one verb."""
     told = message if kind is None else kind
     if told not in _warned:
         _warned.add(told)
@@ -168,7 +161,7 @@ def _tell_fit(path: Path, found: Geometry, expected: Geometry, what: str, fit: F
             "these without resampling"
         )
         _tell(path, _Remark("turned", words, logging.INFO))
-    if fit.off_mm > TOLERANCE_MM:
+    if fit.off_mm > SAME_MM:
         words = (
             f"lies up to {fit.off_mm:.3g} mm beside {what}, less than a quarter of a voxel, as where a header is "
             f"rounded; it is taken voxel by voxel, and the header of {what} counts"
@@ -186,7 +179,7 @@ def _elsewhere(
             f"voxels lie; expected one. {remedy or 'Correct the header, so that both say the same.'}"
         )
     limit = limit_mm(expected)
-    allowed = f"less than {limit:.4g} mm, a quarter of a voxel" if limit > TOLERANCE_MM else f"at most {limit:g} mm"
+    allowed = f"less than {limit:.4g} mm, a quarter of a voxel" if limit > SAME_MM else f"at most {limit:g} mm"
     ours, theirs, nearest = axis_codes(found), axis_codes(expected), closest(found, expected)
     if nearest is not None and ours != theirs == axis_codes(nearest.turn.geometry(found)):
         return EquiregError(

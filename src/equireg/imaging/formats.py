@@ -5,7 +5,7 @@ Nothing here judges what a file holds beyond being an image; ``volume`` and ``ma
 
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,15 @@ from equireg.imaging.itk_readers import ReaderError
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.nifti import nifti_slabs, read_nifti_header
 from equireg.imaging.pictures import PICTURE_ENDINGS, is_picture, picture_slabs, read_picture_header
+from equireg.imaging.reader_process import last_line
 
 VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 """Endings of files that hold a volume, in lower case."""
 EXTENSIONS = (*VOLUMES, *PICTURE_ENDINGS)
 """Endings of the files that equireg reads, in lower case."""
+
+_ReadHeader = Callable[[Path, Limits], Header]
+_OpenSlabs = Callable[[Path, Limits], AbstractContextManager[tuple[Header, Iterator[Slab]]]]
 
 _LINK = "is a link to a file that is not there. Fetch it (`datalad get`, `git annex get`), or remove the link."
 _LFS = b"version https://git-lfs"
@@ -33,14 +37,31 @@ _UNREADABLE = (OSError, EOFError, ValueError, OverflowError, RuntimeError, zlib.
 """What readers raise, beside nibabel's own errors."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Channel:
     """What was seen of one channel while it was read."""
 
-    low: float
-    high: float
-    bad: int
+    low: float = np.inf
+    high: float = -np.inf
+    bad: int = 0
     """Voxels that are NaN or infinite."""
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in some values."""
+        if not values.size:
+            return
+        low, high = float(values.min()), float(values.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        if not np.isfinite([low, high]).all():
+            self.bad += values.size - int(np.count_nonzero(np.isfinite(values)))
+
+
+def not_finite(path: Path, bad: int, voxels: int, which: str = "") -> EquiregError:
+    """Return what to say of a file with voxels that are no numbers; ``which``: its channel, with a blank behind."""
+    return EquiregError(
+        f"{path}: {which}has {bad} voxels that are NaN or infinite, of {voxels}; expected numbers only. Replace them, "
+        "for example by the background's value."
+    )
 
 
 def extension_of(path: Path | str) -> str | None:
@@ -64,9 +85,8 @@ def read_header(path: Path, limits: Limits = LIMITS) -> Header:
         EquiregError: if the file is missing, cut short, not an image, or claims more than it can hold.
     """
     with readable(path):
-        if is_picture(path):
-            return read_picture_header(path, limits)
-        return read_nifti_header(path, limits) if _is_nifti(path) else read_itk_header(path, limits)
+        read, _ = _readers(path)
+        return read(path, limits)
 
 
 def read_voxels(
@@ -93,14 +113,14 @@ def read_voxels(
         voxels = np.empty(shape, dtype=np.float32) if into is None else into
         if voxels.shape != shape:
             raise ValueError(f"it has the shape {shape}, not {voxels.shape} as when its header was read")
-        seen = [[np.inf, -np.inf, 0.0] for _ in kept]
+        seen = [Channel() for _ in kept]
         for slab in slabs:
             for index, channel in enumerate(kept):
                 if slab.channels.start <= channel < slab.channels.stop:
                     part = voxels[index, :, :, slab.slices]
                     part[...] = scaled(slab.values[channel - slab.channels.start], header)
-                    _look(part, seen[index])
-    return voxels, header, [Channel(low, high, int(bad)) for low, high, bad in seen]
+                    seen[index].add(part)
+    return voxels, header, seen
 
 
 def scaled(values: np.ndarray, header: Header) -> np.ndarray:
@@ -120,25 +140,17 @@ def open_slabs(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[Header, It
         EquiregError: if the file is missing, damaged, not an image, or claims more than it can hold.
     """
     with readable(path):
-        opened: AbstractContextManager[tuple[Header, Iterator[Slab]]]
-        if is_picture(path):
-            opened = picture_slabs(path, limits)
-        else:
-            opened = nifti_slabs(path, limits) if _is_nifti(path) else itk_slabs(path, limits)
-        with opened as (header, slabs):
+        _, opened = _readers(path)
+        with opened(path, limits) as (header, slabs):
             yield header, slabs
 
 
-def _look(values: np.ndarray, seen: list[float]) -> None:
-    """Note the lowest and highest value, and how many are not finite."""
-    low, high = float(values.min()), float(values.max())
-    seen[0], seen[1] = min(seen[0], low), max(seen[1], high)
-    if not np.isfinite([low, high]).all():
-        seen[2] += values.size - int(np.count_nonzero(np.isfinite(values)))
-
-
-def _is_nifti(path: Path) -> bool:
-    return extension_of(path) in (".nii", ".nii.gz")
+def _readers(path: Path) -> tuple[_ReadHeader, _OpenSlabs]:
+    if is_picture(path):
+        return read_picture_header, picture_slabs
+    if extension_of(path) in (".nii", ".nii.gz"):
+        return read_nifti_header, nifti_slabs
+    return read_itk_header, itk_slabs
 
 
 @contextmanager
@@ -161,11 +173,9 @@ def readable(path: Path) -> Iterator[None]:
     except _unreadable() as error:
         if _is_pointer(path):
             raise EquiregError(f"{path}: {_POINTER}") from error
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1].rstrip(".") if lines else type(error).__name__
         raise EquiregError(
-            f"{path}: cannot be read as an image, it is cut short, damaged or of another format ({reason}). "
-            "Copy it again from its source, or remove it."
+            f"{path}: cannot be read as an image, it is cut short, damaged or of another format "
+            f"({last_line(error).rstrip('.')}). Copy it again from its source, or remove it."
         ) from error
 
 

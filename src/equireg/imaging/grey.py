@@ -22,19 +22,11 @@ _RAMPS = 0.4
 
 
 def check_labels(mask: str, values: np.ndarray, found: Collection[int]) -> None:
-    """Refuse voxels that have many values, of which most at edges lie between those of their neighbours.
+    """Refuse a mask [X, Y, Z] with many values, of which most at edges lie between those of their neighbours.
 
     Interpolation leaves a ramp between two values, and of three values of noise along a line the middle one is the
     median in a third of all cases, for each axis. A label that is two voxels thick has a neighbour of its own, and one
-    that is thinner mostly has the background on both sides.
-
-    Args:
-        mask: its path, for the message.
-        values: label values [X, Y, Z].
-        found: those that occur, each once.
-
-    Raises:
-        EquiregError: if they are grey values.
+    that is thinner mostly has the background on both sides. ``found`` are the values that occur.
     """
     many = sum(value != 0 for value in found)
     if many <= _FEW:

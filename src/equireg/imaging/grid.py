@@ -137,10 +137,7 @@ class WorkingGrid:
         """Bring a mask [X, Y, Z] to the working grid by nearest neighbour: a new [D, H, W] of its type."""
         self._expect(label.shape, self.native.shape)
         turned = self._turn(label)
-        picks = []
-        for size, new_size, (start, stop) in zip(turned.shape, self.full_shape, self.crop, strict=True):
-            # The input voxel that holds the output voxel's centre.
-            picks.append(((2 * np.arange(start, stop) + 1) * size) // (2 * new_size))
+        picks = [_nearest(*sizes) for sizes in zip(turned.shape, self.full_shape, self.crop, strict=True)]
         return np.ascontiguousarray(turned[np.ix_(*picks)])
 
     def label_to_native(self, label: np.ndarray, fill: int = 0) -> np.ndarray:
@@ -148,11 +145,8 @@ class WorkingGrid:
         self._expect(label.shape, self.shape)
         full = np.full(self.full_shape, fill, dtype=label.dtype)
         full[tuple(slice(start, stop) for start, stop in self.crop)] = label
-        # The working voxel that holds the native voxel's centre.
-        picks = [
-            ((2 * np.arange(size) + 1) * new_size) // (2 * size)
-            for size, new_size in zip(self._turned_shape, self.full_shape, strict=True)
-        ]
+        sides = zip(self.full_shape, self._turned_shape, strict=True)
+        picks = [_nearest(working, size, (0, size)) for working, size in sides]
         native = np.empty(self.native.shape, dtype=label.dtype)
         self._turn(native)[...] = full[np.ix_(*picks)]
         return native
@@ -169,12 +163,12 @@ class WorkingGrid:
         self._expect(probs.shape[1:], self.shape)
         native = np.empty((probs.shape[0], *self.native.shape), dtype=np.float32)
         turned = [self._turn(of_class) for of_class in native]
-        for slices, values in self._native_slices(probs):
+        for slices, values in self._native_slices(_slices_of(probs), len(probs)):
             for index, of_class in enumerate(values):
                 turned[index][slices] = of_class
         return native
 
-    def argmax_to_native(self, probs: "np.ndarray | WorkingSlices", classes: int | None = None) -> np.ndarray:
+    def argmax_to_native(self, probs: np.ndarray | WorkingSlices, classes: int | None = None) -> np.ndarray:
         """Return ``probs_to_native(probs).argmax(axis=0)`` without holding all classes of the scan's own grid.
 
         Args:
@@ -188,27 +182,23 @@ class WorkingGrid:
         """
         if isinstance(probs, np.ndarray):
             self._expect(probs.shape[1:], self.shape)
+            slices_of, classes = _slices_of(probs), len(probs)
         elif classes is None:
             raise ValueError("argmax_to_native got a function and no number of classes; expected both.")
-        count = len(probs) if isinstance(probs, np.ndarray) else classes
-        native = np.empty(self.native.shape, dtype=np.min_scalar_type((count or 1) - 1))
+        else:
+            slices_of = probs
+        native = np.empty(self.native.shape, dtype=np.min_scalar_type(classes - 1))
         turned = self._turn(native)
-        for slices, values in self._native_slices(probs, count):
+        for slices, values in self._native_slices(slices_of, classes):
             turned[slices] = values.argmax(axis=0)
         return native
 
-    def _native_slices(
-        self, probs: "np.ndarray | WorkingSlices", classes: int | None = None
-    ) -> Iterator[tuple[slice, np.ndarray]]:
+    def _native_slices(self, slices_of: WorkingSlices, classes: int) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield probabilities of the scan's own voxels, some slices along the first working axis at a time.
 
         Yields:
             The slices of the turned scan, and their values [K, slices, H, W] float32, which sum to 1 over K.
         """
-        slices_of: WorkingSlices = (
-            (lambda start, stop: probs[:, start:stop]) if isinstance(probs, np.ndarray) else probs
-        )
-        classes = len(probs) if isinstance(probs, np.ndarray) else classes or 0
         depth, height, width = self._turned_shape
         full, (first, last) = self.full_shape, self.crop[0]
         inside = tuple(slice(*bounds) for bounds in self.crop[1:])
@@ -267,6 +257,15 @@ class WorkingGrid:
     def _expect(found: tuple[int, ...], expected: tuple[int, int, int]) -> None:
         if tuple(found) != expected:
             raise ValueError(f"got an array of spatial shape {tuple(found)}; expected {expected}.")
+
+
+def _slices_of(probs: np.ndarray) -> WorkingSlices:
+    return lambda start, stop: probs[:, start:stop]
+
+
+def _nearest(size: int, new_size: int, keep: tuple[int, int]) -> np.ndarray:
+    """Return for the kept voxels of a new grid which voxels of the old one hold their centres."""
+    return ((2 * np.arange(*keep) + 1) * size) // (2 * new_size)
 
 
 def _native_axes(native: Geometry, axes: str) -> list[tuple[int, bool]]:

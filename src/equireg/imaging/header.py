@@ -1,6 +1,6 @@
 """What an image file says of its voxels, whatever its format."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from equireg.errors import EquiregError
+
+_SLAB_BYTES = 2**23
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,7 @@ class Slab(NamedTuple):
 
 
 def three_axes(path: Path, sizes: tuple[int, ...]) -> tuple[tuple[int, int, int], int]:
-    """Split the sizes of an array into three spatial ones and a number of channels.
-
-    Raises:
-        EquiregError: if there are other axes, or one is empty.
-    """
+    """Split the sizes of an array into three spatial ones and a number of channels; refuse others, and empty ones."""
     spatial = (*sizes, 1, 1)[:3] if len(sizes) >= 2 else ()
     extra = [size for size in sizes[3:] if size != 1]
     if not spatial or len(extra) > 1 or min(sizes) < 1:
@@ -63,3 +61,17 @@ def three_axes(path: Path, sizes: tuple[int, ...]) -> tuple[tuple[int, int, int]
             "channels, none empty. Correct the sizes in its header, or export it again."
         )
     return (spatial[0], spatial[1], spatial[2]), extra[0] if extra else 1
+
+
+def slabs_of(read: Callable[[int], bytes], header: Header, *, vector: bool = False) -> Iterator[Slab]:
+    """Give slices as they are stored: the slowest axis first, channels last if a voxel is a ``vector`` of values."""
+    x, y, z = header.shape
+    together = header.channels if vector else 1
+    of_slice = x * y * header.dtype.itemsize * together
+    step = max(1, _SLAB_BYTES // of_slice)
+    for channel in range(0, header.channels, together):
+        for start in range(0, z, step):
+            stop = min(start + step, z)
+            values = np.frombuffer(read((stop - start) * of_slice), dtype=header.dtype)
+            values = values.reshape(stop - start, y, x, together).transpose(3, 2, 1, 0)
+            yield Slab(slice(channel, channel + together), slice(start, stop), values)

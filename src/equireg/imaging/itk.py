@@ -5,7 +5,7 @@ member alone; of voxels beyond it leaves whatever the memory held.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,19 +14,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from equireg.errors import EquiregError
-from equireg.imaging.header import Header, Slab, three_axes
+from equireg.imaging.header import Header, Slab, slabs_of, three_axes
 from equireg.imaging.itk_readers import reading
 from equireg.imaging.limits import Limits, check_ratio, check_size
 from equireg.imaging.placing import LPS_TO_RAS
 from equireg.imaging.streams import GzipStream
-from equireg.imaging.text_headers import META_ENDINGS, NRRD_ENDINGS, TextHeader, read_text_header
+from equireg.imaging.text_headers import TextHeader, read_text_header
 
-_SLAB_BYTES = 2**23
 _BYTES_A_SECOND = 10e6
-_READERS = {
-    **dict.fromkeys(META_ENDINGS, "MetaImageIO"),
-    **dict.fromkeys(NRRD_ENDINGS, "NrrdImageIO"),
-}
 _UNITS = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), "metres"),
     **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), "centimetres"),
@@ -49,8 +44,7 @@ def itk_slabs(path: Path, limits: Limits) -> Iterator[tuple[Header, Iterator[Sla
     """Open a file; give its header, and its numbers some slices at a time."""
     claimed = _checked(path, limits)
     if claimed.packing == "zlib":
-        if not limits.any_ratio:
-            check_ratio(path, claimed.bytes, claimed.data.stat().st_size, limits)
+        check_ratio(path, claimed.bytes, claimed.data.stat().st_size, limits)
         _check_sum(claimed)
         if claimed.dtype:
             yield from _packed_meta(path, claimed, limits)
@@ -58,14 +52,14 @@ def itk_slabs(path: Path, limits: Limits) -> Iterator[tuple[Header, Iterator[Sla
     seconds = limits.seconds + claimed.bytes / _BYTES_A_SECOND
     with reading(_request(path, claimed, voxels=True), seconds) as (answer, reader):
         header = _header(path, answer, claimed)
-        yield header, _slabs(reader.read, header, vector=int(answer["components"]) > 1)
+        yield header, slabs_of(reader.read, header, vector=int(answer["components"]) > 1)
 
 
 def _packed_meta(path: Path, claimed: TextHeader, limits: Limits) -> Iterator[tuple[Header, Iterator[Slab]]]:
     with reading(_request(path, claimed, voxels=False), limits.seconds) as (answer, _):
         header = replace(_header(path, answer, claimed), dtype=np.dtype(claimed.dtype))
     with claimed.data.open("rb") as file:
-        yield header, _slabs(_unpacked(file, claimed).read, header, vector=int(answer["components"]) > 1)
+        yield header, slabs_of(_unpacked(file, claimed).read, header, vector=int(answer["components"]) > 1)
 
 
 def _checked(path: Path, limits: Limits) -> TextHeader:
@@ -75,8 +69,7 @@ def _checked(path: Path, limits: Limits) -> TextHeader:
         raise EquiregError(
             f"{path}: is packed by bzip2, which is not read; expected raw or gzip. Save it as one of these."
         )
-    of_meta = path.name.lower().endswith(META_ENDINGS)
-    if of_meta and claimed.packing == "text" and not _ends_in_blank(claimed.data):
+    if claimed.dtype and claimed.packing == "text" and not _ends_in_blank(claimed.data):
         raise EquiregError(
             f"{path}: holds its voxels as text that ends within a line; expected a line end, without which the last "
             "number is not read. Add it, or save the file in binary."
@@ -106,7 +99,7 @@ def _unpacked(file: BinaryIO, claimed: TextHeader) -> GzipStream:
 def _request(path: Path, claimed: TextHeader, *, voxels: bool) -> dict[str, Any]:
     # ITK holds the packed bytes, the unpacked ones, and once more what it converts.
     memory = 3 * claimed.bytes + claimed.data.stat().st_size if voxels else 0
-    kind = next(name for ending, name in _READERS.items() if path.name.lower().endswith(ending))
+    kind = "MetaImageIO" if claimed.dtype else "NrrdImageIO"
     return {"path": str(path.absolute()), "io": kind, "voxels": voxels, "memory": memory}
 
 
@@ -143,21 +136,3 @@ def _remark(units: Sequence[str]) -> str | None:
         f"its header gives lengths in {' and '.join(found)}, but they count as mm, as in 3D Slicer and ITK, so sizes "
         "and distances are wrong; give them in mm in the headers of scans and masks"
     )
-
-
-def _slabs(read: Callable[[int], bytes], header: Header, *, vector: bool) -> Iterator[Slab]:
-    """Give slices as they come: slowest axis first, channels last if a voxel has several values (``vector``)."""
-    x, y, z = header.shape
-    of_slice = x * y * header.dtype.itemsize * (header.channels if vector else 1)
-    step = max(1, _SLAB_BYTES // of_slice)
-    for channel in range(1 if vector else header.channels):
-        for start in range(0, z, step):
-            stop = min(start + step, z)
-            values = np.frombuffer(read((stop - start) * of_slice), dtype=header.dtype)
-            if vector:
-                where = slice(0, header.channels)
-                values = values.reshape(stop - start, y, x, header.channels).transpose(3, 2, 1, 0)
-            else:
-                where = slice(channel, channel + 1)
-                values = values.reshape(1, stop - start, y, x).transpose(0, 3, 2, 1)
-            yield Slab(where, slice(start, stop), values)

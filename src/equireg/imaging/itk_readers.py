@@ -25,15 +25,11 @@ class ReaderError(Exception):
 
 
 class Reader:
-    """One process, with the file that it reads.
+    """One process that runs ``script``, with the file that it reads."""
 
-    Args:
-        script: what it runs; by default ITK.
-    """
-
-    def __init__(self, script: Path | None = None) -> None:
+    def __init__(self, script: Path) -> None:
         self.owner = os.getpid()
-        self.script = script or _SCRIPT
+        self.script = script
         self._started = False
         self._late = False
         self._left = 0
@@ -120,17 +116,16 @@ def reading(request: dict[str, Any], seconds: float) -> Iterator[tuple[dict[str,
     Raises:
         ReaderError: if the file cannot be read, crashes its reader, or takes longer than ``seconds``.
     """
-    with borrowed() as mine, mine.no_longer_than(seconds):
+    with borrowed(_SCRIPT) as mine, mine.no_longer_than(seconds):
         yield mine.ask(request), mine
 
 
 @contextmanager
-def borrowed(script: Path | None = None) -> Iterator[Reader]:
-    """Give a process that runs a script, by default ITK's.
+def borrowed(script: Path) -> Iterator[Reader]:
+    """Give a process that runs a script.
 
     A process that is ready for another file afterwards is kept, any other is ended.
     """
-    script = script or _SCRIPT
     with _guard:
         mine = next((one for one in _idle if one.script == script and one.owner == os.getpid() and one.ready()), None)
         if mine is not None:

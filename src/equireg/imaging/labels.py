@@ -132,6 +132,12 @@ def smallest_integer(low: int, high: int) -> np.dtype[Any]:
     raise ValueError(f"label values from {low} to {high}; expected what 64 bits can hold.")
 
 
+def in_smallest_type(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers in the smallest integer type that holds them."""
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    return values.astype(smallest_integer(low, high), copy=False)
+
+
 def distinct(values: np.ndarray) -> list[int]:
     """Return the values of a mask in rising order, with little memory."""
     found: set[int] = set()

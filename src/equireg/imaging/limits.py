@@ -24,9 +24,7 @@ class Limits:
     max_voxels: int = 2**31
     """Most values in one file, all channels together."""
     max_ratio: float = 200.0
-    """How many times its own size a compressed scan may grow; noise lets no scan come near."""
-    any_ratio: bool = False
-    """Let compressed files grow as they will: masks of one value shrink a thousand times."""
+    """How many times its own size a compressed file may grow; noise lets no scan come near."""
     small_bytes: int = 2**27
     """Decompressed size below which the ratio is not looked at."""
     seconds: float = 60.0
@@ -72,18 +70,7 @@ PACKED = 1040
 
 
 def check_size(path: Path, sizes: tuple[int, ...], voxel_bytes: int, capacity: int, limits: Limits) -> None:
-    """Refuse a header that claims more than its file can hold, or than is sane.
-
-    Args:
-        path: the file.
-        sizes: voxels along each axis, channels included.
-        voxel_bytes: bytes a voxel.
-        capacity: bytes that the file can hold at most.
-        limits: the most voxels.
-
-    Raises:
-        EquiregError: if the header claims too much; nothing has been allocated.
-    """
+    """Refuse a header that claims more bytes than its file can hold, or more voxels than is sane."""
     count = 1
     for size in sizes:
         count *= size
@@ -101,17 +88,7 @@ def check_size(path: Path, sizes: tuple[int, ...], voxel_bytes: int, capacity: i
 
 
 def check_ratio(path: Path, claimed: int, packed: int, limits: Limits) -> None:
-    """Refuse a compressed scan that would grow as none does.
-
-    Args:
-        path: the file.
-        claimed: bytes when decompressed.
-        packed: bytes of the file.
-        limits: the ratio, and the size from which it counts.
-
-    Raises:
-        EquiregError: if the file would grow beyond the ratio.
-    """
+    """Refuse a compressed scan whose bytes would grow, from ``packed`` to ``claimed``, as those of none do."""
     if claimed > limits.small_bytes and claimed > limits.max_ratio * packed:
         raise EquiregError(
             f"{path}: {packed} bytes would become {claimed}, {claimed / max(packed, 1):.0f} times as many; expected at "
@@ -120,11 +97,7 @@ def check_ratio(path: Path, claimed: int, packed: int, limits: Limits) -> None:
 
 
 def check_spacing(path: Path, spacing_mm: tuple[float, ...], shape: tuple[int, ...], limits: Limits) -> None:
-    """Refuse voxel sizes that no scanner or microscope makes, but for the thickness of what is a single voxel thick.
-
-    Raises:
-        EquiregError: if a spacing is beyond the limits.
-    """
+    """Refuse voxel sizes that no scanner or microscope makes, but for the thickness of what is a single voxel thick."""
     low, high = limits.min_spacing_mm, limits.max_spacing_mm
     most = [high if size > 1 else max(high, _THICKEST_MM) for size in shape]
     if not all(low <= spacing <= limit for spacing, limit in zip(spacing_mm, most, strict=True)):

@@ -1,5 +1,6 @@
 """Reading masks: label values exactly as they are meant, in the smallest integer type."""
 
+import math
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import find_turn, geometry_of, warn_once
 from equireg.imaging.dicom.masks import read_mask
-from equireg.imaging.formats import open_slabs, read_header, readable, scaled
+from equireg.imaging.formats import not_finite, open_slabs, read_header, readable, scaled
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.header import Header, Slab
 from equireg.imaging.labels import distinct, smallest_integer
@@ -30,6 +31,8 @@ _FLOAT32 = 2.0**-21
 _MOST_STORED = 256
 """Distinct stored numbers up to which a mask with an odd scale is still taken for labels."""
 
+_SHOWN = 5
+"""Stored numbers that a warning names."""
 _SCAN = "its scan"
 
 
@@ -55,7 +58,8 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
             return read_picture_mask(path, limits)
     mask = _read(path, limits, use_scale=True)
     if mask.header.scale is None:
-        mask.check()
+        if mask.bad or mask.off:
+            raise mask.fault()
         return mask.values, mask.header
     slope, inter = mask.header.scale
     about = f"{path}: the mask has an intensity scale (stored number x {slope:.8g} + {inter:.8g})"
@@ -63,14 +67,16 @@ def read_label_values(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, 
         rounded = f", rounded to whole numbers (by {mask.farthest:.2g} at most)" if mask.farthest > 0 else ""
         warn_once(f"{about}; the values after the scale are used{rounded}. Save masks as plain integers.")
         return mask.values, mask.header
-    stored = _read(path, limits, use_scale=False) if mask.header.dtype.kind in "iub" else None
-    if stored is None or len(distinct(stored.values)) > _MOST_STORED:
-        mask.check()
-    if stored is None:
-        raise ValueError("a mask with a fault passed its check")
+    if mask.header.dtype.kind not in "iub":
+        raise mask.fault()
+    stored = _read(path, limits, use_scale=False)
+    ids = distinct(stored.values)
+    if len(ids) > _MOST_STORED:
+        raise mask.fault()
     warn_once(
         f"{about}, which gives values that are not whole, such as {mask.example:.10g}; the stored ids "
-        f"{_few(distinct(stored.values))} are used without it. Save masks as plain integers."
+        f"{', '.join(map(str, ids[:_SHOWN]))}{', ...' * (len(ids) > _SHOWN)} are used without it. Save masks as plain "
+        "integers."
     )
     return stored.values, stored.header
 
@@ -139,11 +145,7 @@ class MaskFiles:
         return self.grid is None or any(numbers.get(value, value) in values for _, value in self.segments)
 
     def read_geometry(self) -> Geometry:
-        """Read from a header where the voxels lie.
-
-        Raises:
-            EquiregError: as ``volume.read_geometry`` does.
-        """
+        """Read from a header where the voxels lie, as ``volume.read_geometry`` does."""
         if self.grid is not None:
             return self.grid
         path = self.files[0]
@@ -221,18 +223,14 @@ class _Mask:
         self.low, self.high = low, high
         self.values[:, :, slab.slices] = values
 
-    def check(self) -> None:
-        """Raise what is wrong with the values."""
+    def fault(self) -> EquiregError:
+        """Return what is wrong with the values, where some are ``bad`` or ``off``."""
         if self.bad:
-            raise EquiregError(
-                f"{self.path}: has {self.bad} voxels that are NaN or infinite, of {self.values.size}; expected "
-                "numbers only. Replace them, for example by the background's value."
-            )
-        if self.off:
-            raise EquiregError(
-                f"{self.path}: is a mask with values that are not whole numbers, such as {self.example:.10g} "
-                f"({self.off} voxels); expected label values. Resample masks with nearest neighbour."
-            )
+            return not_finite(self.path, self.bad, self.values.size)
+        return EquiregError(
+            f"{self.path}: is a mask with values that are not whole numbers, such as {self.example:.10g} "
+            f"({self.off} voxels); expected label values. Resample masks with nearest neighbour."
+        )
 
     def _whole(self, values: np.ndarray) -> np.ndarray:
         """Return whole numbers as integers; count what is none."""
@@ -268,7 +266,7 @@ class _Mask:
 
 
 def _read(path: Path, limits: Limits, *, use_scale: bool) -> _Mask:
-    with open_slabs(path, replace(limits, any_ratio=True)) as (header, slabs), np.errstate(all="ignore"):
+    with open_slabs(path, replace(limits, max_ratio=math.inf)) as (header, slabs), np.errstate(all="ignore"):
         if header.channels != 1:
             raise EquiregError(
                 f"{path}: is a mask with {header.channels} channels; expected one label value a voxel. Merge the "
@@ -279,7 +277,3 @@ def _read(path: Path, limits: Limits, *, use_scale: bool) -> _Mask:
             values = slab.values[0]
             mask.put(slab, scaled(values, header) if use_scale else values)
     return mask
-
-
-def _few(values: list[int]) -> str:
-    return ", ".join(str(value) for value in values[:5]) + (", ..." if len(values) > 5 else "")

@@ -9,17 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from equireg.errors import EquiregError
-from equireg.imaging.header import Header, Slab, three_axes
+from equireg.imaging.header import Header, Slab, slabs_of, three_axes
 from equireg.imaging.limits import Limits, check_ratio, check_size
 from equireg.imaging.placing import place
-from equireg.imaging.streams import GzipStream, PlainStream, open_stream
+from equireg.imaging.streams import GzipStream, PlainStream
 
 _SIZES = {348: "Nifti1Header", 540: "Nifti2Header"}
 """Bytes of a header, which are its first number too, and nibabel's class."""
-_SLAB_BYTES = 2**23
 _FARTHEST = 2**26
 """Bytes after which the voxels of a file must have begun."""
 _SURFACES = range(3000, 3100)
@@ -28,9 +25,8 @@ _SURFACES = range(3000, 3100)
 
 def read_nifti_header(path: Path, limits: Limits) -> Header:
     """Read what a NIfTI file says of its voxels, and check it against the file's length."""
-    with path.open("rb") as file:
-        stream = open_stream(path, file, packed=path.name.lower().endswith(".gz"))
-        return _header(path, stream, limits)
+    with _opened(path, limits) as (header, _):
+        return header
 
 
 @contextmanager
@@ -39,12 +35,23 @@ def nifti_slabs(path: Path, limits: Limits) -> Iterator[tuple[Header, Iterator[S
 
     Whoever takes all slabs has read the file to its end, with its checksum.
     """
-    with path.open("rb") as file:
-        stream = open_stream(path, file, packed=path.name.lower().endswith(".gz"))
-        header = _header(path, stream, limits)
-        if isinstance(stream, GzipStream) and not limits.any_ratio:
-            check_ratio(path, header.bytes, path.stat().st_size, limits)
+    with _opened(path, limits) as (header, stream):
+        check_ratio(path, header.bytes, path.stat().st_size, limits)
         yield header, _slabs(stream, header)
+
+
+def _slabs(stream: PlainStream | GzipStream, header: Header) -> Iterator[Slab]:
+    yield from slabs_of(stream.read, header)
+    stream.finish()
+
+
+@contextmanager
+def _opened(path: Path, limits: Limits) -> Iterator[tuple[Header, PlainStream | GzipStream]]:
+    """Open a file at its first voxel, with its header checked."""
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        stream = GzipStream(file, size) if path.name.lower().endswith(".gz") else PlainStream(file, size)
+        yield _header(path, stream, limits), stream
 
 
 def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Header:
@@ -98,15 +105,3 @@ def _mended(nifti: Any) -> list[str]:
     logger.addFilter(lambda record: said.append(record.getMessage()) is not None)  # kept, and not written
     nifti.check_fix(logger)
     return [f"its header is corrected: {message}" for message in said]
-
-
-def _slabs(stream: PlainStream | GzipStream, header: Header) -> Iterator[Slab]:
-    x, y, z = header.shape
-    step = max(1, _SLAB_BYTES // (x * y * header.dtype.itemsize))
-    for channel in range(header.channels):
-        for start in range(0, z, step):
-            stop = min(start + step, z)
-            raw = stream.read((stop - start) * x * y * header.dtype.itemsize)
-            values = np.frombuffer(raw, dtype=header.dtype).reshape(1, x, y, stop - start, order="F")
-            yield Slab(slice(channel, channel + 1), slice(start, stop), values)
-    stream.finish()

@@ -7,7 +7,7 @@ import numpy as np
 from equireg.disk import staged_file
 from equireg.errors import EquiregError
 from equireg.imaging.geometry import Geometry
-from equireg.imaging.labels import LabelTable, smallest_integer
+from equireg.imaging.labels import LabelTable, in_smallest_type
 from equireg.imaging.placing import LPS_TO_RAS
 
 _STRAIGHT = 1e-4
@@ -21,11 +21,7 @@ def is_straight(geometry: Geometry) -> bool:
 
 
 def check_straight(geometry: Geometry) -> None:
-    """Refuse what NRRD cannot hold.
-
-    Raises:
-        EquiregError: if the scan's axes are not at right angles.
-    """
+    """Refuse a scan whose axes are not at right angles, which NRRD cannot hold."""
     if not is_straight(geometry):
         raise EquiregError(
             "has axes that are not at right angles, which ITK cannot write into NRRD. Give --format nifti."
@@ -47,9 +43,7 @@ def write_nrrd(path: Path, values: np.ndarray, geometry: Geometry, labels: Label
     affine = LPS_TO_RAS @ geometry.affine_array
     axes = affine[:3, :3] / np.array(geometry.spacing_mm)
     used = 2 if geometry.flat and not affine[2, [0, 1, 3]].any() else 3
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    fitting = values.astype(smallest_integer(min(low, 0), high), copy=False)
-    array = np.ascontiguousarray(fitting.transpose(2, 1, 0))
+    array = np.ascontiguousarray(in_smallest_type(values).transpose(2, 1, 0))
     image = sitk.GetImageFromArray(array[0] if used == 2 else array)
     image.SetSpacing(geometry.spacing_mm[:used])
     image.SetDirection(axes[:used, :used].ravel().tolist())

@@ -7,13 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.imaging import tiff_samples
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.colours import RGB, ColourTable, hex_of
 from equireg.imaging.grey import EDGES, NEAR, was_lossy
 from equireg.imaging.header import Header
-from equireg.imaging.labels import smallest_integer
+from equireg.imaging.labels import in_smallest_type
 from equireg.imaging.limits import Limits
 from equireg.imaging.pictures import bits_of, header_of, is_deep_grey, open_picture, upright, without_alpha
 from equireg.imaging.smooth_edges import settled
@@ -80,8 +80,7 @@ def read_picture_mask(path: Path, limits: Limits) -> tuple[np.ndarray, Header]:
             values = _of_pixels(path, opaque, limits.colours, lossy=lossy)
     if bits < 8 and limits.colours is None:
         values = _as_declared(path, values, bits, limits)
-    fitting = values.astype(smallest_integer(int(values.min()), int(values.max())), copy=False)
-    return np.ascontiguousarray(fitting.T)[..., None], header
+    return np.ascontiguousarray(in_smallest_type(values).T)[..., None], header
 
 
 def _as_stored(path: Path, picture: Image.Image) -> Image.Image:
@@ -124,9 +123,8 @@ def _of_pixels(path: Path, picture: Image.Image, table: ColourTable | None, *, l
         pixels = pixels[..., 0]
     if pixels.ndim == 3:
         return _of_colours(path, pixels, table)
-    if table is not None:
-        return _of_grey(path, _black_and_white(path, pixels) if lossy else _whole(path, pixels), table)
-    return _black_and_white(path, pixels) if lossy else _without_blends(path, _whole(path, pixels))
+    grey = _black_and_white(path, pixels) if lossy else _whole(path, pixels)
+    return _without_blends(path, grey) if table is None else _of_grey(path, grey, table)
 
 
 def _as_declared(path: Path, values: np.ndarray, bits: int, limits: Limits) -> np.ndarray:
@@ -281,6 +279,4 @@ def _is_lossy(path: Path, picture: Image.Image) -> bool:
 
 
 def _some(colours: list[RGB]) -> str:
-    shown = ", ".join(hex_of(colour) for colour in colours[:_SHOWN])
-    more = f" and {len(colours) - _SHOWN} more" if len(colours) > _SHOWN else ""
-    return f"the colour{'s' * (len(colours) > 1)} {shown}{more}"
+    return f"the colour{'s' * (len(colours) > 1)} {some_of([hex_of(colour) for colour in colours], _SHOWN)}"

@@ -14,11 +14,7 @@ _MOST = 2**16 - 1
 
 
 def check_flat(shape: tuple[int, int, int]) -> None:
-    """Refuse what a picture cannot hold.
-
-    Raises:
-        EquiregError: if there are several slices.
-    """
+    """Refuse several slices, which a picture cannot hold."""
     if shape[2] > 1:
         raise EquiregError(f"has {shape[2]} slices, and a PNG holds one. Give --format nifti or nrrd.")
 
@@ -40,17 +36,17 @@ def write_picture(path: Path, values: np.ndarray, labels: LabelTable, look: str)
     flat = np.ascontiguousarray(values[..., 0].T)
     colours = {value: labels.colours[value] for value in labels.values if value in labels.colours}
     all_coloured = len(colours) == labels.classes
+    grey = all(len(set(colour)) == 1 for colour in colours.values())
     if look == "palette" and all_coloured and max(colours) < 256:
         picture = Image.fromarray(flat.astype(np.uint8))
         palette = np.zeros((max(colours) + 1, 3), dtype=np.uint8)
         for value, colour in colours.items():
             palette[value] = colour
         picture.putpalette(palette.ravel().tolist())
-    elif all_coloured and (look == "rgb" or all(len(set(colour)) == 1 for colour in colours.values())):
+    elif all_coloured and (look == "rgb" or grey):
         painted = np.zeros((*flat.shape, 3), dtype=np.uint8)
         for value, colour in colours.items():
             painted[flat == value] = colour
-        grey = all(len(set(colour)) == 1 for colour in colours.values())
         picture = Image.fromarray(np.ascontiguousarray(painted[..., 0]) if grey else painted)
     else:
         picture = Image.fromarray(_grey(flat))

@@ -99,11 +99,7 @@ def header_of(path: Path, picture: Image.Image, limits: Limits) -> Header:
 
 
 def upright(path: Path, picture: Image.Image) -> Image.Image:
-    """Decode a picture, and turn it as its EXIF orientation says.
-
-    Raises:
-        EquiregError: if decoding has changed the sign of a number, or dropped a channel.
-    """
+    """Decode a picture, turned as its EXIF orientation says; refuse one that decoding changed."""
     if picture.format == "PNG":
         _check_sums(picture)
     picture.load()
@@ -133,11 +129,7 @@ def bits_of(picture: Image.Image) -> int:
 
 
 def without_alpha(path: Path, picture: Image.Image) -> Image.Image:
-    """Drop the channel of transparency where every pixel is opaque.
-
-    Raises:
-        EquiregError: if one is not.
-    """
+    """Drop the channel of transparency; refuse a picture with a pixel that is not opaque."""
     if is_deep_grey(path):
         grey, alpha = np.moveaxis(np.asarray(picture).view(">u2"), -1, 0)
         _refuse_clear(path, alpha < np.iinfo(np.uint16).max)

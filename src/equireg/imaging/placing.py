@@ -57,12 +57,7 @@ class Placement:
 
 
 def place(header: Any, shape: tuple[int, int, int]) -> Placement:
-    """Find where the voxels of a NIfTI file lie.
-
-    Args:
-        header: nibabel's NIfTI header; its numbers need not be sane.
-        shape: voxels along the three axes.
-    """
+    """Find where the voxels of a NIfTI file lie, by nibabel's header; its numbers need not be sane."""
     with np.errstate(all="ignore"):  # what is not finite is refused by whoever judges the affine
         return _place(header, shape)
 
@@ -72,14 +67,13 @@ def _place(header: Any, shape: tuple[int, int, int]) -> Placement:
     spacing[spacing == 0] = 1.0
     codes = int(header["qform_code"]), int(header["sform_code"])
     qform = _qform(header, spacing) if codes[0] > 0 else None
-    sform = _sform(header) if codes[1] > 0 else None
+    sform = header.get_sform() if codes[1] > 0 else None
     scale, unit = _UNITS.get(int(header["xyzt_units"]) % 8, (1.0, "mm"))
     to_mm = np.diag([scale, scale, scale, 1.0])
-    if qform is not None and sform is not None and not spans_space(sform):
-        remark = "its sform spans no space; its qform is used"
-        return Placement(to_mm @ qform, None, {name: np.asarray(header[name]).tolist() for name in _STATED}, remark)
-    nibabels = to_mm @ (sform if sform is not None else qform if qform is not None else header.get_base_affine())
     stated = {name: np.asarray(header[name]).tolist() for name in _STATED}
+    if qform is not None and sform is not None and not spans_space(sform):
+        return Placement(to_mm @ qform, None, stated, "its sform spans no space; its qform is used")
+    nibabels = to_mm @ (sform if sform is not None else qform if qform is not None else header.get_base_affine())
     if sform is not None and not _is_orthonormal(sform):
         if qform is None or farthest_mm(nibabels, to_mm @ qform, shape) <= SAME_MM:
             return Placement(nibabels, stated=stated if scale != 1 else None)
@@ -87,9 +81,10 @@ def _place(header: Any, shape: tuple[int, int, int]) -> Placement:
         return Placement(nibabels, to_mm @ qform, stated, remark)
     itks = to_mm @ _itks(qform, sform, spacing, codes[1])
     apart = farthest_mm(nibabels, itks, shape)
+    converted = [] if unit == "mm" else [f"its header gives lengths in {unit}; they are converted to mm"]
     if apart <= SAME_MM:
-        return Placement(nibabels, stated=stated if scale != 1 else None, remark=_of_unit(unit))
-    return Placement(itks, nibabels, stated, _of_forms(qform, sform, spacing, apart) + _after(unit))
+        return Placement(nibabels, stated=stated if scale != 1 else None, remark="; ".join(converted) or None)
+    return Placement(itks, nibabels, stated, "; ".join([_of_forms(qform, sform, spacing, apart), *converted]))
 
 
 def farthest_mm(first: np.ndarray, second: np.ndarray, shape: tuple[int, int, int]) -> float:
@@ -116,13 +111,9 @@ def _itks(qform: np.ndarray | None, sform: np.ndarray | None, spacing: np.ndarra
     """Return the affine that ITK makes of the forms, in the header's unit; the sform is not sheared."""
     if qform is None and sform is None:
         return LPS_TO_RAS @ np.diag([*spacing, 1.0])
-    if qform is None or (
-        sform is not None and (sform_code == _SCANNER or np.allclose(qform, sform, rtol=0, atol=1e-4))
-    ):
-        chosen = sform
-    else:
-        chosen = qform
-    affine = np.array(chosen)
+    agree = qform is not None and sform is not None and np.allclose(qform, sform, rtol=0, atol=1e-4)
+    by_sform = qform is None or (sform is not None and (sform_code == _SCANNER or agree))
+    affine = np.array(sform if by_sform else qform)
     affine[:3, :3] *= spacing / np.linalg.norm(affine[:3, :3], axis=0)
     return affine
 
@@ -149,12 +140,6 @@ def _qform(header: Any, spacing: np.ndarray) -> np.ndarray:
     return qform
 
 
-def _sform(header: Any) -> np.ndarray:
-    sform = np.eye(4)
-    sform[:3] = [np.asarray(header[f"srow_{name}"], dtype=np.float64) for name in "xyz"]
-    return sform
-
-
 def _is_orthonormal(affine: np.ndarray) -> bool:
     """Return whether the axes stand at right angles."""
     turn = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
@@ -170,15 +155,6 @@ def _of_forms(qform: np.ndarray | None, sform: np.ndarray | None, spacing: np.nd
         f"its qform and sform disagree by up to {apart:.3g} mm (spacing {_sizes(qform)} and {_sizes(sform)}); it is "
         "placed as ITK does, other readers may place it elsewhere"
     )
-
-
-def _of_unit(unit: str) -> str | None:
-    return None if unit == "mm" else f"its header gives lengths in {unit}; they are converted to mm"
-
-
-def _after(unit: str) -> str:
-    remark = _of_unit(unit)
-    return f"; {remark}" if remark else ""
 
 
 def _sizes(affine: np.ndarray | None) -> str:

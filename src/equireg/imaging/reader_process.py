@@ -7,7 +7,7 @@ after it come as many bytes of voxels as the answer says. It imports nothing but
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from typing import Any
 
 _ROOM = 2**29
 """Memory for the library itself, bytes."""
@@ -30,16 +30,17 @@ def serve(read: Callable[[dict[str, Any]], Answer], errors: tuple[type[Exception
             _limit_memory(int(request["memory"]))
             answer, voxels = read(request)
         except (RuntimeError, MemoryError, ValueError, OSError, *errors) as error:
-            lines = [part.strip() for part in str(error).splitlines() if part.strip()]
-            answer, voxels = {"error": lines[-1] if lines else type(error).__name__}, ()
-        _send(answers, answer, voxels)
+            answer, voxels = {"error": last_line(error)}, ()
+        answers.write(json.dumps(answer).encode() + b"\n")
+        for part in voxels:
+            answers.write(part)
+        answers.flush()
 
 
-def _send(answers: BinaryIO, answer: dict[str, Any], voxels: Iterable[bytes]) -> None:
-    answers.write(json.dumps(answer).encode() + b"\n")
-    for part in voxels:
-        answers.write(part)
-    answers.flush()
+def last_line(error: BaseException) -> str:
+    """Return the last line that an error says, or its kind where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def _limit_memory(more: int) -> None:

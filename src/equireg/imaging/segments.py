@@ -6,7 +6,6 @@ Slicer numbers the segments of each file by themselves, and may save another box
 import re
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from equireg.imaging.boxes import Box
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.labels import LabelTable, distinct, smallest_integer
 from equireg.imaging.placing import SAME_MM
-from equireg.imaging.text_headers import NRRD_ENDINGS, read_notes
+from equireg.imaging.text_headers import read_notes
 
 _PART = "Segmentation_ReferenceImageExtentOffset"
 """Key of a file that may hold a part of its scan."""
@@ -49,11 +48,7 @@ def is_made_up(segment: str) -> bool:
 
 
 def held_apart(files: Iterable[Iterable[str]]) -> frozenset[str]:
-    """Return the plain names that some file gives to two segments, in two spellings.
-
-    Args:
-        files: names of the segments of each file.
-    """
+    """Return the plain names that some file, by the names of its segments, gives to two of them in two spellings."""
     apart: set[str] = set()
     for names in files:
         count = Counter(plain(name) for name in set(names))
@@ -64,10 +59,7 @@ def held_apart(files: Iterable[Iterable[str]]) -> frozenset[str]:
 def label_of(name: str, labels: Iterable[str], apart: Container[str] = ()) -> str | None:
     """Return the label that a segment's name means: the same name, else the only one that differs in spelling alone.
 
-    Args:
-        name: of the segment.
-        labels: names of the labels.
-        apart: plain names whose spelling makes a difference.
+    ``apart`` are plain names whose spelling makes a difference.
     """
     alike = [label for label in labels if plain(label) == plain(name)]
     if name in alike:
@@ -76,11 +68,7 @@ def label_of(name: str, labels: Iterable[str], apart: Container[str] = ()) -> st
 
 
 def told_spellings(meant: Iterable[tuple[str, str]]) -> str | None:
-    """Return one line on names that were taken for a label of another spelling; None where there is none.
-
-    Args:
-        meant: label, and the name of a segment that was taken for it.
-    """
+    """Return one line on labels with names of segments that are other spellings of them; None where there is none."""
     others: dict[str, set[str]] = {}
     for label, name in meant:
         if name != label:
@@ -95,9 +83,7 @@ def told_spellings(meant: Iterable[tuple[str, str]]) -> str | None:
 def told_apart(files: Mapping[Path, Iterable[str]], effect: str) -> str | None:
     """Return a warning of files with segments whose names differ in spelling alone; None where there is none.
 
-    Args:
-        files: names of the segments of each file.
-        effect: what becomes of these segments.
+    ``effect`` says what becomes of these segments.
     """
     found = {path: apart for path, names in files.items() if (apart := held_apart([names]))}
     if not found:
@@ -132,7 +118,7 @@ def are_distinct(names: Collection[str]) -> bool:
 
 def stated_names(path: Path) -> dict[int, str]:
     """Return label value to segment name as it stands in a file; empty unless it names all its segments."""
-    notes = _notes(path)
+    notes = read_notes(path)
     found: dict[int, str] = {}
     for key, text in notes.items():
         match = re.fullmatch(r"(Segment\d{1,4}_)Name", key)
@@ -147,10 +133,9 @@ def stated_names(path: Path) -> dict[int, str]:
 
 
 def common_numbers(named: Iterable[Mapping[int, str]]) -> dict[str, int]:
-    """Return one label value for each segment of several files: where it can be, that of the first file with it.
+    """Return one label value for each segment of several files, each label value to name.
 
-    Args:
-        named: label value to name, of each file.
+    Where it can be, it is that of the first file with the segment.
     """
     numbers: dict[str, int] = {}
     later: dict[str, None] = {}
@@ -211,13 +196,8 @@ def place_in(path: Path, found: Geometry, expected: Geometry) -> tuple[Box, Box]
     """Return which box of a segmentation lies in its scan, and where, if it covers another part; None for any other.
 
     Slicer may save the box around the segments alone, or one that reaches beyond the scan.
-
-    Args:
-        path: the file.
-        found: its geometry.
-        expected: that of the scan.
     """
-    if found.shape == expected.shape or _PART not in _notes(path):
+    if found.shape == expected.shape or _PART not in read_notes(path):
         return None
     begin = np.linalg.solve(expected.affine_array, found.affine_array[:, 3])[:3]
     first = np.rint(begin).astype(int)
@@ -231,11 +211,3 @@ def place_in(path: Path, found: Geometry, expected: Geometry) -> tuple[Box, Box]
 
 def _box(low: np.ndarray, high: np.ndarray) -> Box:
     return tuple(slice(start, stop) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
-
-
-def _notes(path: Path) -> dict[str, str]:
-    if not path.name.lower().endswith(NRRD_ENDINGS):
-        return {}
-    with suppress(OSError, ValueError):
-        return read_notes(path)
-    return {}

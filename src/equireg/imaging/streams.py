@@ -1,7 +1,6 @@
 """The bytes of an image file, plain or gzip, read forwards in pieces; a gzip file's checksums are checked."""
 
 import zlib
-from pathlib import Path
 from typing import BinaryIO
 
 from equireg.imaging.limits import PACKED
@@ -21,11 +20,7 @@ class PlainStream:
         self.capacity = size
 
     def read(self, count: int) -> bytes:
-        """Return the next ``count`` bytes.
-
-        Raises:
-            EOFError: if the file ends before.
-        """
+        """Return the next ``count`` bytes; EOFError: the file ends before."""
         found = self._file.read(count)
         if len(found) < count:
             raise EOFError(f"the file ends {count - len(found)} bytes early")
@@ -78,11 +73,7 @@ class GzipStream:
             count -= len(self.read(min(count, _MOST)))
 
     def finish(self) -> None:
-        """Read to the end, so that all checksums are checked.
-
-        Raises:
-            ValueError: if far more follows than an image holds.
-        """
+        """Read to the end, so that all checksums are checked; ValueError: far more follows than an image holds."""
         beyond = 0
         while part := self._more(_MOST):
             beyond += len(part)
@@ -111,9 +102,3 @@ class GzipStream:
             return False
         self._decoder, self._pending = zlib.decompressobj(zlib.MAX_WBITS | 16), rest
         return True
-
-
-def open_stream(path: Path, file: BinaryIO, *, packed: bool) -> PlainStream | GzipStream:
-    """Return the stream of an open file."""
-    size = path.stat().st_size
-    return GzipStream(file, size) if packed else PlainStream(file, size)

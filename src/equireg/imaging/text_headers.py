@@ -50,7 +50,7 @@ class TextHeader:
     units: tuple[str, ...] = ()
     """Units along axes, in the header's words, which ITK passes over; empty: not stated."""
     dtype: str = ""
-    """Type of a MetaImage's numbers and the order of their bytes, as numpy spells them."""
+    """Type of a MetaImage's numbers and the order of their bytes, as numpy spells them; empty for NRRD."""
 
     @property
     def bytes(self) -> int:
@@ -72,26 +72,29 @@ def read_text_header(path: Path) -> TextHeader:
         EquiregError: if the voxels are said to lie in a file that is not beside the header.
         ValueError: if the header is damaged, or of a form that is not read.
     """
-    with path.open("rb") as file:
-        beginning = file.read(_LONGEST)
+    beginning = _beginning(path)
     return (_meta if path.name.lower().endswith(META_ENDINGS) else _nrrd)(path, beginning)
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """Read the notes that a program left in a NRRD header (``key:=value``).
-
-    Raises:
-        ValueError: if the header does not end.
-    """
-    with path.open("rb") as file:
-        beginning = file.read(_LONGEST)
+    """Read the notes that a program left in a NRRD header (``key:=value``); none of a damaged or another file."""
+    if not path.name.lower().endswith(NRRD_ENDINGS):
+        return {}
     notes, offset, line = {}, 0, "NRRD"
-    while line:
-        line, offset = _line(beginning, offset)
-        key, mark, value = line.partition(":=")
-        if mark:
-            notes[key] = value.encode("latin-1").decode("utf-8", "replace")
-    return notes
+    with suppress(OSError, ValueError):
+        beginning = _beginning(path)
+        while line:
+            line, offset = _line(beginning, offset)
+            key, mark, value = line.partition(":=")
+            if mark:
+                notes[key] = value.encode("latin-1").decode("utf-8", "replace")
+        return notes
+    return {}
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LONGEST)
 
 
 def with_voxels(paths: Iterable[Path]) -> Iterator[Path]:
@@ -230,10 +233,7 @@ def _whole(fields: dict[str, str], name: str, count: int) -> tuple[int, ...]:
 def _skipped(name: str, text: str, *, beside: bool) -> int:
     """Return the bytes before the voxels; -1 says that these are the last of the file, which is no claim on its length.
 
-    Args:
-        name: the field's name.
-        text: its value.
-        beside: whether the voxels lie as they are in a file of their own, where alone all readers count alike.
+    ``beside``: the voxels lie as they are in a file of their own, where alone all readers count alike.
     """
     if text in ("0", "-1"):
         return 0

@@ -28,11 +28,7 @@ _EXPECTED = (
 
 
 def check_kind(path: Path) -> None:
-    """Refuse a TIFF that Pillow does not open for the kind of its numbers; nothing is said of other files.
-
-    Raises:
-        EquiregError: if it is one.
-    """
+    """Refuse a TIFF that Pillow does not open for the kind of its numbers; nothing is said of other files."""
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -52,11 +48,7 @@ def check_kind(path: Path) -> None:
 
 
 def check_samples(path: Path, picture: Image.Image) -> None:
-    """Refuse an open TIFF of which samples or slices would be dropped, or whose pixels are not all stored.
-
-    Raises:
-        EquiregError: if it is one.
-    """
+    """Refuse an open TIFF of which samples or slices would be dropped, or whose pixels are not all stored."""
     tags = _tags(picture)
     samples, depth = tags.get(_SAMPLES, 1), tags.get(_DEPTH, 1)
     if depth > 1:
@@ -94,11 +86,7 @@ def has_copies_alone(picture: Image.Image, frames: int) -> bool:
 
 
 def check_fourth(path: Path, picture: Image.Image) -> None:
-    """Refuse a decoded TIFF in RGB whose fourth sample shows something; one value everywhere only fills the pixels.
-
-    Raises:
-        EquiregError: if it is one.
-    """
+    """Refuse a decoded TIFF in RGB whose fourth sample shows something; one value everywhere only fills the pixels."""
     if _has_fourth(picture):
         fourth = np.frombuffer(picture.tobytes("raw", "RGBX"), np.uint8)[3::4]
         if (fourth != fourth[0]).any():
@@ -116,11 +104,7 @@ def _lost(path: Path, samples: int) -> EquiregError:
 
 
 def check_sign(path: Path, picture: Image.Image) -> None:
-    """Refuse a decoded TIFF with numbers that changed their sign: large ones without, or negative ones of 8 bits.
-
-    Raises:
-        EquiregError: if there are such.
-    """
+    """Refuse a decoded TIFF with numbers that changed their sign: large ones without, or negative ones of 8 bits."""
     tags = _tags(picture)
     signed = tags.get(_FORMAT, (1,))[0] == 2
     if tags and picture.mode == "I" and not signed and np.asarray(picture).min() < 0:

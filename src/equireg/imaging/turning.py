@@ -48,10 +48,9 @@ class Turn:
         return Geometry.from_array([found.shape[axis] for axis in self.axes], found.affine_array @ way, other)
 
     def moves(self, shape: Sequence[int]) -> tuple[tuple[int, int, bool], ...]:
-        """Return what becomes of the axes with more than one voxel; equal for turns that do the same to an array.
+        """Return what becomes of the axes of a file of this shape that have more than one voxel.
 
-        Args:
-            shape: voxels along the axes of the file.
+        It is equal for turns that do the same to an array.
         """
         return tuple(
             (place, axis, flipped)
@@ -81,17 +80,13 @@ def fits(found: Geometry, expected: Geometry) -> list[Fit]:
     """Return the turns that bring a file onto the grid of its scan; none or one, but for headers with two places.
 
     An array that lies there as it is, within ``SAME_MM``, is never turned; nor is any where a header states no place.
-
-    Args:
-        found: geometry of the file.
-        expected: that of the scan.
     """
     if found.shape == expected.shape and (off_mm := found.corner_distance_mm(expected)) <= _same_mm(expected):
         return [Fit(UNTURNED, off_mm)]
     near: dict[tuple[tuple[int, int, bool], ...], Fit] = {}
     placed = _states_a_place(found) and _states_a_place(expected)
     for fit in _all(found, expected):
-        if _is_near(fit.off_mm, expected) and (placed or fit.turn == UNTURNED):
+        if (fit.off_mm <= _same_mm(expected) or fit.off_mm < limit_mm(expected)) and (placed or fit.turn == UNTURNED):
             near.setdefault(fit.turn.moves(found.shape), fit)
     return list(near.values())
 
@@ -122,10 +117,6 @@ def _states_a_place(geometry: Geometry) -> bool:
     """Whether a NIfTI header says where its voxels lie; where it does not, each reader makes up another place."""
     stated = geometry.stated
     return stated is None or max(int(stated["qform_code"]), int(stated["sform_code"])) > 0
-
-
-def _is_near(off_mm: float, expected: Geometry) -> bool:
-    return off_mm <= _same_mm(expected) or off_mm < limit_mm(expected)
 
 
 def _all(found: Geometry, expected: Geometry) -> Iterator[Fit]:

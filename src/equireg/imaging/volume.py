@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from equireg.errors import EquiregError
-from equireg.imaging.alignment import TOLERANCE_MM, find_turn, geometry_of, warn_once
-from equireg.imaging.formats import EXTENSIONS, Channel, read_header, read_voxels
+from equireg.imaging.alignment import find_turn, geometry_of, warn_once
+from equireg.imaging.formats import EXTENSIONS, Channel, not_finite, read_header, read_voxels
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import read_label
@@ -21,7 +21,6 @@ from equireg.imaging.writing import write_channels, write_label, write_probabili
 
 __all__ = [
     "EXTENSIONS",
-    "TOLERANCE_MM",
     "Geometry",
     "read_geometry",
     "read_image",
@@ -92,20 +91,18 @@ def common_geometry(files: Sequence[Path], limits: Limits) -> tuple[Geometry, li
     Raises:
         EquiregError: if a file does not lie on the first one's grid, or has several channels.
     """
-    first: Geometry | None = None
+    found: list[Geometry] = []
     turns = []
     for file in files:
         geometry, channels = read_geometry(file, limits)
-        first = first or geometry
-        turns.append(find_turn(file, geometry, first, f"the channel {files[0].name}"))
+        found.append(geometry)
+        turns.append(find_turn(file, geometry, found[0], f"the channel {files[0].name}"))
         if channels != 1:
             raise EquiregError(
                 f"{file}: has {channels} channels; expected one, as the case has a file a channel. "
                 "Split it, or keep it as the only file of its case."
             )
-    if first is None:
-        raise ValueError("no files, expected one a channel.")
-    return first, turns
+    return found[0], turns
 
 
 def check_channels(paths: Sequence[Path], seen: Sequence[Channel], voxels: int, named: Sequence[str] = ()) -> None:
@@ -125,10 +122,7 @@ def check_channels(paths: Sequence[Path], seen: Sequence[Channel], voxels: int, 
     channels = list(zip(paths, seen, named or [""] * len(seen), strict=True))
     for path, found, which in channels:
         if found.bad:
-            raise EquiregError(
-                f"{path}: {which}has {found.bad} voxels that are NaN or infinite, of {voxels}; expected "
-                "numbers only. Replace them, for example by the background's value."
-            )
+            raise not_finite(path, found.bad, voxels, which)
     empty = [(path, found.low, which) for path, found, which in channels if found.low == found.high]
     for path, value, which in empty:
         what = "pixel" if is_picture(path) else "voxel"

@@ -7,7 +7,7 @@ import numpy as np
 
 from equireg.disk import staged_file
 from equireg.imaging.geometry import Geometry
-from equireg.imaging.labels import smallest_integer
+from equireg.imaging.labels import in_smallest_type
 
 _SCANNER = 1  # NIfTI code of coordinates in the scanner's frame
 _LONGEST = 2**15 - 1
@@ -17,35 +17,22 @@ _LONGEST = 2**15 - 1
 def write_label(path: Path | str, values: np.ndarray, geometry: Geometry) -> None:
     """Write label values [X, Y, Z] as .nii.gz in the smallest integer type for them; completely or not at all.
 
-    The mask of a file of two axes has two axes.
-
-    The type is unsigned unless a value is negative.
+    The mask of a file of two axes has two axes. The type is unsigned unless a value is negative.
 
     Raises:
         EquiregError: if the disk is full or not writable.
         ValueError: if the shape is not the geometry's.
     """
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    _write(Path(path), values.astype(smallest_integer(low, high), copy=False), geometry, flat=geometry.flat)
+    _write(Path(path), in_smallest_type(values), geometry, flat=geometry.flat)
 
 
 def write_probabilities(path: Path | str, probs: np.ndarray, geometry: Geometry) -> None:
-    """Write probabilities [K, X, Y, Z] as a .nii.gz of four axes, classes last, float32; completely or not at all.
-
-    Raises:
-        EquiregError: if the disk is full or not writable.
-        ValueError: if the shape is not the geometry's.
-    """
+    """Write probabilities [K, X, Y, Z] as ``write_label`` does, float32 with classes as the last of four axes."""
     _write(Path(path), np.moveaxis(probs, 0, -1).astype(np.float32, copy=False), geometry)
 
 
 def write_channels(path: Path | str, image: np.ndarray, geometry: Geometry) -> None:
-    """Write voxels [C, X, Y, Z] as a .nii.gz of four axes, channels last, in their own type; completely or not at all.
-
-    Raises:
-        EquiregError: if the disk is full or not writable.
-        ValueError: if the shape is not the geometry's.
-    """
+    """Write voxels [C, X, Y, Z] as ``write_label`` does, in their own type with channels as the last of four axes."""
     _write(Path(path), np.moveaxis(image, 0, -1), geometry)
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, left_aside
+from equireg.layouts.files import folders_with_images, stem_of, up_to
+from equireg.layouts.held_out import is_held_out
 from equireg.layouts.masks import split_mask
 
 _PATIENT = re.compile(r"patient[_-]?\d+", re.IGNORECASE)
@@ -62,7 +63,7 @@ def find(root: Path) -> FoundSet:
         cases=tuple(cases),
         orphans=tuple(mask for mask in masks.values() if mask not in used),
         aside=tuple(series),
-        notes=_notes(series),
+        notes=left_aside(series, "series of all frames"),
     )
 
 
@@ -71,12 +72,4 @@ def _patient_folder(folder: Path, root: Path) -> Path | None:
 
     It may be the root, because one patient's scans are a folder to predict, too.
     """
-    above = (folder, *folder.parents)
-    inside = (place for place in above if place.is_relative_to(root))
-    return next((place for place in inside if _PATIENT.fullmatch(place.name)), None)
-
-
-def _notes(series: list[Path]) -> tuple[str, ...]:
-    if not series:
-        return ()
-    return (f"left aside: {len(series)} series of all frames, such as {series[0].name}",)
+    return next((place for place in (*up_to(root, folder), root) if _PATIENT.fullmatch(place.name)), None)

@@ -27,10 +27,6 @@ SEVERAL_MASKS_OF_PICTURE = (
     "Keep the right mask, and move the others elsewhere. If each shows a class, save them as the values of one file."
 )
 """How to mend several masks of a picture."""
-IF_A_SCAN = (
-    "If it is a scan, give it and its folder names without a word for masks, such as images/1.png; else mend the mask."
-)
-"""How to mend a scan that its name calls a mask."""
 STACKED = ""
 """Key of a file that holds all channels of its case, in place of a channel's name."""
 
@@ -174,6 +170,8 @@ class RawDataset:
     cases: tuple[RawCase, ...]
     """Sorted by name; no name twice."""
     refused: tuple[Refusal, ...]
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    """Label value to its name, where ``labels`` is None: the masks say which values there are."""
     pictures: bool = False
     """Whether the scans are pictures, and so of two dimensions."""
     notes: tuple[str, ...] = ()
@@ -236,6 +234,16 @@ class FoundCase:
         object.__setattr__(self, "name", composed(self.name))
 
     @property
+    def scan(self) -> Path | None:
+        """The first file of the scan, or None where there is none."""
+        return next(iter(self.files.values()), None)
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """All files of its masks, and a folder of masks."""
+        return (*([self.label] if self.label else []), *self.parts.values(), *self.more)
+
+    @property
     def stacked(self) -> Path | None:
         """The one file with all channels, or None where each channel has its own."""
         return self.files.get(STACKED)
@@ -250,6 +258,7 @@ class FoundSet:
     modality: str
     labels: LabelTable | None
     cases: tuple[FoundCase, ...]
+    label_names: Mapping[int, str] = field(default_factory=dict)
     suffixes: Mapping[str, str] = field(default_factory=dict)
     """What a channel adds to the case's name in file names, to say which file is missing."""
     refused: tuple[Refusal, ...] = ()
@@ -267,10 +276,15 @@ class FoundSet:
 
 def missing_file(case: FoundCase, channel: str, suffixes: Mapping[str, str]) -> Path:
     """Return where the file of a channel that a case lacks was looked for."""
-    neighbour = next(iter(case.files.values()), case.label)
+    neighbour = case.scan or case.label
     if neighbour is None:
         return Path(f"{case.name}_{channel}")
     return neighbour.parent / f"{case.name}{suffixes.get(channel, '_' + channel)}{extension_of(neighbour)}"
+
+
+def left_aside(files: Sequence[Path], what: str) -> tuple[str, ...]:
+    """Return a note on files that are known and not used; none without one."""
+    return (f"left aside: {len(files)} {what}, such as {files[0].name}",) if files else ()
 
 
 def describe(channels: Sequence[str]) -> str:

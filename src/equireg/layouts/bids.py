@@ -1,18 +1,20 @@
 """BIDS: ``sub-01/ses-01/anat/sub-01_ses-01_T1w.nii.gz``, masks beside the scans or anywhere below ``derivatives/``."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, left_aside
+from equireg.layouts.bids_tables import label_names, split_name
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
-from equireg.layouts.files import folders_with_images, is_held_out, mask_part, stem_of
+from equireg.layouts.files import folders_with_images, stem_of
+from equireg.layouts.folder_words import mask_part
 from equireg.layouts.grouping import Group, common_channels
+from equireg.layouts.held_out import is_held_out
 from equireg.layouts.masks import is_brain_mask, split_mask
 
-_ENTITY = re.compile(r"([a-z]+)-([a-z0-9+]+)", re.IGNORECASE)
 _SESSION = ("sub", "ses")
 _OTHER_KINDS = ("func", "fmap", "perf", "meg", "eeg", "ieeg", "beh")
 _OTHER_SUFFIXES = ("bold", "sbref", "epi", "asl", "m0scan", "phasediff", "magnitude1", "magnitude2", "phase1", "phase2")
@@ -67,7 +69,6 @@ def find(root: Path) -> FoundSet:
     used: set[Path] = set()
     for name, files in groups:
         images = {file.channel: file.path for file in files}
-        first = next(iter(files))
         if len(images) < len(files):
             refused.append(_twice(name, files))
             continue
@@ -75,20 +76,23 @@ def find(root: Path) -> FoundSet:
         used.update(mask.path for mask in fitting)
         problem = _several(fitting) if len(fitting) > 1 else None
         label = fitting[0].path if len(fitting) == 1 else None
-        held = is_held_out(first.path.parent, root)
-        patient = f"sub-{first.entities['sub']}"
+        held = is_held_out(files[0].path.parent, root)
+        patient = f"sub-{files[0].entities['sub']}"
         cases.append(FoundCase(name, images, label, held, patient=patient, label_problem=problem))
+    called, tables = label_names(root, ((mask.path, mask.entities) for mask in masks if mask.path in used))
+    names = [f"names of labels: {table}" for table in tables[:1]]
     return FoundSet(
         layout="bids",
         channels=channels or (STACKED,),
         modality=modality_of(channels, "mri"),
         labels=None,
+        label_names=called,
         cases=tuple(cases),
         suffixes={channel: f"_{channel}" for channel in channels},
         refused=tuple(refused),
         orphans=tuple(mask.path for mask in masks if mask.path not in used),
         aside=tuple(file for files in left.values() for file in files),
-        notes=tuple(f"left aside: {len(files)} {what}, such as {files[0].name}" for what, files in left.items()),
+        notes=(*names, *(note for what, files in left.items() for note in left_aside(files, what))),
     )
 
 
@@ -128,31 +132,16 @@ def _is_brain(file: _File) -> bool:
 
 def _take_apart(path: Path) -> _File | None:
     """Split a name into entities and suffix; None where it names no subject."""
-    entities: dict[str, str] = {}
-    rest = []
-    for part in stem_of(path).split("_"):
-        match = _ENTITY.fullmatch(part)
-        if match and not rest:
-            entities[match[1].lower()] = match[2]
-        else:
-            rest.append(part)
-    return _File(path, entities, "_".join(rest)) if "sub" in entities else None
+    entities, suffix = split_name(stem_of(path))
+    return _File(path, entities, suffix) if "sub" in entities else None
 
 
 def _groups(scans: Iterable[_File]) -> list[tuple[str, list[_File]]]:
     """Group scans by session; where one has a contrast several times (runs), by all that distinguishes them."""
-    sessions: defaultdict[str, list[_File]] = defaultdict(list)
-    for file in scans:
-        sessions[file.session].append(file)
-    repeated = any(len({file.channel for file in files}) < len(files) for files in sessions.values())
-    if not repeated:
-        return sorted(sessions.items())
-    groups: defaultdict[str, list[_File]] = defaultdict(list)
-    for session, files in sessions.items():
-        whole = len({file.channel for file in files}) == len(files)
-        for file in files:
-            groups[session if whole else file.name].append(file)
-    return sorted(groups.items())
+    sessions = by_key(scans, lambda file: file.session)
+    whole = {session for session, files in sessions.items() if len({file.channel for file in files}) == len(files)}
+    every = (file for files in sessions.values() for file in files)
+    return sorted(by_key(every, lambda file: file.session if file.session in whole else file.name).items())
 
 
 def _masks_of(scans: Sequence[_File], masks: Iterable[_File]) -> list[_File]:
@@ -173,9 +162,7 @@ def _settle(
     Where one pipeline's masks are named after the contrast (``T1w_seg``), those of another pipeline (``desc-aseg``)
     mean something else, also in a session that has no other.
     """
-    native = [mask for mask in masks if mask.entities.get("space", "orig").lower() in _NATIVE_SPACES]
-    if not native:
-        native = list(masks)
+    native = [mask for mask in masks if mask.entities.get("space", "orig").lower() in _NATIVE_SPACES] or masks
     left["masks in another space than the scans"] += [mask.path for mask in masks if mask not in native]
     losers: set[tuple[str, ...]] = set()
     for _, files in groups:
@@ -185,8 +172,6 @@ def _settle(
             losers |= {_kind(mask) for mask in fitting} - {_kind(chosen[0])}
     kept = [mask for mask in native if _kind(mask) not in losers]
     left["masks of another kind"] += [mask.path for mask in native if mask not in kept]
-    for what in [what for what, files in left.items() if not files]:
-        del left[what]
     return kept
 
 

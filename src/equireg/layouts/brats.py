@@ -9,7 +9,8 @@ from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import read_geometry, read_label
 from equireg.layouts.base import FoundCase, FoundSet, LayoutMismatchError, Refusal
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of
+from equireg.layouts.files import folders_with_images, stem_of
+from equireg.layouts.held_out import is_held_out
 
 CHANNELS = ("t1", "t1ce", "t2", "flair")
 """Channel names and their order, whatever the year."""
@@ -27,48 +28,33 @@ class _Style:
     labels: LabelTable
 
 
-def _labels(enhancing: int) -> LabelTable:
-    return LabelTable(
-        values=(0, 1, 2, enhancing),
-        names=("background", "necrotic", "oedema", "enhancing"),
-        regions={"whole": (1, 2, enhancing), "core": (1, enhancing), "enhancing": (enhancing,)},
-    )
+def _table(labels: dict[str, int], whole: tuple[int, ...], core: tuple[int, ...], *alone: str) -> LabelTable:
+    """Return labels with the regions that the challenge scores: two that unite labels, and labels alone."""
+    regions = {"whole": whole, "core": core, **{name: (labels[name],) for name in alone}}
+    return LabelTable((0, *labels.values()), ("background", *labels), regions)
 
 
+_SHARED = {"necrotic": 1, "oedema": 2}
 _STYLES = (
-    _Style("_", ("t1", "t1ce", "t2", "flair"), _labels(4)),
-    _Style("-", ("t1n", "t1c", "t2w", "t2f"), _labels(3)),
+    _Style("_", ("t1", "t1ce", "t2", "flair"), _table({**_SHARED, "enhancing": 4}, (1, 2, 4), (1, 4), "enhancing")),
+    _Style("-", ("t1n", "t1c", "t2w", "t2f"), _table({**_SHARED, "enhancing": 3}, (1, 2, 3), (1, 3), "enhancing")),
 )
 
 
-_RESECTED = LabelTable(
-    values=(0, 1, 2, 3, 4),
-    names=("background", "necrotic", "oedema", "enhancing", "resection cavity"),
-    regions={
-        "whole": (1, 2, 3),
-        "core": (1, 3),
-        "enhancing": (3,),
-        "necrotic": (1,),
-        "oedema": (2,),
-        "resection cavity": (4,),
-    },
+_RESECTED = _table(
+    {"necrotic": 1, "oedema": 2, "enhancing": 3, "resection cavity": 4},
+    (1, 2, 3),
+    (1, 3),
+    *("enhancing", "necrotic", "oedema", "resection cavity"),
 )
-"""From 2024 on, after treatment, with the regions that the challenge scores."""
-
-_PAEDIATRIC = LabelTable(
-    values=(0, 1, 2, 3, 4),
-    names=("background", "enhancing", "non-enhancing", "cystic", "oedema"),
-    regions={
-        "whole": (1, 2, 3, 4),
-        "core": (1, 2, 3),
-        "enhancing": (1,),
-        "non-enhancing": (2,),
-        "cystic": (3,),
-        "oedema": (4,),
-    },
+"""From 2024 on, after treatment."""
+_PAEDIATRIC = _table(
+    {"enhancing": 1, "non-enhancing": 2, "cystic": 3, "oedema": 4},
+    (1, 2, 3, 4),
+    (1, 2, 3),
+    *("enhancing", "non-enhancing", "cystic", "oedema"),
 )
 """Of children, from 2024 on."""
-
 _AFTER_TREATMENT = re.compile(r"BraTS-GLI-\d+-1\d\d", re.IGNORECASE)
 """Scans of 2024 are counted from 100 on."""
 _READ_MASKS = 16
@@ -81,23 +67,17 @@ def find(root: Path) -> FoundSet:
     Raises:
         LayoutMismatchError: if no folder holds the four contrasts under BraTS' names.
     """
-    found: dict[int, list[FoundCase]] = {index: [] for index in range(len(_STYLES))}
-    for folder, files in folders_with_images(root):
-        for index, style in enumerate(_STYLES):
-            case = _case(folder, files, style, _held_out(root, folder))
-            if case:
-                found[index].append(case)
-    complete = {
-        index: sum(set(case.files) == set(CHANNELS) for case in cases) for index, cases in found.items() if cases
-    }
-    if not any(complete.values()):
+    folders = [(folder, files, _held_out(root, folder)) for folder, files in folders_with_images(root)]
+    found = [[case for place in folders if (case := _case(*place, style))] for style in _STYLES]
+    complete = [sum(set(case.files) == set(CHANNELS) for case in cases) for cases in found]
+    if not any(complete):
         raise LayoutMismatchError(
             f"{root}: has no folder with the files CASE_t1, CASE_t1ce, CASE_t2, CASE_flair or CASE-t1n, "
             "CASE-t1c, CASE-t2w, CASE-t2f; expected BraTS' names."
         )
-    chosen = max(complete, key=lambda index: complete[index])
+    chosen = complete.index(max(complete))
     style = _STYLES[chosen]
-    of_other_years = [case for index, cases in found.items() if index != chosen for case in cases]
+    of_other_years = [case for index, cases in enumerate(found) if index != chosen for case in cases]
     return FoundSet(
         layout="brats",
         channels=CHANNELS,
@@ -109,7 +89,7 @@ def find(root: Path) -> FoundSet:
     )
 
 
-def _case(folder: Path, files: list[Path], style: _Style, held_out: bool) -> FoundCase | None:
+def _case(folder: Path, files: list[Path], held_out: bool, style: _Style) -> FoundCase | None:
     """Return the case that a folder is, or None where it is not one of this style."""
     pattern = re.compile(f"(.+){style.separator}({'|'.join(style.endings)}|seg)", re.IGNORECASE)
     matches = {file: match for file in files if (match := pattern.fullmatch(stem_of(file)))}

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from equireg.errors import EquiregError
+from equireg.layouts.files import MARKS
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "t1": ("t1", "t1n", "t1w", "t1native", "t1pre", "t1weighted", "mprage", "t1mprage", "t1mpr"),
@@ -115,7 +116,7 @@ def split_channel(stem: str) -> tuple[str, str] | None:
             start = tokens[-count].start()
             name = "".join(token[0] for token in tokens[-count:]).lower()
             if name in _MEANING:
-                return stem[:start].rstrip("_-. "), _MEANING[name]
+                return stem[:start].rstrip(MARKS), _MEANING[name]
     return None
 
 

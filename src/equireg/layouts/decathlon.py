@@ -62,8 +62,8 @@ def find(root: Path) -> FoundSet:
         EquiregError: if ``dataset.json`` is damaged.
     """
     path = root / NAME
-    description = read_description(root)
-    if description is None or not ("modality" in description or _lists_scans(path, description)):
+    description = read_description(root) or {}
+    if not ("modality" in description or _lists_scans(path, description)):
         raise LayoutMismatchError(
             f'{path}: has no "modality" and no "training" list of scans; expected a Decathlon {NAME}.'
         )
@@ -120,18 +120,16 @@ def _channels_of_files(path: Path, description: Mapping[str, Any]) -> tuple[str,
 def _read_lists(path: Path, description: Mapping[str, Any], channels: Sequence[str]) -> _Listed:
     """Read the cases that the lists name; a missing scan, and one on two lists, is refused."""
     listed = _Listed()
-    for key in LISTS:
-        for entry in listed_entries(path, description, key):
-            files, masks = _files(path, entry)
-            listed.masks.update(masks)
-            if key != "training" and not files[0].parent.is_dir():
-                listed.absent += 1  # the test scans were never fetched, or were left out when the task was copied
-            elif files[0] in listed.lists:
-                _repeat(listed, files[0], key)
-                listed.lists = dict.fromkeys(files, key) | listed.lists
-            else:
-                listed.lists |= dict.fromkeys(files, key)
-                _add(listed, files, channels, masks, held_out=key != "training")
+    for key, files, masks in _entries(path, description, *LISTS):
+        listed.masks.update(masks)
+        if key != "training" and not files[0].parent.is_dir():
+            listed.absent += 1  # the test scans were never fetched, or were left out when the task was copied
+        elif files[0] in listed.lists:
+            _repeat(listed, files[0], key)
+            listed.lists = dict.fromkeys(files, key) | listed.lists
+        else:
+            listed.lists |= dict.fromkeys(files, key)
+            _add(listed, files, channels, masks, held_out=key != "training")
     _name_by_folder(listed, path.parent)
     return listed
 
@@ -201,9 +199,7 @@ def _notes(listed: _Listed) -> tuple[str, ...]:
 
 
 def _namesake(case: FoundCase, listed: Path) -> Refusal:
-    reason = (
-        f"{next(iter(case.files.values()))}: has the name of {listed}, which {NAME} lists; expected each name once."
-    )
+    reason = f"{case.scan}: has the name of {listed}, which {NAME} lists; expected each name once."
     return Refusal(case.name, reason, "Rename or remove one of the two.")
 
 
@@ -218,7 +214,7 @@ def _is_of_nnunet(path: Path, description: Mapping[str, Any]) -> bool:
     if "dataset" in description:
         return True
     count = len(channel_names(path, description["channel_names"]))
-    images = [_files(path, entry)[0] for entry in entries]
+    images = [files for _, files, _ in _entries(path, description, "training")]
     several = any(len(files) > 1 for files in images)
     if several and not _lie_in_folders(path, description):
         return False
@@ -229,8 +225,8 @@ def _is_of_nnunet(path: Path, description: Mapping[str, Any]) -> bool:
 def _lie_in_folders(path: Path, description: Mapping[str, Any]) -> bool:
     """Whether folders of scans say the same of the listed ones as the lists do: which are held out."""
     held_out = {pair.images: pair.held_out for pair in folder_pairs(path.parent)}
-    listed = [(key, _files(path, entry)[0]) for key in LISTS for entry in listed_entries(path, description, key)]
-    return all(held_out.get(file.parent) == (key != "training") for key, files in listed for file in files)
+    listed = _entries(path, description, *LISTS)
+    return all(held_out.get(file.parent) == (key != "training") for key, files, _ in listed for file in files)
 
 
 def _lists_first_channels(path: Path, description: Mapping[str, Any]) -> bool:
@@ -240,21 +236,26 @@ def _lists_first_channels(path: Path, description: Mapping[str, Any]) -> bool:
         return False
     count = len(channel_names(path, description["modality"]))
     folders = {pair.images for pair in folder_pairs(path.parent)}
-    listed = [_files(path, entry) for key in LISTS for entry in listed_entries(path, description, key)]
+    listed = _entries(path, description, *LISTS)
 
     def is_first(file: Path) -> bool:
         last = file.with_name(f"{stem_of(file)[:-5]}_{count - 1:04d}{extension_of(file) or ''}")
         return _has_number(file, count) and (not is_there(file) or (is_there(last) and file.parent in folders))
 
-    pairs = [(stem_of(files[0])[:-5], stem_of(mask)) for files, masks in listed for mask in masks]
+    pairs = [(stem_of(files[0])[:-5], stem_of(mask)) for _, files, masks in listed for mask in masks]
     alike = bool(pairs) and all(name == mask for name, mask in pairs)
-    return alike and all(len(files) == 1 and is_first(files[0]) for files, _ in listed)
+    return alike and all(len(files) == 1 and is_first(files[0]) for _, files, _ in listed)
 
 
 def _has_number(file: Path, count: int) -> bool:
     """Whether a name ends with nnU-Net's number of one of so many channels."""
     match = NUMBERED.fullmatch(stem_of(file))
     return match is not None and int(match[2]) < count
+
+
+def _entries(path: Path, description: Mapping[str, Any], *keys: str) -> list[tuple[str, list[Path], list[Path]]]:
+    """Return for each listed case the list, the files of its scan, and its masks."""
+    return [(key, *_files(path, entry)) for key in keys for entry in listed_entries(path, description, key)]
 
 
 def _files(path: Path, entry: Any) -> tuple[list[Path], list[Path]]:
@@ -291,7 +292,7 @@ def _told(
     root: Path, listed: _Listed, unlisted: Sequence[FoundCase], orphans: Sequence[Path]
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Return the images that a datalist leaves out and that are not used, and warnings of them and of those used."""
-    used = {file for case in unlisted for file in (*case.files.values(), *([case.label] if case.label else []))}
+    used = {file for case in unlisted for file in (*case.files.values(), *case.masks)}
     aside, warning = told(root, {*listed.lists, *listed.masks, *used, *orphans}, listed.lists)
     trained = [case.name for case in unlisted if not case.held_out]
     warnings = [warning] if warning else []

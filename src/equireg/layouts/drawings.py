@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts.files import mask_part, stem_of
+from equireg.layouts.files import stem_of
+from equireg.layouts.folder_words import mask_part
+from equireg.layouts.label_maps import hold_labels
 from equireg.layouts.masks import split_mask
-from equireg.layouts.unnamed_masks import hold_labels
 
 _DRAWING = re.compile(r"(?P<of>.+)[_\-. ](?:super[_\-]?pixels?|overlay|viz|visuali[sz]ation)", re.IGNORECASE)
 

@@ -1,6 +1,7 @@
 """The first of the layouts that fits a folder."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,19 @@ from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
 from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
+from equireg.layouts.label_maps import hold_labels
 from equireg.layouts.unread import outlines, scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
 """Layouts that take any names."""
 _DESCRIBED = {"labels", "channel_names", "modality", "training", "validation", "test", "testing"}
 """What a data set's description says that changes how it is read."""
+_LOOKED_AT = 3
+"""Images that are opened to see whether they are masks."""
+_MASKS_OF_DICOM = (
+    "masks among them are taken in by `equireg adopt`, named as the cases are (--keep_names true names these after the "
+    "PatientID)"
+)
 _COUNTING = {"plain": plain.find, "pictures": plain.find_pictures}
 """Finders that ask for the number of channels, where it is known."""
 
@@ -82,15 +90,16 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     """Tell of images that are neither in a case, nor refused, nor left aside with a note."""
     used = {*found.orphans, *found.aside}
     for case in found.cases:
-        used |= {*case.files.values(), *case.parts.values(), *case.more, *([case.label] if case.label else [])}
+        used |= {*case.files.values(), *case.masks}
     reasons = " ".join([*(item.reason for item in found.refused), *(case.label_problem or "" for case in found.cases)])
     left = [file for _, files in folders_with_images(root) for file in files if file not in used]
     left = [file for file in left if file.name not in reasons]
     notes = []
     if left:
-        notes.append(f"not used: {len(left)} images that the layout {found.layout} does not know, such as {left[0]}")
-    below = folders_below(root) if found.layout != "dicom" else []
-    slices = [folder / name for folder, names in below for name in names if _is_slice(folder, name)]
+        way = f"; {_MASKS_OF_DICOM}" if found.layout == "dicom" else ""
+        what = f"images that the layout {found.layout} does not know, such as {left[0]}{way}"
+        notes.append(f"not used: {len(left)} {what}")
+    slices = list(_slices(root)) if found.layout != "dicom" else []
     if slices:
         notes.append(f"not used: {len(slices)} DICOM files, such as {slices[0]}; --layout dicom reads them")
     return tuple(notes)
@@ -111,6 +120,19 @@ def _unread_description(root: Path, found: FoundSet) -> str | None:
     if not places:
         return None
     return f"{places[0]} was not read: {lost}. Give the folder {places[0].parent} itself."
+
+
+def _are_masks_of_dicom(root: Path, found: FoundSet) -> bool:
+    """Whether what was found holds labels, as far as it is opened, and DICOM files lie beside it."""
+    images = [next(iter(case.files.values())) for case in found.cases if case.label is None]
+    if not images or len(images) < len(found.cases) or not any(_slices(root)):
+        return False
+    return hold_labels(images[:: math.ceil(len(images) / _LOOKED_AT)])
+
+
+def _slices(root: Path) -> Iterator[Path]:
+    """Yield the DICOM files of a raw folder."""
+    return (folder / name for folder, names in folders_below(root) for name in names if _is_slice(folder, name))
 
 
 def _is_slice(folder: Path, name: str) -> bool:
@@ -143,7 +165,11 @@ def find_layout(
         try:
             if name == "dicom":
                 return dicom.find(root, options, channels)
-            return _COUNTING[name](root, len(channels) or None) if name in _COUNTING else LAYOUTS[name](root)
+            found = _COUNTING[name](root, len(channels) or None) if name in _COUNTING else LAYOUTS[name](root)
+            if layout == "auto" and name == "plain" and _are_masks_of_dicom(root, found):
+                with suppress(LayoutMismatchError):
+                    return dicom.find(root, options, channels)
+            return found
         except LayoutMismatchError as error:
             tried.append(str(error))
     if layout != "auto":

@@ -1,13 +1,14 @@
 """Folders below the root to cases: a folder a case, or a folder of many cases."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import is_known, meaning
-from equireg.layouts.files import stem_of
+from equireg.layouts.files import MARKS, stem_of
 from equireg.layouts.grouping import Group, choose_scheme, group_files, single, take, without_word_for_scan
 from equireg.layouts.patients import differ_by_time, is_time_point, is_visit
 
@@ -44,10 +45,7 @@ def group_folders(
         channel_count: channels of a case, where it is known.
     """
     rests = {folder: [_rest(folder, file) for file in files] for folder, files in folders.items()}
-    count: defaultdict[str, int] = defaultdict(int)
-    for names in rests.values():
-        for name in set(names):
-            count[name] += 1
+    count = Counter(name for names in rests.values() for name in set(names))
     result, called = FolderCases(), folder_names(folders, root)
     across = _across_folders(root, folders)
     result.groups += across
@@ -66,7 +64,7 @@ def group_folders(
         recurring = all(count[rest] > 1 and rest for rest in rests[folder]) and not any(map(str.isdigit, words))
         recurring = recurring and not (len(files) >= len(folders) and _are_numbered(words))
         if len(found) == 1:
-            result.groups.append(Group(name, found[0].files, found[0].contrast, found[0].twice))
+            result.groups.append(replace(found[0], name=name))
         elif len(owned) > 1 or _are_times(words) or differ_by_time(words):
             cases = [_case_of_folder(group, name, folder, count) for group in found]
             shared = mask_count(folder) and not any(has_mask(folder, name) for group in found for name in group.names())
@@ -83,9 +81,7 @@ def _across_folders(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[
 
     Folders of one scan each are channels of a case (``c1/T1/scan``, ``c1/FLAIR/scan``), unless they may be times.
     """
-    siblings: defaultdict[Path, list[Path]] = defaultdict(list)
-    for folder in folders:
-        siblings[folder.parent].append(folder)
+    siblings = by_key(folders, lambda folder: folder.parent)
     called = folder_names(siblings, root)
     groups: list[Group] = []
     for parent, several in siblings.items():
@@ -96,9 +92,10 @@ def _across_folders(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[
             continue
         contrasts = all(map(is_known, set.union(*stems)))  # then the folders T1 and T2 are times
         if len({meaning(name) for name in names}) == len(names) and all(map(is_known, names)) and not contrasts:
-            for stem in sorted(set.union(*stems)):
-                files = {meaning(file.parent.name): file for file in _called(stem, several, folders)}
-                groups.append(Group(called[parent] if alone else stem, files))
+            every = by_key((file for folder in several for file in folders[folder]), stem_of)
+            for stem, files in sorted(every.items()):
+                channels = {meaning(file.parent.name): file for file in files}
+                groups.append(Group(called[parent] if alone else stem, channels))
         elif (_are_times(names) or all(map(is_visit, names))) and len(siblings) == 1 and not contrasts and not alone:
             groups += [
                 Group(f"{stem_of(file)}_{folder.name}", single(file).files)
@@ -115,10 +112,6 @@ def _channels_after_folder(folder: Path, files: Sequence[Path]) -> dict[str, Pat
     channels = {meaning(match["rest"]): file for file, match in matches.items() if is_known(match["rest"])}
     alone = len({match["case"] for match in matches.values()}) == 1
     return channels if alone and 1 < len(channels) == len(files) else None
-
-
-def _called(stem: str, several: Sequence[Path], folders: Mapping[Path, Sequence[Path]]) -> list[Path]:
-    return [file for folder in several for file in folders[folder] if stem_of(file) == stem]
 
 
 def _are_numbered(names: Sequence[str]) -> bool:
@@ -146,7 +139,7 @@ def _case_of_folder(group: Group, name: str, folder: Path, count: Mapping[str, i
     """Name one of several cases in a folder, with the folder's name where its own is found elsewhere too."""
     word = _rest_of(folder, group.name)
     own = group.name.lower().startswith(folder.name.lower()) or (count.get(word, 0) < 2 and not is_time_point(word))
-    return group if own else Group(f"{name}_{group.name}", group.files, group.contrast, group.twice)
+    return group if own else replace(group, name=f"{name}_{group.name}")
 
 
 def _channels_by_name(name: str, folder: Path, files: Sequence[Path]) -> Group:
@@ -165,7 +158,7 @@ def _rest(folder: Path, file: Path) -> str:
 
 def _rest_of(folder: Path, stem: str) -> str:
     """Return a stem without its folder's name in front."""
-    return stem.lower().removeprefix(folder.name.lower()).strip("_-. ")
+    return stem.lower().removeprefix(folder.name.lower()).strip(MARKS)
 
 
 def folder_names(folders: Iterable[Path], root: Path) -> dict[Path, str]:

@@ -11,7 +11,7 @@ from equireg.imaging.pictures import CHANNELS, is_picture
 from equireg.layouts.base import STACKED
 from equireg.layouts.base import channel_count as channels_in
 from equireg.layouts.channels import NUMBERED, goes_first, in_channel_order, split_channel
-from equireg.layouts.files import stem_of
+from equireg.layouts.files import MARKS, stem_of
 from equireg.layouts.patients import split_time
 
 Scheme = Literal["contrast", "number", "single"]
@@ -39,9 +39,14 @@ class Group:
     """Two files for one channel."""
 
     @property
+    def scan(self) -> Path:
+        """The first of its files."""
+        return next(iter(self.files.values()))
+
+    @property
     def folder(self) -> Path:
         """The folder that holds the case's files."""
-        return next(iter(self.files.values())).parent
+        return self.scan.parent
 
     @property
     def place(self) -> Path:
@@ -107,7 +112,7 @@ def _are_channels(
         return False
     if sum(any(has_mask(stem) for stem in several) for several in contrasts.values()) > 1:
         return False
-    times = {f"{case}{mark}t{number}".lower() for mark in ("_-. " if case else [""]) for number in (0, *range(3, 10))}
+    times = {f"{case}{mark}t{number}".lower() for mark in (MARKS if case else [""]) for number in (0, *range(3, 10))}
     return not (set(contrasts) <= {"t1", "t2"} and any(stem in times for stem in stems))
 
 
@@ -182,8 +187,5 @@ def common_channels(groups: Sequence[Group]) -> tuple[str, ...]:
     named = [group for group in groups if STACKED not in group.files]
     if 2 * len(named) < len(groups):
         return ()
-    counts: defaultdict[str, int] = defaultdict(int)
-    for group in named:
-        for channel in group.files:
-            counts[channel] += 1
+    counts = Counter(channel for group in named for channel in group.files)
     return in_channel_order({channel for channel, number in counts.items() if 2 * number >= len(named)})

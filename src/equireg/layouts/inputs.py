@@ -16,7 +16,7 @@ from equireg.imaging.formats import extension_of, read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import dicom, named_masks
-from equireg.layouts.base import IF_A_SCAN, FoundCase, FoundSet, RawCase, Refusal, channel_count, missing_file
+from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, channel_count, missing_file
 from equireg.layouts.channels import ALIASES, is_known, match_channels, meaning, pair_names
 from equireg.layouts.dataset_json import NAME, channel_names, read_description
 from equireg.layouts.dicom.files import count_beside
@@ -88,9 +88,7 @@ def discover_inputs(
 
 def _no_mask(file: Path) -> RawCase:
     """Return what nothing but a name calls a mask as a case that cannot be predicted: it may be a scan."""
-    problem = (
-        f"{file}: is not predicted, as its name or its folder's has a word for masks; it shows no labels. {IF_A_SCAN}"
-    )
+    problem = f"{file}: is not predicted, as its name or its folder's has a word for masks; it shows no labels. {named_masks.IF_A_SCAN}"
     return RawCase(file.name, (), None, file.name, False, problem=problem)
 
 
@@ -225,7 +223,7 @@ def _images(case: FoundCase, found: FoundSet, wanted: Sequence[str]) -> tuple[tu
             f"{', '.join(wanted)} that the model was trained on. Add the file, or take the case out."
         )
     if case.series and len(case.files) == 1 and case.contrast:
-        match_channels([case.contrast], wanted, f"{next(iter(case.files.values()))} (case {case.name})")
+        match_channels([case.contrast], wanted, f"{case.scan} (case {case.name})")
     ordered = [name for name in found.channels if name in case.files]
     ordered += [name for name in case.files if name not in ordered]
     folder = str(next(iter(case.files.values())).parent)

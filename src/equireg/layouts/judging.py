@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +12,6 @@ from equireg.errors import EquiregError
 from equireg.imaging.pictures import is_picture
 from equireg.layouts import names
 from equireg.layouts.base import (
-    IF_A_SCAN,
     SEVERAL_MASKS,
     SEVERAL_MASKS_OF_PICTURE,
     FoundCase,
@@ -22,12 +21,14 @@ from equireg.layouts.base import (
     Refusal,
     missing_file,
 )
+from equireg.layouts.by_key import by_key
 from equireg.layouts.files import goes_on_behind, stem_of
+from equireg.layouts.label_maps import holds_labels
 from equireg.layouts.masks import split_mask
+from equireg.layouts.named_masks import IF_A_SCAN
 from equireg.layouts.patient_folders import patients_of_folders
 from equireg.layouts.patients import patients_of
 from equireg.layouts.picture_sets import picks_of
-from equireg.layouts.unnamed_masks import holds_labels
 
 _SHOWN = 3
 
@@ -45,7 +46,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool) -> RawDataset
     unlabelled = {_bare(case.name): case for case in found.cases if case.label is None}
     refused += _masks_without_scan(found.orphans, unlabelled, _above_scans(root, found))
     patients = patients_of(case.name for case in found.cases)
-    scans = {case.name: next(iter(case.files.values())) for case in found.cases if case.files and not case.patient}
+    scans = {case.name: case.scan for case in found.cases if case.scan and not case.patient}
     patients |= patients_of_folders(root, scans, patients)
     remedies: dict[tuple[Path, Path], str] = {}
     for case, problem in judged(root, found, follow_links=follow_links):
@@ -78,6 +79,7 @@ def to_dataset(root: Path, found: FoundSet, *, follow_links: bool) -> RawDataset
         channels=found.channels,
         modality=found.modality,
         labels=found.labels,
+        label_names=found.label_names,
         cases=tuple(cases.values()),
         pictures=any(is_picture(case.images[0]) for case in cases.values()),
         refused=tuple(sorted(refused, key=lambda refusal: refusal.case)),
@@ -125,11 +127,10 @@ def _begun_by(mask: Path, names: Iterable[str]) -> str | None:
 def _above_scans(root: Path, found: FoundSet) -> dict[Path, list[str]]:
     """Return masks without a scan that lie above several folders of scans, with the names of these folders."""
     homes = {file.parent for case in found.cases for file in case.files.values()}
-    below: defaultdict[Path, list[str]] = defaultdict(list)
-    for home in sorted(homes):
-        below[home.parent].append(home.name)
+    below = by_key(sorted(homes), lambda home: home.parent)
     masks = (mask for mask in found.orphans if mask.parent not in (root, *homes))
-    return {mask: below[mask.parent] for mask in masks if len(below.get(mask.parent, ())) > 1}
+    several = ((mask, below.get(mask.parent, ())) for mask in masks)
+    return {mask: [home.name for home in inside] for mask, inside in several if len(inside) > 1}
 
 
 def _without_scan(mask: Path, unlabelled: Mapping[str, FoundCase], below: Sequence[str]) -> Refusal:
@@ -150,9 +151,9 @@ def _near_scan(mask: Path, unlabelled: Mapping[str, FoundCase]) -> str | None:
     stem, case = stem_of(mask), split_mask(stem_of(mask))
     bare = (_bare(name) for name in (stem, case) if name)
     near = next((unlabelled[name] for name in bare if name in unlabelled), None)
-    if near is not None and near.name in (stem, case) and near.files:
-        scan = next(iter(near.files.values()))
-        return f"If it is that of the scan {scan}, move it to {scan.parent / 'masks'}: the folders do not say so."
+    if near is not None and near.name in (stem, case) and near.scan:
+        home = near.scan.parent / "masks"
+        return f"If it is that of the scan {near.scan}, move it to {home}: the folders do not say so."
     if near is not None:
         return f"If it is that of the scan {near.name}, call it so: capitals, zeros and marks count."
     scans = [other.name for other in unlabelled.values()]
@@ -167,11 +168,9 @@ def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple
     A name that two files of one folder have is refused once, and so is the second case with the same file.
     """
     home = None if follow_links else Path(os.path.realpath(root))
-    alike: defaultdict[str, list[FoundCase]] = defaultdict(list)
-    for case in sorted(found.cases, key=lambda case: (case.name, [str(file) for file in case.files.values()])):
-        alike[case.name].append(case)
+    cases = sorted(found.cases, key=lambda case: (case.name, [str(file) for file in case.files.values()]))
     owners: dict[str, FoundCase] = {}
-    for several in alike.values():
+    for several in by_key(cases, lambda case: case.name).values():
         twice = _twice(several)
         if twice is not None:
             yield several[0], twice
@@ -185,7 +184,7 @@ def judged(root: Path, found: FoundSet, *, follow_links: bool) -> Iterator[tuple
 
 def _twice(cases: Sequence[FoundCase]) -> Refusal | None:
     """Refuse a name that two files of one folder have (``c1.nii`` beside ``c1.nii.gz``): it is ambiguous."""
-    files = [next(iter(case.files.values())) for case in cases if case.files]
+    files = [case.scan for case in cases if case.scan]
     beside = [file for file in files if sum(other.parent == file.parent for other in files) > 1]
     if not beside:
         return None
@@ -198,8 +197,9 @@ def _bad_name(case: FoundCase) -> Refusal | None:
     problem = names.problem_of(case.name)
     if problem is None:
         return None
-    file = next(iter(case.files.values()), case.label)
-    return Refusal(names.safe(case.name), f"{file}: {problem}; expected a name for files.", names.REMEDY)
+    return Refusal(
+        names.safe(case.name), f"{case.scan or case.label}: {problem}; expected a name for files.", names.REMEDY
+    )
 
 
 def _known_problem(case: FoundCase) -> Refusal | None:
@@ -210,9 +210,8 @@ def _outside(case: FoundCase, home: Path | None) -> Refusal | None:
     """Refuse a case with a file outside the raw folder, by a link or by a listed path."""
     if home is None:
         return None
-    masks = (*([case.label] if case.label else []), *case.parts.values(), *case.more)
     slices = (file for one in case.series.values() for file in one.files)
-    for file in (*case.files.values(), *slices, *masks):
+    for file in (*case.files.values(), *slices, *case.masks):
         place = Path(os.path.realpath(file))
         if not place.is_relative_to(home):
             return Refusal(
@@ -276,13 +275,12 @@ def _missing_channel(case: FoundCase, found: FoundSet) -> Refusal | None:
 
 def _taken(case: FoundCase, earlier: RawCase | None, remedies: dict[tuple[Path, Path], str]) -> Refusal | None:
     """Refuse a case whose name a case in another folder has; ``remedies`` keeps what was said of two folders."""
-    if earlier is None:
+    if earlier is None or case.scan is None:
         return None
-    file = next(iter(case.files.values()))
-    reason = f"{file}: the name {case.name} is taken by {earlier.images[0]}; expected each name once."
-    folders = (file.parent, earlier.images[0].parent)
+    reason = f"{case.scan}: the name {case.name} is taken by {earlier.images[0]}; expected each name once."
+    folders = (case.scan.parent, earlier.images[0].parent)
     if folders not in remedies:
-        remedies[folders] = _rename(file, earlier.images[0])
+        remedies[folders] = _rename(case.scan, earlier.images[0])
     return Refusal(case.name, reason, remedies[folders])
 
 

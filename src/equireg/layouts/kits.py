@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, left_aside
+from equireg.layouts.files import folders_with_images, stem_of
+from equireg.layouts.held_out import is_held_out
 
+_CASE = re.compile(r"case_\d+", re.IGNORECASE)
 _IMAGE = re.compile(r"(?:imaging|image)", re.IGNORECASE)
 _MASK = re.compile(r"segmentation", re.IGNORECASE)
 _VOTE = re.compile(r"aggregated_maj_seg", re.IGNORECASE)
@@ -23,9 +25,8 @@ def find(root: Path) -> FoundSet:
     cases: list[FoundCase] = []
     left: list[Path] = []
     for folder, files in folders_with_images(root):
-        inside = any(re.fullmatch(r"case_\d+", place.name, re.IGNORECASE) for place in folder.parents)
-        if not re.fullmatch(r"case_\d+", folder.name, re.IGNORECASE):
-            left += files if inside else []
+        if not _CASE.fullmatch(folder.name):
+            left += files if any(_CASE.fullmatch(place.name) for place in folder.parents) else []
             continue
         image = next((file for file in files if _IMAGE.fullmatch(stem_of(file))), None)
         masks = [file for pattern in (_MASK, _VOTE) for file in files if pattern.fullmatch(stem_of(file))]
@@ -42,11 +43,5 @@ def find(root: Path) -> FoundSet:
         labels=None,
         cases=tuple(cases),
         aside=tuple(left),
-        notes=_notes(left),
+        notes=left_aside(left, "further images in the cases' folders"),
     )
-
-
-def _notes(left: list[Path]) -> tuple[str, ...]:
-    if not left:
-        return ()
-    return (f"left aside: {len(left)} further images in the cases' folders, such as {left[0].name}",)

@@ -11,6 +11,7 @@ from equireg.folders.predictions import case_of, is_probabilities, read_labels
 from equireg.imaging.formats import read_header
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.pictures import is_picture
+from equireg.layouts.by_key import by_key
 from equireg.layouts.dataset_json import described_labels
 from equireg.layouts.files import images_in, stem_of
 
@@ -102,7 +103,7 @@ def core_of(stem: str) -> str | None:
 class MaskIndex:
     """Masks of one place, to be looked up by the names that a case goes by."""
 
-    def __init__(self, files: Iterable[Path], home: Path, cases: Mapping[Path, str] | None = None) -> None:
+    def __init__(self, files: Iterable[Path], home: Path, cases: Mapping[Path, str]) -> None:
         """Index masks that lie anywhere below ``home``.
 
         Args:
@@ -113,17 +114,15 @@ class MaskIndex:
         self.home = home
         self.files = [file for file in files if not is_brain_mask(file)]
         self._levels: list[defaultdict[str, list[Path]]] = [defaultdict(list) for _ in range(4)]
-        alone = defaultdict(list)
         for file in self.files:
-            alone[file.parent].append(file)
             stem = stem_of(file)
-            part = (cases or {}).get(file) or split_mask(stem)
+            part = cases.get(file) or split_mask(stem)
             for level, key in zip(self._levels, (stem, part, core_of(stem)), strict=False):
                 if key:
                     level[key].append(file)
-        for folder, files_there in alone.items():
-            if folder != home and len(files_there) == 1:
-                self._levels[3][folder.name] += files_there
+        for folder, inside in by_key(self.files, lambda file: file.parent).items():
+            if folder != home and len(inside) == 1:
+                self._levels[3][folder.name] += inside
 
     def find(self, names: Sequence[str], place: Path = Path()) -> list[Path]:
         """Return the masks that fit a case best: one, none, or several where the names leave it open.

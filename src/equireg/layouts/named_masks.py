@@ -2,13 +2,20 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts.files import mask_part, scan_part, stem_of
+from equireg.layouts.by_key import by_key
+from equireg.layouts.files import shorter, stem_of
+from equireg.layouts.folder_words import mask_part, scan_part
+from equireg.layouts.label_maps import hold_labels, hold_scans
 from equireg.layouts.masks import core_of, split_mask
-from equireg.layouts.unnamed_masks import hold_labels, hold_scans, shorter
+
+IF_A_SCAN = (
+    "If it is a scan, give it and its folder names without a word for masks, such as images/1.png; else mend the mask."
+)
+"""How to mend a scan that its name calls a mask."""
 
 
 def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
@@ -29,7 +36,7 @@ def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
     """Those of masks whose scans lie beside them."""
     unsure: defaultdict[str, list[list[Path]]] = defaultdict(list)
     for folder, files in found.items():
-        alike = _by_kind(files) if without[folder] else {}
+        alike = by_key(files, _kind) if without[folder] else {}
         for kind in set(map(_kind, without[folder])) - kinds:
             unsure[kind].append(alike[kind])  # lesion_10, which no rule calls a mask, goes with lesion_1
     show: dict[Path, bool] = {}
@@ -50,18 +57,8 @@ def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
 
 def without_labels(masks: Sequence[Path]) -> list[Path]:
     """Return the masks that are so by their names or folders alone: the first of their kind there show no labels."""
-    folders: defaultdict[Path, list[Path]] = defaultdict(list)
-    for mask in masks:
-        folders[mask.parent].append(mask)
-    alike = (several for files in folders.values() for several in _by_kind(files).values())
+    alike = by_key(masks, lambda mask: (mask.parent, _kind(mask))).values()
     return [mask for several in alike if not hold_labels(several, any_background=True) for mask in several]
-
-
-def _by_kind(masks: Iterable[Path]) -> dict[str, list[Path]]:
-    kinds: defaultdict[str, list[Path]] = defaultdict(list)
-    for mask in masks:
-        kinds[_kind(mask)].append(mask)
-    return kinds
 
 
 def _without_scan(files: Sequence[Path], masks: Sequence[Path]) -> list[Path]:

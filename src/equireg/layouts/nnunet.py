@@ -9,6 +9,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.formats import EXTENSIONS, extension_of
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, channel_count
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import NUMBERED, modality_of
 from equireg.layouts.dataset_json import (
     NAME,
@@ -38,11 +39,11 @@ def find(root: Path) -> FoundSet:
         EquiregError: if ``dataset.json`` is damaged or names files that are not read.
     """
     path = root / NAME
-    description = read_description(root)
-    names = (description or {}).get("channel_names", (description or {}).get("modality"))
+    description = read_description(root) or {}
+    names = description.get("channel_names", description.get("modality"))
     pairs = folder_pairs(root)
-    explicit = (description or {}).get("dataset")
-    if description is None or names is None or not (pairs or explicit):
+    explicit = description.get("dataset")
+    if names is None or not (pairs or explicit):
         raise LayoutMismatchError(f'{path}: has no "channel_names" with a folder imagesTr; expected an nnU-Net {NAME}.')
     ending = description.get("file_ending", ".nii.gz")
     if f".{str(ending).lower().removeprefix('.')}" not in EXTENSIONS:
@@ -51,12 +52,12 @@ def find(root: Path) -> FoundSet:
             "it, or convert the scans."
         )
     channels = channel_names(path, names)
-    cases, orphans = _cases_of_folders(root, channels)
+    cases, orphans = _cases_of_folders(pairs, channels)
     if explicit is not None:
         listed = _listed_cases(path, explicit, channels)
         cases, orphans = [*listed, *_not_listed(cases, listed)], []
     else:
-        cases += _missing(path, description, {case.name for case in cases}, channels)
+        cases += _missing(path, description, {case.name for case in cases})
     lists = as_listed(path, description, cases)
     masks = {case.label for case in lists.cases}
     if not cases:
@@ -86,10 +87,9 @@ def _told_unlisted(root: Path, description: Mapping[str, Any], lists: AsListed) 
     return told_trained(root, left)
 
 
-def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[FoundCase], list[Path]]:
+def _cases_of_folders(pairs: Sequence[FolderPair], channels: tuple[str, ...]) -> tuple[list[FoundCase], list[Path]]:
     """Find the cases by their files, and masks without a scan."""
     cases, orphans = [], []
-    pairs = folder_pairs(root)
     numbered = not _are_whole(pairs, channels)
     for pair in pairs:
         groups: defaultdict[str, dict[str, Path]] = defaultdict(dict)
@@ -105,11 +105,9 @@ def _cases_of_folders(root: Path, channels: tuple[str, ...]) -> tuple[list[Found
                         f"{groups[name][channel]}: the same name is that of {file.name}; expected one file."
                     )
                 groups[name][channel] = file
-        masks: defaultdict[str, list[Path]] = defaultdict(list)
-        for file in mask_files(pair.labels) if pair.labels else ():
-            masks[stem_of(file)].append(file)
+        masks = by_key(mask_files(pair.labels) if pair.labels else (), stem_of)
         for name, files in groups.items():
-            cases.append(_case(name, _whole(files, channels), masks[name], problems.get(name), pair))
+            cases.append(_case(name, _whole(files, channels), masks.get(name, ()), problems.get(name), pair))
         orphans += [file for stem, several in masks.items() if stem not in groups for file in several]
     return cases, orphans
 
@@ -137,9 +135,7 @@ def _whole(files: dict[str, Path], channels: tuple[str, ...]) -> dict[str, Path]
     return {STACKED: only} if len(files) == 1 < len(channels) and is_picture(only) else files
 
 
-def _missing(
-    path: Path, description: Mapping[str, Any], found: Collection[str], channels: tuple[str, ...]
-) -> list[FoundCase]:
+def _missing(path: Path, description: Mapping[str, Any], found: Collection[str]) -> list[FoundCase]:
     """Return the training cases that a list names and that have no file at all."""
     missing = []
     for entry in listed_entries(path, description, "training"):

@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from equireg.layouts.by_key import by_key
 from equireg.layouts.dates import DATES
-from equireg.layouts.files import mask_part, scan_part_beside_masks, set_of
-from equireg.layouts.patients import SCHEMES
+from equireg.layouts.folder_words import mask_part, scan_part_beside_masks, set_of
+from equireg.layouts.patients import SCHEMES, has_number
 
 _MOST_SCANS = 10
 """Scans in one folder, at most, that are believed to be of one patient where its name does not say so."""
@@ -38,14 +39,10 @@ def patients_of_folders(root: Path, files: Mapping[str, Path], patients: Mapping
         patients: case name to the patient that the name shows.
     """
     paths = {name: _place(root, file) for name, file in files.items()}
-    members: defaultdict[str, set[str]] = defaultdict(set)
-    for name in files:
-        members[patients[name]].add(name)
+    members = by_key(files, patients.__getitem__)
     found: dict[str, str] = {}
     for folder, names in sorted(_folders(paths).items()):
-        named = any(
-            (match := scheme.pattern.fullmatch(folder[-1])) and match["patient"] == folder[-1] for scheme in SCHEMES
-        )
+        named = any((match := scheme.fullmatch(folder[-1])) and match["patient"] == folder[-1] for scheme in SCHEMES)
         if not named and not _holds_dates(folder, [paths[name] for name in names]):
             continue
         joined = set().union(*(members[patients[name]] for name in names))
@@ -76,7 +73,7 @@ def like_patients(root: Path, files: Mapping[str, Path], patients: Mapping[str, 
         for folder, names in nearest.items()
         if len(names) == len({patients[name] for name in names}) <= min(_MOST_SCANS, len(files) // 2)
         and not _OTHERS.fullmatch(folder[-1])
-        and (len(nearest) >= _MANY or any(map(str.isdigit, folder[-1])))
+        and (len(nearest) >= _MANY or has_number(folder[-1]))
     }
     several = sorted(names for names in found.values() if len(names) > 1)
     return several if len(several) > 1 and 2 * sum(map(len, several)) >= len(files) else []
@@ -103,5 +100,5 @@ def _folders(paths: Mapping[str, Folder]) -> dict[Folder, list[str]]:
 def _holds_dates(folder: Folder, below: Sequence[Folder]) -> bool:
     """Whether a folder with a number in its name holds nothing but a few folders that begin with a date."""
     studies = {place[len(folder)] if len(place) > len(folder) else "" for place in below}
-    numbered = any(map(str.isdigit, folder[-1])) and not _OTHERS.fullmatch(folder[-1])
+    numbered = has_number(folder[-1]) and not _OTHERS.fullmatch(folder[-1])
     return numbered and len(studies) <= _MOST_SCANS and all(map(_DATED.match, studies))

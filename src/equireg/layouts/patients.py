@@ -8,12 +8,12 @@ groups and fit no scheme are reported to the user, who answers with ``--patients
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import split_channel
 from equireg.layouts.dates import DATE_AND_TIME, DATES, MAYBE_DATES
+from equireg.layouts.files import MARKS
 
-_SEPARATORS = "_-. "
 _NUMBER = r"[_\-. ]?\d+[a-z]?"
 _MOST_SCANS = 10
 """Scans of one patient, at most, that a word such as ``scan`` may count; more are a data set's scans."""
@@ -21,37 +21,31 @@ _FEW = 4
 """From this many cases on, all of them under one name without a number are a data set, not a patient."""
 
 
-@dataclass(frozen=True)
-class Scheme:
-    """A naming scheme whose names say the patient."""
-
-    name: str
-    pattern: re.Pattern[str]
-    """Matches a whole case name; the group ``patient`` is equal for all scans of one patient."""
-
-
-def _scheme(name: str, pattern: str) -> Scheme:
-    return Scheme(name, re.compile(pattern, re.IGNORECASE))
-
-
-SCHEMES = (
-    _scheme("BIDS", r"(?P<patient>(?:.*[_\-. ])?sub-[a-z0-9]+)(?:_.*)?"),
-    # 2023 on: BraTS-GLI-00000-000, BraTS-MEN-RT-0000-1
-    _scheme("BraTS", r"(?P<patient>BraTS(?:-[a-z]+)+-\d+)-\d+"),
-    # 2017 to 2019: BraTS19_2013_2_1, Brats18_CBICA_AAM_1
-    _scheme("BraTS to 2019", r"(?P<patient>BraTS1\d_.+)_\d+"),
-    _scheme("TCGA", r"(?P<patient>TCGA[-_]\w\w[-_]\w{4})(?:[_\-. ].*)?"),
-    _scheme("UPENN-GBM", r"(?P<patient>UPENN-GBM-\d+)_\d+.*"),
-    _scheme("ADNI", r"(?P<patient>(?:.*[_\-. ])?\d{3}_S_\d{4})(?:[_\-. ].*)?"),
-    _scheme("OASIS", r"(?P<patient>OAS(?:\d_\d{4}|\d{5}))_MR.*"),
-    _scheme("ISBI 2015", r"(?P<patient>(?:training|test)\d\d)_\d\d"),
-    _scheme(
-        "a patient's number",
+SCHEMES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # BIDS
+        r"(?P<patient>(?:.*[_\-. ])?sub-[a-z0-9]+)(?:_.*)?",
+        # BraTS, 2023 on: BraTS-GLI-00000-000, BraTS-MEN-RT-0000-1
+        r"(?P<patient>BraTS(?:-[a-z]+)+-\d+)-\d+",
+        # BraTS, 2017 to 2019: BraTS19_2013_2_1, Brats18_CBICA_AAM_1
+        r"(?P<patient>BraTS1\d_.+)_\d+",
+        # TCGA
+        r"(?P<patient>TCGA[-_]\w\w[-_]\w{4})(?:[_\-. ].*)?",
+        # UPENN-GBM
+        r"(?P<patient>UPENN-GBM-\d+)_\d+.*",
+        # ADNI
+        r"(?P<patient>(?:.*[_\-. ])?\d{3}_S_\d{4})(?:[_\-. ].*)?",
+        # OASIS
+        r"(?P<patient>OAS(?:\d_\d{4}|\d{5}))_MR.*",
+        # ISBI 2015
+        r"(?P<patient>(?:training|test)\d\d)_\d\d",
+        # a patient's number
         r"(?P<patient>(?:.*[_\-. ])?(?:patient(?:id)?|subject|subj|pat|sub)[_\-. ]?\d+)"
         r"(?:[a-z]?[_\-. ].*|(?:frame|ses|scan|visit|time|tp|week|fu).*)?",
-    ),
+    )
 )
-"""Schemes that name the patient, tried in this order."""
+"""Patterns of case names, tried in this order; the group ``patient`` is equal for all scans of one patient."""
 
 _TIMES = (
     rf"(?:frames?|phase|ses|sess|session|visit|timepoint|time[_\-. ]?point|time|tp|month|day|year){_NUMBER}",
@@ -84,7 +78,7 @@ _OTHERS = ("test", _VIEWS)
 
 
 def _ending(words: Sequence[str], before: str = ".*?") -> re.Pattern[str]:
-    return re.compile(rf"(?P<rest>{before})(?:^|[{re.escape(_SEPARATORS)}]+)(?:{'|'.join(words)})", re.IGNORECASE)
+    return re.compile(rf"(?P<rest>{before})(?:^|[{re.escape(MARKS)}]+)(?:{'|'.join(words)})", re.IGNORECASE)
 
 
 _NUMBERED_BEFORE = r"\D*\d.*?"
@@ -154,7 +148,7 @@ def split_time(name: str) -> tuple[str, str] | None:
     match = _TIME.fullmatch(name) or _VISIT.fullmatch(name)
     if match is None or not match["rest"]:
         return None
-    return match["rest"], name[len(match["rest"]) :].lstrip(_SEPARATORS)
+    return match["rest"], name[len(match["rest"]) :].lstrip(MARKS)
 
 
 def patients_of(names: Iterable[str]) -> dict[str, str]:
@@ -163,7 +157,7 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
     result: dict[str, str] = {}
     groups: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
     for name in names:
-        scheme = next((match for scheme in SCHEMES if (match := scheme.pattern.fullmatch(name))), None)
+        scheme = next((match for scheme in SCHEMES if (match := scheme.fullmatch(name))), None)
         if scheme is not None:
             result[name] = scheme["patient"]
         else:
@@ -171,7 +165,7 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
             groups[rest, counted].append(name)
     for (rest, counted), several in groups.items():
         too_many = counted and len(several) > _MOST_SCANS
-        is_set = not _has_number(rest) and len(several) == len(names) >= _FEW
+        is_set = not has_number(rest) and len(several) == len(names) >= _FEW
         for name in several:
             trusted = _without_scan(name, counts=False)[0] if too_many else rest
             result[name] = name if is_set else trusted
@@ -180,9 +174,7 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
 
 def _joined(patients: Mapping[str, str]) -> dict[str, str]:
     """Join patients that differ by a word in front alone: ``left_P1`` and ``right_P1``, ``t0_P1`` and ``P1``."""
-    alike: defaultdict[str, set[str]] = defaultdict(set)
-    for patient in set(patients.values()):
-        alike[_without_front(patient)].add(patient)
+    alike = by_key(set(patients.values()), _without_front)
     joined = {
         patient: rest for rest, several in alike.items() if 1 < len(several) <= _MOST_SCANS for patient in several
     }
@@ -214,13 +206,14 @@ def _without_scan(name: str, counts: bool = True) -> tuple[str, bool]:
         if matches:
             most = min(matches, key=lambda match: len(match["rest"]))
             rest, counted = most["rest"], counted or most.re is _COUNT
-        elif channel and _has_number(channel[0]):
+        elif channel and has_number(channel[0]):
             rest = channel[0]
         else:
             return rest, counted
 
 
-def _has_number(text: str) -> bool:
+def has_number(text: str) -> bool:
+    """Whether a digit is in a text."""
     return any(letter.isdigit() for letter in text)
 
 
@@ -243,7 +236,7 @@ def look_alike(patients: Mapping[str, str], *, pictures: bool = False) -> list[l
         elif match and (stem := _without_sets(match["rest"])):
             groups[stem].append(patient)
     groups |= _with_recurring_words(set(patients.values()) - {name for names in groups.values() for name in names})
-    sure = [[rest, *names] for rest, names in groups.items() if rest in patients and _has_number(rest)]
+    sure = [[rest, *names] for rest, names in groups.items() if rest in patients and has_number(rest)]
     unsure = [names for names in distrusted.values() if len(names) > 1]
     several = _recurring(groups, patients, 2, pictures)
     found = unsure + (several if several or unsure else sure)
@@ -266,7 +259,7 @@ def _recurring(groups: Mapping[str, list[str]], patients: Mapping[str, str], lea
 def _restart(groups: Mapping[str, Sequence[str]]) -> bool:
     """Whether numbers, none of them those of sites or years, stand before endings of which most recur in others."""
     ends = Counter(name[len(stem) :] for stem, names in groups.items() for name in names)
-    numbered = all(_has_number(stem) and not _NO_PATIENT.fullmatch(stem) for stem in groups)
+    numbered = all(has_number(stem) and not _NO_PATIENT.fullmatch(stem) for stem in groups)
     return numbered and 2 * sum(count for count in ends.values() if count > 1) > ends.total()
 
 
@@ -290,10 +283,8 @@ def _by_first_number(names: Iterable[str]) -> dict[str, list[str]]:
 def _with_recurring_words(names: Iterable[str]) -> dict[str, list[str]]:
     """Group names by what stands before their last word, where the same few words come after many numbers."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
-    words: defaultdict[str, int] = defaultdict(int)
     matches = {name: match for name in sorted(names) if (match := _WORD.fullmatch(name))}
-    for match in matches.values():
-        words[(match["last"] or match["after"]).lower()] += 1
+    words = Counter((match["last"] or match["after"]).lower() for match in matches.values())
     for name, match in matches.items():
         if words[(match["last"] or match["after"]).lower()] > 1:
             groups[match["rest"] or match["before"]].append(name)

@@ -1,17 +1,17 @@
 """Where the scans and the masks of a plain folder lie: beside each other, or in folders of their own."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts import drawings, longer_names, named_masks, unnamed_masks
-from equireg.layouts.files import (
+from equireg.layouts import drawings, named_masks, unnamed_masks
+from equireg.layouts.by_key import by_key
+from equireg.layouts.files import MARKS, folders_with_images, stem_of, up_to
+from equireg.layouts.folder_words import (
     HELD_OUT_WORDS,
-    MARKS,
     TRAINING_WORDS,
-    folders_with_images,
     mask_part,
     mask_part_behind,
     says_unlabelled,
@@ -19,7 +19,6 @@ from equireg.layouts.files import (
     scan_part_beside_masks,
     set_of,
     sounds_like_masks,
-    stem_of,
     words_of,
 )
 from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask, without_previews
@@ -69,13 +68,11 @@ class Places:
         self._fields_of_view = self._set_apart_fields_of_view()
         self._outranked: set[Path] = set()
         self._keep_folders_of_scans()
-        self._unnamed |= longer_names.find(self.scans, (*self._apart.values(), *self._beside.values()))
+        self._unnamed |= unnamed_masks.with_one_ending(self.scans, (*self._apart.values(), *self._beside.values()))
         self.homes = sorted({self._home(folder) for folder in self.scans})
         """Folders that may hold many cases directly: the root, or those called ``images`` and the like."""
-        self._inner: defaultdict[Path, list[Path]] = defaultdict(list)
+        self._inner = by_key(dict.fromkeys((*self._apart, *self._beside)), lambda place: place.parent)
         """Folder to those directly inside that hold masks."""
-        for place in dict.fromkeys((*self._apart, *self._beside)):
-            self._inner[place.parent].append(place)
         self._above = Counter(above for folder in self.scans for above in folder.parents)
         """Folder to the number of folders of scans below it."""
         self._index_of = cache(lambda home: MaskIndex(self._apart[home], home, self._unnamed))
@@ -116,22 +113,19 @@ class Places:
 
     def _mask_folder(self, folder: Path) -> Path | None:
         """Return the topmost folder of masks that a folder is or lies in, or None."""
-        above = [folder, *(place for place in folder.parents if place.is_relative_to(self.root) and place != self.root)]
-        named = (place for place in reversed(above) if place != self.root and self._is_called_masks(place))
+        named = (place for place in reversed(up_to(self.root, folder)) if self._part_of_masks(place) is not None)
         return next((place for place in named if place not in self._target_domains), None)
 
-    def _is_called_masks(self, folder: Path) -> bool:
-        """Whether a folder's name says masks; ``cow_seg_labelsTr`` does beside ``imagesTr`` without ``labelsTr``."""
-        if mask_part(folder.name) is not None:
-            return True
-        part = mask_part_behind(folder.name)
-        if part is None or named_masks.has_mask_folder(folder):
-            return False
-        return any(other.is_dir() and scan_part(other.name) == part for other in folder.parent.iterdir())
+    def _part_of_masks(self, folder: Path) -> str | None:
+        """Return the part of a data set that a folder's name says of masks; None where it says no masks.
 
-    def _part_of_masks(self, folder: Path) -> str:
-        behind = mask_part_behind(folder.name) if self._is_called_masks(folder) else None
-        return mask_part(folder.name) or behind or ""
+        The name ``cow_seg_labelsTr`` does beside ``imagesTr`` without ``labelsTr``.
+        """
+        part, behind = mask_part(folder.name), mask_part_behind(folder.name)
+        if part is not None or behind is None or named_masks.has_mask_folder(folder):
+            return part
+        scans = (other for other in folder.parent.iterdir() if scan_part(other.name) == behind)
+        return behind if any(other.is_dir() for other in scans) else None
 
     def _is_scan_folder(self, folder: Path) -> bool:
         """Whether a folder's name says scans, on its own or because a folder of masks lies beside it."""
@@ -143,14 +137,12 @@ class Places:
 
     def _home(self, folder: Path) -> Path:
         """Return the folder of scans that a folder is or lies in, or the root."""
-        above = (folder, *folder.parents)
-        places = [place for place in above if place != self.root and place.is_relative_to(self.root)]
-        return next((place for place in reversed(places) if self._is_scan_folder(place)), self.root)
+        return next(filter(self._is_scan_folder, reversed(up_to(self.root, folder))), self.root)
 
     def _keep_folders_of_scans(self) -> None:
         """Where folders called ``images`` hold scans, leave images elsewhere aside, but for those called unlabelled."""
         if any(self._home(folder) != self.root for folder in self.scans):
-            above = {place for folder in self.scans for place in (folder, *folder.parents) if place != self.root}
+            above = {place for folder in self.scans for place in up_to(self.root, folder)}
             self._unlabelled = {place for place in above if says_unlabelled(place.name)}
         inside = {folder: files for folder, files in self.scans.items() if self._home(folder) != self.root}
         outside = {folder: files + self._beside[folder] for folder, files in self.scans.items() if folder not in inside}
@@ -186,11 +178,7 @@ class Places:
 
     def _without_set(self, folder: Path, names: list[str]) -> list[str]:
         """Return names less a last word that is that of a set above: ``training/images/21_training``, as in DRIVE."""
-        words = [
-            place.name.lower()
-            for place in (folder, *folder.parents)
-            if self.root in place.parents and set_of(place.name)
-        ]
+        words = [place.name.lower() for place in up_to(self.root, folder) if set_of(place.name)]
         split = [(name[: -len(word)], name) for name in names for word in words if name.lower().endswith(word)]
         return [rest.rstrip(MARKS) for rest, _ in split if rest.rstrip(MARKS) and rest[-1] in MARKS]
 
@@ -243,7 +231,7 @@ class Places:
         for path in (folder, *folder.parents):
             homes = [home for home in self._inner.get(path, []) if home in self._apart]
             for part, place in parts_that_serve(folder.relative_to(path).parts):
-                fitting = [home for home in homes if self._part_of_masks(home) == part]
+                fitting = [home for home in homes if (self._part_of_masks(home) or "") == part]
                 result.append([(self._index_of(home), place) for home in fitting])
             if path == self.root:
                 break

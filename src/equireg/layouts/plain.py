@@ -1,6 +1,6 @@
 """Plain folders, of volumes or of pictures: ``images/`` and ``labels/``, a folder a case, scans beside masks."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,10 +19,12 @@ from equireg.layouts.base import (
     channel_count,
     describe,
 )
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import NUMBERED, modality_of
-from equireg.layouts.files import folders_with_images, is_held_out, stem_of, told_of_sets
+from equireg.layouts.files import folders_with_images, stem_of
 from equireg.layouts.folder_cases import group_folders
 from equireg.layouts.grouping import Group, choose_scheme, common_channels, group_files
+from equireg.layouts.held_out import is_held_out, told_of_sets
 from equireg.layouts.picture_sets import are_parts, channels_of, told_of_parts
 from equireg.layouts.places import Places
 from equireg.layouts.serving import settle_shared
@@ -129,7 +131,7 @@ def _look_at_what_is_left(harvest: _Harvest) -> None:
     masks = orphans.look_like_masks(left, len(harvest.cases))
     harvest.orphans += [file for group in masks for file in group.files.values()]
     gone = set(map(id, masks))
-    owned = orphans.by_whole_name([group for group in left if id(group) not in gone], harvest.orphans)
+    owned = orphans.by_whole_name([group for group in left if id(group) not in gone], harvest.orphans, harvest.cases)
     mask_of = {id(group): [mask] for mask, group in owned.items()}
     harvest.cases = [
         (group, mask_of.get(id(group), found), held_out)
@@ -158,28 +160,21 @@ def _names_by_folder_above(
 
     So too in ``train_images`` and ``test_images``, where each has a mask: one of two without may be the other's mask.
     """
-    alike: defaultdict[str, list[Group]] = defaultdict(list)
-    for group in groups:
-        alike[group.name].append(group)
     renamed: dict[tuple[Path, str], str] = {}
-    for name, several in alike.items():
+    for name, several in by_key(groups, lambda group: group.name).items():
         if len({group.folder for group in several}) == 1:
             continue
         sure = all(places.masks_of(group.folder, group.names()) for group in several)
         for folder in {group.folder for group in several} - {root}:
-            if folder.parent != root:
-                above = folder.parent.name
+            above = folder.name if folder.parent == root else folder.parent.name
+            if sure or folder.parent != root:
                 renamed[folder, name] = above if folder in lone else f"{above}_{name}"
-            elif sure:
-                renamed[folder, name] = f"{folder.name}_{name}"
     return renamed
 
 
 def _lone_folders(groups: Sequence[Group]) -> set[Path]:
     """Return the folders that hold one case alone."""
-    count: defaultdict[Path, int] = defaultdict(int)
-    for group in groups:
-        count[group.place] += 1
+    count = Counter(group.place for group in groups)
     return {folder for folder, number in count.items() if number == 1}
 
 
@@ -196,23 +191,21 @@ def _to_found(harvest: _Harvest, places: Places) -> FoundSet:
         files = dict(group.files)
         if named and group.contrast and STACKED in files:
             files = {group.contrast: files[STACKED]}
-        refusal = _refusal(group, named)
-        if refusal:
+        if refusal := _refusal(group, named):
             refused.append(refusal)
         else:
-            name = group.name or group.folder.name
-            united = are_parts(masks) or (len(masks) > 1 and harvest.united.issuperset(masks))
-            problem = _several_masks(masks) if len(masks) > 1 and not united else None
-            label = masks[0] if len(masks) == 1 or united else None
-            more = tuple(masks[1:]) if united else ()
-            found = FoundCase(name, files, label, held_out, group.contrast, more=more, label_problem=problem)
-            remedy = SEVERAL_MASKS_OF_PICTURE if any(map(is_picture, masks)) else SEVERAL_MASKS
+            found = FoundCase(group.name or group.folder.name, files, held_out=held_out, contrast=group.contrast)
             if unclear := harvest.unclear_masks.keys() & masks:
                 problem, remedy = harvest.unclear_masks[min(unclear)]
-                found = replace(found, label=None, more=(), label_problem=problem)
-            cases.append(replace(found, label_remedy=remedy))
+                found = replace(found, label_problem=problem, label_remedy=remedy)
+            elif len(masks) == 1 or are_parts(masks) or (masks and harvest.united.issuperset(masks)):
+                found = replace(found, label=masks[0], more=tuple(masks[1:]))
+            elif masks:
+                remedy = SEVERAL_MASKS_OF_PICTURE if any(map(is_picture, masks)) else SEVERAL_MASKS
+                found = replace(found, label_problem=_several_masks(masks), label_remedy=remedy)
+            cases.append(found)
     notes, warnings = told_of_parts(cases)
-    sets = told_of_sets(next(iter(case.files.values())) for case in cases if not case.held_out)
+    sets = told_of_sets(case.scan for case in cases if case.scan and not case.held_out)
     return FoundSet(
         layout="pictures" if _are_pictures(groups) else "plain",
         channels=channels,
@@ -248,10 +241,9 @@ def _several_masks(masks: Sequence[Path]) -> str:
 
 
 def _shared_mask(group: Group) -> Refusal:
-    file = next(iter(group.files.values()))
     return Refusal(
         group.name,
-        f"{file}: is one of several time points beside a mask whose name does not say which of them it is of.",
+        f"{group.scan}: is one of several time points beside a mask whose name does not say which of them it is of.",
         "Name the mask after its scan, such as followup_seg for followup. If the scans are channels of one case, name "
         "them CASE_0000, CASE_0001.",
     )
@@ -259,18 +251,17 @@ def _shared_mask(group: Group) -> Refusal:
 
 def _refusal(group: Group, named: Sequence[str]) -> Refusal | None:
     """Return why a case's files do not fit the channels that the cases have in common, or None."""
-    file = next(iter(group.files.values()))
     if group.twice:
         other, second = group.twice
         reason = f"{second}: is a second file for the channel of {other.name}; expected one a channel."
         return Refusal(group.name, reason, "Remove or rename one of the two.")
     if named and STACKED in group.files and not group.contrast:
-        count = channel_count(file)
+        count = channel_count(group.scan)
         if count not in (len(named), None):
-            reason = f"{file}: has {count} of the channels; expected {describe(named)} as other cases have."
+            reason = f"{group.scan}: has {count} of the channels; expected {describe(named)} as other cases have."
             return Refusal(group.name, reason, "Add a file for each channel.")
     if not named and STACKED not in group.files:
-        reason = f"{file}: is one of {describe(list(group.files))}; expected one file as other cases have."
+        reason = f"{group.scan}: is one of {describe(list(group.files))}; expected one file as other cases have."
         return Refusal(group.name, reason, "Keep one file a case, or give all cases these channels.")
     return None
 

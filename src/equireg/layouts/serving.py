@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from equireg.layouts.files import alike, scan_part_beside_masks, set_of
+from equireg.layouts.folder_words import alike, scan_part_beside_masks, set_of
 from equireg.layouts.grouping import Group
 
 Case = tuple[Group, list[Path], bool]
@@ -45,7 +45,7 @@ def settle_shared(
     owners: defaultdict[Path, list[tuple[Path, bool]]] = defaultdict(list)
     for group, masks, held_out in cases:
         for mask in masks:
-            owners[mask].append((_scan_of(group), held_out))
+            owners[mask].append((group.scan, held_out))
     lost: set[tuple[Path, Path]] = set()
     unclear: dict[Path, tuple[str, str]] = {}
     for mask, several in owners.items():
@@ -53,24 +53,21 @@ def settle_shared(
         if len({scan.parent for scan in scans}) == 1:
             continue
         near = [scan for scan in scans if is_near(scan.parent, mask)]
-        kept = near or [scan for scan, held_out in several if not held_out and not _is_unlabelled(scan)]
+        kept = near or [scan for scan, held_out in several if not held_out and not is_unlabelled(scan)]
         if len({scan.parent for scan in kept}) == 1:
             lost |= {(scan, mask) for scan in scans if scan not in kept}
         else:
             unclear[mask] = _told_of_unclear(mask, scans)
     left = [
-        (group, [mask for mask in masks if (_scan_of(group), mask) not in lost], held_out)
+        (group, [mask for mask in masks if (group.scan, mask) not in lost], held_out)
         for group, masks, held_out in cases
     ]
-    bare = {_scan_of(group) for group, masks, _ in left if not masks}
+    bare = {group.scan for group, masks, _ in left if not masks}
     return left, unclear, _told_of_lost(sorted({scan: mask for scan, mask in sorted(lost) if scan in bare}.items()))
 
 
-def _scan_of(group: Group) -> Path:
-    return next(iter(group.files.values()))
-
-
-def _is_unlabelled(scan: Path) -> bool:
+def is_unlabelled(scan: Path) -> bool:
+    """Whether a folder above a scan says that it has no mask."""
     return any((set_of(folder.name) or "").startswith("un") for folder in scan.parents)
 
 

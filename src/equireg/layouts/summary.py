@@ -1,11 +1,11 @@
 """What was taken for channels, masks and patients, in two lines that show a wrong guess."""
 
 import logging
-from collections import defaultdict
 from pathlib import Path
 
 from equireg.errors import some_of
 from equireg.layouts.base import RawDataset
+from equireg.layouts.by_key import by_key
 from equireg.layouts.patient_folders import like_patients
 from equireg.layouts.patients import look_alike
 
@@ -15,10 +15,8 @@ _SHOWN = 3
 
 def log_summary(dataset: RawDataset) -> None:
     """Log the two lines, what the layout left aside, and what looks like groups but was not grouped."""
-    for line in lines(dataset):
+    for line in (*lines(dataset), *dataset.notes):
         log.info("%s", line)
-    for note in dataset.notes:
-        log.info("%s", note)
     for warning in dataset.warnings:
         log.warning("%s", warning)
     patients = {case.name: case.patient for case in dataset.cases}
@@ -55,15 +53,12 @@ def _files_line(dataset: RawDataset) -> str:
 
 
 def _patients_line(dataset: RawDataset) -> str:
-    scans: defaultdict[str, list[str]] = defaultdict(list)
-    for case in dataset.cases:
-        scans[case.patient].append(case.name)
-    if all(len(names) == 1 for names in scans.values()):
+    scans = by_key(dataset.cases, lambda case: case.patient)
+    several = [cases for cases in scans.values() if len(cases) > 1]
+    if not several:
         return f"patients: {len(scans)}, one a case"
-    patient = next(patient for patient, names in scans.items() if len(names) > 1)
-    several = sum(len(names) > 1 for names in scans.values())
-    some = some_of(scans[patient], _SHOWN)
-    return f"patients: {len(scans)}, {several} with several scans, such as {patient} with {some}"
+    patient, some = several[0][0].patient, some_of([case.name for case in several[0]], _SHOWN)
+    return f"patients: {len(scans)}, {len(several)} with several scans, such as {patient} with {some}"
 
 
 def _relative(path: Path, root: Path) -> str:

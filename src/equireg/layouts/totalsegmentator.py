@@ -11,15 +11,9 @@ from equireg.errors import EquiregError
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import (
-    MARKS,
-    folders_with_images,
-    goes_on_behind,
-    image_files,
-    is_held_out,
-    mask_part,
-    stem_of,
-)
+from equireg.layouts.files import MARKS, folders_with_images, goes_on_behind, image_files, stem_of
+from equireg.layouts.folder_words import mask_part
+from equireg.layouts.held_out import is_held_out
 from equireg.layouts.masks import is_brain_mask, split_mask
 
 _MOST_CLASSES = 254

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from equireg.layouts.channels import split_channel
 from equireg.layouts.dataset_json import NAME
-from equireg.layouts.files import folders_with_images, mask_part, stem_of
+from equireg.layouts.files import folders_with_images, stem_of
+from equireg.layouts.folder_words import mask_part
 from equireg.layouts.masks import split_mask
 
 

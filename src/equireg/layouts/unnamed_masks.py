@@ -5,35 +5,22 @@ Only files that recur under one name beside other scans are opened, two of each 
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from equireg.errors import EquiregError
-from equireg.imaging.formats import read_header
-from equireg.imaging.labels import distinct
-from equireg.imaging.limits import LIMITS
-from equireg.imaging.masks import read_label_values
-from equireg.imaging.pictures import CHANNELS, is_picture, picture_slabs
+from equireg.imaging.pictures import is_picture
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, may_be_target_domain, sounds_like_masks, stem_of
-from equireg.layouts.masks import split_mask
+from equireg.layouts.files import MARKS, shorter, stem_of, up_to
+from equireg.layouts.folder_words import may_be_target_domain, sounds_like_masks, words_of
+from equireg.layouts.label_maps import hold_labels, hold_scans
+from equireg.layouts.masks import core_of, is_brain_mask, split_mask
 
-_MOST_VALUES = 256
-_LEAST_VOXELS = 512
-_BACKGROUND = 0.3
-"""Fraction of voxels that are 0, at least."""
-_PATCHES = 0.5
-"""Fraction of neighbours inside that are equal, at least; noise leaves scans few."""
-_COLOURS = 16
-_COVER = 0.9
-"""Fraction of the pixels inside that so many colours have, at least: smooth edges add others, a photograph has more."""
 _FOLDERS = 30
 """Folders beside each other, with fewer files in each than there are folders, that are rather cases than kinds."""
-_OPENED = 3
-"""Files of a name that are opened; an empty one says nothing."""
+
+_NO_LABELS = {"fov", "valid", "ignore", "body"}
+"""Words of masks that say where to look, and are nobody's label."""
 
 
 def find(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
@@ -77,11 +64,8 @@ def below_their_scan(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
 
 def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
     """Return the folders that hold a mask for scans of the same names in a folder beside (``ct/c1``, ``organ/c1``)."""
-    siblings: defaultdict[Path, list[Path]] = defaultdict(list)
-    for folder in scans:
-        siblings[folder.parent].append(folder)
     found: set[Path] = set()
-    for several in siblings.values():
+    for several in by_key(scans, lambda folder: folder.parent).values():
         if len(several) > max(_FOLDERS, *(len(scans[folder]) for folder in several)):
             continue
         stems = {folder: {stem_of(file) for file in scans[folder]} for folder in several}
@@ -128,12 +112,7 @@ def behind_scans(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for folder, files in scans.items():
         stems = [stem_of(file) for file in files]
-        case = next((name for name in shorter(stems[0]) if homes.get(name, {folder}) != {folder}), None)
-        rest = stems[0].removeprefix(case or stems[0])
-        alike = len(files) > 1 and all(stem.endswith(rest) and stem != rest for stem in stems)
-        if case is None or not alike or rest.strip(MARKS).isdigit():
-            continue
-        cases = [stem.removesuffix(rest) for stem in stems]
+        cases = _before_one_ending(stems, lambda name, folder=folder: bool(homes.get(name, set()) - {folder}))
         others = [homes[name] - {folder} for name in cases if name in homes]
         missing = len(files) - sum(map(bool, others))
         if 2 * missing > len(files) or not hold_labels(files):
@@ -143,9 +122,53 @@ def behind_scans(scans: Mapping[Path, Sequence[Path]]) -> dict[Path, str]:
     return found
 
 
-def shorter(stem: str) -> list[str]:
-    """Return what stands before each mark in a stem, the longest first."""
-    return [stem[:index] for index in range(len(stem) - 1, 0, -1) if stem[index] in MARKS]
+def with_one_ending(scans: Mapping[Path, Sequence[Path]], homes: Iterable[Sequence[Path]]) -> dict[Path, str]:
+    """Return masks whose names are those of scans and one ending that all have, with the scans' part of their names.
+
+    All masks of a home must be so, each of a scan of its own, and none of them may fit a scan by its name. Scans may
+    have an ending too that all in their folder have (``images/c1_rgb`` and ``masks/c1_ids``).
+
+    Args:
+        scans: folder to the scans in it.
+        homes: the masks of each place.
+    """
+    stems = {stem_of(file) for files in scans.values() for file in files}
+    known = stems | {name for stem in stems for name in _other_names(stem)} | {folder.name for folder in scans}
+    owners = _without_common_endings(scans) | {stem: stem for stem in stems}
+    found: dict[Path, str] = {}
+    for home in homes:
+        files = [file for file in home if not is_brain_mask(file)]
+        names = [stem_of(file) for file in files]
+        if len(files) < 2 or any(known & {name, *_other_names(name)} for name in names):
+            continue
+        cases = _before_one_ending(names, owners.__contains__) or names
+        one_to_one = len(set(cases)) == len(files) and owners.keys() >= {*cases}
+        ending = names[0].removeprefix(cases[0])
+        if one_to_one and not _NO_LABELS & words_of(ending) and hold_labels(files, any_background=True):
+            found |= zip(files, (owners[case] for case in cases), strict=True)
+    return found
+
+
+def _without_common_endings(scans: Mapping[Path, Sequence[Path]]) -> dict[str, str]:
+    """Return names of scans less what all names in their folder end with from a mark on, to the whole names."""
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    for stems in ([*map(stem_of, files)] for files in scans.values() if len(files) > 1):
+        endings = [stems[0].removeprefix(name) for name in reversed(shorter(stems[0]))]  # the longest first
+        ending = next((rest for rest in endings if all(stem.endswith(rest) for stem in stems)), "")
+        for stem in stems:
+            owners[stem.removesuffix(ending)].add(stem)
+    return {name: min(several) for name, several in owners.items() if len(several) == 1}
+
+
+def _before_one_ending(names: Sequence[str], is_scan: Callable[[str], bool]) -> list[str]:
+    """Return what stands before the one ending that masks have behind the names of scans (``c1_L``, ``c2_L``).
+
+    Nothing is returned where they end unlike, or with a number.
+    """
+    case = next(filter(is_scan, shorter(names[0])), names[0])
+    rest = names[0].removeprefix(case)
+    alike = len(names) > 1 and rest and all(name.endswith(rest) and name != rest for name in names)
+    return [name.removesuffix(rest) for name in names] if alike and not rest.strip(MARKS).isdigit() else []
 
 
 def _parts(folder: Path, stem: str, stems: Sequence[str], known: set[str]) -> list[tuple[str, str]]:
@@ -173,17 +196,9 @@ def _parts(folder: Path, stem: str, stems: Sequence[str], known: set[str]) -> li
     return [] if rest.isdigit() else [(case, rest)]
 
 
-def hold_labels(files: Sequence[Path], *, any_background: bool = False) -> bool:
-    """Whether the first files hold labels, all but those that are empty; most of pictures, as edges may be smooth."""
-    opened = files[:_OPENED]
-    found = [holds_labels(file, any_background=any_background) for file in opened]
-    odd = found.count(False)
-    return found.count(True) > odd and (odd == 0 or all(map(is_picture, opened)))
-
-
 def target_domains(root: Path, found: Sequence[tuple[Path, Sequence[Path]]]) -> set[Path]:
     """Return folders called ``target`` of a set that hold scans: no labels, and no names of scans elsewhere."""
-    places = {place for folder, _ in found for place in (folder, *folder.parents) if root in place.parents}
+    places = {place for folder, _ in found for place in up_to(root, folder)}
     domains: set[Path] = set()
     for place in filter(lambda place: may_be_target_domain(place.name), places):
         inside = [file for folder, files in found if folder.is_relative_to(place) for file in files]
@@ -194,70 +209,8 @@ def target_domains(root: Path, found: Sequence[tuple[Path, Sequence[Path]]]) -> 
     return domains
 
 
-def hold_scans(files: Sequence[Path]) -> bool:
-    """Whether no file of the first holds labels, and one at least is no empty mask."""
-    found = [holds_labels(file, any_background=True) for file in files[:_OPENED]]
-    return False in found and True not in found
-
-
-def holds_labels(path: Path, *, any_background: bool = False) -> bool | None:
-    """Whether a file's voxels are whole numbers, few different ones, in patches, on a background.
-
-    Args:
-        path: the file.
-        any_background: whether the background may be another number than 0: the most frequent one.
-
-    Returns:
-        None where nothing tells: every voxel is background, which is an empty mask or no scan, there are few voxels,
-        or the file cannot be read.
-    """
-    if not path.exists():  # a link to nothing
-        return None
-    state = path.stat()
-    return _judged(path, state.st_size, state.st_mtime_ns, any_background)
-
-
-@cache
-def _judged(path: Path, size: int, time: int, any_background: bool) -> bool | None:
-    """Judge a file in the state of that size and time; one without whole numbers holds no labels."""
-    try:
-        header = read_header(path)
-    except EquiregError:
-        return None
-    try:
-        coloured = header.channels == len(CHANNELS) and is_picture(path)
-        if header.scale is not None or (header.channels != 1 and not coloured):
-            return False
-        values = _colours(path) if coloured else read_label_values(path)[0]
-    except (EquiregError, ValueError):
-        return False
-    background = _most_frequent(values) if any_background else 0
-    if values.size < _LEAST_VOXELS or (values == background).all():
-        return None
-    if not (_few_colours(values) if coloured else _few_values(values)):
-        return False
-    first, second = values[:-1], values[1:]
-    inside = (first != background) | (second != background)
-    return bool(np.mean(values == background) > _BACKGROUND and np.mean(first[inside] == second[inside]) > _PATCHES)
-
-
-def _most_frequent(values: np.ndarray) -> int:
-    found, counts = np.unique(values, return_counts=True)
-    return int(found[counts.argmax()])
-
-
-def _colours(path: Path) -> np.ndarray:
-    """Return a number for the colour of each pixel of a picture, [X, Y, 1]; black is 0."""
-    with picture_slabs(path, LIMITS) as (_, slabs):
-        red, green, blue = next(iter(slabs)).values.astype(np.int32)
-    return red << 16 | green << 8 | blue
-
-
-def _few_values(values: np.ndarray) -> bool:
-    different = len(distinct(values))
-    return different <= _MOST_VALUES and different**2 <= values.size
-
-
-def _few_colours(colours: np.ndarray) -> bool:
-    counts = np.sort(np.unique(colours[colours != 0], return_counts=True)[1])[::-1]
-    return bool(counts[:_COLOURS].sum() >= _COVER * counts.sum())
+def _other_names(stem: str) -> set[str]:
+    """Return the names that a scan or a mask goes by beside its own."""
+    channel = split_channel(stem)
+    parts = (split_mask(stem), core_of(stem), channel[0] if channel else None)
+    return {part.strip(MARKS) for part in parts if part}

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from equireg.layouts.base import RawDataset
 from equireg.layouts.dataset_json import NAME
-from equireg.layouts.files import folders_below, mask_part
+from equireg.layouts.files import folders_below
+from equireg.layouts.folder_words import mask_part
 
 _VOLUMES = (
     *(".img", ".img.gz", ".mgz", ".mgh", ".mnc", ".mif", ".mif.gz", ".gipl", ".gipl.gz", ".par", ".vti"),
@@ -59,11 +60,10 @@ def outlines(dataset: RawDataset) -> str | None:
 
 def why_nothing_is_found(root: Path) -> str:
     """Say which files of other kinds lie in a folder without a scan, and what to do with them; empty without any."""
-    archives = _ending(root, _ARCHIVES)
-    if archives:
-        return f" The folder holds {_told(archives)} {_UNPACK}"
-    found = _ending(root, (*_VOLUMES, *_PICTURES, *_ARRAYS))
-    return f" The folder holds {_told(found)} {_SAVE}" if found else ""
+    for endings, remedy in ((_ARCHIVES, _UNPACK), ((*_VOLUMES, *_PICTURES, *_ARRAYS), _SAVE)):
+        if found := _ending(root, endings):
+            return f" The folder holds {_told(found)} {remedy}"
+    return ""
 
 
 def _ending(root: Path, endings: tuple[str, ...]) -> list[Path]:

@@ -19,7 +19,7 @@ from equireg.model import config_from
 from equireg.planning import rules
 from equireg.planning.climbing import NEARLY, Climb, climb, measure_cheapest, predicted, shown, steps_within
 from equireg.planning.fingerprint import Fingerprint, fingerprint
-from equireg.planning.measuring import Speed, Stand, TooLargeError, measure_step, measure_validation
+from equireg.planning.measuring import Speed, Stand, TooLargeError, Validated, measure_step, measure_validation
 from equireg.planning.rules import Decision, Rung
 from equireg.processes.memory import keep_freed_memory, return_freed_memory
 
@@ -50,8 +50,8 @@ class Plan:
     speed: Speed
     advice: tuple[str, ...]
     device: torch.device
-    validation_case_s: float | None = None
-    """seconds that the prediction of a validation case takes, where the plan depends on it"""
+    validated: Validated | None = None
+    """what validation cases have cost, where the plan depends on it"""
 
     def values(self) -> dict[str, Any]:
         """Return what was decided, as nested options."""
@@ -172,29 +172,30 @@ def make_plan(given: Mapping[str, Any], data: PreparedSet, began: float | None =
         why = "neither --max_minutes nor --max_steps is given"
         decisions.insert(0, Decision("max_minutes", DEFAULT_MINUTES, why))
     config = config_from(merged(_nested(decisions), given))
-    fewer, case_s = _looked_at(question, config)
+    fewer, validated = _looked_at(question, config)
     if fewer is not None:
         decisions.append(fewer)
         config = replace(config, val_cases=fewer.value)
     patch = plan_patches(data.manifest, config).patch_size
     advice = rules.advice(question.fingerprint, config.spatial_dims, patch)
     device = question.stand.device
-    return Plan(config, tuple(decisions), question.fingerprint, found.speed, tuple(advice), device, case_s)
+    return Plan(config, tuple(decisions), question.fingerprint, found.speed, tuple(advice), device, validated)
 
 
-def _looked_at(question: Question, config: TrainConfig) -> tuple[Decision | None, float | None]:
-    """Return how many validation cases are looked at where there is no time for all, and the seconds of one."""
+def _looked_at(question: Question, config: TrainConfig) -> tuple[Decision | None, Validated | None]:
+    """Return how many validation cases are looked at where there is no time for all, and what they have cost."""
     names = [case.name for case in validation_cases(question.data.manifest.cases, None)]
     asked = {"val_cases", "val_every"} & question.given.keys()
     if asked or config.max_minutes is None or len(names) <= _LEAST_LOOKED_AT:
         return None, None
-    case_s = measure_validation(config, question.data, names, question.stand.device)
+    validated = measure_validation(config, question.data, names, question.stand.device)
+    case_s = validated.case_s
     affordable = int(PART_VALIDATED * 60 * config.max_minutes / case_s)
     if affordable >= len(names):
-        return None, case_s
+        return None, validated
     why = f"{case_s:.2g} s each; all {len(names)} would take {len(names) * case_s / (0.6 * config.max_minutes):.0f} %"
     count = max(_LEAST_LOOKED_AT, affordable)
-    return Decision("val_cases", count, f"{why} of the time, and a tenth is for validation"), case_s
+    return Decision("val_cases", count, f"{why} of the time, and a tenth is for validation"), validated
 
 
 def _climbed(question: Question, seconds: float, began: float | None) -> tuple[Decision, Climb]:

@@ -1,5 +1,6 @@
-"""A few real steps on the device: seconds a step, memory, and what a validation case costs."""
+"""A few real steps on the device, and validation cases: their seconds and memory."""
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -14,15 +15,16 @@ from equireg.batches.loading import BatchSource
 from equireg.batches.patches import plan_patches, work_of
 from equireg.batches.reading import CaseReader
 from equireg.config import TrainConfig
-from equireg.devices import autocast, choose_precision, is_out_of_memory
+from equireg.devices import autocast, choose_precision, is_out_of_memory, memory_errors
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
-from equireg.inference import InferencePlan, import_ahead, predict_scan
+from equireg.inference import InferencePlan
+from equireg.inference.validation import import_ahead, regions_of, validate_case
 from equireg.methods import Method, evaluating
 from equireg.model import ModelFacts, new_method
 from equireg.optimiser import make_optimizer
 from equireg.processes.cores import threads_that_fit
-from equireg.processes.memory import free_memory, peak_memory
+from equireg.processes.memory import free_memory, peak_memory, return_freed_memory
 
 WARM_UP, STEPS = 2, 5
 """Steps that do not count, and steps that do: the first ones ask for memory and choose algorithms."""
@@ -58,6 +60,16 @@ class Speed:
     """trained weights"""
     checkpoint_bytes: int
     """a checkpoint with the optimiser's state"""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What validation cases have cost."""
+
+    case_s: float = 0.0
+    """seconds of the case of median size"""
+    peak_bytes: int = 0
+    """highest memory, that of the largest case; as ``Speed.peak_bytes``"""
 
 
 @dataclass(frozen=True)
@@ -155,30 +167,47 @@ def _update(
     scaler.update()
 
 
-def measure_validation(config: TrainConfig, data: PreparedSet, cases: Sequence[str], device: torch.device) -> float:
-    """Return the seconds that the prediction of a validation case takes, measured on the case of median size.
+def measure_validation(config: TrainConfig, data: PreparedSet, cases: Sequence[str], device: torch.device) -> Validated:
+    """Predict and score validation cases: the largest one for its memory, that of median size for its time.
 
     Args:
         config: the options of the run.
         data: the prepared folder.
         cases: names of the validation cases.
         device: where they are predicted.
+
+    Raises:
+        EquiregError: if memory runs out.
     """
-    by_size = sorted(cases, key=lambda name: (data.by_name[name].shape, name))
-    record = data.by_name[by_size[len(by_size) // 2]]
+    by_size = sorted(cases, key=lambda name: (math.prod(data.by_name[name].shape), name))
+    largest, median = by_size[-1], by_size[len(by_size) // 2]
     plan = plan_patches(data.manifest, config)
-    method = new_method(config, ModelFacts.of(data.manifest, plan)).to(device)
-    image = CaseReader(data, [record.name], device=device).read(record.name, "image", (slice(None),) * 3).to(device)
+    facts = ModelFacts.of(data.manifest, plan)
+    method = new_method(config, facts).to(device)
+    reader = CaseReader(data, [largest, median], device=device)
     cut = InferencePlan(config.spatial_dims, plan.patch_size)
     precision = choose_precision(config.precision, device)
-    seconds: list[float] = []
+    regions = regions_of(facts.labels)
     import_ahead()
-    with evaluating(method.predictor) as network, autocast(precision, device), threads_that_fit():
-        while len(seconds) < 2 and sum(seconds) < _ONCE_S:  # the first one chooses algorithms
-            begin = _now(device)
-            predict_scan(network, image, record.background, record.spacing_mm, cut)
-            seconds.append(_now(device) - begin)
-    return min(seconds)
+    return_freed_memory()  # that of steps which were tried
+    _forget_peak(device)
+    remedy = f"It was {largest}, the largest validation case. Prepare with a coarser --spacing, or free memory."
+
+    def seconds_of(case: str, network: nn.Module) -> float:
+        begin = _now(device)
+        validate_case(case, reader, network, cut, regions, device)
+        return _now(device) - begin
+
+    with (
+        memory_errors(remedy),
+        evaluating(method.predictor) as network,
+        autocast(precision, device),
+        threads_that_fit(),
+    ):
+        case_s = seconds_of(largest, network)  # the first one chooses algorithms
+        if largest != median or case_s < _ONCE_S:
+            case_s = min(case_s, seconds_of(median, network))
+    return Validated(case_s, _peak(device))
 
 
 def _now(device: torch.device) -> float:

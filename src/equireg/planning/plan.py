@@ -17,7 +17,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.methods.default import named_method
 from equireg.planning import table
 from equireg.planning.making import Plan, make_plan
-from equireg.planning.measuring import measure_validation
+from equireg.planning.measuring import Validated, measure_validation
 from equireg.warm_start import source_of
 
 PLAN = "plan.yaml"
@@ -77,10 +77,10 @@ def plan(
     named = named_method(given if source is None else source.options(given), data.manifest.cases)
     made = make_plan(named, data, began)
     validating = [case.name for case in validation_cases(data.manifest.cases, made.config.val_cases)]
-    seconds = made.validation_case_s
-    if seconds is None:
-        seconds = measure_validation(made.config, data, validating, made.device) if validating else 0.0
-    cost = table.cost_of(made, len(validating) * seconds)
+    validated = made.validated or Validated()
+    if made.validated is None and validating:
+        validated = measure_validation(made.config, data, validating, made.device)
+    cost = table.cost_of(made, len(validating) * validated.case_s, validated.peak_bytes)
     with disk.disk_errors(file):
         init = {} if source is None else {"init": given["init"]}  # as it was given: train reads it again
         disk.write_atomic(file, table.file_of(made, {**named, **init}, data.digest))

@@ -9,6 +9,7 @@ from typing import Any
 from equireg.config.parsing import merged, to_plain, to_yaml
 from equireg.planning.fingerprint import Fingerprint
 from equireg.planning.making import MOST_VALIDATIONS, PART_VALIDATED, Plan
+from equireg.planning.measuring import Speed
 
 _CHECKPOINTS = 2
 """Checkpoints that a run keeps: the best and the last."""
@@ -27,22 +28,26 @@ class Cost:
     validations: int
     disk_bytes: int
     """of the run's folder"""
+    peak_bytes: int
+    """highest memory, of steps and validation"""
 
 
-def cost_of(plan: Plan, validation_seconds: float) -> Cost:
+def cost_of(plan: Plan, validation_seconds: float, validation_bytes: int = 0) -> Cost:
     """Return the cost of a plan's run.
 
     Args:
         plan: with steps or minutes in its options.
         validation_seconds: of all validation cases once; 0 where there are none.
+        validation_bytes: highest memory of one of them.
     """
     config, speed = plan.config, plan.speed
+    peak = max(speed.peak_bytes, validation_bytes)
     disk = _CHECKPOINTS * speed.checkpoint_bytes + 2**20
     if config.max_minutes is None:
         steps = config.total_steps
         validations = -(-steps // (config.val_every or 500)) if validation_seconds else 0
         seconds = speed.start_seconds + steps * speed.seconds_per_step + validations * validation_seconds
-        return Cost(seconds, validation_seconds, steps, validations, disk)
+        return Cost(seconds, validation_seconds, steps, validations, disk, peak)
     seconds = 60 * config.max_minutes
     affordable = int(PART_VALIDATED * seconds / validation_seconds) if validation_seconds else 0
     validations = min(MOST_VALIDATIONS, max(1, affordable)) if validation_seconds else 0
@@ -51,7 +56,7 @@ def cost_of(plan: Plan, validation_seconds: float) -> Cost:
     if config.max_steps is not None and steps > config.max_steps:
         steps = config.max_steps
         seconds = speed.start_seconds + steps * speed.seconds_per_step + validations * validation_seconds
-    return Cost(seconds, validation_seconds, steps, validations, disk)
+    return Cost(seconds, validation_seconds, steps, validations, disk, peak)
 
 
 def text_of(plan: Plan, cost: Cost, now: datetime.datetime) -> str:
@@ -97,7 +102,6 @@ def json_of(plan: Plan, cost: Cost) -> dict[str, Any]:
         "seconds_per_step": speed.seconds_per_step,
         "steps_an_hour": round(3600 / speed.seconds_per_step),
         "start_seconds": speed.start_seconds,
-        "peak_bytes": speed.peak_bytes,
         "room_bytes": speed.room_bytes,
         "weights": speed.weights,
         **to_plain(cost),
@@ -157,11 +161,19 @@ def _costs(plan: Plan, cost: Cost, now: datetime.datetime) -> list[tuple[str, st
         ("steps an hour", f"{3600 / speed.seconds_per_step:,.0f}", ""),
         ("steps", f"{cost.steps:,}", f"{_minutes(cost.seconds)} in all"),
         ("validations", f"{cost.validations}", f"{_minutes(cost.validation_seconds)} each"),
-        ("memory", f"{speed.peak_bytes / 2**30:.1f} GiB", f"of {speed.room_bytes / 2**30:.1f} GiB that it may take"),
+        ("memory", f"{cost.peak_bytes / 2**30:.1f} GiB", _memory(speed, cost)),
         ("finished", f"{end:%Y-%m-%d %H:%M}", "if it started now"),
         ("disk", f"{cost.disk_bytes / 2**20:,.0f} MiB", f"two checkpoints of {speed.weights:,} weights"),
     ]
     return found if cost.validations else [row for row in found if row[0] != "validations"]
+
+
+def _memory(speed: Speed, cost: Cost) -> str:
+    """Say what of the memory may be taken, and whether the largest validation case takes more than that."""
+    room = f"of {speed.room_bytes / 2**30:.1f} GiB that it may take"
+    if cost.peak_bytes <= max(speed.room_bytes, speed.peak_bytes):
+        return room
+    return f"{room}: the largest validation case needs more; prepare with a coarser --spacing, or free memory"
 
 
 def _minutes(seconds: float) -> str:

@@ -18,7 +18,7 @@ from equireg.folders.ensemble import POST_PROCESS
 from equireg.folders.quality import read_record, write_quality, write_record
 from equireg.folders.run_facts import RUN_FACTS
 from equireg.folders.signature import LEARNT_CASES
-from equireg.layouts.dicom.telling import names_a_patient
+from equireg.layouts.dicom.telling import may_name_a_patient
 from equireg.postprocessing import PostProcessing
 from equireg.prediction.calibration import Calibration, read_calibration
 from equireg.prediction.failures import Failure, error_of
@@ -163,11 +163,11 @@ def _calibration(job: Job) -> Calibration | None:
 
 
 def _told(scans: Path, cases: Sequence[InputCase], config: PredictConfig) -> Path | None:
-    """Return the folder of scans where it may be recorded: not where its name tells who a patient is."""
+    """Return the folder of scans where it may be recorded: not where its name may tell who a patient is."""
     raw = [case.scan.case for case in cases if isinstance(case.scan, RawScan)]
-    if config.keep_names or not names_a_patient(scans, raw):
+    if config.keep_names or not may_name_a_patient(scans, raw):
         return scans
-    log.warning("the name of %s tells who a patient is, so it is not recorded; other verbs need --scans", scans)
+    log.warning("the name of %s may tell who a patient is, so it is not recorded; other verbs need --scans", scans)
     return None
 
 

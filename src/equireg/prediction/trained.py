@@ -1,5 +1,6 @@
 """What a command predicts with: one run, several, or an ensemble, read and checked against each other."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -17,6 +18,8 @@ from equireg.folders.run_facts import RunFacts
 from equireg.folders.schema import SchemaError
 from equireg.model import Model, file_digest, load_model
 from equireg.postprocessing import PostProcessing, majority
+
+log = logging.getLogger("equireg")
 
 _AGREE = ("channels", "labels", "axes", "spacing_mm", "normalisation")
 """Facts that models must share to predict one scan together; patch size and dimensions may differ."""
@@ -129,9 +132,21 @@ def read_trained(given: Path | str | Sequence[Path | str], which: Literal["auto"
         raise EquiregError(f"{twice}: its checkpoint is given twice; expected different runs. Give each once.")
     models = tuple(load_model(path) for path in checkpoints)
     check_alike(names, models)
+    for checkpoint, model in zip(checkpoints, models, strict=True):
+        _tell_unfinished(checkpoint, model)
     root = given[0]
     name = _name_of(root) if len(given) == 1 else "+".join(names)
     return Trained(names, checkpoints, digests, models, runs, root, name, _post_process(given, models))
+
+
+def _tell_unfinished(checkpoint: Path, model: Model) -> None:
+    """Warn of a run that was stopped, or trains still: its model is of some step on the way."""
+    run = checkpoint.parent.parent
+    if folders.made_by(run) == "train" and folders.read_content(run).get("finished") is False:
+        log.warning(
+            "%s: its training has not finished; the model is that of step %d. `equireg train` with --resume goes on.",
+            *(run, model.step),
+        )
 
 
 def _name_of(path: Path) -> str:

@@ -50,6 +50,7 @@ def survey(dataset: RawDataset, headers: Headers, workers: Workers) -> Survey:
     labels = dataset.labels
     if labels is None:
         labels, cases, bad = _labels_of_masks(cases, geometries, workers)
+        labels = labels.renamed(dataset.label_names)
         refused += bad
     return Survey(tuple(cases), geometries, labels, tuple(refused))
 

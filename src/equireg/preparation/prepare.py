@@ -16,7 +16,7 @@ from equireg.folders.prepared.adopted import adopted_masks, adopted_names, read_
 from equireg.imaging.limits import Limits
 from equireg.layouts import RawCase, RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
-from equireg.layouts.dicom.telling import names_a_patient
+from equireg.layouts.dicom.telling import may_name_a_patient
 from equireg.layouts.patients_option import with_patients
 from equireg.layouts.summary import log_summary
 from equireg.preparation import checking, checks, pictures, plan, raw_states, recipes, running, split, summary
@@ -117,9 +117,9 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     manifest = summary.manifest_of(dataset, case_plan, flips, summary.with_splits(records, splits), refused)
     manifest = replace(manifest, pictures=pictures.facts_of(dataset, survey.cases, survey.labels))
     running.show_steps(job, names, out)
-    private = not config.keep_names and names_a_patient(raw, survey.cases)
+    private = not config.keep_names and may_name_a_patient(raw, survey.cases)
     if private:
-        log.warning("the name of %s tells who a patient is, so it is not recorded; other verbs need --scans", raw)
+        log.warning("the name of %s may tell who a patient is, so it is not recorded; other verbs need --scans", raw)
         manifest = replace(manifest, dataset="data")
     last = {case: masks[-1].digest for case, masks in read_history(out).items()}
     raw_states.tell_changed(out, found.values(), last)

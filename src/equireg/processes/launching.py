@@ -194,11 +194,11 @@ def _ending(rank: int, code: int) -> str:
     if code == KILLED:
         return (
             f"Process {rank} was killed (signal 9), usually because memory ran out. Give fewer --devices; "
-            "--resume continues from the last checkpoint. Or train anew with another --out and a lower --batch_size or "
-            "--patch_size."
+            "--resume continues from the last checkpoint, if there is one. Or train anew with another --out and a "
+            "lower --batch_size or --patch_size."
         )
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return f"Process {rank} {how} and left no error; --resume continues from the last checkpoint."
+    return f"Process {rank} {how} and left no error; --resume continues from the last checkpoint, if there is one."
 
 
 def run_rank() -> None:

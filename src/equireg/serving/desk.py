@@ -25,6 +25,7 @@ from equireg.serving.errors import RequestError, unknown
 from equireg.serving.labels import rewritten, tell_other_labels
 from equireg.serving.order import STRATEGIES, Order
 from equireg.serving.rounds import Rounds
+from equireg.serving.scratch import temporary_folder
 from equireg.serving.segmenting import Drawn, Segmenter
 from equireg.serving.uploads import Sent, Uploads, save
 from equireg.serving.watching import WatchedFolder
@@ -55,7 +56,7 @@ class Desk:
                 f"{folder}: holds no finished run, so there is no model. Give the output of `equireg train`, or "
                 "--prepared beside it to annotate scans and train here."
             )
-        self._temporary = tempfile.TemporaryDirectory(prefix="equireg-serve-", ignore_cleanup_errors=True)
+        self._temporary = temporary_folder()
         self.scratch = Path(self._temporary.name)
         self._drafts = self.scratch / "drafts"
         self.uploads = Uploads(self.scratch / "sent")

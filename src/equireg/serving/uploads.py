@@ -14,9 +14,11 @@ from equireg.errors import EquiregError
 from equireg.folders.prepared import case_folder
 from equireg.imaging.dicom.heads import is_called_dicom, is_dicom
 from equireg.imaging.formats import EXTENSIONS, extension_of
+from equireg.imaging.text_headers import META_ENDINGS, NRRD_ENDINGS, read_text_header
 
 _VOXELS = (".raw", ".zraw", ".raw.gz")
 """Endings of files that hold the voxels of a header beside them, in lower case."""
+_ONE_FILE = " Voxels beside a header are not taken: save the scan as one file, .mha or .nii.gz."
 _LIVES_S = 3600.0
 """How long a session lives after it was last used, s."""
 
@@ -156,12 +158,24 @@ def save(file: Sent, home: Path, index: int = 0, stem: str | None = None) -> Pat
     if dicom and not is_dicom(path):
         path.unlink()
         raise _unknown_kind(own)
+    _refuse_header_alone(path, own)
     return path
 
 
+def _refuse_header_alone(path: Path, name: str) -> None:
+    """Delete and refuse a header whose voxels lie in another file: each file is kept by itself."""
+    if path.name.lower().endswith((*META_ENDINGS, *NRRD_ENDINGS)):
+        try:
+            read_text_header(path)
+        except EquiregError as error:
+            path.unlink()
+            raise EquiregError(f"{name[:80]!r} is a header, and its voxels lie in another file.{_ONE_FILE}") from error
+        except ValueError:
+            pass  # whoever reads the scan says what is wrong
+
+
 def _unknown_kind(name: str) -> EquiregError:
-    voxels = " Voxels beside a header are not taken: save the scan as one file, .mha or .nii.gz."
     return EquiregError(
         f"{name[:80]!r} is not a known kind of image; expected DICOM, or one of {', '.join(EXTENSIONS)}."
-        f"{voxels if name.lower().endswith(_VOXELS) else ''}"
+        f"{_ONE_FILE if name.lower().endswith(_VOXELS) else ''}"
     )

@@ -24,7 +24,7 @@ from equireg.batches.batch import Batch
 from equireg.config import TrainConfig
 from equireg.errors import EquiregError
 from equireg.folders.run import RunFolder
-from equireg.inference import InferencePlan, predict_scan
+from equireg.inference import InferencePlan, validation
 from equireg.methods import Method, evaluating
 from equireg.model import ENTRY, FOREGROUND_BIAS, POST_PROCESS, ModelFacts, entry, seal
 from equireg.networks.heads import class_axes, takes_foreground_bias
@@ -39,7 +39,6 @@ from equireg.postprocessing import (
     count_case,
 )
 from equireg.processes import launching, ranks
-from equireg.training import validation
 from equireg.training.budget import Pace
 from equireg.training.callbacks import check_one_batch_a_step, make_plain
 from equireg.training.data import DataSource
@@ -118,7 +117,6 @@ def _callbacks(out: Path, config: TrainConfig) -> list[Callback]:
     return callbacks
 
 
-_WHOLE = (slice(None),) * 3
 ENDED = "ended"
 """Key of a checkpoint's entry: whether training had finished when it was written."""
 
@@ -136,10 +134,7 @@ class LoopModule(lightning.LightningModule):
         self._method_step = 0
         self.logged: Mapping[str, Tensor] = {}
         """the scalars that the method gave at the last step"""
-        self._regions = {
-            name: tuple(facts.labels.values.index(value) for value in values)
-            for name, values in facts.labels.judged_regions().items()
-        }
+        self._regions = validation.regions_of(facts.labels)
 
     def train_dataloader(self) -> Iterable[Batch]:
         """Return the batches up to the next validation."""
@@ -232,13 +227,9 @@ class LoopModule(lightning.LightningModule):
 
     def score(self, case: str) -> tuple[validation.CaseScore, UnderBiases]:
         """Predict a whole case and compare it with its mask; return what the prediction is under each bias too."""
-        record = self.data.reader.prepared.by_name[case]
-        image = self.data.reader.read(case, "image", _WHOLE).to(self.device)
         plan = InferencePlan(self.config.spatial_dims, self.facts.patch_size)
         with evaluating(self.method.predictor) as network:
-            probs = predict_scan(network, image, record.background, record.spacing_mm, plan)
-        label = self.data.reader.read(case, "label", _WHOLE).to(probs.device)
-        return validation.score_case(case, probs, label, self._regions)
+            return validation.validate_case(case, self.data.reader, network, plan, self._regions, self.device)
 
     def on_validation_epoch_end(self) -> None:
         """Log what the validation cases of all ranks have shown, and choose on them what is done to predictions."""
@@ -280,7 +271,7 @@ class LoopModule(lightning.LightningModule):
         """Count what the components of a prediction hold, under the bias that was chosen."""
         record = self.data.reader.prepared.by_name[case]
         classes = self._predicted[case].classes(self._foreground_bias.bias).astype(np.uint8)
-        label = self.data.reader.read(case, "label", _WHOLE).cpu().numpy()
+        label = self.data.reader.read(case, "label", validation.WHOLE).cpu().numpy()
         return count_case(case, record.patient, classes, label, self.facts.labels, record.voxel_mm3)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

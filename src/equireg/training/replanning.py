@@ -8,10 +8,10 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from equireg.inference.validation import import_ahead
 from equireg.processes import ranks
 from equireg.training.budget import Budget, Pace
 from equireg.training.schedule import Plan
-from equireg.training.validation import import_ahead
 
 log = logging.getLogger("equireg")
 

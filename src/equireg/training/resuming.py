@@ -110,7 +110,7 @@ def check_same_data(out: Path, cases: TrainingCases, data: PreparedSet) -> None:
 def tell_of_resumption(out: Path) -> None:
     """Say what a run that goes on differs in from one that was never stopped, and where it has to start again."""
     _warn_of_version(out)
-    if not any(RunFolder(out).checkpoints.glob("*.ckpt")):
+    if not RunFolder(out).has_checkpoint():
         log.info("%s has no checkpoint yet, so it starts again at step 0", out.name)
 
 

@@ -54,7 +54,7 @@ from equireg.training.resuming import (
 )
 from equireg.training.schedule import Schedule, repeating
 from equireg.training.summary import log_summary
-from equireg.training.withdrawal import withdrawn_if_refused
+from equireg.training.withdrawal import telling_what_is_kept, withdrawn_if_refused
 from equireg.warm_start import source_of
 
 log = logging.getLogger("equireg")
@@ -104,7 +104,7 @@ def train(
     data, config = in_fold(data, folds, config), replace(config, folds_file=folds_record(folds_file, folds, data))
     rank = _place(config, has_objects=bool(callbacks or loggers))
     alone = rank is None or (rank.index == 0 and not launching.launched_here())  # it has the folder, ranks work for it
-    with disk.locked_folder(out) if alone else nullcontext():
+    with disk.locked_folder(out) if alone else nullcontext(), telling_what_is_kept(out):
         if alone and not resume:
             RunFolder(out).remove_false_start()
             disk.refuse_existing(out, "Give --resume to continue it, or choose another --out.")

@@ -22,12 +22,25 @@ def withdrawn_if_refused(out: Path) -> Iterator[None]:
         yield
     except EquiregError:
         run = RunFolder(out)
-        if not any(run.checkpoints.glob("*.ckpt")) and not run.metrics.exists():
+        if not run.has_checkpoint() and not run.metrics.exists():
             _empty(out)
             if not there:
                 with suppress(OSError):
                     out.rmdir()
         raise
+
+
+@contextmanager
+def telling_what_is_kept(out: Path) -> Iterator[None]:
+    """Say of a run that is interrupted, in the text of ``KeyboardInterrupt``, what its folder holds to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        run = RunFolder(out)
+        if not run.has_config():
+            raise
+        kept = "its last checkpoint" if run.has_checkpoint() else "no step, as it has no checkpoint yet"
+        raise KeyboardInterrupt(f"of {out.name} {kept}") from stop
 
 
 def _empty(folder: Path) -> None:

@@ -24,10 +24,12 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import LIMITS, Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
-from equireg.imaging.volume import TOLERANCE_MM, Geometry, read_geometry
+from equireg.imaging.placing import SAME_MM
+from equireg.imaging.volume import Geometry, read_geometry
 from equireg.layouts import RawDataset, rediscover, relabelled, with_limits
 from equireg.metrics import dice
 from equireg.preparation.plan import canonical_shape, canonical_spacing, choose_slice_axis
+from equireg.preparation.raw_states import is_other, prepared_scans, raw_scans
 
 _logger = logging.getLogger("equireg")
 SCAN, PREDICTION, REFERENCE, DISAGREEMENT = "scan", "prediction", "reference", "disagreement"
@@ -75,6 +77,8 @@ class _Origin:
     read: Callable[[int], np.ndarray]
     """place of a channel to [D, H, W] float32 on the grid"""
     mask: MaskFiles | None
+    digest: str | None
+    """of the scan as it is now, or as it was prepared; None where it is not known"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +172,14 @@ class CaseReader:
                 )
             return None
         native = origin.grid.native
-        if native.shape != geometry.shape or native.corner_distance_mm(geometry) > TOLERANCE_MM:
+        if native.shape != geometry.shape or native.corner_distance_mm(geometry) > SAME_MM:
             _logger.warning("%s is shown without its scan, which lies elsewhere than the prediction by now.", case)
             return None
+        kept = self._signature.get(folders.SCANS, {}).get(case, origin.digest)
+        if origin.digest is not None and is_other(kept, origin.digest, some_channels=True):
+            shown = "with another scan" if asked else "without its scan: another one lies there"
+            _logger.warning("%s is shown %s than was predicted. Predict it again if it was replaced.", case, shown)
+            return origin if asked else None
         return origin
 
 
@@ -241,7 +250,8 @@ def _prepared(data: PreparedSet, case: str, limits: Limits) -> _Origin | None:
 
     mask = data.reference(case)
     found = None if mask is None else MaskFiles(mask, limits=limits)
-    return _Origin(record.working_grid(), data.manifest.channels, read, found)
+    digest = prepared_scans(data.root).get(case)
+    return _Origin(record.working_grid(), data.manifest.channels, read, found, digest)
 
 
 def _raw(raw: RawDataset, case: str, limits: Limits) -> _Origin | None:
@@ -250,5 +260,10 @@ def _raw(raw: RawDataset, case: str, limits: Limits) -> _Origin | None:
         return None
     image, geometry = found.read_image()
     grid = _own_grid(geometry)
+    digest = raw_scans([found]).get(case)
     names = raw.channels if len(raw.channels) == len(image) else [f"channel {place}" for place in range(len(image))]
-    return _Origin(grid, tuple(names), lambda index: grid.image_to_working(image[index : index + 1])[0], found.mask)
+
+    def read(index: int) -> np.ndarray:
+        return grid.image_to_working(image[index : index + 1])[0]
+
+    return _Origin(grid, tuple(names), read, found.mask, digest)

@@ -198,3 +198,14 @@ def test_plain_values_stay() -> None:
 @pytest.mark.parametrize("name", ["/home/anna/run", r"C:\anna\run", "run", "anna/run/"])
 def test_a_name_keeps_its_last_part(name: str) -> None:
     assert last_part(name) == "run"
+
+
+def test_a_run_that_logged_nothing_yet_is_left_out_where_others_remain(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped = write_run(tmp_path / "stopped", Training("stopped"))
+    (stopped / "metrics.csv").unlink()
+    assert [source.title for source in read_sources([stopped, run]).runs] == ["run"]
+    assert f"{stopped}: is left out" in caplog.text
+    with pytest.raises(EquiregError, match=r"metrics\.csv: no such file"):
+        read_sources([stopped])

@@ -4,8 +4,9 @@ import numpy as np
 
 from equireg.comparing.arms import Arms
 from equireg.comparing.cohorts import cohorts
+from equireg.comparing.compared import Evaluation
 from equireg.comparing.differences import Groups, baseline_of
-from equireg.comparing.sources import Evaluation, read_sources
+from equireg.comparing.sources import read_sources
 from equireg.comparing.statistics import MEAN
 from reporting_made_up import Training, write_evaluation
 

@@ -83,6 +83,15 @@ def test_a_mask_is_turned_to_a_prediction_that_is_shown_along_its_own_axes(tmp_p
     np.testing.assert_array_equal(found, turn.to_scan(drawn(0) * 7))
 
 
+def test_a_folder_of_one_patients_masks_is_not_told(predictions: Path, tmp_path: Path) -> None:
+    put_mask(tmp_path / "masks", 0, drawn(0))
+    put_mask(tmp_path / "Patricia in other words", 0, drawn(0))
+    put_mask(tmp_path / "masks", 1, drawn(1))
+    for name, told in (("masks", "masks"), ("Patricia in other words", "data")):
+        evaluate(predictions, tmp_path / name, tmp_path / f"by {name}", jobs=1)
+        assert folders.read_signature(tmp_path / f"by {name}", "evaluate")["reference"] == told
+
+
 def test_masks_without_their_series_say_what_to_give(predictions: Path, tmp_path: Path) -> None:
     put_mask(tmp_path / "masks", 0, drawn(0))
     (tmp_path / "raw").rename(tmp_path / "moved")

@@ -195,13 +195,20 @@ def test_both_empty_is_perfect_and_one_case_has_no_spread(tmp_path):
     assert summary["regions"]["core"]["dice"]["std"] == 0.0
 
 
-def test_folder_is_signed_and_keeps_the_labels(predictions, references, tmp_path):
+def test_folder_is_signed_and_keeps_the_labels(references, tmp_path):
+    predictions = write_predictions(tmp_path / "predicted", CASES, source=tmp_path / "scans")
     evaluate(predictions, references, tmp_path / "out", tolerance_mm=3.0)
     signature = folders.read_signature(tmp_path / "out", "evaluate")
     assert (signature["source"], signature["reference"]) == (predictions.name, references.name)
     assert signature["run"] == {"run": "first", "method": "equireg"}
     assert signature["config"] == {"tolerance_mm": 3.0, "record_paths": False}
     assert json.loads((tmp_path / "out" / "labels.json").read_text()) == TABLE.as_dict()
+
+
+def test_masks_of_scans_whose_folder_is_not_told_are_not_told(references, tmp_path):
+    predictions = write_predictions(tmp_path / "predicted", CASES, source=None)
+    evaluate(predictions, references, tmp_path / "out")
+    assert folders.read_signature(tmp_path / "out", "evaluate")["reference"] == "data"
 
 
 @pytest.mark.slow

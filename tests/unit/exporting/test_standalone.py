@@ -107,6 +107,21 @@ def test_a_picture_of_16_bits_whose_0_is_white_is_read_as_equireg_reads_it(tmp_p
     np.testing.assert_array_equal(image, case.read_image()[0])
 
 
+def test_nifti_2_is_read_as_equireg_reads_it_and_its_mask_lies_there(tmp_path: Path) -> None:
+    image, affine = scan("LPS", (1.0, 1.5, 2.0), "tissue")
+    path = tmp_path / "a.nii.gz"
+    nib.Nifti2Image(image[0], affine).to_filename(path)
+    working = standalone("working")
+    found, place, first = working.read([path], {"channels": ["image"], "axes": "zyx"})
+    expected, geometry = read_image([path])
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(place, geometry.affine_array)
+    working.write(tmp_path / "mask.nii.gz", (found[0] > 60).astype(np.uint8), first)
+    mask, lies = read_image([tmp_path / "mask.nii.gz"])
+    assert lies.affine == geometry.affine
+    np.testing.assert_array_equal(mask[0], expected[0] > 60)
+
+
 def test_a_picture_that_may_be_transparent_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, "a.png", np.zeros((4, 5, 4), np.uint8))
     with pytest.raises(SystemExit, match="save it without transparency"):

@@ -102,3 +102,10 @@ def test_sentences_name_files_from_their_root(home: Path) -> None:
     assert origin.in_text(f"copy {home}/x/b.nii again") == "copy b.nii again"
     assert origin.in_text("see /mnt/share/other/c.nii, or (/tmp/d.nii)") == "see c.nii, or (d.nii)"
     assert origin.in_text("2.21 steps/s; val/dice 3 / 4") == "2.21 steps/s; val/dice 3 / 4"
+
+
+def test_a_folder_inside_its_source_leads_there(home: Path) -> None:
+    raw = home / "data" / "raw"
+    signature = signed(raw / "out", raw)
+    assert signature["source_path"] == ".."
+    assert folders.source_of(raw / "out", signature) == raw

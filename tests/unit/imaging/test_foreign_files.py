@@ -150,7 +150,7 @@ def test_voxels_that_begin_nowhere(tmp_path, offset):
 @pytest.mark.parametrize("dtype", ["<i2", ">i2", "u1", "<f4", ">f8", "<u4", "<i8"])
 @pytest.mark.parametrize("scale", [None, (2.0, -5.0), (0.0123, 100.0)])
 def test_slices_give_what_nibabel_gives(tmp_path, monkeypatch, kind, dtype, scale):
-    monkeypatch.setattr("equireg.imaging.nifti._SLAB_BYTES", 300)
+    monkeypatch.setattr("equireg.imaging.header._SLAB_BYTES", 300)
     header = kind.header_class(endianness=">" if dtype.startswith(">") else "<")
     image = kind(np.abs(NOISE).clip(0, 200).astype(dtype), np.eye(4), header, dtype=np.dtype(dtype))
     if scale:
@@ -187,7 +187,7 @@ def test_ids_that_32_bit_floats_have_merged_are_refused(tmp_path):
     ("highest", "dtype"), [(1, "uint8"), (255, "uint8"), (256, "uint16"), (2**16, "uint32"), (2**32, "uint64")]
 )
 def test_the_smallest_type_is_found_slice_by_slice(tmp_path, monkeypatch, highest, dtype):
-    monkeypatch.setattr("equireg.imaging.nifti._SLAB_BYTES", 1)
+    monkeypatch.setattr("equireg.imaging.header._SLAB_BYTES", 1)
     values = np.zeros((2, 3, 4), dtype=np.int64)
     values[0, 0, 0], values[1, 2, 2] = 1, highest
     found = mask(tmp_path, values)
@@ -217,15 +217,16 @@ def test_a_scale_that_rounds_is_undone_and_reported(tmp_path, caplog):
     assert len(caplog.records) == 1  # once a file
 
 
-def test_a_scale_of_whole_numbers_is_applied_and_reported(tmp_path, caplog):
-    assert mask(tmp_path, np.array([0, 1, 2], np.uint8).reshape(3, 1, 1), (2.0, 1.0)).ravel().tolist() == [1, 3, 5]
-    assert "the values after the scale are used. Save" in caplog.text
-
-
-def test_a_scale_that_makes_no_labels_is_left_out_and_reported(tmp_path, caplog):
-    found = mask(tmp_path, np.array([0, 1, 2], dtype=np.uint8).reshape(3, 1, 1), (0.5, 0.0))
-    assert found.ravel().tolist() == [0, 1, 2]
-    assert "values that are not whole, such as 0.5; the stored ids 0, 1, 2 are used" in caplog.text
+@pytest.mark.parametrize(
+    ("scale", "values", "words"),
+    [
+        ((2.0, 1.0), [1, 3, 5], "the values after the scale are used. Save"),
+        ((0.5, 0.0), [0, 1, 2], "values that are not whole, such as 0.5; the stored ids 0, 1, 2 are used"),
+    ],
+)
+def test_a_scale_is_applied_where_it_makes_labels_and_reported(tmp_path, caplog, scale, values, words):
+    assert mask(tmp_path, np.array([0, 1, 2], np.uint8).reshape(3, 1, 1), scale).ravel().tolist() == values
+    assert words in caplog.text
 
 
 def test_probabilities_stored_with_a_scale_are_no_labels(tmp_path):

@@ -50,7 +50,7 @@ def refusal(path: Path, limits: Limits | None = None) -> str:
     [("a.mha", meta()), ("a.nrrd", nrrd()), ("A.MHA", meta()), ("a.mhd", meta()), ("a.nhdr", nrrd())],
 )
 def test_voxels_come_whole(tmp_path, monkeypatch, name, content):
-    monkeypatch.setattr("equireg.imaging.itk._SLAB_BYTES", 200)
+    monkeypatch.setattr("equireg.imaging.header._SLAB_BYTES", 200)
     image, _ = read_image([saved(tmp_path / name, content)])
     np.testing.assert_array_equal(image[0], VOXELS.T)
 
@@ -81,7 +81,7 @@ def test_a_damaged_packed_file_is_refused(tmp_path, ending):
 @pytest.mark.parametrize("data", ["LOCAL", "v.zraw"])
 @pytest.mark.parametrize("members", [0, 2])
 def test_a_packed_meta_image_is_read_whole_whatever_its_stated_size(tmp_path, monkeypatch, order, size, data, members):
-    monkeypatch.setattr("equireg.imaging.itk._SLAB_BYTES", 200)
+    monkeypatch.setattr("equireg.imaging.header._SLAB_BYTES", 200)
     raw = VOXELS.astype(f"{order}i2").tobytes()
     packed = gzip.compress(raw[:100]) + gzip.compress(raw[100:]) if members else zlib.compress(raw)
     more = f"BinaryDataByteOrderMSB = {order == '>'}\nCompressedData = True\n" + size.format(len(packed))

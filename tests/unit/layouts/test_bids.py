@@ -1,7 +1,11 @@
 """BIDS folders."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
+from equireg.errors import EquiregError
 from equireg.layouts import discover
 from layout_folders import files, labelled, masks, names, put
 
@@ -116,3 +120,39 @@ def test_masks_of_other_pipelines_and_spaces_are_left_aside(tmp_path):
         "left aside: 3 masks in another space than the scans",
         "left aside: 3 masks of another kind",
     ]
+
+
+def put_table(path: Path, names: Mapping[int, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("name\tindex\n" + "".join(f"{name}\t{value}\n" for value, name in names.items()))
+
+
+@pytest.mark.parametrize("place", ["derivatives/manual/dseg.tsv", "derivatives/desc-manual_dseg.tsv", "dseg.tsv"])
+def test_labels_are_called_as_the_table_above_the_masks_says(tmp_path: Path, place: str) -> None:
+    put(tmp_path, scan("01"), f"derivatives/manual/{scan('01', suffix='dseg', desc='manual')}")
+    put_table(tmp_path / place, {0: "Unknown", 1: "RV", 2: "MYO", 700: "MYO", 3: "background"})
+    put_table(tmp_path / "derivatives" / "other" / "dseg.tsv", {1: "of other masks"})
+    put_table(tmp_path / "derivatives" / "manual" / "desc-other_dseg.tsv", {1: "of other masks"})
+    dataset = discover(tmp_path)
+    assert dataset.label_names == {1: "RV", 2: "MYO 2", 700: "MYO 700", 3: "background 3"}
+    assert dataset.labels is None
+    assert f"names of labels: {tmp_path / place}" in dataset.notes
+
+
+def test_the_nearest_table_counts_and_two_that_disagree_are_refused(tmp_path: Path) -> None:
+    for sub in ("01", "02"):
+        put(tmp_path, scan(sub), f"derivatives/manual/{scan(sub, suffix='dseg')}")
+    put_table(tmp_path / "dseg.tsv", {1: "far"})
+    put_table(tmp_path / "derivatives" / "manual" / "dseg.tsv", {1: "RV"})
+    assert discover(tmp_path).label_names == {1: "RV"}
+    put_table(tmp_path / "derivatives" / "manual" / "sub-01" / "anat" / "sub-01_dseg.tsv", {1: "LV"})
+    with pytest.raises(EquiregError, match=r"label value 1 'RV', and .*sub-01_dseg\.tsv 'LV'; expected one name"):
+        discover(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "index\tlabel\n1\tRV\n", "index\tname\nRV\t1\n", "index\tname\n1\tA\n1\tB\n"])
+def test_a_table_that_is_none_says_what_was_expected(tmp_path: Path, text: str) -> None:
+    put(tmp_path, scan("01"), f"derivatives/{scan('01', suffix='dseg')}")
+    (tmp_path / "dseg.tsv").write_text(text)
+    with pytest.raises(EquiregError, match=r"dseg\.tsv: is no table of labels .*expected the columns index and name"):
+        discover(tmp_path)

@@ -61,35 +61,31 @@ def with_labels(root, name, *values):
     nib.save(nib.Nifti1Image(voxels, np.eye(4)), root / name / f"{name}-seg.nii.gz")
 
 
-@pytest.mark.parametrize("name", ["BraTS-GLI-00005-{}", "BraTS-MET-00086-{}"])
-def test_label_4_from_2024_on_is_the_resection_cavity(tmp_path, name):
-    with_labels(tmp_path, name.format("000"), 1, 2, 3)
-    with_labels(tmp_path, name.format("001"), 2, 4)
+TO_2023 = {"whole": (1, 2, 3), "core": (1, 3), "enhancing": (3,)}
+RESECTED = TO_2023 | {"necrotic": (1,), "oedema": (2,), "resection cavity": (4,)}
+ALONE = {"enhancing": (1,), "non-enhancing": (2,), "cystic": (3,), "oedema": (4,)}
+OF_CHILDREN = {"whole": (1, 2, 3, 4), "core": (1, 2, 3)} | ALONE
+
+
+@pytest.mark.parametrize(
+    ("labels", "names_", "regions"),
+    [
+        ({"BraTS-GLI-00005-000": (1, 2, 3), "BraTS-GLI-00005-001": (2, 4)}, "necrotic oedema enhancing", RESECTED),
+        ({"BraTS-MET-00086-000": (1, 2, 3), "BraTS-MET-00086-001": (2, 4)}, "necrotic oedema enhancing", RESECTED),
+        ({"BraTS-GLI-02063-100": (1, 2)}, "necrotic oedema enhancing", RESECTED),  # the name says 2024
+        ({"BraTS-PED-00001-000": (1, 2, 3, 4)}, "enhancing non-enhancing cystic", OF_CHILDREN),
+        ({"BraTS-PED-00001-000": (1, 2, 3)}, "necrotic oedema enhancing", TO_2023),
+    ],
+)
+def test_names_and_masks_say_what_the_labels_mean(tmp_path, labels, names_, regions):
+    for name, values in labels.items():
+        with_labels(tmp_path, name, *values)
     table = discover(tmp_path).labels
     assert table is not None
-    assert table.names == ("background", "necrotic", "oedema", "enhancing", "resection cavity")
-    assert table.regions["whole"] == (1, 2, 3)
-    assert table.regions["core"] == (1, 3)
-    assert table.regions["resection cavity"] == (4,)
-
-
-def test_names_from_2024_on_say_the_labels(tmp_path):
-    with_labels(tmp_path, "BraTS-GLI-02063-100", 1, 2)
-    table = discover(tmp_path).labels
-    assert table is not None
-    assert table.values == (0, 1, 2, 3, 4)
-
-
-def test_label_4_of_children_is_oedema(tmp_path):
-    with_labels(tmp_path, "BraTS-PED-00001-000", 1, 2, 3, 4)
-    table = discover(tmp_path).labels
-    assert table is not None
-    assert table.regions["core"] == (1, 2, 3)
-    assert table.regions["enhancing"] == (1,)
-    with_labels(tmp_path / "2023", "BraTS-PED-00001-000", 1, 2, 3)
-    earlier = discover(tmp_path / "2023").labels
-    assert earlier is not None
-    assert earlier.regions["enhancing"] == (3,)
+    last = [*regions][5:]  # a label 4, where there is one
+    assert table.names == ("background", *names_.split(), *last)
+    assert table.values == tuple(range(len(table.names)))
+    assert [*table.regions.items()] == [*regions.items()]
 
 
 def test_brats_validation_is_held_out(tmp_path):

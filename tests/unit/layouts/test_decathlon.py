@@ -83,12 +83,6 @@ def test_decathlon_test_scans_that_were_never_fetched(tmp_path):
     assert dataset.refused == ()
 
 
-def test_decathlon_mask_without_scan(tmp_path):
-    put(decathlon(tmp_path), "labelsTr/orphan.nii.gz")
-    (refusal,) = discover(tmp_path).refused
-    assert refusal.reason.startswith(str(tmp_path / "labelsTr/orphan.nii.gz"))
-
-
 @pytest.mark.parametrize(("names_", "modality"), [({"0": "CT"}, "ct"), ({"0": "ADC"}, "mri"), ({"0": "PET"}, "other")])
 def test_modality_by_channel(tmp_path, names_, modality):
     assert discover(decathlon(tmp_path, modality=names_)).modality == modality

@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
+from dicom_series import phantom, slices, write
 from equireg.errors import EquiregError
 from equireg.layouts import LAYOUTS, discover, rediscover
 from equireg.layouts.base import STACKED, FoundCase, FoundSet
@@ -68,6 +71,35 @@ def test_images_that_no_layout_knows_are_reported(tmp_path):
     (note,) = discover(tmp_path).notes
     assert "1 images" in note
     assert "extra/odd.nii.gz" in note
+
+
+def put_masks_beside_dicom(root: Path, folder: str, *, scan: bool) -> None:
+    write(root / "pacs", slices(phantom()))
+    for number in range(4):
+        (root / folder).mkdir(exist_ok=True)
+        voxels = np.random.default_rng(number).integers(0, 2000, (12, 10, 6)).astype(np.int16)
+        if not scan:
+            voxels[:] = 0
+            voxels[1 : 8 + number, 2:8, 1:5] = 1 + number % 2
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), root / folder / f"HOSP{number}.nii.gz")
+
+
+@pytest.mark.parametrize("folder", ["Masken", "seg_by_dr_x", "."])
+def test_label_maps_beside_dicom_are_not_the_scans(tmp_path: Path, folder: str) -> None:
+    put_masks_beside_dicom(tmp_path, folder, scan=False)
+    found = discover(tmp_path)
+    assert (found.layout, len(found.cases)) == ("dicom", 1)
+    (note,) = [note for note in found.notes if "not used" in note]
+    assert "4 images that the layout dicom does not know" in note
+    assert "`equireg adopt`" in note
+    assert len(discover(tmp_path, "plain").cases) == 4
+
+
+def test_nifti_scans_beside_dicom_are_the_scans(tmp_path: Path) -> None:
+    put_masks_beside_dicom(tmp_path, "nifti", scan=True)
+    found = discover(tmp_path)
+    assert (found.layout, len(found.cases)) == ("plain", 4)
+    assert any("--layout dicom reads them" in note for note in found.notes)
 
 
 def test_a_root_that_is_written_in_a_roundabout_way(tmp_path):

@@ -1,6 +1,7 @@
 """Cases that cannot stand: one name or one file twice, files outside the folder, lists that are wrong."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,23 @@ def test_two_masks_of_one_name(tmp_path):
         assert names(dataset) == ["b"]
         assert "mask" in dataset.refused[0].reason
         assert len(discover_inputs(root, ("T1",))) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "scan", "orphan"),
+    [
+        (Path, "a.nii.gz", "b_seg.nii.gz"),
+        (Path, "images/a.nii.gz", "labels/c.nii.gz"),
+        (nnunet, "imagesTr/a_0000.nii.gz", "labelsTr/orphan.nii.gz"),
+        (decathlon, "imagesTr/d.nii.gz", "labelsTr/orphan.nii.gz"),
+    ],
+)
+def test_a_mask_without_its_scan_is_refused(tmp_path, make, scan, orphan):
+    put(make(tmp_path), scan, orphan)
+    dataset = discover(tmp_path)
+    (refusal,) = dataset.refused
+    assert refusal.reason.startswith(str(tmp_path / orphan))
+    assert orphan not in masks(dataset).values()
 
 
 def test_one_name_in_two_folders(tmp_path):

@@ -84,12 +84,6 @@ def test_nnunet_lacks_a_channel(tmp_path):
     assert refusal.reason.startswith(str(tmp_path / "imagesTr/b_0001.nii.gz"))
 
 
-def test_nnunet_mask_without_scan(tmp_path):
-    put(nnunet(tmp_path), "labelsTr/orphan.nii.gz")
-    (refusal,) = discover(tmp_path).refused
-    assert "labelsTr/orphan.nii.gz" in refusal.reason
-
-
 def test_nnunet_version_1(tmp_path):
     nnunet(tmp_path)
     describe(

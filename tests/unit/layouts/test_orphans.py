@@ -1,23 +1,10 @@
 """Masks in unforeseen places, and masks that look like scans."""
 
-import nibabel as nib
-import numpy as np
 import pytest
 
 from equireg.layouts import discover
-from layout_folders import labelled, masks, names, put
+from layout_folders import labelled, masks, names, put, put_kind
 from pictures_made_up import disc, photo, save
-
-
-def write(root, *paths, mask):
-    """Write volumes that are noise, or patches on 0 as masks are."""
-    for path in paths:
-        voxels = np.random.default_rng(len(path)).normal(100, 10, (12, 12, 12)).astype(np.float32)
-        if mask:
-            voxels = np.zeros((12, 12, 12), dtype=np.uint8)
-            voxels[3:8, 3:8, 3:8] = 1
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        nib.save(nib.Nifti1Image(voxels, np.eye(4)), root / path)
 
 
 def test_a_mask_anywhere_belongs_to_the_scan_of_its_whole_name(tmp_path):
@@ -31,9 +18,9 @@ def test_a_mask_anywhere_belongs_to_the_scan_of_its_whole_name(tmp_path):
 
 
 def test_masks_by_voxels_and_a_part_of_the_name_are_no_scans(tmp_path):
-    for kind, is_mask in (("", False), ("LesionSeg-", True)):
-        write(tmp_path, *(f"P{i}/{i}-{kind}{c}.nii" for i in range(3) for c in ("Flair", "T1")), mask=is_mask)
-    write(tmp_path, "P3/3-Segment2-Flair.nii", "P3/3-Segment2-T1.nii", mask=False)
+    for word, kind in (("", "scan"), ("LesionSeg-", "mask")):
+        put_kind(tmp_path, *(f"P{i}/{i}-{word}{c}.nii" for i in range(3) for c in ("Flair", "T1")), kind=kind)
+    put_kind(tmp_path, "P3/3-Segment2-Flair.nii", "P3/3-Segment2-T1.nii")
     dataset = discover(tmp_path)
     assert names(dataset) == ["0", "1", "2", "P3"]
     assert len(dataset.refused) == 6

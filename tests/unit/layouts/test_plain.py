@@ -127,15 +127,6 @@ def test_plain_folder_of_many_cases(tmp_path):
     assert labelled(dataset) == ["a"]
 
 
-def test_plain_mask_without_scan(tmp_path):
-    put(tmp_path, "a.nii.gz", "b_seg.nii.gz")
-    dataset = discover(tmp_path)
-    assert labelled(dataset) == []
-    assert dataset.refused[0].reason.startswith(str(tmp_path / "b_seg.nii.gz"))
-    put(tmp_path, "pairs/images/a.nii.gz", "pairs/labels/c.nii.gz")
-    assert "labels/c.nii.gz" in discover(tmp_path / "pairs").refused[0].reason
-
-
 def test_plain_lacks_a_channel(tmp_path):
     put(tmp_path, *(f"p{i}_{c}.nii.gz" for i in range(3) for c in ("t1", "t2")))
     (tmp_path / "p1_t2.nii.gz").unlink()

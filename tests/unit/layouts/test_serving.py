@@ -69,6 +69,18 @@ def test_a_mask_of_two_scans_by_name_that_nothing_tells_apart_is_nobodys(tmp_pat
     )
 
 
+@pytest.mark.parametrize("folder", ["train_labels", "labelsTr"])
+def test_masks_of_training_are_those_of_a_set_that_is_held_out_where_no_name_comes_twice(tmp_path, folder):
+    _numbered(tmp_path, "train", folder)
+    _numbered(tmp_path, "val", folder, first=4)
+    _numbered(tmp_path, "unlabeled", folder, first=7)
+    dataset = discover(tmp_path)
+    assert labelled(dataset) == [*"123456"]
+    assert [case.name for case in dataset.cases if case.held_out] == [*"456"]
+    put(tmp_path, f"val/1{END}")  # names begin anew in each set, so 4 of train may be missing
+    assert labelled(discover(tmp_path)) == [*"23", "train_1"]
+
+
 def test_a_mask_of_the_name_in_a_folder_of_another_set_says_where_to_move_it(tmp_path):
     _numbered(tmp_path, "site", "test_masks")
     put(tmp_path, f"train/a{END}", f"train_masks/a{END}")

@@ -2,27 +2,14 @@
 
 import os
 
-import nibabel as nib
 import numpy as np
 import pytest
 
 from equireg.layouts import discover
 from equireg.layouts.files import stem_of
-from equireg.layouts.unnamed_masks import find, holds_labels
-from layout_folders import files, masks, names
+from equireg.layouts.unnamed_masks import find
+from layout_folders import files, masks, names, put_kind
 from pictures_made_up import disc, photo, save
-
-
-def write(root, *paths, kind="scan", seed=0):
-    """Write small images: noise, a label in a patch, or an empty mask."""
-    rng = np.random.default_rng(seed)
-    for path in paths:
-        array = rng.normal(100, 20, (12, 12, 6)).astype(np.float32)
-        if kind != "scan":
-            array = np.zeros((12, 12, 6), np.uint8)
-            array[4:9, 3:8, 2:5] = kind == "mask"
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        nib.save(nib.Nifti1Image(array, np.eye(4)), root / path)
 
 
 @pytest.mark.parametrize(
@@ -40,15 +27,16 @@ def write(root, *paths, kind="scan", seed=0):
         ("c{}", "c{}/liver"),
         ("train/c{}", "train_labels/c{}_L"),
         ("images/c{}", "masks/c{}_tumor"),
+        ("images/town{}_7_leftImg8bit", "masks/town{}_7_gtFine_labelIds"),
         ("raw/c{}", "seg/c{}_Simple Segmentation"),
         ("c{}", "c{}_cp_masks"),
     ],
 )
 def test_a_mask_under_any_name_is_a_mask(tmp_path, scan, mask):
     pairs = [(scan.format(i, i) + ".nii.gz", mask.format(i, i) + ".nii.gz") for i in range(4)]
-    write(tmp_path, *(scan for scan, _ in pairs))
-    write(tmp_path, pairs[0][1], kind="empty")
-    write(tmp_path, *(mask for _, mask in pairs[1:]), kind="mask")
+    put_kind(tmp_path, *(scan for scan, _ in pairs))
+    put_kind(tmp_path, pairs[0][1], kind="empty")
+    put_kind(tmp_path, *(mask for _, mask in pairs[1:]), kind="mask")
     dataset = discover(tmp_path)
     assert sorted((files(dataset, name)[0], mask) for name, mask in masks(dataset).items()) == sorted(pairs)
     assert len(dataset.channels) == 1
@@ -57,33 +45,24 @@ def test_a_mask_under_any_name_is_a_mask(tmp_path, scan, mask):
 
 @pytest.mark.parametrize("kinds", [("L", "R"), ("1",), ("fov",)])
 def test_masks_of_longer_names_that_end_unlike_or_are_no_labels_are_nobodys(tmp_path, kinds):
-    write(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
-    write(tmp_path, *(f"masks/c{i}_{kind}.nii.gz" for kind in kinds for i in range(3)), kind="mask")
+    put_kind(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
+    put_kind(tmp_path, *(f"masks/c{i}_{kind}.nii.gz" for kind in kinds for i in range(3)), kind="mask")
     assert set(masks(discover(tmp_path)).values()) == {None}
 
 
 def test_several_masks_of_a_folder_refuse_its_case(tmp_path):
-    write(tmp_path, *(f"c{i}/c{i}_ana.nii.gz" for i in range(3)))
-    write(tmp_path, *(f"c{i}/c{i}_{kind}_ana.nii.gz" for i in range(3) for kind in ("seg", "segTRI")), kind="mask")
+    put_kind(tmp_path, *(f"c{i}/c{i}_ana.nii.gz" for i in range(3)))
+    put_kind(tmp_path, *(f"c{i}/c{i}_{kind}_ana.nii.gz" for i in range(3) for kind in ("seg", "segTRI")), kind="mask")
     dataset = discover(tmp_path)
     assert dataset.cases == ()
     assert "one of several masks" in dataset.refused[0].reason
 
 
 def test_channels_stay_channels(tmp_path):
-    write(tmp_path, *(f"c{i}/{name}.nii.gz" for i in range(3) for name in ("ktrans", "bval")))
+    put_kind(tmp_path, *(f"c{i}/{name}.nii.gz" for i in range(3) for name in ("ktrans", "bval")))
     assert discover(tmp_path).channels == ("bval", "ktrans")
-    write(tmp_path / "all", *(f"c{i}/{name}.nii.gz" for i in range(3) for name in ("a", "b")), kind="mask")
+    put_kind(tmp_path / "all", *(f"c{i}/{name}.nii.gz" for i in range(3) for name in ("a", "b")), kind="mask")
     assert len(names(discover(tmp_path / "all"))) == 3  # where all are alike, nothing tells masks from scans
-
-
-def test_what_holds_labels(tmp_path):
-    write(tmp_path, "scan.nii.gz")
-    write(tmp_path, "mask.nii.gz", kind="mask")
-    write(tmp_path, "empty.nii.gz", kind="empty")
-    (tmp_path / "bad.nii.gz").write_bytes(b"no image")
-    found = [holds_labels(tmp_path / f"{name}.nii.gz") for name in ("scan", "mask", "empty", "bad")]
-    assert found == [False, True, None, None]
 
 
 def test_a_folder_of_coloured_masks_is_told_by_its_pixels(tmp_path):
@@ -99,8 +78,8 @@ def test_a_folder_of_coloured_masks_is_told_by_its_pixels(tmp_path):
 
 @pytest.mark.parametrize("folders", [("lung_masks", "tumor_masks"), ("masks", "segmentations"), ("labels", "masks")])
 def test_masks_of_one_name_in_two_folders_are_refused(tmp_path, folders):
-    write(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
-    write(tmp_path, *(f"{folder}/c{i}.nii.gz" for folder in folders for i in range(3)), kind="mask")
+    put_kind(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
+    put_kind(tmp_path, *(f"{folder}/c{i}.nii.gz" for folder in folders for i in range(3)), kind="mask")
     dataset = discover(tmp_path)
     assert dataset.cases == ()
     assert len(dataset.refused) == 3
@@ -108,8 +87,8 @@ def test_masks_of_one_name_in_two_folders_are_refused(tmp_path, folders):
 
 
 def test_a_folder_that_is_called_one_of_masks_goes_before_one_that_is_not(tmp_path):
-    write(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
-    write(tmp_path, *(f"{folder}/c{i}.nii.gz" for folder in ("airways", "labels") for i in range(3)), kind="mask")
+    put_kind(tmp_path, *(f"images/c{i}.nii.gz" for i in range(3)))
+    put_kind(tmp_path, *(f"{folder}/c{i}.nii.gz" for folder in ("airways", "labels") for i in range(3)), kind="mask")
     dataset = discover(tmp_path)
     assert masks(dataset) == {f"c{i}": f"labels/c{i}.nii.gz" for i in range(3)}
     assert dataset.refused == ()
@@ -158,7 +137,7 @@ def test_names_are_read_once_a_folder(tmp_path, monkeypatch):
 def test_folders_of_many_cases_are_not_opened(tmp_path, monkeypatch):
     """They would all be read, and the time would grow with the square of their number."""
     monkeypatch.setattr("equireg.layouts.unnamed_masks.hold_labels", lambda files: len(files) and pytest.fail("opened"))
-    write(tmp_path, *(f"c{index:02}/{name}" for index in range(31) for name in ("t1", "t2")))
+    put_kind(tmp_path, *(f"c{index:02}/{name}" for index in range(31) for name in ("t1", "t2")))
     assert len(discover(tmp_path).cases) == 31
 
 
@@ -200,9 +179,9 @@ def test_of_two_scans_of_one_name_the_one_that_looks_like_a_mask_is_told(tmp_pat
 @pytest.mark.parametrize("inner", ["", "p{}/"])
 def test_the_scans_of_a_target_domain_are_no_masks(tmp_path, inner):
     for index in range(3):
-        write(tmp_path, f"training_source/s{index}_ceT1.nii.gz", seed=index)
-        write(tmp_path, f"training_source/s{index}_Label.nii.gz", kind="mask")
-        write(tmp_path, f"training_target/{inner.format(index)}t{index}_hrT2.nii.gz", seed=index + 3)
+        put_kind(tmp_path, f"training_source/s{index}_ceT1.nii.gz", seed=index)
+        put_kind(tmp_path, f"training_source/s{index}_Label.nii.gz", kind="mask")
+        put_kind(tmp_path, f"training_target/{inner.format(index)}t{index}_hrT2.nii.gz", seed=index + 3)
     dataset = discover(tmp_path)
     assert len(dataset.cases) == 6
     assert not dataset.refused
@@ -212,6 +191,6 @@ def test_the_scans_of_a_target_domain_are_no_masks(tmp_path, inner):
 @pytest.mark.parametrize("kind", ["mask", "scan"])
 def test_masks_in_a_folder_of_targets_stay_masks(tmp_path, kind):
     for index in range(3):
-        write(tmp_path, f"train_images/c{index}.nii.gz", seed=index)
-        write(tmp_path, f"train_targets/c{index}.nii.gz", kind=kind)
+        put_kind(tmp_path, f"train_images/c{index}.nii.gz", seed=index)
+        put_kind(tmp_path, f"train_targets/c{index}.nii.gz", kind=kind)
     assert masks(discover(tmp_path)) == {f"c{index}": f"train_targets/c{index}.nii.gz" for index in range(3)}

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from equireg.config import TrainConfig
+from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
+from equireg.inference.validation import validate_case
 from equireg.methods import Method
 from equireg.methods.equireg import EquiReg
 from equireg.model import config_from
@@ -104,7 +106,28 @@ def test_a_step_may_take_a_part_of_the_free_memory_alone(stand: Stand, monkeypat
 
 
 def test_a_validation_case_is_predicted(stand: Stand) -> None:
-    assert measure_validation(options(), stand.data, ["v"], torch.device("cpu")) > 0
+    found = measure_validation(options(), stand.data, ["v"], torch.device("cpu"))
+    assert found.case_s > 0
+    assert found.peak_bytes > 0
+
+
+def test_the_largest_validation_case_tells_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = {"s": (2, 10, 12), "m": (4, 10, 12), "l": (3, 20, 24)}
+    cases = [record("a"), *(record(name, "val", shape=shape) for name, shape in shapes.items())]
+    data = PreparedSet(write_set(tmp_path / "P", cases))
+    seen: list[str] = []
+
+    def validated(case: str, *others: Any) -> Any:
+        seen.append(case)
+        if case == "l":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return validate_case(case, *others)
+
+    monkeypatch.setattr(measuring, "validate_case", validated)
+    assert measure_validation(options(), data, ["s", "m"], torch.device("cpu")).case_s > 0
+    assert seen == ["m", "m"]
+    with pytest.raises(EquiregError, match=r"memory ran out .* It was l, the largest validation case"):
+        measure_validation(options(), data, list(shapes), torch.device("cpu"))
 
 
 def test_the_account_of_the_process_is_read(tmp_path: Path) -> None:

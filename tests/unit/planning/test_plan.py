@@ -20,7 +20,7 @@ from equireg.folders.prepared import PreparedSet
 from equireg.model import config_from
 from equireg.planning import climbing, making, table
 from equireg.planning.making import is_planned, make_plan
-from equireg.planning.measuring import Speed, TooLargeError
+from equireg.planning.measuring import Speed, TooLargeError, Validated
 from equireg.planning.plan import check_folder, plan
 from prepared_sets import record, write_set
 
@@ -87,7 +87,7 @@ def test_where_all_validation_cases_would_take_too_long_fewer_are_looked_at(
     empty = [record(f"e{index}", "val", class_voxels=(3, 0, 0)) for index in range(4)]
     shown = [record(f"v{index}", "val", patient=f"p{index // 2}") for index in range(8)]
     folder = PreparedSet(write_set(tmp_path / "P", [record("a"), *empty, *shown]))
-    monkeypatch.setattr(making, "measure_validation", lambda *_: 10.0)
+    monkeypatch.setattr(making, "measure_validation", lambda *_: Validated(10.0))
     given = {**SMALL, "method": {"name": "supervised"}}
     made = {minutes: make_plan({**given, "max_minutes": minutes}, folder) for minutes in (1, 10, 60)}
     assert {minutes: one.config.val_cases for minutes, one in made.items()} == {1: 5, 10: 6, 60: None}
@@ -308,6 +308,15 @@ def test_the_cost_of_a_run(
     assert (cost.steps, cost.validations) == (steps, validations)
     assert cost.seconds == pytest.approx(seconds)
     assert cost.disk_bytes >= 2 * SPEED.checkpoint_bytes
+
+
+def test_the_memory_of_a_plan_is_that_of_the_largest_validation_case_too(
+    folder: Path, tried: list[TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equireg.planning.plan.measure_validation", lambda *_: Validated(1.0, 3 * SPEED.room_bytes))
+    found = plan(folder, max_minutes=10)
+    assert found.as_dict()["peak_bytes"] == 3 * SPEED.room_bytes
+    assert "of 8.0 GiB that it may take: the largest validation case needs more" in str(found)
 
 
 def test_real_steps_make_a_plan(folder: Path) -> None:

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from equireg.folders.schema import SchemaError
 from equireg.imaging.labels import IGNORED
+from equireg.inference.validation import score_case
 from equireg.metrics import region_dice
 from equireg.postprocessing import BIASES, ForegroundBias, choose_bias
-from equireg.training.validation import score_case
 
 REGIONS = {"whole": (1, 2, 3), "core": (1, 3), "rim": (3,)}
 

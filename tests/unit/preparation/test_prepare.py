@@ -349,6 +349,21 @@ def test_scans_of_one_patient_stay_together(tmp_path: Path) -> None:
     assert len(made.cases) == 8
 
 
+def test_values_that_masks_show_are_called_as_the_table_of_bids_says(tmp_path: Path) -> None:
+    raw, rng = tmp_path / "raw", np.random.default_rng(0)
+    for name, high in (("sub-1", 3), ("sub-2", 4)):
+        (raw / name / "anat").mkdir(parents=True)
+        write(raw / name / "anat" / f"{name}_T1w.nii.gz", rng.normal(size=(6, 6, 6)).astype(np.float32))
+        write(raw / name / "anat" / f"{name}_dseg.nii.gz", rng.integers(0, high, (6, 6, 6)).astype(np.uint8))
+    (raw / "dseg.tsv").write_text("index\tname\n" + "".join(f"{n}\tpart {n}\n" for n in range(4, 900)))
+    assert prepare(raw, tmp_path / "out", jobs=1).flips == "xyz"
+    with (raw / "dseg.tsv").open("a") as file:
+        file.write("1\tRV\n2\tLV\n")
+    made = prepare(raw, tmp_path / "out", jobs=1)
+    assert made.labels.as_dict()["labels"] == {"background": 0, "RV": 1, "LV": 2, "label 3": 3}
+    assert made.flips == "yz"
+
+
 def test_the_modification_time_is_part_of_the_state(raw: Path, tmp_path: Path) -> None:
     out, path = tmp_path / "out", raw / "images" / "a.nii.gz"
     prepare(raw, out, jobs=1)

@@ -10,8 +10,9 @@ from scipy.stats import wilcoxon
 
 from equireg.comparing.arms import Arms
 from equireg.comparing.cohorts import Cohort, cohorts
+from equireg.comparing.compared import Evaluation
 from equireg.comparing.differences import Difference
-from equireg.comparing.sources import Evaluation, read_sources
+from equireg.comparing.sources import read_sources
 from equireg.comparing.statistics import MEAN
 from equireg.disk import read_json, write_json
 from equireg.reporting.build import report

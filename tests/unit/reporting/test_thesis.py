@@ -11,8 +11,9 @@ import pytest
 from equireg.comparing.arms import Arms
 from equireg.comparing.bridging import Bridging, sentence
 from equireg.comparing.cohorts import Cohort, cohorts
+from equireg.comparing.compared import Evaluation
 from equireg.comparing.series import Amount, label_fraction
-from equireg.comparing.sources import Evaluation, read_sources
+from equireg.comparing.sources import read_sources
 from equireg.comparing.statistics import MEAN
 from equireg.errors import EquiregError
 from equireg.folders.examples import read_examples

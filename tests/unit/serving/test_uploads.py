@@ -23,6 +23,18 @@ def test_voxels_beside_a_header_are_refused_with_the_remedy(tmp_path: Path, name
         Uploads(tmp_path).add_session([Sent("a.mhd", io.BytesIO(b"header")), Sent(name, io.BytesIO(b"voxels"))])
 
 
+@pytest.mark.parametrize("data", ["a.raw", "LOCAL"])
+def test_a_header_whose_voxels_were_not_sent_is_refused_with_the_remedy(tmp_path: Path, data: str) -> None:
+    header = f"NDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\nElementDataFile = {data}\n".encode()
+    uploads, sent = Uploads(tmp_path), Sent("a.mhd", io.BytesIO(header))
+    if data == "LOCAL":
+        assert uploads.find(uploads.add_session([sent])) is not None
+        return
+    with pytest.raises(EquiregError, match=r"'a\.mhd' is a header, and its voxels.*as one file, \.mha or \.nii\.gz"):
+        uploads.add_session([sent])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_image_is_found_with_the_ending_that_it_was_sent_with_and_is_no_session(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path)
     key = uploads.add_session([Sent("a.nii.gz", io.BytesIO(b"voxels"))])

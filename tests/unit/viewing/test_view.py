@@ -23,6 +23,8 @@ from equireg.errors import EquiregError, UsageError
 from equireg.imaging import volume
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.volume import Geometry
+from equireg.layouts import discover
+from equireg.preparation.raw_states import raw_scans
 from equireg.viewing.case_volumes import CaseReader
 from equireg.viewing.packing import colour_indices, pack
 from equireg.viewing.view import view
@@ -168,6 +170,24 @@ def test_a_scan_that_lies_elsewhere_is_left_out(tmp_path: Path, caplog: pytest.L
     volume.write_label(q / "case.nii.gz", mask(), moved)
     assert "scan" not in CaseReader(q).read("case").volumes
     assert "lies elsewhere" in caplog.text
+
+
+def test_a_scan_that_was_replaced_since_is_left_out_unless_it_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    image = np.arange(np.prod(GEOMETRY.shape), dtype=np.float32).reshape(1, *GEOMETRY.shape)
+    volume.write_channels(raw / "case.nii.gz", image, GEOMETRY)
+    q = predictions(tmp_path / "q", raw)
+    folders.sign(q, "predict", {}, source=raw, cases=["case"], run={}, scans=raw_scans(discover(raw).cases))
+    assert "scan" in CaseReader(q).read("case").volumes
+    assert "than was predicted" not in caplog.text
+    volume.write_channels(raw / "case.nii.gz", 2 * image, GEOMETRY)
+    assert "scan" not in CaseReader(q).read("case").volumes
+    assert "case is shown without its scan: another one lies there than was predicted" in caplog.text
+    assert "scan" in CaseReader(q, scans=raw).read("case").volumes
+    assert "case is shown with another scan than was predicted" in caplog.text
 
 
 def test_a_raw_folder_gives_scan_and_mask(tmp_path: Path) -> None:

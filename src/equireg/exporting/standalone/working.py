@@ -74,7 +74,8 @@ def check(image, files, facts):
 def opened(file, facts):
     """Open a NIfTI file, or a picture as a slice whose left is the patient's right and whose top is anterior."""
     if str(file).lower().endswith((".nii", ".nii.gz")):
-        return nib.Nifti1Image.load(file)
+        kind = nib.Nifti2Image if nib.Nifti2Image.path_maybe_image(file)[0] else nib.Nifti1Image
+        return kind.load(file)
     from PIL import Image, ImageOps
 
     source = Image.open(file)
@@ -100,7 +101,7 @@ def write(out, labels, scan):
 
         Image.fromarray(np.ascontiguousarray(labels[:, :, 0].T)).save(out)
         return
-    mask = nib.Nifti1Image(labels.reshape(scan.shape[:3]), scan.affine, scan.header, dtype=labels.dtype)
+    mask = type(scan)(labels.reshape(scan.shape[:3]), scan.affine, scan.header, dtype=labels.dtype)
     mask.header.set_slope_inter(1, 0)
     mask.header.set_intent("none")
     mask.header["cal_min"] = mask.header["cal_max"] = 0  # the scan's window

@@ -12,7 +12,7 @@ import numpy as np
 from equireg.errors import EquiregError, some_of
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.dicom.filling import PARTS, fill, in_units
-from equireg.imaging.dicom.mask_heads import regions_of
+from equireg.imaging.dicom.mask_heads import segments_of
 from equireg.imaging.dicom.uneven import Lookup
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.placing import LPS_TO_RAS
@@ -33,18 +33,12 @@ Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
 def voxels_of_contours(
     path: Path, dataset: Any, values: Mapping[int, int], grid: Geometry
 ) -> Iterator[tuple[int, Voxels]]:
-    """Yield label value and voxels of each region in each slice.
+    """Yield label value and voxels of each region in each slice, of the regions whose numbers ``values`` has.
 
     A voxel is inside where its centre is, or lies on an edge. Of two contours of one region in one plane, the inner one
     is a hole (DICOM PS3.3, C.8.8.6.3); planes within one slice are united. A contour that repeats another one, also
     with points that are rounded otherwise, is no hole: it counts once. Points and open lines have no inside, and what
     lies beyond the scan is cut off; that is logged.
-
-    Args:
-        path: the file, for messages.
-        dataset: its whole header.
-        values: number of a region to its label value; others are left out.
-        grid: of the scan.
 
     Raises:
         EquiregError: if a contour lies across slices or between them, or all lie beyond the scan.
@@ -91,7 +85,7 @@ class _Contour:
 
 def _closed(path: Path, dataset: Any, values: Mapping[int, int]) -> Iterator[_Contour]:
     """Yield the contours that have an inside, of the regions that are used."""
-    names = dict(regions_of(dataset))
+    names = dict(segments_of(dataset))
     without_inside: Counter[str] = Counter()
     empty: Counter[str] = Counter()
     unnamed: Counter[str] = Counter()
@@ -133,11 +127,7 @@ def tell(path: Path, contours: Counter[str], what: str) -> None:
 
 
 def _planes(contours: list[tuple[float, np.ndarray]]) -> list[list[np.ndarray]]:
-    """Return the contours of a slice by the planes that they lie in.
-
-    Args:
-        contours: where each lies along the third axis, in slices, and its points.
-    """
+    """Return the contours of a slice, each with where it lies in slices, by the planes that they lie in."""
     ordered = sorted(contours, key=lambda contour: contour[0])
     starts = np.flatnonzero(np.diff([height for height, _ in ordered]) > _PLANE_VOX) + 1
     edges = [0, *starts.tolist(), len(ordered)]
@@ -178,10 +168,7 @@ def _along(corners: np.ndarray, other: np.ndarray) -> bool:
 def _in_slice(path: Path, voxels: np.ndarray, slices: int) -> tuple[int, float, np.ndarray | None]:
     """Return the slice of a contour, where it lies in slices, and its points in units of ``fill`` [points, 2].
 
-    These are None beyond the slices.
-
-    Raises:
-        EquiregError: if it lies across slices, or between them.
+    The points are None beyond the slices. A contour that lies across slices, or between them, is refused.
     """
     height = float(np.median(voxels[2]))
     place = round(height)

@@ -29,16 +29,10 @@ _SERIES = 950
 
 
 def write_contours(path: Path, values: np.ndarray, series: Series, told: Told) -> None:
-    """Write an RTSTRUCT, a region each label but the background; completely or not at all.
+    """Write label values [X, Y, Z] on the grid of a series as RTSTRUCT; completely or not at all.
 
-    A contour runs half-way between the centres of voxels inside and outside; a hole is joined with it by a keyhole.
-    Patient and study are those of the source.
-
-    Args:
-        path: the file.
-        values: label values [X, Y, Z] on the series' grid.
-        series: the source.
-        told: what the labels mean.
+    There is a region for each label but the background. A contour runs half-way between the centres of voxels inside
+    and outside; a hole is joined with it by a keyhole. Patient and study are those of the source.
 
     Raises:
         EquiregError: if a package is missing, the source lacks what contours must copy, or the disk is full.
@@ -69,7 +63,7 @@ def _header(source: Any) -> Any:
     made.SOPClassUID, made.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     made.Modality, made.SeriesInstanceUID = "RTSTRUCT", generate_uid()
     made.SeriesNumber = int(source.get("SeriesNumber") or 0) + _SERIES
-    made.SeriesDescription = "equireg contours"
+    made.SeriesDescription, made.OperatorsName = "equireg contours", ""  # both must be there; nobody operated
     made.Manufacturer, made.ManufacturerModelName, made.SoftwareVersions = MAKER, MAKER, __version__
     made.StructureSetLabel = MAKER
     made.StructureSetDate = made.InstanceCreationDate = now.strftime("%Y%m%d")

@@ -45,10 +45,7 @@ def _filled(start: np.ndarray, end: np.ndarray, shape: tuple[int, int]) -> np.nd
 def _crossed(start: np.ndarray, end: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return what is inside by the edges that rows of voxels cross, and the voxels on these edges.
 
-    Args:
-        start: lower ends [edges, 2].
-        end: upper ends.
-        shape: of the slice.
+    Edges go from their lower ends ``start`` [edges, 2] to their upper ones.
     """
     first = np.clip(-(-start[:, 1] // PARTS), 0, shape[1])
     count = np.maximum(0, np.minimum(end[:, 1] // PARTS, shape[1] - 1) - first + 1)

@@ -63,7 +63,7 @@ _TAGS = (
     *("EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", "DiffusionBValue"),
     GROUPS,
 )
-PHASES = ("EchoTime", "TemporalPositionIdentifier", "TriggerTime", "DiffusionBValue", "AcquisitionNumber")
+PHASES = ("EchoTime", "TemporalPositionIdentifier", "TriggerTime", "DiffusionBValue", "AcquisitionNumber", "ImageType")
 """In what images of one place may differ, the likeliest first."""
 
 
@@ -145,11 +145,7 @@ def read_heads(paths: Iterable[Path]) -> Iterator[Head | Unreadable | None]:
 
 
 def read_dataset(path: Path) -> Any:
-    """Read a whole header, with its sequences, without pixels.
-
-    Raises:
-        Exception: whatever pydicom raises for a damaged file.
-    """
+    """Read a whole header, with its sequences, without pixels; of a damaged file whatever pydicom raises is raised."""
     with quietly():
         return pydicom().dcmread(_source(path), stop_before_pixels=True, force=True)
 

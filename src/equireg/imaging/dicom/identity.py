@@ -33,14 +33,9 @@ def digest(text: str, digits: int) -> str:
 
 
 def patient_name(patient_id: str, study_uid: str, *, keep: bool) -> str:
-    """Return the name of a patient: ten digits, or the ID as far as it is fit for a file.
+    """Return the name of a patient: ten digits, or, to ``keep`` the ID, as much of it as is fit for a file.
 
     Without an ID each study counts as a patient of its own.
-
-    Args:
-        patient_id: as the header has it.
-        study_uid: of the scan.
-        keep: whether the ID may be shown.
     """
     if not patient_id:
         return digest(f"study {study_uid}", 10)
@@ -50,11 +45,6 @@ def patient_name(patient_id: str, study_uid: str, *, keep: bool) -> str:
     return digest(patient_id, 10)
 
 
-def study_name(study_uid: str) -> str:
-    """Return six digits that stand for a study."""
-    return digest(study_uid, 6)
-
-
-def series_name(series_uid: str) -> str:
-    """Return six digits that stand for a series."""
-    return digest(series_uid, 6)
+def uid_name(uid: str) -> str:
+    """Return six digits that stand for a study or a series."""
+    return digest(uid, 6)

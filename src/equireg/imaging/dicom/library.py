@@ -1,27 +1,32 @@
-"""pydicom, imported where DICOM is read, and quiet about what is odd in a header."""
+"""Libraries of DICOM, imported where they are used, and quiet about what is odd in a header."""
 
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from equireg.errors import EquiregError
 
 
-def pydicom() -> Any:
-    """Return the module pydicom.
+def library(name: str, user: str) -> Any:
+    """Return a module that ``user`` needs.
 
     Raises:
         EquiregError: if it is not installed.
     """
     try:
-        import pydicom as module
+        return import_module(name)
     except ImportError as error:
         raise EquiregError(
-            f"DICOM needs the package {error.name}, which is not installed: `pip install 'equireg[dicom]'`."
+            f"{user} needs the package {error.name}, which is not installed: `pip install 'equireg[dicom]'`."
         ) from error
-    return module
+
+
+def pydicom() -> Any:
+    """Return the module pydicom."""
+    return library("pydicom", "DICOM")
 
 
 @contextmanager

@@ -52,10 +52,6 @@ class MaskHead:
 
         Such as those of an MR that was fused with the planning CT. Where the file does not tell its regions apart,
         because identities were removed from the scan or the mask alone, all stay.
-
-        Args:
-            frame_of_reference: of the series that the mask is of.
-            image_uids: of its images.
         """
         here = {number for number, drawn in self.drawn_on if drawn.image_uids & image_uids}
         told = frame_of_reference and frame_of_reference in {drawn.frame_of_reference for _, drawn in self.drawn_on}
@@ -83,7 +79,7 @@ def read_mask_head(head: Head) -> MaskHead:
     """
     try:
         dataset = read_dataset(head.path)
-        names = tuple(segments_of(dataset) if head.kind == "segmentation" else regions_of(dataset))
+        names = tuple(segments_of(dataset))
         series, images = _references(dataset)
         problem, drawn_on = _problem(head, dataset, names), tuple(_drawn_on(dataset))
     except Exception as error:  # a header is foreign, and pydicom raises whatever its parts do
@@ -132,7 +128,7 @@ def _lost_frames(dataset: Any, known: Set[int]) -> str | None:
     if GROUPS not in dataset:
         return f"it does not say of its frames which segments they are of, and where they lie ({GROUPS})"
     found: Counter[int] = Counter()
-    for group in [*(dataset.get("SharedFunctionalGroupsSequence") or []), *(dataset.get(GROUPS) or [])]:
+    for group in _groups(dataset):
         for item in group.get("SegmentIdentificationSequence") or []:
             found[int(item.ReferencedSegmentNumber)] += 1
     unknown = {number: count for number, count in found.items() if number and number not in known}
@@ -150,6 +146,11 @@ def _lost_contours(dataset: Any, known: Set[int]) -> str | None:
     if unknown and not known <= set(listed):
         return f"it has contours of regions that it does not list: {_counted(unknown)}"
     return None
+
+
+def _groups(dataset: Any) -> list[Any]:
+    """Return the functional groups, that which all frames share first."""
+    return [*(dataset.get("SharedFunctionalGroupsSequence") or []), *(dataset.get(GROUPS) or [])]
 
 
 def _counted(numbers: dict[int, int]) -> str:
@@ -171,15 +172,11 @@ def _drawn_on(dataset: Any) -> Iterator[tuple[int, DrawnOn]]:
 
 
 def segments_of(dataset: Any) -> Iterator[tuple[int, str]]:
-    """Yield number and name of each segment of a DICOM-SEG, from its whole header."""
+    """Yield number and name of each segment of a DICOM-SEG or region of an RTSTRUCT, from its whole header."""
     for segment in dataset.get("SegmentSequence") or []:
         number = int(segment.SegmentNumber)
         if number > 0:  # 0 is the background of a labelmap
             yield number, _name(segment.get("SegmentLabel"), number)
-
-
-def regions_of(dataset: Any) -> Iterator[tuple[int, str]]:
-    """Yield number and name of each region of an RTSTRUCT, from its whole header."""
     for region in dataset.get("StructureSetROISequence") or []:
         yield int(region.ROINumber), _name(region.get("ROIName"), int(region.ROINumber))
 
@@ -196,8 +193,7 @@ def _references(dataset: Any) -> tuple[set[str], set[str]]:
     images: set[str] = set()
     for item in dataset.get("ReferencedSeriesSequence") or []:
         images |= _image_uids(item.get("ReferencedInstanceSequence"))
-    groups = [*(dataset.get("SharedFunctionalGroupsSequence") or []), *(dataset.get(GROUPS) or [])]
-    for group in groups:
+    for group in _groups(dataset):
         for derivation in group.get("DerivationImageSequence") or []:
             images |= _image_uids(derivation.get("SourceImageSequence"))
     for frame in dataset.get("ReferencedFrameOfReferenceSequence") or []:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from equireg.imaging.dicom.contour_reading import Voxels, tell, voxels_of_contou
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.heads import GROUPS, SEGMENTATIONS, read_dataset
 from equireg.imaging.dicom.library import quietly
-from equireg.imaging.dicom.mask_heads import regions_of, segments_of
+from equireg.imaging.dicom.mask_heads import segments_of
 from equireg.imaging.dicom.plane import Plane
 from equireg.imaging.dicom.planes import frames_of
 from equireg.imaging.dicom.uneven import Lookup
@@ -29,13 +30,13 @@ _RESAMPLE = "Save it again on the grid of its series, for example in 3D Slicer w
 
 @quietly()
 def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Limits) -> np.ndarray:
-    """Read a mask on the grid of its scan.
+    """Read a DICOM-SEG, binary or a labelmap, or an RTSTRUCT on the grid of its scan.
 
     Where segments overlap, the one of the higher label value counts; what each loses is logged. So are segments that
     are drawn in every second slice alone.
 
     Args:
-        path: a DICOM-SEG, binary or a labelmap, or an RTSTRUCT.
+        path: the file.
         values: number of a segment to its label value; others are left out.
         grid: of the scan.
         limits: what the file may claim.
@@ -64,18 +65,19 @@ def read_mask(path: Path, values: Mapping[int, int], grid: Geometry, limits: Lim
                 lost[min(other, value), max(other, value)] += count
             mask[voxels] = np.maximum(before, value)
             drawn[value][voxels[2]] = True
-        names = dict(segments_of(dataset) if of_frames else regions_of(dataset))
-    sparse = {names.get(number, f"number {number}"): _left_out(drawn[value]) for number, value in values.items()}
+        names = dict(segments_of(dataset))
+    called = {number: names.get(number, f"number {number}") for number in values}
+    sparse = Counter({called[number]: _left_out(drawn[value]) for number, value in values.items()})
     tell(
         path,
-        Counter({name: count for name, count in sparse.items() if count}),
+        +sparse,
         "segments are drawn in every second slice or so, and the slices between, counted here, are background; "
         "interpolate them where they are drawn, and export the mask again",
     )
     if lost:
-        called = {value: names.get(number, f"number {number}") for number, value in values.items()}
+        by_value = {value: called[number] for number, value in values.items()}
         told = [
-            f"{called[low]!r} loses {100 * count / size[low]:.0f} % of its voxels to {called[high]!r}"
+            f"{by_value[low]!r} loses {100 * count / size[low]:.0f} % of its voxels to {by_value[high]!r}"
             for (low, high), count in lost.most_common()
         ]
         warn_once(
@@ -94,21 +96,18 @@ def _left_out(drawn: np.ndarray) -> int:
     return int((steps - 1).sum()) if regular else 0
 
 
-class _damage:
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
     """Turn whatever a damaged header raises into one error that names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, EquiregError):
-            words = " ".join(str(error).split())[:100].rstrip(".")
-            raise EquiregError(
-                f"{self._path}: cannot be read as a mask, it is damaged or incomplete ({words}). Export it again."
-            ) from error
+    try:
+        yield
+    except EquiregError:
+        raise
+    except Exception as error:  # a header is foreign, and pydicom raises whatever its parts do
+        words = " ".join(str(error).split())[:100].rstrip(".")
+        raise EquiregError(
+            f"{path}: cannot be read as a mask, it is damaged or incomplete ({words}). Export it again."
+        ) from error
 
 
 def _of_frames(
@@ -141,11 +140,7 @@ def _segment_of(dataset: Any, frame: int) -> int:
 
 
 def _placed(path: Path, plane: Plane, inside: np.ndarray, grid: Geometry, lookup: Lookup) -> Voxels:
-    """Return the scan's voxels of the pixels that are inside, [rows, columns] bool.
-
-    Raises:
-        EquiregError: if the pixels lie between voxels, or beyond the scan.
-    """
+    """Return the scan's voxels of the pixels that are inside, [rows, columns] bool; refuse those beside its voxels."""
     affine = plane.affine(plane.normal)
     rows, columns = np.nonzero(inside)
     exact = lookup.voxels(affine[:3, [0]] * columns + affine[:3, [1]] * rows + affine[:3, [3]])

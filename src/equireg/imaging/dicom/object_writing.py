@@ -23,13 +23,9 @@ _UNICODE = "ISO_IR 192"
 
 
 def write_object(path: Path, series: Series, what: str, make: Callable[[list[Any]], Any]) -> None:
-    """Write an object; completely or not at all.
+    """Write the object that ``make`` gives from the headers of a series' files; completely or not at all.
 
-    Args:
-        path: the file.
-        series: the source.
-        what: what the object is called in an error.
-        make: gives the object, from the headers of the source's files.
+    ``what`` it is called in an error.
 
     Raises:
         EquiregError: if the source lacks what the object must copy, or the disk is full.

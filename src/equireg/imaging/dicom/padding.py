@@ -1,9 +1,10 @@
 """Stored numbers that stand for no measurement, such as those outside the field of view (PixelPaddingValue)."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from equireg.imaging.formats import Channel
 
 
 def padding_of(content: Any) -> tuple[int, int] | None:
@@ -25,28 +26,10 @@ def _word(content: Any, name: str) -> int | None:
     return number - 2**16 if content.get("PixelRepresentation") == 1 and number >= 2**15 else number
 
 
-@dataclass
-class Range:
-    """Of the values so far."""
-
-    low: float = np.inf
-    high: float = -np.inf
-
-    def add(self, values: np.ndarray) -> None:
-        """Take in some values."""
-        if values.size:
-            self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
-
-
-def unpad(image: np.ndarray, found: Range, padded: Range) -> bool:
-    """Give what stands for no measurement the least value of the others; return whether that was done.
+def unpad(image: np.ndarray, found: Channel, padded: Channel) -> bool:
+    """Give padding the least value of the others, in place; return whether that was done.
 
     Padding of 0, or amid the other values, stays: it does no harm there, and it may have been measured.
-
-    Args:
-        image: [X, Y, Z], changed.
-        found: the range of the other values.
-        padded: the range of the padding, of which there is some.
     """
     amid = padded.low <= found.high and padded.high >= found.low
     if amid or padded.low == padded.high == 0 or not found.low < found.high:

@@ -41,10 +41,9 @@ class Plane:
         return normal / np.linalg.norm(normal)
 
     def affine(self, step: np.ndarray) -> np.ndarray:
-        """Return the affine of a stack that begins here: (column, row, slice) to RAS mm.
+        """Return the affine of a stack that begins here, (column, row, slice) to RAS mm.
 
-        Args:
-            step: from one slice to the next, LPS mm.
+        ``step`` leads from one slice to the next, LPS mm.
         """
         affine = np.eye(4)
         affine[:3, 0] = np.array(self.orientation[:3]) * self.spacing_mm[1]

@@ -45,15 +45,9 @@ _AGAIN = "Export the series again, or convert it to NIfTI."
 
 
 def frames_of(path: Path, dataset: Any, head: Head | None = None) -> Iterator[Plane]:
-    """Yield the plane of each frame of a multi-frame file, from its functional groups.
+    """Yield the plane of each frame of a multi-frame file, from the functional groups of its whole header.
 
-    Args:
-        path: the file.
-        dataset: its whole header.
-        head: what counts for values where the groups do not say.
-
-    Raises:
-        AttributeError, ValueError: if a frame has no place.
+    ``head`` counts for values where the groups do not say. ValueError or AttributeError: a frame has no place.
     """
     shared = dataset.get("SharedFunctionalGroupsSequence")
     common = shared[0] if shared else {}

@@ -10,7 +10,7 @@ from equireg.disk import read_errors
 from equireg.errors import EquiregError
 from equireg.imaging.alignment import find_turn, geometry_of
 from equireg.imaging.dicom.frames import read_frames
-from equireg.imaging.dicom.padding import Range, unpad
+from equireg.imaging.dicom.padding import unpad
 from equireg.imaging.dicom.series import Frame, Series
 from equireg.imaging.formats import Channel
 from equireg.imaging.geometry import Geometry
@@ -61,7 +61,7 @@ def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, 
     image = np.empty((len(several), *geometry.shape), dtype=np.float32)
     seen: list[Channel] = []
     for index, (one, turn) in enumerate(zip(several, turns, strict=True)):
-        found, padded, bad = Range(), Range(), 0
+        found, padded = Channel(), Channel()
         frames = [(frame.file, frame.number) for frame in one.frames]
         target = turn.to_file(image[index])
         for place, stored in read_frames(one.files, frames, (target.shape[1], target.shape[0]), limits):
@@ -70,15 +70,14 @@ def read_series(several: Sequence[Series], limits: Limits) -> tuple[np.ndarray, 
                 raise EquiregError(f"{one.files[frame.file]}: {_NO_SLOPE}")
             values = _valued(stored, frame)
             target[:, :, place] = values.T
-            bad += values.size - int(np.count_nonzero(np.isfinite(values)))
             if frame.padding is not None:
                 padding = (stored >= frame.padding[0]) & (stored <= frame.padding[1])
                 padded.add(values[padding])
                 values = values[~padding]
             found.add(values)
         if padded.low <= padded.high and not unpad(target, found, padded):
-            found.add(np.array([padded.low, padded.high]))
-        seen.append(Channel(found.low, found.high, bad))
+            found.low, found.high = min(found.low, padded.low), max(found.high, padded.high)
+        seen.append(replace(found, bad=found.bad + padded.bad))
     check_channels([one.files[0] for one in several], seen, int(np.prod(geometry.shape)))
     return image, geometry
 

@@ -11,6 +11,7 @@ from equireg._version import __version__
 from equireg.errors import EquiregError
 from equireg.imaging.dicom.codes import UNKNOWN, Code, SegmentCode
 from equireg.imaging.dicom.heads import GROUPS
+from equireg.imaging.dicom.library import library
 from equireg.imaging.dicom.object_writing import write_object
 from equireg.imaging.dicom.series import Series
 from equireg.imaging.labels import LabelTable
@@ -33,33 +34,16 @@ class Told:
 
 
 def write_segmentation(path: Path, values: np.ndarray, series: Series, told: Told) -> None:
-    """Write a binary DICOM-SEG, a segment each label but the background; completely or not at all.
+    """Write label values [X, Y, Z] on the grid of a series as binary DICOM-SEG; completely or not at all.
 
-    Segments are numbered in the order of the labels and carry their names. Patient and study are those of the source,
-    as the standard wants it.
-
-    Args:
-        path: the file.
-        values: label values [X, Y, Z] on the series' grid.
-        series: the source.
-        told: what the labels mean.
+    There is a segment for each label but the background, in their order and with their names. Patient and study are
+    those of the source, as the standard wants it.
 
     Raises:
         EquiregError: if a package is missing, the source lacks what a segmentation must copy, or the disk is full.
     """
-    hd = _highdicom()
+    hd = library("highdicom", "--format dicom-seg")
     write_object(path, series, "a DICOM segmentation", lambda sources: _segmentation(hd, values, series, sources, told))
-
-
-def _highdicom() -> Any:
-    try:
-        import highdicom
-    except ImportError as error:
-        raise EquiregError(
-            f"--format dicom-seg needs the package {error.name}, which is not installed: `pip install "
-            "'equireg[dicom]'`."
-        ) from error
-    return highdicom
 
 
 def _segmentation(hd: Any, values: np.ndarray, series: Series, sources: list[Any], told: Told) -> Any:

@@ -71,10 +71,7 @@ _PLAIN = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
 def series_of(heads: Sequence[Head]) -> Series:
-    """Put the slices of one series in order and on one grid.
-
-    Args:
-        heads: of all its files, in any order.
+    """Put the slices of one series, from the heads of its files in any order, on one grid.
 
     Raises:
         SeriesError: if they are not one stack of slices at equal distances.
@@ -165,13 +162,7 @@ def _step(planes: Sequence[Plane]) -> np.ndarray:
 
 
 def _refuse_sideways(planes: Sequence[Plane], positions: np.ndarray, heights: np.ndarray) -> None:
-    """Refuse slices that do not lie on one line; those of a gantry tilt do.
-
-    Args:
-        planes: in order.
-        positions: of them, LPS mm, [slices, 3].
-        heights: of them along their normal, mm.
-    """
+    """Refuse slices, in order, that do not lie on one line; those of a gantry tilt do."""
     way = (positions[-1] - positions[0]) / (heights[-1] - heights[0])
     beside = np.linalg.norm(positions - positions[0] - np.outer(heights - heights[0], way), axis=1)
     allowed = max(_SIDEWAYS * min(planes[0].spacing_mm), _SIDEWAYS_MM)
@@ -203,12 +194,8 @@ def _refuse_turns(planes: Sequence[Plane]) -> None:
 def _refuse_uneven(planes: Sequence[Plane], heights: np.ndarray, gaps: np.ndarray) -> None:
     """Refuse slices that lie beside the places of equal distances, which fit best to all of them (least squares).
 
-    Single gaps are no measure: rounding moves a gap twice as far as a slice, and every second one in a row.
-
-    Args:
-        planes: in order.
-        heights: of them along their normal, mm.
-        gaps: between them, of which some differ; where they change slowly, nothing is refused.
+    Single gaps are no measure: rounding moves a gap twice as far as a slice, and every second one in a row. Where gaps
+    change slowly, nothing is refused.
     """
     numbers = np.arange(len(heights)) - (len(heights) - 1) / 2
     step = float(numbers @ heights / (numbers @ numbers))
@@ -239,5 +226,5 @@ def _refuse_same_place(planes: Sequence[Plane], gaps: np.ndarray, usual: float) 
         finding = f"has several frames in one place{why}: {len(twice)} duplicate slices."
         raise SeriesError(one.path, finding, _APART)
     finding = f"lies in the same place as {other.path} of the same series{why}: {len(twice)} duplicate slices."
-    remedy = "Keep one image for each place: move the other echoes, times or copies to a folder elsewhere."
+    remedy = "Keep one image for each place: move other echoes, times, phase images or copies to a folder elsewhere."
     raise SeriesError(one.path, finding, remedy)

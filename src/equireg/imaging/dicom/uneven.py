@@ -13,8 +13,7 @@ _OWN = 0.05
 def slices_of(heights: np.ndarray) -> tuple[float, ...] | None:
     """Return where slices lie, in their mean distance from the first one; None where all distances are equal.
 
-    Args:
-        heights: of the slices along their normal, in order.
+    ``heights`` are along their normal, in order.
     """
     if len(heights) < 2:
         return None
@@ -28,16 +27,10 @@ class Lookup:
     """Turns places in the patient into voxels of a scan, whose slices may lie at unequal distances.
 
     Some programs draw in the planes of the images, others on a grid of equal distances. What the planes of a mask lie
-    nearer to counts for all of it.
+    nearer to counts for all of it; ``drawn`` is a point of each plane, [3, planes], RAS mm.
     """
 
     def __init__(self, grid: Geometry, drawn: np.ndarray) -> None:
-        """Choose.
-
-        Args:
-            grid: of the scan.
-            drawn: a point of each plane of the mask, [3, planes], RAS mm.
-        """
         self.inverse = np.linalg.inv(grid.affine_array)
         self._slices = grid.slices
         if grid.slices is not None and drawn.size:

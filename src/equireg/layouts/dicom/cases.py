@@ -17,7 +17,7 @@ from equireg.layouts.dicom.channels import Grouping, broken, group, told_descrip
 from equireg.layouts.dicom.files import Files, read_files, read_these
 from equireg.layouts.dicom.masks import Masks, Names, drawn_alone, label_table, match
 from equireg.layouts.dicom.scans import Scan
-from equireg.layouts.files import is_held_out
+from equireg.layouts.held_out import is_held_out
 
 _COMPUTED = ("adc",)
 """Contrasts of which no original can exist."""

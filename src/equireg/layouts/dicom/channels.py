@@ -9,8 +9,9 @@ from equireg.config import DicomOptions
 from equireg.errors import some_of
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.series import Series
-from equireg.imaging.volume import TOLERANCE_MM
+from equireg.imaging.placing import SAME_MM
 from equireg.layouts.base import Refusal
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import ALIASES, in_channel_order, meaning
 from equireg.layouts.dicom.scans import Scan, named
 
@@ -42,9 +43,7 @@ def group(scans: Sequence[Scan], options: DicomOptions, wanted: Sequence[str]) -
         options: with the patterns of the channels, if any.
         wanted: names of the channels that a model takes; none where that is open.
     """
-    studies: defaultdict[Study, list[Scan]] = defaultdict(list)
-    for scan in scans:
-        studies[scan.study].append(scan)
+    studies = by_key(scans, lambda scan: scan.study)
     patterns = options.patterns
     if patterns:
         matches = {
@@ -132,11 +131,8 @@ def _by_series(scans: Sequence[Scan], wanted: Sequence[str]) -> Grouping:
 
 def _common_channels(studies: Mapping[Study, Sequence[Scan]]) -> tuple[tuple[str, ...], list[str]]:
     """Return the contrasts that at least half of the studies have once, where they lie on one grid; and a warning."""
-    counts: defaultdict[str, int] = defaultdict(int)
-    for scans in studies.values():
-        contrasts = [scan.contrast for scan in _likeliest(scans)]
-        for name in set(contrasts) - {None}:
-            counts[str(name)] += contrasts.count(name) == 1
+    contrasts = (Counter(scan.contrast for scan in _likeliest(scans)) for scans in studies.values())
+    counts = Counter(name for several in contrasts for name, count in several.items() if name and count == 1)
     channels = in_channel_order({name for name, count in counts.items() if 2 * count >= len(studies)})
     whole = any(set(channels) <= {scan.contrast for scan in scans} for scans in studies.values())
     if len(channels) < 2 or not whole:
@@ -157,7 +153,7 @@ def _same_grid(scans: Sequence[Scan], channels: Sequence[str]) -> bool | None:
     if len(usable) < len(channels):
         return None
     first = usable[0]
-    return all(one.shape == first.shape and one.corner_distance_mm(first) <= TOLERANCE_MM for one in usable)
+    return all(one.shape == first.shape and one.corner_distance_mm(first) <= SAME_MM for one in usable)
 
 
 def told_descriptions(cases: Iterable[tuple[str, Mapping[str, Scan]]]) -> list[str]:

@@ -11,6 +11,7 @@ from equireg.imaging.dicom.heads import CAPTURES, DIRECTORY, MOSAICS, Head, Unre
 from equireg.imaging.dicom.identity import digest
 from equireg.imaging.formats import extension_of
 from equireg.layouts.base import Refusal
+from equireg.layouts.by_key import by_key
 from equireg.layouts.dicom.copies import Copies
 from equireg.layouts.dicom.series_uids import Images, is_stack, put_right
 from equireg.layouts.files import folders_below
@@ -80,15 +81,14 @@ def read_these(root: Path, paths: list[Path]) -> Files:
     found.notes += put_right(found.images)
     for words, heads in sorted(aside.items()):
         if heads:
-            found.notes.append(f"left out: {_counted(len(heads))} of {words}, such as {heads[0].path}")
+            count = f"{len(heads)} file{'s' * (len(heads) != 1)}"
+            found.notes.append(f"left out: {count} of {words}, such as {heads[0].path}")
     return found
 
 
 def _without_slices(heads: Sequence[Head], images: Images, fits: Callable[[Sequence[Head]], bool]) -> list[Head]:
     """Add files that are slices to the images, where their series has no others and fits; return the rest."""
-    series: defaultdict[tuple[str, str], list[Head]] = defaultdict(list)
-    for head in heads:
-        series[head.study_uid, head.series_uid].append(head)
+    series = by_key(heads, lambda head: (head.study_uid, head.series_uid))
     slices = {key: several for key, several in series.items() if key not in images and fits(several)}
     images.update(slices)
     return [head for key, several in series.items() if key not in slices for head in several]
@@ -105,10 +105,6 @@ def count_beside(path: Path) -> int:
         if other != path and other.is_file() and is_dicom(other)
     ]
     return sum(isinstance(head, Head) and head.series_uid == own.series_uid for head in read_heads(others))
-
-
-def _counted(count: int) -> str:
-    return f"{count} file{'s' * (count != 1)}"
 
 
 def _candidates(root: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from equireg.imaging.dicom.heads import Head
-from equireg.imaging.dicom.identity import patient_name, series_name, study_name
+from equireg.imaging.dicom.identity import patient_name, uid_name
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.series import Series, series_of
 from equireg.layouts.dicom.descriptions import contrast_of
@@ -52,18 +52,18 @@ class Scan:
         """Name of the case that the whole study is, from this scan's header alone."""
         first = self.heads[0]
         patient = patient_name(_whole_id(first.patient_id, first.issuer), first.study_uid, keep=self.keep_names)
-        return f"{patient}_{study_name(first.study_uid)}"
+        return f"{patient}_{uid_name(first.study_uid)}"
 
     @property
     def case(self) -> str:
         """Name of the case that the series is; several series of a study may have it."""
         number = self.heads[0].series_number
-        return f"{self.study_case}_{series_name(self.key[1]) if number is None else f'{number:03d}'}"
+        return f"{self.study_case}_{uid_name(self.key[1]) if number is None else f'{number:03d}'}"
 
     @property
     def long_case(self) -> str:
         """Name of the case where another series has the same short one."""
-        return f"{self.case}_{series_name(self.key[1])}"
+        return f"{self.case}_{uid_name(self.key[1])}"
 
     @property
     def description(self) -> str:

@@ -1,6 +1,5 @@
 """Series whose UIDs an anonymiser changed: one for all patients, or one for each slice."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,6 +7,7 @@ from equireg.imaging.dicom.heads import Head
 from equireg.imaging.dicom.identity import digest
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.series import series_of
+from equireg.layouts.by_key import by_key
 
 Images = dict[tuple[str, str], list[Head]]
 """Study and series to the slices."""
@@ -43,9 +43,7 @@ def _part(images: Images) -> list[str]:
     """Part series where the slices of each PatientID are a stack, and all together are none."""
     examples: list[str] = []
     for (study, series), heads in list(images.items()):
-        patients: defaultdict[str, list[Head]] = defaultdict(list)
-        for head in heads:
-            patients[head.patient_id].append(head)
+        patients = by_key(heads, lambda head: head.patient_id)
         if len(patients) < 2 or "" in patients or is_stack(heads) or not all(map(is_stack, patients.values())):
             continue
         del images[study, series]
@@ -58,13 +56,11 @@ def _part(images: Images) -> list[str]:
 
 def _join(images: Images) -> list[str]:
     """Join series of one slice each that have one number and description in their study and are a stack together."""
-    alone: defaultdict[tuple[object, ...], list[Head]] = defaultdict(list)
-    for heads in images.values():
-        first = heads[0]
-        if len(heads) == first.frames == 1 and first.series_number is not None:
-            alone[first.patient_id, first.study_uid, first.series_number, first.description].append(first)
+    single = [heads[0] for heads in images.values() if len(heads) == heads[0].frames == 1]
+    numbered = (head for head in single if head.series_number is not None)
+    alike = by_key(numbered, lambda head: (head.patient_id, head.study_uid, head.series_number, head.description))
     examples: list[str] = []
-    for heads in filter(is_stack, alone.values()):
+    for heads in filter(is_stack, alike.values()):
         study, uid = heads[0].study_uid, min(head.series_uid for head in heads)
         for head in heads:
             del images[study, head.series_uid]

@@ -1,38 +1,70 @@
-"""Whether a path tells who a patient is: folders of DICOM are often named after the patient."""
+"""Whether a path may tell who a patient is: folders of DICOM are often named after the patient."""
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.imaging.dicom.heads import read_dataset
 from equireg.layouts.base import RawCase
 
 _SHORTEST = 3
-"""Letters or digits from which on a part of a name is looked for."""
+"""Letters or digits from which on a word is looked for within others; a shorter name only as a word of its own."""
 
 
-def names_a_patient(path: Path, cases: Iterable[RawCase]) -> bool:
-    """Whether a part of a path holds a name, an ID or a birth date from the headers of the cases' DICOM files.
+def may_name_a_patient(path: Path, cases: Iterable[RawCase]) -> bool:
+    """Whether a folder of DICOM scans may be named after a patient.
+
+    A folder of one patient's scans may be, whatever it is called: headers spell a name in another way or script, or
+    were anonymised. The name of a folder with scans of several patients, and those above it, mean all of them; it is
+    still looked for a name, an ID or a birth date from the headers.
 
     Args:
         path: such as the raw folder.
         cases: scans below it; those that are no DICOM are passed over.
     """
-    way = " ".join(_plain(part) for part in Path(os.path.abspath(path)).parts)
-    return any(word in way for case in cases if case.series for word in _words(case.images[0]))
+    found = [_Identity.read(case.images[0]) for case in cases if case.series]
+    if not found:
+        return False
+    if len({one.number for one in found if one.number}) < 2:
+        return True
+    parts = Path(os.path.abspath(path)).parts
+    words = {word for part in parts for word in _words(part)}
+    joined = " ".join("".join(_words(part)) for part in parts)
+    return any(one.names & words or any(text in joined for text in one.longer()) for one in found)
 
 
-def _words(file: Path) -> Iterator[str]:
-    """Yield what the header of a file says of its patient, in lower case without separators."""
-    try:
-        header = read_dataset(file)
-        found = [str(header.get(name) or "") for name in ("PatientID", "PatientBirthDate")]
-        parts = re.split(r"[\^=\s,]+", str(header.get("PatientName") or ""))
-    except Exception:  # whoever reads the scan says so
-        return
-    yield from (word for text in (*found, *parts) if len(word := _plain(text)) >= _SHORTEST)
+@dataclass(frozen=True)
+class _Identity:
+    """What a header says of its patient, in words as they compare."""
+
+    number: str = ""
+    """The PatientID."""
+    born: str = ""
+    names: frozenset[str] = frozenset()
+    """Parts of the name, and each spelling (Latin, ideographic, phonetic) as one word, in either order."""
+
+    @classmethod
+    def read(cls, file: Path) -> "_Identity":
+        """Read a header; nothing is known of a file that cannot be read, as whoever reads the scan says."""
+        try:
+            header = read_dataset(file)
+            number, born, name = (
+                str(header.get(key) or "") for key in ("PatientID", "PatientBirthDate", "PatientName")
+            )
+        except Exception:
+            return cls()
+        spellings = [_words(spelling) for spelling in name.split("=")]
+        whole = ["".join(words) for parts in spellings for words in (parts, parts[::-1])]
+        names = frozenset(word for word in (*whole, *(part for parts in spellings for part in parts)) if word)
+        return cls("".join(_words(number)), "".join(_words(born)), names)
+
+    def longer(self) -> list[str]:
+        return [text for text in (self.number, self.born, *self.names) if len(text) >= _SHORTEST]
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.lower())
+def _words(text: str) -> list[str]:
+    """Return the words of a text, as they compare: macOS decomposes letters with marks in names of files."""
+    return [word for word in re.split(r"[\W_]+", unicodedata.normalize("NFKC", text).casefold()) if word]

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from equireg.comparing.arms import Arms
 from equireg.comparing.cohorts import Results
-from equireg.comparing.sources import Run
+from equireg.comparing.compared import Run
 from equireg.drawing.svg import draw, marker, series_colour
 from equireg.reporting.drawing.figures import Drawing, log_ticks
 from equireg.reporting.section import Section

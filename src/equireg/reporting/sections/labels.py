@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from equireg.comparing.cohorts import Cohort
+from equireg.comparing.compared import Evaluation
 from equireg.comparing.series import Amount, Series, percent
-from equireg.comparing.sources import Evaluation
 from equireg.drawing.svg import MUTED, marker, series_colour
 from equireg.reporting.drawing.figures import POINT, Drawing, Key, by_region, labels_axis
 from equireg.reporting.section import Section

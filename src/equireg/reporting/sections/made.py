@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 
 from equireg.comparing.cohorts import Results
+from equireg.comparing.compared import Evaluation, Run
 from equireg.comparing.predicting import predicted_otherwise
-from equireg.comparing.sources import Evaluation, Run
 from equireg.reporting.section import Section
 
 

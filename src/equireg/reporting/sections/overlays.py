@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from equireg.comparing.arms import Arm
 from equireg.comparing.cohorts import Cohort
-from equireg.comparing.sources import Evaluation
+from equireg.comparing.compared import Evaluation
 from equireg.drawing.scans import region_colours
 from equireg.folders.evaluation import Picture
 from equireg.reporting.drawing.panels import Panel, panels

@@ -8,11 +8,11 @@ import numpy as np
 
 from equireg.comparing.arms import Arm
 from equireg.comparing.cohorts import Cohort, tolerances_mm
+from equireg.comparing.compared import Evaluation
 from equireg.comparing.differences import baseline_of, paired
 from equireg.comparing.fairness import trained_unlike
 from equireg.comparing.predicting import predicted_otherwise
 from equireg.comparing.series import label_fraction
-from equireg.comparing.sources import Evaluation
 from equireg.comparing.statistics import MEAN, RunSpread
 from equireg.errors import some_of
 from equireg.folders.run_facts import RunFacts

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from equireg.comparing.cohorts import Cohort
-from equireg.comparing.sources import Evaluation
+from equireg.comparing.compared import Evaluation
 from equireg.drawing.svg import MUTED, draw
 from equireg.reporting.drawing.figures import Drawing, cloud, log_ticks
 from equireg.reporting.section import Section, signed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equireg.imaging.dicom.identity import KEY, advice_on_names, digest, patient_name, study_name
+from equireg.imaging.dicom.identity import KEY, advice_on_names, digest, patient_name, uid_name
 from equireg.layouts.names import problem_of
 
 
@@ -28,7 +28,7 @@ def test_without_an_identity_each_study_is_a_patient() -> None:
 
 
 def test_names_that_are_digests_come_with_advice() -> None:
-    digests = [f"{patient_name(one, '1.2', keep=False)}_{study_name('1.2')}" for one in ("A", "B")]
+    digests = [f"{patient_name(one, '1.2', keep=False)}_{uid_name('1.2')}" for one in ("A", "B")]
     digests.append(f"{digests[0]}_003")
     assert "`equireg prepare --keep_names true`" in advice_on_names(digests, "prepare")
     assert advice_on_names([*digests, "patient_7"], "prepare") == ""

@@ -255,6 +255,10 @@ def test_what_is_no_stack_says_why(tmp_path: Path) -> None:
     for file in doubled[8:]:
         file.EchoTime = 90
     refused("twice", doubled, r"differ in EchoTime \(2 values\): 8 duplicate")
+    pair = slices(one) + slices(phantom(shape=(4, 4, 8), seed=1, series=4))
+    for place, file in enumerate(pair):
+        file.ImageType = ["ORIGINAL", "PRIMARY", "MP"[place // 8], "ND"]
+    refused("magnitude and phase", pair, r"differ in ImageType \(2 values\): 8 duplicate")
     uneven = slices(one)
     uneven[3].ImagePositionPatient[2] += 0.9
     refused("uneven", uneven, "expected one distance")

@@ -117,6 +117,7 @@ def test_contours_come_back_voxel_by_voxel(series, tmp_path):
     found, source = pydicom.dcmread(path), pydicom.dcmread(series.files[0])
     assert [item.ROIName for item in found.StructureSetROISequence] == ["liver", "liver tumour"]
     assert (found.PatientID, found.Modality, found.ApprovalStatus) == (PATIENT, "RTSTRUCT", "UNAPPROVED")
+    assert found["OperatorsName"].is_empty, "type 2 of the module RT Series: it must be there (PS3.3, C.8.8.1)"
     frame = found.ReferencedFrameOfReferenceSequence[0]
     of_series = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
     assert of_series.SeriesInstanceUID == source.SeriesInstanceUID

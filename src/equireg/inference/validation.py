@@ -6,20 +6,24 @@ from importlib import import_module
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from equireg import inference
-from equireg.imaging.labels import IGNORED
+from equireg.batches.reading import CaseReader
+from equireg.imaging.labels import IGNORED, LabelTable
+from equireg.inference import scan
+from equireg.inference.plan import InferencePlan
 from equireg.metrics import region_dice
 from equireg.postprocessing import BIASES, UnderBiases
 
+WHOLE = (slice(None),) * 3
+"""The box of a whole case."""
 _LEAST = 1e-7
 """Probability below which a voxel's cross-entropy rises no further: one such voxel must not decide a validation."""
 
 
 def import_ahead() -> None:
     """Import what the first validation imports, so that one that is timed takes no longer than any other."""
-    inference.import_ahead()
+    scan.import_ahead()
     import_module("scipy.ndimage")  # for components
 
 
@@ -37,6 +41,29 @@ class CaseScore:
     voxels: int
     by_bias: np.ndarray
     """Dice of each region under each bias of the foreground, [biases, regions]; as ``UnderBiases.dice`` has it"""
+
+
+def regions_of(labels: LabelTable) -> dict[str, tuple[int, ...]]:
+    """Return the class indices of each region that is judged."""
+    return {
+        name: tuple(labels.values.index(value) for value in values) for name, values in labels.judged_regions().items()
+    }
+
+
+def validate_case(
+    case: str,
+    reader: CaseReader,
+    network: nn.Module,
+    plan: InferencePlan,
+    regions: Mapping[str, Sequence[int]],
+    device: torch.device,
+) -> tuple[CaseScore, UnderBiases]:
+    """Predict a whole case with a network on a device, and compare it with its mask; returns as ``score_case``."""
+    record = reader.prepared.by_name[case]
+    image = reader.read(case, "image", WHOLE).to(device)
+    probs = scan.predict_scan(network, image, record.background, record.spacing_mm, plan)
+    label = reader.read(case, "label", WHOLE).to(probs.device)
+    return score_case(case, probs, label, regions)
 
 
 def score_case(

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from equireg.imaging.labels import IGNORED
-from equireg.training import validation
-from equireg.training.validation import CaseScore, scalars
+from equireg.inference import validation
+from equireg.inference.validation import CaseScore, scalars
 
 REGIONS = {"whole": (1, 2), "core": (2,)}
 
