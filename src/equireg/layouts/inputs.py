@@ -88,7 +88,9 @@ def discover_inputs(
 
 def _no_mask(file: Path) -> RawCase:
     """Return what nothing but a name calls a mask as a case that cannot be predicted: it may be a scan."""
-    problem = f"{file}: is not predicted, as its name or its folder's has a word for masks; it shows no labels. {named_masks.IF_A_SCAN}"
+    problem = (
+        f"{file}: is not predicted: its name or its folder's says mask, but it shows no labels. {named_masks.IF_A_SCAN}"
+    )
     return RawCase(file.name, (), None, file.name, False, problem=problem)
 
 
