@@ -127,5 +127,7 @@ def blank(root: Path, *names: str) -> None:
     """Write pictures for the tests of discovery: masks by their names hold a disc, scans noise."""
     for index, name in enumerate(names):
         mask = disc()
-        is_mask = any(word in name.lower() for word in ("mask", "seg", "truth", "label", "annot", "class", "gt"))
+        is_mask = any(
+            word in name.lower() for word in ("mask", "seg", "truth", "label", "annot", "class", "gt", "manual")
+        )
         save(root, name, mask * np.uint8(255) if is_mask else photo(mask, index))

@@ -77,6 +77,11 @@ def goes_on_behind(stem: str, name: str) -> bool:
     return len(stem) > len(name) and stem.startswith(name) and stem[len(name)] in MARKS
 
 
+def shorter(stem: str) -> list[str]:
+    """Return what stands before each mark in a stem, the longest first."""
+    return [stem[:index] for index in range(len(stem) - 1, 0, -1) if stem[index] in MARKS]
+
+
 def folders_with_images(root: Path) -> list[tuple[Path, list[Path]]]:
     """Return the root and the folders below that hold images, with these; hidden folders are left out.
 

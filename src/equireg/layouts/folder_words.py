@@ -10,7 +10,7 @@ _MASKS = (
     r"(?:labels?|masks?|segmentations?|segs?|annotations?|annots?|gts?|ground[_\- ]?truths?|label[_\- ]?maps?|rois?|"
     r"contours?|lesions?|delineations?|targets?|manual|ann(?=[_\- ]?dir))(?:[_\- ]?(?:masks?|segs?|files?|class|dir))?"
 )
-_PARTS = r"tr|train|training|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
+_PARTS = r"tr|train|training|trainval|ts|test|testing|val|va|valid|validation|un|unlabell?ed"
 _ENDS_LIKE_MASKS = re.compile(rf".*[_\-. ](?:{_MASKS}|st)", re.IGNORECASE)
 _PART_BEHIND = re.compile(r".+[_\-. ](?:labels?|masks?|segmentations?|segs?)[_\-. ]?(tr|ts|val?)", re.IGNORECASE)
 _UNLABELLED = re.compile(
@@ -20,7 +20,7 @@ _UNLABELLED = re.compile(
 )
 _UNLABELLED_WORDS = {"unlabeled", "unlabelled", "unannotated"}
 _LABELLED_WORDS = {"labeled", "labelled", "annotated", "labels", "label", "masks", "mask", "pseudo", "predictions"}
-_TRAINING_PARTS = ("", "tr", "train", "training")
+_TRAINING_PARTS = ("", "tr", "train", "training", "trainval")
 _TEST, _VALIDATION = ("ts", "test", "testing"), ("val", "va", "valid", "validation")
 HELD_OUT_PARTS = (*_TEST, *_VALIDATION)
 HELD_OUT_WORDS, TRAINING_WORDS = {"test", "testing", "val", "validation"}, {"train", "training", "trainval"}
@@ -52,9 +52,11 @@ def may_be_target_domain(name: str) -> bool:
     return _part(name, "targets?") not in (None, "")
 
 
-def ends_like_masks(name: str) -> bool:
-    """Whether a folder's name ends with a word for masks, as ``Disc_Cup_Masks`` and ``01_GT``; scans may lie there."""
-    return bool(_ENDS_LIKE_MASKS.fullmatch(name)) and not says_unlabelled(name)
+def sounds_like_masks(name: str) -> bool:
+    """Whether a folder's name ends or begins with a word for masks: ``Cup_Masks``, ``gtFine``; scans may lie there."""
+    first = WORD.match(name)
+    begins = first is not None and mask_part(first[0]) is not None
+    return (begins or bool(_ENDS_LIKE_MASKS.fullmatch(name))) and not says_unlabelled(name)
 
 
 def mask_part_behind(name: str) -> str | None:

@@ -15,7 +15,7 @@ from equireg.imaging.dicom.series import Series
 from equireg.imaging.formats import extension_of, read_header
 from equireg.imaging.limits import ANY_SIZE
 from equireg.imaging.pictures import is_picture
-from equireg.layouts import dicom
+from equireg.layouts import dicom, named_masks
 from equireg.layouts.base import FoundCase, FoundSet, RawCase, Refusal, channel_count, missing_file
 from equireg.layouts.channels import ALIASES, is_known, match_channels, meaning, pair_names
 from equireg.layouts.dataset_json import NAME, channel_names, read_description
@@ -68,8 +68,10 @@ def discover_inputs(
             log.warning("%s", problem)  # the case of this name is complete
         else:
             cases[refusal.case] = RawCase(refusal.case, (), None, refusal.case, False, problem=problem)
-    if found.orphans:
-        log.warning("%d masks have no scan, such as %s: a scan may be missing", len(found.orphans), found.orphans[0])
+    unsure = named_masks.without_labels(found.orphans)
+    cases |= {mask.name: _no_mask(mask) for mask in unsure}
+    if masks := [mask for mask in found.orphans if mask not in unsure]:
+        log.warning("%d masks have no scan, such as %s: a scan may be missing", len(masks), masks[0])
     for note in (*found.notes, *found.warnings):
         log.info("%s", note)
     if numbered := _by_number(found, channels):
@@ -82,6 +84,14 @@ def discover_inputs(
     if len(problems) == len(cases):
         raise EquiregError(problems[0])
     return tuple(cases[name] for name in sorted(cases))
+
+
+def _no_mask(file: Path) -> RawCase:
+    """Return what nothing but a name calls a mask as a case that cannot be predicted: it may be a scan."""
+    problem = (
+        f"{file}: is not predicted: its name or its folder's says mask, but it shows no labels. {named_masks.IF_A_SCAN}"
+    )
+    return RawCase(file.name, (), None, file.name, False, problem=problem)
 
 
 def _described_above(path: Path, channels: Sequence[str]) -> tuple[tuple[str, ...], Path]:

@@ -48,19 +48,23 @@ def holds_labels(path: Path, *, any_background: bool = False) -> bool | None:
         any_background: whether the background may be another number than 0: the most frequent one.
 
     Returns:
-        None where every voxel is background, which is an empty mask or no scan.
+        None where nothing tells: every voxel is background, which is an empty mask or no scan, there are few voxels,
+        or the file cannot be read.
     """
     if not path.exists():  # a link to nothing
-        return False
+        return None
     state = path.stat()
     return _judged(path, state.st_size, state.st_mtime_ns, any_background)
 
 
 @cache
 def _judged(path: Path, size: int, time: int, any_background: bool) -> bool | None:
-    """Judge a file in the state of that size and time; one that cannot be read holds no labels."""
+    """Judge a file in the state of that size and time; one without whole numbers holds no labels."""
     try:
         header = read_header(path)
+    except EquiregError:
+        return None
+    try:
         coloured = header.channels == len(CHANNELS) and is_picture(path)
         if header.scale is not None or (header.channels != 1 and not coloured):
             return False
@@ -68,9 +72,9 @@ def _judged(path: Path, size: int, time: int, any_background: bool) -> bool | No
     except (EquiregError, ValueError):
         return False
     background = _most_frequent(values) if any_background else 0
-    if (values == background).all():
+    if values.size < _LEAST_VOXELS or (values == background).all():
         return None
-    if values.size < _LEAST_VOXELS or not (_few_colours(values) if coloured else _few_values(values)):
+    if not (_few_colours(values) if coloured else _few_values(values)):
         return False
     first, second = values[:-1], values[1:]
     inside = (first != background) | (second != background)

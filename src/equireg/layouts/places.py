@@ -6,19 +6,19 @@ from functools import cache
 from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
-from equireg.layouts import drawings, unnamed_masks
+from equireg.layouts import drawings, named_masks, unnamed_masks
 from equireg.layouts.by_key import by_key
 from equireg.layouts.files import MARKS, folders_with_images, stem_of, up_to
 from equireg.layouts.folder_words import (
     HELD_OUT_WORDS,
     TRAINING_WORDS,
-    ends_like_masks,
     mask_part,
     mask_part_behind,
     says_unlabelled,
     scan_part,
     scan_part_beside_masks,
     set_of,
+    sounds_like_masks,
     words_of,
 )
 from equireg.layouts.masks import MaskIndex, is_brain_mask, split_mask, without_previews
@@ -31,7 +31,7 @@ _FIELD_OF_VIEW = re.compile(r"(?:fov[_\-. ]?)?masks?(?:[_\-. ]?fov)?|fovs?", re.
 def _may_be(folder: Path) -> str:
     """Return how a folder is named that holds unlabelled scans; nothing where its name says what else it holds."""
     others = words_of(folder.name) & (HELD_OUT_WORDS | TRAINING_WORDS)
-    if others or ends_like_masks(folder.name):
+    if others or sounds_like_masks(folder.name):
         return ""
     return ". If they are unlabelled scans, call the folder unlabeled"
 
@@ -48,17 +48,18 @@ class Places:
         self._unlabelled: set[Path] = set()
         found, self._drawings = drawings.set_apart(root, folders_with_images(root))
         self._target_domains = unnamed_masks.target_domains(root, found)
+        among_scans: dict[Path, list[Path]] = {}
         for folder, files in found:
             home = self._mask_folder(folder)
-            if home is not None:
+            if home is None:
+                among_scans[folder] = files
+            else:
                 self._apart.setdefault(home, []).extend(without_previews(files))
-                continue
-            masks = [file for file in files if split_mask(stem_of(file)) is not None]
+        for folder, masks in named_masks.find(among_scans).items():
+            files = among_scans[folder]
             if masks == files and folder != root and all(map(is_picture, files)):
                 self._apart[folder] = files  # ISIC's GroundTruth beside its Input
                 continue
-            if masks == files and scan_part(folder.name) is not None and self._has_mask_folder(folder):
-                masks = []  # images/c1_roi and labels/c1_roi: the folders tell which is which
             self._beside[folder] = masks
             self.scans[folder] = [file for file in files if file not in masks]
         self.scans = {folder: files for folder, files in self.scans.items() if files}
@@ -77,10 +78,6 @@ class Places:
         self._index_of = cache(lambda home: MaskIndex(self._apart[home], home, self._unnamed))
         self._find_apart = cache(self._index_apart)
         self._find_beside = cache(lambda folder: MaskIndex(self._beside.get(folder, []), folder, self._unnamed))
-
-    def _has_mask_folder(self, folder: Path) -> bool:
-        """Whether a folder of masks lies beside a folder of scans."""
-        return any(other.is_dir() and mask_part(other.name) is not None for other in folder.parent.iterdir())
 
     def _set_apart_unnamed(self) -> dict[Path, str]:
         """Take masks that no word calls so from the scans; return the case's part of their names."""
@@ -125,7 +122,7 @@ class Places:
         The name ``cow_seg_labelsTr`` does beside ``imagesTr`` without ``labelsTr``.
         """
         part, behind = mask_part(folder.name), mask_part_behind(folder.name)
-        if part is not None or behind is None or self._has_mask_folder(folder):
+        if part is not None or behind is None or named_masks.has_mask_folder(folder):
             return part
         scans = (other for other in folder.parent.iterdir() if scan_part(other.name) == behind)
         return behind if any(other.is_dir() for other in scans) else None

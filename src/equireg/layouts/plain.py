@@ -1,6 +1,6 @@
 """Plain folders, of volumes or of pictures: ``images/`` and ``labels/``, a folder a case, scans beside masks."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from equireg.layouts.base import (
     channel_count,
     describe,
 )
+from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import NUMBERED, modality_of
 from equireg.layouts.files import folders_with_images, stem_of
 from equireg.layouts.folder_cases import group_folders
@@ -96,7 +97,7 @@ def _read(root: Path, places: Places, channel_count: int | None) -> _Harvest:
     )
     flat_groups = [group for home in places.homes for group in group_files(places.scans.get(home, []), scheme)]
     lone = _lone_folders([*flat_groups, *found.groups, *found.unclear])
-    renamed = _names_by_folder_above(root, flat_groups, lone)
+    renamed = _names_by_folder_above(root, flat_groups, lone, places)
     used: set[Path] = set()
     for group in (*flat_groups, *found.groups):
         homes = dict.fromkeys(file.parent for file in group.files.values())
@@ -152,18 +153,23 @@ def _numbers_warning(files: Sequence[Path]) -> tuple[str, ...]:
     )
 
 
-def _names_by_folder_above(root: Path, groups: Sequence[Group], lone: set[Path]) -> dict[tuple[Path, str], str]:
-    """Return new names for cases that have the same name in ``c1/images`` and ``c2/images``."""
-    count: defaultdict[str, set[Path]] = defaultdict(set)
-    for group in groups:
-        count[group.name].add(group.folder)
-    return {
-        (group.folder, group.name): group.folder.parent.name
-        if group.folder in lone
-        else f"{group.folder.parent.name}_{group.name}"
-        for group in groups
-        if len(count[group.name]) > 1 and root not in (group.folder, group.folder.parent)
-    }
+def _names_by_folder_above(
+    root: Path, groups: Sequence[Group], lone: set[Path], places: Places
+) -> dict[tuple[Path, str], str]:
+    """Return new names for cases that have the same name in ``c1/images`` and ``c2/images``.
+
+    So too in ``train_images`` and ``test_images``, where each has a mask: one of two without may be the other's mask.
+    """
+    renamed: dict[tuple[Path, str], str] = {}
+    for name, several in by_key(groups, lambda group: group.name).items():
+        if len({group.folder for group in several}) == 1:
+            continue
+        sure = all(places.masks_of(group.folder, group.names()) for group in several)
+        for folder in {group.folder for group in several} - {root}:
+            above = folder.name if folder.parent == root else folder.parent.name
+            if sure or folder.parent != root:
+                renamed[folder, name] = above if folder in lone else f"{above}_{name}"
+    return renamed
 
 
 def _lone_folders(groups: Sequence[Group]) -> set[Path]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import split_channel
-from equireg.layouts.files import MARKS, stem_of, up_to
-from equireg.layouts.folder_words import ends_like_masks, may_be_target_domain, words_of
+from equireg.layouts.files import MARKS, shorter, stem_of, up_to
+from equireg.layouts.folder_words import may_be_target_domain, sounds_like_masks, words_of
 from equireg.layouts.label_maps import hold_labels, hold_scans
 from equireg.layouts.masks import core_of, is_brain_mask, split_mask
 
@@ -83,12 +83,12 @@ def folders(scans: Mapping[Path, Sequence[Path]]) -> set[Path]:
 def called_masks(root: Path, scans: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
     """Return the topmost folders that hold no other pictures than masks, with the folders of these.
 
-    A name there ends with a word for masks (``Disc_Cup_Masks/a/c1``), and the pixels agree, on any background.
+    A name there ends or begins with a word for masks (``Cup_Masks/a/c1``), and the pixels agree, on any background.
     """
     told = {
         folder
         for folder, files in scans.items()
-        if any(map(ends_like_masks, folder.relative_to(root).parts))
+        if any(map(sounds_like_masks, folder.relative_to(root).parts))
         and all(map(is_picture, files))
         and hold_labels(files, any_background=True)
     }
@@ -153,7 +153,7 @@ def _without_common_endings(scans: Mapping[Path, Sequence[Path]]) -> dict[str, s
     """Return names of scans less what all names in their folder end with from a mark on, to the whole names."""
     owners: defaultdict[str, set[str]] = defaultdict(set)
     for stems in ([*map(stem_of, files)] for files in scans.values() if len(files) > 1):
-        endings = [stems[0].removeprefix(name) for name in reversed(_shorter(stems[0]))]  # the longest first
+        endings = [stems[0].removeprefix(name) for name in reversed(shorter(stems[0]))]  # the longest first
         ending = next((rest for rest in endings if all(stem.endswith(rest) for stem in stems)), "")
         for stem in stems:
             owners[stem.removesuffix(ending)].add(stem)
@@ -165,15 +165,10 @@ def _before_one_ending(names: Sequence[str], is_scan: Callable[[str], bool]) -> 
 
     Nothing is returned where they end unlike, or with a number.
     """
-    case = next(filter(is_scan, _shorter(names[0])), names[0])
+    case = next(filter(is_scan, shorter(names[0])), names[0])
     rest = names[0].removeprefix(case)
     alike = len(names) > 1 and rest and all(name.endswith(rest) and name != rest for name in names)
     return [name.removesuffix(rest) for name in names] if alike and not rest.strip(MARKS).isdigit() else []
-
-
-def _shorter(stem: str) -> list[str]:
-    """Return what stands before each mark in a stem, the longest first."""
-    return [stem[:index] for index in range(len(stem) - 1, 0, -1) if stem[index] in MARKS]
 
 
 def _parts(folder: Path, stem: str, stems: Sequence[str], known: set[str]) -> list[tuple[str, str]]:
@@ -187,7 +182,7 @@ def _parts(folder: Path, stem: str, stems: Sequence[str], known: set[str]) -> li
     """
     if split_channel(stem) is not None:
         return []
-    beside = [name for name in _shorter(stem) if name in known]
+    beside = [name for name in shorter(stem) if name in known]
     if beside:
         case = beside[-1]
     elif stem.lower().startswith(folder.name.lower()) and len(stem) > len(folder.name) and len(stems) > 1:

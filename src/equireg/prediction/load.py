@@ -107,9 +107,18 @@ class LoadedModel:
             raise EquiregError(
                 f"got an array of shape {array.shape}; expected [rows, columns] or [rows, columns, channels]."
             )
+        count = len(self.channels)
         channels = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
         if len(channels) == 1 and tuple(self.channels) == CHANNELS:
-            channels = np.repeat(channels, len(self.channels), axis=0)
+            channels = np.repeat(channels, count, axis=0)
+        if len(channels) != count:
+            shape = f"[rows, columns, {count}]" if count > 1 else "[rows, columns]"
+            first = count > 1 and len(array) == count
+            remedy = "Move the channels to the last axis." if first else "Keep these channels alone."
+            raise EquiregError(
+                f"got an array of shape {array.shape}; expected {shape} with the channels {', '.join(self.channels)}. "
+                f"{remedy}"
+            )
         told = self._facts.pictures
         size_mm = 1.0 if told is None else float(told["pixel_mm"])
         affine = np.diag([-size_mm, -size_mm, 1.0, 1.0])

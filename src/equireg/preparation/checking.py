@@ -96,13 +96,16 @@ class _Shown:
     """Label value to how many voxels have it."""
     colours: Mapping[int, RGB]
     """Label value to its colour, where the mask is a picture with a palette."""
+    edge: int | None
+    """Label value that covers its border in the plane."""
 
 
 def _shown(case: RawCase, geometry: volume.Geometry) -> _Shown:
     label = case.read_label(geometry)
     voxels = counted(label)
     check_labels(str(case.mask), label, voxels)
-    return _Shown(voxels, {} if case.label is None else pictures.palette_of(case.label, list(voxels), case.limits))
+    colours = {} if case.label is None else pictures.palette_of(case.label, list(voxels), case.limits)
+    return _Shown(voxels, colours, label_values.edge_of(label))
 
 
 def _labels_of_masks(
@@ -126,10 +129,13 @@ def _labels_of_masks(
     refused += odd
     bad = {item.case for item in refused}
     kept = {masks[name]: found.voxels for name, found in shown.items() if name not in bad}
-    label_values.check_kinds(kept)
+    edges = {masks[name]: found.edge for name, found in shown.items()}
+    background = label_values.tell_background(kept, edges, dict(colours or {}))
+    label_values.check_kinds(kept, background)
     label_values.tell_strays(kept)
     label_values.tell_lossy(kept)
-    label_values.tell_no_background(kept)
+    if not background:
+        label_values.tell_no_background(kept)
     label_values.tell_objects(kept)
     labels = labels_of_values({0}.union(*kept.values()))
     return (

@@ -6,7 +6,11 @@ from collections.abc import Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from equireg.errors import EquiregError
+from equireg.imaging.colours import RGB, hex_of
+from equireg.imaging.labels import counted
 from equireg.imaging.pictures import is_picture
 
 log = logging.getLogger("equireg")
@@ -25,24 +29,27 @@ _FREQUENT = 0.01
 """Part of all pixels from which on a value of such masks is one that was meant."""
 _BLUR, _APART = 16, 40
 """Distance of the others from it at most, and of two that were meant at least."""
+_NEARLY_ALL = 0.9
+"""Part of a border, and of the masks, that the background covers at least."""
 _OBJECTS = 6
 """Labels of a mask from which on the values may number objects."""
 _COUNTS = 3
 """Different numbers of labels among such masks, at least."""
 
 
-def check_kinds(values: Mapping[Path, Collection[int]]) -> None:
+def check_kinds(values: Mapping[Path, Collection[int]], background: int = 0) -> None:
     """Refuse masks of 0 and 1 among masks of 0 and 255; warn where 255 of pictures may be no class of its own.
 
     White of 8 and of 16 bits (255 and 65535), and what is nearly white, are such kinds too.
 
     Args:
         values: mask to its values.
+        background: the value that is no label.
 
     Raises:
         EquiregError: names a mask of each kind.
     """
-    labels = {path: set(several) - {0} for path, several in values.items()}
+    labels = {path: set(several) - {background} for path, several in values.items()}
     kinds: defaultdict[int, list[Path]] = defaultdict(list)
     for path, several in labels.items():
         if len(several) == 1:
@@ -120,6 +127,50 @@ def tell_lossy(voxels: Mapping[Path, Mapping[int, int]]) -> None:
             len(counts),
             ", ".join(map(str, frequent[:_MOST_LEVELS])),
         )
+
+
+def edge_of(label: np.ndarray) -> int | None:
+    """Return the value that covers nearly all of the border of a mask [X, Y, Z] in the plane; None where none does."""
+    ring = np.concatenate([part.ravel() for part in (label[0], label[-1], label[:, 0], label[:, -1])])
+    found = counted(ring)
+    value = max(found, key=lambda value: found[value])
+    return value if found[value] >= _NEARLY_ALL * ring.size else None
+
+
+def tell_background(
+    voxels: Mapping[Path, Mapping[int, int]], edges: Mapping[Path, int | None], colours: Mapping[int, RGB]
+) -> int:
+    """Warn where another value than 0 covers the borders of nearly all pictures, as a background does.
+
+    Args:
+        voxels: mask to the number of voxels of each of its values.
+        edges: mask to the value that covers its border.
+        colours: label value to its colour, where the pictures have a palette.
+
+    Returns:
+        That value, or 0.
+    """
+    masks = [path for path, several in voxels.items() if is_picture(path) and len(several) > 1]
+    found = Counter(edges[path] for path in masks)
+    value, count = found.most_common(1)[0] if found else (0, 0)
+    total = sum((Counter(voxels[path]) for path in masks), Counter[int]())
+    if not value or count < _NEARLY_ALL * len(masks) or total[value] <= total[0]:
+        return 0
+    order = [value, *sorted(total.keys() - {value})]
+    rows = ", ".join(f'"{hex_of(colours.get(old, (old, old, old)))},{new}"' for new, old in enumerate(order))
+    told = max(order) <= _WHITE and len(order) <= _MOST_LEVELS
+    remedy = f"give --colours FILE with the rows {rows}" if told else "save the masks with 0 there"
+    log.warning(
+        "%d covers the border of %d of %d masks, as a background does; yet 0 counts as the background, and %d as a "
+        "class. If %d is the background, %s.",
+        value,
+        count,
+        len(masks),
+        value,
+        value,
+        remedy,
+    )
+    return value
 
 
 def tell_no_background(voxels: Mapping[Path, Mapping[int, int]]) -> None:

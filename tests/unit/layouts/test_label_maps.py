@@ -10,4 +10,4 @@ def test_what_holds_labels(tmp_path):
     put_kind(tmp_path, "empty.nii.gz", kind="empty")
     (tmp_path / "bad.nii.gz").write_bytes(b"no image")
     found = [holds_labels(tmp_path / f"{name}.nii.gz") for name in ("scan", "mask", "empty", "bad")]
-    assert found == [False, True, None, False]
+    assert found == [False, True, None, None]

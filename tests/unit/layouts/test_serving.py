@@ -96,3 +96,12 @@ def test_a_scan_with_a_mask_of_its_own_is_not_told_as_left_without(tmp_path):
 def test_a_scan_of_several_lost_masks_counts_once(tmp_path):
     _numbered(tmp_path, "images/train", "images/test", "masks/train_masks", "masks/test_masks")
     assert "left without a mask: 3 scans such as" in discover(tmp_path).warnings[0]
+
+
+def test_names_that_begin_anew_in_the_folders_of_training_and_test(tmp_path):
+    for part, count in (("trainval", 3), ("test", 2)):
+        put(tmp_path, *(f"{part}-{kind}/{i}{END}" for kind in ("image", "mask") for i in range(count)))
+    dataset = discover(tmp_path)
+    assert names(dataset) == labelled(dataset)
+    assert names(dataset) == ["2", "test-image_0", "test-image_1", "trainval-image_0", "trainval-image_1"]
+    assert [case.name for case in dataset.cases if case.held_out] == ["test-image_0", "test-image_1"]

@@ -100,6 +100,18 @@ def test_what_does_not_fit_is_refused(model: LoadedModel, array: Any, affine: An
         model.predict(array, affine)
 
 
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((2, 60, 70), r"shape \(2, 60, 70\); expected \[rows, columns, 2\] .*Move the channels to the last axis\."),
+        ((60, 70, 4), r"shape \(60, 70, 4\); expected \[rows, columns, 2\] .*Keep these channels alone\."),
+    ],
+)
+def test_a_picture_of_other_channels_is_refused_in_its_own_shape(model, shape, words) -> None:
+    with pytest.raises(EquiregError, match=words):
+        model.predict_picture(np.ones(shape, np.uint8))
+
+
 def test_an_empty_channel_beside_others_is_told(model: LoadedModel, caplog: pytest.LogCaptureFixture) -> None:
     image = scan(2, 18, 20, 5)
     image[1] = 0

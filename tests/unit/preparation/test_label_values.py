@@ -3,10 +3,19 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from equireg.errors import EquiregError
-from equireg.preparation.label_values import check_kinds, tell_lossy, tell_no_background, tell_objects, tell_strays
+from equireg.preparation.label_values import (
+    check_kinds,
+    edge_of,
+    tell_background,
+    tell_lossy,
+    tell_no_background,
+    tell_objects,
+    tell_strays,
+)
 
 A, B, C, D = (Path(f"{name}.nii.gz") for name in "abcd")
 
@@ -36,6 +45,51 @@ def test_white_is_to_be_ignored_only_beside_a_label(second, told, caplog):
     check_kinds({Path("a.png"): [0, 255], Path("b.png"): second})
     (record,) = caplog.records
     assert told in record.getMessage()
+
+
+def _eyes(*cups: int, white: int = 900) -> dict[Path, dict[int, int]]:
+    return {Path(f"{i}.png"): {0: cup, 128: 50, 255: white} for i, cup in enumerate(cups)}
+
+
+def test_another_background_than_0_is_told_with_the_rows_that_mend_it(caplog):
+    masks = _eyes(10, 20, 30)
+    assert tell_background(masks, dict.fromkeys(masks, 255), {}) == 255
+    check_kinds(masks, 255)  # and 255 is not told as what nobody annotated
+    (record,) = caplog.records
+    assert "255 covers the border of 3 of 3 masks, as a background does" in record.getMessage()
+    assert 'the rows "#ffffff,0", "#000000,1", "#808080,2"' in record.getMessage()
+    caplog.clear()
+    tell_background(masks, dict.fromkeys(masks, 255), {255: (1, 2, 3)})
+    assert '"#010203,0", "#000000,1"' in caplog.text
+    masks = {path: {0: 10, 65535: 900} for path in masks}
+    assert tell_background(masks, dict.fromkeys(masks, 65535), {}) == 65535
+    assert "save the masks with 0 there" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("masks", "edges"),
+    [
+        (_eyes(10, 20, 30), [255, 255, None]),  # a border of several values
+        (_eyes(10, 20, 30), [0, 0, 0]),
+        (_eyes(10, 20, 30, white=5), [255, 255, 255]),  # a frame
+        ({Path("0.png"): {255: 900}}, [255]),  # one value tells nothing
+        ({A: {0: 10, 255: 900}}, [255]),  # a volume
+        ({}, []),
+    ],
+)
+def test_a_background_of_0_is_not_told(masks, edges, caplog):
+    assert tell_background(masks, dict(zip(masks, edges, strict=True)), {}) == 0
+    assert not caplog.records
+
+
+def test_the_value_that_covers_a_border():
+    label = np.full((20, 30, 1), 255)
+    label[5:9, 5:9] = 0
+    label[0, :8] = 7
+    assert edge_of(label) == 255
+    label[:, 0] = 7
+    assert edge_of(label) is None
+    assert edge_of(np.zeros((1, 1, 1), dtype=int)) == 0
 
 
 def test_a_value_of_a_voxel_in_one_mask_is_told(caplog):
