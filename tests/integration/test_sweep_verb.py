@@ -109,7 +109,7 @@ def test_a_run_that_was_stopped_is_gone_on_with(
         stopped = equireg("sweep", file, "--out", out)
     assert stopped.code == 130
     assert stopped.error.startswith(
-        "error: interrupted; what was finished is kept: of supervised its last checkpoint. "
+        "error: interrupted; what was finished is kept: supervised has its last checkpoint. "
     )
     assert "Give the same command again" in stopped.error
     assert not (out / "evaluations").exists()

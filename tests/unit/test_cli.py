@@ -180,14 +180,14 @@ def test_a_stopped_training_says_what_is_kept_and_how_it_goes_on(
     equireg: Command, captured: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def stopped(prepared: str, out: str, **options: Any) -> None:
-        raise KeyboardInterrupt("of r no step, as it has no checkpoint yet" if Path(out).exists() else "")
+        raise KeyboardInterrupt("r has no checkpoint yet, so it would start again" if Path(out).exists() else "")
 
     monkeypatch.setattr("equireg.pipeline.train.train", stopped)
     assert equireg("train", "p", "--out", "r").error == f"error: {STOPPED}"
     (tmp_path / "home" / "r").mkdir()
     assert equireg("train", "p", "--out", "r").error == (
-        "error: interrupted; what was finished is kept: of r no step, as it has no checkpoint yet. Give the same "
-        "command with --resume again to go on."
+        "error: interrupted; what was finished is kept: r has no checkpoint yet, so it would start again. Give "
+        "the same command with --resume again to go on."
     )
 
 

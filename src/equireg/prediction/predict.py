@@ -209,6 +209,7 @@ def _finish(
         seed=facts.seed,
         source=scans,
         cases=cases,
+        channels=list(trained.models[0].facts.channels),
         **of_cases,
         **{POST_PROCESS: job.post_process.as_dict(), RUN_FACTS: {**facts.as_dict(), "checkpoint_digest": job.digest}},
     )

@@ -39,8 +39,8 @@ def telling_what_is_kept(out: Path) -> Iterator[None]:
         run = RunFolder(out)
         if not run.has_config():
             raise
-        kept = "its last checkpoint" if run.has_checkpoint() else "no step, as it has no checkpoint yet"
-        raise KeyboardInterrupt(f"of {out.name} {kept}") from stop
+        kept = "its last checkpoint" if run.has_checkpoint() else "no checkpoint yet, so it would start again"
+        raise KeyboardInterrupt(f"{out.name} has {kept}") from stop
 
 
 def _empty(folder: Path) -> None:

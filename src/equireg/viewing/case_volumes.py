@@ -159,7 +159,8 @@ class CaseReader:
                 _logger.info("%s is shown without its scan; give --scans FOLDER, the folder that was predicted", case)
                 return None
             prepared = isinstance(source, PreparedSet)
-            origin = _prepared(source, case, limits) if prepared else _raw(source, case, limits)
+            predicted_as = self._signature.get("channels", ())
+            origin = _prepared(source, case, limits) if prepared else _raw(source, case, predicted_as, limits)
         except EquiregError as error:
             if asked:
                 raise
@@ -254,14 +255,18 @@ def _prepared(data: PreparedSet, case: str, limits: Limits) -> _Origin | None:
     return _Origin(record.working_grid(), data.manifest.channels, read, found, digest)
 
 
-def _raw(raw: RawDataset, case: str, limits: Limits) -> _Origin | None:
+def _raw(raw: RawDataset, case: str, predicted_as: Sequence[str], limits: Limits) -> _Origin | None:
+    """Return the scan in a raw folder; channels that are only numbered there are called as the model does."""
     found = next((one for one in with_limits(raw.cases, limits) if one.name == case), None)
     if found is None:
         return None
     image, geometry = found.read_image()
     grid = _own_grid(geometry)
     digest = raw_scans([found]).get(case)
-    names = raw.channels if len(raw.channels) == len(image) else [f"channel {place}" for place in range(len(image))]
+    numbered = tuple(f"channel_{place}" for place in range(len(image)))
+    names = raw.channels if len(raw.channels) == len(image) else numbered
+    if names == numbered and len(predicted_as) == len(image):
+        names = predicted_as
 
     def read(index: int) -> np.ndarray:
         return grid.image_to_working(image[index : index + 1])[0]

@@ -18,6 +18,6 @@ def test_an_interrupted_run_says_whether_it_has_a_checkpoint(tmp_path: Path) -> 
     assert text_of_interruption(out) == ""
     (out / "checkpoints").mkdir(parents=True)
     (out / "config.yaml").write_text("max_steps: 9")
-    assert text_of_interruption(out) == "of run no step, as it has no checkpoint yet"
+    assert text_of_interruption(out) == "run has no checkpoint yet, so it would start again"
     (out / "checkpoints" / "last.ckpt").touch()
-    assert text_of_interruption(out) == "of run its last checkpoint"
+    assert text_of_interruption(out) == "run has its last checkpoint"

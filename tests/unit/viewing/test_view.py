@@ -190,6 +190,19 @@ def test_a_scan_that_was_replaced_since_is_left_out_unless_it_is_asked_for(
     assert "case is shown with another scan than was predicted" in caplog.text
 
 
+def test_numbered_channels_are_called_as_the_model_does(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    image = np.arange(3 * np.prod(GEOMETRY.shape), dtype=np.float32).reshape(3, *GEOMETRY.shape)
+    volume.write_channels(raw / "case.nii.gz", image, GEOMETRY)
+    q = predictions(tmp_path / "q", raw)
+    assert CaseReader(q).read("case").channel == "channel_2"
+    folders.sign(q, "predict", {}, source=raw, cases=["case"], run={}, channels=["T1", "FLAIR", "T2"])
+    found = CaseReader(q).read("case")
+    assert found.channel == "FLAIR"
+    np.testing.assert_array_equal(found.volumes["scan"], np.transpose(image[1], (2, 1, 0))[:, :, ::-1])
+
+
 def test_a_raw_folder_gives_scan_and_mask(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     for name in ("images", "labels"):
