@@ -151,9 +151,9 @@ def test_the_nearest_table_counts_and_two_that_disagree_are_refused(tmp_path: Pa
 
 
 def test_tables_of_subjects_may_list_some_of_the_labels_each(tmp_path: Path) -> None:
-    for sub, names in (("01", {1: "CA1", 3: "tail", 4: "tail"}), ("02", {2: "CA1", 3: "tail"})):
+    for sub, called in (("01", {1: "CA1", 3: "tail", 4: "tail"}), ("02", {2: "CA1", 3: "tail"})):
         put(tmp_path, scan(sub), mask := f"derivatives/{scan(sub, suffix='dseg')}")
-        put_table((tmp_path / mask).parent / f"sub-{sub}_dseg.tsv", names)
+        put_table((tmp_path / mask).parent / f"sub-{sub}_dseg.tsv", called)
     assert discover(tmp_path).label_names == {1: "CA1 1", 2: "CA1 2", 3: "tail 3", 4: "tail 4"}
 
 
