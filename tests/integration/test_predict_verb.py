@@ -563,3 +563,6 @@ def test_a_training_that_was_stopped_is_told(
     outcome = equireg("predict", stopped, raw_case, "--out", tmp_path / "two", *PLAIN)
     assert outcome.code == 0
     assert f"{stopped}: its training has not finished; the model is that of step" in outcome.err
+    (stopped / "checkpoints" / "best.ckpt").unlink()
+    outcome = equireg("predict", stopped, raw_case, "--out", tmp_path / "three", *PLAIN)
+    assert f"{stopped}: has lost its best.ckpt" in outcome.err

@@ -180,11 +180,15 @@ def test_a_stopped_training_says_what_is_kept_and_how_it_goes_on(
     equireg: Command, captured: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def stopped(prepared: str, out: str, **options: Any) -> None:
-        raise KeyboardInterrupt("r has no checkpoint yet, so it would start again" if Path(out).exists() else "")
+        raise KeyboardInterrupt(
+            "r has no checkpoint yet, so it would start again" if (Path(out) / "config.yaml").exists() else ""
+        )
 
     monkeypatch.setattr("equireg.pipeline.train.train", stopped)
     assert equireg("train", "p", "--out", "r").error == f"error: {STOPPED}"
-    (tmp_path / "home" / "r").mkdir()
+    (tmp_path / "home" / "r").mkdir()  # also an empty folder holds no run
+    assert equireg("train", "p", "--out", "r").error == f"error: {STOPPED}"
+    (tmp_path / "home" / "r" / "config.yaml").touch()
     assert equireg("train", "p", "--out", "r").error == (
         "error: interrupted; what was finished is kept: r has no checkpoint yet, so it would start again. Give "
         "the same command with --resume again to go on."

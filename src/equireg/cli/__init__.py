@@ -59,7 +59,8 @@ def _what_is_kept(verb: Verb, call: Mapping[str, Any], of_run: str) -> str:
         call: its arguments.
         of_run: what is kept of a run that was being trained, if one was.
     """
-    resumed = " with --resume" if "resume" in verb.flags and os.path.exists(call["out"]) else ""
+    begun = "resume" in verb.flags and os.path.isdir(call["out"]) and os.listdir(call["out"])
+    resumed = " with --resume" if begun else ""
     return f"what was finished is kept{of_run and ': '}{of_run}. Give the same command{resumed} again to go on."
 
 

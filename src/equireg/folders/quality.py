@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from equireg import disk
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.folders import tables
 from equireg.folders.schema import SchemaError, strict
 
@@ -195,6 +195,10 @@ def read_quality(folder: Path) -> list[Row]:
         quality = tables.number(path, line, "quality", row["quality"], _REMEDY)
         known = None if math.isnan(quality) else quality
         rows.append(Row(rank, row["case"], known, row["look"] == "yes", row["why"], _estimate(path, line, row)))
+    recorded = {file.name.removesuffix(".json") for file in (folder / RECORDS).glob("*.json")}
+    missing = sorted(recorded - {row.case for row in rows})
+    if missing:
+        raise EquiregError(f"{path}: is damaged; it lacks {some_of(missing)}, which {RECORDS}/ has. {_REMEDY}")
     return rows
 
 

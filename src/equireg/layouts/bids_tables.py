@@ -31,7 +31,8 @@ def label_names(root: Path, masks: Iterable[tuple[Path, Mapping[str, str]]]) -> 
     """Return label value to its name as the tables of some masks say, and these tables.
 
     A table is of the masks in its folder and below whose names have all entities that its own name has; of several,
-    the nearest one. Tables list all that a pipeline knows, so the masks say which values there are.
+    the nearest one. Tables list all that a pipeline knows, so the masks say which values there are. A name of several
+    values has the value behind it.
 
     Args:
         root: the raw folder.
@@ -60,23 +61,18 @@ def label_names(root: Path, masks: Iterable[tuple[Path, Mapping[str, str]]]) -> 
                     f"{path}: calls the label value {value} {name!r}, and {before} {other!r}; expected one name a "
                     "value. Correct one of the two, or prepare each as a data set of its own."
                 )
-    return {value: name for value, (name, _) in called.items()}, list(used)
+    count = Counter(("background", *(name for name, _ in called.values())))
+    return {value: name if count[name] == 1 else f"{name} {value}" for value, (name, _) in called.items()}, list(used)
 
 
 def _names(rows: Rows) -> dict[int, str]:
-    """Return value to name of the rows; a name of several values has the value behind it.
-
-    Raises:
-        ValueError: if a row is wrong.
-    """
+    """Return value to name of the rows but the background; ValueError: one is wrong."""
     named = {int(row["index"]): row["name"] for row in rows if {"index", "name"} <= set(row)}
     if not rows or len(named) < len(rows):
         raise ValueError("rows without index or name, or with an index that is there twice")
     if not all(name and name.isprintable() for name in named.values()):
         raise ValueError("a name is empty or cannot be shown")
-    named.pop(0, None)
-    count = Counter(("background", *named.values()))
-    return {value: name if count[name] == 1 else f"{name} {value}" for value, name in named.items()}
+    return {value: name for value, name in named.items() if value != 0}
 
 
 _TABLE = RowFile("labels", "the file", "expected the columns index and name, and a row a label value", list)

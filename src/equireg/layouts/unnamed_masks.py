@@ -4,7 +4,7 @@ Only files that recur under one name beside other scans are opened, two of each 
 """
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -126,7 +126,8 @@ def with_one_ending(scans: Mapping[Path, Sequence[Path]], homes: Iterable[Sequen
     """Return masks whose names are those of scans and one ending that all have, with the scans' part of their names.
 
     All masks of a home must be so, each of a scan of its own, and none of them may fit a scan by its name. Scans may
-    have an ending too that all in their folder have (``images/c1_rgb`` and ``masks/c1_ids``).
+    have an ending too that all in their folder have (``images/c1_rgb`` and ``masks/c1_ids``). A scan that a mask of
+    another home fits by its name is left to that one.
 
     Args:
         scans: folder to the scans in it.
@@ -135,28 +136,37 @@ def with_one_ending(scans: Mapping[Path, Sequence[Path]], homes: Iterable[Sequen
     stems = {stem_of(file) for files in scans.values() for file in files}
     known = stems | {name for stem in stems for name in _other_names(stem)} | {folder.name for folder in scans}
     owners = _without_common_endings(scans) | {stem: stem for stem in stems}
+    places = [[file for file in home if not is_brain_mask(file)] for home in homes]
+    claimed = [{owners[name] for file in files for name in _names(file) if name in owners} for files in places]
+    claims = Counter(scan for several in claimed for scan in several)
     found: dict[Path, str] = {}
-    for home in homes:
-        files = [file for file in home if not is_brain_mask(file)]
+    for files, own in zip(places, claimed, strict=True):
         names = [stem_of(file) for file in files]
-        if len(files) < 2 or any(known & {name, *_other_names(name)} for name in names):
+        if len(files) < 2 or any(known & _names(file) for file in files):
             continue
         cases = _before_one_ending(names, owners.__contains__) or names
         one_to_one = len(set(cases)) == len(files) and owners.keys() >= {*cases}
         ending = names[0].removeprefix(cases[0])
         if one_to_one and not _NO_LABELS & words_of(ending) and hold_labels(files, any_background=True):
-            found |= zip(files, (owners[case] for case in cases), strict=True)
+            pairs = zip(files, map(owners.__getitem__, cases), strict=True)
+            found |= {file: scan for file, scan in pairs if claims[scan] == (scan in own)}
     return found
 
 
 def _without_common_endings(scans: Mapping[Path, Sequence[Path]]) -> dict[str, str]:
-    """Return names of scans less what all names in their folder end with from a mark on, to the whole names."""
+    """Return names of scans less what all names in their folder end with from a mark on, to the whole names.
+
+    What other scans begin with too is left out: it is a case's name, and these are its channels or times.
+    """
+    every = {stem_of(file) for files in scans.values() for file in files}
+    beginning = by_key(((name, stem) for stem in every for name in _shorter(stem)), lambda pair: pair[0])
     owners: defaultdict[str, set[str]] = defaultdict(set)
     for stems in ([*map(stem_of, files)] for files in scans.values() if len(files) > 1):
         endings = [stems[0].removeprefix(name) for name in reversed(shorter(stems[0]))]  # the longest first
         ending = next((rest for rest in endings if all(stem.endswith(rest) for stem in stems)), "")
-        for stem in stems:
-            owners[stem.removesuffix(ending)].add(stem)
+        for name in (stem.removesuffix(ending) for stem in stems if ending):
+            others = {stem for _, stem in beginning[name] if not stem.endswith(ending)}
+            owners[name] |= {name + ending, *others}
     return {name: min(several) for name, several in owners.items() if len(several) == 1}
 
 
@@ -207,6 +217,11 @@ def target_domains(root: Path, found: Sequence[tuple[Path, Sequence[Path]]]) -> 
         if plain and hold_scans(inside):
             domains.add(place)
     return domains
+
+
+def _names(mask: Path) -> set[str]:
+    stem = stem_of(mask)
+    return {stem, *_other_names(stem)}
 
 
 def _other_names(stem: str) -> set[str]:

@@ -185,6 +185,8 @@ def _members(path: Path, which: Literal["auto", "best", "last"]) -> list[tuple[s
         run = RunFolder(path)
         run.signature()
         checkpoint = run.checkpoint(which)
+        if which == "auto" and checkpoint.stem == "last" and any("val/dice" in row for row in run.read_metrics()):
+            log.warning("%s: has lost its best.ckpt, for training validated; the last checkpoint is used.", path)
         return [(path.resolve().name, checkpoint, file_digest(checkpoint), run.facts())]
     if which != "auto":
         raise EquiregError(

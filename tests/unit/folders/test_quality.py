@@ -62,3 +62,14 @@ def test_estimates_of_the_dice_come_back_and_need_no_columns_where_there_are_non
 def test_an_estimate_down_to_nothing_says_that_dice_is_not_known() -> None:
     assert in_words(DiceEstimate(0.85, 0.83, 1.0, 7)).startswith("Dice probably 0.85 (0.83 to 1.00")
     assert in_words(DiceEstimate(0.85, 0.0, 1.0, 7)) == "Dice not known (0 to 1.00, from 7 held-out patients)"
+
+
+def test_a_table_that_lost_rows_is_refused(tmp_path: Path) -> None:
+    cases = [CaseQuality("a.1", 0.5), CaseQuality("b", 0.8)]
+    for case in cases:
+        write_record(tmp_path, case)
+    write_quality(tmp_path, cases)
+    assert len(read_quality(tmp_path)) == 2
+    write_quality(tmp_path, cases[1:])
+    with pytest.raises(EquiregError, match=r"quality\.csv: is damaged; it lacks a\.1, which quality/ has"):
+        read_quality(tmp_path)

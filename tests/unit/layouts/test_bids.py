@@ -150,6 +150,13 @@ def test_the_nearest_table_counts_and_two_that_disagree_are_refused(tmp_path: Pa
         discover(tmp_path)
 
 
+def test_tables_of_subjects_may_list_some_of_the_labels_each(tmp_path: Path) -> None:
+    for sub, called in (("01", {1: "CA1", 3: "tail", 4: "tail"}), ("02", {2: "CA1", 3: "tail"})):
+        put(tmp_path, scan(sub), mask := f"derivatives/{scan(sub, suffix='dseg')}")
+        put_table((tmp_path / mask).parent / f"sub-{sub}_dseg.tsv", called)
+    assert discover(tmp_path).label_names == {1: "CA1 1", 2: "CA1 2", 3: "tail 3", 4: "tail 4"}
+
+
 @pytest.mark.parametrize("text", ["", "index\tlabel\n1\tRV\n", "index\tname\nRV\t1\n", "index\tname\n1\tA\n1\tB\n"])
 def test_a_table_that_is_none_says_what_was_expected(tmp_path: Path, text: str) -> None:
     put(tmp_path, scan("01"), f"derivatives/{scan('01', suffix='dseg')}")

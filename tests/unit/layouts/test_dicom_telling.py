@@ -37,6 +37,17 @@ def test_a_folder_of_several_patients_is_called_as_all_of_them_are(tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize("folder", ["TCGA-GBM", "patients", "study 0001"])
+def test_a_pseudonym_for_a_name_is_looked_for_as_a_whole(tmp_path: Path, folder: str) -> None:
+    ids = ("TCGA-02-0003", "TCGA-06-0001", "Patient-1")
+    assert not is_private(tmp_path / folder, *((number, number) for number in ids))
+    assert is_private(tmp_path / "TCGA_06_0001", *((number, number) for number in ids))
+
+
+def test_a_name_that_is_the_id_too_is_no_pseudonym_without_a_number(tmp_path: Path) -> None:
+    assert is_private(tmp_path / "Smith", ("Smith^Jane", "Smith^Jane"), ("P-2", "Somebody^Else"))
+
+
 @pytest.mark.parametrize(
     ("folder", "name"),
     [

@@ -50,6 +50,23 @@ def test_masks_of_longer_names_that_end_unlike_or_are_no_labels_are_nobodys(tmp_
     assert set(masks(discover(tmp_path)).values()) == {None}
 
 
+@pytest.mark.parametrize("other", ["images/c{}_mask", "rois/c{}_x"])
+def test_a_mask_of_the_same_name_counts_before_those_with_a_common_ending(tmp_path, other):
+    put_kind(tmp_path, *(f"images/c{i}_rgb.nii.gz" for i in range(3)))
+    put_kind(
+        tmp_path, *(f"{name.format(i)}.nii.gz" for name in (other, "labels/c{}_rgb") for i in range(3)), kind="mask"
+    )
+    assert masks(discover(tmp_path)) == {f"c{i}_rgb": f"labels/c{i}_rgb.nii.gz" for i in range(3)}
+
+
+def test_what_scans_in_several_folders_begin_with_is_no_scan_with_an_ending(tmp_path):
+    put_kind(
+        tmp_path, *(f"{name}.nii.gz" for i in range(3) for name in (f"flair/c{i}_flair", f"t/c{i}_one", f"t/c{i}_2b"))
+    )
+    put_kind(tmp_path, *(f"masks/c{i}_x.nii.gz" for i in range(3)), kind="mask")
+    assert set(masks(discover(tmp_path)).values()) == {None}
+
+
 def test_several_masks_of_a_folder_refuse_its_case(tmp_path):
     put_kind(tmp_path, *(f"c{i}/c{i}_ana.nii.gz" for i in range(3)))
     put_kind(tmp_path, *(f"c{i}/c{i}_{kind}_ana.nii.gz" for i in range(3) for kind in ("seg", "segTRI")), kind="mask")

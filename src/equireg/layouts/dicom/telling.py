@@ -44,7 +44,10 @@ class _Identity:
     """The PatientID."""
     born: str = ""
     names: frozenset[str] = frozenset()
-    """Parts of the name, and each spelling (Latin, ideographic, phonetic) as one word, in either order."""
+    """Parts of the name, and each spelling (Latin, ideographic, phonetic) as one word, in either order.
+
+    Empty where the name is the PatientID again, with a number: a study's name is a part of such pseudonyms (LUNG1-001).
+    """
 
     @classmethod
     def read(cls, file: Path) -> "_Identity":
@@ -59,7 +62,9 @@ class _Identity:
         spellings = [_words(spelling) for spelling in name.split("=")]
         whole = ["".join(words) for parts in spellings for words in (parts, parts[::-1])]
         names = frozenset(word for word in (*whole, *(part for parts in spellings for part in parts)) if word)
-        return cls("".join(_words(number)), "".join(_words(born)), names)
+        patient = "".join(_words(number))
+        is_pseudonym = whole[0] == patient and any(map(str.isdigit, patient))
+        return cls(patient, "".join(_words(born)), frozenset() if is_pseudonym else names)
 
     def longer(self) -> list[str]:
         return [text for text in (self.number, self.born, *self.names) if len(text) >= _SHORTEST]
