@@ -140,10 +140,11 @@ def main() -> None:
         rows: list[tuple[str, ...]] = [row for sweep in chosen.sweeps for row in collected(sweep)]
         rows = [*kept(chosen.out, rows), *rows]
         sets = list(dict.fromkeys(row[0] for row in rows))
+        rows.sort(key=lambda row: (sets.index(row[0]), *row[1:4]))
         with chosen.out.open("w", newline="", encoding="utf-8") as stream:
             table = csv.writer(stream, lineterminator="\n")
             table.writerow(COLUMNS)
-            table.writerows(sorted(rows, key=lambda row: (sets.index(row[0]), *row[1:4])))
+            table.writerows(rows)
     print(printed(read(chosen.out or chosen.results)))
 
 

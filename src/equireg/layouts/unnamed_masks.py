@@ -159,7 +159,7 @@ def _without_common_endings(scans: Mapping[Path, Sequence[Path]]) -> dict[str, s
     What other scans begin with too is left out: it is a case's name, and these are its channels or times.
     """
     every = {stem_of(file) for files in scans.values() for file in files}
-    beginning = by_key(((name, stem) for stem in every for name in _shorter(stem)), lambda pair: pair[0])
+    beginning = by_key(((name, stem) for stem in every for name in shorter(stem)), lambda pair: pair[0])
     owners: defaultdict[str, set[str]] = defaultdict(set)
     for stems in ([*map(stem_of, files)] for files in scans.values() if len(files) > 1):
         endings = [stems[0].removeprefix(name) for name in reversed(shorter(stems[0]))]  # the longest first
