@@ -216,6 +216,11 @@ def test_a_command_that_is_stopped_before_its_verb_begins_keeps_nothing(
             "error: interrupted; what was finished is kept. Give the same command again to go on.",
         ),
         (ZeroDivisionError("no"), 1, "error: ZeroDivisionError: no (unexpected; --debug shows where)"),
+        (
+            OSError(24, "Too many open files", "/a.npy"),
+            1,
+            "error: /a.npy: this process has too many files open. Raise the limit (`ulimit -n 4096`) or lower --jobs.",
+        ),
     ],
 )
 def test_whatever_fails_is_one_line(

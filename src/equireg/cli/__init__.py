@@ -11,6 +11,7 @@ from typing import Any
 from equireg._version import __version__
 from equireg.cli.verbs import VERBS as VERBS
 from equireg.cli.verbs import Verb
+from equireg.disk.faults import machine_at_limit
 from equireg.errors import EquiregError, PrintableFormatter, UsageError, memory_ran_out, printable
 from equireg.processes.cores import take_lists_of_threads, wait_without_spinning
 from equireg.processes.importing import importing
@@ -46,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             words = " ".join(str(error).split())[:200] or type(error).__name__
             _complain(f"memory ran out ({words}). Lower --jobs or --batch_size, or end other programs.", debug)
             return 1
-        _complain(f"{type(error).__name__}: {error} (unexpected; --debug shows where)", debug)
+        unexpected = f"{type(error).__name__}: {error} (unexpected; --debug shows where)"
+        _complain(machine_at_limit(error) or unexpected, debug)
         return 1
     return 0
 

@@ -96,6 +96,15 @@ def read_errors(path: Path | str) -> Iterator[None]:
         raise _reading(error, error.filename or path) from error
 
 
+def machine_at_limit(error: BaseException) -> str | None:
+    """Return what an error says of the machine, such as too many open files, with the remedy; None of other errors."""
+    known = _MACHINE.get(error.errno or 0) if isinstance(error, OSError) else None
+    if known is None:
+        return None
+    at = f"{error.filename}: " if getattr(error, "filename", None) else ""
+    return f"{at}{known[0]}. {known[1]}."
+
+
 def _of_writing(finding: str, remedy: str) -> DiskError:
     return DiskError(f"{finding}. {remedy}; nothing incomplete was kept.", finding)
 
