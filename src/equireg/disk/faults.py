@@ -98,11 +98,10 @@ def read_errors(path: Path | str) -> Iterator[None]:
 
 def machine_at_limit(error: BaseException) -> str | None:
     """Return what an error says of the machine, such as too many open files, with the remedy; None of other errors."""
-    known = _MACHINE.get(error.errno or 0) if isinstance(error, OSError) else None
-    if known is None:
+    if not isinstance(error, OSError) or error.errno not in _MACHINE:
         return None
-    at = f"{error.filename}: " if getattr(error, "filename", None) else ""
-    return f"{at}{known[0]}. {known[1]}."
+    finding, remedy = _MACHINE[error.errno]
+    return f"{f'{error.filename}: ' if error.filename else ''}{finding}. {remedy}."
 
 
 def _of_writing(finding: str, remedy: str) -> DiskError:
