@@ -81,11 +81,11 @@ def far_from_training(
         least, median, greatest = (known[key][index] for key in ("least", "median", "greatest"))
         part = _ABSOLUTE_MARGIN if scheme_of(normalisation, index) in _ABSOLUTE else _MARGIN
         width = median[2] - median[0]
-        # The least percentiles bound the narrowest training scan: where those differ by orders of magnitude, as
-        # MRI of several scanners do, a scan like it is as healthy as one like the median.
-        narrowest = min(width, least[2] - least[0])
+        # The least and greatest percentiles bound the narrowest and the widest training scan: where those differ by
+        # orders of magnitude, as MRI of several scanners do, a scan like them is as healthy as one like the median.
+        narrowest, widest = min(width, least[2] - least[0]), max(width, greatest[2] - greatest[0])
         outside = [
-            max(low - value, value - high) > part * width
+            low - value > part * width or value - high > part * widest
             for value, low, high in zip(scan, least, greatest, strict=True)
         ]
         if sum(outside) >= 2 or (scan[2] - scan[0]) * _NARROWER < narrowest:

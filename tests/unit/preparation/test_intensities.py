@@ -57,7 +57,7 @@ def test_runs_that_know_nothing_are_silent() -> None:
 
 
 def test_training_scans_of_several_scanners_bound_each_other() -> None:
-    """Their scales differ by orders of magnitude, so a scan like the least of them is nothing unusual."""
+    """Their scales differ by orders of magnitude, so a scan like the least or the largest is nothing unusual."""
     known = {
         "percentiles": [0.5, 50.0, 99.5],
         "least": [[2.0, 65.0, 140.0]],
@@ -66,6 +66,8 @@ def test_training_scans_of_several_scanners_bound_each_other() -> None:
     }
     zscore = {"name": "zscore"}
     assert list(far_from_training([[1.0, 60.0, 130.0]], known, zscore, ("mri",))) == []
+    assert list(far_from_training([[13_000.0, 263_000.0, 468_000.0]], known, zscore, ("mri",))) == []
+    assert len(list(far_from_training([[13e6, 263e6, 468e6]], known, zscore, ("mri",)))) == 1
     ((channel, warning),) = far_from_training([[0.01, 0.4, 1.0]], known, zscore, ("mri",))
     assert channel == "mri"
     assert "from 0.01 to 1" in warning
