@@ -72,7 +72,10 @@ def test_with_a_model_its_doubt_counts_and_drafts_lie_ready(equireg, phantom_pre
     data = PreparedSet(phantom_prepared)
     found = read_suggestions(out)
     assert all("the model is" in one.why for one in found)
-    assert "Correct the model's drafts" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "Correct the model's drafts" in page
+    assert all(name in page for name in data.manifest.labels.names[1:])  # the legend of the drafts' colours
+    assert page.count("with its mask, ") == 3 * len(found)
     for one in found:
         native = data.by_name[one.case].working_grid().native
         draft, mask = (read_label(out / name / f"{one.case}.nii.gz", native) for name in ("drafts", "masks"))

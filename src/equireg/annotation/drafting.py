@@ -1,7 +1,7 @@
 """What a model says of scans without a mask: how far it is to be trusted there, and drafts to correct."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ from equireg.config import PredictConfig, SuggestConfig
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import DRAFTS, MASKS
+from equireg.imaging.labels import LabelTable
 from equireg.prediction.quality import quality_of
-from equireg.prediction.scans import InputCase, find_cases
+from equireg.prediction.scans import find_cases
 from equireg.prediction.segment import Predictor, Segmented, segment
 from equireg.prediction.trained import read_trained
 from equireg.prediction.writing import write_mask
@@ -52,18 +53,27 @@ class Drafter:
             found[name] = 1 - quality
         return found
 
-    def write(self, folder: Path, names: Sequence[str]) -> None:
-        """Write a draft of each scan twice: to be corrected, and to be compared with the correction."""
+    @property
+    def labels(self) -> LabelTable:
+        """Those of the drafts."""
+        return self._predictor.facts.labels
+
+    def write(self, folder: Path, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """Write a draft of each scan twice: to be corrected, and to be compared with the correction.
+
+        Yields:
+            Each scan's name and the draft's label values in its own grid, [X, Y, Z].
+        """
         for part in (DRAFTS, MASKS):
             (folder / part).mkdir(exist_ok=True)
         for name in names:
-            path = self._draft(self._cases[name], folder / DRAFTS)
+            case = self._cases[name]
+            drawn = segment(self._predictor, case, case.read(), self._options)
+            values, looks = self._values(drawn), self._predictor.looks
+            path = write_mask(folder / DRAFTS, case, values, drawn.grid.native, looks, self._options)
             with disk.disk_errors(path):
                 shutil.copyfile(path, folder / MASKS / path.name)
-
-    def _draft(self, case: InputCase, folder: Path) -> Path:
-        drawn = segment(self._predictor, case, case.read(), self._options)
-        return write_mask(folder, case, self._values(drawn), drawn.grid.native, self._predictor.looks, self._options)
+            yield name, values
 
     def _values(self, drawn: Segmented) -> np.ndarray:
         """Return the label values of a prediction in the scan's own grid, [X, Y, Z]."""

@@ -1,6 +1,6 @@
-"""The page of suggestions: three planes of each suggested scan, and why it was chosen."""
+"""The page of suggestions: three planes of each suggested scan with the model's draft, and why it was chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +8,11 @@ from PIL import Image
 
 from equireg._version import __version__
 from equireg.drawing.png import picture_uri
-from equireg.drawing.scans import bright
+from equireg.drawing.scans import bright, label_colour, under_mask
 from equireg.drawing.templating import content_policy, template
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.suggestions import Suggestion
+from equireg.imaging.labels import LabelTable
 
 _PLANES = ("across", "along the rows", "along the columns")
 
@@ -27,23 +28,67 @@ class Plane:
     alt: str
 
 
-def render(data: PreparedSet, suggestions: Sequence[Suggestion], candidates: int, *, drafted: bool) -> str:
-    """Return the page; ``drafted``: drafts of a model lie ready to be corrected."""
+def render(
+    data: PreparedSet,
+    found: Sequence[Suggestion],
+    candidates: int,
+    drafts: Mapping[str, list[Plane]],
+    labels: LabelTable,
+) -> str:
+    """Return the page.
+
+    Args:
+        data: the prepared folder.
+        found: the suggestions.
+        candidates: number of scans that they were chosen from.
+        drafts: pictures of the drafts that lie ready to be corrected, by case; empty without a model.
+        labels: of the drafts.
+    """
     return template("equireg.annotation", "suggestions.html.jinja").render(
         policy=content_policy(),
         dataset=data.manifest.dataset,
         candidates=candidates,
-        drafted=drafted,
-        entries=[(one, planes(data, one.case)) for one in suggestions],
+        drafted=bool(drafts),
+        colours={labels.names[labels.values.index(value)]: label_colour(labels, value) for value in labels.values[1:]},
+        entries=[(one, drafts.get(one.case) or planes(data, one.case)) for one in found],
         version=__version__,
     )
 
 
-def planes(data: PreparedSet, case: str) -> list[Plane]:
-    """Draw the three planes through the middle of a prepared scan, anterior or superior up where rows run that way."""
+def planes(
+    data: PreparedSet, case: str, draft: np.ndarray | None = None, labels: LabelTable | None = None
+) -> list[Plane]:
+    """Draw three planes of a prepared scan, anterior or superior up where rows run that way.
+
+    Args:
+        data: the prepared folder.
+        case: name of the scan.
+        draft: label values in the scan's own grid, [X, Y, Z], to be drawn over it; the middle planes without one.
+        labels: of the draft.
+    """
     record = data.by_name[case]
-    channels = data.manifest.channels
-    return three_planes(bright(lambda index: np.asarray(data.image(case)[index]), channels), record.spacing_mm, case)
+    shown = bright(lambda index: np.asarray(data.image(case)[index]), data.manifest.channels)
+    if draft is None or labels is None:
+        return three_planes(shown, record.spacing_mm, case)
+    return planes_with_mask(shown, record.working_grid().label_to_working(draft), labels, record.spacing_mm, case)
+
+
+def planes_with_mask(
+    shown: np.ndarray, mask: np.ndarray, labels: LabelTable, spacing_mm: Sequence[float], name: str
+) -> list[Plane]:
+    """Draw the planes on which most of a mask lies, the mask over the scan in colours.
+
+    Args:
+        shown: grey values [D, H, W] or colours [D, H, W, 3], 0 to 1.
+        mask: label values, [D, H, W].
+        labels: what the values mean.
+        spacing_mm: of the voxels, mm.
+        name: of the scan.
+    """
+    inside = mask != 0
+    sums = [inside.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    places = [int(count.argmax()) if count.any() else len(count) // 2 for count in sums]
+    return three_planes(under_mask(shown, mask, labels), spacing_mm, f"{name} with its mask", places)
 
 
 def three_planes(

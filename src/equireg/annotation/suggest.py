@@ -56,9 +56,10 @@ def suggest(
         write_suggestions(folder, found)
         names = [one.case for one in found]
         workplace.lay_out(folder, data, names, raw)
-        if drafter is not None:
-            drafter.write(folder, names)
-        disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates), drafted=drafter is not None))
+        labels = data.manifest.labels if drafter is None else drafter.labels
+        drafts = () if drafter is None else drafter.write(folder, names)
+        pictures = {name: page.planes(data, name, draft, labels) for name, draft in drafts}
+        disk.write_atomic(folder / PAGE, page.render(data, found, len(candidates), pictures, labels))
         told = to_plain(config)
         if config.scans is not None and may_name_a_patient(Path(config.scans), (raw or {}).values()):
             told["scans"] = None

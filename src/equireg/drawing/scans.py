@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from PIL import ImageColor
 
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.pictures import CHANNELS
@@ -14,11 +15,34 @@ REGION_COLOURS = (
     *("#b2df8a", "#fb9a99", "#cab2d6", "#b15928"),
 )
 """First Okabe & Ito's colours, which colour-blind readers can distinguish, in an order that stands out on grey."""
+_OPACITY = 0.45
+"""Of a mask over its scan."""
 
 
 def region_colours(labels: LabelTable) -> dict[str, str]:
     """Give each judged region its colour, in the data set's order; they come round after the last."""
     return {name: REGION_COLOURS[i % len(REGION_COLOURS)] for i, name in enumerate(labels.judged_regions())}
+
+
+def label_colour(labels: LabelTable, value: int) -> str:
+    """Return the colour of a label that is no background; they come round after the last."""
+    return REGION_COLOURS[(labels.values.index(value) - 1) % len(REGION_COLOURS)]
+
+
+def under_mask(shown: np.ndarray, mask: np.ndarray, labels: LabelTable) -> np.ndarray:
+    """Return a scan in colours, those of a mask [D, H, W] over it.
+
+    Args:
+        shown: grey values [D, H, W] or colours [D, H, W, 3], 0 to 1.
+        mask: label values.
+        labels: what they mean.
+    """
+    colours = shown.copy() if shown.ndim == 4 else np.repeat(shown[..., None], 3, axis=-1)
+    for value in np.unique(mask[mask != 0]).tolist():
+        own = mask == value
+        colour = np.array(ImageColor.getrgb(label_colour(labels, value))) / 255
+        colours[own] = (1 - _OPACITY) * colours[own] + _OPACITY * colour
+    return colours
 
 
 def shown_channels(names: Sequence[str], channels: int) -> list[int]:

@@ -4,14 +4,12 @@ import base64
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import HTMLResponse
-from PIL import ImageColor
 
 from equireg._version import __version__
-from equireg.annotation.page import three_planes
-from equireg.drawing.scans import REGION_COLOURS, bright
+from equireg.annotation.page import planes_with_mask
+from equireg.drawing.scans import bright, label_colour
 from equireg.drawing.templating import content_policy, template
 from equireg.folders.quality import LOOK_BELOW
 from equireg.imaging.labels import LabelTable
@@ -21,7 +19,6 @@ from equireg.serving.routes import sent, told
 from equireg.serving.segmenting import Drawn
 
 _SCRIPT = Path(__file__).with_name("page.js")
-_OPACITY = 0.45
 _HEADERS = {"content-security-policy": "frame-ancestors 'none'", "referrer-policy": "no-referrer"}
 """No other page may frame ours, and none learns the address that it was left from, which may hold the token."""
 
@@ -72,28 +69,14 @@ def _shown(drawn: Drawn, desk: Desk) -> dict[str, Any]:
         **found,
         "doubted": bool(found["look"]) or (worth is not None and worth < LOOK_BELOW),
         "planes": [vars(plane) for plane in _planes(drawn, labels, desk.model().facts.channels)],
-        "colours": {name: _colour(labels, value) for name, value in found["label_names"].items()},
+        "colours": {name: label_colour(labels, value) for name, value in found["label_names"].items()},
         "mask": f"data:{kind};base64," + base64.b64encode(drawn.mask.read_bytes()).decode(),
         "ending": drawn.mask.name.removeprefix(drawn.case),
     }
 
 
-def _colour(labels: LabelTable, value: int) -> str:
-    return REGION_COLOURS[(labels.values.index(value) - 1) % len(REGION_COLOURS)]
-
-
 def _planes(drawn: Drawn, labels: LabelTable, channels: tuple[str, ...]) -> list[Any]:
     """Draw the planes on which most of the mask lies, the mask over the scan in colours."""
     grid = drawn.scan.grid
-    values = grid.label_to_working(drawn.labels)
     shown = bright(lambda index: drawn.scan.image[index], channels)
-    colours = shown if shown.ndim == 4 else np.repeat(shown[..., None], 3, axis=-1)
-    for value in drawn.values:
-        own = values == value
-        colours[own] = (1 - _OPACITY) * colours[own] + _OPACITY * np.array(
-            ImageColor.getrgb(_colour(labels, value))
-        ) / 255
-    masked = values != 0
-    sums = [masked.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
-    places = [int(count.argmax()) if count.any() else len(count) // 2 for count in sums]
-    return three_planes(colours, grid.spacing_mm, "the scan with its mask", places)
+    return planes_with_mask(shown, grid.label_to_working(drawn.labels), labels, grid.spacing_mm, "the scan")
