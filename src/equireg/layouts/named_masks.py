@@ -9,7 +9,7 @@ from equireg.imaging.pictures import is_picture
 from equireg.layouts.by_key import by_key
 from equireg.layouts.files import shorter, stem_of
 from equireg.layouts.folder_words import mask_part, scan_part
-from equireg.layouts.label_maps import hold_labels, hold_scans
+from equireg.layouts.label_maps import hold_labels, hold_scans, show_no_labels
 from equireg.layouts.masks import core_of, split_mask
 
 IF_A_SCAN = (
@@ -58,7 +58,7 @@ def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
 def without_labels(masks: Sequence[Path]) -> list[Path]:
     """Return the masks that are so by their names or folders alone: the first of their kind there show no labels."""
     alike = by_key(masks, lambda mask: (mask.parent, _kind(mask))).values()
-    return [mask for several in alike if not hold_labels(several, any_background=True) for mask in several]
+    return [mask for several in alike if show_no_labels(several) for mask in several]
 
 
 def _without_scan(files: Sequence[Path], masks: Sequence[Path]) -> list[Path]:
