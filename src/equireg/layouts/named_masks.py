@@ -32,7 +32,7 @@ def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
         folder: [file for file in files if split_mask(stem_of(file)) is not None] for folder, files in found.items()
     }
     without = {folder: _without_scan(files, masks[folder]) for folder, files in found.items()}
-    kinds = {_kind(file) for folder in found for file in masks[folder] if file not in without[folder]}
+    kinds = {_kind(file) for folder in found for file in {*masks[folder]}.difference(without[folder])}
     """Those of masks whose scans lie beside them."""
     unsure: defaultdict[str, list[list[Path]]] = defaultdict(list)
     for folder, files in found.items():
@@ -50,9 +50,8 @@ def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
     for folder, files in without.items():
         if files and _is_beside_masks(folder) and (files == found[folder] or not any(show.get(file) for file in files)):
             show |= dict.fromkeys(files, False)
-    return {
-        folder: [file for file in files if show.get(file, file in masks[folder])] for folder, files in found.items()
-    }
+    named = {file for several in masks.values() for file in several}
+    return {folder: [file for file in files if show.get(file, file in named)] for folder, files in found.items()}
 
 
 def without_labels(masks: Sequence[Path]) -> list[Path]:
@@ -63,8 +62,8 @@ def without_labels(masks: Sequence[Path]) -> list[Path]:
 
 def _without_scan(files: Sequence[Path], masks: Sequence[Path]) -> list[Path]:
     """Return the masks among the files of a folder whose scans are not among them."""
-    kinds = set(map(_kind, masks))
-    scans = [file for file in files if file not in masks and _kind(file) not in kinds]
+    kinds, named = set(map(_kind, masks)), set(masks)
+    scans = [file for file in files if file not in named and _kind(file) not in kinds]
     stems = set(map(stem_of, scans))
     names = stems | {name for stem in stems for name in (*shorter(stem), core_of(stem))}
     lone = len(masks) == 1 and bool(scans) and (len(scans) == 1 or not is_picture(masks[0]))
