@@ -23,7 +23,7 @@ from equireg.layouts.base import (
 )
 from equireg.layouts.by_key import by_key
 from equireg.layouts.files import goes_on_behind, stem_of
-from equireg.layouts.label_maps import holds_labels
+from equireg.layouts.label_maps import holds_labels, show_no_labels
 from equireg.layouts.masks import split_mask
 from equireg.layouts.named_masks import IF_A_SCAN
 from equireg.layouts.patient_folders import patients_of_folders
@@ -140,7 +140,7 @@ def _without_scan(mask: Path, unlabelled: Mapping[str, FoundCase], below: Sequen
         some = ", ".join(below[:_SHOWN]) + (", ..." if len(below) > _SHOWN else "")
         reason = f"{mask}: lies above {len(below)} folders of scans ({some}), so which scan it is of is unknown."
         return Refusal(mask.name, reason, "If they hold the same scans, keep one of them; else put it beside its scan.")
-    if near is None and holds_labels(mask, any_background=True) is False:
+    if near is None and holds_labels(mask, any_background=True) is False and show_no_labels([mask]):
         reason = f"{mask}: is called a mask by its name or its folder's; it shows no labels and has no scan."
         return Refusal(mask.name, reason, IF_A_SCAN)
     return Refusal(mask.name, f"{mask}: is a mask without a scan.", near or "Add its scan under the same name.")

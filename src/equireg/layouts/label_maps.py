@@ -1,13 +1,16 @@
 """Whether files hold label maps or scans, told by their voxels."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from equireg.errors import EquiregError
-from equireg.imaging.formats import read_header
+from equireg.imaging.formats import open_slabs, read_header, scaled
 from equireg.imaging.labels import distinct
 from equireg.imaging.limits import LIMITS
 from equireg.imaging.masks import read_label_values
@@ -22,6 +25,10 @@ _PATCHES = 0.5
 _COLOURS = 16
 _COVER = 0.9
 """Fraction of the pixels inside that so many colours have, at least: smooth edges add others, a photograph has more."""
+_FEW = 16
+"""Values that no scan is limited to, at most."""
+_PLATEAU = 0.2
+"""Part of what is no background that one value has in a picture of labels with smooth or lossy edges, at least."""
 _OPENED = 3
 """Files of a name that are opened; an empty one says nothing."""
 
@@ -35,9 +42,17 @@ def hold_labels(files: Sequence[Path], *, any_background: bool = False) -> bool:
 
 
 def hold_scans(files: Sequence[Path]) -> bool:
-    """Whether no file of the first holds labels, and one at least is no empty mask."""
-    found = [holds_labels(file, any_background=True) for file in files[:_OPENED]]
-    return False in found and True not in found
+    """Whether no file of the first holds labels, and most of those that are no empty masks show a scan."""
+    opened = files[:_OPENED]
+    found = [holds_labels(file, any_background=True) for file in opened]
+    looks = [_look_of(file) for file, labels in zip(opened, found, strict=True) if labels is False]
+    return True not in found and 2 * looks.count("scan") > len(looks)
+
+
+def show_no_labels(files: Sequence[Path]) -> bool:
+    """Whether the first files hold no labels, and more different values than masks of dots, lines, or of nothing."""
+    few = all(_look_of(file) == "few" for file in files[:_OPENED])
+    return not few and not hold_labels(files, any_background=True)
 
 
 def holds_labels(path: Path, *, any_background: bool = False) -> bool | None:
@@ -81,6 +96,48 @@ def _judged(path: Path, size: int, time: int, any_background: bool) -> bool | No
     return bool(np.mean(values == background) > _BACKGROUND and np.mean(first[inside] == second[inside]) > _PATCHES)
 
 
+def _look_of(path: Path) -> Literal["few", "unclear", "scan"]:
+    """Return what the values of a file that ``holds_labels`` does not see labels in look like.
+
+    Labels in dots and thin lines have few values. Fractions from 0 to 1, patches, and a picture with smooth or lossy
+    edges may be labels too. A file that cannot be read is unclear.
+    """
+    try:
+        state = path.stat()
+        return _looked_at(path, state.st_size, state.st_mtime_ns)
+    except (OSError, EquiregError, ValueError):
+        return "unclear"
+
+
+@cache
+def _looked_at(path: Path, size: int, time: int) -> Literal["few", "unclear", "scan"]:
+    found: set[float] = set()
+    inside = equal = 0
+    low, high, plateau = math.inf, -math.inf, 0.0
+    with open_slabs(path, replace(LIMITS, max_ratio=math.inf)) as (header, slabs):
+        coloured = header.channels == len(CHANNELS) and is_picture(path)
+        if header.channels != 1 and not coloured:
+            return "scan"
+        for slab in slabs:
+            values = _one_number(slab.values) if coloured else slab.values[0]
+            different, counts = np.unique(values, return_counts=True)
+            if len(found) <= _FEW:
+                found.update(different.tolist())
+            ends = scaled(different[[0, -1]], header)
+            low, high = min(low, float(ends.min())), max(high, float(ends.max()))
+            background = different[counts.argmax()]
+            pairs = (values[:-1] != background) | (values[1:] != background)
+            inside += int(np.count_nonzero(pairs))
+            equal += int(np.count_nonzero(pairs & (values[:-1] == values[1:])))
+            most = np.sort(counts)[::-1]
+            plateau = float(most[1] / most[1:].sum()) if len(most) > 1 else 0.0
+    if len(found) <= _FEW:
+        return "few"
+    fractions = low >= 0 and high <= 1
+    smooth = is_picture(path) and plateau >= _PLATEAU
+    return "unclear" if fractions or smooth or equal > _PATCHES * inside else "scan"
+
+
 def _most_frequent(values: np.ndarray) -> int:
     found, counts = np.unique(values, return_counts=True)
     return int(found[counts.argmax()])
@@ -89,7 +146,11 @@ def _most_frequent(values: np.ndarray) -> int:
 def _colours(path: Path) -> np.ndarray:
     """Return a number for the colour of each pixel of a picture, [X, Y, 1]; black is 0."""
     with picture_slabs(path, LIMITS) as (_, slabs):
-        red, green, blue = next(iter(slabs)).values.astype(np.int32)
+        return _one_number(next(iter(slabs)).values)
+
+
+def _one_number(colours: np.ndarray) -> np.ndarray:
+    red, green, blue = colours.astype(np.int32)
     return red << 16 | green << 8 | blue
 
 

@@ -9,7 +9,7 @@ from equireg.imaging.pictures import is_picture
 from equireg.layouts.by_key import by_key
 from equireg.layouts.files import shorter, stem_of
 from equireg.layouts.folder_words import mask_part, scan_part
-from equireg.layouts.label_maps import hold_labels, hold_scans
+from equireg.layouts.label_maps import hold_labels, hold_scans, show_no_labels
 from equireg.layouts.masks import core_of, split_mask
 
 IF_A_SCAN = (
@@ -32,7 +32,7 @@ def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
         folder: [file for file in files if split_mask(stem_of(file)) is not None] for folder, files in found.items()
     }
     without = {folder: _without_scan(files, masks[folder]) for folder, files in found.items()}
-    kinds = {_kind(file) for folder in found for file in masks[folder] if file not in without[folder]}
+    kinds = {_kind(file) for folder in found for file in {*masks[folder]}.difference(without[folder])}
     """Those of masks whose scans lie beside them."""
     unsure: defaultdict[str, list[list[Path]]] = defaultdict(list)
     for folder, files in found.items():
@@ -50,21 +50,20 @@ def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
     for folder, files in without.items():
         if files and _is_beside_masks(folder) and (files == found[folder] or not any(show.get(file) for file in files)):
             show |= dict.fromkeys(files, False)
-    return {
-        folder: [file for file in files if show.get(file, file in masks[folder])] for folder, files in found.items()
-    }
+    named = {file for several in masks.values() for file in several}
+    return {folder: [file for file in files if show.get(file, file in named)] for folder, files in found.items()}
 
 
 def without_labels(masks: Sequence[Path]) -> list[Path]:
     """Return the masks that are so by their names or folders alone: the first of their kind there show no labels."""
     alike = by_key(masks, lambda mask: (mask.parent, _kind(mask))).values()
-    return [mask for several in alike if not hold_labels(several, any_background=True) for mask in several]
+    return [mask for several in alike if show_no_labels(several) for mask in several]
 
 
 def _without_scan(files: Sequence[Path], masks: Sequence[Path]) -> list[Path]:
     """Return the masks among the files of a folder whose scans are not among them."""
-    kinds = set(map(_kind, masks))
-    scans = [file for file in files if file not in masks and _kind(file) not in kinds]
+    kinds, named = set(map(_kind, masks)), set(masks)
+    scans = [file for file in files if file not in named and _kind(file) not in kinds]
     stems = set(map(stem_of, scans))
     names = stems | {name for stem in stems for name in (*shorter(stem), core_of(stem))}
     lone = len(masks) == 1 and bool(scans) and (len(scans) == 1 or not is_picture(masks[0]))

@@ -61,7 +61,8 @@ class Places:
                 self._apart[folder] = files  # ISIC's GroundTruth beside its Input
                 continue
             self._beside[folder] = masks
-            self.scans[folder] = [file for file in files if file not in masks]
+            named = set(masks)
+            self.scans[folder] = [file for file in files if file not in named]
         self.scans = {folder: files for folder, files in self.scans.items() if files}
         self._guessed = unnamed_masks.folders(self.scans)
         self._unnamed = self._set_apart_unnamed()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.by_key import by_key
-from equireg.layouts.channels import split_channel
+from equireg.layouts.channels import NUMBERED, split_channel
 from equireg.layouts.files import MARKS, shorter, stem_of, up_to
 from equireg.layouts.folder_words import may_be_target_domain, sounds_like_masks, words_of
 from equireg.layouts.label_maps import hold_labels, hold_scans
@@ -164,6 +164,8 @@ def _without_common_endings(scans: Mapping[Path, Sequence[Path]]) -> dict[str, s
     for stems in ([*map(stem_of, files)] for files in scans.values() if len(files) > 1):
         endings = [stems[0].removeprefix(name) for name in reversed(shorter(stems[0]))]  # the longest first
         ending = next((rest for rest in endings if all(stem.endswith(rest) for stem in stems)), "")
+        if NUMBERED.fullmatch(f"x{ending}"):
+            continue  # nnU-Net's number of a channel: scans go by the name without it already
         for name in (stem.removesuffix(ending) for stem in stems if ending):
             others = {stem for _, stem in beginning[name] if not stem.endswith(ending)}
             owners[name] |= {name + ending, *others}

@@ -211,3 +211,9 @@ def test_masks_in_a_folder_of_targets_stay_masks(tmp_path, kind):
         put_kind(tmp_path, f"train_images/c{index}.nii.gz", seed=index)
         put_kind(tmp_path, f"train_targets/c{index}.nii.gz", kind=kind)
     assert masks(discover(tmp_path)) == {f"c{index}": f"train_targets/c{index}.nii.gz" for index in range(3)}
+
+
+def test_the_number_of_a_channel_is_no_common_ending_of_scans(tmp_path):
+    put_kind(tmp_path, *(f"imagesTr/ct_{i}_0000.nii.gz" for i in range(3)))
+    put_kind(tmp_path, *(f"cow_seg_labelsTr/ct_{i}.nii.gz" for i in range(3)), kind="mask")  # TopCoW
+    assert masks(discover(tmp_path)) == {f"ct_{i}": f"cow_seg_labelsTr/ct_{i}.nii.gz" for i in range(3)}
