@@ -79,7 +79,7 @@ def find(root: Path) -> FoundSet:
         held = is_held_out(files[0].path.parent, root)
         patient = f"sub-{files[0].entities['sub']}"
         cases.append(FoundCase(name, images, label, held, patient=patient, label_problem=problem))
-    called, tables = label_names(root, ((mask.path, mask.entities) for mask in masks if mask.path in used))
+    called, tables, damaged = label_names(root, ((mask.path, mask.entities) for mask in masks if mask.path in used))
     names = [f"names of labels: {table}" for table in tables[:1]]
     return FoundSet(
         layout="bids",
@@ -93,6 +93,7 @@ def find(root: Path) -> FoundSet:
         orphans=tuple(mask.path for mask in masks if mask.path not in used),
         aside=tuple(file for files in left.values() for file in files),
         notes=(*names, *(note for what, files in left.items() for note in left_aside(files, what))),
+        warnings=tuple(damaged),
     )
 
 

@@ -27,8 +27,10 @@ def split_name(stem: str) -> tuple[dict[str, str], str]:
     return entities, "_".join(rest)
 
 
-def label_names(root: Path, masks: Iterable[tuple[Path, Mapping[str, str]]]) -> tuple[dict[int, str], list[Path]]:
-    """Return label value to its name as the tables of some masks say, and these tables.
+def label_names(
+    root: Path, masks: Iterable[tuple[Path, Mapping[str, str]]]
+) -> tuple[dict[int, str], list[Path], list[str]]:
+    """Return label value to its name as the tables of some masks say, these tables, and what is wrong with others.
 
     A table is of the masks in its folder and below whose names have all entities that its own name has; of several,
     the nearest one. Tables list all that a pipeline knows, so the masks say which values there are. A name of several
@@ -39,7 +41,7 @@ def label_names(root: Path, masks: Iterable[tuple[Path, Mapping[str, str]]]) -> 
         masks: path and entities of each mask that is used.
 
     Raises:
-        EquiregError: if a table is damaged, or two call one value differently.
+        EquiregError: if two tables call one value differently.
     """
     tables: defaultdict[Path, list[tuple[Path, Mapping[str, str]]]] = defaultdict(list)
     for folder, names in folders_below(root):
@@ -53,8 +55,14 @@ def label_names(root: Path, masks: Iterable[tuple[Path, Mapping[str, str]]]) -> 
         fitting = ([path for path, own in found if own.items() <= entities.items()] for found in above)
         used |= dict.fromkeys(next(filter(None, fitting), ()))
     called: dict[int, tuple[str, Path]] = {}
+    damaged: dict[Path, str] = {}
     for path in used:
-        for value, name in _TABLE.read(path, _names).items():
+        try:
+            named = _TABLE.read(path, _names)
+        except EquiregError as error:
+            damaged[path] = f"{error} Until then its labels have no names."
+            continue
+        for value, name in named.items():
             other, before = called.setdefault(value, (name, path))
             if other != name:
                 raise EquiregError(
@@ -62,7 +70,8 @@ def label_names(root: Path, masks: Iterable[tuple[Path, Mapping[str, str]]]) -> 
                     "value. Correct one of the two, or prepare each as a data set of its own."
                 )
     count = Counter(("background", *(name for name, _ in called.values())))
-    return {value: name if count[name] == 1 else f"{name} {value}" for value, (name, _) in called.items()}, list(used)
+    names = {value: name if count[name] == 1 else f"{name} {value}" for value, (name, _) in called.items()}
+    return names, [path for path in used if path not in damaged], list(damaged.values())
 
 
 def _names(rows: Rows) -> dict[int, str]:

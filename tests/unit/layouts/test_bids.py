@@ -1,5 +1,6 @@
 """BIDS folders."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -161,5 +162,8 @@ def test_tables_of_subjects_may_list_some_of_the_labels_each(tmp_path: Path) -> 
 def test_a_table_that_is_none_says_what_was_expected(tmp_path: Path, text: str) -> None:
     put(tmp_path, scan("01"), f"derivatives/{scan('01', suffix='dseg')}")
     (tmp_path / "dseg.tsv").write_text(text)
-    with pytest.raises(EquiregError, match=r"dseg\.tsv: is no table of labels .*expected the columns index and name"):
-        discover(tmp_path)
+    found = discover(tmp_path)
+    [warning] = found.warnings
+    assert re.search(r"dseg\.tsv: is no table of labels .*expected the columns index and name", warning)
+    assert "its labels have no names" in warning
+    assert (len(found.cases), found.label_names) == (1, {})
