@@ -49,7 +49,9 @@ def render(
         dataset=data.manifest.dataset,
         candidates=candidates,
         drafted=bool(drafts),
-        colours={labels.names[labels.values.index(value)]: label_colour(labels, value) for value in labels.values[1:]},
+        colours={
+            name: label_colour(labels, value) for name, value in zip(labels.names[1:], labels.values[1:], strict=True)
+        },
         entries=[(one, drafts.get(one.case) or planes(data, one.case)) for one in found],
         version=__version__,
     )

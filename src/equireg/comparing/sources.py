@@ -75,15 +75,12 @@ def read_sources(paths: Sequence[Path | str]) -> Sources:
 
 def _begun(runs: list[tuple[Path, dict[str, Any]]], others: int) -> list[tuple[Path, dict[str, Any]]]:
     """Leave out runs that were stopped before they logged anything, with a warning, where other folders remain."""
-    begun = [(folder, signature) for folder, signature in runs if RunFolder(folder).metrics.is_file()]
-    if not begun and not others:
+    silent = [folder for folder, _ in runs if not RunFolder(folder).metrics.is_file()]
+    if len(silent) == len(runs) and not others:
         return runs  # reading them says what is missing
-    for folder, signature in runs:
-        if (folder, signature) not in begun:
-            _logger.warning(
-                "%s: is left out; its training was stopped before it logged anything, or began just now.", folder
-            )
-    return begun
+    for folder in silent:
+        _logger.warning("%s: is left out; its training has logged nothing yet, or was stopped before it did.", folder)
+    return [(folder, signature) for folder, signature in runs if folder not in silent]
 
 
 def _in_ensemble(folder: Path) -> list[Path]:

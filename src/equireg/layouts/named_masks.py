@@ -45,8 +45,9 @@ def find(found: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Path]]:
         everywhere = [file for several in of_folders for file in several]
         a_case_each = len(of_folders) > max(map(len, of_folders))
         for several in [everywhere] if a_case_each else of_folders:
-            if hold_scans(several) or hold_labels(several, any_background=True):
-                show |= dict.fromkeys(several, not hold_scans(several))
+            scans = hold_scans(several)
+            if scans or hold_labels(several, any_background=True):
+                show |= dict.fromkeys(several, not scans)
     for folder, files in without.items():
         if files and _is_beside_masks(folder) and (files == found[folder] or not any(show.get(file) for file in files)):
             show |= dict.fromkeys(files, False)
