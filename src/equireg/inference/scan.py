@@ -119,21 +119,28 @@ def _slices(
     device: torch.device,
 ) -> Iterator[Tensor]:
     """Predict slices [D, C, H, W], each on its own; yield [K, d, H, W]."""
-    from monai.inferers.utils import sliding_window_inference  # takes a second; training begins without
-
     per_pass = plan.windows_at_once
+    whole = tuple(padded.shape[2:]) == tuple(plan.patch_size)
     for rows in padded.split(min(per_pass, plan.slices_at_once(math.prod(padded.shape[2:])))):
-        merged = sliding_window_inference(
-            rows.to(device),
-            roi_size=plan.patch_size,
-            sw_batch_size=per_pass,
-            predictor=predict,
-            overlap=plan.overlap,
-            mode="gaussian",
-        )
-        if not isinstance(merged, Tensor):
-            raise TypeError(f"the network returned {type(merged).__name__}; expected one tensor of logits")
-        yield merged[(slice(None), slice(None), *inner)].float().cpu().movedim(0, 1)
+        probs = predict(rows.to(device)) if whole else _windows_merged(predict, rows.to(device), plan)
+        yield probs[(slice(None), slice(None), *inner)].float().cpu().movedim(0, 1)
+
+
+def _windows_merged(predict: Callable[[Tensor], Tensor], rows: Tensor, plan: InferencePlan) -> Tensor:
+    """Predict slices [B, C, H, W] larger than a patch in windows that overlap; return [B, K, H, W]."""
+    from monai.inferers.utils import sliding_window_inference  # takes a second; where one window suffices, not needed
+
+    merged = sliding_window_inference(
+        rows,
+        roi_size=plan.patch_size,
+        sw_batch_size=plan.windows_at_once,
+        predictor=predict,
+        overlap=plan.overlap,
+        mode="gaussian",
+    )
+    if not isinstance(merged, Tensor):
+        raise TypeError(f"the network returned {type(merged).__name__}; expected one tensor of logits")
+    return merged
 
 
 def _pad(batch: Tensor, patch_size: Sequence[int], background: Sequence[float]) -> tuple[Tensor, tuple[slice, ...]]:

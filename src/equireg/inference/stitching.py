@@ -26,7 +26,7 @@ Window = tuple[slice, ...]
 def stitched(
     predict: Callable[[Tensor], Tensor], volume: Tensor, plan: InferencePlan, device: torch.device
 ) -> Iterator[Tensor]:
-    """Yield the probabilities of a volume, some slices at a time.
+    """Yield the probabilities of a volume, some slices at a time; those of one window as they are.
 
     Args:
         predict: from windows [B, C, *S] on ``device`` to their probabilities [B, K, *S].
@@ -37,9 +37,13 @@ def stitched(
     Yields:
         Probabilities [K, d, H, W] float32 on the CPU, in the order of D.
     """
-    from monai.data.utils import compute_importance_map  # takes a second; training begins without
-
     shape = tuple(volume.shape[1:])
+    if shape == tuple(plan.patch_size):
+        (probs,) = predict(volume[None].to(device))
+        yield from (slab.float().cpu() for slab in probs.split(plan.slices_at_once(math.prod(shape[1:])), dim=1))
+        return
+    from monai.data.utils import compute_importance_map  # takes a second; where one window suffices, not needed
+
     windows = _windows(shape, plan)
     batches = [windows[i : i + plan.windows_at_once] for i in range(0, len(windows), plan.windows_at_once)]
     depth = max(batch[-1][0].stop - batch[0][0].start for batch in batches)

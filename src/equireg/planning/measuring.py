@@ -19,7 +19,7 @@ from equireg.devices import autocast, choose_precision, is_out_of_memory, memory
 from equireg.errors import EquiregError
 from equireg.folders.prepared import PreparedSet
 from equireg.inference import InferencePlan
-from equireg.inference.validation import import_ahead, regions_of, validate_case
+from equireg.inference.validation import regions_of, validate_case
 from equireg.methods import Method, evaluating
 from equireg.model import ModelFacts, new_method
 from equireg.optimiser import make_optimizer
@@ -28,6 +28,8 @@ from equireg.processes.memory import free_memory, peak_memory, return_freed_memo
 
 WARM_UP, STEPS = 2, 5
 """Steps that do not count, and steps that do: the first ones ask for memory and choose algorithms."""
+_LEAST_STEPS, _ENOUGH_S = 2, 0.3
+"""Steps that count which suffice where they have taken so many seconds: long ones vary less, and a user waits."""
 _MOST_S = 20.0
 """Seconds after which no further step is made; one that counts always is."""
 _ONCE_S = 5.0
@@ -141,6 +143,8 @@ def _steps(config: TrainConfig, stand: Stand) -> tuple[list[float], Method]:
     for step in range(first, first + WARM_UP + STEPS):
         if len(seconds) > 1 and sum(seconds) > _MOST_S:
             break
+        if len(seconds) >= WARM_UP + _LEAST_STEPS and sum(seconds[WARM_UP:]) > _ENOUGH_S:
+            break
         begin = _now(device)
         batch = source[step].to(device)
         with autocast(precision, device):
@@ -188,7 +192,6 @@ def measure_validation(config: TrainConfig, data: PreparedSet, cases: Sequence[s
     cut = InferencePlan(config.spatial_dims, plan.patch_size)
     precision = choose_precision(config.precision, device)
     regions = regions_of(facts.labels)
-    import_ahead()
     return_freed_memory()  # that of steps which were tried
     _forget_peak(device)
     remedy = f"It was {largest}, the largest validation case. Prepare with a coarser --spacing, or free memory."

@@ -1,5 +1,7 @@
 """Prediction of whole scans: slices, windows, padding, and the mean over transformed scans."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -64,6 +66,18 @@ def test_a_scan_of_a_patchs_size_goes_through_the_network_as_it_is(dims, patch):
     assert probs.dtype == torch.float32
     assert torch.allclose(probs, directly(network, scan(5, 12, 10), dims), atol=1e-5)
     assert not probs.requires_grad
+
+
+def test_one_window_needs_no_monai():
+    """Its import takes a second, for which a user would wait before the first step."""
+    code = """
+import sys, torch
+from equireg.inference import InferencePlan, predict_scan
+for dims, patch, network in (2, (12, 10), torch.nn.Conv2d(1, 2, 1)), (3, (5, 12, 10), torch.nn.Conv3d(1, 2, 1)):
+    assert predict_scan(network, torch.zeros(1, 5, 12, 10), (0.0,), (1.0, 1.0, 1.0), InferencePlan(dims, patch)).any()
+    assert "monai" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_slices_are_independent_and_in_order(monkeypatch):

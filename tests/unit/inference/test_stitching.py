@@ -41,6 +41,15 @@ def test_the_same_numbers_as_all_at_once(monkeypatch, patch, overlap, windows):
     assert windows == 1000 or len(slabs) > 1
 
 
+@pytest.mark.parametrize("most", [1, 2, 100])
+def test_one_window_is_taken_as_it_is(monkeypatch, most):
+    monkeypatch.setattr(plans, "SLAB_BYTES", most * 4 * 3 * 11 * 13)
+    image = volume(5, 11, 13)
+    slabs = list(stitched(network, image, InferencePlan(3, (5, 11, 13), classes=3), CPU))
+    assert torch.equal(torch.cat(slabs, dim=1), network(image[None])[0])
+    assert max(slab.shape[1] for slab in slabs) == min(most, 5)
+
+
 def test_pieces_are_as_small_as_asked_for(monkeypatch):
     monkeypatch.setattr(plans, "SLAB_BYTES", 2 * 4 * 3 * 11 * 13)
     plan = InferencePlan(3, (6, 8, 8), classes=3)

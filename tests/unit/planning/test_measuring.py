@@ -45,6 +45,7 @@ def test_the_steps_are_those_of_the_run(stand: Stand, monkeypatch: pytest.Monkey
     """Batches and steps of the middle of the run, where the unlabelled loss has its full weight."""
     seen: list[int] = []
     losses = EquiReg.losses
+    monkeypatch.setattr(measuring, "_ENOUGH_S", 1e9)  # however slow this machine is now
 
     def watched(self: EquiReg, batch: Any, step: int) -> Any:
         seen.append(step)
@@ -79,6 +80,15 @@ def test_slow_steps_are_few(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(EquiReg, "after_step", lambda self, step: steps.append(step))
     assert measure_step(options(), stand).seconds_per_step == 30
     assert len(steps) == 2
+
+
+def test_of_long_steps_two_are_timed(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = (0.25 * count for count in range(10_000))
+    monkeypatch.setattr(measuring, "_now", lambda device: next(clock))
+    steps: list[int] = []
+    monkeypatch.setattr(EquiReg, "after_step", lambda self, step: steps.append(step))
+    assert measure_step(options(), stand).seconds_per_step == 0.25
+    assert len(steps) == measuring.WARM_UP + 2
 
 
 def test_memory_that_runs_out_is_told(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
