@@ -93,8 +93,9 @@ def test_write_atomic_keeps_the_old_content_on_a_full_disk(tmp_path: Path, monke
         b'{"a": -Infinity}',
         b'{"a": 1e999}',
         b"9" * 10_000,
+        b'{"a": 1, "b": {"c": 1, "c": 2}}',
     ],
-    ids=["cut", "not UTF-8", "nested lists", "nested objects", "NaN", "infinite", "too large", "too long"],
+    ids=["cut", "not UTF-8", "nested lists", "nested objects", "NaN", "infinite", "too large", "too long", "twice"],
 )
 def test_read_json_names_a_broken_file_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.json"

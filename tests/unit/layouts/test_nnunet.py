@@ -97,6 +97,29 @@ def test_nnunet_version_1(tmp_path):
     assert files(dataset, "a") == ["imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz"]
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("lists", [{}, {"training": [], "numTraining": 2}, {"test": ["./imagesTs/t.nii.gz"]}])
+def test_version_1_without_a_list_of_the_training_cases(tmp_path, channels, lists):
+    for case in ("imagesTr/a", "imagesTr/b", "imagesTs/t"):
+        put(tmp_path, *(f"{case}_{index:04d}.nii.gz" for index in range(channels)))
+    put(tmp_path, "labelsTr/a.nii.gz", "labelsTr/b.nii.gz")
+    describe(tmp_path, modality={str(index): f"MR {index}" for index in range(channels)}, **lists)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, len(dataset.channels)) == ("nnunet", channels)
+    assert (names(dataset), labelled(dataset)) == (["a", "b", "t"], ["a", "b"])
+    assert dataset.refused == ()
+
+
+def test_version_1_without_the_scan_that_is_listed_first(tmp_path):
+    nnunet(tmp_path)
+    listed = [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in ("gone", "a")]
+    describe(tmp_path, modality={"0": "T2", "1": "ADC"}, training=listed)
+    dataset = discover(tmp_path)
+    assert dataset.layout == "nnunet"
+    assert "a" in labelled(dataset)
+    assert [refusal.case for refusal in dataset.refused] == ["gone"]
+
+
 def test_nnunet_cases_listed_file_by_file(tmp_path):
     put(tmp_path, "deep/x1.nii.gz", "deep/x2.nii.gz", "deep/m.nii.gz")
     listed = {"x": {"images": ["deep/x1.nii.gz", "deep/x2.nii.gz"], "label": "deep/m.nii.gz"}}
