@@ -17,6 +17,7 @@ from equireg.layouts.masks import is_brain_mask, split_mask
 
 _SESSION = ("sub", "ses")
 _OTHER_KINDS = ("func", "fmap", "perf", "meg", "eeg", "ieeg", "beh")
+_PROBABILITIES = "probseg"
 _OTHER_SUFFIXES = ("bold", "sbref", "epi", "asl", "m0scan", "phasediff", "magnitude1", "magnitude2", "phase1", "phase2")
 
 
@@ -110,7 +111,8 @@ def _harvest(root: Path) -> tuple[list[_File], list[_File], defaultdict[str, lis
             file = _take_apart(path)
             if file is None or not (derived or among_masks or _is_below_its_subject(file, inside)):
                 continue
-            if among_masks or split_mask(stem_of(path)) is not None or "label" in file.entities:
+            is_mask = among_masks or split_mask(stem_of(path)) is not None or "label" in file.entities
+            if is_mask or file.suffix.lower() == _PROBABILITIES:
                 (left["brain masks"].append(path) if is_brain_mask(path) or _is_brain(file) else masks.append(file))
             elif "sourcedata" in inside:
                 left["copies below sourcedata"].append(path)
@@ -160,9 +162,15 @@ def _settle(
 ) -> list[_File]:
     """Return the masks that may count: none in another space, none of a kind that loses to another kind anywhere.
 
+    Probabilities count where nothing else does.
+
     Where one pipeline's masks are named after the contrast (``T1w_seg``), those of another pipeline (``desc-aseg``)
     mean something else, also in a session that has no other.
     """
+    probable = [mask.path for mask in masks if mask.suffix.lower() == _PROBABILITIES]
+    if len(probable) < len(masks):
+        left["probability maps"] += probable
+        masks = [mask for mask in masks if mask.suffix.lower() != _PROBABILITIES]
     native = [mask for mask in masks if mask.entities.get("space", "orig").lower() in _NATIVE_SPACES] or masks
     left["masks in another space than the scans"] += [mask.path for mask in masks if mask not in native]
     losers: set[tuple[str, ...]] = set()

@@ -205,7 +205,7 @@ def _namesake(case: FoundCase, listed: Path) -> Refusal:
 
 
 def _is_of_nnunet(path: Path, description: Mapping[str, Any]) -> bool:
-    """Whether the list means nnU-Net's numbered files, as in its first version, or names them; without one, the files."""
+    """Whether the list means or names nnU-Net's numbered files; where there is none, whether files are numbered."""
     entries = listed_entries(path, description, "training")
     if not entries:
         return "channel_names" in description or bear_numbers(folder_pairs(path.parent))

@@ -65,7 +65,7 @@ def test_the_ignore_label_has_one_value_and_is_no_region(tmp_path):
     ("labels", "expected"),
     [
         ({"background": 0, "all": [1, 2], "label_1": 2}, ("background", "label_1_3", "label_1")),
-        ({"1": "background", "2": "tumour"}, ("label_0", "background", "tumour")),
+        ({"background": [0], "all": [1, 2]}, ("background", "label_1", "label_2")),
         ({"1": "tumour", "tumour": 2}, ("background", "tumour", "tumour_1")),
     ],
 )
@@ -73,6 +73,21 @@ def test_names_that_are_made_up_are_taken_by_no_other_label(tmp_path, labels, ex
     table = discover(nnunet(tmp_path, labels=labels)).labels
     assert table is not None
     assert table.names == expected
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"lesion": 0, "background": 1},
+        {"0": "lesion", "1": "Background"},
+        {"background": [0, 1], "x": 2},
+        {"1": "background", "2": "x"},
+        {"ignore": 0, "background": 1, "x": 2},
+    ],
+)
+def test_the_background_is_0(tmp_path, labels):
+    with pytest.raises(EquiregError, match=r"dataset\.json: calls the label values \[.*1\] background; expected"):
+        discover(nnunet(tmp_path, labels=labels))
 
 
 def test_nnunet_lacks_a_channel(tmp_path):
