@@ -218,8 +218,8 @@ def _table(every: Mapping[str, tuple[int, ...]], values: set[int]) -> LabelTable
     elsewhere = [several for name, several in named.items() if name.lower() == "background" and set(several) != {0}]
     if elsewhere:
         raise EquiregError(
-            f"calls the label values {sorted(elsewhere[0])} background; expected that name for 0 alone, which is learnt as "
-            "the background, and in the masks the same."
+            f"calls the label values {sorted(elsewhere[0])} background; expected that name for 0 alone, which is "
+            "learnt as the background."
         )
     single = {several[0]: name for name, several in named.items() if len(several) == 1}
     ordered = [0, *sorted(values - ignored - {0})]
