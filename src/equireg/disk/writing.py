@@ -135,7 +135,7 @@ def read_json(path: Path, remedy: str = "Restore it, or make the folder again.")
 
 
 def parse_json(text: str) -> Any:
-    """Read JSON of finite numbers only, and of objects with no key twice, of which the last would count.
+    """Read JSON of finite numbers only, and of objects with no key for two values, of which the last would count.
 
     Raises:
         ValueError: if it is none.
@@ -147,8 +147,8 @@ def parse_json(text: str) -> Any:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key[:80]!r} is there twice")
+        if key in found and found[key] != value:
+            raise ValueError(f"the key {key[:80]!r} is there twice, with two values")
         found[key] = value
     return found
 

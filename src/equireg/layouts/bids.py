@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, left_aside
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, channel_count, left_aside
 from equireg.layouts.bids_tables import label_names, split_name
 from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
@@ -18,6 +18,7 @@ from equireg.layouts.masks import is_brain_mask, split_mask
 _SESSION = ("sub", "ses")
 _OTHER_KINDS = ("func", "fmap", "perf", "meg", "eeg", "ieeg", "beh")
 _PROBABILITIES = "probseg"
+_NO_ANATOMY = "series that are no anatomy"
 _OTHER_SUFFIXES = ("bold", "sbref", "epi", "asl", "m0scan", "phasediff", "magnitude1", "magnitude2", "phase1", "phase2")
 
 
@@ -119,14 +120,23 @@ def _harvest(root: Path) -> tuple[list[_File], list[_File], defaultdict[str, lis
             elif derived:
                 left["processed scans below derivatives"].append(path)
             elif set(inside) & set(_OTHER_KINDS) or file.suffix.lower() in _OTHER_SUFFIXES:
-                left["series that are no anatomy"].append(path)
+                left[_NO_ANATOMY].append(path)
             else:
                 scans.append(file)
+    series = [file.path for file in scans if _is_diffusion_series(file)]
+    if len(series) < len(scans):
+        left[_NO_ANATOMY] += series
+        scans = [file for file in scans if file.path not in series]
     return scans, masks, left
 
 
 def _is_below_its_subject(file: _File, folders: Sequence[str]) -> bool:
     return f"sub-{file.entities['sub']}".lower() in folders
+
+
+def _is_diffusion_series(file: _File) -> bool:
+    """Whether a file holds volumes of many directions; one volume is a contrast like any other, such as in strokes."""
+    return file.suffix.lower() == "dwi" and (channel_count(file.path) or 0) > 1
 
 
 def _is_brain(file: _File) -> bool:

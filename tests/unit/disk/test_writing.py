@@ -106,6 +106,11 @@ def test_read_json_names_a_broken_file_in_one_line(tmp_path: Path, content: byte
     assert len(str(caught.value)) < 400
 
 
+def test_a_key_that_stands_twice_with_the_same_value_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text('{"a": [1], "b": 2, "a": [1]}')
+    assert disk.read_json(tmp_path / "file.json") == {"a": [1], "b": 2}
+
+
 def test_read_json_says_that_a_file_is_missing_or_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file.json"
     with pytest.raises(EquiregError, match=f"{path}: no such file"):

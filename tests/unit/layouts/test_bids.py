@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from equireg.errors import EquiregError
@@ -65,6 +67,21 @@ def test_no_series_and_no_processed_scan_is_a_case(tmp_path):
     assert masks(dataset) == {"sub-1": None}
     assert dataset.channels == ("t1",)
     assert len(dataset.notes) == 3
+
+
+def test_diffusion_in_many_directions_is_no_contrast_beside_others(tmp_path):
+    for sub in ("1", "2"):
+        put(tmp_path, scan(sub))
+        series = tmp_path / scan(sub, None, "dwi", "dwi")
+        series.parent.mkdir(parents=True)
+        nib.save(nib.Nifti1Image(np.zeros((4, 4, 3, 5), np.int16), np.eye(4)), series)
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1",)
+    assert names(dataset) == ["sub-1", "sub-2"]
+    assert any("no anatomy" in note for note in dataset.notes)
+    for path in tmp_path.glob("sub-*/anat/*"):
+        path.unlink()
+    assert names(discover(tmp_path)) == ["sub-1", "sub-2"]  # where it is all there is, its volumes are channels
 
 
 def test_runs_are_cases_with_masks_of_their_own(tmp_path):
