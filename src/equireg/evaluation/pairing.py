@@ -22,6 +22,8 @@ from equireg.preparation.raw_states import is_other
 
 _logger = logging.getLogger("equireg")
 
+_PERPENDICULAR = 0.9998
+"""Shear factor from which distances are taken as those of perpendicular axes: an angle of a degree is left."""
 
 Numbers = tuple[tuple[int, int], ...]
 """Label value of the reference, and that of the same name in the table to judge by; none where they agree."""
@@ -130,6 +132,19 @@ def choose_labels(predictions: Predictions, reference: Reference) -> tuple[Label
     if table is not None and not table.judged_regions():
         raise EquiregError(f"{predictions.root}: its labels declare no label but the background; nothing to judge.")
     return table, numbers
+
+
+def warn_of_shear(pairs: Sequence[Pair]) -> None:
+    """Warn of masks whose axes are not perpendicular, as their distances are not exact."""
+    sheared = [pair.case for pair in pairs if pair.geometry.shear_factor < _PERPENDICULAR]
+    if sheared:
+        _logger.warning(
+            "the axes of %d of %d masks are not perpendicular (a gantry tilt, say): %s. Dice and volumes are exact; "
+            "HD95 and NSD measure as if the axes were. Resample scans and masks for exact distances.",
+            len(sheared),
+            len(pairs),
+            some_of(sheared),
+        )
 
 
 def not_listed(pairs: Sequence[Pair], table: LabelTable) -> str | None:
