@@ -16,7 +16,7 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
-from equireg.imaging.segments import is_named, numbers_of, place_in, plain
+from equireg.imaging.segments import is_named, numbers_of, place_in, plain, stated_names
 from equireg.layouts.dataset_json import described_labels
 from equireg.preparation.raw_states import is_other
 
@@ -55,7 +55,7 @@ class Pair:
 
 def _of_files(mask: MaskFiles, limits: Limits, numbers: Numbers) -> Limits:
     """Return limits with the values that the names have in a mask's files, if these name no segments."""
-    if not is_picture(mask.path):
+    if not is_picture(mask.path) or stated_names(mask.path):
         return limits
     own = {meant: value for value, meant in numbers}
     return replace(limits, segments=tuple((name, own.get(value, value)) for name, value in limits.segments))
