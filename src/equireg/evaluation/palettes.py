@@ -43,11 +43,7 @@ def check_palettes(predictions: Predictions, reference: Reference, pairs: Sequen
     shown = {name: palette_of(file, values[name], limits) for name, file in masks.items()}
     _, refused = common_palette(masks, shown)
     if refused:
-        others = (
-            f" Palettes of {len(refused) - 1} more files do not fit either, such as {refused[1].case}."
-            if len(refused) > 1
-            else ""
-        )
+        others = f" So it is with {len(refused) - 1} more, such as {refused[1].case}." if len(refused) > 1 else ""
         raise EquiregError(f"{refused[0].reason} {refused[0].remedy}{others}")
 
 

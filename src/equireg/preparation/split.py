@@ -189,7 +189,7 @@ def read_split(
                 f"{path}: scans of patient {patient[name]!r} are both in {homes[patient[name]]} and in {split}; "
                 "a patient's scans must stay together."
             )
-    splits = {name: homes.get(patient[name], split) for name, split in result.items()}
+    splits: dict[str, Split] = {name: homes.get(patient[name], split) for name, split in result.items()}
     unlisted = [name for name in splits if name in masked and name not in listed and splits[name] == "train"]
     if unlisted and "train" in content:
         log.warning(

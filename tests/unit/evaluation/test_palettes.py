@@ -37,7 +37,7 @@ def dice(found: Path, reference: Path, out: Path, **options) -> float:
 
 
 def test_predictions_of_another_palette_are_refused(masks, swapped, tmp_path):
-    with pytest.raises(EquiregError, match=r"found.a\.png: its palette gives .*Give --colours FILE.* 2 more files"):
+    with pytest.raises(EquiregError, match=r"found.a\.png: its palette gives .*Give --colours FILE.* with 2 more"):
         evaluate(swapped, masks, tmp_path / "out")
 
 

@@ -12,6 +12,7 @@ from equireg import disk, folders
 from equireg.config.cluster import HERE
 from equireg.errors import EquiregError
 from equireg.folders import evaluation
+from equireg.folders.prepared import Split
 from equireg.pipeline import sweep as module
 from equireg.pipeline.sweep import sweep
 from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
@@ -194,7 +195,7 @@ def test_a_dry_run_spells_out_what_could_steer_the_terminal(
     assert capsys.readouterr().out == "to do  a\\x1b[2Jb\n"
 
 
-def prepared_with(path: Path, *splits: str, masked: bool = True) -> Path:
+def prepared_with(path: Path, *splits: Split, masked: bool = True) -> Path:
     cases = [prepared_sets.record(f"c{index}", split=split, labelled=masked) for index, split in enumerate(splits)]
     return prepared_sets.write_set(path, cases)
 
