@@ -9,7 +9,7 @@ import pytest
 import equireg
 from equireg.cli import main
 from equireg.folders.run import RunFolder
-from equireg.pipeline.sweep import _differs
+from equireg.pipeline.claiming import differs
 from equireg.pipeline.sweepfile import Run
 from prepared_sets import record, write_set
 
@@ -61,8 +61,8 @@ def test_a_run_plans_what_it_is_not_told(prepared: Path, tmp_path: Path) -> None
     # It goes on with the same options, and a sweep knows it again.
     equireg.train(prepared, run.root, resume=True)
     assert run.signature()["planned"] == planned
-    assert not _differs(run.root, Run("run", SHORT))
-    assert _differs(run.root, Run("run", {**SHORT, "batch_size": 100}))
+    assert not differs(run.root, Run("run", SHORT))
+    assert differs(run.root, Run("run", {**SHORT, "batch_size": 100}))
 
 
 def test_a_run_of_so_many_steps_has_the_defaults(prepared: Path, tmp_path: Path) -> None:

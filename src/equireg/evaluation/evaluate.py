@@ -15,7 +15,8 @@ from equireg.errors import EquiregError, UsageError
 from equireg.evaluation.comparing import score_case, table_of_values
 from equireg.evaluation.jobs import choose_jobs
 from equireg.evaluation.naming import one_error, some_of
-from equireg.evaluation.pairing import Pair, choose_labels, not_listed, pair_up
+from equireg.evaluation.pairing import Pair, choose_labels, not_listed, pair_up, warn_of_shear
+from equireg.evaluation.palettes import check_palettes, with_colours_of
 from equireg.evaluation.patients import scans_of_one_patient
 from equireg.evaluation.pictures import Scans, check_asked, choose_cases, find_scans, make_picture
 from equireg.evaluation.predictions import Predictions, read_predictions
@@ -41,8 +42,6 @@ from equireg.processes.workers import Workers
 log = logging.getLogger("equireg")
 
 Item = TypeVar("Item", Pair, TransformedPair)
-_PERPENDICULAR = 0.9998
-"""Shear factor from which distances are taken as those of perpendicular axes: an angle of a degree is left."""
 
 
 def evaluate(
@@ -140,9 +139,11 @@ def _judge(predictions: Predictions, given: Path, config: EvaluateConfig) -> _Ju
         )
     scans, tolerance_mm = None if config.scans is None else Path(config.scans), config.tolerance_mm
     reference = read_reference(given, predictions, config.verify, scans)
+    predictions = with_colours_of(predictions, reference)
     pairs = pair_up(predictions, reference)
+    check_palettes(predictions, reference, pairs)
     table, numbers = choose_labels(predictions, reference)
-    _warn_of_shear(pairs)
+    warn_of_shear(pairs)
     pairs = [pair.by_names_of(table, numbers) for pair in pairs] if table is not None else pairs
     shown = find_scans(predictions, reference, scans)
     score = partial(score_case, table=table, tolerance_mm=tolerance_mm, metrics=_metrics("reference"))
@@ -163,18 +164,6 @@ def _warn_of_scores(predictions: Path, judged: _Judged, scores: Sequence[Score])
             len(unjudged),
             len(scores),
             some_of(unjudged),
-        )
-
-
-def _warn_of_shear(pairs: Sequence[Pair]) -> None:
-    sheared = [pair.case for pair in pairs if pair.geometry.shear_factor < _PERPENDICULAR]
-    if sheared:
-        log.warning(
-            "the axes of %d of %d masks are not perpendicular (a gantry tilt, say): %s. Dice and volumes are exact; "
-            "HD95 and NSD measure as if the axes were. Resample scans and masks for exact distances.",
-            len(sheared),
-            len(pairs),
-            some_of(sheared),
         )
 
 

@@ -16,12 +16,14 @@ from equireg.imaging.labels import LabelTable
 from equireg.imaging.limits import Limits
 from equireg.imaging.masks import MaskFiles
 from equireg.imaging.pictures import is_picture
-from equireg.imaging.segments import is_named, numbers_of, place_in, plain
+from equireg.imaging.segments import is_named, numbers_of, place_in, plain, stated_names
 from equireg.layouts.dataset_json import described_labels
 from equireg.preparation.raw_states import is_other
 
 _logger = logging.getLogger("equireg")
 
+_PERPENDICULAR = 0.9998
+"""Shear factor from which distances are taken as those of perpendicular axes: an angle of a degree is left."""
 
 Numbers = tuple[tuple[int, int], ...]
 """Label value of the reference, and that of the same name in the table to judge by; none where they agree."""
@@ -53,7 +55,7 @@ class Pair:
 
 def _of_files(mask: MaskFiles, limits: Limits, numbers: Numbers) -> Limits:
     """Return limits with the values that the names have in a mask's files, if these name no segments."""
-    if not is_picture(mask.path):
+    if not is_picture(mask.path) or stated_names(mask.path):
         return limits
     own = {meant: value for value, meant in numbers}
     return replace(limits, segments=tuple((name, own.get(value, value)) for name, value in limits.segments))
@@ -130,6 +132,19 @@ def choose_labels(predictions: Predictions, reference: Reference) -> tuple[Label
     if table is not None and not table.judged_regions():
         raise EquiregError(f"{predictions.root}: its labels declare no label but the background; nothing to judge.")
     return table, numbers
+
+
+def warn_of_shear(pairs: Sequence[Pair]) -> None:
+    """Warn of masks whose axes are not perpendicular, as their distances are not exact."""
+    sheared = [pair.case for pair in pairs if pair.geometry.shear_factor < _PERPENDICULAR]
+    if sheared:
+        _logger.warning(
+            "the axes of %d of %d masks are not perpendicular (a gantry tilt, say): %s. Dice and volumes are exact; "
+            "HD95 and NSD measure as if the axes were. Resample scans and masks for exact distances.",
+            len(sheared),
+            len(pairs),
+            some_of(sheared),
+        )
 
 
 def not_listed(pairs: Sequence[Pair], table: LabelTable) -> str | None:

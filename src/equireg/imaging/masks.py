@@ -107,7 +107,8 @@ def read_label(
     else:
         part, values = values[place[0]], np.zeros(expected.shape, dtype=values.dtype)
         values[place[1]] = part
-    values = renumbered(values, path, limits.segments) if limits.segments else values
+    by_colours = is_picture(path) and limits.colours is not None
+    values = renumbered(values, path, limits.segments) if limits.segments and not by_colours else values
     if values.min() < 0:
         raise EquiregError(
             f"{path}: is a mask with the negative value {int(values.min())}; expected label values from "

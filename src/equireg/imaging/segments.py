@@ -1,6 +1,7 @@
 """Segmentations of 3D Slicer (.seg.nrrd): which segment a number stands for, and which part of the scan they cover.
 
-Slicer numbers the segments of each file by themselves, and may save another box than that of the scan.
+Slicer numbers the segments of each file by themselves, and may save another box than that of the scan. Labelme numbers
+the classes of each picture by themselves too (``label_names``).
 """
 
 import re
@@ -14,6 +15,7 @@ from equireg.errors import EquiregError
 from equireg.imaging.alignment import warn_once
 from equireg.imaging.boxes import Box
 from equireg.imaging.geometry import Geometry
+from equireg.imaging.label_names import read_label_names
 from equireg.imaging.labels import LabelTable, distinct, smallest_integer
 from equireg.imaging.placing import SAME_MM
 from equireg.imaging.text_headers import read_notes
@@ -117,8 +119,14 @@ def are_distinct(names: Collection[str]) -> bool:
 
 
 def stated_names(path: Path) -> dict[int, str]:
-    """Return label value to segment name as it stands in a file; empty unless it names all its segments."""
+    """Return label value to segment name as it stands in a file, or in labelme's beside it; empty unless all have one.
+
+    Raises:
+        EquiregError: if labelme's file cannot be read.
+    """
     notes = read_notes(path)
+    if not notes:
+        return read_label_names(path)
     found: dict[int, str] = {}
     for key, text in notes.items():
         match = re.fullmatch(r"(Segment\d{1,4}_)Name", key)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equireg.errors import EquiregError
+from equireg.imaging.label_names import names_file
 from equireg.imaging.limits import PACKED
 
 META_ENDINGS = (".mha", ".mhd")
@@ -98,9 +99,11 @@ def _beginning(path: Path) -> bytes:
 
 
 def with_voxels(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files, each detached header followed by the file with its voxels."""
+    """Yield files, each followed by that with the voxels of a detached header, or with the names of labelme's mask."""
     for path in paths:
         yield path
+        if (names := names_file(path)) is not None:
+            yield names
         if path.name.lower().endswith((*META_ENDINGS, *NRRD_ENDINGS)):
             with suppress(EquiregError, OSError, ValueError):  # whoever reads it says what is wrong
                 data = read_text_header(path).data

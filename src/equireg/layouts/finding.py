@@ -19,6 +19,7 @@ from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
 from equireg.layouts.label_maps import hold_labels
+from equireg.layouts.split_lists import with_lists
 from equireg.layouts.unread import outlines, scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
@@ -54,6 +55,7 @@ def discover(
     with walked_once():
         found = find_layout(root, layout, options=options)
         dataset = to_dataset(root, found, follow_links=follow_links)
+        dataset = with_lists(dataset) if found.layout in _LAST else dataset
         told = (scans_of_other_kinds(root), outlines(dataset), _unread_description(root, found))
         warnings = (*dataset.warnings, *(line for line in told if line))
         return replace(dataset, notes=(*dataset.notes, *_unused(root, found)), warnings=warnings)

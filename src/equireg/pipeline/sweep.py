@@ -13,17 +13,16 @@ from typing import Any
 from equireg import disk, folders
 from equireg.config import SweepOptions
 from equireg.config.cluster import HERE, ClusterOptions
-from equireg.config.parsing import from_plain, merged, nested, options_from, to_plain, without
+from equireg.config.parsing import from_plain, nested, options_from
 from equireg.config.yaml_files import read_yaml
 from equireg.errors import EquiregError, UsageError, printable
 from equireg.folders import evaluation as evaluation_folder
 from equireg.folders import tables
-from equireg.folders.folds import folds_digest, read_folds
-from equireg.folders.origin import names_only
 from equireg.folders.predictions import is_whole, read_facts
 from equireg.folders.prepared import PreparedSet
 from equireg.folders.run import RunFolder
 from equireg.folders.run_facts import RUN_FACTS, RunFacts
+from equireg.pipeline.claiming import RUNS, as_before, check_options, check_splits, claim
 from equireg.pipeline.sweepfile import Run, SweepConfig, check_size, list_runs
 from equireg.preparation.prepare import prepare
 from equireg.preparation.staleness import tell_stale
@@ -32,7 +31,7 @@ from equireg.processes.workers import Workers
 
 log = logging.getLogger("equireg")
 
-_RUNS, _PREDICTIONS, _EVALUATIONS = "runs", "predictions", "evaluations"
+_PREDICTIONS, _EVALUATIONS = "predictions", "evaluations"
 _RUN_COLUMNS = ("method", "labelled_cases", "masked_cases", "unlabelled_cases", "seed", "repeat", "arm")
 """What the table shows of a run's training; runs of one ``arm`` differ in seed and repeat alone."""
 RESULTS = "results.csv"
@@ -60,12 +59,13 @@ def sweep(grid: Path | str, out: Path | str, config: SweepOptions | None = None,
     if how.far:  # other machines find the files by their absolute paths
         file, out = file.absolute(), out.absolute()
     plan, runs = _read_plan(file, content)
+    runs = as_before(out, runs)
     if how.dry_run:
         for run in runs:
             print(printable(f"{'done' if is_done(out, run) else 'to do':6} {run.name}"))
         return runs
     with disk.locked_folder(out):
-        _claim(plan, runs, out, file.parent)
+        claim(plan, runs, out, file.parent)
         return do_sweep(plan, out, file.parent, how.jobs, how)
 
 
@@ -84,7 +84,9 @@ def _read_plan(file: Path, content: dict[str, Any]) -> tuple[SweepConfig, list[R
         check_size(content)
         plan = from_plain(SweepConfig, content)
         runs = list_runs(plan, file.parent)
-        _check_options(runs)
+        check_options(runs)
+        if plan.prepared is not None and folders.made_by(file.parent / plan.prepared) == "prepare":
+            check_splits(plan, runs, file.parent / plan.prepared)
     except EquiregError as error:
         raise type(error)(f"{file}: {error}") from error
     return plan, runs
@@ -100,8 +102,9 @@ def do_sweep(config: SweepConfig, out: Path, base: Path, jobs: int = 0, spread: 
 
 
 def _do_runs(config: SweepConfig, out: Path, base: Path, jobs: int, spread: ClusterOptions) -> list[Run]:
-    runs = list_runs(config, base)
+    runs = as_before(out, list_runs(config, base))
     prepared = _prepared(config, out, base, spread)
+    check_splits(config, runs, prepared)
     todo = [run for run in runs if not is_done(out, run)]
     log.info("%d runs, %d of them to do", len(runs), len(todo))
     failed: dict[str, str] = {}
@@ -126,78 +129,6 @@ def _do_runs(config: SweepConfig, out: Path, base: Path, jobs: int, spread: Clus
 def is_done(out: Path, run: Run) -> bool:
     """Whether a run is trained, predicted and evaluated."""
     return all((out / _EVALUATIONS / name / folders.SIGNATURE).is_file() for name in run.judged().values())
-
-
-def _check_options(runs: Sequence[Run]) -> None:
-    """Refuse a run whose options `equireg train` would refuse, before the first one is trained.
-
-    Raises:
-        UsageError: names the run.
-    """
-    from equireg.model import config_from
-
-    for run in runs:
-        try:
-            config_from(nested(run.options))
-        except UsageError as error:
-            raise UsageError(f"run {run.name}: {error}") from error
-
-
-def _claim(config: SweepConfig, runs: Sequence[Run], out: Path, base: Path) -> None:
-    """Take the output folder if it is new or this sweep's own; sign it, so that later calls know it.
-
-    The signature holds names of folders, not their paths: a prepared folder is known by its digest.
-
-    Raises:
-        EquiregError: if it holds something else, or results of other options than the sweep has now.
-    """
-    shared = to_plain({name: getattr(config, name) for name in ("prepared", "raw", "prepare", "split", "predict")})
-    digest = None if config.prepared is None else PreparedSet(base / config.prepared, verify=False).digest
-    if folders.made_by(out) != "sweep":
-        disk.refuse_existing(out)
-    else:
-        signature = folders.read_signature(out, "sweep")
-        earlier, now = names_only(signature["config"]), names_only(shared)
-        changed = [name for name, value in now.items() if earlier.get(name) != value]
-        changed += ["what the prepared folder holds"] if signature.get("prepared_digest", digest) != digest else []
-        changed += [run.name for run in runs if _differs(out / _RUNS / run.name, run)]
-        if changed:
-            raise EquiregError(
-                f"{out}: holds results of other options ({', '.join(changed)}). Choose another --out, or remove the "
-                "runs that changed."
-            )
-    with disk.disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    folders.sign(out, "sweep", shared, runs=[run.name for run in runs], prepared_digest=digest)
-
-
-def _differs(trained: Path, run: Run) -> bool:
-    """Whether a run was begun with other options than the sweep has for it now."""
-    earlier = RunFolder(trained)
-    if not earlier.has_config():
-        return False
-    from equireg.model import config_from
-    from equireg.training.resuming import differences, under_stored_name
-    from equireg.warm_start import source_of
-
-    earlier.check_config()
-    stored, wanted = without(earlier.read_config(), earlier.signature().get("planned") or ()), nested(run.options)
-    source = source_of(wanted, resume=True)
-    wanted = wanted if source is None else under_stored_name(source.options(wanted), stored)
-    if wanted.get("method", {}).get("name", "auto") == "auto":  # the run has what the data led to
-        wanted = merged(wanted, {"method": {"name": stored["method"]["name"]}})
-    return _has_other_folds(earlier, stored, wanted) or bool(
-        differences(config_from(stored).settled(), config_from(wanted).settled())
-    )
-
-
-def _has_other_folds(trained: RunFolder, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a run of a fold was begun with other folds than its sweep names now."""
-    from equireg.training.folds import digest_named
-
-    if wanted.get("folds_file") is None:
-        return stored.get("folds_file") is not None
-    return trained.folds.is_file() and digest_named(wanted["folds_file"]) != folds_digest(read_folds(trained.folds))
 
 
 def _prepared(config: SweepConfig, out: Path, base: Path, spread: ClusterOptions) -> Path:
@@ -226,7 +157,7 @@ def _do_run(config: SweepConfig, run: Run, prepared: Path, out: Path) -> None:
         from equireg.training.train import train
 
     log.info("run %s", run.name)
-    trained = RunFolder(out / _RUNS / run.name)
+    trained = RunFolder(out / RUNS / run.name)
     if not trained.is_finished():
         train(prepared, trained.root, resume=trained.has_config(), **nested(run.options))
     for split, name in run.judged().items():
@@ -263,7 +194,7 @@ def _write_results(out: Path, prepared: Path, done: Sequence[Run]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     tables.write_table(out / RESULTS, columns, [[row.get(column) for column in columns] for row in rows])
     remove_report(out / "report")
-    runs = [out / _RUNS / run.name for run in done]
+    runs = [out / RUNS / run.name for run in done]
     evaluations = [out / _EVALUATIONS / name for run in done for name in run.judged().values()]
     report([prepared, *runs, *evaluations], out / "report")
 

@@ -119,12 +119,12 @@ class Run:
     """Options of `equireg train`."""
     splits: tuple[str, ...] = ("test",)
     """Splits of the prepared folder that it is judged on."""
+    bare: str | None = "test"
+    """The split whose predictions and evaluation are called as the run; None where all names end in their split."""
 
     def judged(self) -> dict[str, str]:
         """Return the folder name of its predictions and evaluation for each split."""
-        if len(self.splits) == 1:
-            return {self.splits[0]: self.name}
-        return {split: f"{self.name}-{split}" for split in self.splits}
+        return {split: self.name if split == self.bare else f"{self.name}-{split}" for split in self.splits}
 
 
 def check_size(content: Any) -> None:
@@ -161,8 +161,9 @@ def list_runs(config: SweepConfig, base: Path) -> list[Run]:
     size = sum(part.size for part in parts)
     if size > _MOST_RUNS:
         raise EquiregError(f"the sweep holds {size} runs; expected {_MOST_RUNS} at most. Take values out of its grid.")
+    bare = config.splits[0] if len(config.splits) == 1 else None
     runs = [
-        Run(_name(options), _with_config([config.train, part.train, options], base), config.splits)
+        Run(_name(options), _with_config([config.train, part.train, options], base), config.splits, bare)
         for part in parts
         for options in part.combinations()
     ]

@@ -1,7 +1,7 @@
 """`equireg prepare`: from a raw folder to arrays and a manifest; bad cases are refused, the others are prepared."""
 
 import logging
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,7 @@ def _prepare(raw: Path, out: Path, config: PrepareConfig, dataset: RawDataset) -
     dataset = _with_adopted(dataset, adopted)
     if not dataset.cases:
         raise EquiregError(_no_case(raw, dataset.refused))
-    listed = None
-    if config.split:
-        listed = split.read_split(Path(config.split), dataset.cases, {refusal.case for refusal in dataset.refused})
+    listed = _listed(config, dataset, {name for name, case in found.items() if case.label} - adopted.keys())
     headers = checking.read_headers(dataset)
     jobs = config.jobs
     if not config.far:
@@ -145,6 +143,12 @@ def _dry_run(dataset: RawDataset) -> Manifest:
     many = "s" * (len(headers.cases) != 1)
     log.info("%d case%s can be prepared. This was a dry run: nothing was written.", len(headers.cases), many)
     return summary.empty_manifest(dataset, headers.refused)
+
+
+def _listed(config: PrepareConfig, dataset: RawDataset, masked: Collection[str]) -> Mapping[str, Split] | None:
+    """Return the splits that a file lists; None without one. ``masked`` are the cases with a mask in the raw folder."""
+    refused = {refusal.case for refusal in dataset.refused}
+    return split.read_split(Path(config.split), dataset.cases, refused, masked) if config.split else None
 
 
 def _split(

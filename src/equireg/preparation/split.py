@@ -1,6 +1,7 @@
 """Who trains, validates and tests."""
 
 import difflib
+import logging
 import random
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from equireg import disk
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.folders.prepared import Split
 from equireg.imaging.formats import composed, extension_of
 from equireg.layouts import RawCase
+
+log = logging.getLogger("equireg")
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _SHOWN = 3
@@ -144,16 +147,21 @@ def _are_names(names: Any) -> bool:
 
 
 def read_split(
-    path: Path, cases: Sequence[SplitCase | RawCase], refused: Collection[str] = frozenset()
+    path: Path,
+    cases: Sequence[SplitCase | RawCase],
+    refused: Collection[str] = frozenset(),
+    masked: Collection[str] = frozenset(),
 ) -> dict[str, Split]:
     """Read a JSON file with the lists ``train``, ``val`` and ``test`` of case names.
 
-    Cases that no list names are ``test`` where their layout holds them out, else ``train``.
+    Cases that no list names are ``test`` where their layout holds them out, else ``train``. Where there is a list
+    ``train``, a warning names those that train with a mask and are not in it.
 
     Args:
         path: the file.
         cases: the cases that may be prepared.
         refused: names of those that may not, for reasons told elsewhere; what the lists say of them does not count.
+        masked: names of those with a mask in the raw folder.
 
     Raises:
         EquiregError: if the file is not such a file, names an unknown case or one case twice, or separates scans of a
@@ -181,4 +189,15 @@ def read_split(
                 f"{path}: scans of patient {patient[name]!r} are both in {homes[patient[name]]} and in {split}; "
                 "a patient's scans must stay together."
             )
-    return {name: homes.get(patient[name], split) for name, split in result.items()}
+    splits: dict[str, Split] = {name: homes.get(patient[name], split) for name, split in result.items()}
+    unlisted = [name for name in splits if name in masked and name not in listed and splits[name] == "train"]
+    if unlisted and "train" in content:
+        log.warning(
+            "%s: no list names %d of %d cases with a mask, and they train with it: %s. Name them in train if that is "
+            "meant; else take their masks away.",
+            path,
+            len(unlisted),
+            len(masked),
+            some_of(unlisted),
+        )
+    return splits

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 import yaml
 
+import prepared_sets
 from equireg import disk, folders
 from equireg.config.cluster import HERE
 from equireg.errors import EquiregError
 from equireg.folders import evaluation
+from equireg.folders.prepared import Split
 from equireg.pipeline import sweep as module
 from equireg.pipeline.sweep import sweep
 from equireg.pipeline.sweepfile import Run, SweepConfig, list_runs
@@ -191,3 +193,56 @@ def test_a_dry_run_spells_out_what_could_steer_the_terminal(
     monkeypatch.setattr(module, "_read_plan", lambda *_: (None, [Run("a\x1b[2Jb", {})]))
     sweep(write(tmp_path / "plan.yaml"), tmp_path / "out", dry_run=True)
     assert capsys.readouterr().out == "to do  a\\x1b[2Jb\n"
+
+
+def prepared_with(path: Path, *splits: Split, masked: bool = True) -> Path:
+    cases = [prepared_sets.record(f"c{index}", split=split, labelled=masked) for index, split in enumerate(splits)]
+    return prepared_sets.write_set(path, cases)
+
+
+def test_a_split_without_masks_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    prepared_with(tmp_path / "p", "train", "val")
+    for changes in ({}, {"dry_run": True}, {"split": ["val", "test"]}):
+        with pytest.raises(EquiregError, match=r"plan.yaml: .*no case with a mask in the split test.*`split: val`"):
+            sweep(write(tmp_path / "plan.yaml", **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert len(sweep(write(tmp_path / "plan.yaml", split="val", dry_run=True), tmp_path / "out")) == 2
+
+
+def test_a_fold_brings_its_own_validation_cases(tmp_path: Path) -> None:
+    prepared_with(tmp_path / "p", "train", "train")
+    changes = {"grid": {"fold": ["0/2"]}, "dry_run": True}
+    assert len(sweep(write(tmp_path / "plan.yaml", split="val", **changes), tmp_path / "out")) == 1
+    with pytest.raises(EquiregError, match="in the split test"):
+        sweep(write(tmp_path / "plan.yaml", split="test", **changes), tmp_path / "out")
+
+
+def test_cases_without_a_mask_are_enough_to_measure_equivariance(tmp_path: Path) -> None:
+    prepared_with(tmp_path / "p", "train", "test", masked=False)
+    with pytest.raises(EquiregError, match="in the split test"):
+        sweep(write(tmp_path / "plan.yaml", dry_run=True), tmp_path / "out")
+    sweep(write(tmp_path / "plan.yaml", dry_run=True, predict={"equivariance": True}), tmp_path / "out")
+
+
+def test_another_split_keeps_the_runs_and_what_was_judged_on_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared_with(tmp_path / "p", "train", "val", "test")
+    swept, grid = [], {"seed": [1]}
+    monkeypatch.setattr(module, "do_sweep", lambda plan, *_: swept.append(plan))
+    out = tmp_path / "out"
+    sweep(write(tmp_path / "plan.yaml", grid=grid), out)
+    evaluated(out, "seed1", {})
+    sweep(write(tmp_path / "plan.yaml", grid=grid, split="val"), out)
+    assert len(swept) == 2
+
+    def judged(split: Any) -> list[dict[str, str]]:
+        file = write(tmp_path / "plan.yaml", grid=grid, split=split)
+        return [run.judged() for run in sweep(file, out, dry_run=True)]
+
+    assert judged("val") == [{"val": "seed1-val"}]
+    assert judged(["val", "test"]) == [{"val": "seed1-val", "test": "seed1"}]
+    assert judged("test") == [{"test": "seed1"}]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["to", "to", "done"]
+    with pytest.raises(EquiregError, match=r"other options \(predict\)"):
+        sweep(write(tmp_path / "plan.yaml", grid=grid, predict={"test_time": "none"}), out)

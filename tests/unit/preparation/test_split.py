@@ -122,6 +122,18 @@ def test_a_split_file_decides_and_the_rest_trains(tmp_path: Path) -> None:
     assert splits["p02_0"] == splits["u0"] == "train"
 
 
+def test_masks_that_a_split_file_does_not_list_are_told_where_it_lists_training(tmp_path: Path, caplog) -> None:
+    path, masked = tmp_path / "split.json", {"p00_0", "p01_0", "p02_0", "p03_0"}
+    path.write_text(json.dumps({"train": ["p02_0"], "val": ["p00_0"], "test": ["p01_0"]}))
+    splits = read_split(path, plain(SCANS), masked=masked)
+    assert splits["p03_0"] == "train"
+    assert f"{path}: no list names 1 of 4 cases with a mask, and they train with it: p03_0." in caplog.text
+    caplog.clear()
+    path.write_text(json.dumps({"val": ["p00_0"]}))
+    read_split(path, plain(SCANS), masked=masked)
+    assert not caplog.text
+
+
 def test_letters_of_a_split_file_are_composed_as_names_are(tmp_path: Path) -> None:
     path = tmp_path / "split.json"
     path.write_text(json.dumps({"val": ["Mu\u0308ller"]}))
