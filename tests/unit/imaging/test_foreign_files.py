@@ -126,7 +126,7 @@ def test_sound_files_that_are_not_read_say_how_to_mend_them(tmp_path, caplog, ca
     (tmp_path / "e.mha").write_text(header + "\n")
     assert read_image([tmp_path / "e.mha"])[0].max() == 7
     content = bytearray(nifti())
-    content[84:88] = np.array(-1, "<f4").tobytes()
+    content[84:88] = np.array(0, "<f4").tobytes()
     (tmp_path / "f.nii").write_bytes(content)
     read_geometry(tmp_path / "f.nii")
     assert "f.nii: its header is corrected: pixdim" in caplog.text
