@@ -229,6 +229,18 @@ def test_a_scale_is_applied_where_it_makes_labels_and_reported(tmp_path, caplog,
     assert words in caplog.text
 
 
+@pytest.mark.parametrize("values", [[0, 1, 1], [0, 1, 3], [2, 4, 0]])
+def test_labels_that_were_divided_are_told_as_such(tmp_path, values):
+    with pytest.raises(EquiregError, match=rf"All are multiples of {min(filter(None, values)) / 255:.6g}.* multiply"):
+        mask(tmp_path, (np.array(values) / 255).astype(np.float32).reshape(3, 1, 1), (1, 0))
+
+
+@pytest.mark.parametrize("values", [[0, 0.5, 1], [0.25, 0.6, 0.7], [0, 0.5, 2]])
+def test_other_fractions_are_told_to_be_resampled(tmp_path, values):
+    with pytest.raises(EquiregError, match="nearest neighbour"):
+        mask(tmp_path, np.array(values, np.float32).reshape(3, 1, 1), (1, 0))
+
+
 def test_probabilities_stored_with_a_scale_are_no_labels(tmp_path):
     with pytest.raises(EquiregError, match="not whole numbers"):
         mask(tmp_path, np.arange(1000, dtype=np.int16).reshape(10, 10, 10), (1 / 1000, 0))
