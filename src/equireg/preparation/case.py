@@ -63,8 +63,9 @@ def check_resampled(named: Path | str, geometry: Geometry, channels: int, plan: 
     if channels * math.prod(grid.full_shape) <= most:
         return
     own = grid_of(geometry, None, plan.slice_axis)
-    before, after = (" x ".join(f"{size:g}" for size in one.spacing_mm) for one in (own, grid))
-    shape = " x ".join(map(str, grid.full_shape))
+    along = [grid.axes.index(axis) for axis in "xyz"]
+    before, after = (" x ".join(f"{one.spacing_mm[place]:g}" for place in along) for one in (own, grid))
+    shape = " x ".join(str(grid.full_shape[place]) for place in along)
     raise EquiregError(
         f"{named}: has a voxel spacing of {before} mm; resampled to the {after} mm at which the networks work it would "
         f"have {shape} voxels; expected at most {most} in all. Correct the spacing in its header if it is wrong; else "
