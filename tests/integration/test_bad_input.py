@@ -80,7 +80,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object], str, str]] = {
         "labelsTr",
         lambda path: put(path, mask(0, (12, 11, 9))),
         "has the shape (12, 11, 9); expected (12, 11, 10)",
-        "Resample it to that grid",
+        "save it over the whole of it",
     ),
     "mask of another affine": ("labelsTr", shifted, "has another affine than its scan", "copy the header"),
     "unknown label": (
@@ -93,7 +93,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object], str, str]] = {
         "labelsTr",
         lambda path: put(path, mask(0) * np.float32(0.5)),
         "is a mask with values that are not whole numbers, such as 0.5",
-        "nearest neighbour",
+        "multiply them to whole numbers",
     ),
     "NaN voxels": ("imagesTr", with_nan, "has 1 voxels that are NaN or infinite", "Replace them"),
     "empty scan": (

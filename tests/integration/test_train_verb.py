@@ -162,6 +162,7 @@ def test_resuming_refuses_other_options(equireg: Command, phantom_run: Path, pha
         outcome = equireg(*arguments, *given)
         assert outcome.code == 1
         assert f"{phantom_run}: the run has other options for {named} than given now" in outcome.error
+        assert (f"with another --out and --init {phantom_run}." in outcome.error) == (named == "max_steps")
     assert {path: path.read_bytes() for path in phantom_run.rglob("*") if path.is_file()} == before
 
 

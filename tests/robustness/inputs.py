@@ -175,7 +175,7 @@ INPUTS: dict[str, Bad] = {
     ),
     # prepare: masks
     "mask cut short": Bad(_PREPARE, (_A_MASK, "cut short", "Copy it again"), cut(_A_MASK), 0),
-    "mask of another shape": Bad(_PREPARE, (_A_MASK, "(11, 10, 8)", "Resample"), scan(_A_MASK, MASK[..., :8]), 0),
+    "mask of another shape": Bad(_PREPARE, (_A_MASK, "(11, 10, 8)", "the same grid"), scan(_A_MASK, MASK[..., :8]), 0),
     "mask elsewhere": Bad(_PREPARE, (_A_MASK, "affine"), scan(_A_MASK, MASK, np.diag([1.0, 2.0, 4.0, 1.0])), 0),
     "mask of fractions": Bad(_PREPARE, (_A_MASK, "not whole numbers"), scan(_A_MASK, MASK * np.float32(0.5)), 0),
     "mask of another value": Bad(_PREPARE, (_A_MASK, "[3]", "declare"), scan(_A_MASK, MASK * 3), 0),

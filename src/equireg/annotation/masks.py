@@ -1,7 +1,6 @@
 """Which case each new mask is of, and whether it fits."""
 
 import logging
-import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -31,13 +30,11 @@ from equireg.imaging.segments import by_numbers, common_numbers, numbers_of, pla
 from equireg.imaging.volume import Geometry, read_label
 from equireg.layouts.dicom.files import Files, read_files, read_these
 from equireg.layouts.files import folders_below, is_image, stem_of
-from equireg.layouts.masks import without_probabilities
+from equireg.layouts.masks import case_names, without_probabilities
 from equireg.layouts.unread import scans_of_other_kinds, why_nothing_is_found
 
 log = logging.getLogger("equireg")
 
-_ENDING = re.compile(r"[_\-. ](?:seg|segmentation|mask|label|labels|gt|corrected)$", re.IGNORECASE)
-"""What tools put behind a scan's name for its mask."""
 _DETAILS = 5
 
 
@@ -113,10 +110,6 @@ def find_masks(
                 stated = {numbers[plain(name)]: name for name in segment_names(path).values()} if by_name else {}
                 brings = {value: name for value, name in (stated or names or {}).items() if value not in labels.values}
                 mask = NewMask(record.name, path, record.working_grid().native, draft, limits, own, brings)
-                if record.name in found:
-                    raise EquiregError(
-                        f"{path}: is a second mask of {record.name}, beside {found[record.name].path.name}. Give one."
-                    )
                 values = mask.read(mask.path)
                 other = None if open_ or own or stated_names(path) else others(path.parent)
                 if other is not None:
@@ -126,7 +119,7 @@ def find_masks(
                     check_labels(str(path), values, distinct(values))
                 else:
                     _check(data, mask, values)
-                found[record.name] = mask
+                found[record.name] = _corrected(found[record.name], mask) if record.name in found else mask
             except EquiregError as error:
                 problems.append(str(error))
     if problems:
@@ -202,8 +195,7 @@ def _stem(path: Path) -> str:
 
 def _named(known: Mapping[str, CaseRecord], path: Path) -> CaseRecord | None:
     """Return the case that a file is named after."""
-    stem = _stem(path)
-    return known.get(stem) or known.get(_ENDING.sub("", stem))
+    return next((known[name] for name in case_names(_stem(path)) if name in known), None)
 
 
 def _case_of(known: Mapping[str, CaseRecord], path: Path, own: str | None, free: Container[str]) -> CaseRecord:
@@ -238,6 +230,20 @@ def _draft(path: Path, case: str, config: AdoptConfig) -> Path | None:
         return None
     draft = prediction_file(folder, case)
     return draft if draft.is_file() else None
+
+
+def _corrected(first: NewMask, second: NewMask) -> NewMask:
+    """Return that of two masks of a case beside which the other is the unchanged draft; log what is left aside.
+
+    Raises:
+        EquiregError: if it is not one of them that is.
+    """
+    drafts = [one for one in (first, second) if one.draft and np.array_equal(one.read(one.path), one.read(one.draft))]
+    if len(drafts) != 1:
+        raise EquiregError(f"{second.path}: is a second mask of {first.case}, beside {first.path.name}. Give one.")
+    kept = second if drafts[0] is first else first
+    log.info("%s: left aside, it is the unchanged draft beside %s.", drafts[0].path, kept.path.name)
+    return kept
 
 
 def _check(data: PreparedSet, mask: NewMask, values: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from equireg.imaging.header import Header
 from equireg.imaging.limits import LIMITS, Limits, check_spacing
 from equireg.imaging.pictures import is_picture
 from equireg.imaging.placing import SAME_MM, spans_space
-from equireg.imaging.turning import UNTURNED, Fit, Turn, axis_codes, closest, fits, limit_mm
+from equireg.imaging.turning import UNTURNED, Fit, Turn, axis_codes, closest, fits, limit_mm, part_of
 
 log = logging.getLogger("equireg")
 _headers = logging.getLogger("equireg.headers")
@@ -25,6 +25,10 @@ _headers = logging.getLogger("equireg.headers")
 _FINE_MM = 0.01
 """Spacing below which a header may well be in metres without saying so."""
 _NO_COPY = "A copied header would mirror or turn it."
+_CROPPED = (
+    "Its voxels lie on the same grid, of which it covers another part: save it over the whole of it, in 3D Slicer by "
+    "an export with the scan as reference volume."
+)
 _NUMBER = re.compile(r"\d[\d.e+-]*")
 
 
@@ -188,9 +192,9 @@ def _elsewhere(
             f"{remedy or f'Resample it to that grid. {_NO_COPY}'}"
         )
     if found.shape != expected.shape:
+        advice = _CROPPED if part_of(found, expected) is not None else "Resample it to that grid."
         return EquiregError(
-            f"{path}: has the shape {found.shape}; expected {expected.shape} as {what} has. "
-            f"{remedy or 'Resample it to that grid.'}"
+            f"{path}: has the shape {found.shape}; expected {expected.shape} as {what} has. {remedy or advice}"
         )
     advice = "Resample it to that grid, or copy the header if only that is wrong."
     advice = advice if ours == theirs else f"Resample it to that grid. {_NO_COPY}"

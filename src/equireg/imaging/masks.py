@@ -212,6 +212,10 @@ class _Mask:
         """Voxels that are no whole number."""
         self.farthest = 0.0
         self.example: Any = None
+        self.fractions: set[float] = set()
+        """Values that are no whole numbers, as far as they are few."""
+        self.whole = False
+        """Whether some are, and not 0."""
 
     def put(self, slab: Slab, values: np.ndarray) -> None:
         """Write a slab's values."""
@@ -230,7 +234,21 @@ class _Mask:
             return not_finite(self.path, self.bad, self.values.size)
         return EquiregError(
             f"{self.path}: is a mask with values that are not whole numbers, such as {self.example:.10g} "
-            f"({self.off} voxels); expected label values. Resample masks with nearest neighbour."
+            f"({self.off} voxels); expected label values. {self._scaled() or 'Resample masks with nearest neighbour.'}"
+        )
+
+    def _scaled(self) -> str | None:
+        """Say that the labels were scaled, where all values but 0 are multiples of the least; None where they are not.
+
+        Where a mask was interpolated, most voxels keep their labels, or values are many.
+        """
+        found = np.abs(sorted(self.fractions, key=abs))
+        times = found / found[0] if len(found) else found
+        if self.whole or not 0 < len(found) < _MOST_STORED or np.abs(times - np.rint(times)).max() > _WITH_SCALE:
+            return None
+        return (
+            f"All are multiples of {found[0]:.6g}, as of labels that were divided, such as by 255: multiply them to "
+            "whole numbers, and save these as integers."
         )
 
     def _whole(self, values: np.ndarray) -> np.ndarray:
@@ -246,6 +264,9 @@ class _Mask:
         if off.any():
             self.off += int(np.count_nonzero(off))
             self.example = values[off][0] if self.example is None else self.example
+            if len(self.fractions) < _MOST_STORED:
+                self.fractions.update(np.unique(values[off]).tolist())
+        self.whole = self.whole or bool(rounded[~off].any())
         highest = float(np.abs(rounded).max())
         exact = 2.0 ** (np.finfo(values.dtype).nmant + 1)
         if highest > min(exact, 2.0**62):

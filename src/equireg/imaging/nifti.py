@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from equireg.errors import EquiregError
 from equireg.imaging.header import Header, Slab, slabs_of, three_axes
 from equireg.imaging.limits import Limits, check_ratio, check_size
@@ -66,6 +68,9 @@ def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Hea
         raise ValueError("it does not begin with a NIfTI header")
     raw += stream.read(length - 4)
     nifti = getattr(nib, _SIZES[length])(raw, "<" if sizes[length] == "little" else ">", check=False)
+    sizes_mm = nifti["pixdim"][1:4]
+    signs = np.where(sizes_mm < 0, -1.0, 1.0)
+    sizes_mm *= signs
     mended = _mended(nifti)
     if not nifti["magic"].item().startswith(b"n+"):
         raise ValueError("its voxels lie in another file (.hdr and .img)")
@@ -90,7 +95,7 @@ def _header(path: Path, stream: PlainStream | GzipStream, limits: Limits) -> Hea
             f"{path}: has an intensity scale with the slope {nifti['scl_slope']} and the intercept "
             f"{nifti['scl_inter']}; expected finite numbers. Set scl_inter to 0 in its header."
         ) from error
-    placed = place(nifti, shape)
+    placed = place(nifti, shape, signs)
     stream.skip(offset - length)
     scale = None if slope is None or inter is None or (slope, inter) == (1.0, 0.0) else (slope, inter)
     flat = len(sizes_of_axes) == 2

@@ -7,7 +7,8 @@ rule here is that of ITK, and so of 3D Slicer and ITK-SNAP:
 1. Numbers are in the unit of ``xyzt_units``: metres and micrometres become mm; no unit counts as mm.
 2. One code set: that form counts.
 3. Both set: the sform where its code is 1 (scanner) or both agree, else the qform.
-4. The spacing is that of ``pixdim``; the chosen form gives the directions and the offset.
+4. The spacing is that of ``pixdim``; the chosen form gives the directions and the offset. A negative size, which the
+   format forbids, turns its axis round.
 5. Neither set: the axes run to left, posterior and superior from the origin, with the spacing of ``pixdim``.
 
 A form that spans no space (an axis of zeros) counts as not set where the other one does span space. One exception
@@ -56,13 +57,19 @@ class Placement:
     """What differs, for people."""
 
 
-def place(header: Any, shape: tuple[int, int, int]) -> Placement:
-    """Find where the voxels of a NIfTI file lie, by nibabel's header; its numbers need not be sane."""
+def place(header: Any, shape: tuple[int, int, int], signs: np.ndarray) -> Placement:
+    """Find where the voxels of a NIfTI file lie.
+
+    Args:
+        header: nibabel's, whose voxel sizes are not negative; its numbers need not be sane.
+        shape: voxels along each axis.
+        signs: those of the three voxel sizes in the file.
+    """
     with np.errstate(all="ignore"):  # what is not finite is refused by whoever judges the affine
-        return _place(header, shape)
+        return _place(header, shape, signs)
 
 
-def _place(header: Any, shape: tuple[int, int, int]) -> Placement:
+def _place(header: Any, shape: tuple[int, int, int], signs: np.ndarray) -> Placement:
     spacing = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
     spacing[spacing == 0] = 1.0
     codes = int(header["qform_code"]), int(header["sform_code"])
@@ -71,6 +78,7 @@ def _place(header: Any, shape: tuple[int, int, int]) -> Placement:
     scale, unit = _UNITS.get(int(header["xyzt_units"]) % 8, (1.0, "mm"))
     to_mm = np.diag([scale, scale, scale, 1.0])
     stated = {name: np.asarray(header[name]).tolist() for name in _STATED}
+    stated["pixdim"][1:4] = (np.asarray(stated["pixdim"][1:4]) * signs).tolist()
     if qform is not None and sform is not None and not spans_space(sform):
         return Placement(to_mm @ qform, None, stated, "its sform spans no space; its qform is used")
     nibabels = to_mm @ (sform if sform is not None else qform if qform is not None else header.get_base_affine())
@@ -79,12 +87,14 @@ def _place(header: Any, shape: tuple[int, int, int]) -> Placement:
             return Placement(nibabels, stated=stated if scale != 1 else None)
         remark = "its sform is sheared and its qform is not; the sform is used, ITK takes the qform"
         return Placement(nibabels, to_mm @ qform, stated, remark)
-    itks = to_mm @ _itks(qform, sform, spacing, codes[1])
+    itks = to_mm @ _itks(qform, sform, spacing, codes[1]) @ np.diag([*signs, 1.0])
     apart = farthest_mm(nibabels, itks, shape)
     converted = [] if unit == "mm" else [f"its header gives lengths in {unit}; they are converted to mm"]
     if apart <= SAME_MM:
         return Placement(nibabels, stated=stated if scale != 1 else None, remark="; ".join(converted) or None)
-    return Placement(itks, nibabels, stated, "; ".join([_of_forms(qform, sform, spacing, apart), *converted]))
+    negative = (signs < 0).any()
+    remark = _of_signs(spacing * signs) if negative else _of_forms(qform, sform, spacing, apart)
+    return Placement(itks, nibabels, stated, "; ".join([remark, *converted]))
 
 
 def farthest_mm(first: np.ndarray, second: np.ndarray, shape: tuple[int, int, int]) -> float:
@@ -154,6 +164,13 @@ def _of_forms(qform: np.ndarray | None, sform: np.ndarray | None, spacing: np.nd
     return (
         f"its qform and sform disagree by up to {apart:.3g} mm (spacing {_sizes(qform)} and {_sizes(sform)}); it is "
         "placed as ITK does, other readers may place it elsewhere"
+    )
+
+
+def _of_signs(signed: np.ndarray) -> str:
+    return (
+        f"its header has a negative voxel size (pixdim {_shown(signed)}); that axis is turned round as ITK does, other "
+        "readers do not and place it elsewhere"
     )
 
 

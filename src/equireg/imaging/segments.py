@@ -17,8 +17,8 @@ from equireg.imaging.boxes import Box
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.label_names import read_label_names
 from equireg.imaging.labels import LabelTable, distinct, smallest_integer
-from equireg.imaging.placing import SAME_MM
 from equireg.imaging.text_headers import read_notes
+from equireg.imaging.turning import part_of
 
 _PART = "Segmentation_ReferenceImageExtentOffset"
 """Key of a file that may hold a part of its scan."""
@@ -207,15 +207,4 @@ def place_in(path: Path, found: Geometry, expected: Geometry) -> tuple[Box, Box]
     """
     if found.shape == expected.shape or _PART not in read_notes(path):
         return None
-    begin = np.linalg.solve(expected.affine_array, found.affine_array[:, 3])[:3]
-    first = np.rint(begin).astype(int)
-    affine = expected.affine_array.copy()
-    affine[:3, 3] += affine[:3, :3] @ first
-    low, high = np.maximum(first, 0), np.minimum(first + found.shape, expected.shape)
-    if (low >= high).any() or found.corner_distance_mm(Geometry.from_array(found.shape, affine)) > SAME_MM:
-        return None
-    return _box(low - first, high - first), _box(low, high)
-
-
-def _box(low: np.ndarray, high: np.ndarray) -> Box:
-    return tuple(slice(start, stop) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
+    return part_of(found, expected)

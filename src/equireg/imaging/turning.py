@@ -6,6 +6,7 @@ from itertools import permutations, product
 
 import numpy as np
 
+from equireg.imaging.boxes import Box
 from equireg.imaging.geometry import Geometry
 from equireg.imaging.placing import SAME_MM
 
@@ -94,6 +95,22 @@ def fits(found: Geometry, expected: Geometry) -> list[Fit]:
 def closest(found: Geometry, expected: Geometry) -> Fit | None:
     """Return the turn that brings a file closest to the grid of its scan; None where no turn has that shape."""
     return min(_all(found, expected), key=lambda fit: fit.off_mm, default=None)
+
+
+def part_of(found: Geometry, expected: Geometry) -> tuple[Box, Box] | None:
+    """Return which box of a file lies on the grid of its scan, and where there; None where its voxels lie elsewhere."""
+    begin = np.linalg.solve(expected.affine_array, found.affine_array[:, 3])[:3]
+    first = np.rint(begin).astype(int)
+    affine = expected.affine_array.copy()
+    affine[:3, 3] += affine[:3, :3] @ first
+    low, high = np.maximum(first, 0), np.minimum(first + found.shape, expected.shape)
+    if (low >= high).any() or found.corner_distance_mm(Geometry.from_array(found.shape, affine)) > SAME_MM:
+        return None
+    return _box(low - first, high - first), _box(low, high)
+
+
+def _box(low: np.ndarray, high: np.ndarray) -> Box:
+    return tuple(slice(start, stop) for start, stop in zip(low.tolist(), high.tolist(), strict=True))
 
 
 def limit_mm(expected: Geometry) -> float:

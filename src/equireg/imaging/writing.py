@@ -54,9 +54,9 @@ def _write(path: Path, voxels: np.ndarray, geometry: Geometry, *, flat: bool = F
         # sform is exact.
         header.set_qform(geometry.affine_array, _SCANNER)
         header.set_sform(geometry.affine_array, _SCANNER)
-    else:
-        _repeat(header, geometry.stated)
-    image = (nib.Nifti2Image if long else nib.Nifti1Image)(voxels, header.get_best_affine(), header)
+    image = (nib.Nifti2Image if long else nib.Nifti1Image)(voxels, None, header)
+    if geometry.stated is not None:
+        _repeat(image.header, geometry.stated)  # not before: a new image would correct negative voxel sizes
     # The writer compresses by the ending, so the temporary name keeps it.
     with staged_file(path, ".nii.gz") as temporary:
         nib.save(image, temporary.absolute())  # a folder that is called `~` is no home

@@ -19,12 +19,14 @@ _WORDS = (
     r"(?:seg|segm|segs|segmentations?|segmented|d?seg|masks?|msk|labels?|label[_\-. ]?maps?|lbl|gt|ground[_\-. ]?truth|"
     r"annotations?|annot|manual|rois?|contours?|lesions?|delineations?)"
 )
+_EDITS = r"[_\-. ](?:manual|final|corrected|edited|expert|binary|bin)"
 _FIRST_WORDS = r"(?:seg|segm|segmentation|mask|msk|labels?|label[_\-. ]?map|lbl|gt|ground[_\-. ]?truth|annotation)"
 _LAST = re.compile(
     rf"(?P<rest>.*?)(?:^|[_\-. ]){_WORDS}(?:[_\-. ]?(?:map|mask|seg|file|\d))?"
-    r"(?:[_\-. ](?:manual|final|corrected|edited|expert|binary|bin))*",
+    rf"(?:{_EDITS})*",
     re.IGNORECASE,
 )
+_EDITED = re.compile(rf"(?:{_EDITS})+$", re.IGNORECASE)
 _COUNTED = re.compile(rf"(?P<rest>.+?)[_\-. ]{_WORDS}\d{{2,3}}", re.IGNORECASE)
 """Such as ``aligned_seg35``, with 35 classes."""
 _FIRST = re.compile(rf"{_FIRST_WORDS}(?:[_\-. ]+(?=.)|(?=\d))(?P<rest>.+)", re.IGNORECASE)
@@ -41,6 +43,19 @@ def split_mask(stem: str) -> str | None:
         if match:
             return match["rest"]
     return None
+
+
+def case_names(stem: str) -> list[str]:
+    """Return what the case of a mask may be called, the likeliest first: the stem, then less its words for masks.
+
+    For files that are known to be masks. Programs put several words behind a scan's name (``c1 segmentation.seg``).
+    """
+    found = [stem]
+    while rest := split_mask(found[-1]) or _EDITED.sub("", found[-1]):
+        if rest == found[-1]:
+            break
+        found.append(rest)
+    return found
 
 
 def is_brain_mask(file: Path) -> bool:

@@ -22,7 +22,7 @@ from equireg.layouts import RawCase, discover_inputs
 from equireg.layouts.base import with_limits
 from equireg.model import ModelFacts
 from equireg.prediction.intensities import warn_of
-from equireg.preparation.case import WorkingScan, working_scan
+from equireg.preparation.case import WorkingScan, check_resampled, working_scan
 from equireg.preparation.raw_states import prepared_scans, raw_scans
 from equireg.processes.workers import guarded
 
@@ -45,7 +45,10 @@ class RawScan:
 
     def read(self) -> WorkingScan:
         """Read the scan and prepare it as the model's training scans were; warn of what the user should know."""
-        scan = working_scan(*self.case.read_image(), self.facts.case_plan())
+        image, geometry = self.case.read_image()
+        plan = self.facts.case_plan()
+        check_resampled(self.case.images[0], geometry, len(image), plan, self.case.limits.max_voxels)
+        scan = working_scan(image, geometry, plan)
         warn_of(scan, self.facts, str(self.case.images[0]))
         return scan
 

@@ -1,6 +1,7 @@
 """One case: from its files to the working arrays, checked; the same for training and for prediction."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -54,6 +55,22 @@ def recipe_steps(image: np.ndarray, geometry: Geometry, plan: CasePlan) -> Itera
     grid = grid_of(geometry, plan.spacing_mm, plan.slice_axis)
     recipe = recipes.of(plan.normalisation)
     return recipe.steps(image, grid, plan.normalisation, keep_empty_slices=plan.keep_empty_slices)
+
+
+def check_resampled(named: Path | str, geometry: Geometry, channels: int, plan: CasePlan, most: int) -> None:
+    """Refuse a scan that would have more than ``most`` values once it is resampled, before memory is asked for."""
+    grid = grid_of(geometry, plan.spacing_mm, plan.slice_axis)
+    if channels * math.prod(grid.full_shape) <= most:
+        return
+    own = grid_of(geometry, None, plan.slice_axis)
+    along = [grid.axes.index(axis) for axis in "xyz"]
+    before, after = (" x ".join(f"{one.spacing_mm[place]:g}" for place in along) for one in (own, grid))
+    shape = " x ".join(str(grid.full_shape[place]) for place in along)
+    raise EquiregError(
+        f"{named}: has a voxel spacing of {before} mm; resampled to the {after} mm at which the networks work it would "
+        f"have {shape} voxels; expected at most {most} in all. Correct the spacing in its header if it is wrong; else "
+        "prepare with a coarser --spacing, or allow it by --max_voxels."
+    )
 
 
 def working_scan(
@@ -127,6 +144,7 @@ def prepare_case(
         raise EquiregError(
             f"{case.images[0]}: has {len(image)} channels; expected {plan.channels}, as the data set declares."
         )
+    check_resampled(case.images[0], geometry, len(image), plan, case.limits.max_voxels)
     scan = working_scan(image, geometry, plan, watch)
     del image
     grid = scan.grid

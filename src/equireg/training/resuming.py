@@ -27,6 +27,9 @@ from equireg.warm_start import Source, WarmStart, record_digest
 
 log = logging.getLogger("equireg")
 
+_LENGTH = {"max_steps", "max_minutes"}
+"""Options that say how long a run is."""
+
 
 def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
     """Return the options of the run in ``out``; those given now may not contradict them.
@@ -47,9 +50,15 @@ def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
     if given:
         differ = differences(config, config_from(laid_over(stored, given)))
         if differ:
+            longer = run.is_finished() and set(differ) <= _LENGTH
             raise EquiregError(
-                f"{out}: the run has other options for {', '.join(differ)} than given now. Leave them out to resume "
-                "it, or choose another --out for a new run."
+                f"{out}: the run has other options for {', '.join(differ)} than given now. "
+                + (
+                    f"It is finished: to train longer, begin a new run from its weights with another --out and --init "
+                    f"{out}."
+                    if longer
+                    else "Leave them out to resume it, or choose another --out for a new run."
+                )
             )
     return config
 

@@ -1,8 +1,10 @@
 """Which case a mask is of."""
 
 import json
+import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,7 +19,13 @@ from layout_folders import describe, put
 from pictures_made_up import disc, photo, picture_set, save
 
 
-@pytest.mark.parametrize("name", ["Mu\u0308ller.png", "Müller_mask.PNG"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Mu\u0308ller.png", "Müller_mask.PNG", "Müller_corrected.png", "label_Müller.png"),
+        *("Müller segmentation.seg.png", "Müller-segmentation.seg.png", "Müller_seg.seg.png", "Müller_mask_2.png"),
+    ],
+)
 def test_a_mask_is_found_whatever_the_spelling_of_its_ending_and_letters(tmp_path: Path, name: str) -> None:
     save(picture_set(tmp_path / "raw", unlabelled=0), "images/Müller.png", photo(disc()))
     prepare(tmp_path / "raw", tmp_path / "p", jobs=1)
@@ -90,6 +98,26 @@ def new_masks(root: Path, content: np.ndarray, labels: dict[str, object], *, nam
     table = {"labels": labels, "regions": {}, "ignore": None} if name == "masks/labels.json" else {"labels": labels}
     (root / "B" / name).write_text(json.dumps(table))
     return data
+
+
+@pytest.mark.parametrize("ending", [".nii", "-label.nii.gz"])
+def test_the_unchanged_draft_beside_its_correction_is_left_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ending: str
+) -> None:
+    data = new_masks(tmp_path, np.array([0, 1, 2, 2]), {**OURS})
+    masks, drafts = tmp_path / "B/masks", tmp_path / "B/drafts"
+    shutil.copytree(masks, drafts)
+    draft = nib.Nifti1Image.load(masks / "new.nii.gz")
+    nib.save(nib.Nifti1Image(2 - np.asarray(draft.dataobj), draft.affine), masks / f"new{ending}")
+    config = AdoptConfig(drafts=str(drafts))
+    with caplog.at_level("INFO", "equireg"):
+        (found,) = find_masks(data, [masks], config)
+    assert found.path.name == f"new{ending}"
+    assert f"{masks / 'new.nii.gz'}: left aside, it is the unchanged draft beside new{ending}." in caplog.messages
+    shutil.copy(drafts / "new.nii.gz", masks / "new_seg.nii.gz")
+    (masks / f"new{ending}").unlink()
+    with pytest.raises(EquiregError, match="second mask of new"):
+        find_masks(data, [masks], config)  # both unchanged: nothing says which one is meant
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "masks/dataset.json", "masks/labels.json"])

@@ -164,9 +164,16 @@ def test_masks_of_one_bit_have_the_values_of_their_own_table(tmp_path, ours, the
     assert evaluate(tmp_path / "p", tmp_path / "r", tmp_path / "out")["regions"]["cell"]["dice"]["mean"] == 1.0
 
 
-@pytest.mark.parametrize("name", ["{}_seg", "{}-mask", "label_{}"])
+@pytest.mark.parametrize(
+    "name", ["{}_seg", "{}-mask", "label_{}", "{} segmentation.seg", "{}_seg_2.seg", "{}_corrected"]
+)
 def test_a_word_for_masks_in_the_names_of_masks_does_not_part_them_from_their_cases(tmp_path, name):
     masks = write_masks(tmp_path / "masks", {name.format(case): box(1) for case in ("c1", "c2")})
+    assert judge(tmp_path, masks, ["c1", "c2"])["cases"] == 2
+
+
+def test_a_word_for_masks_in_the_names_of_some_masks_does_not_part_these_from_their_cases(tmp_path):
+    masks = write_masks(tmp_path / "masks", {"c1": box(1), "c2_seg": box(1)})
     assert judge(tmp_path, masks, ["c1", "c2"])["cases"] == 2
 
 

@@ -247,6 +247,16 @@ def test_small_components_are_those_of_the_sheared_voxels(monkeypatch: pytest.Mo
     assert mask.ravel().tolist() == [0]
 
 
+def test_a_negative_voxel_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii"
+    nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.eye(4)).to_filename(path)
+    content = bytearray(path.read_bytes())
+    content[80:84] = np.array(-1, "<f4").tobytes()
+    path.write_bytes(bytes(content))
+    with pytest.raises(SystemExit, match="negative voxel size"):
+        standalone("working").read([path], {"channels": ["image"], "axes": "zyx"})
+
+
 def test_headers_that_say_two_things_are_refused() -> None:
     place, facts = standalone("working").place, {"axes": "zyx"}
     plain = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.diag([1.0, 2.0, 3.0, 1.0])).header

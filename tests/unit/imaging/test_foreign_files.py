@@ -126,7 +126,7 @@ def test_sound_files_that_are_not_read_say_how_to_mend_them(tmp_path, caplog, ca
     (tmp_path / "e.mha").write_text(header + "\n")
     assert read_image([tmp_path / "e.mha"])[0].max() == 7
     content = bytearray(nifti())
-    content[84:88] = np.array(-1, "<f4").tobytes()
+    content[84:88] = np.array(0, "<f4").tobytes()
     (tmp_path / "f.nii").write_bytes(content)
     read_geometry(tmp_path / "f.nii")
     assert "f.nii: its header is corrected: pixdim" in caplog.text
@@ -227,6 +227,18 @@ def test_a_scale_that_rounds_is_undone_and_reported(tmp_path, caplog):
 def test_a_scale_is_applied_where_it_makes_labels_and_reported(tmp_path, caplog, scale, values, words):
     assert mask(tmp_path, np.array([0, 1, 2], np.uint8).reshape(3, 1, 1), scale).ravel().tolist() == values
     assert words in caplog.text
+
+
+@pytest.mark.parametrize("values", [[0, 1, 1], [0, 1, 3], [2, 4, 0]])
+def test_labels_that_were_divided_are_told_as_such(tmp_path, values):
+    with pytest.raises(EquiregError, match=rf"All are multiples of {min(filter(None, values)) / 255:.6g}.* multiply"):
+        mask(tmp_path, (np.array(values) / 255).astype(np.float32).reshape(3, 1, 1), (1, 0))
+
+
+@pytest.mark.parametrize("values", [[0, 0.5, 1], [0.25, 0.6, 0.7], [0, 0.5, 2]])
+def test_other_fractions_are_told_to_be_resampled(tmp_path, values):
+    with pytest.raises(EquiregError, match="nearest neighbour"):
+        mask(tmp_path, np.array(values, np.float32).reshape(3, 1, 1), (1, 0))
 
 
 def test_probabilities_stored_with_a_scale_are_no_labels(tmp_path):

@@ -1,5 +1,6 @@
 """Where a NIfTI file lies: our rule against ITK itself, and predictions that lie on their scan in both readers."""
 
+import gzip
 import itertools
 import json
 import logging
@@ -98,6 +99,33 @@ def test_the_place_is_itks_and_so_is_that_of_a_prediction(tmp_path, places, code
     for name in ("made", "probs"):
         np.testing.assert_allclose(nibabel_affine(tmp_path / f"{name}.nii.gz"), nibabel_affine(scan), atol=1e-5)
     assert read_label(tmp_path / "made.nii.gz", geometry).all()
+
+
+def with_signs(path: Path, signs: tuple[int, int, int]) -> Path:
+    """Set the signs of the voxel sizes in a file, which nibabel does not write."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    sizes = np.frombuffer(content, "<f4", 3, 80)
+    content[80:92] = (sizes * np.array(signs)).astype("<f4").tobytes()
+    path.write_bytes(gzip.compress(bytes(content)))
+    return path
+
+
+@pytest.mark.parametrize("signs", [(-1, 1, 1), (1, -1, -1), (-1, -1, -1)])
+@pytest.mark.parametrize("codes", [(1, 0), (0, 1), (1, 1), (2, 2), (0, 0)])
+def test_a_prediction_lies_on_a_scan_with_negative_voxel_sizes_in_either_reader(tmp_path, caplog, codes, signs):
+    scan = with_signs(save(tmp_path / "scan.nii.gz", turned(20), turned(20), codes), signs)
+    with caplog.at_level(logging.WARNING, "equireg"):
+        geometry, _ = read_geometry(scan)
+    assert "negative voxel size" in caplog.text
+    assert "ITK" in caplog.text
+    np.testing.assert_allclose(geometry.affine_array, itk_affine(scan), atol=2e-3)
+    geometry = Geometry.from_dict(json.loads(json.dumps(geometry.as_dict())))
+    write_label(tmp_path / "made.nii.gz", np.ones(SHAPE, dtype=np.uint8), geometry)
+    np.testing.assert_allclose(itk_affine(tmp_path / "made.nii.gz"), itk_affine(scan), atol=2e-3)
+    np.testing.assert_allclose(nibabel_affine(tmp_path / "made.nii.gz"), nibabel_affine(scan), atol=1e-5)
+    if max(codes):
+        for place in (itk_affine(scan), nibabel_affine(scan)):  # drawn in either reader
+            read_label(save(tmp_path / "mask.nii.gz", place, place, (1, 1)), geometry)
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,18 @@ def test_axes_that_run_alike_may_still_have_a_wrong_header_alone(tmp_path):
         read_label(save(tmp_path / "mask.nii.gz", labels(), moved(0.5)), where(tmp_path))
 
 
+@pytest.mark.parametrize("part", [np.s_[1:, :4, 2:], np.s_[:, :, 1:]])
+def test_a_part_of_the_very_grid_is_told_as_one(tmp_path, part):
+    first = np.eye(4)
+    first[:3, 3] = [axis.start or 0 for axis in part]
+    mask = save(tmp_path / "mask.nii.gz", labels()[part], SCAN @ first)
+    with pytest.raises(EquiregError, match=r"expected \(5, 6, 4\) as its scan has\. Its voxels lie on the same grid"):
+        read_label(mask, where(tmp_path))
+    first[0, 3] += 0.5
+    with pytest.raises(EquiregError, match="Resample it to that grid"):
+        read_label(save(tmp_path / "mask.nii.gz", labels()[part], SCAN @ first), where(tmp_path))
+
+
 def test_exchanged_sizes_without_exchanged_axes_are_another_shape(tmp_path):
     mask = save(tmp_path / "mask.nii.gz", labels((6, 5, 4)))
     with pytest.raises(EquiregError, match=r"has the shape \(6, 5, 4\); expected \(5, 6, 4\)"):

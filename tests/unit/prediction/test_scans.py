@@ -39,6 +39,16 @@ def test_the_limits_of_raw_scans_are_options(tmp_path):
         large.read()
 
 
+def test_a_scan_that_would_be_too_large_at_the_spacing_of_the_model_is_told_with_both_spacings(tmp_path):
+    scan = nib.Nifti1Image(np.random.default_rng(0).normal(size=(8, 7, 6)), np.diag([4.0, 4.0, 5.0, 1.0]))
+    nib.save(scan, tmp_path / "a.nii.gz")
+    spacing, normalisation = (0.004, 0.004, 0.01), {"name": "zscore"}
+    facts = ModelFacts("made up", ("MRI",), prepared_sets.LABELS, "zyx", spacing, normalisation, (16, 16), (1,))
+    (far,) = find_cases(tmp_path, facts, PredictConfig())
+    with pytest.raises(EquiregError, match=r"4 x 4 x 5 mm; .* 0\.004 x 0\.004 x 0\.01 mm .* 8000 x 7000 x 3000 voxels"):
+        far.read()
+
+
 def test_a_raw_scan_and_the_case_prepared_from_it_have_one_digest(tmp_path):
     for name in "ab":
         image = np.random.default_rng(ord(name)).normal(size=(8, 8, 8))

@@ -57,6 +57,15 @@ def test_a_scan_is_turned_cropped_and_normalised() -> None:
     assert scan.background[0] == pytest.approx(-expected.mean() / expected.std(), rel=1e-4)
 
 
+def test_a_scan_that_resampling_makes_too_large_is_refused_before_memory_is_asked_for(
+    case: RawCase, tmp_path: Path
+) -> None:
+    plan = replace(PLAN, spacing_mm=(0.001, 0.001, 0.002))
+    with pytest.raises(EquiregError, match=r"spacing of 1 x 1 x 2 mm; resampled .* 12000 x 10000 x 8000 voxels"):
+        prepare_case(case, plan, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_resampled_scan_is_normalised_as_its_original() -> None:
     """The blur of the background's edge is no foreground, neither for the box nor for the mean."""
     plan = replace(PLAN, spacing_mm=(1.0, 1.0, 2.0))

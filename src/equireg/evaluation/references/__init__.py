@@ -42,7 +42,7 @@ def read_reference(folder: Path, predictions: Predictions, verify: bool, scans: 
     scans_too = any(split_mask(stem) in masks for stem in masks)  # CASE beside CASE_seg: not masks alone
     cases = {*predictions.files, *predictions.cases}
     if cases & set(masks) and not scans_too:
-        return MaskFolder.read(folder)
+        return MaskFolder.read(folder).called_as(cases)
     try:
         raw = RawFolder.read(folder, predictions)
     except EquiregError:

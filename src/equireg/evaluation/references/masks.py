@@ -10,7 +10,7 @@ from equireg.evaluation.predictions import label_files
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.masks import MaskFiles
 from equireg.layouts import RawDataset
-from equireg.layouts.masks import labels_beside, split_mask
+from equireg.layouts.masks import case_names, labels_beside
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class MaskFolder(Reference):
         return cls(folder, masks, labels_beside(folder), dict.fromkeys(masks, ""))
 
     def called_as(self, cases: Collection[str]) -> "MaskFolder":
-        """Return the folder with the names of some cases, where its files add no more to them than a word for masks."""
-        names = {name: split_mask(name) for name in self.masks}
+        """Return the folder with the names of some cases, where its files add no more to them than words for masks."""
+        names = {name: next((case for case in case_names(name) if case in cases), None) for name in self.masks}
         found = Counter(names.values())
-        plain = {name: case for name, case in names.items() if case in cases and found[case] == 1}
+        plain = {name: case for name, case in names.items() if case is not None and found[case] == 1}
         masks = {plain.get(name) or name: mask for name, mask in self.masks.items()}
         return replace(self, masks=masks, groups=dict.fromkeys(masks, ""))

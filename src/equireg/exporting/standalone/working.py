@@ -8,6 +8,7 @@ import sys
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
@@ -75,6 +76,10 @@ def opened(file, facts):
     """Open a NIfTI file, or a picture as a slice whose left is the patient's right and whose top is anterior."""
     if str(file).lower().endswith((".nii", ".nii.gz")):
         kind = nib.Nifti2Image if nib.Nifti2Image.path_maybe_image(file)[0] else nib.Nifti1Image
+        with ImageOpener(file) as raw:  # as it is: nibabel mends headers of what it loads
+            signed = np.asarray(kind.header_class.from_fileobj(raw, check=False)["pixdim"][1:4], dtype=np.float32)
+        if (signed < 0).any():
+            sys.exit(f"{file}: has a negative voxel size in its header ({signed}). Save it again with one affine.")
         return kind.load(file)
     from PIL import Image, ImageOps
 

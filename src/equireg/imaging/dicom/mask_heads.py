@@ -8,10 +8,14 @@ from typing import Any
 
 from equireg.errors import some_of
 from equireg.imaging.alignment import warn_once
+from equireg.imaging.dicom.elements import optional, whole
 from equireg.imaging.dicom.heads import GROUPS, Head, read_dataset
 from equireg.imaging.dicom.library import quietly
 from equireg.imaging.dicom.planes import SeriesError
 from equireg.imaging.dicom.seg_writing import MAKER
+
+_BACKGROUND = ("125040", "DCM")
+"""Code of what is no segment."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,8 @@ def _lost_frames(dataset: Any, known: Set[int]) -> str | None:
     for group in _groups(dataset):
         for item in group.get("SegmentIdentificationSequence") or []:
             found[int(item.ReferencedSegmentNumber)] += 1
-    unknown = {number: count for number, count in found.items() if number and number not in known}
+    known = known | _background(dataset) | {0}
+    unknown = {number: count for number, count in found.items() if number not in known}
     return f"it has frames of segments that it does not list: {_counted(unknown)}" if unknown else None
 
 
@@ -173,12 +178,32 @@ def _drawn_on(dataset: Any) -> Iterator[tuple[int, DrawnOn]]:
 
 def segments_of(dataset: Any) -> Iterator[tuple[int, str]]:
     """Yield number and name of each segment of a DICOM-SEG or region of an RTSTRUCT, from its whole header."""
+    background = _background(dataset)
     for segment in dataset.get("SegmentSequence") or []:
         number = int(segment.SegmentNumber)
-        if number > 0:  # 0 is the background of a labelmap
+        if number not in background:
             yield number, _name(segment.get("SegmentLabel"), number)
     for region in dataset.get("StructureSetROISequence") or []:
         yield int(region.ROINumber), _name(region.get("ROIName"), int(region.ROINumber))
+
+
+def is_labelmap(dataset: Any) -> bool:
+    """Whether the pixels of a segmentation are numbers of segments."""
+    return str(dataset.get("SegmentationType", "")).upper() == "LABELMAP"
+
+
+def _background(dataset: Any) -> set[int]:
+    """Return the numbers that mean no segment: in a labelmap the padding's and those coded so, else 0."""
+    if not is_labelmap(dataset):
+        return {0}
+    coded = {
+        int(segment.SegmentNumber)
+        for segment in dataset.get("SegmentSequence") or []
+        for code in segment.get("SegmentedPropertyTypeCodeSequence") or []
+        if (code.get("CodeValue"), code.get("CodingSchemeDesignator")) == _BACKGROUND
+    }
+    padding = optional(dataset, "PixelPaddingValue", whole)
+    return coded | {padding} if padding is not None else coded or {0}
 
 
 def _name(value: Any, number: int) -> str:

@@ -14,7 +14,7 @@ from equireg.imaging.dicom.contour_reading import Voxels, tell, voxels_of_contou
 from equireg.imaging.dicom.frames import read_frames
 from equireg.imaging.dicom.heads import GROUPS, SEGMENTATIONS, read_dataset
 from equireg.imaging.dicom.library import quietly
-from equireg.imaging.dicom.mask_heads import segments_of
+from equireg.imaging.dicom.mask_heads import is_labelmap, segments_of
 from equireg.imaging.dicom.plane import Plane
 from equireg.imaging.dicom.planes import frames_of
 from equireg.imaging.dicom.uneven import Lookup
@@ -117,7 +117,7 @@ def _of_frames(
     planes = list(frames_of(path, dataset))
     shape = int(dataset.Rows), int(dataset.Columns)
     check_size(path, (*shape, len(planes)), 1, limits.max_voxels, limits)
-    labelmap = str(dataset.get("SegmentationType", "")).upper() == "LABELMAP"
+    labelmap = is_labelmap(dataset)
     segments = [0 if labelmap else _segment_of(dataset, plane.number) for plane in planes]
     asked = [place for place, segment in enumerate(segments) if labelmap or segment in values]
     corners = [LPS_TO_RAS[:3, :3] @ planes[place].position for place in asked]
@@ -125,7 +125,7 @@ def _of_frames(
     for index, stored in read_frames([path], [(0, planes[place].number) for place in asked], shape, limits):
         place = asked[index]
         found = stored.astype(np.int64)
-        present = [value for value in np.unique(found).tolist() if value]
+        present = [value for value in np.unique(found).tolist() if value or labelmap]
         for number in present:
             value = values.get(number) if labelmap else values[segments[place]]
             if value is not None:

@@ -39,6 +39,36 @@ def test_a_segmentation_has_its_voxels(tmp_path: Path, kind: str, multi_frame: b
     assert np.array_equal(read_mask(path, {2: 7}, grid(), LIMITS), 7 * (MASK == 2))
 
 
+def renumbered(made: pydicom.Dataset, numbers: dict[int, int], padding: int | None) -> pydicom.Dataset:
+    """Return a labelmap whose segments have other numbers."""
+    pixels = np.frombuffer(made.PixelData, np.uint8)
+    made.PixelData = np.vectorize(numbers.get)(pixels).astype(np.uint8).tobytes()
+    for segment in made.SegmentSequence:
+        segment.SegmentNumber = numbers[int(segment.SegmentNumber)]
+    del made.PixelPaddingValue
+    if padding is not None:
+        made.PixelPaddingValue = padding
+    return made
+
+
+@pytest.mark.parametrize("coded", [True, False])
+@pytest.mark.parametrize("padding", [3, None])
+def test_the_background_of_a_labelmap_is_what_it_says(tmp_path: Path, padding: int | None, coded: bool) -> None:
+    if not coded and padding is None:
+        pytest.skip("nothing says what is background but the usual 0")
+    made = segmentation(slices(phantom(**OBLIQUE)), MASK, ["liver", "tumour"], "LABELMAP")
+    made = renumbered(made, {0: 3, 1: 0, 2: 2}, padding)
+    for segment in () if coded else made.SegmentSequence:
+        del segment.SegmentedPropertyTypeCodeSequence
+    path = saved(tmp_path, made)
+    (head,) = read_heads([path])
+    assert isinstance(head, Head)
+    found = read_mask_head(head)
+    assert found.problem is None
+    assert sorted(found.names) == [(0, "liver"), (2, "tumour")]
+    assert np.array_equal(read_mask(path, {0: 1, 2: 2}, grid(), LIMITS), MASK)
+
+
 def test_a_segmentation_whose_frames_begin_within_a_byte(tmp_path: Path) -> None:
     one = phantom((11, 7, 5), **OBLIQUE)  # 77 bits a frame
     sources = slices(one)
