@@ -1,6 +1,7 @@
 """Masks and predictions that are pictures with a palette: one colour a label value in all of them."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,14 +9,16 @@ from equireg.errors import EquiregError
 from equireg.evaluation.pairing import Pair
 from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references.masks import Reference
-from equireg.imaging.colours import RGB
+from equireg.imaging.colours import RGB, hex_of
 from equireg.imaging.formats import readable
 from equireg.imaging.labels import distinct
 from equireg.imaging.limits import Limits
 from equireg.imaging.masks import read_label_values
 from equireg.imaging.picture_masks import is_black, look_of
 from equireg.imaging.pictures import is_picture
-from equireg.preparation.pictures import common_palette, palette_of
+from equireg.preparation.pictures import palette_of
+
+log = logging.getLogger("equireg")
 
 
 def with_colours_of(predictions: Predictions, reference: Reference) -> Predictions:
@@ -26,10 +29,13 @@ def with_colours_of(predictions: Predictions, reference: Reference) -> Predictio
 
 
 def check_palettes(predictions: Predictions, reference: Reference, pairs: Sequence[Pair]) -> None:
-    """Refuse palettes that differ, where nothing says what their colours or indices mean.
+    """Refuse palettes in which a colour stands for two label values, where nothing says what colours or values mean.
+
+    A warning tells of a label value that has two colours: masks and predictions of two programs may be so.
 
     Raises:
-        EquiregError: names the files whose palette gives a label value another colour than those before them.
+        EquiregError: names a file in which a colour has another label value than in one before it, or which has black
+            elsewhere than at index 0.
     """
     limits = predictions.limits
     if limits.colours is not None or None not in (predictions.table, reference.table):
@@ -38,13 +44,38 @@ def check_palettes(predictions: Predictions, reference: Reference, pairs: Sequen
     palettes = {file: palette for file in files if is_picture(file) and (palette := _palette(file, limits))}
     if len({*palettes.values()}) < 2 and all(is_black(palette[0]) for palette in palettes.values()):
         return
-    masks = {str(file): file for file in palettes}
-    values = {name: distinct(read_label_values(file, limits)[0]) for name, file in masks.items()}
-    shown = {name: palette_of(file, values[name], limits) for name, file in masks.items()}
-    _, refused = common_palette(masks, shown)
-    if refused:
-        others = f" So it is with {len(refused) - 1} more, such as {refused[1].case}." if len(refused) > 1 else ""
-        raise EquiregError(f"{refused[0].reason} {refused[0].remedy}{others}")
+    value_of: dict[RGB, tuple[int, Path]] = {}
+    colour_of: dict[int, tuple[RGB, Path]] = {}
+    two: dict[int, str] = {}
+    for file in palettes:
+        shown = palette_of(file, distinct(read_label_values(file, limits)[0]), limits)
+        if len(set(shown.values())) < len(shown):
+            continue  # such as a palette of zeros
+        _check_palette(file, shown, value_of)
+        for value, colour in shown.items():
+            first, other = colour_of.setdefault(value, (colour, file))
+            if first != colour:
+                two[value] = f"the label value {value} is {hex_of(first)} in {other} and {hex_of(colour)} in {file}"
+            value_of.setdefault(colour, (value, file))
+    if two:
+        log.warning(
+            "%s. They are compared by the value; if colours count, give --colours FILE.", next(iter(two.values()))
+        )
+
+
+def _check_palette(file: Path, shown: Mapping[int, RGB], value_of: Mapping[RGB, tuple[int, Path]]) -> None:
+    remedy = "Give --colours FILE, which says what each colour means."
+    if 0 in shown and not is_black(shown[0]) and any(map(is_black, shown.values())):
+        raise EquiregError(
+            f"{file}: has a palette with black, which is not its index 0, so its background is not known. {remedy}"
+        )
+    for value, colour in shown.items():
+        first, other = value_of.get(colour, (value, file))
+        if first != value:
+            raise EquiregError(
+                f"{file}: its palette has the colour {hex_of(colour)} for the value {value}, {other} has it for "
+                f"{first}. {remedy}"
+            )
 
 
 def _palette(file: Path, limits: Limits) -> tuple[RGB, ...]:

@@ -37,7 +37,10 @@ def dice(found: Path, reference: Path, out: Path, **options) -> float:
 
 
 def test_predictions_of_another_palette_are_refused(masks, swapped, tmp_path):
-    with pytest.raises(EquiregError, match=r"found.a\.png: its palette gives .*Give --colours FILE.* with 2 more"):
+    with pytest.raises(
+        EquiregError,
+        match=r"found.a\.png: its palette has the colour .* for the value 1, .* for 2\. Give --colours",
+    ):
         evaluate(swapped, masks, tmp_path / "out")
 
 
@@ -52,6 +55,15 @@ def test_masks_of_two_palettes_are_refused(masks, tmp_path):
         save(tmp_path, f"grey/{name}.png", INDEX)
     with pytest.raises(EquiregError, match=r"masks.b\.png: its palette"):
         evaluate(tmp_path / "grey", masks, tmp_path / "out")
+
+
+def test_other_colours_for_the_same_values_are_told(masks, tmp_path, caplog):
+    for name in "abc":
+        save_palette(tmp_path, f"found/{name}.png", INDEX, (0, 0, 0, 1, 2, 3, 4, 5, 6))
+    assert dice(tmp_path / "found", masks, tmp_path / "out") == 1
+    (told,) = [record for record in caplog.messages if "two" in record or "label value" in record]
+    assert "the label value 1 is #c81e1e" in told
+    assert "They are compared by the value" in told
 
 
 def test_black_behind_a_colour_is_refused(tmp_path):
