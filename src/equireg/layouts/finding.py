@@ -1,7 +1,7 @@
 """The first of the layouts that fits a folder."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
 from equireg.layouts.label_maps import hold_labels
+from equireg.layouts.told_labels import with_labels_beside
 from equireg.layouts.unread import outlines, scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
@@ -52,9 +53,9 @@ def discover(
     """
     root = Path(root)
     with walked_once():
-        found = find_layout(root, layout, options=options)
+        found, read = with_labels_beside(root, find_layout(root, layout, options=options))
         dataset = to_dataset(root, found, follow_links=follow_links)
-        told = (scans_of_other_kinds(root), outlines(dataset), _unread_description(root, found))
+        told = (scans_of_other_kinds(root), outlines(dataset), _unread_description(root, found, read))
         warnings = (*dataset.warnings, *(line for line in told if line))
         return replace(dataset, notes=(*dataset.notes, *_unused(root, found)), warnings=warnings)
 
@@ -105,21 +106,50 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _unread_description(root: Path, found: FoundSet) -> str | None:
-    """Tell of a data set's description that was not read: no layout fits, or its folder lies below the given one."""
+def _unread_description(root: Path, found: FoundSet, read: Container[Path]) -> str | None:
+    """Tell of a data set's description that was not read: no layout fits, or its folder lies below the given one.
+
+    Args:
+        root: the raw folder.
+        found: what its layout found.
+        read: descriptions whose labels count all the same.
+    """
     if found.layout not in _LAST:
         return None
-    lost = "its names of labels and channels, regions and the ignore label do not count"
-    with suppress(EquiregError):
-        if _DESCRIBED & set(read_description(root) or ()):
-            return (
-                f'{root / NAME} was not read: its lists, {lost}. Expected a "training" list of scans that are there, '
-                'or "channel_names" and scans such as imagesTr/CASE_0000.nii.gz. Correct it, or remove it.'
-            )
-    places = [folder / NAME for folder, names in folders_below(root) if folder != root and NAME in names]
-    if not places:
+    if lost := _lost(root, read):
+        return (
+            f'{lost} Expected a "training" list of scans that are there, or "channel_names" and scans such as '
+            "imagesTr/CASE_0000.nii.gz. Correct it, or remove it."
+        )
+    places = [folder for folder, names in folders_below(root) if folder != root and NAME in names]
+    told = ((folder, lost) for folder in places if (lost := _lost(folder, read)))
+    folder, lost = next(told, (root, None))
+    if lost is None:
         return None
-    return f"{places[0]} was not read: {lost}. Give the folder {places[0].parent} itself."
+    return f"{lost} {f'Move it to {root}.' if _parts_cases(folder, found) else f'Give the folder {folder} itself.'}"
+
+
+def _lost(folder: Path, read: Container[Path]) -> str | None:
+    """Say what of a folder's description does not count; None where it has none, or one that describes nothing."""
+    path = folder / NAME
+    with suppress(EquiregError):
+        described = _DESCRIBED & set(read_description(folder) or ())
+        if path in read:
+            more = described - {"labels"}
+            return (
+                f"{path} was not read but for its labels: its lists and names of channels do not count."
+                if more
+                else None
+            )
+        lost = "its lists, its names of labels and channels, regions and the ignore label do not count."
+        return f"{path} was not read: {lost}" if described else None
+    return None
+
+
+def _parts_cases(folder: Path, found: FoundSet) -> bool:
+    """Whether some files of a case lie in a folder and others do not, as in one of masks alone."""
+    files = ([*case.files.values(), *case.masks] for case in found.cases)
+    return any(len({folder in file.parents for file in several}) > 1 for several in files)
 
 
 def _are_masks_of_dicom(root: Path, found: FoundSet) -> bool:

@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from equireg.errors import EquiregError
-from equireg.folders.predictions import case_of, is_probabilities, read_labels
+from equireg.folders.predictions import LABELS, case_of, is_probabilities, read_labels
 from equireg.imaging.formats import read_header
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.by_key import by_key
-from equireg.layouts.dataset_json import described_labels
+from equireg.layouts.dataset_json import NAME, described_labels
 from equireg.layouts.files import images_in, stem_of
 
 _WORDS = (
@@ -50,7 +50,21 @@ def is_brain_mask(file: Path) -> bool:
 
 def labels_beside(folder: Path) -> LabelTable | None:
     """Read what a folder of masks says of their label values: ``labels.json``, ``dataset.json`` there or one above."""
-    return read_labels(folder) or described_labels(folder) or described_labels(folder.absolute().parent)
+    return next(filter(None, map(read_beside, places_beside(folder, folder.absolute().parent))), None)
+
+
+def places_beside(folder: Path, above: Path | None) -> list[Path]:
+    """Return the files that may say what the label values in a folder of masks mean, what counts first in front."""
+    return [folder / LABELS, folder / NAME, *([] if above is None else [above / NAME])]
+
+
+def read_beside(path: Path) -> LabelTable | None:
+    """Read one of ``places_beside``; None where it is not there, or says no labels.
+
+    Raises:
+        EquiregError: if the file is damaged.
+    """
+    return read_labels(path.parent) if path.name == LABELS else described_labels(path.parent)
 
 
 def mask_files(folder: Path) -> list[Path]:
