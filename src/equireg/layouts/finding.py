@@ -20,7 +20,7 @@ from equireg.layouts.files import folders_below, folders_with_images, walked_onc
 from equireg.layouts.judging import to_dataset
 from equireg.layouts.label_maps import hold_labels
 from equireg.layouts.told_labels import with_labels_beside
-from equireg.layouts.unread import outlines, scans_of_other_kinds, why_nothing_is_found
+from equireg.layouts.unread import outlines, outputs_with_images, scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
 """Layouts that take any names."""
@@ -56,8 +56,9 @@ def discover(
         found, read = with_labels_beside(root, find_layout(root, layout, options=options))
         dataset = to_dataset(root, found, follow_links=follow_links)
         told = (scans_of_other_kinds(root), outlines(dataset), _unread_description(root, found, read))
-        warnings = (*dataset.warnings, *(line for line in told if line))
-        return replace(dataset, notes=(*dataset.notes, *_unused(root, found)), warnings=warnings)
+        notes, outputs = outputs_with_images(root)
+        warnings = (*dataset.warnings, *(line for line in told if line), *outputs)
+        return replace(dataset, notes=(*dataset.notes, *_unused(root, found), *notes), warnings=warnings)
 
 
 def rediscover(root: Path, signatures: Iterable[Mapping[str, Any]], options: DicomOptions = ALL_SERIES) -> RawDataset:
