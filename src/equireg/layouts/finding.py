@@ -1,6 +1,5 @@
 """The first of the layouts that fits a folder."""
 
-import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +17,7 @@ from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
 from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
-from equireg.layouts.label_maps import hold_labels
+from equireg.layouts.label_maps import are_label_maps
 from equireg.layouts.told_labels import with_labels_beside
 from equireg.layouts.unread import outlines, outputs_with_images, scans_of_other_kinds, why_nothing_is_found
 
@@ -26,8 +25,6 @@ _LAST = ("plain", "dicom", "pictures")
 """Layouts that take any names."""
 _DESCRIBED = {"labels", "channel_names", "modality", "training", "validation", "test", "testing"}
 """What a data set's description says that changes how it is read."""
-_LOOKED_AT = 3
-"""Images that are opened to see whether they are masks."""
 _MASKS_OF_DICOM = (
     "masks among them are taken in by `equireg adopt`, named as the cases are (--keep_names true names these after the "
     "PatientID)"
@@ -55,7 +52,12 @@ def discover(
     with walked_once():
         found, read = with_labels_beside(root, find_layout(root, layout, options=options))
         dataset = to_dataset(root, found, follow_links=follow_links)
-        told = (scans_of_other_kinds(root), outlines(dataset), _unread_description(root, found, read))
+        told = (
+            scans_of_other_kinds(root),
+            outlines(dataset),
+            _unread_description(root, found, read),
+            _masks_alone(found),
+        )
         notes, outputs = outputs_with_images(root)
         warnings = (*dataset.warnings, *(line for line in told if line), *outputs)
         return replace(dataset, notes=(*dataset.notes, *_unused(root, found), *notes), warnings=warnings)
@@ -155,10 +157,23 @@ def _parts_cases(folder: Path, found: FoundSet) -> bool:
 
 def _are_masks_of_dicom(root: Path, found: FoundSet) -> bool:
     """Whether what was found holds labels, as far as it is opened, and DICOM files lie beside it."""
-    images = [next(iter(case.files.values())) for case in found.cases if case.label is None]
-    if not images or len(images) < len(found.cases) or not any(_slices(root)):
-        return False
-    return hold_labels(images[:: math.ceil(len(images) / _LOOKED_AT)])
+    return any(_slices(root)) and _are_all_masks(found)
+
+
+def _are_all_masks(found: FoundSet) -> bool:
+    """Whether no case has a mask, and the scans hold labels, as far as they are opened."""
+    files = [file for case in found.cases for file in case.files.values()]
+    return all(case.label is None and case.label_problem is None for case in found.cases) and are_label_maps(files)
+
+
+def _masks_alone(found: FoundSet) -> str | None:
+    """Warn where the scans seem to be masks without their scans."""
+    if found.layout not in ("plain", "pictures") or not _are_all_masks(found):
+        return None
+    return (
+        f"the scans look like masks, such as {found.cases[0].scan}: whole numbers in patches on a background of 0. If "
+        "they are, give the folder that holds their scans too, such as images/ beside labels/."
+    )
 
 
 def _slices(root: Path) -> Iterator[Path]:
