@@ -105,8 +105,8 @@ def test_nifti_scans_beside_dicom_are_the_scans(tmp_path: Path) -> None:
 
 def test_a_folder_of_masks_alone_is_told(tmp_path: Path) -> None:
     """A picture of many greys with a black background is none, though each grey may be a label."""
-    put_kind(tmp_path / "volumes", *(f"labels/c{i}.nii.gz" for i in range(3)), kind="mask")
-    put_kind(tmp_path / "volumes", "labels/c3.nii.gz", kind="empty")
+    put_kind(tmp_path / "volumes", *(f"c{i}.nii.gz" for i in range(3)), kind="mask")
+    put_kind(tmp_path / "volumes", "c3.nii.gz", kind="empty")
     for index in range(2):
         save(tmp_path, f"pictures/c{index}.png", disc())
         rows = np.mgrid[:256, :256][0]
@@ -116,7 +116,7 @@ def test_a_folder_of_masks_alone_is_told(tmp_path: Path) -> None:
         assert "look like masks" in line
         assert "images/ beside labels/" in line
     assert discover(tmp_path / "greys").warnings == ()
-    put_kind(tmp_path / "volumes", "labels/c4.nii.gz")
+    put_kind(tmp_path / "volumes", "c4.nii.gz")
     assert discover(tmp_path / "volumes").warnings == ()
 
 
