@@ -237,6 +237,17 @@ def test_a_prepared_folder_of_another_kind_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_spacing_that_differs_by_rounding_is_the_same(
+    equireg: Command, good_run: Path, phantom_raw: Path, tmp_path: Path
+) -> None:
+    x, y, z = prepare(phantom_raw, tmp_path / "first", jobs=1).spacing_mm or (0.0, 0.0, 0.0)
+    for factor, code in ((1 + 2e-8, 0), (1.01, 1)):
+        folder = tmp_path / f"times_{factor}"
+        prepare(phantom_raw, folder, jobs=1, spacing=f"{x * factor},{y},{z}")
+        outcome = equireg("predict", good_run, folder, "--out", tmp_path / f"out_{factor}")
+        assert outcome.code == code, outcome.err
+
+
 @pytest.fixture(scope="module")
 def one_channel_run(raw_case: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run on one contrast, for loose files."""

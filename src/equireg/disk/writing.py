@@ -110,13 +110,12 @@ def write_json(path: Path, content: Any) -> None:
     write_atomic(path, json.dumps(content, indent=1, sort_keys=False, default=str, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, remedy: str = "Restore it, or make the folder again.", *, once: bool = False) -> Any:
-    """Read a JSON file, of finite numbers only.
+def read_json(path: Path, remedy: str = "Restore it, or make the folder again.") -> Any:
+    """Read a JSON file as ``parse_json`` does.
 
     Args:
         path: the file.
         remedy: how to mend a damaged file, for the error.
-        once: refuse an object that has a key twice, of which the last would count.
 
     Raises:
         EquiregError: if the file is missing, cannot be read or is not JSON.
@@ -125,7 +124,7 @@ def read_json(path: Path, remedy: str = "Restore it, or make the folder again.",
     try:
         with read_errors(path):
             content = path.read_bytes()
-        read = parse_json(content.decode("utf-8-sig"), once=once)
+        read = parse_json(content.decode("utf-8-sig"))
         if b"\\ud" in content.lower():  # half a letter can be escaped, and written nowhere
             json.dumps(read, ensure_ascii=False).encode()
         return read
@@ -135,22 +134,21 @@ def read_json(path: Path, remedy: str = "Restore it, or make the folder again.",
         raise EquiregError(f"{path}: is not valid JSON ({' '.join(str(error).split())}). {remedy}") from error
 
 
-def parse_json(text: str, *, once: bool = False) -> Any:
-    """Read JSON of finite numbers only; with ``once``, of objects with no key twice.
+def parse_json(text: str) -> Any:
+    """Read JSON of finite numbers only, and of objects with no key for two values, of which the last would count.
 
     Raises:
         ValueError: if it is none.
         RecursionError: if it is nested too deeply.
     """
-    pairs = _without_repeats if once else None
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=pairs)
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_repeats)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key[:80]!r} is there twice")
+        if key in found and found[key] != value:
+            raise ValueError(f"the key {key[:80]!r} is there twice, with two values")
         found[key] = value
     return found
 

@@ -88,6 +88,9 @@ def _table(rows: list[dict[str, Any]]) -> tuple[ColourTable, dict[int, str]]:
         found = {(0, 0, 0): 0, **found}
     if 0 not in found.values():
         raise ValueError("no colour has the value 0, which is the background's")
+    elsewhere = [value for value, name in names.items() if value and name.lower() == "background"]
+    if elsewhere:
+        raise ValueError(f"the value {elsewhere[0]} has the name background, which is for 0 alone")
     if len(set(names.values())) < len(names):
         raise ValueError("a name stands for two values")
     return ColourTable(tuple(sorted(found.items(), key=lambda item: item[1]))), names

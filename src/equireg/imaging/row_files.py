@@ -1,13 +1,12 @@
 """Tables that a user writes, as CSV or as JSON: rows of cells by the names of their columns."""
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from equireg.disk import read_errors
+from equireg.disk import parse_json, read_errors
 from equireg.errors import EquiregError, shortened
 
 Made = TypeVar("Made")
@@ -45,7 +44,7 @@ class RowFile:
             content = path.read_bytes()
         try:
             text = content.decode("utf-8-sig")
-            return make(self.of_json(json.loads(text)) if path.suffix.lower() == ".json" else _csv_rows(text))
+            return make(self.of_json(parse_json(text)) if path.suffix.lower() == ".json" else _csv_rows(text))
         except (ValueError, RecursionError, csv.Error) as error:
             raise EquiregError(
                 f"{path}: is no table of {self.what} ({shortened(str(error))}); {self.expected}. Correct it."

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, left_aside
+from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError, Refusal, channel_count, left_aside
 from equireg.layouts.bids_tables import label_names, split_name
 from equireg.layouts.by_key import by_key
 from equireg.layouts.channels import is_known, meaning, modality_of, split_channel
@@ -17,6 +17,8 @@ from equireg.layouts.masks import is_brain_mask, split_mask
 
 _SESSION = ("sub", "ses")
 _OTHER_KINDS = ("func", "fmap", "perf", "meg", "eeg", "ieeg", "beh")
+_PROBABILITIES = "probseg"
+_NO_ANATOMY = "series that are no anatomy"
 _OTHER_SUFFIXES = ("bold", "sbref", "epi", "asl", "m0scan", "phasediff", "magnitude1", "magnitude2", "phase1", "phase2")
 
 
@@ -110,21 +112,31 @@ def _harvest(root: Path) -> tuple[list[_File], list[_File], defaultdict[str, lis
             file = _take_apart(path)
             if file is None or not (derived or among_masks or _is_below_its_subject(file, inside)):
                 continue
-            if among_masks or split_mask(stem_of(path)) is not None or "label" in file.entities:
+            is_mask = among_masks or split_mask(stem_of(path)) is not None or "label" in file.entities
+            if is_mask or file.suffix.lower() == _PROBABILITIES:
                 (left["brain masks"].append(path) if is_brain_mask(path) or _is_brain(file) else masks.append(file))
             elif "sourcedata" in inside:
                 left["copies below sourcedata"].append(path)
             elif derived:
                 left["processed scans below derivatives"].append(path)
             elif set(inside) & set(_OTHER_KINDS) or file.suffix.lower() in _OTHER_SUFFIXES:
-                left["series that are no anatomy"].append(path)
+                left[_NO_ANATOMY].append(path)
             else:
                 scans.append(file)
+    series = [file.path for file in scans if _is_diffusion_series(file)]
+    if len(series) < len(scans):
+        left[_NO_ANATOMY] += series
+        scans = [file for file in scans if file.path not in series]
     return scans, masks, left
 
 
 def _is_below_its_subject(file: _File, folders: Sequence[str]) -> bool:
     return f"sub-{file.entities['sub']}".lower() in folders
+
+
+def _is_diffusion_series(file: _File) -> bool:
+    """Whether a file holds volumes of many directions; one volume is a contrast like any other, such as in strokes."""
+    return file.suffix.lower() == "dwi" and (channel_count(file.path) or 0) > 1
 
 
 def _is_brain(file: _File) -> bool:
@@ -160,9 +172,15 @@ def _settle(
 ) -> list[_File]:
     """Return the masks that may count: none in another space, none of a kind that loses to another kind anywhere.
 
+    Probabilities count where nothing else does.
+
     Where one pipeline's masks are named after the contrast (``T1w_seg``), those of another pipeline (``desc-aseg``)
     mean something else, also in a session that has no other.
     """
+    probable = [mask.path for mask in masks if mask.suffix.lower() == _PROBABILITIES]
+    if len(probable) < len(masks):
+        left["probability maps"] += probable
+        masks = [mask for mask in masks if mask.suffix.lower() != _PROBABILITIES]
     native = [mask for mask in masks if mask.entities.get("space", "orig").lower() in _NATIVE_SPACES] or masks
     left["masks in another space than the scans"] += [mask.path for mask in masks if mask not in native]
     losers: set[tuple[str, ...]] = set()

@@ -71,7 +71,12 @@ def label_names(
                 )
     count = Counter(("background", *(name for name, _ in called.values())))
     names = {value: name if count[name] == 1 else f"{name} {value}" for value, (name, _) in called.items()}
-    return names, [path for path in used if path not in damaged], list(damaged.values())
+    wrong = [
+        f"{path}: calls the label value {value} {name!r}, and 0 is learnt as the background. Correct one of the two"
+        for value, (name, path) in called.items()
+        if name.lower() == "background"
+    ]
+    return names, [path for path in used if path not in damaged], [*damaged.values(), *wrong]
 
 
 def _names(rows: Rows) -> dict[int, str]:

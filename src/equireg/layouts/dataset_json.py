@@ -215,11 +215,17 @@ def _table(every: Mapping[str, tuple[int, ...]], values: set[int]) -> LabelTable
     ignored = set(every.get(IGNORE, ()))
     if len(ignored) > 1:
         raise EquiregError(f"gives the ignore label the values {sorted(ignored)}; expected one, also in the masks.")
+    elsewhere = [several for name, several in named.items() if name.lower() == "background" and set(several) != {0}]
+    if elsewhere:
+        raise EquiregError(
+            f"calls the label values {sorted(elsewhere[0])} background; expected that name for 0 alone, which is "
+            "learnt as the background."
+        )
     single = {several[0]: name for name, several in named.items() if len(several) == 1}
     ordered = [0, *sorted(values - ignored - {0})]
     names: list[str] = []
     for value in ordered:
-        made_up = "background" if value == 0 and "background" not in named else f"label_{value}"
+        made_up = f"label_{value}" if value else "background"
         names.append(single.get(value) or _unused(made_up, {*named, *names}))
     regions = {}
     if any(len(several) > 1 for several in named.values()):

@@ -29,6 +29,7 @@ from equireg.layouts.dataset_json import (
 from equireg.layouts.files import MARKS, folder_pairs, image_files, stem_of
 from equireg.layouts.folder_cases import folder_names
 from equireg.layouts.masks import mask_files
+from equireg.layouts.nnunet import bear_numbers
 from equireg.layouts.picture_sets import channels_of
 from equireg.layouts.unlisted import told, told_trained, without_contrasts
 
@@ -204,13 +205,15 @@ def _namesake(case: FoundCase, listed: Path) -> Refusal:
 
 
 def _is_of_nnunet(path: Path, description: Mapping[str, Any]) -> bool:
-    """Whether the list means files with nnU-Net's channel numbers, as in its first version, or names them so."""
+    """Whether the list means or names nnU-Net's numbered files; where there is none, whether files are numbered."""
     entries = listed_entries(path, description, "training")
+    if not entries:
+        return "channel_names" in description or bear_numbers(folder_pairs(path.parent))
     if "channel_names" not in description:
-        image = _files(path, entries[0])[0][0] if entries else path
-        ending = extension_of(image) or ""
-        unnumbered = not image.exists() and image.with_name(f"{stem_of(image)}_0000{ending}").exists()
-        return unnumbered or _lists_first_channels(path, description)
+        first = (files[0] for _, files, _ in _entries(path, description, "training"))
+        absent = (file for file in first if not is_there(file))
+        unnumbered = any(is_there(file.with_name(f"{stem_of(file)}_0000{extension_of(file) or ''}")) for file in absent)
+        return unnumbered or ("modality" in description and _lists_first_channels(path, description))
     if "dataset" in description:
         return True
     count = len(channel_names(path, description["channel_names"]))
@@ -231,9 +234,6 @@ def _lie_in_folders(path: Path, description: Mapping[str, Any]) -> bool:
 
 def _lists_first_channels(path: Path, description: Mapping[str, Any]) -> bool:
     """Whether the lists name one numbered channel of each case: masks have the names without the number."""
-    entries = listed_entries(path, description, "training")
-    if "modality" not in description or not entries:
-        return False
     count = len(channel_names(path, description["modality"]))
     folders = {pair.images for pair in folder_pairs(path.parent)}
     listed = _entries(path, description, *LISTS)

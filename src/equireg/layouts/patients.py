@@ -68,6 +68,7 @@ _VARIANTS = (
     *DATES,
     r"(?:ed|es|systole|diastole|inhale|exhale|insp|exp|supine|prone|arterial|venous|portal|delayed|native)",
     r"(?:left|right|l|r|lh|rh|od|os)",
+    r"(?:eq|tilt)(?:_\d+)?",  # dcm2niix: slices made equidistant, the gantry's tilt removed
     r"(?:before|after|prior|current|previous|initial|final|first|second|third|screening|intra(?:[_\-. ]?op)?)",
     r"(?:\d+[_\-. ]?(?:months?|mo|m|weeks?|wks?|days?|years?|yrs?)|\d\d+d|(?:19|20)\d\d)",
 )

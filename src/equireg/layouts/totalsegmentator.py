@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equireg.disk import read_errors
-from equireg.errors import EquiregError
+from equireg.errors import EquiregError, some_of
 from equireg.imaging.labels import LabelTable
 from equireg.layouts.base import STACKED, FoundCase, FoundSet, LayoutMismatchError
 from equireg.layouts.channels import split_channel
@@ -18,6 +18,8 @@ from equireg.layouts.masks import is_brain_mask, split_mask
 
 _MOST_CLASSES = 254
 """Classes that a mask of 8 bits can hold, with the background and the ignore label."""
+_SHOWN = 3
+"""Cases and classes that a warning names."""
 
 _NO_CLASS = re.compile(
     r"(?:raters?|readers?|observers?|annotators?|experts?|versions?|v|times?|frames?|visits?|fu|followup|baseline)?"
@@ -31,7 +33,7 @@ def find(root: Path) -> FoundSet:
     """Find the cases, each a folder with one scan beside a folder with a mask a class.
 
     Classes are numbered from 1 in the order of their files' names over all cases. A class that a case has no file
-    of is absent from it.
+    of is absent from it, with a warning; masks of the background are not used.
 
     Raises:
         LayoutMismatchError: if no folder is such a case.
@@ -40,7 +42,7 @@ def find(root: Path) -> FoundSet:
     found = {folder: parts for folder, files in folders_with_images(root) if (parts := _parts(folder, files))}
     if len(found) > 1:
         found.pop(root, None)
-    names = _classes(list(found.values()))
+    names = [name for name in _classes(list(found.values())) if name.lower() != "background"]
     if not names:
         raise LayoutMismatchError(
             f"{root}: has no folder with a scan beside segmentations/ with a mask a class; expected TotalSegmentator's."
@@ -65,7 +67,8 @@ def find(root: Path) -> FoundSet:
         modality="ct" if channel == "ct" else "mri",
         labels=LabelTable(tuple(range(len(names) + 1)), ("background", *names)),
         cases=tuple(cases),
-        notes=_notes(names, found),
+        notes=_notes(names),
+        warnings=_lacking(names, found),
     )
 
 
@@ -136,10 +139,18 @@ def _held_out(root: Path) -> set[str]:
     return {str(row.get("image_id")) for row in rows if row.get("split") in ("val", "test")}
 
 
-def _notes(names: Sequence[str], found: Mapping[Path, Mapping[str, Path]]) -> tuple[str, ...]:
+def _notes(names: Sequence[str]) -> tuple[str, ...]:
     table = ", ".join(f"{value} {name}" for value, name in enumerate(names, 1))
-    lacking = sum(len(parts) < len(names) for parts in found.values())
-    notes = [f"classes, by the names of their masks: {table}; where masks overlap, the higher number counts"]
-    if lacking:
-        notes.append(f"{lacking} cases have no mask of some classes, which count as absent there")
-    return tuple(notes)
+    return (f"classes, by the names of their masks: {table}; where masks overlap, the higher number counts",)
+
+
+def _lacking(names: Sequence[str], found: Mapping[Path, Mapping[str, Path]]) -> tuple[str, ...]:
+    """Return a warning of cases without a file of some classes, which may be there and not annotated."""
+    lacking = {folder: [name for name in names if name not in parts] for folder, parts in found.items()}
+    lines = [f"{folder} ({some_of(missing, _SHOWN)})" for folder, missing in lacking.items() if missing]
+    if not lines:
+        return ()
+    return (
+        f"{len(lines)} cases have no mask of some classes, which count as absent there: {some_of(lines, _SHOWN)}. "
+        "Where such a class was not annotated, add its mask, or move the case's masks elsewhere: then it is unlabelled",
+    )

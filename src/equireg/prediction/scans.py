@@ -32,6 +32,8 @@ _MANY = 8
 """Files of a scan from which on they are small: a slice each."""
 _FEW_BYTES = 2**12
 """The same bytes for each of many files."""
+_SAME_SPACING = 1e-4
+"""Relative difference of spacings that counts as none: headers of 32 bits leave less."""
 
 
 @dataclass(frozen=True)
@@ -189,11 +191,20 @@ def _in_fold(data: PreparedSet, fold: FoldCases | None, config: PredictConfig) -
     return data.split_as(splits_in(fold, data.manifest.cases))
 
 
+def _are_alike(ours_mm: Sequence[float] | None, theirs_mm: Sequence[float] | None) -> bool:
+    """Whether spacings differ by no more than what headers of 32 bits round off, or are each scan's own in both."""
+    if ours_mm is None or theirs_mm is None:
+        return ours_mm is theirs_mm
+    return np.allclose(ours_mm, theirs_mm, rtol=_SAME_SPACING, atol=0)
+
+
 def _prepared_cases(data: PreparedSet, facts: ModelFacts, config: PredictConfig) -> list[InputCase]:
     """Take the cases of a prepared folder, all of them or one split."""
     split, manifest = config.split, data.manifest
     ours = (facts.channels, facts.axes, facts.spacing_mm, dict(facts.normalisation))
-    theirs = (manifest.channels, manifest.axes, manifest.spacing_mm, dict(manifest.normalisation))
+    alike = _are_alike(facts.spacing_mm, manifest.spacing_mm)
+    spacing_mm = facts.spacing_mm if alike else manifest.spacing_mm
+    theirs = (manifest.channels, manifest.axes, spacing_mm, dict(manifest.normalisation))
     if ours != theirs:
         raise EquiregError(
             f"{data.root}: was prepared with channels, axes, spacing and normalisation {theirs}; the run was trained "

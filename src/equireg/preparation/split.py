@@ -125,7 +125,7 @@ def _lists(path: Path) -> dict[str, list[str]]:
     Raises:
         EquiregError: if it has another form.
     """
-    content: Any = disk.read_json(path, "Correct it, or leave --split away.", once=True)
+    content: Any = disk.read_json(path, "Correct it, or leave --split away.")
     if isinstance(content, list):
         got = "is a list. Folds as in nnU-Net's splits_final.json are for `equireg train --folds_file`; here"
     elif not isinstance(content, dict):

@@ -93,8 +93,9 @@ def test_write_atomic_keeps_the_old_content_on_a_full_disk(tmp_path: Path, monke
         b'{"a": -Infinity}',
         b'{"a": 1e999}',
         b"9" * 10_000,
+        b'{"a": 1, "b": {"c": 1, "c": 2}}',
     ],
-    ids=["cut", "not UTF-8", "nested lists", "nested objects", "NaN", "infinite", "too large", "too long"],
+    ids=["cut", "not UTF-8", "nested lists", "nested objects", "NaN", "infinite", "too large", "too long", "twice"],
 )
 def test_read_json_names_a_broken_file_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.json"
@@ -103,6 +104,11 @@ def test_read_json_names_a_broken_file_in_one_line(tmp_path: Path, content: byte
         disk.read_json(path, "Run prepare again.")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_a_key_that_stands_twice_with_the_same_value_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text('{"a": [1], "b": 2, "a": [1]}')
+    assert disk.read_json(tmp_path / "file.json") == {"a": [1], "b": 2}
 
 
 def test_read_json_says_that_a_file_is_missing_or_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

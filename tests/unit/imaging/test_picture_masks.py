@@ -284,6 +284,7 @@ def test_tables_of_colours(tmp_path, name, text):
         ("colour,value\n#ff0000,one\n", "'one'"),
         ("colour,value\n#ff0000,1\n#ff0000,2\n", "#ff0000 has the values 1 and 2"),
         ("colour,value,name\n#ff0000,1,a\n#00ff00,2,a\n", "two values"),
+        ("colour,value,name\n#ffffff,1,Background\n", "the value 1 has the name background"),
         ("colour,value\n#ff0000,-1\n", "below 0"),
         ("colour,value\n300 0 0,1\n", "beyond 0 to 255"),
         ("colour,value\n#000000,1\n", "no colour has the value 0"),

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from equireg.errors import EquiregError
@@ -67,6 +69,21 @@ def test_no_series_and_no_processed_scan_is_a_case(tmp_path):
     assert len(dataset.notes) == 3
 
 
+def test_diffusion_in_many_directions_is_no_contrast_beside_others(tmp_path):
+    for sub in ("1", "2"):
+        put(tmp_path, scan(sub))
+        series = tmp_path / scan(sub, None, "dwi", "dwi")
+        series.parent.mkdir(parents=True)
+        nib.save(nib.Nifti1Image(np.zeros((4, 4, 3, 5), np.int16), np.eye(4)), series)
+    dataset = discover(tmp_path)
+    assert dataset.channels == ("t1",)
+    assert names(dataset) == ["sub-1", "sub-2"]
+    assert any("no anatomy" in note for note in dataset.notes)
+    for path in tmp_path.glob("sub-*/anat/*"):
+        path.unlink()
+    assert names(discover(tmp_path)) == ["sub-1", "sub-2"]  # where it is all there is, its volumes are channels
+
+
 def test_runs_are_cases_with_masks_of_their_own(tmp_path):
     put(tmp_path, *(scan("1", "1", "T2w", run=run) for run in (1, 2)), scan("2", "1", "T2w"))
     put(tmp_path, *(f"derivatives/{scan('1', '1', 'T2w_seg', run=run)}" for run in (1, 2)))
@@ -123,6 +140,28 @@ def test_masks_of_other_pipelines_and_spaces_are_left_aside(tmp_path):
     ]
 
 
+def test_probabilities_beside_masks_are_left_aside(tmp_path):
+    for sub in ("01", "02"):
+        put(tmp_path, scan(sub, desc="preproc"), scan(sub, suffix="dseg"), scan(sub, suffix="mask", desc="brain"))
+        put(
+            tmp_path,
+            *(scan(sub, suffix="probseg", label=label) for label in ("CSF", "GM")),
+            scan(sub, suffix="probseg"),
+        )
+    dataset = discover(tmp_path)
+    assert masks(dataset) == {f"sub-{sub}": scan(sub, suffix="dseg") for sub in ("01", "02")}
+    assert dataset.refused == ()
+    assert [note.split(",")[0] for note in dataset.notes] == [
+        "left aside: 2 brain masks",
+        "left aside: 6 probability maps",
+    ]
+
+
+def test_probabilities_alone_are_read_as_masks(tmp_path):
+    put(tmp_path, scan("01"), scan("01", suffix="probseg", label="lesion"))
+    assert labelled(discover(tmp_path)) == ["sub-01"]
+
+
 def put_table(path: Path, names: Mapping[int, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("name\tindex\n" + "".join(f"{name}\t{value}\n" for value, name in names.items()))
@@ -137,6 +176,8 @@ def test_labels_are_called_as_the_table_above_the_masks_says(tmp_path: Path, pla
     dataset = discover(tmp_path)
     assert dataset.label_names == {1: "RV", 2: "MYO 2", 700: "MYO 700", 3: "background 3"}
     assert dataset.labels is None
+    (warning,) = dataset.warnings
+    assert warning.startswith(f"{tmp_path / place}: calls the label value 3 'background', and 0 is learnt")
     assert f"names of labels: {tmp_path / place}" in dataset.notes
 
 

@@ -104,6 +104,12 @@ def test_damaged_dataset_json(tmp_path, change, word):
     assert str(caught.value).startswith(str(tmp_path / "dataset.json"))
 
 
+def test_a_key_that_stands_twice_in_dataset_json(tmp_path):
+    (decathlon(tmp_path) / "dataset.json").write_text('{"modality": {"0": "T1", "0": "T2"}}')
+    with pytest.raises(EquiregError, match=r"dataset\.json: is not valid JSON \(the key '0' is there twice\b.*\)"):
+        discover(tmp_path)
+
+
 def test_dataset_json_that_is_no_json(tmp_path):
     (decathlon(tmp_path) / "dataset.json").write_text('{"modality": ')
     with pytest.raises(EquiregError, match=r"dataset\.json: is not valid JSON .*Correct it there, or restore it"):

@@ -65,7 +65,7 @@ def test_the_ignore_label_has_one_value_and_is_no_region(tmp_path):
     ("labels", "expected"),
     [
         ({"background": 0, "all": [1, 2], "label_1": 2}, ("background", "label_1_3", "label_1")),
-        ({"1": "background", "2": "tumour"}, ("label_0", "background", "tumour")),
+        ({"background": [0], "all": [1, 2]}, ("background", "label_1", "label_2")),
         ({"1": "tumour", "tumour": 2}, ("background", "tumour", "tumour_1")),
     ],
 )
@@ -73,6 +73,21 @@ def test_names_that_are_made_up_are_taken_by_no_other_label(tmp_path, labels, ex
     table = discover(nnunet(tmp_path, labels=labels)).labels
     assert table is not None
     assert table.names == expected
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"lesion": 0, "background": 1},
+        {"0": "lesion", "1": "Background"},
+        {"background": [0, 1], "x": 2},
+        {"1": "background", "2": "x"},
+        {"ignore": 0, "background": 1, "x": 2},
+    ],
+)
+def test_the_background_is_0(tmp_path, labels):
+    with pytest.raises(EquiregError, match=r"dataset\.json: calls the label values \[.*1\] background; expected"):
+        discover(nnunet(tmp_path, labels=labels))
 
 
 def test_nnunet_lacks_a_channel(tmp_path):
@@ -95,6 +110,29 @@ def test_nnunet_version_1(tmp_path):
     dataset = discover(tmp_path)
     assert dataset.layout == "nnunet"
     assert files(dataset, "a") == ["imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz"]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("lists", [{}, {"training": [], "numTraining": 2}, {"test": ["./imagesTs/t.nii.gz"]}])
+def test_version_1_without_a_list_of_the_training_cases(tmp_path, channels, lists):
+    for case in ("imagesTr/a", "imagesTr/b", "imagesTs/t"):
+        put(tmp_path, *(f"{case}_{index:04d}.nii.gz" for index in range(channels)))
+    put(tmp_path, "labelsTr/a.nii.gz", "labelsTr/b.nii.gz")
+    describe(tmp_path, modality={str(index): f"MR {index}" for index in range(channels)}, **lists)
+    dataset = discover(tmp_path)
+    assert (dataset.layout, len(dataset.channels)) == ("nnunet", channels)
+    assert (names(dataset), labelled(dataset)) == (["a", "b", "t"], ["a", "b"])
+    assert dataset.refused == ()
+
+
+def test_version_1_without_the_scan_that_is_listed_first(tmp_path):
+    nnunet(tmp_path)
+    listed = [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in ("gone", "a")]
+    describe(tmp_path, modality={"0": "T2", "1": "ADC"}, training=listed)
+    dataset = discover(tmp_path)
+    assert dataset.layout == "nnunet"
+    assert "a" in labelled(dataset)
+    assert [refusal.case for refusal in dataset.refused] == ["gone"]
 
 
 def test_nnunet_cases_listed_file_by_file(tmp_path):

@@ -37,7 +37,9 @@ def test_a_mask_a_class_is_one_mask(tmp_path, folder):
     assert (values[0, 0, 0], values[1, 2, 3], values[1, 1, 1], values.sum()) == (3, 2, 3, 8)
     assert len(case.files) == 3
     assert any("1 aorta, 2 liver, 3 spleen" in note for note in dataset.notes)
-    assert any("1 cases have no mask of some classes" in note for note in dataset.notes)
+    (warning,) = dataset.warnings
+    assert warning.startswith("1 cases have no mask of some classes, which count as absent there: ")
+    assert f"{tmp_path / 's0000'} (aorta). Where" in warning
 
 
 @pytest.mark.parametrize("ending", [".seg.nrrd", ".nii.gz"])
@@ -99,3 +101,25 @@ def test_a_damaged_table_of_splits_is_refused(tmp_path, content):
     (tmp_path / "meta.csv").write_bytes(content)
     with pytest.raises(EquiregError, match=r"meta\.csv: is not a CSV table"):
         discover(tmp_path)
+
+
+def test_the_first_cases_and_classes_that_are_lacking_are_named(tmp_path):
+    for index in range(7):
+        put(tmp_path, f"s{index}/ct.nii.gz", f"s{index}/segmentations/liver.nii.gz")
+    for name in ("aorta", "colon", "heart", "spleen"):
+        put(tmp_path, f"s5/segmentations/{name}.nii.gz", f"s6/segmentations/{name}.nii.gz")
+    (warning,) = discover(tmp_path).warnings
+    assert warning.startswith("5 cases have no mask of some classes")
+    assert all(f"{tmp_path / name} (aorta, colon, heart and 1 more)" in warning for name in ("s0", "s1", "s2"))
+    assert "and 2 more. Where" in warning
+
+
+def test_a_mask_of_the_background_is_no_class(tmp_path):
+    for name in ("s0", "s1"):
+        put(tmp_path, f"{name}/ct.nii.gz", *(f"{name}/segmentations/{part}.nii.gz" for part in ("Background", "x")))
+    dataset = discover(tmp_path)
+    assert dataset.labels is not None
+    assert dataset.labels.names == ("background", "x")
+    assert labelled(dataset) == ["s0", "s1"]
+    assert any("not used: 2 images" in note and "Background.nii.gz" in note for note in dataset.notes)
+    assert dataset.warnings == ()

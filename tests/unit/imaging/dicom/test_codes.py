@@ -25,3 +25,10 @@ def test_rows_that_are_none_are_refused_and_cells_of_null_are_empty(tmp_path: Pa
         codes_of(labels, path)
     path.write_text(json.dumps({"organ": {"code": "10200004", "meaning": "Liver", "scheme": None, "category": None}}))
     assert codes_of(labels, path)["organ"].type.scheme == "SCT"
+
+
+def test_a_label_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "codes.json"
+    path.write_text('{"organ": {"code": "10200004", "meaning": "Liver"}, "organ": {"code": "1", "meaning": "One"}}')
+    with pytest.raises(EquiregError, match=r"codes\.json: is no table of codes \(the key 'organ' is there twice\b.*\)"):
+        codes_of(LabelTable((0, 1), ("background", "organ")), path)
