@@ -27,14 +27,16 @@ def with_labels_beside(root: Path, found: FoundSet) -> tuple[FoundSet, frozenset
         found: what its layout found.
 
     Raises:
-        EquiregError: if one label has two values, or two files say different labels.
+        EquiregError: if one label has two values, two files say different labels, or a table of labels is damaged.
     """
     told, damaged, places = {}, [], _places(root, found)
     for path in places:
         try:
             table = read_beside(path)
         except EquiregError as error:
-            damaged.append(f"{error} Until then its labels do not count.")
+            if _says_labels(path):
+                raise
+            damaged += [f"{error} Until then its labels do not count."] if path.name == LABELS else []
             continue
         if table is not None:
             told[path] = table

@@ -104,6 +104,16 @@ def test_a_damaged_file_and_one_in_another_place_are_told(tmp_path: Path) -> Non
     assert f"Move it to {tmp_path / 'labels'}, beside the masks" in line
 
 
+def test_a_table_of_labels_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    """What has no such table is of another program."""
+    describe(plain_set(tmp_path), labels=[["a.png", 0]])
+    (line,) = discover(tmp_path).warnings
+    assert "dataset.json was not read" in line
+    describe(tmp_path, labels={"background": 1, "kidney": 0})
+    with pytest.raises(EquiregError, match=r"dataset\.json: calls the label values \[1\] background"):
+        discover(tmp_path)
+
+
 def test_a_description_among_masks_is_not_a_data_set_of_its_own(tmp_path: Path) -> None:
     describe(plain_set(tmp_path) / "labels", labels=NAMES, channel_names={"0": "T1"})
     (line,) = discover(tmp_path).warnings
