@@ -261,8 +261,8 @@ class SelftrainOptions(TrainConfig, RoundsConfig, ClusterOptions):
     """Options of the verb `equireg selftrain`: those of each run, and those of its rounds."""
 
     max_minutes: float | None = None
-    """minutes that each of the (`rounds` + 1) x `members` trainings may take, its start and its validations included;
-    the schedules end with it. 60 by default where `max_steps` is not given and something is left to plan. With
+    """minutes of each training, its start and its validations included; there are (`rounds` + 1) x `members`. The
+    schedules end with it. 60 by default where `max_steps` is not given and something is left to plan. With
     `max_steps`, whichever ends first"""
 
     def __post_init__(self) -> None:
