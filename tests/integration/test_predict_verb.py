@@ -218,6 +218,10 @@ def test_an_empty_split_is_refused(equireg: Command, good_run: Path, phantom_raw
     outcome = equireg("predict", good_run, tmp_path / "prepared", "--split", "test", "--out", tmp_path / "out")
     assert outcome.code == 1
     assert f"{tmp_path / 'prepared'}: has no case in the split test" in outcome.error
+    assert "--fold" not in outcome.error
+    prepare(phantom_raw, tmp_path / "all", jobs=1, val_fraction=0.0)
+    outcome = equireg("predict", good_run, tmp_path / "all", "--split", "val", "--out", tmp_path / "out")
+    assert "Train with --fold 0/5" in outcome.error
     raw = equireg("predict", good_run, phantom_raw, "--split", "test", "--out", tmp_path / "out")
     assert (raw.code, "--split test needs a prepared folder" in raw.error) == (1, True)
     assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ from equireg.config import (
     TrainOptions,
     UNetConfig,
 )
-from equireg.config.describe import example_of, options_in, words_of
+from equireg.config.describe import docs_of, example_of, options_in, words_of
 from equireg.config.networks import ResEncConfig
 from equireg.config.option_parser import OptionParser
 from equireg.config.parsing import (
@@ -294,3 +294,8 @@ def test_none_and_null_are_the_same_on_the_command_line() -> None:
     assert (given["logger"], given["tsa"]) == ("none", "none")
     with pytest.raises(UsageError, match="--device is none; expected one of auto, cpu, cuda"):
         parser.read(["--device", "none"])
+
+
+def test_selftrain_says_that_its_minutes_are_of_each_training() -> None:
+    assert "of each training" in docs_of(SelftrainOptions)["max_minutes"]
+    assert "`max_minutes` each" in docs_of(TrainOptions)["folds"]

@@ -21,7 +21,7 @@ from methods_made_up import some_batch
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 MADE = ("reference/", "changelog.md", "contributing.md", "tutorials/")
-"""Pages that the build makes."""
+"""Pages that the build makes: the menu names them, and no page links to them, as GitHub shows the pages without."""
 
 
 def nav() -> list[str]:
@@ -61,7 +61,7 @@ def test_every_page_has_its_place_in_the_menu_once() -> None:
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith(("http", *MADE)):
+        if target.startswith("http"):
             continue
         file, _, heading = target.partition("#")
         found = (page.parent / file).resolve() if file else page

@@ -207,7 +207,8 @@ class TrainOptions(TrainConfig, ClusterOptions):
     """Options of the verb `equireg train`: those of a run, and those of a cross-validation."""
 
     folds: int | None = None
-    """train, predict and evaluate every one of so many folds; --out is the folder of all, and their ensemble"""
+    """train, predict and evaluate every one of so many folds, `max_minutes` each; --out is the folder of all, and
+    their ensemble"""
     jobs: int = 0
     """runs of --folds at once; 0: one, on a cluster as many as fit"""
 
@@ -258,6 +259,11 @@ class RoundsConfig:
 @dataclass(frozen=True)
 class SelftrainOptions(TrainConfig, RoundsConfig, ClusterOptions):
     """Options of the verb `equireg selftrain`: those of each run, and those of its rounds."""
+
+    max_minutes: float | None = None
+    """minutes of each training, its start and its validations included; there are (`rounds` + 1) x `members`. The
+    schedules end with it. 60 by default where `max_steps` is not given and something is left to plan. With
+    `max_steps`, whichever ends first"""
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)

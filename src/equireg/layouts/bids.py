@@ -123,9 +123,9 @@ def _harvest(root: Path) -> tuple[list[_File], list[_File], defaultdict[str, lis
                 left[_NO_ANATOMY].append(path)
             else:
                 scans.append(file)
-    series = [file.path for file in scans if _is_diffusion_series(file)]
+    series = {file.path for file in scans if _is_diffusion_series(file)}
     if len(series) < len(scans):
-        left[_NO_ANATOMY] += series
+        left[_NO_ANATOMY] += sorted(series)
         scans = [file for file in scans if file.path not in series]
     return scans, masks, left
 
@@ -177,12 +177,11 @@ def _settle(
     Where one pipeline's masks are named after the contrast (``T1w_seg``), those of another pipeline (``desc-aseg``)
     mean something else, also in a session that has no other.
     """
-    probable = [mask.path for mask in masks if mask.suffix.lower() == _PROBABILITIES]
-    if len(probable) < len(masks):
-        left["probability maps"] += probable
-        masks = [mask for mask in masks if mask.suffix.lower() != _PROBABILITIES]
     native = [mask for mask in masks if mask.entities.get("space", "orig").lower() in _NATIVE_SPACES] or masks
     left["masks in another space than the scans"] += [mask.path for mask in masks if mask not in native]
+    if certain := [mask for mask in native if mask.suffix.lower() != _PROBABILITIES]:
+        left["probability maps"] += [mask.path for mask in native if mask not in certain]
+        native = certain
     losers: set[tuple[str, ...]] = set()
     for _, files in groups:
         fitting = [mask for mask in native if any(_fits(mask, scan) for scan in files)]

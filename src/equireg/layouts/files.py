@@ -99,7 +99,20 @@ def folders_below(root: Path) -> list[tuple[Path, list[str]]]:
     Raises:
         EquiregError: if a folder cannot be read.
     """
-    return once("names", root, lambda: list(_walk_names(root)))
+    return _walked(root)[0]
+
+
+def outputs_below(root: Path) -> list[Path]:
+    """Return the folders below that are outputs of equireg, which are not looked at; none inside another.
+
+    Raises:
+        EquiregError: if a folder cannot be read.
+    """
+    return _walked(root)[1]
+
+
+def _walked(root: Path) -> tuple[list[tuple[Path, list[str]]], list[Path]]:
+    return once("names", root, lambda: _walk_names(root))
 
 
 def once(what: str, root: Path, listed: Callable[[], Listed]) -> Listed:
@@ -136,7 +149,8 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
             yield here, files
 
 
-def _walk_names(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def _walk_names(root: Path) -> tuple[list[tuple[Path, list[str]]], list[Path]]:
+    named, outputs = [], []
     for folder, below, names in os.walk(root, onerror=_unreadable, followlinks=True):
         here = Path(folder)
         deep = len(here.relative_to(root).parts) >= _DEPTH
@@ -147,9 +161,11 @@ def _walk_names(root: Path) -> Iterator[tuple[Path, list[str]]]:
             else sorted(name for name in below if not name.startswith(".") and (here / name).resolve() not in above)
         )
         if here != root and (is_signed(here) or (here / UNFINISHED).exists()):
-            below[:] = []  # an output of equireg inside the raw folder
-            continue
-        yield here, names
+            below[:] = []
+            outputs.append(here)
+        else:
+            named.append((here, names))
+    return named, outputs
 
 
 def folder_pairs(root: Path) -> list[FolderPair]:

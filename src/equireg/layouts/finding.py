@@ -1,7 +1,6 @@
 """The first of the layouts that fits a folder."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +17,14 @@ from equireg.layouts.base import FoundSet, LayoutMismatchError, RawDataset
 from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
-from equireg.layouts.label_maps import hold_labels
-from equireg.layouts.split_lists import with_lists
-from equireg.layouts.unread import outlines, scans_of_other_kinds, why_nothing_is_found
+from equireg.layouts.label_maps import are_label_maps
+from equireg.layouts.told_labels import with_labels_beside
+from equireg.layouts.unread import outlines, outputs_with_images, scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
 """Layouts that take any names."""
 _DESCRIBED = {"labels", "channel_names", "modality", "training", "validation", "test", "testing"}
 """What a data set's description says that changes how it is read."""
-_LOOKED_AT = 3
-"""Images that are opened to see whether they are masks."""
 _MASKS_OF_DICOM = (
     "masks among them are taken in by `equireg adopt`, named as the cases are (--keep_names true names these after the "
     "PatientID)"
@@ -53,12 +50,17 @@ def discover(
     """
     root = Path(root)
     with walked_once():
-        found = find_layout(root, layout, options=options)
+        found, read = with_labels_beside(root, find_layout(root, layout, options=options))
         dataset = to_dataset(root, found, follow_links=follow_links)
-        dataset = with_lists(dataset) if found.layout in _LAST else dataset
-        told = (scans_of_other_kinds(root), outlines(dataset), _unread_description(root, found))
-        warnings = (*dataset.warnings, *(line for line in told if line))
-        return replace(dataset, notes=(*dataset.notes, *_unused(root, found)), warnings=warnings)
+        told = (
+            scans_of_other_kinds(root),
+            outlines(dataset),
+            _unread_description(root, found, read),
+            _masks_alone(found),
+        )
+        notes, outputs = outputs_with_images(root)
+        warnings = (*dataset.warnings, *(line for line in told if line), *outputs)
+        return replace(dataset, notes=(*dataset.notes, *_unused(root, found), *notes), warnings=warnings)
 
 
 def rediscover(root: Path, signatures: Iterable[Mapping[str, Any]], options: DicomOptions = ALL_SERIES) -> RawDataset:
@@ -107,29 +109,71 @@ def _unused(root: Path, found: FoundSet) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _unread_description(root: Path, found: FoundSet) -> str | None:
-    """Tell of a data set's description that was not read: no layout fits, or its folder lies below the given one."""
+def _unread_description(root: Path, found: FoundSet, read: Container[Path]) -> str | None:
+    """Tell of a data set's description that was not read: no layout fits, or its folder lies below the given one.
+
+    Args:
+        root: the raw folder.
+        found: what its layout found.
+        read: descriptions whose labels count all the same.
+    """
     if found.layout not in _LAST:
         return None
-    lost = "its names of labels and channels, regions and the ignore label do not count"
-    with suppress(EquiregError):
-        if _DESCRIBED & set(read_description(root) or ()):
-            return (
-                f'{root / NAME} was not read: its lists, {lost}. Expected a "training" list of scans that are there, '
-                'or "channel_names" and scans such as imagesTr/CASE_0000.nii.gz. Correct it, or remove it.'
-            )
-    places = [folder / NAME for folder, names in folders_below(root) if folder != root and NAME in names]
-    if not places:
+    if lost := _lost(root, read):
+        return (
+            f'{lost} Expected a "training" list of scans that are there, or "channel_names" and scans such as '
+            "imagesTr/CASE_0000.nii.gz. Correct it, or remove it."
+        )
+    places = [folder for folder, names in folders_below(root) if folder != root and NAME in names]
+    told = ((folder, lost) for folder in places if (lost := _lost(folder, read)))
+    folder, lost = next(told, (root, None))
+    if lost is None:
         return None
-    return f"{places[0]} was not read: {lost}. Give the folder {places[0].parent} itself."
+    return f"{lost} {f'Move it to {root}.' if _parts_cases(folder, found) else f'Give the folder {folder} itself.'}"
+
+
+def _lost(folder: Path, read: Container[Path]) -> str | None:
+    """Say what of a folder's description does not count; None where it has none, or one that describes nothing."""
+    path = folder / NAME
+    with suppress(EquiregError):
+        described = _DESCRIBED & set(read_description(folder) or ())
+        if path in read:
+            more = described - {"labels"}
+            return (
+                f"{path} was not read but for its labels: its lists and names of channels do not count."
+                if more
+                else None
+            )
+        lost = "its lists, its names of labels and channels, regions and the ignore label do not count."
+        return f"{path} was not read: {lost}" if described else None
+    return None
+
+
+def _parts_cases(folder: Path, found: FoundSet) -> bool:
+    """Whether some files of a case lie in a folder and others do not, as in one of masks alone."""
+    files = ([*case.files.values(), *case.masks] for case in found.cases)
+    return any(len({folder in file.parents for file in several}) > 1 for several in files)
 
 
 def _are_masks_of_dicom(root: Path, found: FoundSet) -> bool:
     """Whether what was found holds labels, as far as it is opened, and DICOM files lie beside it."""
-    images = [next(iter(case.files.values())) for case in found.cases if case.label is None]
-    if not images or len(images) < len(found.cases) or not any(_slices(root)):
-        return False
-    return hold_labels(images[:: math.ceil(len(images) / _LOOKED_AT)])
+    return any(_slices(root)) and _are_all_masks(found)
+
+
+def _are_all_masks(found: FoundSet) -> bool:
+    """Whether no case has a mask, and the scans hold labels, as far as they are opened."""
+    files = [file for case in found.cases for file in case.files.values()]
+    return all(case.label is None and case.label_problem is None for case in found.cases) and are_label_maps(files)
+
+
+def _masks_alone(found: FoundSet) -> str | None:
+    """Warn where the scans seem to be masks without their scans."""
+    if found.layout not in ("plain", "pictures") or not _are_all_masks(found):
+        return None
+    return (
+        f"the scans look like masks, such as {found.cases[0].scan}: whole numbers in patches on a background of 0. If "
+        "they are, give the folder that holds their scans too, such as images/ beside labels/."
+    )
 
 
 def _slices(root: Path) -> Iterator[Path]:

@@ -49,6 +49,20 @@ def hold_scans(files: Sequence[Path]) -> bool:
     return True not in found and 2 * looks.count("scan") > len(looks)
 
 
+def are_label_maps(files: Sequence[Path]) -> bool:
+    """Whether all of some files that are opened hold labels, but for empty ones; of pictures, those of few values.
+
+    Grey pictures have few values anyway, and the dark ones a background.
+    """
+    found = False
+    for file in files[:: max(1, math.ceil(len(files) / _OPENED))]:
+        labels = holds_labels(file)
+        if labels is False or (labels and is_picture(file) and _look_of(file) != "few"):
+            return False
+        found = found or labels is True
+    return found
+
+
 def show_no_labels(files: Sequence[Path]) -> bool:
     """Whether the first files hold no labels, and more different values than masks of dots, lines, or of nothing."""
     few = all(_look_of(file) == "few" for file in files[:_OPENED])

@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from equireg.errors import EquiregError
-from equireg.folders.predictions import case_of, is_probabilities, read_labels
+from equireg.folders.predictions import LABELS, case_of, is_probabilities, read_labels
 from equireg.imaging.formats import read_header
 from equireg.imaging.labels import LabelTable
 from equireg.imaging.pictures import is_picture
 from equireg.layouts.by_key import by_key
-from equireg.layouts.dataset_json import described_labels
+from equireg.layouts.dataset_json import NAME, described_labels
 from equireg.layouts.files import images_in, stem_of
 
 _WORDS = (
@@ -26,7 +26,8 @@ _LAST = re.compile(
     rf"(?:{_EDITS})*",
     re.IGNORECASE,
 )
-_EDITED = re.compile(rf"(?:{_EDITS})+$", re.IGNORECASE)
+_ONE = re.compile(rf"(?P<rest>.+)(?:{_EDITS}|[_\-. ]{_WORDS}(?:[_\-. ]?(?:map|file|\d))?)", re.IGNORECASE)
+"""The last word for masks alone."""
 _COUNTED = re.compile(rf"(?P<rest>.+?)[_\-. ]{_WORDS}\d{{2,3}}", re.IGNORECASE)
 """Such as ``aligned_seg35``, with 35 classes."""
 _FIRST = re.compile(rf"{_FIRST_WORDS}(?:[_\-. ]+(?=.)|(?=\d))(?P<rest>.+)", re.IGNORECASE)
@@ -46,16 +47,18 @@ def split_mask(stem: str) -> str | None:
 
 
 def case_names(stem: str) -> list[str]:
-    """Return what the case of a mask may be called, the likeliest first: the stem, then less its words for masks.
+    """Return what the case of a mask may be called: the stem, then less its words for masks, one after the other.
 
-    For files that are known to be masks. Programs put several words behind a scan's name (``c1 segmentation.seg``).
+    For files that are known to be masks. Programs put several words behind a scan's name (``c1 segmentation.seg``),
+    and scans have such words in their own (``p1_lesion``), so the longest name goes first.
     """
     found = [stem]
-    while rest := split_mask(found[-1]) or _EDITED.sub("", found[-1]):
-        if rest == found[-1]:
-            break
+    while True:
+        match = _ONE.fullmatch(found[-1])
+        rest = match["rest"] if match else split_mask(found[-1])
+        if not rest:
+            return found
         found.append(rest)
-    return found
 
 
 def is_brain_mask(file: Path) -> bool:
@@ -65,7 +68,21 @@ def is_brain_mask(file: Path) -> bool:
 
 def labels_beside(folder: Path) -> LabelTable | None:
     """Read what a folder of masks says of their label values: ``labels.json``, ``dataset.json`` there or one above."""
-    return read_labels(folder) or described_labels(folder) or described_labels(folder.absolute().parent)
+    return next(filter(None, map(read_beside, places_beside(folder, folder.absolute().parent))), None)
+
+
+def places_beside(folder: Path, above: Path | None) -> list[Path]:
+    """Return the files that may say what the label values in a folder of masks mean, what counts first in front."""
+    return [folder / LABELS, folder / NAME, *([] if above is None else [above / NAME])]
+
+
+def read_beside(path: Path) -> LabelTable | None:
+    """Read one of ``places_beside``; None where it is not there, or says no labels.
+
+    Raises:
+        EquiregError: if the file is damaged.
+    """
+    return read_labels(path.parent) if path.name == LABELS else described_labels(path.parent)
 
 
 def mask_files(folder: Path) -> list[Path]:

@@ -146,11 +146,13 @@ def _notes(names: Sequence[str]) -> tuple[str, ...]:
 
 def _lacking(names: Sequence[str], found: Mapping[Path, Mapping[str, Path]]) -> tuple[str, ...]:
     """Return a warning of cases without a file of some classes, which may be there and not annotated."""
-    lacking = {folder: [name for name in names if name not in parts] for folder, parts in found.items()}
+    masked = {folder: parts for folder, parts in found.items() if parts.keys() & {*names}}
+    lacking = {folder: [name for name in names if name not in parts] for folder, parts in masked.items()}
     lines = [f"{folder} ({some_of(missing, _SHOWN)})" for folder, missing in lacking.items() if missing]
     if not lines:
         return ()
+    count = f"{len(lines)} case{'s have' if len(lines) > 1 else ' has'}"
     return (
-        f"{len(lines)} cases have no mask of some classes, which count as absent there: {some_of(lines, _SHOWN)}. "
+        f"{count} no mask of some classes, which count as absent there: {some_of(lines, _SHOWN)}. "
         "Where such a class was not annotated, add its mask, or move the case's masks elsewhere: then it is unlabelled",
     )

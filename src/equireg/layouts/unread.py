@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from equireg.folders.signature import SIGNATURE, UNFINISHED, is_signed
 from equireg.layouts.base import RawDataset
 from equireg.layouts.dataset_json import NAME
-from equireg.layouts.files import folders_below
+from equireg.layouts.files import folders_below, images_in, outputs_below
 from equireg.layouts.folder_words import mask_part
 
 _VOLUMES = (
@@ -58,12 +59,34 @@ def outlines(dataset: RawDataset) -> str | None:
     )
 
 
+def outputs_with_images(root: Path) -> tuple[list[str], list[str]]:
+    """Tell of outputs of equireg below a folder that hold images; those that are called masks may be meant as such.
+
+    Returns:
+        Notes, and warnings.
+
+    Raises:
+        EquiregError: if a folder cannot be read.
+    """
+    notes, warnings = [], []
+    for folder in outputs_below(root):
+        files = images_in(folder)
+        called_masks = any(mask_part(name) is not None for name in folder.relative_to(root).parts)
+        mark = SIGNATURE if is_signed(folder) else UNFINISHED
+        if files:
+            (warnings if called_masks else notes).append(
+                f"not used: {len(files)} images such as {files[0]}: {folder / mark} says that equireg wrote the "
+                f"folder. If they are of this data set, move {mark} elsewhere; `equireg adopt` takes masks in, too."
+            )
+    return notes, warnings
+
+
 def why_nothing_is_found(root: Path) -> str:
     """Say which files of other kinds lie in a folder without a scan, and what to do with them; empty without any."""
     for endings, remedy in ((_ARCHIVES, _UNPACK), ((*_VOLUMES, *_PICTURES, *_ARRAYS), _SAVE)):
         if found := _ending(root, endings):
             return f" The folder holds {_told(found)} {remedy}"
-    return ""
+    return "".join(f" {line}" for lines in outputs_with_images(root) for line in lines[:1])
 
 
 def _ending(root: Path, endings: tuple[str, ...]) -> list[Path]:

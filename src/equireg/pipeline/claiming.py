@@ -62,7 +62,8 @@ def as_before(out: Path, runs: Sequence[Run]) -> list[Run]:
         return list(runs)
     signature = folders.read_signature(out, "sweep")
     split = signature["config"].get("split")  # all that signatures of earlier versions have
-    bare = signature.get(_BARE, split if isinstance(split, str) else None)
+    splits = [split] if isinstance(split, str) else list(split or ())
+    bare = signature.get(_BARE, splits[0] if len(splits) == 1 else None)
     return [replace(run, bare=bare) for run in runs]
 
 

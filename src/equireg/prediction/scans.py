@@ -216,6 +216,7 @@ def _prepared_cases(data: PreparedSet, facts: ModelFacts, config: PredictConfig)
     names = [case.name for case in manifest.cases if split is None or case.split == split]
     if not names:
         counts = {name: sum(case.split == name for case in manifest.cases) for name in ("train", "val", "test")}
-        raise EquiregError(f"{data.root}: has no case in the split {split}; it has {counts}.")
+        remedy = " Train with --fold 0/5, which sets some patients with a mask aside." if split == "val" else ""
+        raise EquiregError(f"{data.root}: has no case in the split {split}; it has {counts}.{remedy}")
     seeds = {name: data.equivariance_seeds(name).tolist() for name in names} if config.equivariance else {}
     return [InputCase(name, PreparedScan(data.root, name, config.verify), seeds.get(name)) for name in names]

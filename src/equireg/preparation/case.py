@@ -69,7 +69,7 @@ def check_resampled(named: Path | str, geometry: Geometry, channels: int, plan: 
     raise EquiregError(
         f"{named}: has a voxel spacing of {before} mm; resampled to the {after} mm at which the networks work it would "
         f"have {shape} voxels; expected at most {most} in all. Correct the spacing in its header if it is wrong; else "
-        "prepare with a coarser --spacing, or allow it by --max_voxels."
+        "allow it by --max_voxels, or prepare, and train, with a coarser --spacing."
     )
 
 

@@ -28,6 +28,8 @@ _ORIENTATION, _UPRIGHT, _SAME_SIZE = 0x0112, 1, (2, 3, 4)
 def with_colours(dataset: RawDataset, config: PrepareConfig, limits: Limits) -> tuple[RawDataset, Limits]:
     """Return the data set with the labels of ``--colours``, and limits by which its masks are read.
 
+    Without the option, the colours are those that the labels of the data set have.
+
     Raises:
         UsageError: if the options of pictures are given for volumes.
         EquiregError: if the file is no table of colours.
@@ -36,7 +38,8 @@ def with_colours(dataset: RawDataset, config: PrepareConfig, limits: Limits) -> 
         if getattr(config, name) is not None and not dataset.pictures:
             raise UsageError(f"--{name} is for pictures; {dataset.root} holds volumes. Leave it out.")
     if config.colours is None:
-        return dataset, limits
+        told = dataset.labels.colour_table() if dataset.pictures and dataset.labels is not None else None
+        return dataset, limits if told is None else replace(limits, colours=told)
     table, _ = read_colours(Path(config.colours))
     labels = read_colour_labels(Path(config.colours))
     return replace(dataset, labels=labels), replace(limits, colours=table)

@@ -18,6 +18,7 @@ from equireg.layouts import RawCase, RawDataset, Refusal, discover
 from equireg.layouts.base import with_limits
 from equireg.layouts.dicom.telling import may_name_a_patient
 from equireg.layouts.patients_option import with_patients
+from equireg.layouts.split_lists import unread_lists
 from equireg.layouts.summary import log_summary
 from equireg.preparation import checking, checks, pictures, plan, raw_states, recipes, running, split, summary
 from equireg.preparation.case import CasePlan
@@ -64,6 +65,8 @@ def prepare(
     if out is not None and earlier is not None:
         _check_renamed(out, earlier, origin.name_of(raw), found.cases)
     dataset = with_patients(found, config.patients)
+    if config.split is None and (lists := unread_lists(dataset)):
+        dataset = replace(dataset, warnings=(*dataset.warnings, lists))
     dataset, limits = pictures.with_colours(dataset, config, Limits.of(config))
     dataset, limits = with_segments(dataset, limits)
     dataset = replace(dataset, cases=with_limits(dataset.cases, limits))

@@ -23,6 +23,8 @@ from equireg.training.budget import Pace
 log = logging.getLogger("equireg")
 _NAMED = 10
 """Labels that one warning names."""
+_FOLDS = 5
+"""Folds that are proposed, and patients with a mask from which on."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,21 @@ def cases_of_run(manifest: Manifest, config: TrainConfig) -> TrainingCases:
     """
     cases = choose_training_cases(manifest.cases, config)
     _warn_of_unseen_labels(cases, manifest)
+    _warn_of_no_validation(manifest.cases)
     return cases
+
+
+def _warn_of_no_validation(records: Sequence[CaseRecord]) -> None:
+    """Tell where no case with a mask validates, as where all masks were adopted, though there are some to spare."""
+    masked = [case for case in records if case.labelled and case.split != "test"]
+    patients = {case.patient for case in masked}
+    if len(patients) >= _FOLDS and not any(case.split == "val" for case in masked):
+        log.warning(
+            "no case validates, so the last checkpoint is the model. --fold 0/%d sets a fifth of the %d patients with "
+            "a mask aside to validate.",
+            _FOLDS,
+            len(patients),
+        )
 
 
 def _warn_of_unseen_labels(cases: TrainingCases, manifest: Manifest) -> None:
@@ -101,7 +117,8 @@ def _check_validation(validation: Sequence[CaseRecord], config: TrainConfig) -> 
     if not validation:
         if stops:
             raise EquiregError(
-                "--early_stopping_steps is given, but no case validates. Prepare with --val_fraction, or leave it out."
+                "--early_stopping_steps is given, but no case validates. Prepare with --val_fraction, give --fold 0/5, "
+                "or leave it out."
             )
         return
     if config.monitor != "dice" or any(sum(case.class_voxels[1:]) for case in validation):

@@ -54,7 +54,7 @@ def resumed_config(out: Path, given: dict[str, Any]) -> TrainConfig:
             raise EquiregError(
                 f"{out}: the run has other options for {', '.join(differ)} than given now. "
                 + (
-                    f"It is finished: to train longer, begin a new run from its weights with another --out and --init "
+                    f"It is finished: to train it on, begin a new run from its weights with another --out and --init "
                     f"{out}."
                     if longer
                     else "Leave them out to resume it, or choose another --out for a new run."

@@ -11,7 +11,8 @@ from dicom_series import phantom, slices, write
 from equireg.errors import EquiregError
 from equireg.layouts import LAYOUTS, discover, rediscover
 from equireg.layouts.base import STACKED, FoundCase, FoundSet
-from layout_folders import FOUR, describe, labelled, of_two_layouts, put, put_brats
+from layout_folders import FOUR, describe, labelled, of_two_layouts, put, put_brats, put_kind
+from pictures_made_up import disc, save
 
 
 def test_missing_and_empty_folder(tmp_path):
@@ -100,6 +101,28 @@ def test_nifti_scans_beside_dicom_are_the_scans(tmp_path: Path) -> None:
     found = discover(tmp_path)
     assert (found.layout, len(found.cases)) == ("plain", 4)
     assert any("--layout dicom reads them" in note for note in found.notes)
+
+
+def test_a_folder_of_masks_alone_is_told(tmp_path: Path) -> None:
+    """A picture of many greys with a black background is none, though each grey may be a label."""
+    put_kind(tmp_path / "volumes", *(f"c{i}.nii.gz" for i in range(3)), kind="mask")
+    put_kind(tmp_path / "volumes", "c3.nii.gz", kind="empty")
+    for index in range(2):
+        save(tmp_path, f"pictures/c{index}.png", disc())
+        rows = np.mgrid[:256, :256][0]
+        save(tmp_path, f"greys/c{index}.png", np.where(rows > 100, rows, 0).astype(np.uint8))
+    for kind in ("volumes", "pictures"):
+        (line,) = discover(tmp_path / kind).warnings
+        assert "look like masks" in line
+        assert "images/ beside labels/" in line
+    assert discover(tmp_path / "greys").warnings == ()
+    put_kind(tmp_path / "volumes", "c4.nii.gz")
+    assert discover(tmp_path / "volumes").warnings == ()
+
+
+def test_label_maps_that_have_masks_are_the_scans(tmp_path: Path) -> None:
+    put_kind(tmp_path, *(f"{kind}/c{i}.nii.gz" for kind in ("images", "labels") for i in range(3)), kind="mask")
+    assert discover(tmp_path).warnings == ()
 
 
 def test_a_root_that_is_written_in_a_roundabout_way(tmp_path):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from equireg.layouts import discover
+from equireg.layouts.masks import case_names
 from equireg.layouts.names import problem_of
 from layout_folders import describe, put
 
@@ -40,3 +41,31 @@ def test_keys_of_an_explicit_list_are_names(tmp_path):
     assert len(dataset.refused) == 2
     assert all("separator" in refusal.reason for refusal in dataset.refused)
     json.dumps([vars(refusal) for refusal in dataset.refused])
+
+
+@pytest.mark.parametrize("case", ["p1", "p1_lesion", "p1_roi", "p1_seg", "case_label_2", "c01-final"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "{}",
+        "{}_seg",
+        "{}-mask",
+        "{}_label_map",
+        "{}_corrected",
+        "{}.seg",
+        "{} segmentation.seg",
+        "{}_seg_2",
+        "{}_seg_final",
+    ],
+)
+def test_words_for_masks_are_taken_off_one_by_one(case, file):
+    """A scan may have such words in its own name, so that a longer name goes before a shorter one."""
+    others = {"p1", "case"}
+    first = next(name for name in case_names(file.format(case)) if name in {case, *others})
+    assert first == case
+
+
+def test_words_in_front_and_counts_are_taken_off_too():
+    assert case_names("mask_c1_gt")[-1] == "c1"
+    assert case_names("aligned_seg35")[-1] == "aligned"
+    assert case_names("mask") == ["mask"]

@@ -38,7 +38,7 @@ def test_a_mask_a_class_is_one_mask(tmp_path, folder):
     assert len(case.files) == 3
     assert any("1 aorta, 2 liver, 3 spleen" in note for note in dataset.notes)
     (warning,) = dataset.warnings
-    assert warning.startswith("1 cases have no mask of some classes, which count as absent there: ")
+    assert warning.startswith("1 case has no mask of some classes, which count as absent there: ")
     assert f"{tmp_path / 's0000'} (aorta). Where" in warning
 
 

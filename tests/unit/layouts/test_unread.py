@@ -87,3 +87,25 @@ def test_a_mask_above_several_folders_of_scans_is_told_so(tmp_path):
     assert len(refused) == 3
     assert all("above 2 folders of scans (orig, pre)" in item.reason for item in refused)
     assert all("keep one of them" in item.remedy for item in refused)
+
+
+@pytest.mark.parametrize("mark", ["made_by.json", "underway.json"])
+@pytest.mark.parametrize(("folder", "warned"), [("labels", True), ("predictions", False)])
+def test_images_in_a_folder_that_equireg_wrote_are_told(tmp_path, mark, folder, warned):
+    put(tmp_path, "images/a.nii.gz", "images/b.nii.gz", f"{folder}/b.nii.gz")
+    (tmp_path / "runs").mkdir()
+    for place in (folder, "runs"):
+        (tmp_path / place / mark).write_text("{}")
+    found = discover(tmp_path)
+    assert labelled(found) == []
+    (line,) = found.warnings if warned else found.notes
+    assert f"1 images such as {tmp_path / folder / 'b.nii.gz'}" in line
+    assert f"move {mark} elsewhere" in line
+    assert not (found.notes if warned else found.warnings)
+
+
+def test_a_folder_of_nothing_but_an_output_says_so(tmp_path):
+    put(tmp_path, "images/a.nii.gz")
+    (tmp_path / "images/made_by.json").write_text("{}")
+    with pytest.raises(EquiregError, match=r"1 images such as .*move made_by\.json elsewhere"):
+        discover(tmp_path)

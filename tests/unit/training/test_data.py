@@ -62,6 +62,18 @@ def test_validation_masks_that_are_all_empty_are_told(caplog: pytest.LogCaptureF
     assert not caplog.text
 
 
+def test_masks_of_which_none_validates_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Those of one patient, and of test cases, cannot be set aside."""
+    masks = [record(name) for name in "abcd"]
+    few = [*masks, record("scan", labelled=False), record("e", "test"), replace(record("f"), patient="a")]
+    config = TrainConfig(method=SupervisedConfig())
+    cases_of_run(manifest(few), config)
+    cases_of_run(manifest([*masks, record("v", "val")]), config)
+    assert not caplog.text
+    cases_of_run(manifest([*few, record("g")]), config)
+    assert "no case validates, so the last checkpoint is the model. --fold 0/5 sets a fifth of the 5 pat" in caplog.text
+
+
 def test_labels_that_the_run_cannot_learn_are_told(caplog: pytest.LogCaptureFixture) -> None:
     seen, unseen = record("a"), record("b", class_voxels=(470, 10, 0))
     config = TrainConfig(method=SupervisedConfig())
