@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -47,7 +47,7 @@ def unread_lists(dataset: RawDataset) -> str | None:
     )
 
 
-def _counted(names: Collection[str]) -> str:
+def _counted(names: Sequence[str]) -> str:
     return f"{len(names)} case{'s' * (len(names) != 1)} ({some_of(names, 2)})"
 
 
