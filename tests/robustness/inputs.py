@@ -166,7 +166,7 @@ INPUTS: dict[str, Bad] = {
     "scan of zeros": Bad(_PREPARE, (_A, "every voxel is 0", "remove the case"), scan(_A, VOXELS * 0), 0),
     "scan constant": Bad(_PREPARE, (_A, "every voxel is 7"), scan(_A, VOXELS * 0 + 7), 0),
     "scan with NaN": Bad(_PREPARE, (_A, "1 voxels that are NaN", "Replace them"), scan(_A, _with_nan()), 0),
-    "scan of two axes": Bad(_PREPARE, ("(11, 10, 1)", "Resample"), scan(_A, VOXELS[:, :, 0]), 0),
+    "scan of two axes": Bad(_PREPARE, ("(11, 10, 1)", "the same grid"), scan(_A, VOXELS[:, :, 0]), 0),
     "scan of five axes": Bad(_PREPARE, (_A, "2 channels; expected 1"), scan(_A, _FIVE_AXES), 0),
     "spacing of 0": Bad(_PREPARE, (_A, "spacing"), scan(_A, VOXELS, np.diag([1e-6, 1.0, 1.0, 1.0])), 0),
     "spacing of 1 km": Bad(_PREPARE, (_A, "spacing"), scan(_A, VOXELS, np.diag([1e6, 1.0, 1.0, 1.0])), 0),

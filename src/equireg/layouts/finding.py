@@ -18,7 +18,7 @@ from equireg.layouts.dataset_json import NAME, read_description
 from equireg.layouts.files import folders_below, folders_with_images, walked_once
 from equireg.layouts.judging import to_dataset
 from equireg.layouts.label_maps import are_label_maps
-from equireg.layouts.told_labels import with_labels_beside
+from equireg.layouts.told_labels import with_names_beside
 from equireg.layouts.unread import outlines, outputs_with_images, scans_of_other_kinds, why_nothing_is_found
 
 _LAST = ("plain", "dicom", "pictures")
@@ -50,7 +50,7 @@ def discover(
     """
     root = Path(root)
     with walked_once():
-        found, read = with_labels_beside(root, find_layout(root, layout, options=options))
+        found, read = with_names_beside(root, find_layout(root, layout, options=options))
         dataset = to_dataset(root, found, follow_links=follow_links)
         told = (
             scans_of_other_kinds(root),
@@ -115,7 +115,7 @@ def _unread_description(root: Path, found: FoundSet, read: Container[Path]) -> s
     Args:
         root: the raw folder.
         found: what its layout found.
-        read: descriptions whose labels count all the same.
+        read: descriptions whose names of labels count all the same.
     """
     if found.layout not in _LAST:
         return None
@@ -138,12 +138,8 @@ def _lost(folder: Path, read: Container[Path]) -> str | None:
     with suppress(EquiregError):
         described = _DESCRIBED & set(read_description(folder) or ())
         if path in read:
-            more = described - {"labels"}
-            return (
-                f"{path} was not read but for its labels: its lists and names of channels do not count."
-                if more
-                else None
-            )
+            told = f"{path} was not read but for the names of its labels: its lists and names of channels do not count."
+            return told if described - {"labels"} else None
         lost = "its lists, its names of labels and channels, regions and the ignore label do not count."
         return f"{path} was not read: {lost}" if described else None
     return None

@@ -75,6 +75,8 @@ def _named(line: str, known: _Known) -> set[str]:
     """Return the cases that a line may mean: a name or path, alone or ahead of that of its mask."""
     for text in (line, re.split(r"[\s,;]", line)[0]):
         file = PurePosixPath(text.replace("\\", "/"))
+        if text != line and file.name.isdigit():
+            continue  # a number in a table
         found = known.get((file.parent.name, stem_of(Path(file.name)) if file.name else ""))
         if found:
             return found

@@ -71,6 +71,14 @@ def test_other_texts_are_no_lists(voc, lines):
     assert unread_lists(discover(voc)) is None
 
 
+def test_numbers_in_a_table_are_no_cases(tmp_path):
+    put(tmp_path, *(f"{folder}/{name}.nii.gz" for folder in ("images", "labels") for name in ("1", "2", "3")))
+    write(tmp_path, "val.txt", "1 0.43", "2 0.51", "3 0.57")
+    assert unread_lists(discover(tmp_path)) is None
+    write(tmp_path, "val.txt", "3")
+    assert "names 1 case (3)" in (unread_lists(discover(tmp_path)) or "")
+
+
 def test_what_folders_hold_out_needs_no_list(tmp_path):
     for part, name in (("train", "a"), ("train", "b"), ("val", "c")):
         put(tmp_path, f"{part}/images/{name}.nii.gz", f"{part}/labels/{name}.nii.gz")
