@@ -10,13 +10,10 @@ from equireg.evaluation.pairing import Pair
 from equireg.evaluation.predictions import Predictions
 from equireg.evaluation.references.masks import Reference
 from equireg.imaging.colours import RGB, hex_of
-from equireg.imaging.formats import readable
 from equireg.imaging.labels import distinct
-from equireg.imaging.limits import Limits
 from equireg.imaging.masks import read_label_values
-from equireg.imaging.picture_masks import is_black, look_of
-from equireg.imaging.pictures import is_picture
-from equireg.preparation.pictures import palette_of
+from equireg.imaging.picture_masks import is_black
+from equireg.preparation.pictures import MEANINGS_GIVEN, whole_palette, why_no_background
 
 log = logging.getLogger("equireg")
 
@@ -41,14 +38,15 @@ def check_palettes(predictions: Predictions, reference: Reference, pairs: Sequen
     if limits.colours is not None or None not in (predictions.table, reference.table):
         return
     files = [file for pair in pairs for mask in (pair.reference, pair.prediction) for file in mask.files]
-    palettes = {file: palette for file in files if is_picture(file) and (palette := _palette(file, limits))}
+    palettes = {file: palette for file in files if (palette := whole_palette(file, limits))}
     if len({*palettes.values()}) < 2 and all(is_black(palette[0]) for palette in palettes.values()):
         return
     value_of: dict[RGB, tuple[int, Path]] = {}
     colour_of: dict[int, tuple[RGB, Path]] = {}
     two: dict[int, str] = {}
-    for file in palettes:
-        shown = palette_of(file, distinct(read_label_values(file, limits)[0]), limits)
+    for file, palette in palettes.items():
+        values = distinct(read_label_values(file, limits)[0])
+        shown = {value: palette[value] for value in values if value < len(palette)}
         if len(set(shown.values())) < len(shown):
             continue  # such as a palette of zeros
         _check_palette(file, shown, value_of)
@@ -64,20 +62,12 @@ def check_palettes(predictions: Predictions, reference: Reference, pairs: Sequen
 
 
 def _check_palette(file: Path, shown: Mapping[int, RGB], value_of: Mapping[RGB, tuple[int, Path]]) -> None:
-    remedy = "Give --colours FILE, which says what each colour means."
-    if 0 in shown and not is_black(shown[0]) and any(map(is_black, shown.values())):
-        raise EquiregError(
-            f"{file}: has a palette with black, which is not its index 0, so its background is not known. {remedy}"
-        )
+    if reason := why_no_background(file, shown):
+        raise EquiregError(f"{reason} {MEANINGS_GIVEN}")
     for value, colour in shown.items():
         first, other = value_of.get(colour, (value, file))
         if first != value:
             raise EquiregError(
                 f"{file}: its palette has the colour {hex_of(colour)} for the value {value}, {other} has it for "
-                f"{first}. {remedy}"
+                f"{first}. {MEANINGS_GIVEN}"
             )
-
-
-def _palette(file: Path, limits: Limits) -> tuple[RGB, ...]:
-    with readable(file):
-        return look_of(file, limits).palette

@@ -1,7 +1,7 @@
 """nnU-Net's raw layout: ``imagesTr/CASE_0000.nii.gz`` a channel, ``labelsTr/CASE.nii.gz``, dataset.json."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,22 +114,25 @@ def _cases_of_folders(pairs: Sequence[FolderPair], channels: tuple[str, ...]) ->
 
 def _are_whole(pairs: Sequence[FolderPair], channels: tuple[str, ...]) -> bool:
     """Whether the scans bear no channel numbers, and each holds all channels: masks have their very names."""
-    files = [file for pair in pairs for file in image_files(pair.images)]
-    masks = _names_of_masks(pairs)
-    if bear_numbers(pairs) or not any(stem_of(file) in masks for file in files):
+    files, masks = _scans_and_masks(pairs)
+    if _any_numbered(files, masks) or not any(stem_of(file) in masks for file in files):
         return False
     return channel_count(next(file for file in files if stem_of(file) in masks)) == len(channels)
 
 
 def bear_numbers(pairs: Sequence[FolderPair]) -> bool:
     """Whether there are scans with channel numbers, less which their names are those of masks."""
-    masks = _names_of_masks(pairs)
-    stems = [stem_of(file) for pair in pairs for file in image_files(pair.images)]
-    return any(match[1] in masks for stem in stems if (match := NUMBERED.fullmatch(stem)))
+    return _any_numbered(*_scans_and_masks(pairs))
 
 
-def _names_of_masks(pairs: Sequence[FolderPair]) -> set[str]:
-    return {stem_of(file) for pair in pairs if pair.labels for file in mask_files(pair.labels)}
+def _any_numbered(files: Sequence[Path], masks: Container[str]) -> bool:
+    return any(match[1] in masks for file in files if (match := NUMBERED.fullmatch(stem_of(file))))
+
+
+def _scans_and_masks(pairs: Sequence[FolderPair]) -> tuple[list[Path], set[str]]:
+    """Return the files of scans, and the names of masks without their endings."""
+    files = [file for pair in pairs for file in image_files(pair.images)]
+    return files, {stem_of(file) for pair in pairs if pair.labels for file in mask_files(pair.labels)}
 
 
 def _case(name: str, files: dict[str, Path], masks: Sequence[Path], problem: str | None, pair: FolderPair) -> FoundCase:

@@ -28,8 +28,6 @@ _ORIENTATION, _UPRIGHT, _SAME_SIZE = 0x0112, 1, (2, 3, 4)
 def with_colours(dataset: RawDataset, config: PrepareConfig, limits: Limits) -> tuple[RawDataset, Limits]:
     """Return the data set with the labels of ``--colours``, and limits by which its masks are read.
 
-    Without the option, the colours are those that the labels of the data set have.
-
     Raises:
         UsageError: if the options of pictures are given for volumes.
         EquiregError: if the file is no table of colours.
@@ -38,8 +36,7 @@ def with_colours(dataset: RawDataset, config: PrepareConfig, limits: Limits) -> 
         if getattr(config, name) is not None and not dataset.pictures:
             raise UsageError(f"--{name} is for pictures; {dataset.root} holds volumes. Leave it out.")
     if config.colours is None:
-        told = dataset.labels.colour_table() if dataset.pictures and dataset.labels is not None else None
-        return dataset, limits if told is None else replace(limits, colours=told)
+        return dataset, limits
     table, _ = read_colours(Path(config.colours))
     labels = read_colour_labels(Path(config.colours))
     return replace(dataset, labels=labels), replace(limits, colours=table)
@@ -78,13 +75,35 @@ def _is_turned(path: Path, limits: Limits) -> bool:
     return False
 
 
+MEANINGS_GIVEN = "Give --colours FILE, which says what each colour means."
+"""The remedy where a palette does not say it."""
+
+
 def palette_of(mask: Path, values: Sequence[int], limits: Limits) -> dict[int, RGB]:
     """Return the colours of some label values of a mask that is a picture with a palette; empty for all others."""
-    if not is_picture(mask) or limits.colours is not None:
+    if limits.colours is not None:
         return {}
-    with readable(mask):
-        palette = look_of(mask, limits).palette
+    palette = whole_palette(mask, limits)
     return {value: palette[value] for value in values if value < len(palette)}
+
+
+def whole_palette(mask: Path, limits: Limits) -> tuple[RGB, ...]:
+    """Return the colours of a mask that is a picture with a palette, by index; empty for all others."""
+    if not is_picture(mask):
+        return ()
+    with readable(mask):
+        return look_of(mask, limits).palette
+
+
+def why_no_background(path: Path, shown: Mapping[int, RGB]) -> str | None:
+    """Say that black is among the colours that a mask shows, and not its index 0; None where that is not so.
+
+    Where two values have one colour, such as in a palette of zeros, colours say nothing.
+    """
+    told_apart = len(set(shown.values())) == len(shown)
+    if 0 not in shown or is_black(shown[0]) or not any(map(is_black, shown.values())) or not told_apart:
+        return None
+    return f"{path}: has a palette with black, which is not its index 0, so its background is not known."
 
 
 def common_palette(
@@ -101,10 +120,8 @@ def common_palette(
     for name, path in masks.items():
         own = colours[name]
         differ = [value for value, colour in own.items() if found.get(value, colour) != colour]
-        told_apart = len(set(own.values())) == len(own)
-        if 0 in own and not is_black(own[0]) and any(map(is_black, own.values())) and told_apart:
-            reason = f"{path}: has a palette with black, which is not its index 0, so its background is not known."
-            refused.append(Refusal(name, reason, "Give --colours FILE, which says what each colour means."))
+        if reason := why_no_background(path, own):
+            refused.append(Refusal(name, reason, MEANINGS_GIVEN))
         elif differ:
             mine, theirs = hex_of(own[differ[0]]), hex_of(found[differ[0]])
             reason = f"{path}: its palette gives the value {differ[0]} the colour {mine}, others give it {theirs}."
